@@ -1,0 +1,59 @@
+"""What is wrong with an input, said all at once.
+
+Every fault a user can mend is a :class:`click.ClickException`, so that it ends a command with one
+clear message and exit status 1, and a caller from Python can still catch it by its own type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import click
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that is wrong, and where.
+
+    Attributes:
+        path: The file, folder or archive entry at fault; empty where no path applies.
+        message: What was expected, what came, and how to mend it.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """The fault on one line."""
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class UserError(click.ClickException):
+    """A fault in what the user gave: bad data, a missing file, an impossible setting."""
+
+
+class FaultsError(UserError):
+    """Several faults found in one pass, reported together.
+
+    Args:
+        faults: What is wrong; at least one.
+        summary: A line that heads the list, without its count.
+    """
+
+    shown: ClassVar[int] = 40
+
+    def __init__(self, faults: Iterable[Fault], summary: str = "the input has faults") -> None:
+        """Keep the faults, and put them into one message."""
+        self.faults = tuple(faults)
+        self.summary = summary
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        count = len(self.faults)
+        lines = [f"{self.summary} ({count} fault{'s' if count != 1 else ''}):"]
+        lines += [f"  - {fault}" for fault in self.faults[: self.shown]]
+        if count > self.shown:
+            lines.append(f"  ... and {count - self.shown} more")
+        return "\n".join(lines)

@@ -1,0 +1,137 @@
+"""What a model loses between two sets of frames: the challenge's generalisation figures.
+
+For each of F1, recall, PPV and 1 - normalised Hausdorff, with A of the reference set and B of the
+other: the deviation is 0 where B lies within 10 % of A, else |0.9 A - B| (EndoCV 2021 evaluator).
+The mean over the metrics is the deviation of the set, the mean of B its generalisation score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import numpy as np
+import pandas as pd
+
+from metrics.endocv import summarise
+from metrics.errors import UserError
+from metrics.masks import Protocol
+
+TOLERANCE: Final = 0.1
+"""The share of the reference figure within which nothing counts as lost."""
+
+FIGURES: Final = ("f1", "recall", "ppv", "closeness")
+"""Closeness is 1 - normalised Hausdorff, used where both sets have it."""
+
+
+def deviation(reference: float, other: float, *, tolerance: float = TOLERANCE) -> float:
+    """How far one figure falls out of the tolerance around its reference.
+
+    Args:
+        reference: The figure on the reference set, A.
+        other: The figure on the other set, B.
+        tolerance: Share of A that B may lie off to either side.
+
+    Returns:
+        0 within (1 - tolerance) A to (1 + tolerance) A, else |(1 - tolerance) A - B|: as the
+        organisers have it, also a B that is better than A by more than the tolerance deviates.
+        NaN where either figure is.
+    """
+    slack = tolerance * reference
+    if reference - slack <= other <= reference + slack:
+        return 0.0
+    return abs(reference - slack - other)
+
+
+def generalisation(
+    reference: Mapping[str, float], other: Mapping[str, float], *, tolerance: float = TOLERANCE
+) -> dict[str, float]:
+    """Compare the figures of two sets of frames.
+
+    Args:
+        reference: Means by the names in ``FIGURES``; closeness may be missing.
+        other: The same of the set to generalise to.
+        tolerance: As for ``deviation``.
+
+    Returns:
+        gap (mean of A - B), deviation and generalisation_score, each over the figures that both
+        have, then gap_FIGURE and deviation_FIGURE.
+    """
+    names = [name for name in FIGURES if name in reference and name in other]
+    gaps = {name: reference[name] - other[name] for name in names}
+    deviations = {
+        name: deviation(reference[name], other[name], tolerance=tolerance) for name in names
+    }
+    return {
+        "gap": float(np.mean(list(gaps.values()))),
+        "deviation": float(np.mean(list(deviations.values()))),
+        "generalisation_score": float(np.mean([other[name] for name in names])),
+        **{f"gap_{name}": gap for name, gap in gaps.items()},
+        **{f"deviation_{name}": value for name, value in deviations.items()},
+    }
+
+
+def between_sets(
+    table: pd.DataFrame,
+    by: str,
+    *,
+    protocol: Protocol = "official",
+    models: Sequence[str] = ("model",),
+    tolerance: float = TOLERANCE,
+) -> pd.DataFrame:
+    """Generalisation between every ordered pair of splits, centres or test sets.
+
+    Args:
+        table: A frame table; its polyp rows are used. The normalised Hausdorff is, by the
+            ``official`` protocol, the mean of hausdorff_rows over its largest value in the set;
+            by ``strict``, the mean of hausdorff_px over the frame's diagonal.
+        by: The column that tells the sets apart, such as 'split', 'centre' or 'test_set'. Rows
+            where it is empty belong to no set.
+        protocol: As for ``metrics.endocv.add_figures``.
+        models: Columns that tell runs apart; those that the table lacks are passed over.
+        tolerance: As for ``deviation``.
+
+    Returns:
+        One row a run and ordered pair: the run's columns, reference, other and the figures of
+        ``generalisation``.
+
+    Raises:
+        UserError: The column is missing or names fewer than two sets.
+    """
+    if by not in table or table.loc[table[by] != "", by].nunique() < 2:
+        raise UserError(
+            f"expected a frame table with at least two sets in the column {by}, but it has fewer. "
+            "Evaluate on more sets, or choose another column."
+        )
+    runs = [name for name in models if name in table]
+    polyp = table[(table["class"] == "polyp") & (table[by] != "")]
+    figures = summarise(polyp, [*runs, by], protocol)
+    closeness = _closeness(polyp, [*runs, by], protocol)
+    if closeness is not None:
+        figures = figures.merge(closeness, on=[*runs, by])
+    rows = []
+    for run, sets in figures.groupby(runs, sort=False) if runs else [((), figures)]:
+        named = dict(zip(runs, run, strict=True))
+        records = cast("list[dict[str, float]]", sets.to_dict("records"))
+        rows += [
+            {**named, "reference": a[by], "other": b[by]}
+            | generalisation(a, b, tolerance=tolerance)
+            for a in records
+            for b in records
+            if a is not b
+        ]
+    return pd.DataFrame(rows)
+
+
+def _closeness(polyp: pd.DataFrame, by: list[str], protocol: Protocol) -> pd.DataFrame | None:
+    column = "hausdorff_rows" if protocol == "official" else "hausdorff_px"
+    if column not in polyp:
+        return None
+    plain = polyp[column].to_numpy(dtype=np.float64)
+    if protocol == "strict":
+        largest = np.hypot(polyp["height"].to_numpy(), polyp["width"].to_numpy())
+    else:
+        largest = polyp.groupby(by)[column].transform("max").to_numpy(dtype=np.float64)
+    normalised = np.divide(plain, largest, out=np.zeros_like(plain), where=largest != 0)
+    closeness = polyp[by].assign(closeness=1 - normalised)
+    return closeness.groupby(by, sort=False)["closeness"].mean().reset_index()

@@ -1,0 +1,46 @@
+"""Frames by the size of their polyp."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from metrics.errors import UserError
+
+STRATA: Final = ("none", "small", "medium", "large")
+EDGES: Final = (0.05, 0.15)
+"""Area shares from which on a frame's polyp is medium, and large."""
+
+
+def add_stratum(table: pd.DataFrame, edges: tuple[float, float] = EDGES) -> pd.DataFrame:
+    """A frame table with the column stratum, alike in all rows of a frame.
+
+    Args:
+        table: A frame table with polyp rows; the polyp's area in a frame is tp + fn.
+        edges: The share of the frame's area from which on a polyp is medium, and large.
+
+    Returns:
+        The table with 'none' (the frame has no polyp), 'small', 'medium' or 'large'. A frame with
+        several polyps goes by their area together.
+
+    Raises:
+        UserError: A frame has no polyp row, or the edges do not rise from 0 to 1.
+    """
+    if not 0 < edges[0] < edges[1] < 1:
+        raise UserError(f"expected two rising area shares between 0 and 1, but got {edges}.")
+    keys = [name for name in ("model", "frame") if name in table]
+    polyp = table[table["class"] == "polyp"]
+    area = polyp["tp"] + polyp["fn"]
+    share = area / (area + polyp["fp"] + polyp["tn"])
+    codes = np.digitize(share, edges) + 1
+    names = np.asarray(STRATA, dtype=object)[np.where(area > 0, codes, 0)]
+    strata = polyp[keys].assign(stratum=names)
+    joined = table.drop(columns="stratum", errors="ignore").merge(
+        strata, on=keys, how="left", validate="many_to_one"
+    )
+    if joined["stratum"].isna().any():
+        frame = joined.loc[joined["stratum"].isna(), "frame"].iloc[0]
+        raise UserError(f"frame {frame}: expected a row of the class polyp, but there is none.")
+    return joined
