@@ -1,0 +1,89 @@
+"""Losses for segmentation, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Final
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.errors import ModelError
+
+
+class SingleChannelDiceLoss(nn.Module):
+    """One minus the Dice coefficient of one class (paper, Section 2.3, Equation 1).
+
+    The equation gives the coefficient, the loss is one minus it. As in the authors' code, the
+    sums run over the whole batch before the division, with ``smooth`` in numerator and
+    denominator, so that a batch without the class still has a gradient.
+
+    Args:
+        channel: The class that counts.
+        smooth: Added to numerator and denominator, in pixels.
+    """
+
+    def __init__(self, channel: int = 1, smooth: float = 1.0) -> None:
+        super().__init__()
+        self.channel = channel
+        self.smooth = smooth
+
+    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            logits: (N, C, H, W), of any floating type; computed in float32.
+            masks: (N, H, W) class indices.
+
+        Returns:
+            Tensor: A scalar in [0, 1), on the device of the logits.
+        """
+        predicted = logits.float().softmax(dim=1)[:, self.channel]
+        truth = (masks == self.channel).float()
+        both = (predicted * truth).sum()
+        return 1 - (2 * both + self.smooth) / (predicted.sum() + truth.sum() + self.smooth)
+
+
+class DiceCrossEntropyLoss(nn.Module):
+    """Single-channel Dice plus the cross-entropy of every pixel.
+
+    The cross-entropy gives random weights a direction where Dice alone is flat, which matters to
+    a network that starts without ImageNet weights.
+
+    Args:
+        channel: The class of the Dice part.
+        smooth: As for :class:`SingleChannelDiceLoss`.
+    """
+
+    def __init__(self, channel: int = 1, smooth: float = 1.0) -> None:
+        super().__init__()
+        self.dice = SingleChannelDiceLoss(channel, smooth)
+
+    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The loss of a batch; shapes as for :class:`SingleChannelDiceLoss`."""
+        dice: Tensor = self.dice(logits, masks)
+        return dice + functional.cross_entropy(logits.float(), masks.long())
+
+
+LOSSES: Final[dict[str, Callable[..., nn.Module]]] = {
+    "single-channel-dice": SingleChannelDiceLoss,
+    "dice+ce": DiceCrossEntropyLoss,
+}
+
+
+def create(name: str, *, channel: int = 1) -> nn.Module:
+    """A loss by name.
+
+    Args:
+        name: One of ``LOSSES``.
+        channel: The class that counts.
+
+    Raises:
+        ModelError: If the name is unknown.
+    """
+    if name not in LOSSES:
+        nearest = difflib.get_close_matches(name, LOSSES, n=1)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise ModelError(f"unknown loss {name!r}; {hint}known are {', '.join(LOSSES)}")
+    return LOSSES[name](channel=channel)

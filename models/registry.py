@@ -1,0 +1,258 @@
+"""Architectures by name, the built-in ones and those of plug-ins.
+
+A plug-in is a package with an entry point in the group ``harness.models``: the entry point's name
+is the architecture's, and it loads to an :class:`Architecture`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from models.encoders import check_encoder, check_weights, source
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+GROUP: Final = "harness.models"
+DEFAULT_ENCODER: Final = "se_resnext50_32x4d"
+STRIDE: Final = 32
+"""What the sides of an image have to be a multiple of: the encoders halve it five times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What is known of an architecture before it is built.
+
+    Attributes:
+        name: What users call it.
+        title: How the paper and tables write it.
+        source: Where it comes from.
+        build: ``module:function`` or a function that builds it from the keywords ``encoder``,
+            ``encoder_weights``, ``classes`` and ``nodes``; empty for an ensemble.
+        nodes: Node names of a network made of three, else empty.
+        members: Names of the members of an ensemble, else empty.
+        smallest_batch: Fewest frames a training step can take.
+    """
+
+    name: str
+    title: str
+    source: str
+    build: str | Callable[..., nn.Module] = ""
+    nodes: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    smallest_batch: int = 1
+
+
+_UNET = "Ronneberger et al., MICCAI 2015"
+_PAPER = "Thambawita et al., EndoCV 2021"
+_BASELINE = "models.baselines:build"
+_TRINET = "models.trinet:build"
+
+# DeepLabs pool the whole image to one pixel and normalise it over the batch, which takes two
+# frames or more.
+_REGISTERED: dict[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture(name="unet", title="U-Net", source=_UNET, build=_BASELINE),
+        Architecture(
+            name="unet++", title="U-Net++", source="Zhou et al., DLMIA 2018", build=_BASELINE
+        ),
+        Architecture(name="fpn", title="FPN", source="Lin et al., CVPR 2017", build=_BASELINE),
+        Architecture(
+            name="deeplabv3",
+            title="DeepLabv3",
+            source="Chen et al., arXiv:1706.05587",
+            build=_BASELINE,
+            smallest_batch=2,
+        ),
+        Architecture(
+            name="deeplabv3+",
+            title="DeepLabv3+",
+            source="Chen et al., ECCV 2018",
+            build=_BASELINE,
+            smallest_batch=2,
+        ),
+        Architecture(
+            name="triunet",
+            title="TriUNet",
+            source=_PAPER,
+            build=_TRINET,
+            nodes=("unet", "unet", "unet"),
+        ),
+        Architecture(
+            name="triunet++",
+            title="TriUNet++",
+            source=f"{_PAPER}, future work",
+            build=_TRINET,
+            nodes=("unet++", "unet++", "unet++"),
+        ),
+        Architecture(
+            name="trinet",
+            title="TriNet",
+            source=f"{_PAPER}, future work",
+            build=_TRINET,
+            nodes=("unet", "fpn", "deeplabv3"),
+            smallest_batch=2,
+        ),
+        Architecture(
+            name="divergentnets",
+            title="DivergentNets",
+            source=_PAPER,
+            members=("unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet"),
+        ),
+    )
+}
+
+
+def register(architecture: Architecture) -> None:
+    """Make an architecture known by its name.
+
+    Raises:
+        ModelError: If the name is taken.
+    """
+    if architecture.name in _known():
+        raise ModelError(
+            f"the model name {architecture.name!r} is taken by {get(architecture.name).source}; "
+            "register it under another name"
+        )
+    _REGISTERED[architecture.name] = architecture
+    _plug_ins.cache_clear()
+
+
+def names() -> list[str]:
+    """Every known name, the built-in ones first."""
+    return list(_known())
+
+
+def get(name: str) -> Architecture:
+    """What is known of an architecture.
+
+    Raises:
+        ModelError: If the name is unknown; the nearest one is suggested.
+    """
+    known = _known()
+    if name not in known:
+        nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise ModelError(f"unknown model {name!r}; {hint}known are {', '.join(known)}")
+    return known[name]
+
+
+def create(
+    name: str,
+    *,
+    encoder: str = DEFAULT_ENCODER,
+    encoder_weights: str | Path | None = "imagenet",
+    classes: int = 2,
+    nodes: Sequence[str] | None = None,
+) -> nn.Module:
+    """Build a network.
+
+    Args:
+        name: A registered name of a single network.
+        encoder: An encoder of segmentation-models-pytorch.
+        encoder_weights: ``imagenet`` (from the hub, or its local cache), a file, or ``None``
+            (also ``none``) for random ones.
+        classes: Channels of the output, background included.
+        nodes: Three architectures in place of ``trinet``'s own nodes.
+
+    Returns:
+        nn.Module: Normalised images (N, 3, H, W) float in, logits (N, classes, H, W) out; H and W
+        are multiples of 32.
+
+    Raises:
+        ModelError: If a name is unknown, the name is an ensemble's, nodes do not fit, or the
+            weights cannot be had.
+    """
+    architecture = get(name)
+    if architecture.members:
+        raise ModelError(
+            f"{name} is an ensemble of {', '.join(architecture.members)}; train these, then it is "
+            "made of their best checkpoints"
+        )
+    if nodes and not architecture.nodes:
+        raise ModelError(f"{name} is not made of nodes; nodes are for trinet, such as --nodes "
+                         "unet,fpn,deeplabv3")
+    build = _builder(architecture)
+    network: nn.Module = build(
+        architecture,
+        encoder=encoder,
+        encoder_weights=source(encoder_weights),
+        classes=classes,
+        nodes=tuple(nodes or architecture.nodes),
+    )
+    return network
+
+
+def check(encoder: str, encoder_weights: str | Path | None = None) -> None:
+    """Refuse an encoder or weights that cannot be had, before anything long is begun.
+
+    Args:
+        encoder: An encoder's name.
+        encoder_weights: As for :func:`create`, or the path of a file as text.
+
+    Raises:
+        ModelError: If the encoder is unknown or the weights cannot be had.
+    """
+    check_encoder(encoder)
+    check_weights(encoder, source(encoder_weights))
+
+
+def check_size(size: int) -> None:
+    """Refuse a side of the network input that the encoders cannot halve five times.
+
+    Raises:
+        ModelError: If ``size`` is no positive multiple of 32.
+    """
+    if size < STRIDE or size % STRIDE:
+        lower = max(STRIDE, size // STRIDE * STRIDE)
+        raise ModelError(
+            f"expected a size that is a multiple of {STRIDE}, got {size}; take {lower} or "
+            f"{lower + STRIDE}"
+        )
+
+
+def smallest_batch(name: str, nodes: Sequence[str] = ()) -> int:
+    """Fewest frames a training step of a model can take."""
+    architecture = get(name)
+    inner = [get(node).smallest_batch for node in nodes or ()]
+    return max([architecture.smallest_batch if not inner else 1, *inner])
+
+
+def _known() -> Mapping[str, Architecture]:
+    return {**_REGISTERED, **_plug_ins()}
+
+
+@cache
+def _plug_ins() -> Mapping[str, Architecture]:
+    """Architectures of installed plug-ins; one that fails is named and left out."""
+    found: dict[str, Architecture] = {}
+    for entry in metadata.entry_points(group=GROUP):
+        try:
+            architecture = entry.load()
+            if not isinstance(architecture, Architecture):
+                raise TypeError(f"expected a models.Architecture, got {architecture!r}")
+            if architecture.name in _REGISTERED or architecture.name in found:
+                raise ValueError(f"the name {architecture.name!r} is taken")
+        except Exception as error:  # a plug-in may fail in any way, and must not stop the rest
+            warnings.warn(f"the model plug-in {entry.value!r} is left out: {error}", stacklevel=2)
+        else:
+            found[architecture.name] = architecture
+    return found
+
+
+def _builder(architecture: Architecture) -> Callable[..., Any]:
+    if callable(architecture.build):
+        return architecture.build
+    module, _, function = architecture.build.partition(":")
+    builder: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return builder

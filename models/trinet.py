@@ -1,0 +1,70 @@
+"""Three networks in a triangle: TriUNet (paper, Section 2.1) and its relatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.baselines import baseline
+from models.errors import ModelError
+from models.registry import Architecture
+
+NODES = 3
+
+
+class TriNet(nn.Module):
+    """Two networks see the image, a third sees what both make of it.
+
+    The two end in a softmax over the classes; their maps are concatenated and passed through the
+    third. One loss on the third's output trains all three.
+
+    Args:
+        left: Images (N, 3, H, W) in, logits (N, C, H, W) out.
+        right: Likewise, with weights of its own.
+        head: Maps (N, 2 C, H, W) in, logits (N, C, H, W) out.
+    """
+
+    def __init__(self, left: nn.Module, right: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.left = left
+        self.right = right
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, C, H, W) of normalised images (N, 3, H, W)."""
+        views = torch.cat([self.left(images).softmax(1), self.right(images).softmax(1)], dim=1)
+        logits: Tensor = self.head(views)
+        return logits
+
+
+def build(
+    architecture: Architecture,
+    *,
+    encoder: str,
+    encoder_weights: str | Path | None,
+    classes: int,
+    nodes: tuple[str, ...],
+) -> nn.Module:
+    """Build a TriNet; the arguments are those of ``models.create``.
+
+    Raises:
+        ModelError: If there are not three nodes, or one of them cannot be a node.
+    """
+    if len(nodes) != NODES:
+        raise ModelError(
+            f"{architecture.name} takes three nodes, such as unet,fpn,deeplabv3; got "
+            f"{','.join(nodes) or 'none'}"
+        )
+    left, right, head = (
+        baseline(
+            node,
+            encoder=encoder,
+            encoder_weights=encoder_weights,
+            classes=classes,
+            in_channels=channels,
+        )
+        for node, channels in zip(nodes, (3, 3, 2 * classes), strict=True)
+    )
+    return TriNet(left, right, head)

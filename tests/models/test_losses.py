@@ -1,0 +1,81 @@
+"""The single-channel Dice loss, against sums worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import models
+from models import losses
+
+SURE = 40.0  # logits this far apart give probabilities of 0 and 1 in float32
+
+
+def logits_of(prediction: list[list[int]]) -> torch.Tensor:
+    polyp = (torch.tensor(prediction, dtype=torch.float32) * 2 - 1) * SURE
+    return torch.stack([-polyp, polyp])[None]
+
+
+def test_a_hand_worked_batch() -> None:
+    # Prediction has 3 polyp pixels, truth 2, both share 1: (2 x 1 + 1) / (3 + 2 + 1) = 1/2.
+    logits = logits_of([[1, 1, 0], [1, 0, 0]])
+    masks = torch.tensor([[[1, 0, 1], [0, 0, 0]]], dtype=torch.uint8)
+
+    assert losses.SingleChannelDiceLoss()(logits, masks).item() == pytest.approx(0.5)
+
+
+def test_sums_run_over_the_batch_before_the_division() -> None:
+    # Frame 1: both 4, shared 4. Frame 2: prediction 0, truth 0. Together (8 + 1) / (8 + 1) = 1,
+    # and with frame 2 wrong on 3 pixels (8 + 1) / (8 + 3 + 1) = 3/4.
+    right, empty = logits_of([[1, 1], [1, 1]]), logits_of([[0, 0], [0, 0]])
+    wrong = logits_of([[1, 1], [1, 0]])
+    masks = torch.tensor([[[1, 1], [1, 1]], [[0, 0], [0, 0]]])
+    loss = losses.SingleChannelDiceLoss()
+
+    assert loss(torch.cat([right, empty]), masks).item() == pytest.approx(0.0)
+    assert loss(torch.cat([right, wrong]), masks).item() == pytest.approx(0.25)
+
+
+def test_a_batch_without_polyps_still_has_a_gradient() -> None:
+    logits = torch.zeros(1, 2, 4, 4, requires_grad=True)
+
+    losses.SingleChannelDiceLoss()(logits, torch.zeros(1, 4, 4)).backward()
+
+    assert logits.grad is not None
+    assert (logits.grad[:, 1] > 0).all()
+
+
+def test_the_background_does_not_count() -> None:
+    logits = torch.randn(2, 2, 8, 8)
+    masks = torch.zeros(2, 8, 8, dtype=torch.uint8)
+    masks[:, :3] = 1
+    third = torch.cat([logits, torch.full((2, 1, 8, 8), -1e9)], dim=1)
+
+    polyp = losses.SingleChannelDiceLoss()
+
+    assert polyp(logits, masks).item() == pytest.approx(polyp(third, masks).item())
+
+
+def test_reduced_precision_is_computed_in_float32() -> None:
+    logits = torch.randn(1, 2, 256, 256).bfloat16()
+    masks = (torch.rand(1, 256, 256) > 0.5).to(torch.uint8)
+    loss = losses.SingleChannelDiceLoss()(logits, masks)
+
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(
+        losses.SingleChannelDiceLoss()(logits.float(), masks).item(), abs=1e-7
+    )
+
+
+def test_the_combined_loss_is_the_sum_of_its_parts() -> None:
+    logits, masks = torch.randn(2, 2, 8, 8), torch.randint(0, 2, (2, 8, 8))
+    parts = losses.SingleChannelDiceLoss()(logits, masks) + torch.nn.functional.cross_entropy(
+        logits, masks
+    )
+
+    assert losses.create("dice+ce")(logits, masks).item() == pytest.approx(parts.item())
+
+
+def test_an_unknown_loss_suggests_the_nearest() -> None:
+    with pytest.raises(models.ModelError, match="did you mean 'dice\\+ce'"):
+        losses.create("dice-ce")
