@@ -1,0 +1,127 @@
+"""``harness init``: look at the folders once and write ``harness.toml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import console, settings
+from harness.cli.options import setting_option
+from metrics.errors import Fault, FaultsError, UserError
+
+if TYPE_CHECKING:
+    from harness.data.listing import Listing
+
+DATA = ("endocv", "hyperkvasir", "test_frames")
+
+_NEXT = (
+    ("", "harness data check"),
+    ("endocv", "harness train --preset quick"),
+    ("endocv", "harness evaluate --split val"),
+    ("hyperkvasir", "harness evaluate --split test"),
+    ("test_frames", "harness submit --round 1"),
+    ("test_frames", "harness submit --round 2"),
+    ("", "harness leaderboard"),
+)
+"""What can be done next, each with the setting that it needs."""
+
+
+@click.command()
+@setting_option("endocv", env=False)
+@setting_option("hyperkvasir", env=False)
+@setting_option("test_frames", env=False)
+@setting_option("workspace", env=False)
+@setting_option("splits", env=False)
+@setting_option("rounds", env=False)
+@click.option("--force", is_flag=True, help="Change what harness.toml says already.")
+def command(force: bool, **paths: Path | None) -> None:
+    """Write harness.toml in the current folder: where the frames lie.
+
+    The folders are looked at first, and nothing is written when one of them is not what it should
+    be. Settings that harness.toml holds already and that are not given here stay.
+    """
+    given = {name: path for name, path in paths.items() if path is not None}
+    if not given:
+        wanted = " ".join(f"{settings.flag(name)} DIR" for name in DATA)
+        raise click.UsageError(f"nothing to write; give at least one of {wanted}")
+    listings = look_at(given)
+    file = Path(settings.FILE_NAME)
+    merged = merge(file, given, force=force)
+    settings.write_file(file, merged)
+    for name, listing in listings.items():
+        frames = f"{len(listing.frames):,} frames"
+        console.note(f"{settings.flag(name)}: {frames}, {listing.layout}, {listing.root}")
+    console.success(f"Wrote {file.absolute()}.")
+    missing = [name for name in DATA if name not in merged]
+    if missing:
+        console.note(f"Not set yet: {', '.join(settings.flag(name) for name in missing)}.")
+    steps = [step for needed, step in _NEXT if not needed or needed in merged]
+    console.note("\n".join(["Next:", *(f"  {step}" for step in steps)]))
+
+
+def look_at(given: dict[str, Path]) -> dict[str, Listing]:
+    """List the frames of every folder given.
+
+    Raises:
+        FaultsError: If a folder is missing or laid out as something else, or frames in it cannot
+            be used; all of it at once.
+    """
+    from harness.data.catalogue import listings_of
+
+    folders = {name: path for name, path in given.items() if name in DATA}
+    listings, faults = listings_of(folders)
+    faults += [fault for listing in listings.values() for fault in listing.faults]
+    faults += _file_faults(given)
+    if faults:
+        raise FaultsError(faults, f"nothing was written to {settings.FILE_NAME}")
+    return listings
+
+
+def _file_faults(given: dict[str, Path]) -> list[Fault]:
+    """What is wrong with the settings that are no dataset."""
+    from harness.data.splits import load_splits
+
+    faults = []
+    workspace, rounds = given.get("workspace"), given.get("rounds")
+    if workspace and workspace.exists() and not workspace.is_dir():
+        message = f"{workspace} is a file; expected a folder, or a name that is free"
+        faults.append(Fault(path=settings.flag("workspace"), message=message))
+    if rounds and not rounds.is_file():
+        faults.append(Fault(path=settings.flag("rounds"), message=f"no file {rounds}"))
+    try:
+        load_splits(given.get("splits"))
+    except FaultsError as error:
+        faults += error.faults
+    except UserError as error:
+        faults.append(Fault(path=settings.flag("splits"), message=error.message))
+    return faults
+
+
+def merge(file: Path, given: dict[str, Path], *, force: bool) -> dict[str, str | Path]:
+    """What the file says already, with what is given.
+
+    Raises:
+        UserError: If the file says something else, or cannot be read, and ``force`` is not set.
+    """
+    try:
+        old = settings.read_file(file)
+    except UserError:
+        if not force:
+            raise
+        old = {}
+    here = file.absolute().parent
+    changed = [
+        name
+        for name, path in given.items()
+        if name in old and (here / old[name]).resolve() != (here / path).resolve()
+    ]
+    if changed and not force:
+        lines = [
+            f"  {settings.flag(name)}: {old[name]} there, {given[name]} here" for name in changed
+        ]
+        raise UserError(
+            "\n".join([f"{file} says something else already:", *lines, "Change it with --force."])
+        )
+    return {**old, **given}

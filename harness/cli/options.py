@@ -1,0 +1,85 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import click
+
+from harness import settings
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
+FORMATS: Final = ("table", "csv", "json", "markdown", "latex")
+
+
+def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
+    """Give a command the options of some settings, and ``settings`` as an argument.
+
+    Settings that the command has no option for come from the environment and ``harness.toml``
+    all the same.
+
+    Args:
+        *names: Fields of ``Settings``; by default the four folders.
+
+    Returns:
+        A decorator; it replaces the options' values by one keyword argument, ``settings``.
+    """
+    chosen = names or FOLDERS
+
+    def decorate(command: Command) -> Callable[..., object]:
+        @functools.wraps(command)
+        def wrapped(*args: object, **values: object) -> object:
+            flags = {name: cast(Path | None, values.pop(name)) for name in chosen}
+            return command(*args, settings=settings.load(flags=flags), **values)
+
+        for name in reversed(chosen):
+            wrapped = setting_option(name)(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """``--format``, passed as ``format_``.
+
+    Args:
+        *formats: What the command can write; by default all of ``FORMATS``. The first is the
+            default.
+    """
+    choices = formats or FORMATS
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(choices),
+        default=choices[0],
+        show_default=True,
+        help="How the figures are written.",
+    )
+
+
+def device_option() -> Callable[[Command], Command]:
+    """``--device``, passed as ``device``: a name for ``harness.device.choose``."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="Where networks run: auto, cpu, cuda, cuda:N or mps.",
+    )
+
+
+def setting_option(name: str, *, env: bool = True) -> Callable[[Command], Command]:
+    """The option of one setting, passed under the setting's own name as a path or ``None``."""
+    kind = "FILE" if name in ("splits", "rounds") else "DIR"
+    meaning = settings.MEANINGS[name]
+    help_text = f"{meaning[0].upper()}{meaning[1:]}."
+    if env:
+        help_text += f"  [env: {settings.variable(name)}]"
+    return click.option(
+        settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text
+    )

@@ -1,0 +1,116 @@
+"""The whole catalogue that the settings describe, with its splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from harness.data.layouts import find_frames, list_frames
+from harness.data.listing import Listing
+from harness.data.splits import SPLITS, Splits, assign, load_splits
+from harness.settings import Settings, flag
+from metrics.errors import Fault, UserError
+
+SOURCES: Final = ("endocv", "hyperkvasir")
+"""The settings that hold frames with their truth."""
+
+# HyperKvasir's segmented images are a plain pair of folders, so the setting names the dataset.
+_KINDS: Final = {
+    "endocv": {"kind": "endocv2021"},
+    "hyperkvasir": {"kind": "plain", "dataset": "hyperkvasir"},
+    "test_frames": {"kind": "endocv2021-test"},
+}
+
+
+def catalogue(
+    settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = SOURCES
+) -> pd.DataFrame:
+    """Every frame with its truth, and the split that it is in.
+
+    Args:
+        settings: Where the datasets lie; one that is not set and not needed is left out.
+        splits: The division; by default that of ``settings.splits``, else the paper's.
+        needs: Settings that have to be set, of ``SOURCES``.
+
+    Returns:
+        DataFrame: As ``layouts.find_frames``, with ``split``; frames of no split have ''.
+
+    Raises:
+        UserError: If a setting is missing, or a folder is no dataset.
+        FaultsError: If frames cannot be used, or are in two splits.
+    """
+    settings.require(*needs)
+    if settings.endocv is None and settings.hyperkvasir is None:
+        settings.require(*SOURCES)
+    parts = [
+        find_frames(path, **_KINDS[name])
+        for name, path in (("endocv", settings.endocv), ("hyperkvasir", settings.hyperkvasir))
+        if path is not None
+    ]
+    frames = pd.concat(parts, ignore_index=True)
+    return assign(frames, splits or load_splits(settings.splits))
+
+
+def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The frames of one split, numbered from 0.
+
+    Raises:
+        UserError: If there are none; what there is instead is said.
+    """
+    chosen = frames[frames["split"] == split].reset_index(drop=True)
+    if chosen.empty:
+        counts = {name: int((frames["split"] == name).sum()) for name in SPLITS}
+        there = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UserError(
+            f"no frames in the split {split!r} (there are: {there}). 'harness data check' shows "
+            "what the folders hold; --splits takes another division."
+        )
+    return chosen
+
+
+def test_frames(settings: Settings) -> pd.DataFrame:
+    """The challenge's test frames, whose truth is withheld.
+
+    Raises:
+        UserError: If ``test_frames`` is not set, or is no folder of test sets.
+    """
+    (path,) = settings.require("test_frames")
+    return find_frames(path, **_KINDS["test_frames"])
+
+
+def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
+    """The frames of the folders of several settings, before any file is opened.
+
+    Args:
+        paths: Folders by setting: ``endocv``, ``hyperkvasir`` or ``test_frames``.
+
+    Returns:
+        The listings by setting, and a fault for each folder that is missing or laid out as
+        another dataset. The listings' own faults stay with them.
+    """
+    listings: dict[str, Listing] = {}
+    faults = []
+    for name, path in paths.items():
+        try:
+            listings[name] = list_frames(path, **_KINDS[name])
+        except UserError as error:
+            faults.append(Fault(path=flag(name), message=error.message))
+    return listings, faults
+
+
+def fingerprint(frames: pd.DataFrame) -> str:
+    """SHA-256 over what a catalogue holds, the same on every machine and in every folder.
+
+    Each frame enters with its identifier, split, truth, size and the sizes of its files in bytes;
+    no file is opened, so a changed pixel that leaves the file as long as it was goes unseen.
+    """
+    digest = hashlib.sha256()
+    columns = ["frame", "split", "truth", "height", "width", "image", "mask"]
+    for *values, image, mask in sorted(frames[columns].itertuples(index=False, name=None)):
+        sizes = [Path(path).stat().st_size if path else 0 for path in (image, mask)]
+        digest.update(("\0".join(map(str, [*values, *sizes])) + "\n").encode())
+    return digest.hexdigest()

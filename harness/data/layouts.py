@@ -1,0 +1,295 @@
+"""The frames of each dataset's folders as a catalogue, one row a frame.
+
+A layout is recognised by its folders alone, also one level below the folder given, so that the
+folder a dataset unpacks to and the folder around it both work.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pandas as pd
+
+from harness.data.headers import read_size
+from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
+from metrics.errors import Fault, FaultsError, UserError
+
+COLUMNS: Final = (
+    "frame",
+    "name",
+    "dataset",
+    "centre",
+    "sequence",
+    "test_set",
+    "split",
+    "image",
+    "mask",
+    "truth",
+    "height",
+    "width",
+)
+"""The columns of a catalogue, in order."""
+
+_CENTRE: Final = r"data_C\d+"
+_TEST_SET: Final = r"EndoCV_DATA\d+"
+_READERS: Final = 8
+
+
+class Layout(NamedTuple):
+    """How one dataset lies in its folders.
+
+    Attributes:
+        name: What it is called in messages.
+        expects: The folders it is known by, for a message.
+        kind: Its short name, and the frames' ``dataset`` in a catalogue.
+        matches: Whether a folder has this layout.
+        fill: Adds the folder's frames to a listing, for the dataset of that name.
+    """
+
+    name: str
+    expects: str
+    kind: str
+    matches: Callable[[Path], bool]
+    fill: Callable[[Listing, str], None]
+
+
+def find_frames(root: Path, *, dataset: str | None = None, kind: str | None = None) -> pd.DataFrame:
+    """Find the frames of a dataset folder; headers are read, no pixel is decoded.
+
+    Args:
+        root: The dataset's folder, or the folder around it.
+        dataset: A name for the frames in place of the layout's own.
+        kind: The layout that it has to be, by ``Layout.kind``; any by default.
+
+    Returns:
+        DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and
+        ``width`` (int64 pixels); ``split`` is empty, as is ``mask`` where there is none. The order
+        is natural and the same on every machine.
+
+    Raises:
+        UserError: If the folder is missing, or its layout is not recognised or not the one wanted.
+        FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
+            or a file that is no image; all of them at once.
+    """
+    listing = list_frames(root, dataset=dataset, kind=kind)
+    sizes, unreadable = _sizes([frame.image for frame in listing.frames])
+    faults = [*listing.faults, *unreadable]
+    if faults:
+        raise FaultsError(faults, f"the frames in {listing.root} cannot be used as they are")
+    return to_catalogue(listing.frames, sizes)
+
+
+def find_images(folder: Path) -> pd.DataFrame:
+    """Every image below a folder as a catalogue, for prediction on frames without a truth.
+
+    Returns:
+        DataFrame: As :func:`find_frames`; ``frame`` is the path below ``folder`` without its
+        ending, ``dataset`` is ``plain`` and ``truth`` is ``withheld``.
+
+    Raises:
+        UserError: If the folder is missing or holds no image.
+        FaultsError: If files are no images or share a name, all of them at once.
+    """
+    _refuse_missing(folder)
+    below = [path for path in folder.rglob("*") if path.is_dir() and ".git" not in path.parts]
+    paths = [path for inner in (folder, *sorted(below)) for path in images_in(inner)]
+    if not paths:
+        raise UserError(f"no images in {folder}; expected .jpg, .png, .tif or .bmp files")
+    frames = [
+        FrameFiles(
+            frame=path.relative_to(folder).with_suffix("").as_posix(),
+            name=path.stem,
+            dataset="plain",
+            image=path,
+            truth="withheld",
+        )
+        for path in paths
+    ]
+    sizes, faults = _sizes(paths)
+    seen: dict[str, Path] = {}
+    for frame in frames:
+        first = seen.setdefault(frame.frame, frame.image)
+        if first != frame.image:
+            message = f"has the same name as {first.name} beside it; keep one of them"
+            faults.append(Fault(path=str(frame.image), message=message))
+    if faults:
+        raise FaultsError(faults, f"the images in {folder} cannot be used as they are")
+    return to_catalogue(frames, sizes)
+
+
+def list_frames(root: Path, *, dataset: str | None = None, kind: str | None = None) -> Listing:
+    """List the frames of a dataset folder, with its faults; no file is opened.
+
+    Args:
+        root: The dataset's folder, or the folder around it.
+        dataset: A name for the frames in place of the layout's own.
+        kind: The layout that it has to be, by ``Layout.kind``; any by default.
+
+    Raises:
+        UserError: If the folder is missing, its layout is not recognised or not the one wanted,
+            or it has no frames.
+    """
+    layout, folder = recognise(root)
+    if kind not in (None, layout.kind):
+        wanted = next(other for other in LAYOUTS if other.kind == kind)
+        raise UserError(
+            f"{folder} is laid out as {layout.name}; expected {wanted.name}: {wanted.expects}"
+        )
+    listing = Listing(layout=layout.name, root=folder)
+    layout.fill(listing, dataset or _own_name(layout, folder))
+    if not listing.frames and not listing.faults:
+        raise UserError(
+            f"no frames in {folder}, which is laid out as {layout.name}. Expected image files in "
+            f"{layout.expects}; was it unpacked to the end?"
+        )
+    return listing
+
+
+def recognise(root: Path) -> tuple[Layout, Path]:
+    """The layout of a folder, and the folder that has it: ``root`` or one right below.
+
+    Raises:
+        UserError: If the folder is missing, or none or several layouts are found.
+    """
+    _refuse_missing(root)
+    if layout := _layout_of(root):
+        return layout, root
+    below = [(layout, path) for path in folders_in(root) if (layout := _layout_of(path))]
+    if len(below) == 1:
+        return below[0]
+    if below:
+        lines = [f"  {path}: {layout.name}" for layout, path in below]
+        raise UserError("\n".join([f"several datasets in {root}; give one of them:", *lines]))
+    raise UserError(_unrecognised(root))
+
+
+def _layout_of(folder: Path) -> Layout | None:
+    return next((layout for layout in LAYOUTS if layout.matches(folder)), None)
+
+
+def _fill_endocv(listing: Listing, dataset: str) -> None:
+    for folder in folders_in(listing.root, _CENTRE):
+        centre = folder.name.removeprefix("data_")
+        images, masks = part(folder, "images", centre), part(folder, "masks", centre)
+        listing.add_pairs(images, masks, dataset=dataset, centre=centre)
+    sequences = listing.root / "sequenceData"
+    for folder in folders_in(sequences / "positive"):
+        sequence = folder.name
+        images, masks = (part(folder, "images", sequence), part(folder, "masks", sequence))
+        listing.add_pairs(images, masks, dataset=dataset, sequence=sequence)
+    for folder in folders_in(sequences / "negativeOnly"):
+        listing.add_single(folder, dataset=dataset, truth="empty", sequence=folder.name)
+
+
+def _fill_test(listing: Listing, dataset: str) -> None:
+    for folder in folders_in(listing.root, _TEST_SET):
+        listing.add_single(folder, dataset=dataset, truth="withheld", test_set=folder.name)
+
+
+def _fill_clinicdb(listing: Listing, dataset: str) -> None:
+    listing.add_pairs(listing.root / "Original", listing.root / "Ground Truth", dataset=dataset)
+
+
+def _fill_pairs(listing: Listing, dataset: str) -> None:
+    listing.add_pairs(listing.root / "images", listing.root / "masks", dataset=dataset)
+
+
+LAYOUTS: Final = (
+    Layout(
+        name="EndoCV 2021 (PolypGen)",
+        expects="data_C1/images_C1 with data_C1/masks_C1, and sequenceData/",
+        kind="endocv2021",
+        matches=lambda root: bool(
+            folders_in(root, _CENTRE) or folders_in(root / "sequenceData", "positive|negativeOnly")
+        ),
+        fill=_fill_endocv,
+    ),
+    Layout(
+        name="EndoCV 2021 test frames",
+        expects="EndoCV_DATA1/, EndoCV_DATA2/ and so on",
+        kind="endocv2021-test",
+        matches=lambda root: bool(folders_in(root, _TEST_SET)),
+        fill=_fill_test,
+    ),
+    Layout(
+        name="CVC-ClinicDB",
+        expects="Original/ with 'Ground Truth/'",
+        kind="cvc-clinicdb",
+        matches=lambda root: len(folders_in(root, "Original|Ground Truth")) == 2,
+        fill=_fill_clinicdb,
+    ),
+    Layout(
+        name="images and masks (HyperKvasir, Kvasir-SEG or your own)",
+        expects="images/ with masks/",
+        kind="plain",
+        matches=lambda root: len(folders_in(root, "images|masks")) == 2,
+        fill=_fill_pairs,
+    ),
+)
+"""The layouts, in the order in which they are tried."""
+
+
+def _own_name(layout: Layout, folder: Path) -> str:
+    """The dataset's name; pairs of images and masks are told apart by what lies around them."""
+    if layout.kind != "plain":
+        return layout.kind
+    # Kvasir-SEG's release spells the name of its own box file so.
+    if folder.name.lower() == "kvasir-seg" or (folder / "kavsir_bboxes.json").is_file():
+        return "kvasir-seg"
+    if folder.name.lower() == "segmented-images" or (folder / "bounding-boxes.json").is_file():
+        return "hyperkvasir"
+    return layout.kind
+
+
+def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
+    """Heights and widths from headers, and a fault for each file that has none."""
+
+    def size(path: Path) -> tuple[int, int] | Fault:
+        try:
+            return read_size(path)
+        except UserError as error:
+            return Fault(path="", message=error.message)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        results = list(pool.map(size, paths))
+    faults = [result for result in results if isinstance(result, Fault)]
+    return [(0, 0) if isinstance(r, Fault) else r for r in results], faults
+
+
+def to_catalogue(frames: Sequence[FrameFiles], sizes: Sequence[tuple[int, int]]) -> pd.DataFrame:
+    """One row a frame, from listed frames and their heights and widths in pixels."""
+    rows = [
+        {
+            **dataclasses.asdict(frame),
+            "split": "",
+            "image": str(frame.image),
+            "mask": str(frame.mask or ""),
+            "height": height,
+            "width": width,
+        }
+        for frame, (height, width) in zip(frames, sizes, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _refuse_missing(root: Path) -> None:
+    if not root.is_dir():
+        kind = "is a file" if root.exists() else "does not exist"
+        raise UserError(f"{root} {kind}; expected the folder of a dataset")
+
+
+def _unrecognised(root: Path) -> str:
+    found = [f"{path.name}/" for path in folders_in(root)]
+    images = len(images_in(root))
+    found += [f"{images} images"] if images else []
+    shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
+    lines += [f"  {layout.name}: {layout.expects}" for layout in LAYOUTS]
+    lines.append(f"Found: {shown or 'nothing'}.")
+    if (layout := _layout_of(root.parent)) is not None:
+        lines.append(f"The folder above it is laid out as {layout.name}: give {root.parent}.")
+    return "\n".join(lines)

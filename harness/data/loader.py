@@ -1,0 +1,208 @@
+"""Batches by position: what the training asks for, from the cache.
+
+Order, batches and augmentations are functions of the run's seed, the epoch and the position, so a
+run can start anywhere in the middle, with any number of workers, and get what an unbroken run got.
+Frames stay bytes up to the device; normalising them is the training step's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from harness.config import TrainConfig
+from harness.data import augment
+from harness.data.cache import FrameCache
+
+LastBatch = Literal["even", "drop", "keep"]
+Batch = tuple[Tensor, Tensor, list[str]]
+
+_PREFETCHED = 4
+
+
+class Key(NamedTuple):
+    """What makes a sample what it is.
+
+    Attributes:
+        frame: The frame's position in the cache.
+        epoch: Counted from 0.
+        size: Side of the network input, in pixels.
+    """
+
+    frame: int
+    epoch: int
+    size: int
+
+
+def order(seed: int, epoch: int, frames: int) -> NDArray[np.int64]:
+    """The order of an epoch: a permutation of 0 to ``frames`` - 1, int64 (N,)."""
+    return np.random.default_rng((seed, epoch)).permutation(frames)
+
+
+def batches(
+    positions: NDArray[np.int64], batch_size: int, last: LastBatch = "even"
+) -> list[NDArray[np.int64]]:
+    """An order cut into batches.
+
+    Args:
+        positions: int64 (N,).
+        batch_size: Frames a batch at most.
+        last: ``even`` spreads what does not fill a batch, so that sizes differ by one at most and
+            no batch of one remains, on which batch norm cannot train; ``drop`` leaves it out (a
+            set smaller than one batch is kept); ``keep`` has a short last batch.
+    """
+    count = -(-len(positions) // batch_size)
+    if last == "even":
+        return np.array_split(positions, max(1, count))
+    cut = [positions[at : at + batch_size] for at in range(0, len(positions), batch_size)]
+    if last == "drop" and len(cut) > 1 and len(cut[-1]) < batch_size:
+        cut.pop()
+    return cut
+
+
+class AugmentedFrames(Dataset[Any]):
+    """Augmented frames of a cache, a batch at a time.
+
+    Args:
+        cache: The frames.
+        augmentation: Name of the augmentation.
+        seed: The run's seed.
+    """
+
+    def __init__(self, cache: FrameCache, augmentation: augment.Name, seed: int) -> None:
+        self.cache = cache
+        self.augmentation: augment.Name = augmentation
+        self.seed = seed
+        self._built: dict[int, augment.Augmentation] = {}
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.cache)
+
+    def __getitem__(self, key: Key) -> tuple[augment.Image, augment.Image]:
+        """One frame, uint8 (S, S, 3), and its mask, uint8 (S, S)."""
+        if key.size not in self._built:
+            self._built[key.size] = augment.create(self.augmentation, key.size)
+        return self._built[key.size](
+            np.asarray(self.cache.images[key.frame]),
+            np.asarray(self.cache.masks[key.frame]),
+            augment.generator(self.seed, key.epoch, key.frame),
+        )
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        """A batch: images (N, 3, S, S) uint8, channels last, masks (N, S, S) uint8, frame ids."""
+        size = keys[0].size
+        images = np.empty((len(keys), size, size, 3), np.uint8)
+        masks = np.empty((len(keys), size, size), np.uint8)
+        for place, key in enumerate(keys):
+            images[place], masks[place] = self[key]
+        return (
+            torch.from_numpy(images).permute(0, 3, 1, 2),
+            torch.from_numpy(masks),
+            [self.cache.frames[key.frame] for key in keys],
+        )
+
+
+class CachedFeed:
+    """The batches of a run.
+
+    Args:
+        config: Its recipe.
+        train: Cache of the training frames.
+        val: Cache of the validation frames.
+        last: What becomes of frames that do not fill a batch, see :func:`batches`.
+        rank: Which process of ``ranks`` this is; each takes its share of every batch.
+        ranks: Processes that train together.
+        pin: Whether batches lie in pinned memory, for a device that copies from there.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        train: FrameCache,
+        val: FrameCache,
+        *,
+        last: LastBatch = "even",
+        rank: int = 0,
+        ranks: int = 1,
+        pin: bool = False,
+    ) -> None:
+        self.config = config
+        self.frames = train
+        self.val = val
+        self.last: LastBatch = last
+        self.rank, self.ranks = rank, ranks
+        self._keys: list[list[Key]] = []
+        self._loader = self._open(pin=pin)
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return len(self._batches(0))
+
+    def train(
+        self, epoch: int, *, size: int, start: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+        """The batches of an epoch, from step ``start`` on.
+
+        Args:
+            epoch: Counted from 0.
+            size: Side of the network input, in pixels.
+            start: First step wanted, counted from 0.
+
+        Yields:
+            tuple: Images (N, 3, S, S) uint8 in channels-last memory, masks (N, S, S) uint8 and the
+            frames' ids.
+        """
+        self._keys[:] = [
+            [Key(int(index), epoch, size) for index in batch[self.rank :: self.ranks]]
+            for batch in self._batches(epoch)[start:]
+        ]
+        yield from self._loader
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """All validation frames in order: images (N, 3, S, S) uint8, masks (N, S, S) uint8."""
+        step = self.config.batch_size
+        for at in range(0, len(self.val), step):
+            images = torch.from_numpy(np.array(self.val.images[at : at + step]))
+            masks = torch.from_numpy(np.array(self.val.masks[at : at + step]))
+            yield images.permute(0, 3, 1, 2), masks
+
+    def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        shuffled = order(self.config.seed, epoch, len(self.frames))
+        return batches(shuffled, self.config.batch_size * self.ranks, self.last)
+
+    def _open(self, *, pin: bool) -> DataLoader[Any]:
+        dataset = AugmentedFrames(self.frames, self.config.augmentation, self.config.seed)
+        workers = self.config.workers
+        return DataLoader(
+            dataset,
+            # The list is filled anew for each epoch, so that the workers can live on.
+            batch_sampler=self._keys,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            worker_init_fn=_one_thread,
+            persistent_workers=workers > 0,
+            prefetch_factor=_PREFETCHED if workers else None,
+            pin_memory=pin,
+            # Its own generator: an iterator draws a number, which must not move the global one.
+            generator=torch.Generator(),
+        )
+
+
+def _as_it_is(batch: Any) -> Any:
+    """The data set makes whole batches."""
+    return batch
+
+
+def _one_thread(worker: int) -> None:
+    """Workers share the cores among them; OpenCV would take all for each."""
+    del worker
+    cv2.setNumThreads(0)

@@ -1,0 +1,247 @@
+"""Which frames train, validate and test: the paper's splits, or a user's own, as data."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import random
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from metrics.errors import Fault, FaultsError, UserError
+
+SPLITS: Final = ("train", "val", "test")
+
+KEYS: Final[Mapping[str, str]] = {
+    "centres": "centre",
+    "sequences": "sequence",
+    "datasets": "dataset",
+    "test_sets": "test_set",
+    "frames": "frame",
+}
+"""What a split may list, with the column of the catalogue that it is looked up in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """What belongs to each split.
+
+    Attributes:
+        name: What the division is called in tables and registers; ``paper`` for the paper's.
+        rules: For each split, the patterns (``fnmatch``) by key of ``KEYS``.
+    """
+
+    name: str
+    rules: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+
+def load_splits(path: Path | None = None) -> Splits:
+    """Read splits from a TOML file.
+
+    Args:
+        path: The file; ``None`` for the paper's splits.
+
+    Raises:
+        UserError: If the file cannot be read or is no TOML.
+        FaultsError: If it names unknown splits or keys, or lists that are no lists of names.
+    """
+    if path is None:
+        text = resources.files("harness.data").joinpath("paper_splits.toml").read_text("utf-8")
+        return _parsed(tomllib.loads(text), "paper")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the splits {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"the splits {path} are not TOML: {error}") from error
+    if faults := _faults(values, str(path)):
+        raise FaultsError(faults, f"the splits {path} cannot be used")
+    return _parsed(values, path.stem)
+
+
+def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
+    """Say of each frame which split it is in.
+
+    Args:
+        catalogue: As ``layouts.find_frames`` gives it.
+        splits: The division.
+
+    Returns:
+        DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
+        names the frame.
+
+    Raises:
+        FaultsError: If two splits name the same frame.
+    """
+    names = np.full(len(catalogue), "", dtype=object)
+    twice: list[Fault] = []
+    for split, rule in splits.rules.items():
+        hit = _matches(catalogue, rule)
+        both = hit & (names != "")
+        twice += [
+            Fault(path=frame, message=f"in {first} and in {split}; a frame is in one split only")
+            for frame, first in zip(catalogue["frame"][both], names[both], strict=True)
+        ]
+        names[hit] = split
+    if twice:
+        raise FaultsError(twice, f"the splits {splits.name!r} overlap")
+    return catalogue.assign(split=names.astype(str))
+
+
+def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
+    """How many frames are in no split, by centre, sequence, test set or else dataset."""
+    rest = catalogue[catalogue["split"] == ""]
+    counts: dict[str, int] = {}
+    columns = ["centre", "sequence", "test_set", "dataset"]
+    for row in rest[columns].itertuples(index=False):
+        name = next(value for value in row if value)
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
+    """Divide the training and validation frames for cross-validation.
+
+    A sequence stays whole, and the folds hold about equally many frames with and without polyps
+    (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
+    test split and of none stay as they are.
+
+    Args:
+        catalogue: With its splits assigned.
+        count: Number of folds, 2 or more.
+        seed: Decides which sequences and frames meet in a fold.
+
+    Returns:
+        list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``
+        and the others are ``train``.
+
+    Raises:
+        UserError: If there are fewer groups (sequences and single frames) than folds.
+    """
+    pool = catalogue["split"].isin(["train", "val"]).to_numpy()
+    names = catalogue["sequence"].where(catalogue["sequence"] != "", catalogue["frame"]).to_numpy()
+    polyp = (catalogue["truth"] == "mask").to_numpy()
+    groups: dict[str, list[int]] = {}
+    for index in np.flatnonzero(pool):
+        groups.setdefault(str(names[index]), []).append(int(index))
+    if not 2 <= count <= len(groups):
+        raise UserError(
+            f"cannot make {count} folds; expected 2 to {len(groups)}, since a sequence stays whole "
+            f"and there are {len(groups)} sequences and single frames"
+        )
+    parts = _balanced(list(groups.values()), polyp, count, seed)
+    results = []
+    for part in parts:
+        split = catalogue["split"].to_numpy(dtype=object, copy=True)
+        split[pool] = "train"
+        split[part] = "val"
+        results.append(catalogue.assign(split=split.astype(str)))
+    return results
+
+
+def leave_out(catalogue: pd.DataFrame, centre: str) -> pd.DataFrame:
+    """Train without a centre and test on it.
+
+    Args:
+        catalogue: With its splits assigned.
+        centre: Such as ``C3``.
+
+    Returns:
+        DataFrame: A copy in which the centre's frames are ``test``, what was ``test`` is in no
+        split, and the rest stays.
+
+    Raises:
+        UserError: If the centre has no frames, or nothing is left to train on.
+    """
+    known = sorted(set(catalogue["centre"]) - {""})
+    if centre not in known:
+        there = ", ".join(known) or "none"
+        raise UserError(f"no frames of a centre {centre!r} to leave out; there are: {there}")
+    inside = catalogue["centre"] == centre
+    split = catalogue["split"].where(catalogue["split"] != "test", "").where(~inside, "test")
+    if not (split == "train").any():
+        raise UserError(f"without {centre} nothing is left to train on")
+    return catalogue.assign(split=split)
+
+
+def _balanced(
+    groups: Sequence[Sequence[int]], polyp: npt.NDArray[np.bool_], count: int, seed: int
+) -> list[list[int]]:
+    """Deal groups to parts, the largest first, each to the part that lacks its kind most."""
+    order = list(groups)
+    random.Random(seed).shuffle(order)
+    order.sort(key=len, reverse=True)
+    parts: list[list[int]] = [[] for _ in range(count)]
+    held = [[0, 0] for _ in range(count)]
+    for group in order:
+        with_polyp = int(polyp[list(group)].sum())
+        kinds = (with_polyp, len(group) - with_polyp)
+        # The increase of the sum of squares per kind, which is least where the kind is rarest.
+        costs = [
+            sum(k * (2 * h + k) for k, h in zip(kinds, part_held, strict=True))
+            for part_held in held
+        ]
+        target = min(range(count), key=lambda i: (costs[i], len(parts[i])))
+        parts[target].extend(group)
+        held[target] = [h + k for h, k in zip(held[target], kinds, strict=True)]
+    return parts
+
+
+def _matches(catalogue: pd.DataFrame, rule: Mapping[str, tuple[str, ...]]) -> npt.NDArray[np.bool_]:
+    """Bool array, True where any of a split's patterns names the frame."""
+    hit = np.zeros(len(catalogue), dtype=bool)
+    for key, patterns in rule.items():
+        if patterns:
+            whole = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+            hit |= np.array([bool(whole.match(value)) for value in catalogue[KEYS[key]]], bool)
+    return hit
+
+
+def _parsed(values: Mapping[str, Any], name: str) -> Splits:
+    rules = {
+        split: {key: tuple(patterns) for key, patterns in values[split].items()}
+        for split in SPLITS
+        if split in values
+    }
+    return Splits(name=values.get("name", name), rules=rules)
+
+
+def _faults(values: Mapping[str, Any], path: str) -> list[Fault]:
+    messages = []
+    for split, rule in values.items():
+        if split == "name":
+            if not isinstance(rule, str):
+                messages.append(f"name: expected text, got {rule!r}")
+        elif split not in SPLITS:
+            messages.append(f"unknown split {split!r}{_nearest(split, SPLITS)}")
+        elif not isinstance(rule, dict):
+            messages.append(f"{split}: expected a table [{split}], got {rule!r}")
+        else:
+            messages += _rule_faults(split, rule)
+    if not any(split in values for split in SPLITS):
+        messages.append(f"no split; expected tables {', '.join(f'[{s}]' for s in SPLITS)}")
+    return [Fault(path=path, message=message) for message in messages]
+
+
+def _rule_faults(split: str, rule: Mapping[str, Any]) -> list[str]:
+    messages = []
+    for key, patterns in rule.items():
+        if key not in KEYS:
+            messages.append(f"[{split}]: unknown key {key!r}{_nearest(key, KEYS)}")
+        elif not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
+            messages.append(f"[{split}] {key}: expected a list of names, got {patterns!r}")
+    return messages
+
+
+def _nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else f"; expected {', '.join(known)}"

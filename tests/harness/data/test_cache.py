@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.data import frames
+from harness.data.cache import FrameCache
+from harness.data.fingerprint import data_fingerprint
+from harness.data.layouts import find_frames
+from metrics.errors import FaultsError, UserError
+from metrics.masks import read_mask
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
+
+SIZE = 32
+
+
+@pytest.fixture
+def found(draw: Drawer) -> pd.DataFrame:
+    """Ten frames, three of them without a mask file."""
+    return find_frames(draw.endocv())
+
+
+def test_holds_what_the_files_hold(found: pd.DataFrame, tmp_path: Path) -> None:
+    cache = FrameCache.build(found, SIZE, tmp_path / "cache")
+    assert cache.frames == tuple(found["frame"])
+    assert (len(cache), cache.size) == (len(found), SIZE)
+    assert (cache.images.shape, cache.images.dtype) == ((10, SIZE, SIZE, 3), np.uint8)
+    assert (cache.masks.shape, cache.masks.dtype) == ((10, SIZE, SIZE), np.uint8)
+    for row in found.itertuples():
+        image = frames.resize_image(frames.read_image(str(row.image)), SIZE)
+        np.testing.assert_array_equal(cache.images[row.Index], image)
+        mask = cache.masks[row.Index]
+        if row.mask:
+            expected = frames.resize_mask(read_mask(str(row.mask)), SIZE)
+            np.testing.assert_array_equal(mask, expected)
+            assert mask.any()
+        else:
+            assert not mask.any()
+    assert cache.contents == data_fingerprint(found)
+
+
+def test_is_read_only(found: pd.DataFrame, tmp_path: Path) -> None:
+    cache = FrameCache.build(found, SIZE, tmp_path)
+    with pytest.raises(ValueError, match="read-only"):
+        cache.images[0] = 0
+
+
+def test_is_decoded_once(found: pd.DataFrame, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    first = FrameCache.build(
+        found, SIZE, tmp_path, progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(done, 10) for done in range(1, 11)]
+    again = FrameCache.build(found, SIZE, tmp_path, progress=lambda *_: pytest.fail("decoded"))
+    assert again.folder == first.folder
+    np.testing.assert_array_equal(again.images, first.images)
+
+
+def test_one_job_gives_the_same_as_many(found: pd.DataFrame, tmp_path: Path) -> None:
+    one = FrameCache.build(found, SIZE, tmp_path / "one", jobs=1)
+    many = FrameCache.build(found, SIZE, tmp_path / "many", jobs=5)
+    np.testing.assert_array_equal(one.images, many.images)
+    np.testing.assert_array_equal(one.masks, many.masks)
+
+
+def test_size_interpolation_and_files_are_in_the_key(found: pd.DataFrame, tmp_path: Path) -> None:
+    def folder(catalogue: pd.DataFrame, size: int = SIZE, **options: str) -> Path:
+        return FrameCache.build(catalogue, size, tmp_path, **options).folder  # type: ignore[arg-type]
+
+    first = folder(found)
+    others = {folder(found, 64), folder(found, interpolation="nearest"), folder(found.iloc[1:])}
+    image = Path(found["image"][0])
+    stat = image.stat()
+    os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    others.add(folder(found))
+    assert len(others | {first}) == 5
+
+
+def test_a_frame_that_changed_is_decoded_anew(found: pd.DataFrame, tmp_path: Path) -> None:
+    before = FrameCache.build(found, SIZE, tmp_path)
+    Path(found["image"][0]).write_bytes(Path(found["image"][1]).read_bytes())
+    after = FrameCache.build(found, SIZE, tmp_path)
+    assert not np.array_equal(before.images[0], after.images[0])
+    assert before.contents != after.contents
+
+
+def test_a_worker_process_gets_the_folder_not_the_pixels(
+    found: pd.DataFrame, tmp_path: Path
+) -> None:
+    cache = FrameCache.build(found, SIZE, tmp_path)
+    sent = pickle.dumps(cache)
+    assert len(sent) < 1000
+    np.testing.assert_array_equal(pickle.loads(sent).images, cache.images)
+
+
+def test_all_faults_are_told_at_once_and_nothing_is_left(
+    found: pd.DataFrame, draw: Drawer, tmp_path: Path
+) -> None:
+    image, mask, small = (Path(found[column][row]) for column, row in
+                          (("image", 0), ("mask", 1), ("mask", 3)))  # fmt: skip
+    image.write_bytes(image.read_bytes()[:200])
+    mask.unlink()
+    draw.mask(small, (20, 20))
+    folder = tmp_path / "cache"
+    with pytest.raises(FaultsError) as caught:
+        FrameCache.build(found, SIZE, folder)
+    assert len(caught.value.faults) == 3
+    for path in (image, mask, small):
+        assert str(path) in caught.value.message
+    assert not list(folder.iterdir())
+
+
+def test_a_build_that_is_broken_off_leaves_nothing(found: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        FrameCache.build(found, SIZE, folder, progress=interrupt)
+    assert not list(folder.iterdir())
+    assert len(FrameCache.build(found, SIZE, folder)) == 10
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_takes_no_more_is_reported(found: pd.DataFrame, tmp_path: Path) -> None:
+    folder = tmp_path / "cache"
+    with no_file_above(9000), pytest.raises(UserError, match="cannot write the frame cache"):
+        FrameCache.build(found, SIZE, folder)
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_reported(found: pd.DataFrame, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(UserError, match="cannot write the frame cache"):
+        FrameCache.build(found, SIZE, blocked / "cache")
+
+
+@pytest.mark.parametrize("name", ["images.u8", "masks.u8", "index.json"])
+def test_a_damaged_cache_is_built_anew(found: pd.DataFrame, tmp_path: Path, name: str) -> None:
+    cache = FrameCache.build(found, SIZE, tmp_path)
+    pixels = cache.images.copy()
+    damaged = cache.folder / name
+    damaged.write_bytes(damaged.read_bytes()[:10])
+    np.testing.assert_array_equal(FrameCache.build(found, SIZE, tmp_path).images, pixels)
+
+
+def test_two_builds_at_once_do_not_disturb_each_other(found: pd.DataFrame, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        caches = list(pool.map(lambda _: FrameCache.build(found, SIZE, tmp_path), range(4)))
+    for cache in caches:
+        np.testing.assert_array_equal(cache.images, caches[0].images)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_withheld_truth_is_refused(draw: Drawer, tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match="withheld"):
+        FrameCache.build(find_frames(draw.test_frames()), SIZE, tmp_path)
+
+
+def test_no_frames_are_refused(found: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no frames"):
+        FrameCache.build(found.iloc[:0], SIZE, tmp_path)
+
+
+def test_opening_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="harness data cache"):
+        FrameCache.open(tmp_path / "none")

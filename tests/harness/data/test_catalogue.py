@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.data import catalogue
+from harness.settings import Settings, load
+from metrics.errors import UserError
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
+
+
+def settings_of(draw: Drawer) -> Settings:
+    return Settings(
+        endocv=draw.endocv(),
+        hyperkvasir=draw.hyperkvasir(),
+        test_frames=draw.test_frames(),
+    )
+
+
+def test_both_datasets_with_the_papers_splits(draw: Drawer) -> None:
+    found = catalogue.catalogue(settings_of(draw))
+    assert found.groupby("split").size().to_dict() == {
+        "": 1,
+        "test": 2,
+        "train": 5,
+        "val": 4,
+    }
+    assert found["frame"].is_unique
+    assert found.index.tolist() == list(range(12))
+
+
+def test_splits_of_the_settings_replace_the_papers(draw: Drawer, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[test]\ncentres = ["C6"]\n')
+    found = catalogue.catalogue(Settings(endocv=draw.endocv(), splits=path), needs=("endocv",))
+    assert found["frame"][found["split"] == "test"].tolist() == ["C6/C6_1"]
+
+
+def test_a_plain_folder_given_as_hyperkvasir_is_the_test_split(draw: Drawer) -> None:
+    settings = Settings(hyperkvasir=draw.pairs("renamed"))
+    found = catalogue.catalogue(settings, needs=("hyperkvasir",))
+    assert set(found["dataset"]) == {"hyperkvasir"}
+    assert set(found["split"]) == {"test"}
+
+
+@pytest.mark.parametrize("needs", [("endocv", "hyperkvasir"), ()])
+def test_missing_settings_are_named(needs: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="--endocv"):
+        catalogue.catalogue(Settings(), needs=needs)
+
+
+def test_a_dataset_under_the_wrong_setting_is_refused(draw: Drawer) -> None:
+    with pytest.raises(UserError, match="expected images and masks"):
+        catalogue.catalogue(Settings(hyperkvasir=draw.endocv()), needs=("hyperkvasir",))
+
+
+def test_the_frames_of_a_split_are_numbered_anew(draw: Drawer) -> None:
+    val = catalogue.of_split(catalogue.catalogue(settings_of(draw)), "val")
+    assert val["frame"].tolist() == [
+        "seq2/seq2_1",
+        "seq2/seq2_2",
+        "seq10/seq10_1",
+        "seq6_neg/b1",
+    ]
+    assert val.index.tolist() == [0, 1, 2, 3]
+
+
+def test_an_empty_split_says_what_there_is(draw: Drawer) -> None:
+    found = catalogue.catalogue(Settings(endocv=draw.endocv()), needs=("endocv",))
+    with pytest.raises(UserError, match="train 5, val 4, test 0"):
+        catalogue.of_split(found, "test")
+
+
+def test_test_frames(draw: Drawer) -> None:
+    assert len(catalogue.test_frames(settings_of(draw))) == 3
+    with pytest.raises(UserError, match="--test-frames"):
+        catalogue.test_frames(Settings())
+
+
+def test_the_fingerprint_follows_content_and_splits_not_folders(
+    draw: Drawer, tmp_path: Path
+) -> None:
+    settings = settings_of(draw)
+    frames = catalogue.catalogue(settings)
+    first = catalogue.fingerprint(frames)
+    assert catalogue.fingerprint(frames.iloc[::-1]) == first
+    assert settings.endocv is not None
+    settings.endocv.rename(tmp_path / "moved")
+    moved = Settings(endocv=tmp_path / "moved", hyperkvasir=settings.hyperkvasir)
+    assert catalogue.fingerprint(catalogue.catalogue(moved)) == first
+    assert catalogue.fingerprint(catalogue.catalogue(moved).assign(split="train")) != first
+    mask = next((tmp_path / "moved/data_C1/masks_C1").iterdir())
+    mask.write_bytes(mask.read_bytes() + b"\0")
+    assert catalogue.fingerprint(catalogue.catalogue(moved)) != first
+
+
+@pytest.mark.realframes
+def test_the_real_frames() -> None:
+    settings = load(env=os.environ)
+    if None in (settings.endocv, settings.hyperkvasir, settings.test_frames):
+        pytest.skip("HARNESS_ENDOCV, HARNESS_HYPERKVASIR and HARNESS_TEST_FRAMES are not set")
+    found = catalogue.catalogue(settings)
+    assert found.groupby("split").size().to_dict() == {
+        "test": 61,
+        "train": 418,
+        "val": 168,
+    }
+    assert len(catalogue.test_frames(settings)) == 109
+    assert "C3/C3_frame0150_" in set(found["frame"])

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.data import listing
+from harness.data.listing import Listing
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
+
+
+def test_digits_sort_as_numbers() -> None:
+    names = ["seq10", "seq2", "a", "seq2_neg", "2", "10", "seq02"]
+    assert sorted(names, key=listing.natural) == [
+        "2", "10", "a", "seq02", "seq2", "seq2_neg", "seq10",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [("a", ("a", "a_mask", "a_mask")), ("a_", ("a_", "a__mask", "a_mask"))],
+)
+def test_mask_names(stem: str, expected: tuple[str, ...]) -> None:
+    assert listing.mask_stems(stem) == expected
+
+
+def test_a_mask_serves_one_frame_only(draw: Drawer, tmp_path: Path) -> None:
+    draw.frame(tmp_path / "images/a.jpg")
+    draw.frame(tmp_path / "images/a_.jpg")
+    draw.mask(tmp_path / "masks/a_mask.jpg")
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
+    assert [frame.name for frame in found.frames] == ["a"]
+    assert [Path(fault.path).name for fault in found.faults] == ["a_.jpg"]
+
+
+def test_a_missing_mask_is_a_fault_and_a_lone_mask_an_oddity(draw: Drawer, tmp_path: Path) -> None:
+    draw.frame(tmp_path / "images/a.jpg")
+    draw.mask(tmp_path / "masks/b.jpg")
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="endocv2021")
+    assert not found.frames
+    assert "a_mask.*" in found.faults[0].message
+    assert found.oddities[0].path == str(tmp_path / "masks/b.jpg")
+
+
+def test_two_files_of_one_name_are_a_fault(draw: Drawer, tmp_path: Path) -> None:
+    draw.frame(tmp_path / "a.jpg")
+    draw.frame(tmp_path / "a.png")
+    found = Listing(layout="", root=tmp_path)
+    found.add_single(tmp_path, dataset="plain", truth="withheld")
+    assert [frame.image.name for frame in found.frames] == ["a.jpg"]
+    assert "a.jpg" in found.faults[0].message
+
+
+def test_empty_and_missing_folders_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
+    assert [fault.message for fault in found.oddities] == [
+        "the folder is missing; expected masks",
+        "the folder is empty; expected frames",
+    ]
+
+
+def test_hidden_files_are_no_images(draw: Drawer, tmp_path: Path) -> None:
+    draw.frame(tmp_path / "._a.jpg")
+    draw.frame(tmp_path / "b.TIFF")
+    (tmp_path / "c.txt").write_text("")
+    assert [path.name for path in listing.images_in(tmp_path)] == ["b.TIFF"]
+
+
+def test_the_only_folder_of_a_kind_serves_where_the_exact_one_is_missing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "images").mkdir()
+    assert listing.part(tmp_path, "images", "C1") == tmp_path / "images"
+    (tmp_path / "images_C1").mkdir()
+    assert listing.part(tmp_path, "images", "C1") == tmp_path / "images_C1"
+    assert listing.part(tmp_path, "masks", "C1") == tmp_path / "masks_C1"
