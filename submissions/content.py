@@ -1,0 +1,244 @@
+"""One mask of a package: decoded the organisers' way, and what is wrong with it."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from metrics.masks import MAX_CHANNEL_SPREAD, Mask, Protocol, decode_mask
+from submissions.archive import UNREADABLE, Archive, Finding, Kind, Limits
+from submissions.headers import Header, HeaderError, read_header
+
+_Grey = npt.NDArray[np.uint8]
+
+GREY: Final = slice(64, 192)
+"""Grey values that no rim of a JPEG explains in number."""
+
+MAX_GREY_SHARE: Final = 0.05
+"""A JPEG may hold this share of them; a probability map holds far more."""
+
+_STRICT_FROM: Final = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A mask's place in a package.
+
+    Attributes:
+        path: Its name in the archive.
+        test_set: Its test set.
+        name: Its frame.
+        size: Height and width of the frame in pixels, where known.
+    """
+
+    path: str
+    test_set: str
+    name: str
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A mask as it was read.
+
+    Attributes:
+        place: Where it lies.
+        size: Its own height and width in pixels.
+        lossy: Whether it is a JPEG.
+        polyp_official: Pixels above 0.
+        polyp_strict: Pixels above 127.
+        decode: The mask by a protocol, bool (H, W).
+    """
+
+    place: Place
+    size: tuple[int, int]
+    lossy: bool
+    polyp_official: int
+    polyp_strict: int
+    decode: Callable[[Protocol], Mask]
+
+
+class Budget:
+    """Pixels that may still be decoded without knowing the right size; shared by threads."""
+
+    def __init__(self, pixels: int) -> None:
+        self._left = pixels
+        self._lock = threading.Lock()
+
+    def take(self, pixels: int) -> bool:
+        """Whether so many pixels were left."""
+        with self._lock:
+            self._left -= pixels
+            return self._left >= 0
+
+
+def read_content(
+    archive: Archive, place: Place, limits: Limits, budget: Budget
+) -> tuple[Content | None, list[Finding]]:
+    """Read, decode and judge one mask.
+
+    Returns:
+        The mask, ``None`` where it cannot be decoded or must not be, and its faults.
+    """
+    try:
+        data = archive.read(place.path)
+    except UNREADABLE as error:
+        return None, [_fault(place, "unreadable", f"cannot be read from the package ({error})")]
+    try:
+        header = read_header(data)
+    except HeaderError as error:
+        return None, [_fault(place, "unreadable", f"expected a mask image, but it is {error}")]
+    faults = list(_size_faults(place, header, limits, budget))
+    if any(fault.kind == "bomb" for fault in faults):
+        return None, faults
+    pixels = _decoded(data, header)
+    if pixels is None:
+        fault = _fault(place, "unreadable", f"a damaged {header.kind} that OpenCV cannot decode")
+        return None, [*faults, fault]
+    faults += _colour_faults(place, pixels)
+    grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
+    histogram = _histogram(grey)
+    faults += _value_faults(place, header, histogram)
+    return _content(place, data, header, grey, histogram), faults
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """Keep the decoders' own complaints about damaged images off standard error."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -> Iterator[Finding]:
+    came, pixels = (header.height, header.width), header.height * header.width
+    if came == place.size:
+        return
+    if place.size is not None:
+        height, width = place.size
+        message = f"{header.width} x {header.height} pixels; its frame has {width} x {height}"
+        yield _fault(place, "size", message)
+    if pixels > limits.pixels:
+        message = (
+            f"{header.width} x {header.height} pixels; without its frame's size at most "
+            f"{limits.pixels:,} are decoded"
+        )
+        yield _fault(place, "bomb", message)
+    elif not budget.take(pixels):
+        message = f"the masks before it hold {limits.total_pixels:,} pixels; give the frames too"
+        yield _fault(place, "bomb", message)
+
+
+def _decoded(data: bytes, header: Header) -> _Grey | None:
+    """The stored pixels, (H, W) or (H, W, channels); ``None`` where they are damaged.
+
+    A strip as ``encoding`` writes it holds the very bytes that OpenCV returns, and is unpacked
+    directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does not, is
+    asked too; of a JPEG neither can tell.
+    """
+    if header.deflated is not None:
+        return _inflated(data[header.deflated], header.height, header.width)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    if pixels is None or pixels.dtype != np.uint8:
+        return None
+    if pixels.shape[:2] != (header.height, header.width):
+        return None
+    if header.kind != "JPEG" and not _is_whole(data, header):
+        return None
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
+    stream = zlib.decompressobj()
+    try:
+        pixels = stream.decompress(strip, height * width + 1)
+    except zlib.error:
+        return None
+    if not stream.eof or len(pixels) != height * width:
+        return None
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width)
+
+
+def _is_whole(data: bytes, header: Header) -> bool:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.size != (header.width, header.height):
+                return False
+            image.load()
+    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError):
+        return False
+    return True
+
+
+def _colour_faults(place: Place, pixels: _Grey) -> Iterator[Finding]:
+    if pixels.ndim == 3 and pixels.shape[2] >= 3:
+        first, second, third = cv2.split(pixels[..., :3])
+        spread = max(cv2.norm(first, other, cv2.NORM_INF) for other in (second, third))
+        if spread > MAX_CHANNEL_SPREAD:
+            yield _fault(place, "values", "coloured; expected a black and white mask")
+
+
+def _histogram(grey: _Grey) -> npt.NDArray[np.int64]:
+    counted = cv2.calcHist([grey], [0], None, [256], [0, 256])
+    return np.asarray(counted, dtype=np.int64).ravel()
+
+
+def _value_faults(
+    place: Place, header: Header, histogram: npt.NDArray[np.int64]
+) -> Iterator[Finding]:
+    total = int(histogram.sum())
+    between = total - int(histogram[0]) - int(histogram[255])
+    if header.kind != "JPEG":
+        if between:
+            values = np.flatnonzero(histogram[1:255])[:5] + 1
+            listed = ", ".join(map(str, values))
+            yield _fault(
+                place, "values", f"{between:,} pixels are neither 0 nor 255 (such as {listed})"
+            )
+    elif int(histogram[GREY].sum()) > MAX_GREY_SHARE * total:
+        share = int(histogram[GREY].sum()) / total
+        yield _fault(
+            place, "values", f"{share:.0%} of the pixels are grey; expected a mask of 0 and 255"
+        )
+
+
+def _content(
+    place: Place, data: bytes, header: Header, grey: _Grey, histogram: npt.NDArray[np.int64]
+) -> Content:
+    two_valued = not histogram[1:255].any() and header.kind in {"TIFF", "BMP"}
+
+    def decode(protocol: Protocol) -> Mask:
+        if two_valued:
+            return np.greater(grey, 0)
+        return decode_mask(data, protocol=protocol, name=place.path)
+
+    return Content(
+        place=place,
+        size=(header.height, header.width),
+        lossy=header.kind == "JPEG",
+        polyp_official=int(histogram[1:].sum()),
+        polyp_strict=int(histogram[_STRICT_FROM:].sum()),
+        decode=decode,
+    )
+
+
+def _fault(place: Place, kind: Kind, message: str) -> Finding:
+    return Finding(kind=kind, path=place.path, message=message)

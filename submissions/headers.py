@@ -1,0 +1,203 @@
+"""An image's size from its header alone, for files that may be hostile.
+
+Only what masks are saved as is recognised: TIFF, JPEG, PNG and BMP. A header that could make a
+decoder allocate more than its size says (tiles larger than the image, tags given twice, sixteen
+bits) is refused here, before any decoder sees the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
+
+_MAX_TAGS: Final = 200
+_MAX_SAMPLES: Final = 4
+_TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
+
+_DEFLATE: Final = 8
+_PLAIN: Final[Mapping[int, int]] = MappingProxyType(
+    {258: 8, 259: _DEFLATE, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1}
+)
+_SIZE_TAGS: Final = frozenset({256, 257, 273, 278, 279})
+
+_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BARE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+_SCAN: Final = 0xDA
+
+
+class HeaderError(ValueError):
+    """The header is no mask's; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What an image file says of itself.
+
+    Attributes:
+        kind: The format, by content.
+        height: In pixels.
+        width: In pixels.
+        deflated: Where the pixels lie, if they are one deflated strip of grey bytes and nothing
+            else, as ``encoding`` writes them; else ``None``.
+    """
+
+    kind: Kind
+    height: int
+    width: int
+    deflated: slice | None = None
+
+
+def read_header(data: bytes) -> Header:
+    """Size and format of an image in memory, without decoding a pixel.
+
+    Args:
+        data: The whole file.
+
+    Raises:
+        HeaderError: It is none of the formats, is cut short, or asks for more than a mask needs.
+    """
+    for start, kind, parse in _PARSERS:
+        if data.startswith(start):
+            try:
+                height, width = parse(data)
+            except (struct.error, IndexError) as error:
+                raise HeaderError(f"a {kind} cut short in its header") from error
+            if height < 1 or width < 1:
+                raise HeaderError(f"a {kind} of {width} x {height} pixels")
+            deflated = _deflated(data) if kind == "TIFF" else None
+            return Header(kind=kind, height=height, width=width, deflated=deflated)
+    raise HeaderError("not a TIFF, JPEG, PNG or BMP image")
+
+
+def _tiff(data: bytes) -> tuple[int, int]:
+    tags = _tiff_tags(data)
+    height, width = _single(tags, 257), _single(tags, 256)
+    samples = _single(tags, 277, 1)
+    if samples > _MAX_SAMPLES or any(bits not in {1, 8} for bits in tags.get(258, (1,))):
+        raise HeaderError("a TIFF of more than 8 bits a channel or 4 channels")
+    if _single(tags, 274, 1) != 1:
+        raise HeaderError("a TIFF with an orientation tag, which readers treat differently")
+    if 322 in tags and _single(tags, 322) * _single(tags, 323) > 4 * max(height * width, 1 << 16):
+        raise HeaderError("a TIFF with tiles larger than the image")
+    offsets, sizes = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
+    if not offsets or len(offsets) != len(sizes):
+        raise HeaderError("a TIFF that does not say where its pixels are")
+    if any(start + size > len(data) for start, size in zip(offsets, sizes, strict=True)):
+        raise HeaderError("a TIFF cut short")
+    return height, width
+
+
+def _deflated(data: bytes) -> slice | None:
+    tags = _tiff_tags(data)
+    if not set(tags) <= _PLAIN.keys() | _SIZE_TAGS or len(tags.get(273, ())) != 1:
+        return None
+    if any(tags.get(tag, (value,)) != (value,) for tag, value in _PLAIN.items()):
+        return None
+    if tags.get(258) != (8,) or tags.get(259) != (_DEFLATE,) or tags.get(262) != (1,):
+        return None
+    if tags.get(278, tags[257])[0] < tags[257][0]:
+        return None
+    return slice(tags[273][0], tags[273][0] + tags[279][0])
+
+
+def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
+    order = "<" if data[:2] == b"II" else ">"
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    if count > _MAX_TAGS:
+        raise HeaderError(f"a TIFF of {count} tags")
+    tags: dict[int, tuple[int, ...]] = {}
+    last = -1
+    for index in range(count):
+        place = start + 2 + 12 * index
+        tag, kind, number = struct.unpack_from(f"{order}HHI", data, place)
+        if tag <= last:
+            raise HeaderError("a TIFF whose tags are repeated or out of order")
+        last = tag
+        letter = _TYPE_BYTES.get(kind)
+        if letter is None:
+            continue
+        if number > len(data):
+            raise HeaderError("a TIFF cut short in its header")
+        shape = f"{order}{number}{letter}"
+        inline = struct.calcsize(shape) <= 4
+        where = place + 8 if inline else struct.unpack_from(f"{order}I", data, place + 8)[0]
+        tags[tag] = struct.unpack_from(shape, data, where)
+    return tags
+
+
+def _single(tags: Mapping[int, tuple[int, ...]], tag: int, default: int | None = None) -> int:
+    values = tags.get(tag, () if default is None else (default,))
+    if len(values) != 1:
+        raise HeaderError(f"a TIFF without a proper tag {tag}")
+    return values[0]
+
+
+def _jpeg(data: bytes) -> tuple[int, int]:
+    place, size = 2, None
+    while True:
+        if data[place] != 0xFF:
+            raise HeaderError("a damaged JPEG header")
+        while data[place] == 0xFF:
+            place += 1
+        marker = data[place]
+        place += 1
+        if marker in _BARE_MARKERS:
+            continue
+        if marker == _SCAN:
+            break
+        (length,) = struct.unpack_from(">H", data, place)
+        if marker in _FRAME_MARKERS:
+            if size is not None:
+                raise HeaderError("a JPEG of two frames")
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
+            if bits != 8 or channels > _MAX_SAMPLES:
+                raise HeaderError("a JPEG of more than 8 bits a channel or 4 channels")
+            size = height, width
+        if length < 2:
+            raise HeaderError("a damaged JPEG header")
+        place += length
+    if size is None:
+        raise HeaderError("a JPEG without a size")
+    if data.rfind(b"\xff\xd9") < place:
+        raise HeaderError("a JPEG cut short")
+    return size
+
+
+def _png(data: bytes) -> tuple[int, int]:
+    if data[12:16] != b"IHDR":
+        raise HeaderError("a PNG without its header")
+    width, height, bits = struct.unpack_from(">IIB", data, 16)
+    if bits > 8:
+        raise HeaderError("a PNG of more than 8 bits a channel")
+    if data.rfind(b"IEND") < 0:
+        raise HeaderError("a PNG cut short")
+    return height, width
+
+
+def _bmp(data: bytes) -> tuple[int, int]:
+    (header_bytes,) = struct.unpack_from("<I", data, 14)
+    if header_bytes < 40:
+        raise HeaderError("a BMP of a kind that is not read")
+    width, height = struct.unpack_from("<ii", data, 18)
+    bits, compression = struct.unpack_from("<HI", data, 28)
+    (start,) = struct.unpack_from("<I", data, 10)
+    if compression != 0:
+        raise HeaderError("a compressed BMP, which is not read")
+    if start + abs(height) * ((width * bits + 31) // 32 * 4) > len(data):
+        raise HeaderError("a BMP cut short")
+    return abs(height), width
+
+
+_PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], tuple[int, int]]], ...]] = (
+    (b"II*\0", "TIFF", _tiff),
+    (b"MM\0*", "TIFF", _tiff),
+    (b"\xff\xd8", "JPEG", _jpeg),
+    (b"\x89PNG\r\n\x1a\n", "PNG", _png),
+    (b"BM", "BMP", _bmp),
+)

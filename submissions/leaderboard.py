@@ -1,0 +1,110 @@
+"""Who leads: a ranking by score, with the paper's official results beside it.
+
+Ranks are counted among what is comparable only: one round, one protocol, one truth. Of several
+scores of one model of one team, the best is ranked. The paper's rows are of the organisers'
+frames, not of ours: they are marked by their ``source`` and carry no rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import pandas as pd
+
+from metrics.errors import UserError
+from metrics.paper import official
+
+GROUPS: Final = ("round", "split", "protocol", "truth_sha256")
+"""Columns, where a table has them, within whose values ranks are counted."""
+
+COLUMNS: Final = (
+    "rank", "source", "round", "split", "team", "model", "score", "sd", "sd_name", "f1", "f2",
+    "ppv", "recall", "n", "latency_ms", "protocol", "truth_sha256",
+)  # fmt: skip
+
+SD_NAMES: Final = ("sd_frames", "sd_sets", "sd_metrics")
+PAPER: Final = "paper"
+OURS: Final = "scored"
+
+
+def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd.DataFrame:
+    """Rank scored packages, or evaluations of a split.
+
+    Args:
+        rows: One row a score, with the columns model and score, and of the rest those that are
+            known: round or split, team, protocol, truth_sha256, sd_frames, sd_sets, sd_metrics,
+            f1, f2, ppv, recall, n, latency_ms.
+        sd: Which of the SDs to show; its name stands beside it, as ``sd_name``.
+        source: What the rows are, for the column of that name.
+
+    Returns:
+        The best row of each model and team in each group of ``GROUPS``, by group and rank, with
+        the columns ``COLUMNS`` that apply. Equal scores share a rank. A row without a score is
+        left out. Empty for no rows.
+
+    Raises:
+        UserError: The rows mix protocols, or ``sd`` names no SD.
+    """
+    if sd not in SD_NAMES:
+        raise UserError(f"no SD {sd!r}; there are {', '.join(SD_NAMES)}.")
+    if "protocol" in rows and rows["protocol"].nunique() > 1:
+        raise UserError(
+            f"scores by several protocols ({', '.join(sorted(rows['protocol'].unique()))}) cannot "
+            "be ranked together. Choose one with --protocol."
+        )
+    scored = rows[rows["score"].notna()]
+    groups = [name for name in GROUPS if name in scored]
+    who = [*groups, *(name for name in ("team", "model") if name in scored)]
+    best = scored.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
+    best = best.assign(rank=_ranks(best, groups), source=source, sd_name=sd)
+    best["sd"] = best[sd] if sd in best else float("nan")
+    ordered = best.sort_values([*groups, "rank"], kind="stable")
+    return ordered[[name for name in COLUMNS if name in ordered]].reset_index(drop=True)
+
+
+def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd.DataFrame:
+    """A ranking with the rows of the paper's Table 4 under each round.
+
+    Args:
+        ranking: What :func:`rank` gave.
+        rounds: Rounds whose rows are wanted; those in the ranking by default.
+
+    Returns:
+        The ranking, followed in each round by the paper's rows: source 'paper', no rank, and
+        ``sd_name`` 'as printed', because the paper does not say which SD it is.
+    """
+    if rounds is None:
+        rounds = list(dict.fromkeys(ranking["round"])) if "round" in ranking else []
+    table = official()
+    printed = pd.DataFrame(
+        {
+            "source": PAPER,
+            "round": table["round"].astype(str),
+            "team": "",
+            "model": table["model"],
+            "score": table["score"],
+            "sd": table["sd"],
+            "sd_name": "as printed",
+            "protocol": "official",
+        }
+    ).sort_values("score", ascending=False)
+    parts = []
+    for name in rounds:
+        parts += [ranking[ranking["round"] == name]] if "round" in ranking else []
+        parts += [printed[printed["round"] == name]]
+    rest = ranking[~ranking["round"].isin(rounds)] if "round" in ranking else ranking
+    return _stacked([*parts, rest], ranking)
+
+
+def _ranks(best: pd.DataFrame, groups: list[str]) -> pd.Series[int]:
+    scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
+    return scores.rank(method="min", ascending=False).astype("Int64")
+
+
+def _stacked(parts: list[pd.DataFrame], ranking: pd.DataFrame) -> pd.DataFrame:
+    names = {name for part in parts for name in part}
+    columns = [name for name in COLUMNS if name in names | set(ranking.columns)]
+    records = [row for part in parts for row in part.to_dict("records")]
+    table = pd.DataFrame.from_records(records, columns=columns)
+    return table.astype({"rank": "Int64"}) if "rank" in table else table

@@ -1,0 +1,292 @@
+"""What was submitted and scored: the daily limit, and one row for each.
+
+A submission is entered in one short transaction that also gives the package its final name:
+
+1. the package is written and flushed under a temporary name, and checked (``PackageWriter.seal``);
+2. ``BEGIN IMMEDIATE`` takes the register's one write lock; the round's day is taken from the
+   clock, its submissions are counted, and the row is inserted;
+3. the package is renamed; then the transaction commits.
+
+Two processes can therefore never both take the last place. Killed before the rename, the
+transaction rolls back by itself and only a partial file is left, which the next writer clears.
+Killed between rename and commit, the whole package is there under its final name, but the row is
+not: it has cost nothing of the limit, and :meth:`Ledger.not_entered` names it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from metrics.errors import UserError
+from submissions.register import migrate, open_register
+from submissions.rounds import Round
+from submissions.sealed import SealedPackage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OVERALL: Final = "all"
+"""The ``test_set`` of a score over all test sets."""
+
+
+class LimitError(UserError):
+    """The round's submissions of the day are used up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A submission as it was entered.
+
+    Attributes:
+        number: Its number in the ledger.
+        round: The round's name.
+        day: The day it counts for, in the round's time zone.
+        left: How many more may be submitted that day.
+    """
+
+    number: int
+    round: str
+    day: dt.date
+    left: int
+
+
+class Ledger:
+    """The submissions and scores in a workspace's register.
+
+    Safe to use from several processes at once.
+
+    Args:
+        register: The SQLite file; made when missing, and shared with the workspace's other
+            tables.
+
+    Raises:
+        UserError: The register cannot be opened or written, is no SQLite file, or was written by
+            a newer version.
+    """
+
+    def __init__(self, register: Path) -> None:
+        self.register = register
+        with self._connect() as connection:
+            migrate(connection, register)
+
+    def left(self, round_: Round, *, now: dt.datetime | None = None) -> int:
+        """How many submissions of the round may still be entered today.
+
+        Args:
+            round_: The round.
+            now: The moment, with its time zone; the present one by default.
+        """
+        with self._connect() as connection:
+            used = _used(connection, round_, _day(round_, now))
+        return max(0, round_.daily_limit - used)
+
+    def enter(
+        self,
+        round_: Round,
+        package: SealedPackage,
+        *,
+        model: str,
+        run: str = "",
+        checkpoint_sha256: str = "",
+        settings: Mapping[str, Any] | None = None,
+        now: dt.datetime | None = None,
+    ) -> Entry:
+        """Enter a submission and give its package the final name: both, or neither.
+
+        Args:
+            round_: The round whose limit holds.
+            package: A whole package, see ``PackageWriter.seal``.
+            model: The model's name, as the leaderboard will show it.
+            run: The run it came from.
+            checkpoint_sha256: Of the weights, in hexadecimal.
+            settings: How it was predicted.
+            now: The moment, with its time zone; the present one by default.
+
+        Raises:
+            LimitError: The limit of the day is reached; nothing is entered or renamed.
+            UserError: The package's name is taken, or it cannot be renamed.
+        """
+        with self._connect() as connection, _transaction(connection):
+            moment = now or dt.datetime.now(dt.UTC)
+            day = _day(round_, moment)
+            used = _used(connection, round_, day)
+            if used >= round_.daily_limit:
+                raise _limit_error(round_, day)
+            _refuse_taken(package)
+            number = _insert(
+                connection,
+                "submissions",
+                {
+                    "round": round_.name,
+                    "day": day.isoformat(),
+                    "created": _stamp(moment),
+                    "model": model,
+                    "run": run,
+                    "package": str(package.path),
+                    "package_sha256": package.sha256,
+                    "checkpoint_sha256": checkpoint_sha256,
+                    "frames": package.manifest["frames"],
+                    "latency_ms": package.manifest["latency_ms"],
+                    "settings": json.dumps(dict(settings or {})),
+                },
+            )
+            package.publish()
+        return Entry(number=number, round=round_.name, day=day, left=round_.daily_limit - used - 1)
+
+    def not_entered(self, folder: Path) -> list[Path]:
+        """Packages in a folder that no submission is entered for.
+
+        Such a one was left by a process that was killed in the instant between giving the package
+        its name and entering it.
+        """
+        with self._connect() as connection:
+            rows = connection.execute("SELECT package_sha256 FROM submissions").fetchall()
+        entered = {row[0] for row in rows}
+        return [path for path in sorted(folder.glob("*.zip")) if _sha256(path) not in entered]
+
+    def enter_scores(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Enter the scores of one package, one row a test set and one overall.
+
+        Args:
+            rows: See ``scoring.score_rows``. A score of the same package, round, protocol, truth
+                and test set is replaced. Team, model and round are taken from the submission of
+                the same package where they are empty.
+        """
+        with self._connect() as connection, _transaction(connection):
+            for row in rows:
+                known = connection.execute(
+                    "SELECT number, model, round FROM submissions WHERE package_sha256 = ?"
+                    " ORDER BY number DESC",
+                    [row["package_sha256"]],
+                ).fetchone()
+                number, model, round_name = known or (None, "", "")
+                values = dict(row) | {
+                    "submission": number,
+                    "model": row.get("model") or model or Path(row["package"]).stem,
+                    "round": row.get("round") or round_name,
+                    "created": _stamp(dt.datetime.now(dt.UTC)),
+                }
+                _insert(connection, "scores", values, replace=True)
+
+    def submissions(self, round_name: str | None = None) -> pd.DataFrame:
+        """Every submission, newest first, with its official score where it has one.
+
+        Args:
+            round_name: Of one round only.
+        """
+        query = (
+            "SELECT s.*, (SELECT score FROM scores AS c WHERE c.submission = s.number"
+            " AND c.test_set = ? AND c.protocol = 'official' ORDER BY c.created DESC LIMIT 1)"
+            " AS score FROM submissions AS s"
+        )
+        return self._frame(query, [OVERALL], {"s.round": round_name}, "s.number DESC")
+
+    def scores(
+        self,
+        round_name: str | None = None,
+        *,
+        protocol: str | None = None,
+        test_set: str | None = OVERALL,
+    ) -> pd.DataFrame:
+        """Every score, newest first.
+
+        Args:
+            round_name: Of one round only.
+            protocol: By one protocol only.
+            test_set: Of one test set; the overall score by default, ``None`` for all of them.
+        """
+        chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
+        return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
+
+    def _frame(
+        self, query: str, values: list[Any], chosen: Mapping[str, str | None], order: str
+    ) -> pd.DataFrame:
+        import pandas as pd
+
+        wanted = {column: value for column, value in chosen.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted)
+        query += f" WHERE {where}" if where else ""
+        with self._connect() as connection:
+            found = connection.execute(f"{query} ORDER BY {order}", [*values, *wanted.values()])
+            columns = [description[0] for description in found.description]
+            return pd.DataFrame(found.fetchall(), columns=columns)
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(open_register(self.register)) as connection:
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise UserError(
+                f"{self.register}: the register cannot be used ({error}). Expected an SQLite file "
+                "that can be written; make room and rights there, or give another folder with "
+                "--workspace."
+            ) from error
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _day(round_: Round, now: dt.datetime | None) -> dt.date:
+    moment = now or dt.datetime.now(dt.UTC)
+    return moment.astimezone(ZoneInfo(round_.time_zone)).date()
+
+
+def _used(connection: sqlite3.Connection, round_: Round, day: dt.date) -> int:
+    query = "SELECT count(*) FROM submissions WHERE round = ? AND day = ?"
+    (used,) = connection.execute(query, [round_.name, day.isoformat()]).fetchone()
+    return int(used)
+
+
+def _limit_error(round_: Round, day: dt.date) -> LimitError:
+    return LimitError(
+        f"round {round_.name} takes {round_.daily_limit} submissions a day, and those of {day} "
+        f"are used up. The next day begins at midnight, {round_.time_zone} time; nothing was "
+        "entered."
+    )
+
+
+def _refuse_taken(package: SealedPackage) -> None:
+    if package.path.exists():
+        raise UserError(
+            f"{package.path}: is already there; nothing was entered. Give the package another name."
+        )
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    table: str,
+    values: Mapping[str, Any],
+    *,
+    replace: bool = False,
+) -> int:
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    verb = "INSERT OR REPLACE" if replace else "INSERT"
+    query = f"{verb} INTO {table} ({names}) VALUES ({marks})"
+    return int(connection.execute(query, list(values.values())).lastrowid or 0)
+
+
+def _stamp(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

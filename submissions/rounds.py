@@ -1,0 +1,234 @@
+"""What a round asks for: its test sets, its daily limit, its time zone. A round is data."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from metrics.errors import Fault, FaultsError, UserError
+from metrics.masks import read_size
+from submissions.layout import TEST_SET_PREFIX, Layout
+
+Frames = dict[str, dict[str, Path]]
+"""Test set to frame name (the file's stem) to the frame's file."""
+
+Sizes = Mapping[str, Mapping[str, tuple[int, int]]]
+"""Test set to frame name to height and width in pixels."""
+
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+
+_INIT: Final = (
+    "Name the folder that holds the release with 'harness init --test-frames DIR', --test-frames "
+    "or HARNESS_TEST_FRAMES."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One round of a challenge.
+
+    Attributes:
+        name: What ``--round`` calls it.
+        test_sets: The folders to predict; ``None`` for every ``EndoCV_DATA*`` folder found.
+        daily_limit: Submissions that count, a day.
+        time_zone: IANA name of the zone in which a day begins and ends.
+        release: The test release it is played on, for the record.
+        root: The folder at the top of a package.
+    """
+
+    name: str
+    test_sets: tuple[str, ...] | None = None
+    daily_limit: int
+    time_zone: str = "UTC"
+    release: str = ""
+    root: str = "EndoCV2021"
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies in a package of this round."""
+        return Layout(root=self.root)
+
+
+BUILT_IN: Final = (
+    Round(
+        name="1",
+        test_sets=("EndoCV_DATA1", "EndoCV_DATA2", "EndoCV_DATA3"),
+        daily_limit=5,
+        release="v1",
+    ),
+    Round(name="2", daily_limit=2, release="v2"),
+)
+"""EndoCV 2021's two rounds."""
+
+
+def load_rounds(file: Path | None = None) -> dict[str, Round]:
+    """The built-in rounds and those of a file, by name.
+
+    The file is TOML with one table a round, such as ``[rounds.3]``, whose keys are the fields of
+    :class:`Round`; only ``daily_limit`` is required. A round of a built-in name replaces it.
+
+    Args:
+        file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.
+
+    Raises:
+        FaultsError: The file cannot be read or holds faults, all of them at once.
+    """
+    rounds = {built_in.name: built_in for built_in in BUILT_IN}
+    if file is None:
+        return rounds
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: expected TOML, but {error}.") from error
+    tables = document.get("rounds")
+    if not isinstance(tables, dict) or not tables:
+        raise UserError(
+            f"{file}: expected tables such as [rounds.3] with daily_limit = 2, but found none."
+        )
+    faults: list[Fault] = []
+    for name, table in tables.items():
+        found = _round_faults(table)
+        faults += [Fault(path=f"{file}: rounds.{name}", message=message) for message in found]
+        if not found:
+            rounds[name] = _round(name, table)
+    if faults:
+        raise FaultsError(faults, f"the rounds in {file} cannot be used")
+    return rounds
+
+
+def get_round(name: str, rounds: Mapping[str, Round]) -> Round:
+    """A round by its name.
+
+    Raises:
+        UserError: There is none of this name; the nearest is suggested.
+    """
+    if name in rounds:
+        return rounds[name]
+    nearest = difflib.get_close_matches(name, rounds, n=1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    raise UserError(
+        f"no round {name!r}; there are {', '.join(rounds)}.{hint} "
+        "A rounds.toml with a table [rounds.NAME] adds others."
+    )
+
+
+def find_frames(round_: Round, folder: Path) -> Frames:
+    """The frames of a round's test sets, in sorted order.
+
+    Args:
+        round_: Which test sets are wanted.
+        folder: The release: a folder of test set folders, each holding frames.
+
+    Raises:
+        UserError: The folder is not there.
+        FaultsError: Test sets are missing or empty, or two frames share a name; all at once.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected the folder of round {round_.name}'s frames. {_INIT}")
+    test_sets = round_.test_sets or _every_test_set(folder)
+    if not test_sets:
+        raise UserError(
+            f"{folder}: expected {TEST_SET_PREFIX}* folders with round {round_.name}'s frames, "
+            f"but found none. {_INIT}"
+        )
+    faults: list[Fault] = []
+    frames = {name: _frames_of(folder / name, faults) for name in test_sets}
+    if faults:
+        raise FaultsError(faults, f"the frames of round {round_.name} are not all in {folder}")
+    return frames
+
+
+def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str, tuple[int, int]]]:
+    """Height and width in pixels of every frame, from the headers.
+
+    Raises:
+        FaultsError: Frames cannot be read, all of them at once.
+    """
+    faults: list[Fault] = []
+
+    def size(path: Path) -> tuple[int, int]:
+        try:
+            return read_size(path)
+        except UserError as error:
+            faults.append(Fault(path="", message=error.message))
+            return (0, 0)
+
+    with ThreadPoolExecutor(4) as pool:
+        sizes = {
+            test_set: dict(zip(paths, pool.map(size, paths.values()), strict=True))
+            for test_set, paths in frames.items()
+        }
+    if faults:
+        raise FaultsError(faults, "frames cannot be read")
+    return sizes
+
+
+def _every_test_set(folder: Path) -> tuple[str, ...]:
+    found = (path.name for path in folder.glob(f"{TEST_SET_PREFIX}*") if path.is_dir())
+    return tuple(sorted(found))
+
+
+def _frames_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
+    if not folder.is_dir():
+        faults.append(Fault(path=str(folder), message=f"the folder is missing. {_INIT}"))
+        return {}
+    frames: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if path.stem in frames:
+            faults.append(
+                Fault(path=str(path), message=f"has the same name as {frames[path.stem].name}")
+            )
+        frames[path.stem] = path
+    if not frames:
+        faults.append(Fault(path=str(folder), message=f"holds no frames. {_INIT}"))
+    return frames
+
+
+def _round_faults(table: Any) -> list[str]:
+    if not isinstance(table, dict):
+        return ["expected a table of settings"]
+    known = {field.name for field in fields(Round)} - {"name"}
+    faults = [
+        f"unknown key {key!r}; expected some of {', '.join(sorted(known))}"
+        for key in table.keys() - known
+    ]
+    limit = table.get("daily_limit")
+    if type(limit) is not int or limit < 1:
+        faults.append(f"daily_limit: expected a whole number of 1 or more, got {limit!r}")
+    test_sets = table.get("test_sets", ["any"])
+    if not (isinstance(test_sets, list) and test_sets and all(map(_is_folder_name, test_sets))):
+        faults.append(f"test_sets: expected a list of folder names, got {test_sets!r}")
+    if not _is_folder_name(table.get("root", "any")):
+        faults.append(f"root: expected a folder name, got {table['root']!r}")
+    if not isinstance(table.get("release", ""), str):
+        faults.append(f"release: expected text, got {table['release']!r}")
+    zone = table.get("time_zone", "UTC")
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, TypeError, OSError):
+        faults.append(f"time_zone: expected an IANA name such as 'Europe/Oslo', got {zone!r}")
+    return faults
+
+
+def _is_folder_name(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and bool(value)
+        and value not in {".", ".."}
+        and not set(value) & set("/\\:\0")
+    )
+
+
+def _round(name: str, table: dict[str, Any]) -> Round:
+    test_sets = table.get("test_sets")
+    return Round(**table | {"name": name, "test_sets": tuple(test_sets) if test_sets else None})

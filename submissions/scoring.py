@@ -1,0 +1,257 @@
+"""The organisers' evaluation of a package, or of many.
+
+Each package is validated first, and scored in the same pass over its masks. By the ``official``
+protocol a mask of another size than its frame's, or of other values than 0 and 255, is noted and
+scored as the organisers' tools score it (resized; above 0 is polyp); every other fault refuses
+the package. The ``strict`` protocol refuses those too. A missing prediction is always a fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from metrics.counts import count, frame_rows
+from metrics.endocv import organisers_json, summarise
+from metrics.errors import FaultsError, UserError
+from metrics.hausdorff import hausdorff_rows
+from metrics.masks import Protocol, fit_prediction, read_mask
+from submissions.archive import Kind
+from submissions.content import Content
+from submissions.layout import Layout
+from submissions.ledger import OVERALL
+from submissions.truth import Truth, find_truth
+from submissions.validate import inspect_package
+
+TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
+    "official": ("size", "values"),
+    "strict": (),
+}
+"""Kinds of fault that the organisers' tools score without a word, by protocol."""
+
+_FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f1", "f2", "ppv",
+                   "recall", "latency_ms")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageScore:
+    """What a package scored.
+
+    Attributes:
+        package: The zip or folder.
+        package_sha256: Of the zip; of all names and bytes, where it is a folder.
+        protocol: ``official`` or ``strict``.
+        truth_sha256: Which truth it was scored against.
+        frames: The frame table: one row a frame and class, with the column hausdorff_rows where
+            that was asked for.
+        figures: One row a test set, and one of test set 'all' over all frames: see
+            ``metrics.endocv.summarise``, of the polyp class.
+        organisers: Test set to the organisers' result file, by the official protocol only.
+        notes: What is worth knowing and no fault.
+    """
+
+    package: Path
+    package_sha256: str
+    protocol: Protocol
+    truth_sha256: str
+    frames: pd.DataFrame
+    figures: pd.DataFrame
+    organisers: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def overall(self) -> pd.Series[Any]:
+        """The row over all frames."""
+        return self.figures[self.figures["test_set"] == OVERALL].iloc[0]
+
+
+def score_package(
+    package: Path,
+    truth: Path | Truth,
+    protocol: Protocol = "official",
+    *,
+    layout: Layout | None = None,
+    hausdorff: bool = True,
+) -> PackageScore:
+    """Validate a package and score it.
+
+    Args:
+        package: A zip, or an unpacked folder.
+        truth: A folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it. Its test
+            sets and frames are those the package must have.
+        protocol: How masks are decoded and what is tolerated.
+        layout: The names inside the package.
+        hausdorff: Whether the organisers' Hausdorff figures are computed (official only); it
+            takes about as long as reading the masks.
+
+    Raises:
+        FaultsError: The package or the truth has faults, all of them at once.
+        UserError: There is no such package or truth.
+    """
+    truth = truth if isinstance(truth, Truth) else find_truth(truth)
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    with_hausdorff = hausdorff and protocol == "official"
+
+    def take(content: Content) -> None:
+        place = content.place
+        if place.size == content.size or protocol == "official":
+            rows[place.test_set, place.name] = _row(content, truth, protocol, with_hausdorff)
+
+    inspection = inspect_package(package, truth.sizes, layout=layout, on_mask=take)
+    faults = inspection.faults(besides=TOLERATED[protocol])
+    if faults:
+        raise FaultsError(faults, f"{package}: the package cannot be scored")
+    table = _frame_table(rows, inspection.latencies_ms, truth)
+    return PackageScore(
+        package=package,
+        package_sha256=_sha256(package),
+        protocol=protocol,
+        truth_sha256=truth.sha256,
+        frames=table,
+        figures=_figures(table, protocol),
+        organisers=_organisers(table) if protocol == "official" else {},
+        notes=(*inspection.notes, *_tolerated_notes(inspection.findings)),
+    )
+
+
+def score_packages(
+    packages: Iterable[Path], truth: Path | Truth, protocol: Protocol = "official", **options: Any
+) -> Iterator[tuple[Path, PackageScore | UserError]]:
+    """Score many teams' packages; what is wrong with one does not keep the rest from it.
+
+    Args:
+        packages: Zips or unpacked folders.
+        truth: As for ``score_package``.
+        protocol: As for ``score_package``.
+        **options: As for ``score_package``.
+
+    Yields:
+        Each package with its score, or with why it has none.
+
+    Raises:
+        UserError: The truth itself cannot be used.
+    """
+    truth = truth if isinstance(truth, Truth) else find_truth(truth)
+    for package in packages:
+        try:
+            yield package, score_package(package, truth, protocol, **options)
+        except UserError as error:
+            yield package, error
+
+
+def score_rows(
+    score: PackageScore, *, round_name: str = "", team: str = "", model: str = ""
+) -> list[dict[str, Any]]:
+    """A score as rows for ``Ledger.enter_scores``: one a test set, and one overall.
+
+    Args:
+        score: What the package scored.
+        round_name: The round; taken from the package's submission where it is empty.
+        team: Whose it is; empty for our own.
+        model: The model's name; taken from the package's submission where it is empty.
+    """
+    return [
+        {
+            "round": round_name,
+            "team": team,
+            "model": model,
+            "package": str(score.package),
+            "package_sha256": score.package_sha256,
+            "protocol": score.protocol,
+            "truth_sha256": score.truth_sha256,
+            "test_set": row["test_set"],
+            "settings": json.dumps({"notes": list(score.notes)}),
+        }
+        | {name: _plain(row[name]) for name in _FIGURES if name in row}
+        for row in score.figures.to_dict("records")
+    ]
+
+
+def _row(
+    content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
+) -> dict[str, Any]:
+    place = content.place
+    mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
+    mask = fit_prediction(
+        content.decode(protocol), mask_truth.shape, protocol=protocol, name=place.path
+    )
+    row: dict[str, Any] = {"counts": count(mask_truth, mask)}
+    if with_hausdorff:
+        row["hausdorff_rows"] = hausdorff_rows(mask_truth, mask)
+    return row
+
+
+def _frame_table(
+    rows: Mapping[tuple[str, str], dict[str, Any]],
+    latencies_ms: Mapping[str, Mapping[str, float]],
+    truth: Truth,
+) -> pd.DataFrame:
+    records: list[dict[str, object]] = []
+    for test_set, masks in truth.masks.items():
+        for name in masks:
+            row = rows[test_set, name]
+            height, width = truth.sizes[test_set][name]
+            measured = {key: value for key, value in row.items() if key != "counts"}
+            records += frame_rows(
+                row["counts"],
+                measured=measured,
+                frame=f"{test_set}/{name}",
+                dataset="endocv2021-test",
+                centre="",
+                sequence="",
+                test_set=test_set,
+                split="",
+                height=height,
+                width=width,
+                latency_ms=latencies_ms.get(test_set, {}).get(name, float("nan")),
+            )
+    return pd.DataFrame.from_records(records)
+
+
+def _figures(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    polyp = table[table["class"] == "polyp"]
+    by_set = summarise(polyp, ("test_set",), protocol).assign(sd_sets=float("nan"))
+    overall = summarise(polyp, ("class",), protocol).drop(columns="class")
+    overall.insert(0, "test_set", OVERALL)
+    return pd.concat([by_set, overall[list(by_set.columns)]], ignore_index=True)
+
+
+def _organisers(table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        str(test_set): organisers_json(rows)
+        for test_set, rows in table.groupby("test_set", sort=True)
+    }
+
+
+def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
+    meanings: Mapping[Kind, str] = {
+        "size": "masks of another size than their frame were resized, as the organisers' tools do",
+        "values": "masks of other values than 0 and 255 were read as polyp above 0",
+    }
+    counts = {kind: sum(f.kind == kind for f in findings) for kind in meanings}
+    return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as a plain one; NaN as ``None``, which is how a register says unknown."""
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _sha256(package: Path) -> str:
+    if package.is_file():
+        with package.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    whole = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            whole.update(f"{path.relative_to(package).as_posix()}\0".encode())
+            whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()

@@ -1,0 +1,122 @@
+"""The timing file of a test set: one line a frame, and the average last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Final
+
+from metrics.errors import UserError
+
+ARROW: Final = "----->"
+AVERAGE: Final = "average_t"
+TOLERANCE: Final = 0.01
+"""How far the average line may lie from the mean of the others, relatively."""
+
+_DECIMALS: Final = 3
+
+
+def format_timing(latencies_ms: Mapping[str, float]) -> str:
+    """The file's text.
+
+    Args:
+        latencies_ms: Frame name to prediction time in milliseconds; at least one.
+    """
+    rounded = {name: round(latencies_ms[name], _DECIMALS) for name in sorted(latencies_ms)}
+    lines = [_line(name, latency) for name, latency in rounded.items()]
+    return "\n".join([*lines, _line(AVERAGE, fmean(rounded.values())), ""])
+
+
+def parse_timing(
+    text: str, names: Sequence[str], *, shown: int = 5
+) -> tuple[dict[str, float], list[str]]:
+    """Milliseconds a frame, and every fault of the file.
+
+    Args:
+        text: The file's text.
+        names: The frames that must stand in it, each once.
+        shown: How many names a fault lists.
+
+    Returns:
+        Milliseconds by frame name, for what could be read, and one message a fault; a frame's
+        name may carry its image suffix.
+    """
+    wanted = set(names)
+    latencies: dict[str, float] = {}
+    bad: list[str] = []
+    repeated: list[str] = []
+    averages: list[float] = []
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines:
+        name, latency = _parsed(line)
+        if latency is None:
+            bad.append(line.strip()[:60])
+        elif name == AVERAGE:
+            averages.append(latency)
+        else:
+            name = name if name in wanted else name.rpartition(".")[0] or name
+            if name in latencies:
+                repeated.append(name)
+            latencies[name] = latency
+    faults = list(
+        _listed(
+            shown,
+            {
+                f"lines that are not 'NAME {ARROW} MILLISECONDS'": bad,
+                "frames with more than one line": repeated,
+                "frames without a line": sorted(wanted - latencies.keys()),
+                "lines of frames that have no mask": sorted(latencies.keys() - wanted),
+            },
+        )
+    )
+    last_is_average = bool(lines) and _parsed(lines[-1])[0] == AVERAGE
+    faults += _average_faults(averages, latencies, last_is_average=last_is_average)
+    return {name: ms for name, ms in latencies.items() if name in wanted}, faults
+
+
+def check_latency(latency_ms: float, name: str) -> float:
+    """A prediction time as it may stand in the file.
+
+    Raises:
+        UserError: It is negative or not finite.
+    """
+    if not (math.isfinite(latency_ms) and latency_ms >= 0):
+        raise UserError(f"{name}: expected its prediction time in milliseconds, got {latency_ms}")
+    return float(latency_ms)
+
+
+def _line(name: str, latency_ms: float) -> str:
+    return f"{name} {ARROW} {latency_ms:.{_DECIMALS}f}"
+
+
+def _parsed(line: str) -> tuple[str, float | None]:
+    name, arrow, value = line.rpartition(ARROW)
+    try:
+        latency = float(value)
+    except ValueError:
+        return name.strip(), None
+    valid = bool(arrow and name.strip()) and math.isfinite(latency) and latency >= 0
+    return name.strip(), latency if valid else None
+
+
+def _listed(shown: int, groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    for what, items in groups.items():
+        if items:
+            more = f" and {len(items) - shown} more" if len(items) > shown else ""
+            yield f"{what}: {', '.join(ascii(item)[1:-1] for item in items[:shown])}{more}"
+
+
+def _average_faults(
+    averages: Sequence[float], latencies: Mapping[str, float], *, last_is_average: bool
+) -> Iterator[str]:
+    expected = f"expected one last line '{AVERAGE} {ARROW} MILLISECONDS'"
+    if len(averages) != 1:
+        yield f"{expected}, got {len(averages)} of them"
+        return
+    if not last_is_average:
+        yield f"{expected}, but it is not the last"
+    if latencies:
+        mean = fmean(latencies.values())
+        if abs(averages[0] - mean) > max(TOLERANCE * mean, 10**-_DECIMALS):
+            yield f"{AVERAGE} is {averages[0]:g} ms, but the lines above average {mean:g} ms"

@@ -1,0 +1,99 @@
+"""The truth a package is scored against: one mask a frame, in one folder a test set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from metrics.errors import Fault, FaultsError, UserError
+from submissions.layout import TEST_SET_PREFIX, frame_of
+from submissions.rounds import IMAGE_SUFFIXES, frame_sizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The truth masks of some test sets.
+
+    Attributes:
+        folder: Where they lie.
+        masks: Test set to frame name to the mask's file.
+        sizes: Test set to frame name to height and width in pixels.
+        sha256: Of all names and files, so that scores of different truths are told apart.
+    """
+
+    folder: Path
+    masks: dict[str, dict[str, Path]]
+    sizes: dict[str, dict[str, tuple[int, int]]]
+    sha256: str
+
+    @property
+    def frames(self) -> int:
+        """The number of frames."""
+        return sum(map(len, self.masks.values()))
+
+
+def find_truth(folder: Path, test_sets: Collection[str] | None = None) -> Truth:
+    """The masks ``TEST_SET/NAME_mask.*`` of a folder.
+
+    Args:
+        folder: A folder of test set folders.
+        test_sets: Those wanted; ``None`` for every ``EndoCV_DATA*`` folder in it.
+
+    Raises:
+        UserError: There is no such folder, or no test set in it.
+        FaultsError: A test set is missing or empty, a file is no mask by its name, two masks are
+            of one frame, or a header cannot be read; all at once.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
+    names = sorted(test_sets or _every_test_set(folder))
+    if not names:
+        raise UserError(
+            f"{folder}: expected folders {TEST_SET_PREFIX}k with masks NAME_mask.*, found none. "
+            "Name the folder that holds them with --truth."
+        )
+    faults: list[Fault] = []
+    masks = {name: _masks_of(folder / name, faults) for name in names}
+    if faults:
+        raise FaultsError(faults, f"the truth in {folder} cannot be used")
+    return Truth(folder=folder, masks=masks, sizes=frame_sizes(masks), sha256=_fingerprint(masks))
+
+
+def _every_test_set(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob(f"{TEST_SET_PREFIX}*") if path.is_dir()]
+
+
+def _masks_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
+    if not folder.is_dir():
+        faults.append(Fault(path=str(folder), message="the test set's folder is missing"))
+        return {}
+    masks: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        name = frame_of(path.stem)
+        if name is None:
+            faults.append(Fault(path=str(path), message="expected a name NAME_mask.*"))
+        elif name in masks:
+            message = f"a second mask of the frame of {masks[name].name}"
+            faults.append(Fault(path=str(path), message=message))
+        else:
+            masks[name] = path
+    if not masks and not any(str(folder) in fault.path for fault in faults):
+        faults.append(Fault(path=str(folder), message="holds no masks NAME_mask.*"))
+    return masks
+
+
+def _fingerprint(masks: dict[str, dict[str, Path]]) -> str:
+    def digest(path: Path) -> bytes:
+        return hashlib.sha256(path.read_bytes()).digest()
+
+    whole = hashlib.sha256()
+    with ThreadPoolExecutor(4) as pool:
+        for test_set, paths in masks.items():
+            for name, each in zip(paths, pool.map(digest, paths.values()), strict=True):
+                whole.update(f"{test_set}/{name}\0".encode() + each)
+    return whole.hexdigest()

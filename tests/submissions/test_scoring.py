@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from metrics.errors import FaultsError, UserError
+from submissions.encoding import encode_mask
+from submissions.ledger import Ledger
+from submissions.package import PackageWriter
+from submissions.scoring import score_package, score_packages, score_rows
+from submissions.truth import find_truth
+
+S = 1e-15
+MASK = "EndoCV2021/segmentation/EndoCV_DATA1_pred/a_0_mask.jpg"
+
+
+def by_hand(package: Path, truth_folder: Path) -> dict[str, list[dict[str, float]]]:
+    """The organisers' figures from the files alone, by their formulas, frame by frame."""
+    figures: dict[str, list[dict[str, float]]] = {}
+    with zipfile.ZipFile(package) as archive:
+        for folder in sorted(truth_folder.iterdir()):
+            rows = figures.setdefault(folder.name, [])
+            for path in sorted(folder.iterdir()):
+                g = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 0
+                member = f"EndoCV2021/segmentation/{folder.name}_pred/{path.stem}.jpg"
+                data = np.frombuffer(archive.read(member), np.uint8)
+                p = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) > 0
+                both = float((g & p).sum())
+                ppv = (both + S) / (p.sum() + S)
+                recall = (both + S) / (g.sum() + S)
+                rows.append(
+                    {
+                        "f1": (2 * both + S) / (g.sum() + p.sum() + S),
+                        "iou": (both + S) / (g.sum() + p.sum() - both + S),
+                        "ppv": ppv,
+                        "recall": recall,
+                        "f2": 5 * ppv * recall / (4 * ppv + recall + S),
+                    }
+                )
+    return figures
+
+
+def test_every_figure_agrees_with_an_independent_computation(package, truth_folder) -> None:
+    score = score_package(package, truth_folder)
+    expected = by_hand(package, truth_folder)
+    everything = [row for rows in expected.values() for row in rows]
+    for test_set, rows in [*expected.items(), ("all", everything)]:
+        (figures,) = score.figures[score.figures["test_set"] == test_set].to_dict("records")
+        assert figures["n"] == len(rows)
+        means = {name: np.mean([row[name] for row in rows]) for name in rows[0]}
+        deviations = {name: np.std([row[name] for row in rows]) for name in rows[0]}
+        for name, mean in means.items():
+            assert figures[name] == pytest.approx(mean, abs=1e-12), (test_set, name)
+            assert figures[f"sd_{name}"] == pytest.approx(deviations[name], abs=1e-12)
+        scored = ("f1", "f2", "ppv", "recall")
+        assert figures["score"] == pytest.approx(np.mean([means[n] for n in scored]), abs=1e-12)
+        assert figures["sd_frames"] == pytest.approx(
+            np.mean([deviations[n] for n in scored]), abs=1e-12
+        )
+    for test_set, rows in expected.items():
+        result = score.organisers[test_set]["EndoCV2021_seg"]
+        assert result["dice"]["value"] == pytest.approx(np.mean([r["f1"] for r in rows]), abs=1e-12)
+        assert result["typeIIerror"]["value"] == pytest.approx(
+            np.mean([r["f2"] for r in rows]), abs=1e-12
+        )
+        assert "hausdorff_distance" in result
+
+
+def test_the_frame_table_is_complete(package, truth_folder, sizes) -> None:
+    table = score_package(package, truth_folder).frames
+    assert len(table) == 10
+    polyp = table[table["class"] == "polyp"].set_index("frame")
+    assert list(polyp.index) == [f"{t}/{n}" for t, names in sizes.items() for n in names]
+    counted = polyp[["tp", "fp", "fn", "tn"]].sum(axis=1)
+    assert (counted == polyp["height"] * polyp["width"]).all()
+    assert polyp.loc["EndoCV_DATA1/a_2", "latency_ms"] == 12.0
+    assert polyp.loc["EndoCV_DATA1/a_2", ["tp", "fp", "fn"]].tolist() == [0, 0, 16]
+
+
+def test_a_folder_scores_as_its_zip(package, truth_folder, tmp_path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    zipped = score_package(package, truth_folder)
+    unpacked = score_package(tmp_path / "unpacked", truth_folder)
+    assert unpacked.figures.equals(zipped.figures)
+    assert unpacked.package_sha256 != zipped.package_sha256
+
+
+def test_a_missing_prediction_is_a_fault_and_never_skipped(entries, zipped, truth_folder) -> None:
+    del entries[MASK]
+    with pytest.raises(FaultsError) as caught:
+        score_package(zipped(entries), truth_folder)
+    assert MASK in [fault.path for fault in caught.value.faults]
+
+
+def test_a_prediction_without_truth_is_a_fault(package, truth_folder) -> None:
+    (truth_folder / "EndoCV_DATA1" / "a_1_mask.png").unlink()
+    with pytest.raises(FaultsError, match="has no frame a_1"):
+        score_package(package, truth_folder)
+
+
+def test_a_frame_of_another_name_does_not_pair(entries, zipped, truth_folder) -> None:
+    entries[MASK.replace("a_0", "a_00")] = entries.pop(MASK)
+    with pytest.raises(FaultsError) as caught:
+        score_package(zipped(entries), truth_folder)
+    paths = {fault.path for fault in caught.value.faults}
+    assert {MASK, MASK.replace("a_0", "a_00")} <= paths
+
+
+def test_another_size_is_resized_officially_and_refused_strictly(
+    entries, zipped, truth_folder
+) -> None:
+    small = np.zeros((20, 28), bool)
+    small[4:9, 5:12] = True
+    entries[MASK] = encode_mask(small).data
+    path = zipped(entries)
+    official = score_package(path, truth_folder)
+    resized = cv2.resize(small.astype(np.uint8), (56, 40), interpolation=cv2.INTER_AREA) > 0
+    truth_path = truth_folder / "EndoCV_DATA1" / "a_0_mask.png"
+    truth = cv2.imread(str(truth_path), cv2.IMREAD_GRAYSCALE) > 0
+    row = official.frames.query("frame == 'EndoCV_DATA1/a_0' and `class` == 'polyp'").iloc[0]
+    assert row["tp"] == (truth & resized).sum()
+    assert row["fp"] == (~truth & resized).sum()
+    assert "1 masks of another size" in official.notes[0]
+    with pytest.raises(FaultsError, match="28 x 20 pixels"):
+        score_package(path, truth_folder, "strict")
+
+
+def test_a_jpeg_is_read_by_each_protocol_in_its_own_way(
+    entries, zipped, truth_folder, masks
+) -> None:
+    entries[MASK] = encode_mask(masks["EndoCV_DATA1"]["a_0"], "jpeg").data
+    path = zipped(entries)
+    grey = cv2.imdecode(np.frombuffer(entries[MASK], np.uint8), cv2.IMREAD_GRAYSCALE)
+    for protocol, threshold in (("official", 0), ("strict", 127)):
+        table = score_package(path, truth_folder, protocol).frames
+        row = table.query("frame == 'EndoCV_DATA1/a_0' and `class` == 'polyp'").iloc[0]
+        assert row["tp"] + row["fp"] == (grey > threshold).sum()
+
+
+def test_strict_leaves_undefined_figures_out(package, truth_folder) -> None:
+    strict = score_package(package, truth_folder, "strict")
+    assert strict.overall["left_out_ppv"] == 1  # a_2 has an empty prediction
+    assert strict.organisers == {}
+    assert "hausdorff_rows" not in strict.frames
+
+
+def test_the_round_decides_which_test_sets_are_wanted(package, truth_folder) -> None:
+    shutil.rmtree(truth_folder / "EndoCV_DATA2")
+    with pytest.raises(FaultsError, match="EndoCV_DATA2_pred"):
+        score_package(package, truth_folder)
+    with pytest.raises(FaultsError, match="the test set's folder is missing"):
+        find_truth(truth_folder, ["EndoCV_DATA1", "EndoCV_DATA2"])
+
+
+def test_every_fault_of_the_truth_is_named_at_once(truth_folder) -> None:
+    first = truth_folder / "EndoCV_DATA1"
+    shutil.copy(first / "a_0_mask.png", first / "a_0.png")
+    shutil.copy(first / "a_0_mask.png", first / "a_1_mask.tif")
+    (truth_folder / "EndoCV_DATA3").mkdir()
+    with pytest.raises(FaultsError) as caught:
+        find_truth(truth_folder)
+    assert {Path(fault.path).name for fault in caught.value.faults} == {
+        "a_0.png",
+        "a_1_mask.tif",
+        "EndoCV_DATA3",
+    }
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_a_folder_without_truth_is_refused(tmp_path, folder) -> None:
+    with pytest.raises(UserError, match="--truth"):
+        find_truth(tmp_path / folder)
+
+
+def test_the_truths_fingerprint_tells_truths_apart(truth_folder) -> None:
+    before = find_truth(truth_folder)
+    assert before.frames == 5
+    path = truth_folder / "EndoCV_DATA1" / "a_0_mask.png"
+    cv2.imwrite(str(path), np.zeros((40, 56), np.uint8))
+    assert find_truth(truth_folder).sha256 != before.sha256
+
+
+def test_of_many_packages_a_bad_one_does_not_stop_the_rest(
+    package, entries, zipped, truth_folder
+) -> None:
+    del entries[MASK]
+    bad = zipped(entries)
+    missing = bad.with_name("nowhere.zip")
+    results = dict(score_packages([bad, missing, package], truth_folder))
+    assert isinstance(results[bad], FaultsError)
+    assert isinstance(results[missing], UserError)
+    assert results[package].overall["n"] == 5
+
+
+def test_a_better_mask_scores_better(tmp_path, masks, truth_folder, package) -> None:
+    path = tmp_path / "perfect.zip"
+    with PackageWriter(path) as writer:
+        for test_set, names in masks.items():
+            for name in names:
+                truth = truth_folder / test_set / f"{name}_mask.png"
+                mask = cv2.imread(str(truth), cv2.IMREAD_GRAYSCALE) > 0
+                writer.add(test_set=test_set, name=name, mask=mask, latency_ms=1.0)
+    perfect = score_package(path, truth_folder)
+    assert perfect.overall["score"] == pytest.approx(1)
+    assert score_package(package, truth_folder).overall["score"] < 0.9
+
+
+def test_a_score_goes_into_the_ledger_and_comes_out(package, truth_folder, tmp_path) -> None:
+    score = score_package(package, truth_folder)
+    ledger = Ledger(tmp_path / "register.sqlite")
+    ledger.enter_scores(score_rows(score, round_name="2", team="we"))
+    rows = ledger.scores(test_set=None)
+    assert set(rows["test_set"]) == {"EndoCV_DATA1", "EndoCV_DATA2", "all"}
+    (overall,) = ledger.scores().to_dict("records")
+    assert overall["score"] == score.overall["score"]
+    assert overall["sd_sets"] == score.overall["sd_sets"]
+    assert overall["latency_ms"] == pytest.approx(10.8)
+    assert (overall["round"], overall["team"], overall["model"]) == ("2", "we", "package")
+
+
+def test_hausdorff_may_be_left_out(package, truth_folder) -> None:
+    score = score_package(package, truth_folder, hausdorff=False)
+    assert "hausdorff_distance" not in score.organisers["EndoCV_DATA1"]["EndoCV2021_seg"]
+    assert "hausdorff_rows" not in score.frames
