@@ -1,0 +1,177 @@
+"""Registered runs measured on a split: predicted once, kept, and found again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from harness.data.catalogue import fingerprint
+from harness.evaluation import evaluate_frames
+from harness.files import atomic_path, write_json
+from harness.loading import load
+from harness.prediction import Predictor
+from harness.versions import versions
+from harness.workspace import Run, Workspace
+from metrics.endocv import summarise, with_all_classes
+from metrics.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE: Final = "frames.parquet"
+ORDER: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet", "divergentnets")
+"""The paper's order of models in its tables."""
+
+
+def chosen_runs(
+    workspace: Workspace, names: Sequence[str] = (), runs: Sequence[str] = ()
+) -> list[Run]:
+    """The runs to measure.
+
+    Args:
+        workspace: Where runs are registered.
+        names: Models, of which the newest finished run is taken; empty for every model.
+        runs: Runs by identifier, in place of models.
+
+    Returns:
+        list[Run]: In the paper's order, other models after them.
+
+    Raises:
+        UserError: If a model has no finished run, or there is none at all.
+    """
+    if runs:
+        found = [workspace.run(name) for name in runs]
+        unfinished = [run.run for run in found if run.status != "finished"]
+        if unfinished:
+            raise UserError(
+                f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
+                f"{unfinished[0]}"
+            )
+        return found
+    finished = {run.model: run for run in reversed(workspace.runs(status="finished"))}
+    missing = [name for name in names if name not in finished]
+    if missing or not finished:
+        what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
+        there = f" There are: {', '.join(finished)}." if finished else ""
+        train = f"harness train{''.join(f' --model {name}' for name in missing)}"
+        raise UserError(
+            f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
+            "'harness demo'."
+        )
+    wanted = names or sorted(finished, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
+    return [finished[name] for name in dict.fromkeys(wanted)]
+
+
+def kept_table(
+    workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
+) -> pd.DataFrame | None:
+    """The frame table of an evaluation that was made of the same frames with the same settings.
+
+    Args:
+        workspace: Where evaluations are registered.
+        run: The run.
+        frames: The frames of the split.
+        split: Its name.
+        settings: What the evaluation depends on besides.
+    """
+    import pandas as pd
+
+    rows = workspace.evaluations(split)
+    rows = rows[(rows["run"] == run.run) & (rows["data"] == fingerprint(frames))]
+    path = run.evaluation(split) / TABLE
+    if rows.empty or json.loads(rows["settings"].iloc[0]) != settings or not path.exists():
+        return None
+    return pd.read_parquet(path)
+
+
+def assess(
+    workspace: Workspace,
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    *,
+    device: torch.device,
+    precision: str = "fp32",
+    batch_size: int = 8,
+    progress: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:
+    """Predict a split with a run's best weights, and keep and register what comes out.
+
+    The run's folder gets ``evaluations/SPLIT/`` with the frame table, the predicted masks at the
+    frames' own sizes and a summary.
+
+    Args:
+        workspace: Where the run is registered.
+        run: A finished run.
+        frames: The frames of the split.
+        split: Its name.
+        device: Where the network runs.
+        precision: ``fp32`` or ``bf16``.
+        batch_size: Frames a batch.
+        progress: Called after each frame.
+
+    Returns:
+        DataFrame: The frame table.
+
+    Raises:
+        UserError: If a frame or mask cannot be read, or the disk is full.
+    """
+    loaded = load(run)
+    predictor = Predictor(
+        loaded.network,
+        size=loaded.size,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+    )
+    folder = run.evaluation(split)
+    table = evaluate_frames(predictor, frames, masks=masks_folder(run, split), done=progress)
+    with atomic_path(folder / TABLE) as temporary:
+        table.to_parquet(temporary, index=False)
+    _register(workspace, run, frames, split, table, settings_of(precision))
+    return table
+
+
+def settings_of(precision: str) -> dict[str, Any]:
+    """What an evaluation depends on besides run and frames."""
+    return {"precision": precision, "versions": versions()}
+
+
+def _register(
+    workspace: Workspace,
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    table: pd.DataFrame,
+    settings: dict[str, Any],
+) -> None:
+    summary = summarise(with_all_classes(table)).set_index("class")
+    figures = {name: _plain(row) for name, row in summary.to_dict("index").items()}
+    columns = {
+        "run": run.run,
+        "model": run.model,
+        "split": split,
+        "protocol": "official",
+        "frames": len(frames),
+        "score": figures["polyp"]["score"],
+        "checkpoint": run.row["checkpoint"],
+        "data": fingerprint(frames),
+        "settings": settings,
+        "summary": figures,
+    }
+    write_json(run.evaluation(split) / "summary.json", columns)
+    workspace.enter_evaluation(**columns)
+
+
+def _plain(row: dict[str, Any]) -> dict[str, float | None]:
+    """A summary's row as JSON can hold it; what is undefined is null."""
+    return {name: None if value != value else float(value) for name, value in row.items()}
+
+
+def masks_folder(run: Run, split: str) -> Path:
+    """Where an evaluation keeps the predicted masks, ``FRAME.png``."""
+    return run.evaluation(split) / "masks"

@@ -1,0 +1,72 @@
+"""The command line.
+
+A command lives in a module of this package as ``command`` and is imported when it is called, so
+that ``harness --help`` loads neither torch nor pandas. ``SECTIONS`` is the list of them all.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from harness import __version__, console
+from harness.cli.lazy import Entry, LazyGroup
+from harness.cli.running import run
+
+SECTIONS: Final[dict[str, dict[str, Entry]]] = {
+    "Set up": {
+        "demo": Entry("demo", "Do the whole job on frames it draws itself."),
+        "init": Entry("init", "Write harness.toml: where the frames lie."),
+        "data": Entry("data", "Check, draw and decode datasets."),
+        "doctor": Entry("doctor", "Show what this machine has, and what is wrong."),
+    },
+    "Train and measure": {
+        "models": Entry("models", "List the architectures."),
+        "train": Entry("train", "Train models and register them."),
+        "runs": Entry("runs", "List the trained models."),
+        "evaluate": Entry("evaluate", "Measure trained models on a split."),
+        "predict": Entry("predict", "Write masks for a folder of images."),
+        "export": Entry("export", "Write a trained model for use elsewhere."),
+        "import-checkpoint": Entry("import_checkpoint", "Register weights trained elsewhere."),
+    },
+    "Submit and rank": {
+        "submit": Entry("submit", "Make a round's package and enter it."),
+        "validate": Entry("validate", "Show every fault of a package."),
+        "score": Entry("score", "Score a package against the truth."),
+        "submissions": Entry("submissions", "List what was submitted."),
+        "leaderboard": Entry("leaderboard", "Show who leads."),
+    },
+    "Look": {
+        "compare": Entry("compare", "Test whether one model is better than another."),
+        "report": Entry("report", "Write one HTML page of everything."),
+    },
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    sections=SECTIONS,
+    name="harness",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="harness", message="%(prog)s %(version)s")
+@click.option("--quiet", "-q", is_flag=True, help="Only results, warnings and errors.")
+@click.option("--json-logs", is_flag=True, help="Messages and progress as JSON lines on stderr.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
+def cli(quiet: bool, json_logs: bool, debug: bool) -> None:  # noqa: ARG001 (run reads --debug)
+    """Segment polyps in colonoscopy frames, from a folder of frames to a ranked submission.
+
+    \b
+    Try it without any data:    harness demo
+    Set it up for your frames:  harness init --endocv DIR --hyperkvasir DIR --test-frames DIR
+    Then:                       harness train --preset quick
+                                harness evaluate --split test
+                                harness submit --round 2
+    """  # noqa: D301 (click's mark for a paragraph that stays as it is)
+    console.configure(quiet=quiet, json_logs=json_logs)
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    run(cli)

@@ -1,0 +1,45 @@
+"""``harness doctor``: devices, versions, memory, disk, network, settings."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.options import format_option
+from harness.report.tables import Column, Format
+
+
+@click.command("doctor")
+@format_option("table", "json")
+def command(format_: Format) -> None:
+    """Show what this machine has, and what to do about each fault.
+
+    Exit status 1 if anything is wrong that stops the harness.
+
+    \b
+    Example:
+        harness doctor
+        harness doctor --format json > machine.json
+    """  # noqa: D301 (click's mark for a paragraph that stays as it is)
+    import pandas as pd
+
+    from harness import console, health
+    from harness.report import tables
+
+    checks = health.examine()
+    frame = pd.DataFrame([vars(check) for check in checks])
+    columns = [
+        Column(key="area", title="Area"),
+        Column(key="name", title="What"),
+        Column(key="status", title="Status"),
+        Column(key="found", title="Found"),
+        Column(key="advice", title="What to do"),
+    ]
+    tables.show(frame, format=format_, columns=columns, group="area")
+    faults = sum(check.status == "fault" for check in checks)
+    warnings = sum(check.status == "warning" for check in checks)
+    if faults:
+        raise click.ClickException(f"{faults} fault{'s' if faults > 1 else ''} to mend first")
+    if warnings:
+        console.note(f"usable; {warnings} warning{'s' if warnings > 1 else ''}")
+    else:
+        console.success("all is well")

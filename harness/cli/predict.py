@@ -1,0 +1,110 @@
+"""``harness predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import console
+from harness.cli.options import device_option, with_settings
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+
+EPILOG = """\b
+Examples:
+  harness predict frames/ --out masks/
+  harness predict frames/ --out masks/ --model unet --device cuda
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Where masks go, as NAME.png."
+)
+@click.option("--model", "name", metavar="NAME", help="By default DivergentNets, else the best.")
+@click.option("--run", "run_name", metavar="RUN", help="A run in place of a model.")
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True
+)
+@device_option()
+@with_settings("workspace")
+def command(
+    settings: Settings,
+    folder: Path,
+    out: Path,
+    name: str | None,
+    run_name: str | None,
+    batch_size: int,
+    precision: str,
+    device: str,
+) -> None:
+    """Write a mask, 0 and 255 at the image's own size, for each image right in FOLDER.
+
+    Beside the masks, predictions.csv says of each image how large a share is polyp and how many
+    milliseconds it took.
+    """
+    from harness import device as devices
+
+    devices.keep_memory()
+    import pandas as pd
+
+    from harness import assess, submitting
+    from harness.evaluation import write_mask
+    from harness.files import atomic_path
+    from harness.loading import load
+    from harness.prediction import Predictor
+    from harness.workspace import Workspace
+
+    images = _images(folder)
+    workspace = Workspace(settings.workspace)
+    if name or run_name:
+        names, runs = ([name] if name else []), ([run_name] if run_name else [])
+        run = assess.chosen_runs(workspace, names, runs)[0]
+    else:
+        run = submitting.default_run(workspace)
+    loaded = load(run)
+    predictor = Predictor(
+        loaded.network,
+        size=loaded.size,
+        device=devices.choose(device),
+        precision=precision,
+        batch_size=batch_size,
+    )
+    rows = []
+    with console.progress(f"{run.model} on {folder.name}", len(images)) as bar:
+        for prediction in predictor.predict(images):
+            write_mask(out / f"{prediction.image.stem}.png", prediction.mask)
+            rows.append(
+                {
+                    "image": prediction.image.name,
+                    "polyp_share": float(prediction.mask.mean()),
+                    "latency_ms": prediction.latency_ms,
+                }
+            )
+            bar.advance()
+    with atomic_path(out / "predictions.csv") as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+    console.success(f"{out}: {len(rows)} masks by {run.run}")
+
+
+def _images(folder: Path) -> list[Path]:
+    from harness.data.listing import images_in
+    from metrics.errors import Fault, FaultsError, UserError
+
+    images = list(images_in(folder))
+    if not images:
+        raise UserError(f"no images right in {folder}; expected .jpg, .png, .tif or .bmp files")
+    first: dict[str, Path] = {}
+    twins = [
+        Fault(path=str(image), message=f"would get the same mask name as {first[image.stem].name}")
+        for image in images
+        if first.setdefault(image.stem, image) is not image
+    ]
+    if twins:
+        raise FaultsError(twins, "each image needs a name of its own; rename these")
+    return images

@@ -1,0 +1,101 @@
+"""``harness submit``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import console
+from harness.cli.options import device_option, with_settings
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+
+EPILOG = """\b
+Examples:
+  harness submit --round 1
+  harness submit --round 2 --model triunet
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--round", "round_name", required=True, metavar="NAME", help="1, 2 or one of yours.")
+@click.option(
+    "--model",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
+    "or the best on validation where there is none.",
+)
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
+@click.option(
+    "--mask-format",
+    "file_format",
+    type=click.Choice(["jpg", "tif", "jpeg"]),
+    default="jpg",
+    show_default=True,
+    help="jpg: lossless, under the name the organisers look for; jpeg: lossy, costs PPV.",
+)
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True
+)
+@device_option()
+@with_settings("test_frames", "workspace")
+def command(
+    settings: Settings,
+    round_name: str,
+    names: Sequence[str],
+    runs: Sequence[str],
+    device: str,
+    **options: Any,
+) -> None:
+    """Predict a round's test sets and package the masks for submission.
+
+    The package is checked the way the organisers read it, and counts against the round's daily
+    limit only once it is whole.
+    """
+    from harness import device as devices
+
+    devices.keep_memory()
+    from harness import assess, submitting
+    from harness.workspace import Workspace
+    from submissions.ledger import Ledger
+    from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
+
+    round_ = get_round(round_name, load_rounds(settings.rounds))
+    (folder,) = settings.require("test_frames")
+    frames = find_frames(round_, folder)
+    workspace = Workspace(settings.workspace)
+    chosen = (
+        assess.chosen_runs(workspace, names, runs)
+        if names or runs
+        else [submitting.default_run(workspace)]
+    )
+    ledger = Ledger(workspace.register)
+    submitting.refuse_when_used_up(ledger, round_, len(chosen))
+    sizes = frame_sizes(frames)
+    total = sum(len(files) for files in frames.values())
+    for run in chosen:
+        with console.progress(f"{run.model}, round {round_.name}", total) as bar:
+            made = submitting.submit(
+                workspace,
+                run,
+                round_,
+                frames,
+                sizes,
+                device=devices.choose(device),
+                done=bar.advance,
+                **options,
+            )
+        console.success(
+            f"{made.package.path}: {total} masks of {', '.join(frames)} by {run.run}, "
+            f"{made.package.manifest['latency_ms']:.1f} ms a frame"
+        )
+        console.note(
+            f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "
+            f"for round {round_.name} ({round_.time_zone})."
+        )

@@ -1,0 +1,219 @@
+"""``harness train``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from harness import console
+from harness.cli.options import device_option, with_settings
+from metrics.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from harness.config import TrainConfig
+    from harness.fit import Epoch
+    from harness.jobs import Frames
+    from harness.settings import Settings
+    from harness.workspace import Run, Workspace
+
+NEWEST: Final = "newest"
+
+EPILOG = """\b
+Examples:
+  harness train --preset quick
+  harness train --model unet --epochs 20 --device cuda
+  harness train --model trinet --nodes unet,fpn,deeplabv3
+  harness train --resume
+"""
+
+
+def _nodes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Any:
+    return tuple(node.strip() for node in value.split(",")) if value else None
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--model",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="A model of 'harness models', or all; repeatable. By default the paper's six networks, "
+    "then DivergentNets from their best checkpoints.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["paper", "quick"]),
+    default="paper",
+    show_default=True,
+    help="The recipe to start from: the paper's, or one that learns in minutes on a CPU.",
+)
+@click.option("--resume", is_flag=False, flag_value=NEWEST, metavar="[RUN]",
+              help="Go on with an unfinished run; without RUN, the newest.")
+@click.option("--epochs", type=int, help="Passes over the training frames.")
+@click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
+@click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
+@click.option("--nodes", callback=_nodes, metavar="A,B,C", help="The three nodes of trinet.")
+@click.option("--size", type=int, help="Side of the network input, in pixels.")
+@click.option("--batch-size", type=int, help="Frames a step.")
+@click.option("--learning-rate", type=float, help="Peak learning rate.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of the network.")
+@click.option("--seed", type=int, help="Of weights, data order and augmentations.")
+@click.option("--workers", type=int, help="Processes that augment beside the training.")
+@click.option("--leave-out", metavar="CENTRE", help="Train without a centre and test on it.")
+@device_option()
+@with_settings()
+def command(
+    settings: Settings,
+    names: Sequence[str],
+    preset: str,
+    resume: str | None,
+    device: str,
+    leave_out: str | None,
+    **overrides: Any,
+) -> None:
+    """Train networks and register their best checkpoints.
+
+    Each network trains on its own with the recipe of the preset; any option overrides it. What
+    was finished before an interruption stays registered, and --resume goes on with the rest.
+    """
+    from harness import device as devices
+
+    # Before torch allocates anything of size, or it does not take effect.
+    devices.keep_memory()
+    chosen = devices.choose(device)
+    settings.require("endocv")
+    if resume is not None:
+        _resume(settings, resume, chosen)
+        return
+    configs, with_ensemble = _plan(names, preset, overrides)
+    from harness.workspace import Workspace
+
+    workspace = Workspace(settings.workspace)
+    finished = _train_all(workspace, _catalogue(settings, leave_out), configs, chosen)
+    if with_ensemble:
+        _register_ensemble(workspace, finished)
+    console.note("Measure them with: harness evaluate --split val")
+
+
+def _plan(
+    names: Sequence[str], preset: str, overrides: dict[str, Any]
+) -> tuple[list[TrainConfig], bool]:
+    """Every recipe, checked before the first training begins."""
+    import models
+    from harness import jobs
+    from harness.config import resolve
+
+    networks, with_ensemble = jobs.plan(names)
+    if overrides["nodes"] and "trinet" not in networks:
+        raise click.UsageError("--nodes is for --model trinet")
+    configs = []
+    for name in networks:
+        models.get(name)
+        given = overrides if name == "trinet" else {**overrides, "nodes": None}
+        configs.append(resolve(name, preset, **given))
+    if configs:
+        models.check(configs[0].encoder, configs[0].encoder_weights)
+    return configs, with_ensemble
+
+
+def _catalogue(settings: Settings, leave_out: str | None) -> pd.DataFrame:
+    from harness.data import splits
+    from harness.data.catalogue import catalogue
+
+    frames = catalogue(settings, needs=["endocv"])
+    return splits.leave_out(frames, leave_out) if leave_out else frames
+
+
+def _train_all(
+    workspace: Workspace, frames: pd.DataFrame, configs: Sequence[TrainConfig], device: torch.device
+) -> dict[str, Run]:
+    from harness import jobs
+
+    finished = {}
+    for position, config in enumerate(configs, start=1):
+        ready = _prepare(workspace, frames, config)
+        run = jobs.start(workspace, config, ready)
+        title = f"{config.model} ({position} of {len(configs)})"
+        finished[config.model] = _train(workspace, run, ready, title, device)
+    return finished
+
+
+def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
+    from harness import jobs
+
+    with console.progress(f"Decoding frames at {config.size} pixels") as bar:
+        return jobs.prepare(workspace, frames, config.size, progress=bar.update)
+
+
+def _train(workspace: Workspace, run: Run, ready: Frames, title: str, device: torch.device) -> Run:
+    from harness import jobs
+    from harness.config import TrainConfig
+    from harness.fit import Epoch, Watcher
+
+    config = TrainConfig.from_dict(run.settings)
+    console.note(
+        f"{title}: {len(ready.train)} training and {len(ready.val)} validation frames, "
+        f"{config.epochs} epochs, {config.encoder}, seed {config.seed}, on {device} -> {run.run}"
+    )
+    with console.progress(title) as bar:
+
+        def tell(epoch: Epoch) -> None:
+            bar.update(detail=f"loss {epoch.loss:.3f}, IoU {epoch.iou:.3f}, F1 {epoch.f1:.3f}")
+            console.note(_line(epoch, config.epochs))
+
+        run = jobs.train(
+            workspace, run, ready, device=device, watcher=Watcher(step=bar.update, epoch=tell)
+        )
+    console.success(
+        f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
+        f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {config.size} pixels, "
+        f"n = {len(ready.val)})"
+    )
+    return run
+
+
+def _line(epoch: Epoch, epochs: int) -> str:
+    return (
+        f"  epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  {epoch.size} px  "
+        f"loss {epoch.loss:.3f}  IoU {epoch.iou:.3f}  F1 {epoch.f1:.3f}  "
+        f"{epoch.images_per_second:.0f} images/s  {epoch.waiting:.0%} waiting for data  "
+        f"{console.duration(epoch.seconds)}{'  best' if epoch.best else ''}"
+    )
+
+
+def _resume(settings: Settings, name: str, device: torch.device) -> None:
+    from harness.config import TrainConfig
+    from harness.workspace import Workspace
+
+    workspace = Workspace(settings.workspace)
+    unfinished = [run for run in workspace.runs() if run.status != "finished" and not run.members]
+    if name == NEWEST and not unfinished:
+        console.note("Nothing to go on with: every run is finished.")
+        return
+    run = unfinished[0] if name == NEWEST else workspace.run(name)
+    if run.status == "finished":
+        console.note(f"{run.run} is finished already.")
+        return
+    config = TrainConfig.from_dict(run.settings)
+    ready = _prepare(workspace, _catalogue(settings, run.settings.get("leave_out")), config)
+    if ready.data != run.row["data"]:
+        raise UserError(
+            f"{run.run} was trained on other frames than those in {settings.endocv}; going on "
+            "with these would not reach the same result. Start it anew without --resume."
+        )
+    _train(workspace, run, ready, f"{config.model} (resumed)", device)
+
+
+def _register_ensemble(workspace: Workspace, finished: Mapping[str, Run]) -> None:
+    import models
+    from harness import ensemble
+
+    names = models.get(ensemble.NAME).members
+    members = ensemble.members_for(workspace, names, finished)
+    run = ensemble.register(workspace, members)
+    console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

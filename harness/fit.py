@@ -1,0 +1,279 @@
+"""One run from its first step, or from where it stopped, to its registered best checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from harness import checkpoints
+from harness.config import TrainConfig
+from harness.files import atomic_path, write_json
+from harness.interrupts import Interrupted, StopRequest
+from harness.training import Trainer, Validation, resize_batch
+from harness.workspace import Run, Workspace
+from metrics.errors import UserError
+
+# Writing the whole state after every short epoch would cost more than the epochs; a run that is
+# killed repeats at most this many seconds of work, and reaches the same weights.
+SAVE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch did: a row of history.csv.
+
+    Attributes:
+        epoch: Counted from 1.
+        size: Side of the network input, in pixels.
+        loss: Mean over the epoch's steps.
+        iou: Validation IoU of the polyp class, mean over frames at network size.
+        f1: Validation F1 of the polyp class, likewise.
+        learning_rate: In the last step.
+        seconds: Training and validation together.
+        images_per_second: Training alone.
+        waiting: Share of the training time spent waiting for data, from 0 to 1.
+        best: Whether its weights became the best checkpoint.
+    """
+
+    epoch: int
+    size: int
+    loss: float
+    iou: float
+    f1: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    waiting: float
+    best: bool
+
+
+class Feed(Protocol):
+    """Batches for a run, by position: the same position always gives the same batch."""
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+
+    def train(
+        self, epoch: int, *, size: int, start: int
+    ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+        """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and frame ids, from step ``start``."""
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images (N, 3, S, S) uint8 and masks (N, S, S) uint8 at network size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """Who is told how a run goes.
+
+    Attributes:
+        step: Called after each step with the steps done in the run and in all.
+        epoch: Called after each epoch.
+    """
+
+    step: Callable[[int, int], object] = lambda _done, _total: None
+    epoch: Callable[[Epoch], object] = lambda _epoch: None
+
+
+class Fit:
+    """A run under way.
+
+    Args:
+        workspace: Where the run is registered.
+        run: The run, registered as running.
+        config: Its recipe.
+        trainer: Its network and optimiser.
+        feed: Its batches.
+        watcher: Who is told.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        run: Run,
+        config: TrainConfig,
+        *,
+        trainer: Trainer,
+        feed: Feed,
+        watcher: Watcher,
+    ) -> None:
+        self.workspace = workspace
+        self.run = run
+        self.config = config
+        self.trainer = trainer
+        self.feed = feed
+        self.watcher = watcher
+        self.epoch = 0
+        self.step = 0
+        self.losses: list[float] = []
+        self.history: list[Epoch] = []
+        self._saved = time.monotonic()
+        if run.last.exists():
+            self._restore(checkpoints.load_state(run.last))
+
+    @property
+    def best(self) -> Epoch | None:
+        """The epoch whose weights are kept."""
+        marked = [epoch for epoch in self.history if epoch.best]
+        return marked[-1] if marked else None
+
+    def __call__(self) -> None:
+        """Train to the end.
+
+        Raises:
+            Interrupted: On SIGINT or SIGTERM, once everything is written.
+            UserError: If the loss is no longer a number, or the data or the disk fail.
+        """
+        try:
+            with StopRequest() as stop:
+                while self.epoch < self.config.epochs:
+                    self._train_epoch(stop)
+        except Interrupted:
+            self.workspace.finish_run(self.run.run, "interrupted")
+            raise
+        except BaseException:
+            self.workspace.finish_run(self.run.run, "failed")
+            raise
+        # The optimiser's state is twice the size of the network and of no use any more.
+        self.run.last.unlink(missing_ok=True)
+        self.workspace.finish_run(self.run.run)
+
+    def _train_epoch(self, stop: StopRequest) -> None:
+        size = self.config.size_at(self.epoch)
+        started, waited, images = time.monotonic(), 0.0, 0
+        total = self.feed.steps * self.config.epochs
+        pending: list[Tensor] = []
+        ids: list[Sequence[str]] = []
+        batches = self.feed.train(self.epoch, size=size, start=self.step)
+        while True:
+            asked = time.monotonic()
+            batch = next(batches, None)
+            waited += time.monotonic() - asked
+            if batch is None:
+                break
+            passed = self.epoch * self.feed.steps + self.step
+            pending.append(
+                self.trainer.step(
+                    batch[0], batch[1], epoch=self.epoch, index=self.step, passed=passed
+                )
+            )
+            ids.append(batch[2])
+            images += len(batch[0])
+            self.step += 1
+            self.watcher.step(passed + 1, total)
+            if stop.number:
+                self._settle(pending, ids)
+                self._stop(stop.number)
+        self._settle(pending, ids)
+        trained = time.monotonic() - started
+        validation = self._validate(size)
+        self._finish_epoch(
+            size=size,
+            validation=validation,
+            seconds=time.monotonic() - started,
+            images_per_second=images / max(trained, 1e-9),
+            waiting=waited / max(trained, 1e-9),
+        )
+
+    def _settle(self, pending: list[Tensor], ids: list[Sequence[str]]) -> None:
+        """Fetch the losses left on the device; the only place where the host waits for it."""
+        if not pending:
+            return
+        losses = torch.stack(pending).float().cpu()
+        finite = torch.isfinite(losses)
+        if not bool(finite.all()):
+            first = int((~finite).nonzero()[0, 0])
+            raise UserError(
+                f"the loss became {losses[first].item()} in epoch {self.epoch + 1}, step "
+                f"{self.step - len(pending) + first + 1}. Its frames: {', '.join(ids[first])}. "
+                "Look at them with 'harness data check', lower --learning-rate or take "
+                "--precision fp32; the best checkpoint so far is kept."
+            )
+        self.losses += losses.tolist()
+        pending.clear()
+        ids.clear()
+
+    def _validate(self, size: int) -> Validation:
+        return self.trainer.validate(
+            resize_batch(images, masks, size) for images, masks in self.feed.validation()
+        )
+
+    def _finish_epoch(self, *, size: int, validation: Validation, **timing: float) -> None:
+        best = self.best
+        # Figures at a smaller size do not compare with those at the full one.
+        improved = size == self.config.size and (best is None or validation.iou > best.iou)
+        report = Epoch(
+            epoch=self.epoch + 1,
+            size=size,
+            loss=sum(self.losses) / max(1, len(self.losses)),
+            iou=validation.iou,
+            f1=validation.f1,
+            learning_rate=self.trainer.optimiser.param_groups[0]["lr"],
+            best=improved,
+            **timing,
+        )
+        self.history.append(report)
+        self.epoch, self.step, self.losses = self.epoch + 1, 0, []
+        columns: dict[str, Any] = {"epochs": self.epoch}
+        if improved:
+            columns |= {
+                "checkpoint": checkpoints.save_weights(self.run.best, self.trainer.weights()),
+                "best_epoch": report.epoch,
+                "best_iou": report.iou,
+                "best_f1": report.f1,
+            }
+        self._write_history()
+        if time.monotonic() - self._saved > SAVE_EVERY_S and self.epoch < self.config.epochs:
+            self._save()
+        self.workspace.update_run(self.run.run, **columns)
+        self.watcher.epoch(report)
+
+    def _stop(self, number: int) -> None:
+        self._save()
+        raise Interrupted(
+            f"stopped in epoch {self.epoch + 1} of {self.config.epochs}; nothing is lost. "
+            f"Go on with: harness train --resume {self.run.run}",
+            number,
+        )
+
+    def _save(self) -> None:
+        checkpoints.save_state(
+            self.run.last,
+            {
+                "trainer": self.trainer.state_dict(),
+                "epoch": self.epoch,
+                "step": self.step,
+                "losses": self.losses,
+                "history": [dataclasses.asdict(epoch) for epoch in self.history],
+            },
+        )
+        self._saved = time.monotonic()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.losses = list(state["losses"])
+        self.history = [Epoch(**values) for values in state["history"]]
+
+    def _write_history(self) -> None:
+        names = [field.name for field in dataclasses.fields(Epoch)]
+        with (
+            atomic_path(self.run.folder / "history.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(dataclasses.asdict(epoch) for epoch in self.history)
+
+
+def describe(run: Run, **further: Any) -> None:
+    """Write run.json: the run's register row, readable without the register."""
+    write_json(run.folder / "run.json", {**run.row, "settings": run.settings, **further})

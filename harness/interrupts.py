@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM end a run at a safe point, not in the middle of a step."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+import click
+
+
+class Interrupted(click.ClickException):
+    """A run was stopped by a signal, after it had written what it had.
+
+    Args:
+        message: What was kept and the command that goes on.
+        number: The signal's number; the exit status is 128 more, as a shell expects.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+class StopRequest:
+    """Notes SIGINT and SIGTERM while it is active; a second one interrupts at once.
+
+    Attributes:
+        number: The signal that came, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, signal._HANDLER] = {}
+
+    def __enter__(self) -> Self:
+        """Take over the two signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            raise KeyboardInterrupt
+        self.number = number

@@ -1,0 +1,149 @@
+"""From settings and a recipe to trained, registered runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+import models
+from harness import ensemble, fit
+from harness.config import TrainConfig
+from harness.data import cache
+from harness.data.catalogue import fingerprint, of_split
+from harness.data.loader import CachedFeed
+from harness.loading import build
+from harness.training import Trainer
+from harness.versions import versions
+from harness.workspace import Run, Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAINED = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
+"""The networks trained by default, in the paper's order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """The frames of a training, decoded once at network size.
+
+    Attributes:
+        train: Cache of the training frames.
+        val: Cache of the validation frames.
+        data: Fingerprint of both in the catalogue.
+    """
+
+    train: cache.FrameCache
+    val: cache.FrameCache
+    data: str
+
+
+def prepare(
+    workspace: Workspace,
+    frames: pd.DataFrame,
+    size: int,
+    *,
+    progress: Callable[[int, int], object] = lambda _done, _total: None,
+) -> Frames:
+    """Decode the training and validation frames, or find them decoded already.
+
+    Args:
+        workspace: Whose ``cache`` folder holds the decoded frames.
+        frames: A catalogue with its splits.
+        size: Side of the square network input, in pixels.
+        progress: Told the frames done and in all, over both splits.
+
+    Raises:
+        UserError: If a split is empty.
+        FaultsError: If frames or masks cannot be read, all of them.
+    """
+    train, val = of_split(frames, "train"), of_split(frames, "val")
+    folder = workspace.root / "cache"
+    total = len(train) + len(val)
+    return Frames(
+        train=cache.FrameCache.build(
+            train, size, folder, progress=lambda done, _all: progress(done, total)
+        ),
+        val=cache.FrameCache.build(
+            val, size, folder, progress=lambda done, _all: progress(len(train) + done, total)
+        ),
+        data=fingerprint(frames[frames["split"].isin(["train", "val"])]),
+    )
+
+
+def start(workspace: Workspace, config: TrainConfig, frames: Frames) -> Run:
+    """Enter a run of a recipe as running."""
+    return workspace.new_run(
+        config.model,
+        settings=config.to_dict(),
+        versions=versions(),
+        seed=config.seed,
+        data=frames.data,
+    )
+
+
+def train(
+    workspace: Workspace,
+    run: Run,
+    frames: Frames,
+    *,
+    device: torch.device,
+    watcher: fit.Watcher,
+) -> Run:
+    """Train a run to its end, from its first step or from where it stopped.
+
+    Args:
+        workspace: Where the run is registered.
+        run: A run of :func:`start`, or one that was interrupted.
+        frames: Its frames at its network size.
+        device: Where it trains.
+        watcher: Who is told how it goes.
+
+    Returns:
+        Run: The run, finished.
+
+    Raises:
+        Interrupted: On SIGINT or SIGTERM.
+        UserError: If the weights cannot be had, the loss is no number, or the disk is full.
+    """
+    config = TrainConfig.from_dict(run.settings)
+    torch.manual_seed(config.seed)
+    # With a state to go on from, the encoder's first weights are not needed again.
+    network = build(config, weights=not run.last.exists())
+    workspace.update_run(
+        run.run, parameters=sum(p.numel() for p in network.parameters()), status="running"
+    )
+    feed = CachedFeed(config, frames.train, frames.val)
+    trainer = Trainer(
+        config,
+        network,
+        device=device,
+        normalisation=models.normalisation(config.encoder),
+        steps=feed.steps * config.epochs,
+    )
+    fit.Fit(workspace, run, config, trainer=trainer, feed=feed, watcher=watcher)()
+    run = workspace.run(run.run)
+    fit.describe(run)
+    return run
+
+
+def plan(names: Sequence[str]) -> tuple[list[str], bool]:
+    """What to train for the models asked for.
+
+    Args:
+        names: Registered names, or ``all``; empty for the paper's six and their ensemble.
+
+    Returns:
+        tuple: Networks to train, in order and without repetition, and whether to register
+        DivergentNets from its members afterwards.
+    """
+    wanted = list(dict.fromkeys(names or ["all"]))
+    if "all" in wanted:
+        return list(TRAINED), True
+    with_ensemble = ensemble.NAME in wanted
+    return [name for name in wanted if name != ensemble.NAME], with_ensemble
+
+

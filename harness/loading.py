@@ -1,0 +1,124 @@
+"""From a registered run to a network that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import models
+from harness import checkpoints
+from harness.config import TrainConfig
+from harness.workspace import Run
+from metrics.errors import UserError
+from models.divergentnets import DivergentNets
+
+
+class Normalised(nn.Module):
+    """A network that takes images on the scale 0 to 255 and normalises them itself.
+
+    Args:
+        network: Normalised images (N, 3, H, W) in, logits (N, C, H, W) out.
+        encoder: Encoder whose training images' mean and deviation apply.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, encoder: str) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = models.normalisation(encoder)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, C, H, W) of images (N, 3, H, W) on the scale 0 to 255."""
+        logits: Tensor = self.network((images - self.mean) / self.std)
+        return logits
+
+
+class Softmax(nn.Module):
+    """A network whose logits are turned into probabilities.
+
+    Args:
+        network: Logits (N, C, H, W) out.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Probabilities (N, C, H, W), float32, that sum to 1 over the classes."""
+        logits: Tensor = self.network(images)
+        return logits.float().softmax(dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A run's network with its best weights.
+
+    Attributes:
+        run: The run.
+        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities out.
+        size: Side of the square network input, in pixels.
+    """
+
+    run: Run
+    network: nn.Module
+    size: int
+
+
+def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
+    """The architecture of a recipe.
+
+    Args:
+        config: The recipe.
+        weights: Whether to start from the recipe's encoder weights; without them nothing is
+            asked of the network hub, as when a checkpoint follows.
+    """
+    return models.create(
+        config.model,
+        encoder=config.encoder,
+        encoder_weights=config.encoder_weights if weights else None,
+        nodes=config.nodes or None,
+    )
+
+
+def load(run: Run) -> Loaded:
+    """The network of a run, an ensemble with all its members, in inference form.
+
+    Raises:
+        UserError: If weights are missing, or members take images of different sizes.
+        FaultsError: If weights do not fit the architecture.
+    """
+    if not run.members:
+        config = TrainConfig.from_dict(run.settings)
+        network = _with_weights(config, run.best)
+        return Loaded(run=run, network=Softmax(network).eval(), size=config.size)
+    settings: Mapping[str, Any] = run.settings["members"]
+    configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
+    sizes = {config.size for config in configs.values()}
+    if len(sizes) != 1:
+        raise UserError(f"the members of {run.run} take images of different sizes: {sizes}")
+    members = {
+        name: _with_weights(config, member_weights(run.folder, name))
+        for name, config in configs.items()
+    }
+    return Loaded(run=run, network=DivergentNets(members).eval(), size=sizes.pop())
+
+
+def member_weights(folder: Path, member: str) -> Path:
+    """Where an ensemble's run keeps a member's weights."""
+    return folder / "members" / f"{member}.safetensors"
+
+
+def _with_weights(config: TrainConfig, path: Path) -> nn.Module:
+    network = build(config, weights=False)
+    checkpoints.load_weights(path, network)
+    return Normalised(network, config.encoder)

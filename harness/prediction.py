@@ -1,0 +1,178 @@
+"""Frames in, masks at the frames' own sizes out.
+
+One path serves `evaluate`, `predict` and `submit`: frames are decoded ahead of the network in
+threads, go through it in batches, and their probability maps are brought back to the frames' own
+sizes behind it, in threads again. Memory stays flat however many frames there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness import device as devices
+from harness.data.frames import read_image, resize_image
+from harness.parallel import map_ahead
+
+POLYP = 1
+THRESHOLD = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
+_MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a network says of one frame.
+
+    Attributes:
+        image: The frame's file.
+        probability: float32 (H, W) at the frame's own size, of the polyp class.
+        mask: bool (H, W), true where the probability is above one half.
+        latency_ms: From the file to the mask: decoding, the frame's share of its batch through
+            the network, and the way back to its own size.
+    """
+
+    image: Path
+    probability: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    latency_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decoded:
+    image: Path
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    milliseconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Forwarded:
+    frame: _Decoded
+    probability: NDArray[np.float32]
+    milliseconds: float
+
+
+class Predictor:
+    """A network ready to predict.
+
+    Args:
+        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
+        size: Side of the square network input, in pixels.
+        device: Where it runs.
+        precision: ``fp32``, the reference, or ``bf16``.
+        batch_size: Frames a batch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        size: int,
+        device: torch.device,
+        precision: str = "fp32",
+        batch_size: int = 8,
+    ) -> None:
+        self.network = network.to(device=device, memory_format=torch.channels_last).eval()
+        self.size = size
+        self.device = device
+        self.precision = precision
+        self.batch_size = batch_size
+
+    def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
+        """Predict frames in their order.
+
+        Args:
+            images: The frames' files; read lazily.
+
+        Yields:
+            Prediction: One a frame, in the order given.
+
+        Raises:
+            UserError: At the first frame that cannot be read.
+        """
+        ahead = 2 * self.batch_size
+        with ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool:
+            decoded = map_ahead(pool, self._decode, images, ahead)
+            yield from map_ahead(pool, _finish, self._forward(decoded), ahead)
+
+    @torch.inference_mode()
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """One batch through the network.
+
+        Args:
+            pixels: (N, 3, S, S) uint8 on any device.
+
+        Returns:
+            Tensor: (N, C, S, S) float32 on the predictor's device.
+        """
+        inputs = pixels.to(self.device, non_blocking=True).float()
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with devices.autocast(self.device, self.precision):
+            output: Tensor = self.network(inputs)
+        return output.float()
+
+    def _decode(self, image: Path) -> _Decoded:
+        start = time.perf_counter()
+        frame = read_image(image)
+        pixels = resize_image(frame, self.size)
+        return _Decoded(
+            image=image,
+            pixels=pixels,
+            size=(frame.shape[0], frame.shape[1]),
+            milliseconds=(time.perf_counter() - start) * _MILLISECONDS,
+        )
+
+    def _forward(self, decoded: Iterator[_Decoded]) -> Iterator[_Forwarded]:
+        """Each frame with its polyp probabilities and its share of its batch's time."""
+        while batch := list(islice(decoded, self.batch_size)):
+            start = time.perf_counter()
+            pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
+            probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))[:, POLYP].cpu().numpy()
+            spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
+            for frame, probability in zip(batch, probabilities, strict=True):
+                yield _Forwarded(frame=frame, probability=probability, milliseconds=spent)
+
+
+def _finish(forwarded: _Forwarded) -> Prediction:
+    """Bring a probability map to the frame's own size and round it."""
+    start = time.perf_counter()
+    frame = forwarded.frame
+    height, width = frame.size
+    full = resize_map(forwarded.probability, height=height, width=width)
+    mask = full > THRESHOLD
+    spent = (time.perf_counter() - start) * _MILLISECONDS
+    return Prediction(
+        image=frame.image,
+        probability=full,
+        mask=mask,
+        latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
+    )
+
+
+def resize_map(
+    probability: NDArray[np.float32], *, height: int, width: int
+) -> NDArray[np.float32]:
+    """A probability map at another size, bilinearly (paper, Section 3.2).
+
+    Args:
+        probability: float32 (S, S).
+        height: Rows wanted.
+        width: Columns wanted.
+
+    Returns:
+        NDArray: float32 (height, width).
+    """
+    resized: NDArray[np.float32] = cv2.resize(
+        probability, (width, height), interpolation=cv2.INTER_LINEAR
+    )
+    return resized

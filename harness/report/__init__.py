@@ -1,0 +1,1 @@
+"""From frame tables to what people read: tables, plots and the HTML page."""

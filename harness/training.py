@@ -1,0 +1,266 @@
+"""One step, one epoch, one validation of one network.
+
+Nothing here reads or writes a file. Everything random is drawn from the seed and the position in
+the run, so that a run continued from any epoch or step goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness import device as devices
+from harness.config import TrainConfig
+from models import losses
+
+POLYP = 1
+# Mixes epoch and step into the seed; any odd constants far apart would do.
+_EPOCH_STRIDE, _STEP_STRIDE = 1_000_003, 7_919
+_WARM_UP = 0.25
+_SMOOTHING = 1e-15  # the challenge's, as in metrics.endocv
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Means over the validation frames, for the polyp class at network size.
+
+    Attributes:
+        iou: Intersection over union.
+        f1: Dice coefficient.
+        frames: Number of frames.
+    """
+
+    iou: float
+    f1: float
+    frames: int
+
+
+class WeightAverage:
+    """An exponential running average of a network's weights and buffers.
+
+    The decay starts low, so that the average forgets the first, random weights soon.
+
+    Args:
+        network: The network to follow.
+        decay: Decay once warmed up, in (0, 1).
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.weights = {name: t.detach().clone() for name, t in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Take the present weights into the average."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        now = network.state_dict()
+        floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_(
+            [self.weights[name] for name in floats], [now[name] for name in floats], 1 - decay
+        )
+        for name in now.keys() - set(floats):
+            self.weights[name].copy_(now[name])
+
+
+class Trainer:
+    """A network, its optimiser and its average: what changes from step to step.
+
+    Args:
+        config: The recipe.
+        network: Normalised images (N, 3, H, W) in, logits (N, C, H, W) out.
+        device: Where it trains.
+        normalisation: Mean and standard deviation of the encoder's training images, three values
+            each on the scale 0 to 1.
+        steps: Steps of the whole run, for the schedule.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: nn.Module,
+        *,
+        device: torch.device,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]],
+        steps: int,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.network = network.to(device=device, memory_format=torch.channels_last)
+        self.loss = losses.create(config.loss)
+        self.steps = steps
+        self.optimiser = _optimiser(config, self.network, device)
+        self.average = WeightAverage(self.network, config.average) if config.average else None
+        mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
+        self._mean, self._std = mean, std
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images as the encoder expects them.
+
+        Args:
+            images: (N, 3, H, W) uint8 on any device.
+
+        Returns:
+            Tensor: (N, 3, H, W) float32, channels last, on the trainer's device.
+        """
+        moved = images.to(self.device, non_blocking=True).float()
+        return ((moved - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+
+    def step(self, images: Tensor, masks: Tensor, *, epoch: int, index: int, passed: int) -> Tensor:
+        """One optimiser step.
+
+        Args:
+            images: (N, 3, H, W) uint8.
+            masks: (N, H, W) uint8 class indices.
+            epoch: Epoch, counted from 0.
+            index: Step within the epoch, counted from 0.
+            passed: Steps taken in the whole run before this one.
+
+        Returns:
+            Tensor: The loss, a scalar left on the device so that nothing waits for it.
+        """
+        # Dropout draws from the global generator: seeding it by position makes a resumed run
+        # draw what an unbroken one does.
+        torch.manual_seed(
+            (self.config.seed + _EPOCH_STRIDE * (epoch + 1) + _STEP_STRIDE * (index + 1)) % 2**32
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
+        self.network.train()
+        inputs = self.normalise(images)
+        truth = masks.to(self.device, non_blocking=True).long()
+        with devices.autocast(self.device, self.config.precision):
+            logits = self.network(inputs)
+        loss: Tensor = self.loss(logits, truth)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.network)
+        return loss.detach()
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Validation:
+        """Measure the weights that a checkpoint would keep.
+
+        Args:
+            batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8.
+        """
+        kept = self._swap_in_average()
+        self.network.eval()
+        rows = []
+        for images, masks in batches:
+            with devices.autocast(self.device, self.config.precision):
+                logits = self.network(self.normalise(images))
+            rows.append(_overlaps(logits, masks.to(self.device)))
+        if kept is not None:
+            self.network.load_state_dict(kept)
+        true_positive, predicted, truth = torch.cat(rows, dim=1).double().cpu().numpy()
+        union = predicted + truth - true_positive
+        return Validation(
+            iou=float(np.mean((true_positive + _SMOOTHING) / (union + _SMOOTHING))),
+            f1=float(
+                np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))
+            ),
+            frames=len(truth),
+        )
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights a checkpoint keeps: the average where there is one."""
+        return self.network.state_dict() if self.average is None else self.average.weights
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes from step to step, as plain values and tensors."""
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        if self.average is not None:
+            state |= {"average": self.average.weights, "updates": self.average.updates}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to what :meth:`state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            for name, tensor in state["average"].items():
+                self.average.weights[name].copy_(tensor)
+            self.average.updates = state["updates"]
+
+    def _swap_in_average(self) -> dict[str, Tensor] | None:
+        """Put the average into the network; the weights that were there, to put back."""
+        if self.average is None:
+            return None
+        kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average.weights)
+        return kept
+
+
+def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:
+    """The learning rate of a step: a pure function of where the run is.
+
+    ``step`` is the paper's (Section 3.2): a tenth from epoch ``drop_after`` on. ``one-cycle``
+    rises from a tenth over the first quarter and falls to a thousandth, both along a cosine.
+
+    Args:
+        config: The recipe.
+        epoch: Epoch, counted from 0.
+        passed: Steps taken before this one.
+        steps: Steps of the whole run.
+    """
+    peak = config.learning_rate
+    if config.schedule == "step":
+        return peak if epoch < config.drop_after else peak / 10
+    progress = passed / max(1, steps)
+    if progress < _WARM_UP:
+        low, high, part = peak / 10, peak, progress / _WARM_UP
+    else:
+        low, high, part = peak, peak / 1000, (progress - _WARM_UP) / (1 - _WARM_UP)
+    return low + (high - low) * (1 - math.cos(math.pi * part)) / 2
+
+
+def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """A batch at another square size, for validation between the stages of a run.
+
+    Args:
+        images: (N, 3, H, W) uint8.
+        masks: (N, H, W) uint8.
+        size: Side wanted, in pixels.
+
+    Returns:
+        tuple: Images by area averaging, masks by nearest neighbour, both uint8.
+    """
+    if images.shape[-1] == size:
+        return images, masks
+    smaller = functional.interpolate(images.float(), (size, size), mode="area")
+    nearest = functional.interpolate(masks[:, None].float(), (size, size), mode="nearest-exact")
+    return smaller.round().to(torch.uint8), nearest[:, 0].to(torch.uint8)
+
+
+def _overlaps(logits: Tensor, masks: Tensor) -> Tensor:
+    """Per frame: polyp pixels in both, in the prediction, in the truth; (3, N) int64."""
+    prediction = logits.argmax(dim=1) == POLYP
+    truth = masks == POLYP
+    counted = torch.stack([prediction & truth, prediction, truth])
+    return counted.sum(dim=(2, 3))
+
+
+def _optimiser(
+    config: TrainConfig, network: nn.Module, device: torch.device
+) -> torch.optim.Optimizer:
+    kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+    return kind(
+        network.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )

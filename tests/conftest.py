@@ -1,0 +1,56 @@
+"""What all tests share: one thread a process, no settings of the user's, and the real frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+# Before torch and NumPy are imported: the tests run side by side, and each is small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+FRAMES: Final = ("HARNESS_ENDOCV", "HARNESS_HYPERKVASIR", "HARNESS_TEST_FRAMES")
+SETTINGS: Final = {key: value for key, value in os.environ.items() if key.startswith("HARNESS_")}
+
+
+@pytest.fixture(autouse=True)
+def own_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a test on real frames sees the ``HARNESS_`` variables of the machine."""
+    if request.node.get_closest_marker("realframes"):
+        for name in FRAMES:
+            if not Path(SETTINGS.get(name, "")).is_dir() or not SETTINGS.get(name):
+                pytest.skip(f"{name} names no folder of real frames")
+        return
+    for name in SETTINGS:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def usual_console() -> Iterator[None]:
+    """A command's ``--quiet`` and ``--json-logs`` end with its test."""
+    from harness import console
+
+    yield
+    console.configure()
+
+
+@pytest.fixture
+def real_endocv() -> Path:
+    """Real EndoCV 2021 frames; for tests marked ``realframes``."""
+    return Path(SETTINGS["HARNESS_ENDOCV"])
+
+
+@pytest.fixture
+def real_hyperkvasir() -> Path:
+    """Real HyperKvasir frames; for tests marked ``realframes``."""
+    return Path(SETTINGS["HARNESS_HYPERKVASIR"])
+
+
+@pytest.fixture
+def real_test_frames() -> Path:
+    """The challenge's test frames; for tests marked ``realframes``."""
+    return Path(SETTINGS["HARNESS_TEST_FRAMES"])

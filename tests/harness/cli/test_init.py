@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click.testing
+import pytest
+
+from harness import settings
+from harness.cli.init import command
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def init(*arguments: object) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(command, [str(a) for a in arguments])
+
+
+def test_what_is_found_is_written_and_the_next_steps_named(here: Path, draw: Drawer) -> None:
+    result = init(
+        "--endocv", draw.endocv(), "--hyperkvasir", draw.hyperkvasir(),
+        "--test-frames", draw.test_frames(),
+    )  # fmt: skip
+    assert result.exit_code == 0
+    loaded = settings.load(here, env={})
+    assert loaded.require("endocv", "hyperkvasir", "test_frames") == (
+        draw.root / "endocv2021", draw.root / "hyperkvasir", draw.root / "endocv2021-test",
+    )  # fmt: skip
+    for part in ("10 frames", "2 frames", "3 frames", "harness train", "harness submit --round 2"):
+        assert part in result.stderr
+
+
+def test_only_what_is_possible_comes_next(here: Path, draw: Drawer) -> None:
+    result = init("--endocv", draw.endocv())
+    assert "Not set yet: --hyperkvasir, --test-frames." in result.stderr
+    assert "evaluate --split val" in result.stderr
+    assert "evaluate --split test" not in result.stderr
+    assert "submit" not in result.stderr
+
+
+def test_relative_folders_are_kept_relative(here: Path, draw: Drawer) -> None:
+    draw.endocv()
+    assert init("--endocv", "../endocv2021", "--workspace", "out").exit_code == 0
+    assert settings.read_file(here / "harness.toml") == {
+        "endocv": "../endocv2021",
+        "workspace": "out",
+    }
+
+
+def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> None:
+    (here / "file").write_text("")
+    root = draw.endocv()
+    (root / "data_C1/masks_C1/C1_2_mask.jpg").unlink()
+    result = init(
+        "--endocv", root, "--hyperkvasir", draw.test_frames(), "--test-frames", "nowhere",
+        "--workspace", "file", "--splits", "file", "--rounds", "nowhere",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "6 faults" in result.stderr
+    for part in (
+        "C1_2.jpg: its mask is missing", "expected images and masks", "nowhere does not exist",
+        "expected a folder, or a name that is free", "no split", "no file nowhere",
+    ):  # fmt: skip
+        assert part in result.stderr
+    assert not (here / "harness.toml").exists()
+
+
+def test_another_folder_needs_force(here: Path, draw: Drawer) -> None:
+    first, second = draw.hyperkvasir(), draw.pairs("other")
+    assert init("--hyperkvasir", first).exit_code == 0
+    before = (here / "harness.toml").read_text()
+    refused = init("--hyperkvasir", second)
+    assert refused.exit_code == 1
+    assert "--force" in refused.stderr
+    assert str(first) in refused.stderr
+    assert (here / "harness.toml").read_text() == before
+    assert init("--hyperkvasir", second, "--force").exit_code == 0
+    assert settings.load(here, env={}).hyperkvasir == second
+
+
+def test_the_same_again_and_more_need_no_force(here: Path, draw: Drawer) -> None:
+    folder = draw.hyperkvasir()
+    assert init("--hyperkvasir", folder).exit_code == 0
+    assert init("--hyperkvasir", f"{folder}/../hyperkvasir", "--workspace", "w").exit_code == 0
+    assert settings.load(here, env={}).workspace == here / "w"
+    assert init("--workspace", "w").exit_code == 0
+    assert settings.load(here, env={}).hyperkvasir == folder
+
+
+def test_a_broken_file_is_replaced_with_force_only(here: Path, draw: Drawer) -> None:
+    (here / "harness.toml").write_text("endocv = ")
+    assert init("--hyperkvasir", draw.hyperkvasir()).exit_code == 1
+    assert init("--hyperkvasir", draw.hyperkvasir(), "--force").exit_code == 0
+
+
+def test_nothing_given_is_wrong_usage(here: Path) -> None:
+    result = init()
+    assert result.exit_code == 2
+    assert "--endocv DIR" in result.stderr

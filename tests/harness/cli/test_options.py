@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import click.testing
+import pytest
+
+from harness.cli.options import device_option, format_option, setting_option, with_settings
+from harness.settings import Settings
+
+
+def run(command: click.Command, *arguments: str) -> click.testing.Result:
+    return click.testing.CliRunner().invoke(command, list(arguments), catch_exceptions=False)
+
+
+def test_flags_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_HYPERKVASIR", str(tmp_path / "env"))
+    seen = []
+
+    @click.command()
+    @with_settings()
+    @click.option("--other", type=int)
+    def command(settings: Settings, other: int) -> None:
+        seen.append((settings, other))
+
+    assert run(command, "--endocv", "data", "--other", "3").exit_code == 0
+    expected = Settings(
+        endocv=tmp_path / "data", hyperkvasir=tmp_path / "env", workspace=tmp_path / "workspace"
+    )
+    assert seen == [(expected, 3)]
+
+
+def test_only_the_settings_named_are_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "harness.toml").write_text('endocv = "data"\n')
+
+    @click.command()
+    @with_settings("workspace", "splits")
+    def command(settings: Settings) -> None:
+        click.echo(f"{settings.endocv} {settings.splits}")
+
+    assert run(command, "--splits", "s.toml").stdout == f"{tmp_path}/data {tmp_path}/s.toml\n"
+    assert run(command, "--endocv", "x").exit_code == 2
+    help_text = run(command, "--help").stdout
+    assert help_text.index("--workspace") < help_text.index("--splits")
+    assert "HARNESS_WORKSPACE" in help_text
+
+
+def test_formats_and_devices() -> None:
+    @click.command()
+    @format_option("table", "json")
+    @device_option()
+    @setting_option("rounds", env=False)
+    def command(format_: str, device: str, rounds: Path | None) -> None:
+        click.echo(f"{format_} {device} {rounds}")
+
+    assert run(command).stdout == "table auto None\n"
+    assert run(command, "--format", "json", "--device", "cpu").stdout == "json cpu None\n"
+    assert run(command, "--format", "csv").exit_code == 2
