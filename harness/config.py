@@ -59,7 +59,8 @@ class TrainConfig:
         stages: Sizes to train at before the full one, smallest first; empty for none.
         precision: ``fp32`` (the reference) or ``bf16`` (autocast).
         seed: Seeds weights, data order and augmentations.
-        workers: Processes that augment beside the training process.
+        workers: Processes that augment beside the training process; ``None`` for as many as pay
+            on the device. They change nothing but the speed.
     """
 
     model: str
@@ -81,7 +82,7 @@ class TrainConfig:
     stages: tuple[Stage, ...] = ()
     precision: Precision = "fp32"
     seed: int = 0
-    workers: int = 2
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse an impossible recipe, all faults at once."""
@@ -140,7 +141,7 @@ def _faults(config: TrainConfig) -> list[Fault]:
         ),
         "learning_rate": (config.learning_rate > 0, "expected a positive number"),
         "average": (0 <= config.average < 1, "expected a decay from 0 up to, not including, 1"),
-        "workers": (config.workers >= 0, "expected 0 or more"),
+        "workers": (config.workers is None or config.workers >= 0, "expected 0 or more"),
         "seed": (0 <= config.seed < 2**32, "expected 0 to 4294967295"),
         "stages": (
             all(s.size % SMALLEST_SIZE == 0 and 0 < s.share <= 1 for s in config.stages)
@@ -174,6 +175,21 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "augmentation": "light",
         "average": 0.98,
         "stages": (Stage(size=64, share=0.72), Stage(size=96, share=0.19)),
+        "precision": "bf16",
+    },
+    "demo": {
+        "encoder": "resnet18",
+        "encoder_weights": "none",
+        "size": 64,
+        "epochs": 14,
+        "batch_size": 8,
+        "optimiser": "adamw",
+        "learning_rate": 2e-3,
+        "weight_decay": 1e-2,
+        "schedule": "one-cycle",
+        "loss": "dice+ce",
+        "augmentation": "light",
+        "average": 0.95,
         "precision": "bf16",
     },
 }

@@ -169,7 +169,7 @@ def progress(description: str, total: int | None = None) -> Iterator[Bar]:
     if _state.quiet:
         yield Bar(description, total, lambda _bar: None)
     elif _state.json_logs or _state.live is not None or not stderr().is_terminal:
-        yield Bar(description, total, _lines())
+        yield Bar(description, total, sparse_lines())
     else:
         with _live_bar(description, total) as bar:
             yield bar
@@ -211,10 +211,15 @@ def _write_json(level: str, **values: object) -> None:
     sys.stderr.flush()
 
 
-def _lines(
+def sparse_lines(
     interval: float = _SECONDS_BETWEEN_LINES, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Bar], None]:
-    """Draws a bar as a line, at most one every ``interval`` seconds; short work says nothing."""
+    """A way to draw a bar: a line at most every ``interval`` seconds, so short work says nothing.
+
+    Args:
+        interval: Seconds between two lines.
+        clock: Seconds that only grow.
+    """
     last = clock()
 
     def draw(bar: Bar) -> None:
@@ -262,7 +267,6 @@ def _columns(console: Console, *, redirect_stdout: bool) -> RichProgress:
         Progress,
         SpinnerColumn,
         TextColumn,
-        TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
@@ -271,9 +275,8 @@ def _columns(console: Console, *, redirect_stdout: bool) -> RichProgress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left", style="dim"),
         TimeRemainingColumn(compact=True),
+        TextColumn("left", style="dim"),
         TextColumn("{task.fields[detail]}", markup=False),
         console=console,
         redirect_stdout=redirect_stdout,

@@ -55,6 +55,15 @@ def available() -> list[str]:
     return [*names, "cpu"]
 
 
+def workers(device: torch.device) -> int:
+    """How many processes that augment pay beside a training on ``device``.
+
+    On a CPU none: they would take the cores that the network computes on, and every step waits
+    for its slowest thread.
+    """
+    return 0 if device.type == "cpu" else max(1, min(8, cores() - 1))
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Mixed precision for ``bf16``, nothing for ``fp32``."""
     if precision == "fp32":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 import models
+from harness import device as devices
 from harness import ensemble, fit
 from harness.config import TrainConfig
 from harness.data import cache
@@ -110,13 +112,15 @@ def train(
         UserError: If the weights cannot be had, the loss is no number, or the disk is full.
     """
     config = TrainConfig.from_dict(run.settings)
+    if config.workers is None:
+        config = dataclasses.replace(config, workers=devices.workers(device))
     torch.manual_seed(config.seed)
     # With a state to go on from, the encoder's first weights are not needed again.
     network = build(config, weights=not run.last.exists())
     workspace.update_run(
         run.run, parameters=sum(p.numel() for p in network.parameters()), status="running"
     )
-    feed = CachedFeed(config, frames.train, frames.val)
+    feed = CachedFeed(config, frames.train, frames.val, pin=device.type == "cuda")
     trainer = Trainer(
         config,
         network,

@@ -188,38 +188,32 @@ def _compare(
     method: Method,
 ) -> tuple[Comparison, ...]:
     a, b = samples.position(pair[0]), samples.position(pair[1])
-    estimate = replicates.estimates[a] - replicates.estimates[b]
+    estimates = replicates.estimates[a] - replicates.estimates[b]
     resampled = replicates.resampled[:, a] - replicates.resampled[:, b]
     jackknife = replicates.jackknife[:, a] - replicates.jackknife[:, b]
+    settings = {"effective_clusters": replicates.effective_clusters, "level": level}
     out = []
     for k, figure in enumerate(samples.figures):
-        low, high = interval(
-            float(estimate[k]),
-            resampled[:, k],
-            jackknife[:, k],
-            effective_clusters=replicates.effective_clusters,
-            level=level,
-            method=method,
-        )
-        effects = _effects(
-            samples.values[a, :, k] - samples.values[b, :, k],
-            samples.clusters,
-            lower_is_better=figure in LOWER_IS_BETTER,
-        )
+        estimate = float(estimates[k])
+        low, high = interval(estimate, resampled[:, k], jackknife[:, k], method=method, **settings)
         comparison = Comparison(
             a=pair[0],
             b=pair[1],
             figure=figure,
             mean_a=float(replicates.estimates[a, k]),
             mean_b=float(replicates.estimates[b, k]),
-            difference=float(estimate[k]),
+            difference=estimate,
             low=low,
             high=high,
             level=level,
             p_permutation=float(p_values[k]),
             n_frames=len(samples.frames),
             n_clusters=samples.n_clusters,
-            **effects,
+            **_effects(
+                samples.values[a, :, k] - samples.values[b, :, k],
+                samples.clusters,
+                lower_is_better=figure in LOWER_IS_BETTER,
+            ),
         )
         out.append(comparison)
     return tuple(out)

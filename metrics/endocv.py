@@ -148,9 +148,10 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
             f"{len(polyp)} of them in {polyp[_SET].nunique() if _SET in polyp else 1} test sets. "
             "Write one result file for each test set."
         )
-    row = summarise(polyp.assign(**{"class": "polyp"})).iloc[0]
-    values = {key: float(row[name]) for key, name in _RESULT_KEYS}
-    deviations = {key: float(row[name]) for key, name in _DEVIATION_KEYS}
+    figures = add_figures(polyp)
+    columns = {name: figures[name].to_numpy() for _, name in _RESULT_KEYS}
+    values = {key: float(columns[name].mean()) for key, name in _RESULT_KEYS}
+    deviations = {key: float(columns[name].std()) for key, name in _DEVIATION_KEYS}
     if "hausdorff_rows" in polyp:
         plain, normalised = _hausdorff_values(polyp["hausdorff_rows"].to_numpy(dtype=np.float64))
         values |= {
@@ -170,12 +171,12 @@ _RESULT_KEYS: Final = (
     ("OverallAcc", "accuracy"),
 )
 _DEVIATION_KEYS: Final = (
-    ("dice_std", "sd_f1"),
-    ("jc_std", "sd_iou"),
-    ("f2_std", "sd_f2"),
-    ("ppv_std", "sd_ppv"),
-    ("r_std", "sd_recall"),
-    ("acc_std", "sd_accuracy"),
+    ("dice_std", "f1"),
+    ("jc_std", "iou"),
+    ("f2_std", "f2"),
+    ("ppv_std", "ppv"),
+    ("r_std", "recall"),
+    ("acc_std", "accuracy"),
 )
 
 

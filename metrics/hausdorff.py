@@ -20,7 +20,7 @@ from metrics.errors import UserError
 
 _Words = npt.NDArray[np.uint64]
 _WORD_BYTES: Final = 8
-_BLOCK_ROWS: Final = 32
+_BLOCK_ROWS: Final = 16
 _NEIGHBOURS: Final = 3
 
 WARNING: Final = (
@@ -98,14 +98,13 @@ def _furthest(rows: set[bytes], others: set[bytes], *, at_least: int) -> int:
 
 def _upper_bounds(a: _Words, b: _Words) -> npt.NDArray[np.int64]:
     """Pixels by which each row of a differs from the best of a few rows as full as itself."""
-    fullness = np.bitwise_count(b).sum(axis=1, dtype=np.int64)
-    by_fullness = np.argsort(fullness)
-    place = np.searchsorted(fullness[by_fullness], np.bitwise_count(a).sum(axis=1, dtype=np.int64))
-    bounds = np.full(len(a), np.iinfo(np.int64).max)
-    for step in range(-_NEIGHBOURS, _NEIGHBOURS):
-        neighbour = by_fullness[np.clip(place + step, 0, len(b) - 1)]
-        np.minimum(bounds, _differing(a, b[neighbour]), out=bounds)
-    return bounds
+    fullness_a, fullness_b = (np.bitwise_count(rows).sum(axis=1, dtype=np.int64) for rows in (a, b))
+    by_fullness = np.argsort(fullness_b)
+    place = np.searchsorted(fullness_b, fullness_a, sorter=by_fullness)
+    near = place[:, None] + np.arange(-_NEIGHBOURS, _NEIGHBOURS)
+    neighbours = b[by_fullness[np.clip(near, 0, len(b) - 1)]]
+    differing = np.bitwise_count(a[:, None] ^ neighbours).sum(axis=2, dtype=np.int64)
+    return np.asarray(differing.min(axis=1))
 
 
 def _differing(a: _Words, b: _Words) -> npt.NDArray[np.int32]:

@@ -114,11 +114,7 @@ def collect(
     _refuse_unpaired(model_codes, frame_codes, models, frames)
     values = np.empty((len(models), len(frames), len(figures)))
     values[model_codes, frame_codes] = full[list(figures)].to_numpy(dtype=np.float64)
-    chosen = tuple(figures)
-    if set(SCORED) <= set(chosen):
-        four = [chosen.index(name) for name in SCORED]
-        score = values[..., four].mean(axis=-1, keepdims=True)
-        values, chosen = np.concatenate([values, score], axis=-1), (*chosen, "score")
+    chosen, values = _with_score(tuple(figures), values)
     return Samples(
         models=tuple(str(name) for name in models),
         figures=chosen,
@@ -132,6 +128,13 @@ def select(samples: Samples, figures: Sequence[str]) -> Samples:
     """The samples with some of their figures only, in the order given."""
     chosen = [samples.figures.index(name) for name in figures]
     return replace(samples, figures=tuple(figures), values=samples.values[..., chosen])
+
+
+def _with_score(figures: tuple[str, ...], values: Floats) -> tuple[tuple[str, ...], Floats]:
+    if not set(SCORED) <= set(figures):
+        return figures, values
+    score = values[..., [figures.index(name) for name in SCORED]].mean(axis=-1, keepdims=True)
+    return (*figures, "score"), np.concatenate([values, score], axis=-1)
 
 
 def _refuse_unpaired(

@@ -107,4 +107,4 @@ def _stacked(parts: list[pd.DataFrame], ranking: pd.DataFrame) -> pd.DataFrame:
     columns = [name for name in COLUMNS if name in names | set(ranking.columns)]
     records = [row for part in parts for row in part.to_dict("records")]
     table = pd.DataFrame.from_records(records, columns=columns)
-    return table.astype({"rank": "Int64"}) if "rank" in table else table
+    return table.astype({name: "Int64" for name in ("rank", "n") if name in table})

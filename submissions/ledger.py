@@ -51,9 +51,11 @@ class Entry:
         round: The round's name.
         day: The day it counts for, in the round's time zone.
         left: How many more may be submitted that day.
+        path: The package's final name.
     """
 
     number: int
+    path: Path
     round: str
     day: dt.date
     left: int
@@ -111,9 +113,13 @@ class Ledger:
             settings: How it was predicted.
             now: The moment, with its time zone; the present one by default.
 
+        Returns:
+            The entry. Where another process took the package's name meanwhile, its ``path`` is
+            the next free one.
+
         Raises:
             LimitError: The limit of the day is reached; nothing is entered or renamed.
-            UserError: The package's name is taken, or it cannot be renamed.
+            UserError: The package cannot be renamed; nothing is entered.
         """
         with self._connect() as connection, _transaction(connection):
             moment = now or dt.datetime.now(dt.UTC)
@@ -121,26 +127,20 @@ class Ledger:
             used = _used(connection, round_, day)
             if used >= round_.daily_limit:
                 raise _limit_error(round_, day)
-            _refuse_taken(package)
-            number = _insert(
-                connection,
-                "submissions",
-                {
-                    "round": round_.name,
-                    "day": day.isoformat(),
-                    "created": _stamp(moment),
-                    "model": model,
-                    "run": run,
-                    "package": str(package.path),
-                    "package_sha256": package.sha256,
-                    "checkpoint_sha256": checkpoint_sha256,
-                    "frames": package.manifest["frames"],
-                    "latency_ms": package.manifest["latency_ms"],
-                    "settings": json.dumps(dict(settings or {})),
-                },
-            )
+            package = package.with_free_name()
+            row = _described(package) | {
+                "round": round_.name,
+                "day": day.isoformat(),
+                "created": _stamp(moment),
+                "model": model,
+                "run": run,
+                "checkpoint_sha256": checkpoint_sha256,
+                "settings": json.dumps(dict(settings or {})),
+            }
+            number = _insert(connection, "submissions", row)
             package.publish()
-        return Entry(number=number, round=round_.name, day=day, left=round_.daily_limit - used - 1)
+        left = round_.daily_limit - used - 1
+        return Entry(number=number, path=package.path, round=round_.name, day=day, left=left)
 
     def not_entered(self, folder: Path) -> list[Path]:
         """Packages in a folder that no submission is entered for.
@@ -149,9 +149,10 @@ class Ledger:
         its name and entering it.
         """
         with self._connect() as connection:
-            rows = connection.execute("SELECT package_sha256 FROM submissions").fetchall()
-        entered = {row[0] for row in rows}
-        return [path for path in sorted(folder.glob("*.zip")) if _sha256(path) not in entered]
+            rows = connection.execute("SELECT package, package_sha256 FROM submissions").fetchall()
+        entered = {(Path(package).name, sha256) for package, sha256 in rows}
+        packages = sorted(folder.glob("*.zip"))
+        return [path for path in packages if (path.name, _sha256(path)) not in entered]
 
     def enter_scores(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Enter the scores of one package, one row a test set and one overall.
@@ -263,11 +264,13 @@ def _limit_error(round_: Round, day: dt.date) -> LimitError:
     )
 
 
-def _refuse_taken(package: SealedPackage) -> None:
-    if package.path.exists():
-        raise UserError(
-            f"{package.path}: is already there; nothing was entered. Give the package another name."
-        )
+def _described(package: SealedPackage) -> dict[str, Any]:
+    return {
+        "package": str(package.path),
+        "package_sha256": package.sha256,
+        "frames": package.manifest["frames"],
+        "latency_ms": package.manifest["latency_ms"],
+    }
 
 
 def _insert(

@@ -110,13 +110,17 @@ def score_package(
     table = _frame_table(rows, inspection.latencies_ms, truth)
     return PackageScore(
         package=package,
-        package_sha256=_sha256(package),
+        package_sha256=package_sha256(package),
         protocol=protocol,
         truth_sha256=truth.sha256,
         frames=table,
         figures=_figures(table, protocol),
         organisers=_organisers(table) if protocol == "official" else {},
-        notes=(*inspection.notes, *_tolerated_notes(inspection.findings)),
+        notes=(
+            *inspection.notes,
+            *_tolerated_notes(inspection.findings),
+            *_lossy_truth_note(truth, protocol),
+        ),
     )
 
 
@@ -171,6 +175,18 @@ def score_rows(
         | {name: _plain(row[name]) for name in _FIGURES if name in row}
         for row in score.figures.to_dict("records")
     ]
+
+
+def package_sha256(package: Path) -> str:
+    """SHA-256 of a zip, or of all names and bytes in a folder, in hexadecimal.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return _digest(package)
+    except OSError as error:
+        raise UserError(f"{package}: cannot be read ({error.strerror or error}).") from error
 
 
 def _row(
@@ -238,6 +254,16 @@ def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
     return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
 
 
+def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
+    if not truth.lossy or protocol != "official":
+        return []
+    return [
+        f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
+        "each polyp counts as polyp, so that even a perfect prediction stays below 1; the strict "
+        "protocol reads them at > 127"
+    ]
+
+
 def _plain(value: Any) -> Any:
     """A NumPy scalar as a plain one; NaN as ``None``, which is how a register says unknown."""
     if pd.isna(value):
@@ -245,7 +271,7 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _sha256(package: Path) -> str:
+def _digest(package: Path) -> str:
     if package.is_file():
         with package.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,7 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -42,6 +42,14 @@ class SealedPackage:
     def manifest_path(self) -> Path:
         """The JSON file beside the zip."""
         return manifest_path(self.path)
+
+    def with_free_name(self) -> SealedPackage:
+        """The same package under the next name that nothing has: ``p.zip``, ``p-2.zip``, ..."""
+        path, count = self.path, 1
+        while path.exists():
+            count += 1
+            path = self.path.with_stem(f"{self.path.stem}-{count}")
+        return replace(self, path=path, manifest={**self.manifest, "package": path.name})
 
     def publish(self) -> None:
         """Give zip and manifest their final names; the zip last, so that it is what counts.

@@ -7,10 +7,13 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from metrics.errors import Fault, FaultsError, UserError
 from submissions.layout import TEST_SET_PREFIX, frame_of
 from submissions.rounds import IMAGE_SUFFIXES, frame_sizes
+
+_JPEG: Final = b"\xff\xd8"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +25,14 @@ class Truth:
         masks: Test set to frame name to the mask's file.
         sizes: Test set to frame name to height and width in pixels.
         sha256: Of all names and files, so that scores of different truths are told apart.
+        lossy: How many of the masks are JPEGs.
     """
 
     folder: Path
     masks: dict[str, dict[str, Path]]
     sizes: dict[str, dict[str, tuple[int, int]]]
     sha256: str
+    lossy: int
 
     @property
     def frames(self) -> int:
@@ -59,7 +64,9 @@ def find_truth(folder: Path, test_sets: Collection[str] | None = None) -> Truth:
     masks = {name: _masks_of(folder / name, faults) for name in names}
     if faults:
         raise FaultsError(faults, f"the truth in {folder} cannot be used")
-    return Truth(folder=folder, masks=masks, sizes=frame_sizes(masks), sha256=_fingerprint(masks))
+    sizes = frame_sizes(masks)
+    sha256, lossy = _read_all(masks)
+    return Truth(folder=folder, masks=masks, sizes=sizes, sha256=sha256, lossy=lossy)
 
 
 def _every_test_set(folder: Path) -> list[str]:
@@ -87,13 +94,18 @@ def _masks_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
     return masks
 
 
-def _fingerprint(masks: dict[str, dict[str, Path]]) -> str:
-    def digest(path: Path) -> bytes:
-        return hashlib.sha256(path.read_bytes()).digest()
+def _read_all(masks: dict[str, dict[str, Path]]) -> tuple[str, int]:
+    """The fingerprint of all masks, and how many are JPEGs."""
 
-    whole = hashlib.sha256()
+    def read(path: Path) -> tuple[bytes, bool]:
+        data = path.read_bytes()
+        return hashlib.sha256(data).digest(), data.startswith(_JPEG)
+
+    whole, lossy = hashlib.sha256(), 0
     with ThreadPoolExecutor(4) as pool:
         for test_set, paths in masks.items():
-            for name, each in zip(paths, pool.map(digest, paths.values()), strict=True):
-                whole.update(f"{test_set}/{name}\0".encode() + each)
-    return whole.hexdigest()
+            read_masks = zip(paths, pool.map(read, paths.values()), strict=True)
+            for name, (digest, is_jpeg) in read_masks:
+                whole.update(f"{test_set}/{name}\0".encode() + digest)
+                lossy += is_jpeg
+    return whole.hexdigest(), lossy

@@ -39,18 +39,18 @@ def usual_console() -> Iterator[None]:
 
 
 @pytest.fixture
-def real_endocv() -> Path:
+def endocv() -> Path:
     """Real EndoCV 2021 frames; for tests marked ``realframes``."""
     return Path(SETTINGS["HARNESS_ENDOCV"])
 
 
 @pytest.fixture
-def real_hyperkvasir() -> Path:
+def hyperkvasir() -> Path:
     """Real HyperKvasir frames; for tests marked ``realframes``."""
     return Path(SETTINGS["HARNESS_HYPERKVASIR"])
 
 
 @pytest.fixture
-def real_test_frames() -> Path:
+def test_frames() -> Path:
     """The challenge's test frames; for tests marked ``realframes``."""
     return Path(SETTINGS["HARNESS_TEST_FRAMES"])

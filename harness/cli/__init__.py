@@ -27,8 +27,6 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "runs": Entry("runs", "List the trained models."),
         "evaluate": Entry("evaluate", "Measure trained models on a split."),
         "predict": Entry("predict", "Write masks for a folder of images."),
-        "export": Entry("export", "Write a trained model for use elsewhere."),
-        "import-checkpoint": Entry("import_checkpoint", "Register weights trained elsewhere."),
     },
     "Submit and rank": {
         "submit": Entry("submit", "Make a round's package and enter it."),
@@ -36,10 +34,6 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "score": Entry("score", "Score a package against the truth."),
         "submissions": Entry("submissions", "List what was submitted."),
         "leaderboard": Entry("leaderboard", "Show who leads."),
-    },
-    "Look": {
-        "compare": Entry("compare", "Test whether one model is better than another."),
-        "report": Entry("report", "Write one HTML page of everything."),
     },
 }
 

@@ -7,19 +7,21 @@ import click
 from harness.cli.options import format_option
 from harness.report.tables import Column, Format
 
+EPILOG = """\b
+Examples:
+  harness doctor
+  harness doctor --format json > machine.json
+"""
 
-@click.command("doctor")
+
+@click.command(epilog=EPILOG)
 @format_option("table", "json")
 def command(format_: Format) -> None:
     """Show what this machine has, and what to do about each fault.
 
-    Exit status 1 if anything is wrong that stops the harness.
-
-    \b
-    Example:
-        harness doctor
-        harness doctor --format json > machine.json
-    """  # noqa: D301 (click's mark for a paragraph that stays as it is)
+    Devices, versions, memory, disk, the hub of the encoders' weights, and the settings. The exit
+    status is 1 if anything stops the harness.
+    """
     import pandas as pd
 
     from harness import console, health

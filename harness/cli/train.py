@@ -47,10 +47,11 @@ def _nodes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> A
 )
 @click.option(
     "--preset",
-    type=click.Choice(["paper", "quick"]),
+    type=click.Choice(["paper", "quick", "demo"]),
     default="paper",
     show_default=True,
-    help="The recipe to start from: the paper's, or one that learns in minutes on a CPU.",
+    help="The recipe to start from: the paper's, one that learns real frames in half an hour on a "
+    "CPU, or one for the drawn frames of 'harness demo'.",
 )
 @click.option("--resume", is_flag=False, flag_value=NEWEST, metavar="[RUN]",
               help="Go on with an unfinished run; without RUN, the newest.")

@@ -181,7 +181,7 @@ class CachedFeed:
 
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(self.frames, self.config.augmentation, self.config.seed)
-        workers = self.config.workers
+        workers = self.config.workers or 0
         return DataLoader(
             dataset,
             # The list is filled anew for each epoch, so that the workers can live on.

@@ -12,17 +12,18 @@ from submissions.encoding import encode_mask
 from submissions.headers import HeaderError, read_header
 
 MASK = np.zeros((21, 34), bool)
+WHITE = np.full((21, 34), 255, np.uint8)
 
 
-def written(suffix: str, image: np.ndarray = MASK * np.uint8(255)) -> bytes:
+def written(suffix: str, image: np.ndarray) -> bytes:
     return cv2.imencode(suffix, image)[1].tobytes()
 
 
 FILES = {
     "TIFF": encode_mask(MASK).data,
-    "JPEG": written(".jpg"),
-    "PNG": written(".png"),
-    "BMP": written(".bmp"),
+    "JPEG": written(".jpg", WHITE),
+    "PNG": written(".png", WHITE),
+    "BMP": written(".bmp", WHITE),
 }
 
 

@@ -145,21 +145,18 @@ def test_a_wrong_mask_is_refused_when_it_is_added(tmp_path, sizes, change, messa
 
 def test_a_mask_is_not_taken_twice(tmp_path) -> None:
     frame = {"test_set": "EndoCV_DATA1", "name": "a", "mask": np.ones((4, 4), bool)}
-    with (
-        pytest.raises(UserError, match="added before"),
-        PackageWriter(tmp_path / "p.zip") as writer,
-    ):
+    with PackageWriter(tmp_path / "p.zip") as writer:
         writer.add(**frame, latency_ms=1.0)
-        writer.add(**frame, latency_ms=1.0)
+        with pytest.raises(UserError, match="added before"):
+            writer.add(**frame, latency_ms=1.0)
 
 
 def test_the_size_may_be_given_with_the_mask(tmp_path) -> None:
-    with (
-        pytest.raises(UserError, match=r"\(5, 4\)"),
-        PackageWriter(tmp_path / "p.zip") as writer,
-    ):
-        mask = np.ones((4, 5), bool)
-        writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1.0, size=(5, 4))
+    frame = {"test_set": "EndoCV_DATA1", "name": "a", "mask": np.ones((4, 5), bool)}
+    with PackageWriter(tmp_path / "p.zip") as writer:
+        with pytest.raises(UserError, match=r"\(5, 4\)"):
+            writer.add(**frame, latency_ms=1.0, size=(5, 4))
+        writer.add(**frame, latency_ms=1.0, size=(4, 5))
 
 
 def test_an_empty_package_is_refused(tmp_path) -> None:

@@ -228,3 +228,11 @@ def test_hausdorff_may_be_left_out(package, truth_folder) -> None:
     score = score_package(package, truth_folder, hausdorff=False)
     assert "hausdorff_distance" not in score.organisers["EndoCV_DATA1"]["EndoCV2021_seg"]
     assert "hausdorff_rows" not in score.frames
+
+
+def test_a_truth_of_jpegs_is_noted_by_the_official_protocol(package, truth_folder) -> None:
+    path = truth_folder / "EndoCV_DATA1" / "a_0_mask.png"
+    cv2.imwrite(str(path.with_suffix(".jpg")), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+    path.unlink()
+    assert "1 truth masks are JPEGs" in score_package(package, truth_folder).notes[0]
+    assert score_package(package, truth_folder, "strict").notes == ()

@@ -56,11 +56,15 @@ def png_header(height: int, width: int) -> bytes:
     """A PNG that says it is huge, and holds next to nothing."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(1 << 16))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    )
 
 
 # Each breaks a sound package in one way; beside it the kind and the path of the fault.
@@ -72,7 +76,9 @@ BROKEN = {
         "EndoCV2021/segmentation/EndoCV_DATA2_pred",
     ),
     "an extra mask": (
-        lambda e: e.update({f"{FOLDER}/z_mask.jpg": e[MASK]}), "extra", f"{FOLDER}/z_mask.jpg"
+        lambda e: e.update({f"{FOLDER}/z_mask.jpg": e[MASK]}),
+        "extra",
+        f"{FOLDER}/z_mask.jpg",
     ),
     "an extra file": (lambda e: e.update({f"{FOLDER}/me.txt": b""}), "extra", f"{FOLDER}/me.txt"),
     "a frame twice": (
@@ -86,32 +92,44 @@ BROKEN = {
         f"{FOLDER}/a_0_mask.png",
     ),
     "no '_mask' in the name": (
-        lambda e: e.update({f"{FOLDER}/a_0.jpg": e.pop(MASK)}), "extra", f"{FOLDER}/a_0.jpg"
+        lambda e: e.update({f"{FOLDER}/a_0.jpg": e.pop(MASK)}),
+        "extra",
+        f"{FOLDER}/a_0.jpg",
     ),
     "names that differ by case": (
-        lambda e: e.update({f"{FOLDER}/A_0_mask.jpg": e[MASK]}), "duplicate", MASK
+        lambda e: e.update({f"{FOLDER}/A_0_mask.jpg": e[MASK]}),
+        "duplicate",
+        MASK,
     ),
     "a transposed mask": (
-        lambda e: e.update({MASK: encode_mask(np.zeros(SIZE[::-1], bool)).data}), "size", MASK
+        lambda e: e.update({MASK: encode_mask(np.zeros(SIZE[::-1], bool)).data}),
+        "size",
+        MASK,
     ),
     "0 and 1 for 0 and 255": (
-        lambda e: e.update({MASK: png(np.eye(*SIZE, dtype=np.uint8))}), "values", MASK
+        lambda e: e.update({MASK: png(np.eye(*SIZE, dtype=np.uint8))}),
+        "values",
+        MASK,
     ),
     "a probability map": (
-        lambda e: e.update({MASK: png(np.full(SIZE, 99, np.uint8))}), "values", MASK
+        lambda e: e.update({MASK: png(np.full(SIZE, 99, np.uint8))}),
+        "values",
+        MASK,
     ),
     "a probability map as JPEG": (
-        lambda e: e.update(
-            {MASK: cv2.imencode(".jpg", np.full(SIZE, 99, np.uint8))[1].tobytes()}
-        ),
+        lambda e: e.update({MASK: cv2.imencode(".jpg", np.full(SIZE, 99, np.uint8))[1].tobytes()}),
         "values",
         MASK,
     ),
     "a coloured mask": (
-        lambda e: e.update({MASK: png(np.full((*SIZE, 3), (0, 0, 255), np.uint8))}), "values", MASK
+        lambda e: e.update({MASK: png(np.full((*SIZE, 3), (0, 0, 255), np.uint8))}),
+        "values",
+        MASK,
     ),
     "sixteen bits": (
-        lambda e: e.update({MASK: png(np.zeros(SIZE, np.uint16))}), "unreadable", MASK
+        lambda e: e.update({MASK: png(np.zeros(SIZE, np.uint16))}),
+        "unreadable",
+        MASK,
     ),
     "no image": (lambda e: e.update({MASK: b"nothing"}), "unreadable", MASK),
     "an empty file": (lambda e: e.update({MASK: b""}), "unreadable", MASK),
@@ -129,21 +147,31 @@ BROKEN = {
         MASK,
     ),
     "pixels damaged inside": (
-        lambda e: e.update({MASK: e[MASK][:130] + bytes(len(e[MASK]) - 130)}), "unreadable", MASK
+        lambda e: e.update({MASK: e[MASK][:130] + bytes(len(e[MASK]) - 130)}),
+        "unreadable",
+        MASK,
     ),
     "pixels damaged inside OpenCV's own TIFF": (
-        lambda e: e.update({MASK: damaged(opencvs_tiff())}), "unreadable", MASK
+        lambda e: e.update({MASK: damaged(opencvs_tiff())}),
+        "unreadable",
+        MASK,
     ),
     "pixels damaged inside a PNG": (
-        lambda e: e.update({MASK: damaged(png(noise()))}), "unreadable", MASK
+        lambda e: e.update({MASK: damaged(png(noise()))}),
+        "unreadable",
+        MASK,
     ),
     "a zip for a mask": (lambda e: e.update({MASK: b"PK\3\4" + bytes(60)}), "unreadable", MASK),
     "no timing file": (lambda e: e.pop(TIMING), "timing", TIMING),
     "the timing file well spelt": (
-        lambda e: e.update({TIMING.replace("Elasps", "Elaps"): e.pop(TIMING)}), "timing", TIMING
+        lambda e: e.update({TIMING.replace("Elasps", "Elaps"): e.pop(TIMING)}),
+        "timing",
+        TIMING,
     ),
     "a timing line missing": (
-        lambda e: e.update({TIMING: e[TIMING].split(b"\n", 1)[1]}), "timing", TIMING
+        lambda e: e.update({TIMING: e[TIMING].split(b"\n", 1)[1]}),
+        "timing",
+        TIMING,
     ),
     "a timing file of bytes": (lambda e: e.update({TIMING: b"\xff\xfe\0"}), "timing", TIMING),
     "a misspelt folder": (
@@ -157,7 +185,9 @@ BROKEN = {
         FOLDER.removeprefix("EndoCV2021/"),
     ),
     "nested one too deep": (
-        lambda e: e.update({f"team/{n}": e.pop(n) for n in list(e)}), "layout", f"team/{FOLDER}"
+        lambda e: e.update({f"team/{n}": e.pop(n) for n in list(e)}),
+        "layout",
+        f"team/{FOLDER}",
     ),
     "two roots": (lambda e: e.update({"backup/a.txt": b"1"}), "layout", "backup/a.txt"),
     "a file beside the root": (lambda e: e.update({"README.md": b"1"}), "layout", "README.md"),

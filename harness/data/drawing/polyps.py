@@ -166,7 +166,7 @@ def _paint(wall: Wall, scene: Scene, polyp: Polyp, shape: _Shape) -> None:
     grain = _grain(scene, polyp, shape)
     shade = np.clip(0.25 + 0.88 * facing, 0.12, 1.25) * (1 + 0.5 * polyp.grain * grain)
     own = shape.light * shade
-    light = 0.75 * wall.light + 0.35 * own if flat else 1.08 * own
+    light = 0.75 * wall.light + 0.35 * own if flat else 1.15 * own
     colour = _colour(wall, scene, polyp, grain)
     wall.albedo[:] = _blend(wall.albedo, colour, cover[..., None])
     wall.light[:] = _blend(wall.light * _shadow(shape, height), light, cover)

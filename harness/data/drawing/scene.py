@@ -15,7 +15,7 @@ from harness.data.drawing.textures import Array
 Kind = Literal["sessile", "flat", "pedunculated"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("sessile", "flat", "pedunculated")
-_KIND_ODDS: Final = (0.65, 0.15, 0.2)
+_KIND_ODDS: Final = (0.68, 0.12, 0.2)
 _HARMONICS: Final = 5
 
 
@@ -135,8 +135,7 @@ def draw_polyp(rng: np.random.Generator, view: View, *, aspect: float) -> Polyp:
         if distance > 0.3:
             break
     # Sizes in the image are spread evenly over their logarithm, from tiny to filling a third.
-    seen = math.exp(rng.uniform(math.log(0.13), math.log(0.62)))
-    paler = rng.uniform(-0.5, 1)
+    seen = math.exp(rng.uniform(math.log(0.18), math.log(0.65)))
     return Polyp(
         kind=kind,
         around=math.atan2(y - view.lumen[1], x - view.lumen[0]) - view.roll,
@@ -145,11 +144,7 @@ def draw_polyp(rng: np.random.Generator, view: View, *, aspect: float) -> Polyp:
         stretch=rng.uniform(1, 1.6),
         turn=rng.uniform(0, math.pi),
         outline=_harmonics(rng, 0.09),
-        tint=(
-            1.0 + 0.16 * paler,
-            (0.96 + 0.28 * paler) * rng.uniform(0.85, 1.1),
-            (1.0 + 0.28 * paler) * rng.uniform(0.85, 1.1),
-        ),
+        tint=(rng.uniform(1.02, 1.14), rng.uniform(0.68, 0.9), rng.uniform(0.72, 1.0)),
         grain=rng.uniform(0.02, 0.08),
     )
 

@@ -1,0 +1,167 @@
+"""``harness leaderboard``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import console
+from harness.cli.options import format_option, with_settings
+from metrics.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.columns import Column
+    from harness.report.tables import Format
+    from harness.settings import Settings
+
+SD_MEANINGS = {
+    "sd_frames": "the mean of the SDs over frames of F1, F2, PPV and recall",
+    "sd_sets": "the SD of the score over the test sets",
+    "sd_metrics": "the SD of F1, F2, PPV and recall around the score",
+}
+
+EPILOG = """\b
+Examples:
+  harness leaderboard --round 2
+  harness leaderboard --sd sd_sets --format markdown
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--round", "round_name", metavar="NAME", help="One round only.")
+@click.option(
+    "--split",
+    type=click.Choice(["val", "test"]),
+    help="Rank evaluations of a split in place of scored submissions.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["official", "strict"]),
+    default="official",
+    show_default=True,
+    help="Scores by this protocol; the two are never mixed.",
+)
+@click.option(
+    "--sd",
+    type=click.Choice(list(SD_MEANINGS)),
+    default="sd_frames",
+    show_default=True,
+    help="The standard deviation shown.",
+)
+@click.option(
+    "--paper/--no-paper",
+    default=True,
+    show_default=True,
+    help="The paper's Table 4 for reference; its rows are of other frames.",
+)
+@format_option()
+@with_settings("workspace", "rounds")
+def command(
+    settings: Settings,
+    round_name: str | None,
+    split: str | None,
+    protocol: str,
+    sd: str,
+    paper: bool,
+    format_: Format,
+) -> None:
+    """Show who leads, by round: the best score of each model, with its deviation and speed.
+
+    Without scored submissions, evaluations of a split are ranked in their place.
+    """
+    from submissions.leaderboard import rank, with_paper
+    from submissions.ledger import Ledger
+    from submissions.rounds import get_round, load_rounds
+
+    if round_name is not None:
+        get_round(round_name, load_rounds(settings.rounds))
+    scores = Ledger(settings.workspace / "register.sqlite").scores(round_name, protocol=protocol)
+    if split is None and not scores.empty:
+        ranking = rank(scores, sd=sd)
+        wanted = [round_name] if round_name is not None else None
+        ranking = with_paper(ranking, wanted) if paper and protocol == "official" else ranking
+        _show(ranking, format_, sd=sd, protocol=protocol, group="round")
+        return
+    rows = _evaluations(settings, split, protocol)
+    if split is None:
+        console.note(
+            "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
+            "evaluations of a split instead."
+        )
+    _show(rank(rows, sd=sd, source="evaluated"), format_, sd=sd, protocol=protocol, group="split")
+
+
+def _evaluations(settings: Settings, split: str | None, protocol: str) -> pd.DataFrame:
+    """The polyp figures of every registered evaluation, one row each.
+
+    Raises:
+        UserError: There is none.
+    """
+    import json
+
+    import pandas as pd
+
+    from harness.workspace import Workspace
+
+    registered = Workspace(settings.workspace).evaluations(split)
+    registered = registered[registered["protocol"] == protocol]
+    if registered.empty:
+        raise UserError(
+            f"{settings.workspace}: nothing to rank. Score a package with 'harness score', measure "
+            "models with 'harness evaluate --split test', or try everything with 'harness demo'."
+        )
+    rows = []
+    for row in registered.to_dict("records"):
+        figures = json.loads(row["summary"])["polyp"]
+        rows.append(figures | {key: row[key] for key in ("split", "model", "protocol")})
+    return pd.DataFrame.from_records(rows)
+
+
+def _show(ranking: pd.DataFrame, format_: Format, *, sd: str, protocol: str, group: str) -> None:
+    from harness.report.tables import show
+    from submissions.leaderboard import PAPER
+
+    ranking = ranking.assign(paper=ranking["source"] == PAPER)
+    notes = [f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}."]
+    notes += ["Of several scores of a model, the best is ranked."]
+    if "truth_sha256" in ranking and ranking["truth_sha256"].nunique() > 1:
+        notes.append("Scores against different truths (see the column) are ranked apart.")
+    show(
+        ranking,
+        format=format_,
+        columns=_columns(ranking, group) if format_ not in ("csv", "json") else list(ranking),
+        title=f"Leaderboard, {protocol} protocol",
+        caption=" ".join(notes),
+        group=group,
+        reference="paper",
+        reference_note="the paper's official result (Table 4), on the organisers' frames, with the "
+        "SD as printed there; not ranked",
+        metadata={"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]},
+    )
+
+
+def _columns(ranking: pd.DataFrame, group: str) -> list[Column]:
+    from harness.report.columns import Column
+
+    score: dict[str, Any] = {"decimals": 3, "best": "max"}
+    columns = [
+        Column(key=group, title=group.capitalize()),
+        Column(key="rank", title="Rank"),
+        Column(key="model", title="Model"),
+        Column(key="score", title="Score", sd="sd", **score),
+        Column(key="sd_name", title="SD"),
+        Column(key="f1", title="F1", **score),
+        Column(key="f2", title="F2", **score),
+        Column(key="ppv", title="PPV", **score),
+        Column(key="recall", title="Recall", **score),
+        Column(key="n", title="Frames", decimals=0),
+        Column(key="latency_ms", title="ms/frame", decimals=1, best="min"),
+    ]
+    if "team" in ranking and (ranking["team"] != "").any():
+        columns.insert(2, Column(key="team", title="Team"))
+    if "truth_sha256" in ranking and ranking["truth_sha256"].nunique() > 1:
+        columns.append(Column(key="truth_sha256", title="Truth"))
+    return [column for column in columns if column.key in ranking]

@@ -1,0 +1,239 @@
+"""``harness score``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import console
+from harness.cli.options import format_option, with_settings
+from metrics.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.tables import Format
+    from harness.settings import Settings
+    from metrics.masks import Protocol
+    from submissions.ledger import Ledger
+    from submissions.rounds import Round
+    from submissions.scoring import PackageScore
+    from submissions.truth import Truth
+
+EPILOG = """\b
+Examples:
+  harness score package.zip --truth FOLDER
+  harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --format csv
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument(
+    "packages", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PACKAGE..."
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folders EndoCV_DATAk with the true masks, NAME_mask.*",
+)
+@click.option(
+    "--round",
+    "round_name",
+    metavar="NAME",
+    help="The round; by default the one that the package was submitted to.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["official", "strict"]),
+    default="official",
+    show_default=True,
+    help="How masks are read, and what is tolerated.",
+)
+@click.option(
+    "--team",
+    metavar="NAME",
+    help="Whose the packages are; by default a package that "
+    "was not submitted here is named after its file.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the result files go; by default 'scores' in the workspace.",
+)
+@click.option(
+    "--hausdorff/--no-hausdorff",
+    default=True,
+    show_default=True,
+    help="The organisers' Hausdorff figures, for their result file.",
+)
+@format_option()
+@with_settings("workspace", "rounds")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    settings: Settings,
+    packages: tuple[Path, ...],
+    truth: Path,
+    round_name: str | None,
+    out: Path | None,
+    format_: Format,
+    **options: Any,
+) -> None:
+    """Score packages as the organisers do: zips, unpacked folders, or folders of zips.
+
+    Every package is validated first. A bad one is reported, the rest are scored, and the exit
+    status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
+    files and the frame table into the workspace.
+    """
+    from submissions.ledger import Ledger
+    from submissions.rounds import get_round, load_rounds
+
+    rounds = load_rounds(settings.rounds)
+    if round_name is not None:
+        get_round(round_name, rounds)
+    job = _Job(
+        ledger=Ledger(settings.workspace / "register.sqlite"),
+        rounds=rounds,
+        truth_folder=truth,
+        round_name=round_name,
+        out=out or settings.workspace / "scores",
+        options=options,
+    )
+    found = list(_expand(packages))
+    scores: list[tuple[str, PackageScore]] = []
+    refused = 0
+    for package in console.track(found, "Scoring") if len(found) > 1 else found:
+        try:
+            scores.append(job.score(package))
+        except UserError as error:
+            if len(found) == 1:
+                raise
+            refused += 1
+            console.fail(error.format_message())
+    _show(scores, format_, options["protocol"])
+    if refused:
+        console.warn(f"{refused} of {len(found)} packages could not be scored.")
+        context.exit(1)
+
+
+class _Job:
+    """What all packages of one call share; the truth of each round is read once."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        rounds: dict[str, Round],
+        truth_folder: Path,
+        round_name: str | None,
+        out: Path,
+        options: dict[str, Any],
+    ) -> None:
+        self.ledger, self.rounds, self.truth_folder = ledger, rounds, truth_folder
+        self.round_name, self.out, self.options = round_name, out, options
+        self.submitted = ledger.submissions().drop_duplicates("package_sha256")
+        self.truths: dict[str, Truth] = {}
+
+    def score(self, package: Path) -> tuple[str, PackageScore]:
+        """Score one package, write its files and enter it; with the name it is shown under."""
+        from submissions.layout import Layout
+        from submissions.scoring import package_sha256, score_package, score_rows
+
+        known = self.submitted[self.submitted["package_sha256"] == package_sha256(package)]
+        own = known.iloc[0] if len(known) else None
+        name = self.round_name or (str(own["round"]) if own is not None else "")
+        round_ = self.rounds.get(name)
+        score = score_package(
+            package,
+            self._truth(round_),
+            self.options["protocol"],
+            layout=round_.layout if round_ else Layout(),
+            hausdorff=self.options["hausdorff"],
+        )
+        team = self.options["team"] or ("" if own is not None else package.stem)
+        self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
+        for note in score.notes:
+            console.note(f"{package.name}: {note}")
+        if not name:
+            console.note(f"{package.name}: entered without a round; give --round to rank it in one")
+        self._write(score)
+        return team or str(own["model"] if own is not None else package.stem), score
+
+    def _truth(self, round_: Round | None) -> Truth:
+        from submissions.truth import find_truth
+
+        key = round_.name if round_ else ""
+        if key not in self.truths:
+            test_sets = round_.test_sets if round_ else None
+            self.truths[key] = find_truth(self.truth_folder, test_sets)
+        return self.truths[key]
+
+    def _write(self, score: PackageScore) -> None:
+        from harness.files import atomic_path, write_json
+
+        folder = self.out / f"{score.package.stem}-{score.package_sha256[:8]}" / score.protocol
+        for test_set, result in score.organisers.items():
+            write_json(folder / f"{test_set}.json", result)
+        with atomic_path(folder / "frames.csv") as temporary:
+            score.frames.to_csv(temporary, index=False)
+        console.note(f"{score.package.name}: result files in {folder}")
+
+
+def _expand(packages: tuple[Path, ...]) -> Iterator[Path]:
+    """Each package; of a folder that is none itself, the zips in it."""
+    from submissions.layout import TASK
+
+    for path in packages:
+        is_package = any(path.glob(f"*/{TASK}")) or (path / TASK).is_dir()
+        if not path.is_dir() or is_package:
+            yield path
+            continue
+        zips = sorted(path.glob("*.zip"))
+        if not zips:
+            raise UserError(f"{path}: expected a package or a folder of zips, found neither.")
+        yield from zips
+
+
+def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
+    import pandas as pd
+
+    from harness.report.tables import show
+
+    if not scores:
+        return
+    parts = [score.figures.assign(package=name) for name, score in scores]
+    figures = pd.concat(parts, ignore_index=True)
+    if len(scores) > 1:
+        figures = figures[figures["test_set"] == "all"].sort_values("score", ascending=False)
+    show(
+        figures,
+        format=format_,
+        columns=_columns(figures),
+        title=f"Scores by the {protocol} protocol",
+        caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
+        "mean of their SDs over frames).",
+        metadata={"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256},
+    )
+
+
+def _columns(figures: pd.DataFrame) -> list[Any]:
+    from harness.report.columns import Column
+
+    names = {"f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU"}
+    columns = [
+        Column(key="package", title="Package"),
+        Column(key="test_set", title="Test set"),
+        Column(key="score", title="Score", decimals=3, sd="sd_frames"),
+        *(Column(key=key, title=title, decimals=3) for key, title in names.items()),
+        Column(key="n", title="Frames"),
+    ]
+    left_out = {name: f"left_out_{name}" for name in names if figures[f"left_out_{name}"].any()}
+    columns += [Column(key=key, title=f"{names[name]} undefined") for name, key in left_out.items()]
+    return [*columns, Column(key="latency_ms", title="ms/frame", decimals=1)]

@@ -1,0 +1,73 @@
+"""``harness submissions``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import console
+from harness.cli.options import format_option, with_settings
+
+if TYPE_CHECKING:
+    from harness.report.columns import Column
+    from harness.report.tables import Format
+    from harness.settings import Settings
+    from submissions.ledger import Ledger
+
+
+@click.command()
+@click.option("--round", "round_name", metavar="NAME", help="Of one round only.")
+@format_option()
+@with_settings("workspace", "rounds")
+def command(settings: Settings, round_name: str | None, format_: Format) -> None:
+    """List what was submitted, newest first, and how much of today's limit is left."""
+    from harness.report.tables import show
+    from submissions.ledger import Ledger
+    from submissions.rounds import get_round, load_rounds
+
+    rounds = load_rounds(settings.rounds)
+    if round_name is not None:
+        rounds = {round_name: get_round(round_name, rounds)}
+    ledger = Ledger(settings.workspace / "register.sqlite")
+    rows = ledger.submissions(round_name)
+    if rows.empty and format_ == "table":
+        console.note("Nothing was submitted yet. 'harness submit --round 2' makes a package.")
+    else:
+        show(rows, format=format_, title="Submissions", columns=_columns(format_))
+    for round_ in rounds.values():
+        left = ledger.left(round_)
+        console.note(
+            f"Round {round_.name}: {left} of {round_.daily_limit} left today ({round_.time_zone})."
+        )
+    _name_not_entered(settings, ledger)
+
+
+def _columns(format_: Format) -> list[Column]:
+    """What is shown; where nobody reads it off a screen, with paths and hashes."""
+    from harness.report.columns import Column
+
+    columns = [
+        Column(key="number", title="No."),
+        Column(key="round", title="Round"),
+        Column(key="day", title="Day"),
+        Column(key="model", title="Model"),
+        Column(key="score", title="Score", decimals=3),
+        Column(key="frames", title="Frames"),
+        Column(key="latency_ms", title="ms/frame", decimals=1),
+        Column(key="package", title="Package"),
+    ]
+    if format_ in ("csv", "json"):
+        further = ("created", "run", "package_sha256", "checkpoint_sha256", "settings")
+        columns += [Column(key=key) for key in further]
+    return columns
+
+
+def _name_not_entered(settings: Settings, ledger: Ledger) -> None:
+    folder = settings.workspace / "submissions"
+    folders = sorted(path for path in folder.glob("*") if path.is_dir())
+    for package in [path for each in folders for path in ledger.not_entered(each)]:
+        console.warn(
+            f"{package}: is not entered. Its submission was interrupted at the last moment and "
+            "costs nothing of the limit; submit again, and delete it."
+        )

@@ -1,0 +1,110 @@
+"""``harness validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import console
+from harness.cli.options import format_option, with_settings
+
+if TYPE_CHECKING:
+    from harness.report.tables import Format
+    from harness.settings import Settings
+    from submissions.rounds import Round
+    from submissions.validate import Inspection
+
+EPILOG = """\b
+Examples:
+  harness validate package.zip --round 2
+  harness validate package.zip --frames FOLDER
+  harness validate package.zip --format json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("package", type=click.Path(path_type=Path))
+@click.option(
+    "--frames",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The test frames, to check that every mask is there and has its frame's size.",
+)
+@click.option(
+    "--round",
+    "round_name",
+    metavar="NAME",
+    help="The round whose test sets are asked for; its frames are then those of --test-frames.",
+)
+@format_option("table", "json")
+@with_settings("test_frames", "rounds")
+@click.pass_context
+def command(
+    context: click.Context,
+    settings: Settings,
+    package: Path,
+    folder: Path | None,
+    round_name: str | None,
+    format_: Format,
+) -> None:
+    """Show every fault of PACKAGE (a zip, or an unpacked folder) at once.
+
+    Nothing is unpacked, and a hostile package does no harm. With faults the exit status is 1.
+    """
+    from submissions.layout import Layout
+    from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
+    from submissions.validate import inspect_package
+
+    rounds = load_rounds(settings.rounds)
+    chosen = get_round(round_name, rounds) if round_name is not None else None
+    if folder is None and chosen is not None:
+        folder = settings.test_frames
+    expected = None
+    if folder is not None:
+        expected = frame_sizes(find_frames(chosen or _any_round(), folder))
+    inspection = inspect_package(
+        package,
+        expected,
+        test_sets=chosen.test_sets if chosen else None,
+        layout=chosen.layout if chosen else Layout(),
+    )
+    _show(package, inspection, format_, complete=expected is not None)
+    if inspection.findings:
+        context.exit(1)
+
+
+def _any_round() -> Round:
+    from submissions.rounds import Round
+
+    return Round(name="given", daily_limit=1)
+
+
+def _show(package: Path, inspection: Inspection, format_: Format, *, complete: bool) -> None:
+    import pandas as pd
+
+    from harness.report.tables import show
+
+    faults = inspection.findings
+    masks = sum(map(len, inspection.frames.values()))
+    for note in inspection.notes:
+        console.note(note)
+    if not complete:
+        console.note(
+            "Without the frames, missing masks and wrong sizes cannot be told; give --frames DIR, "
+            "or --round NAME after 'harness init'."
+        )
+    if faults or format_ == "json":
+        show(
+            pd.DataFrame(
+                [(fault.kind, fault.path, fault.message) for fault in faults],
+                columns=["kind", "path", "fault"],
+            ),
+            format=format_,
+            title=f"{package}: {len(faults)} fault{'s' if len(faults) != 1 else ''}",
+            metadata={"package": str(package), "masks": masks, "notes": list(inspection.notes)},
+        )
+    if not faults:
+        console.success(f"{package}: no faults in {masks:,} masks.")

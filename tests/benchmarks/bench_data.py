@@ -1,0 +1,202 @@
+"""The data path against one that does, frame by frame, what the authors' published code does.
+
+Each benchmark measures the reference and ours in one run and puts the ratio into ``extra_info``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.data import loader
+from harness.data.cache import FrameCache
+from harness.data.drawing import camera, scene, textures
+
+SIZE = 256
+HEIGHT, WIDTH = 1080, 1350
+FRAMES = 4
+ROUNDS = 5
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """A few drawn frames of the size that is common in the challenge."""
+    root = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    texture = [textures.draw(rng)]
+    rows = []
+    for number in range(FRAMES):
+        view = scene.draw_view(rng)
+        polyp = scene.draw_polyp(rng, view, aspect=1.25)
+        stretch = scene.draw_scene(rng, texture, polyps=[polyp])
+        image, mask = camera.photograph(stretch, view, camera.LOOKS["C1"], height=HEIGHT, rng=rng)
+        assert image.shape == (HEIGHT, WIDTH, 3)
+        paths = root / f"{number}.jpg", root / f"{number}_mask.jpg"
+        Image.fromarray(image).save(paths[0], quality=95)
+        Image.fromarray(mask.astype(np.uint8) * 255).save(paths[1], quality=95)
+        rows.append(
+            {"frame": str(number), "image": str(paths[0]), "mask": str(paths[1]), "truth": "mask"}
+        )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def frames(
+    catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> loader.AugmentedFrames:
+    cache = FrameCache.build(catalogue, SIZE, tmp_path_factory.mktemp("cache"))
+    return loader.AugmentedFrames(cache, "paper", seed=0)
+
+
+class Authors:
+    """Decode with PIL, nearest to 256, encode every grid cell, augment: each frame anew."""
+
+    def __init__(self, catalogue: pd.DataFrame, *, grid: bool) -> None:
+        self.rows = catalogue.to_dict("records")
+        self.grid = grid
+        self.augment = A.Compose(
+            [
+                A.HorizontalFlip(p=0.5),
+                A.ShiftScaleRotate(
+                    scale_limit=0.5, rotate_limit=0, shift_limit=0.1, p=1, border_mode=0
+                ),
+                A.PadIfNeeded(min_height=SIZE, min_width=SIZE, border_mode=0),
+                A.Resize(height=SIZE, width=SIZE),
+                A.GaussNoise(std_range=(0.01, 0.05), per_channel=False, p=0.2),
+                A.Perspective(p=0.5),
+                A.OneOf(
+                    [
+                        A.CLAHE(p=1),
+                        A.RandomBrightnessContrast(contrast_limit=0, p=1),
+                        A.RandomGamma(p=1),
+                    ],
+                    p=0.9,
+                ),
+                A.OneOf(
+                    [A.Sharpen(p=1), A.Blur(blur_limit=3, p=1), A.MotionBlur(blur_limit=3, p=1)],
+                    p=0.9,
+                ),
+                A.OneOf(
+                    [
+                        A.RandomBrightnessContrast(brightness_limit=0, p=1),
+                        A.HueSaturationValue(p=1),
+                    ],
+                    p=0.9,
+                ),
+            ]
+        )
+
+    def __call__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        row = self.rows[index % len(self.rows)]
+        image, mask = (
+            np.array(Image.open(row[name]).convert(mode).resize((SIZE, SIZE), Image.NEAREST))
+            for name, mode in (("image", "RGB"), ("mask", "L"))
+        )
+        mask = np.where(mask > 127, 255, 0).astype(np.uint8)
+        if self.grid:
+            mask = encode_grid(mask, cells=SIZE)
+        classes = np.stack([mask == value for value in (0, 255)], axis=-1).astype("float")
+        sample = self.augment(image=image, mask=classes)
+        return (
+            sample["image"].transpose(2, 0, 1).astype("float32"),
+            sample["mask"].transpose(2, 0, 1).astype("float32"),
+        )
+
+
+def encode_grid(mask: NDArray[np.uint8], cells: int) -> NDArray[np.uint8]:
+    """Fill each cell of a grid that any polyp pixel touches; at one pixel a cell, the identity."""
+    step = mask.shape[0] // cells
+    encoded = np.zeros_like(mask)
+    for row in range(cells):
+        for column in range(cells):
+            cell = slice(row * step, (row + 1) * step), slice(column * step, (column + 1) * step)
+            if mask[cell].max() > 0:
+                encoded[cell] = 255
+    return encoded
+
+
+def seconds_a_call(function: Callable[[int], Any], calls: int, rounds: int = ROUNDS) -> float:
+    """The best of a few rounds: what the code takes when the machine does nothing else."""
+    function(0)
+    best = float("inf")
+    for _ in range(rounds):
+        started = time.perf_counter()
+        for call in range(calls):
+            function(call)
+        best = min(best, (time.perf_counter() - started) / calls)
+    return best
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+@pytest.mark.parametrize(("grid", "wanted"), [(True, 140), (False, 9)], ids=["grid", "no grid"])
+def test_sample(
+    benchmark: Any,
+    catalogue: pd.DataFrame,
+    frames: loader.AugmentedFrames,
+    grid: bool,
+    wanted: float,
+) -> None:
+    """One sample with all of the paper's augmentations, on one core."""
+    batch = 8
+
+    def ours(call: int) -> None:
+        frames.__getitems__(
+            [loader.Key((batch * call + i) % FRAMES, call, SIZE) for i in range(batch)]
+        )
+
+    reference = seconds_a_call(Authors(catalogue, grid=grid), FRAMES, 3)
+    sample = seconds_a_call(ours, 25) / batch
+    benchmark.pedantic(ours, args=(1,), rounds=20)
+    benchmark.extra_info.update(
+        reference_ms=round(1000 * reference, 2),
+        ours_ms=round(1000 * sample, 3),
+        ratio=round(reference / sample, 1),
+        wanted=wanted,
+    )
+
+
+@pytest.mark.parametrize("name", ["light", "none"])
+def test_cheap_sample(
+    benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path, name: loader.augment.Name
+) -> None:
+    """A sample at 128 pixels, against decoding and the paper's augmentations without the loop."""
+    small = loader.AugmentedFrames(FrameCache.build(catalogue, 128, tmp_path), name, seed=0)
+
+    def ours(call: int) -> None:
+        small.__getitems__([loader.Key(i % FRAMES, call, 128) for i in range(8)])
+
+    reference = seconds_a_call(Authors(catalogue, grid=False), FRAMES, 3)
+    sample = seconds_a_call(ours, 50) / 8
+    benchmark.pedantic(ours, args=(1,), rounds=20)
+    benchmark.extra_info.update(ours_ms=round(1000 * sample, 3), ratio=round(reference / sample, 1))
+
+
+def test_cache_build(benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path) -> None:
+    """Decoding once, against what one epoch of the authors' path spends on decoding alone."""
+    authors = Authors(catalogue, grid=False)
+    authors.augment = A.Compose([])
+    reference = FRAMES * seconds_a_call(authors, FRAMES, 3)
+    folders = iter(range(1000))
+
+    def build() -> None:
+        FrameCache.build(catalogue, SIZE, tmp_path / str(next(folders)), jobs=1)
+
+    benchmark.pedantic(build, rounds=5, warmup_rounds=1)
+    best = benchmark.stats.stats.min
+    benchmark.extra_info.update(ratio=round(reference / best, 2))

@@ -1,0 +1,193 @@
+"""Speed of the figures against references that are timed in the same run.
+
+The ratio of each benchmark stands in its extra_info; above 1, ours is faster, unless its name
+says otherwise. The organisers' path is timed without its Hausdorff figure, ours with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from sklearn.metrics import confusion_matrix
+
+from metrics.counts import Counts, count, frame_rows
+from metrics.endocv import organisers_json, summarise, with_all_classes
+from metrics.hausdorff import hausdorff_rows
+from metrics.masks import read_mask
+from metrics.ranking import rank
+from metrics.samples import collect
+from metrics.statistics import intervals, resample
+
+Mask = npt.NDArray[np.bool_]
+Pair = tuple[Path, Path]
+
+HEIGHT, WIDTH, PAIRS = 1080, 1350, 8
+
+
+def seconds(run: Callable[[], object], repeats: int) -> float:
+    """The shortest of some repeats."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def shapes(number: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """A polyp, and a prediction that lies a little off and has a speck beside it."""
+    truth, prediction = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    centre = (400 + 60 * number, 350 + 40 * number)
+    cv2.ellipse(truth, centre, (220, 150 + 10 * number), 20 * number, 0, 360, 255, -1)
+    off = (centre[0] + 25, centre[1] - 12)
+    cv2.ellipse(prediction, off, (205, 165 + 8 * number), 22 * number, 0, 360, 255, -1)
+    cv2.circle(prediction, (150, 150), 20 + number, 255, -1)
+    return truth, prediction
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[Pair]:
+    """Mask files as the challenge has them: JPEG at quality 95."""
+    folder = tmp_path_factory.mktemp("pairs")
+    files = []
+    for number in range(PAIRS):
+        names = folder / f"{number}_truth.jpg", folder / f"{number}_prediction.jpg"
+        for name, mask in zip(names, shapes(number), strict=True):
+            cv2.imwrite(str(name), mask, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        files.append(names)
+    return files
+
+
+@pytest.fixture(scope="module")
+def masks() -> tuple[Mask, Mask]:
+    truth, prediction = shapes(3)
+    return truth > 0, prediction > 0
+
+
+@pytest.fixture(scope="module")
+def frame_table() -> pd.DataFrame:
+    """Seven models on 2,756 frames."""
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([[f"m{m}" for m in range(7)], range(2756)])
+    rows = pd.DataFrame({"model": index.get_level_values(0), "frame": index.get_level_values(1)})
+    rows["frame"] = rows["frame"].astype(str)
+    for name in ("tp", "fp", "fn", "tn"):
+        rows[name] = rng.integers(0, 50_000, len(rows))
+    polyp = rows.assign(**{"class": "polyp"})
+    background = polyp.assign(
+        **{"class": "background"}, tp=rows["tn"], fp=rows["fn"], fn=rows["fp"], tn=rows["tp"]
+    )
+    return pd.concat([polyp, background], ignore_index=True)
+
+
+def organisers_frame(pair: Pair) -> tuple[float, ...]:
+    """One frame by the organisers' means: colour decoding, Python lists, scikit-learn."""
+    truth, prediction = (
+        (cv2.imread(str(path), cv2.IMREAD_COLOR) > 0).astype(np.uint8) for path in pair
+    )
+    truth = truth[:, :, 0]
+    prediction = cv2.resize(prediction, truth.shape[::-1], interpolation=cv2.INTER_AREA)[:, :, 0]
+    lists = truth.flatten().tolist(), prediction.flatten().tolist()
+    for which in (0, 0, 0, 1, 0, 0, 1):  # it looks up the values that occur again and again
+        assert set(np.unique(lists[which]).tolist()) <= {0, 1}
+    tn, fp, fn, tp = confusion_matrix(*lists).ravel()
+    shared = (truth * prediction).sum() + 1e-15
+    ppv, recall = shared / (prediction.sum() + 1e-15), shared / (truth.sum() + 1e-15)
+    return ppv, recall, (tp + tn) / (tp + tn + fp + fn)
+
+
+def our_frame(pair: Pair) -> tuple[dict[str, object], dict[str, object]]:
+    truth, prediction = (read_mask(path, protocol="official") for path in pair)
+    measured = {"hausdorff_rows": hausdorff_rows(truth, prediction)}
+    return frame_rows(count(truth, prediction), measured=measured, frame=pair[0].stem)
+
+
+def test_official_scoring_against_the_organisers_path(benchmark: Any, pairs: list[Pair]) -> None:
+    def score() -> object:
+        return organisers_json(pd.DataFrame([row for pair in pairs for row in our_frame(pair)]))
+
+    reference = seconds(lambda: organisers_frame(pairs[0]), 2) * len(pairs)
+    benchmark(score)
+    benchmark.extra_info["ratio"] = reference / benchmark.stats.stats.min
+
+
+def test_overlap_figures_take_little_more_than_reading(benchmark: Any, pairs: list[Pair]) -> None:
+    def read() -> None:
+        for pair in pairs:
+            for path in pair:
+                cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+    def overlap() -> list[Counts]:
+        return [count(*(read_mask(path, protocol="official") for path in pair)) for pair in pairs]
+
+    benchmark(overlap)
+    reading = seconds(read, 5)
+    benchmark.extra_info["times_reading"] = benchmark.stats.stats.min / reading
+
+
+def test_hausdorff_too_against_reading(benchmark: Any, pairs: list[Pair]) -> None:
+    def read() -> None:
+        for pair in pairs:
+            for path in pair:
+                cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+    benchmark(lambda: [our_frame(pair) for pair in pairs])
+    benchmark.extra_info["times_reading"] = benchmark.stats.stats.min / seconds(read, 5)
+
+
+def test_counts_against_numpy_bincount(benchmark: Any, masks: tuple[Mask, Mask]) -> None:
+    truth, prediction = masks
+
+    def bincount() -> Counts:
+        tn, fp, fn, tp = np.bincount((2 * truth.astype(np.uint8) + prediction).ravel(), minlength=4)
+        return Counts(tp=int(tp), fp=int(fp), fn=int(fn), tn=int(tn))
+
+    assert benchmark(count, truth, prediction) == bincount()
+    benchmark.extra_info["ratio"] = seconds(bincount, 10) / benchmark.stats.stats.min
+
+
+def test_counts_against_scikit_learn(benchmark: Any, masks: tuple[Mask, Mask]) -> None:
+    truth, prediction = masks
+
+    def matrix() -> tuple[int, ...]:
+        return tuple(confusion_matrix(truth.ravel(), prediction.ravel()).ravel())
+
+    tn, fp, fn, tp = matrix()
+    assert benchmark(count, truth, prediction) == (tp, fp, fn, tn)
+    benchmark.extra_info["ratio"] = seconds(matrix, 3) / benchmark.stats.stats.min
+
+
+def test_counts_against_torchmetrics(benchmark: Any, masks: tuple[Mask, Mask]) -> None:
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    torch = pytest.importorskip("torch")
+    truth, prediction = masks
+    target, guess = torch.from_numpy(truth), torch.from_numpy(prediction)
+
+    def scores() -> tuple[int, ...]:
+        tp, fp, tn, fn, _ = functional.binary_stat_scores(guess.int(), target.int()).tolist()
+        return tp, fp, fn, tn
+
+    assert benchmark(count, truth, prediction) == scores()
+    benchmark.extra_info["ratio"] = seconds(scores, 5) / benchmark.stats.stats.min
+
+
+def test_summary_of_seven_models(benchmark: Any, frame_table: pd.DataFrame) -> None:
+    benchmark(lambda: summarise(with_all_classes(frame_table), ("model", "class")))
+
+
+def test_ten_thousand_resamples_of_seven_models(benchmark: Any, frame_table: pd.DataFrame) -> None:
+    benchmark.pedantic(
+        lambda: intervals(resample(collect(frame_table), resamples=10_000)), rounds=3
+    )
+
+
+def test_ranking_of_seven_models(benchmark: Any, frame_table: pd.DataFrame) -> None:
+    benchmark.pedantic(lambda: rank(collect(frame_table), resamples=10_000), rounds=3)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from harness.config import TrainConfig
+from harness.data import augment, loader
+from harness.data.cache import FrameCache
+from harness.data.layouts import find_frames
+from tests.harness.conftest import Drawer
+
+SIZE = 32
+FRAMES = 11
+
+Seen = list[tuple[bytes, bytes, tuple[str, ...]]]
+
+
+@pytest.fixture
+def found(draw: Drawer) -> pd.DataFrame:
+    return find_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(FRAMES))))
+
+
+@pytest.fixture
+def cache(found: pd.DataFrame, tmp_path: Path) -> FrameCache:
+    return FrameCache.build(found, SIZE, tmp_path / "cache")
+
+
+def config(**changes: object) -> TrainConfig:
+    values = {"size": SIZE, "batch_size": 4, "augmentation": "light", "workers": 0, **changes}
+    return TrainConfig(model="unet", **values)  # type: ignore[arg-type]
+
+
+def epoch_of(feed: loader.CachedFeed, epoch: int, *, size: int = SIZE, start: int = 0) -> Seen:
+    return [
+        (images.numpy().tobytes(), masks.numpy().tobytes(), tuple(ids))
+        for images, masks, ids in feed.train(epoch, size=size, start=start)
+    ]
+
+
+def test_order_is_a_permutation_of_its_own_for_each_seed_and_epoch() -> None:
+    orders = [loader.order(seed, epoch, 50) for seed in (0, 1) for epoch in (0, 1, 2)]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(50))
+    assert len({order.tobytes() for order in orders}) == 6
+    np.testing.assert_array_equal(orders[0], loader.order(0, 0, 50))
+
+
+@pytest.mark.parametrize(
+    ("frames", "last", "sizes"),
+    [
+        (11, "even", [4, 4, 3]),
+        (9, "even", [3, 3, 3]),
+        (5, "even", [3, 2]),
+        (1, "even", [1]),
+        (11, "drop", [4, 4]),
+        (3, "drop", [3]),
+        (8, "drop", [4, 4]),
+        (9, "keep", [4, 4, 1]),
+    ],
+)
+def test_batches(frames: int, last: loader.LastBatch, sizes: list[int]) -> None:
+    cut = loader.batches(np.arange(frames), 4, last)
+    assert [len(batch) for batch in cut] == sizes
+    np.testing.assert_array_equal(np.concatenate(cut), np.arange(sum(sizes)))
+
+
+def test_batches_are_bytes_in_channels_last_memory(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(), cache, cache)
+    seen = []
+    for images, masks, ids in feed.train(0, size=SIZE):
+        assert images.shape == (len(ids), 3, SIZE, SIZE)
+        assert masks.shape == (len(ids), SIZE, SIZE)
+        assert images.dtype == masks.dtype == torch.uint8
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        seen += ids
+    assert sorted(seen) == sorted(cache.frames)
+
+
+def test_ids_name_the_frames(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(augmentation="none"), cache, cache)
+    for images, masks, ids in feed.train(3, size=SIZE):
+        for image, mask, name in zip(images, masks, ids, strict=True):
+            index = cache.frames.index(name)
+            np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), cache.images[index])
+            np.testing.assert_array_equal(mask.numpy(), cache.masks[index])
+
+
+def test_steps_are_the_batches_of_every_epoch(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(), cache, cache)
+    assert [len(epoch_of(feed, epoch)) for epoch in range(3)] == [feed.steps] * 3 == [3] * 3
+
+
+def test_any_step_can_be_the_first(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(), cache, cache)
+    whole = epoch_of(feed, 2)
+    for start in range(len(whole) + 1):
+        assert epoch_of(feed, 2, start=start) == whole[start:]
+
+
+def test_no_epoch_repeats_another(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(), cache, cache)
+    images = [batch[0] for epoch in range(4) for batch in epoch_of(feed, epoch)]
+    assert len(set(images)) == len(images)
+
+
+def test_smaller_sizes_come_from_the_same_cache(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(), cache, cache)
+    shapes = {images.shape[2:] for images, _, _ in feed.train(0, size=16)}
+    assert shapes == {(16, 16)}
+
+
+# Python 3.12 warns of any fork beside threads; a worker forks before it touches one.
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("augmentation", ["paper", "light"])
+def test_the_number_of_workers_changes_nothing(
+    cache: FrameCache, augmentation: augment.Name
+) -> None:
+    alone = loader.CachedFeed(config(augmentation=augmentation), cache, cache)
+    expected = [epoch_of(alone, 0), epoch_of(alone, 1), epoch_of(alone, 1, start=1)]
+    feed = loader.CachedFeed(config(augmentation=augmentation, workers=2), cache, cache)
+    assert [epoch_of(feed, 0), epoch_of(feed, 1), epoch_of(feed, 1, start=1)] == expected
+    images = [batch[0] for epoch in expected[:2] for batch in epoch]
+    assert len(set(images)) == len(images)
+
+
+def test_the_global_generator_stays_where_it_is(cache: FrameCache) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    epoch_of(loader.CachedFeed(config(), cache, cache), 0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_processes_share_each_batch(cache: FrameCache) -> None:
+    alone = loader.CachedFeed(config(batch_size=8), cache, cache)
+    two = [
+        loader.CachedFeed(config(batch_size=4), cache, cache, rank=rank, ranks=2)
+        for rank in range(2)
+    ]
+    assert {feed.steps for feed in two} == {alone.steps}
+    for whole, first, second in zip(
+        epoch_of(alone, 1), epoch_of(two[0], 1), epoch_of(two[1], 1), strict=True
+    ):
+        assert sorted(first[2] + second[2]) == sorted(whole[2])
+        assert not set(first[2]) & set(second[2])
+
+
+def test_validation_is_every_frame_as_it_is(cache: FrameCache) -> None:
+    feed = loader.CachedFeed(config(), cache, cache)
+    pairs = list(feed.validation())
+    images = torch.cat([pair[0] for pair in pairs]).permute(0, 2, 3, 1).numpy()
+    masks = torch.cat([pair[1] for pair in pairs]).numpy()
+    np.testing.assert_array_equal(images, cache.images)
+    np.testing.assert_array_equal(masks, cache.masks)

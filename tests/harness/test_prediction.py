@@ -1,0 +1,93 @@
+"""Frames in, masks at the frames' own sizes out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.prediction import Predictor, resize_map
+from metrics.errors import UserError
+
+SIZES = [(40, 60), (33, 47), (64, 64), (120, 50), (31, 90)]
+
+
+class Bright(nn.Module):
+    """Says that bright pixels are polyp: probability of half of them above one half."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        polyp = images[:, :1] / 255
+        return torch.cat([1 - polyp, polyp], dim=1)
+
+
+def predictor(batch_size: int = 2) -> Predictor:
+    return Predictor(Bright(), size=32, device=torch.device("cpu"), batch_size=batch_size)
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> list[Path]:
+    """Frames of several sizes whose left part, of a share of its own, is white."""
+    paths = []
+    for index, (height, width) in enumerate(SIZES):
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[:, : width * (index + 1) // 8] = 255
+        paths.append(tmp_path / f"{index}.png")
+        cv2.imwrite(str(paths[-1]), pixels)
+    return paths
+
+
+def test_masks_have_the_frames_own_sizes_in_their_order(frames: list[Path]) -> None:
+    predictions = list(predictor().predict(frames))
+
+    assert [p.image for p in predictions] == frames
+    assert [p.mask.shape for p in predictions] == SIZES
+    assert all(p.mask.dtype == np.bool_ and p.probability.dtype == np.float32 for p in predictions)
+    shares = [p.mask.mean() for p in predictions]
+    assert shares == pytest.approx([(i + 1) / 8 for i in range(5)], abs=0.04)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 8])
+def test_the_size_of_the_batches_changes_nothing(frames: list[Path], batch_size: int) -> None:
+    reference = [p.mask for p in predictor().predict(frames)]
+    masks = [p.mask for p in predictor(batch_size).predict(frames)]
+
+    assert all(np.array_equal(one, two) for one, two in zip(reference, masks, strict=True))
+
+
+def test_one_half_is_background() -> None:
+    class Undecided(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.full((len(images), 2, 32, 32), 0.5)
+
+    made = Predictor(Undecided(), size=32, device=torch.device("cpu"))
+
+    assert not made.probabilities(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).gt(0.5).any()
+
+
+def test_every_frame_says_how_long_it_took(frames: list[Path]) -> None:
+    assert all(p.latency_ms > 0 for p in predictor().predict(frames))
+
+
+def test_no_frames_no_predictions() -> None:
+    assert list(predictor().predict([])) == []
+
+
+def test_a_frame_that_cannot_be_read_is_named(frames: list[Path]) -> None:
+    frames[3].write_bytes(frames[3].read_bytes()[:60])
+
+    with pytest.raises(UserError, match=r"3\.png"):
+        list(predictor().predict(frames))
+
+
+def test_maps_are_resized_bilinearly() -> None:
+    # The oracle is torch's interpolation with the same convention of pixel centres.
+    small = np.random.default_rng(0).random((8, 8), dtype=np.float32)
+    oracle = torch.nn.functional.interpolate(
+        torch.from_numpy(small)[None, None], (21, 13), mode="bilinear", align_corners=False
+    )
+
+    assert np.allclose(resize_map(small, height=21, width=13), oracle[0, 0].numpy(), atol=1e-6)
