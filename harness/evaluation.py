@@ -105,9 +105,7 @@ def _pairs(
     return zip(records, predictions, strict=True)
 
 
-def _rows(
-    frame: Mapping[str, Any], prediction: Prediction, *, masks: Path
-) -> list[dict[str, Any]]:
+def _rows(frame: Mapping[str, Any], prediction: Prediction, *, masks: Path) -> list[dict[str, Any]]:
     write_mask(masks / f"{frame['frame']}.png", prediction.mask)
     counts = count(truth_of(frame), prediction.mask)
     columns = {name: frame[name] for name in CARRIED}

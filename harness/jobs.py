@@ -149,5 +149,3 @@ def plan(names: Sequence[str]) -> tuple[list[str], bool]:
         return list(TRAINED), True
     with_ensemble = ensemble.NAME in wanted
     return [name for name in wanted if name != ensemble.NAME], with_ensemble
-
-

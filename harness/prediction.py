@@ -159,9 +159,7 @@ def _finish(forwarded: _Forwarded) -> Prediction:
     )
 
 
-def resize_map(
-    probability: NDArray[np.float32], *, height: int, width: int
-) -> NDArray[np.float32]:
+def resize_map(probability: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
     """A probability map at another size, bilinearly (paper, Section 3.2).
 
     Args:

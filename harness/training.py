@@ -167,9 +167,7 @@ class Trainer:
         union = predicted + truth - true_positive
         return Validation(
             iou=float(np.mean((true_positive + _SMOOTHING) / (union + _SMOOTHING))),
-            f1=float(
-                np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))
-            ),
+            f1=float(np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))),
             frames=len(truth),
         )
 

@@ -5,18 +5,36 @@ Importing this package loads no deep-learning library; the functions that build 
 
 from __future__ import annotations
 
-from models.encoders import normalisation
+from models.description import Description, describe, parameters
+from models.encoders import encoder_names, normalisation, published_weights
 from models.errors import ModelError
-from models.registry import Architecture, check, check_size, create, get, names, register
+from models.registry import (
+    DEFAULT_ENCODER,
+    Architecture,
+    check,
+    check_size,
+    create,
+    get,
+    names,
+    register,
+    smallest_batch,
+)
 
 __all__ = [
+    "DEFAULT_ENCODER",
     "Architecture",
+    "Description",
     "ModelError",
     "check",
     "check_size",
     "create",
+    "describe",
+    "encoder_names",
     "get",
     "names",
     "normalisation",
+    "parameters",
+    "published_weights",
     "register",
+    "smallest_batch",
 ]

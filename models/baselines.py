@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
 from torch import nn
 
-from models.encoders import _library, check_encoder, check_weights, load_encoder
+from models.encoders import TIMM, library
 from models.errors import ModelError
 from models.registry import Architecture
+from models.weights import Source, check_weights, load_encoder, unavailable
 
 _CLASSES: Final = {
     "unet": "Unet",
@@ -24,7 +26,7 @@ def build(
     architecture: Architecture,
     *,
     encoder: str,
-    encoder_weights: str | Path | None,
+    encoder_weights: Source,
     classes: int,
     nodes: tuple[str, ...] = (),
 ) -> nn.Module:
@@ -39,7 +41,7 @@ def baseline(
     name: str,
     *,
     encoder: str,
-    encoder_weights: str | Path | None,
+    encoder_weights: Source,
     classes: int,
     in_channels: int = 3,
 ) -> nn.Module:
@@ -58,19 +60,29 @@ def baseline(
     """
     if name not in _CLASSES:
         raise ModelError(f"{name!r} cannot be a node; expected one of {', '.join(_CLASSES)}")
-    check_encoder(encoder)
     check_weights(encoder, encoder_weights)
-    kind: Any = getattr(_library(), _CLASSES[name])
-    from_hub = encoder_weights if isinstance(encoder_weights, str) else None
-    try:
-        network: nn.Module = kind(
-            encoder, encoder_weights=from_hub, in_channels=in_channels, classes=classes
-        )
-    except (ValueError, NotImplementedError) as error:
-        raise ModelError(f"{name} cannot be built on the encoder {encoder}: {error}") from error
+    network = _built(name, encoder, encoder_weights, in_channels=in_channels, classes=classes)
     if isinstance(encoder_weights, Path):
         inner = network.encoder
         if not isinstance(inner, nn.Module):
             raise ModelError(f"{name} has no encoder to load {encoder_weights} into")
         load_encoder(inner, encoder_weights)
+    return network
+
+
+def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Module:
+    """The network as the library builds it; published weights come through its own loader."""
+    kind: Any = getattr(library(), _CLASSES[name])
+    published: str | bool | None = weights if isinstance(weights, str) else None
+    if published and encoder.startswith(TIMM):
+        published = True  # timm names its weights in the encoder's name
+    try:
+        with warnings.catch_warnings():
+            # 'timm-' names are said to go some day; the version is pinned, so it is no news.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            network: nn.Module = kind(encoder, encoder_weights=published, **channels)
+    except OSError as error:
+        raise unavailable(encoder, weights, error) from error
+    except (ValueError, NotImplementedError, RuntimeError, AttributeError, KeyError) as error:
+        raise ModelError(f"{name} cannot be built on the encoder {encoder}: {error}") from error
     return network

@@ -43,3 +43,11 @@ class DivergentNets(nn.Module):
         for member in others:
             total = total + member(images).float().softmax(dim=1)
         return total / len(self.members)
+
+    def predict_mask(self, images: Tensor, *, channel: int = 1) -> Tensor:
+        """The mean rounded to 0 or 1, bool (N, H, W), of one class.
+
+        A mean of exactly one half rounds to 0, as ``torch.round`` has it.
+        """
+        mean: Tensor = self(images)
+        return mean[:, channel].round().bool()

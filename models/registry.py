@@ -16,8 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from models.encoders import check_encoder, check_weights, source
 from models.errors import ModelError
+from models.weights import check_weights, source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -180,8 +180,9 @@ def create(
             "made of their best checkpoints"
         )
     if nodes and not architecture.nodes:
-        raise ModelError(f"{name} is not made of nodes; nodes are for trinet, such as --nodes "
-                         "unet,fpn,deeplabv3")
+        raise ModelError(
+            f"{name} is not made of nodes; nodes are for trinet, such as --nodes unet,fpn,deeplabv3"
+        )
     build = _builder(architecture)
     network: nn.Module = build(
         architecture,
@@ -203,7 +204,6 @@ def check(encoder: str, encoder_weights: str | Path | None = None) -> None:
     Raises:
         ModelError: If the encoder is unknown or the weights cannot be had.
     """
-    check_encoder(encoder)
     check_weights(encoder, source(encoder_weights))
 
 

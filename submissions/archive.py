@@ -54,17 +54,18 @@ class Limits:
         ratio_from_bytes: Smaller files may be packed as well as they like: an empty uncompressed
             mask deflates a thousandfold.
         pixels: Of one image whose right size is not known.
-        total_pixels: Of all images whose right size is not known.
+        work: Of all images whose right size is not known, in decoded samples: channels times
+            pixels, and twice that for a PNG.
     """
 
     entries: int = 20_000
     directory_bytes: int = 8 << 20
-    total_bytes: int = 3 << 30
+    total_bytes: int = 3 << 29
     entry_bytes: int = 32 << 20
     ratio: int = 200
     ratio_from_bytes: int = 8 << 20
-    pixels: int = 1 << 24
-    total_pixels: int = 1 << 31
+    pixels: int = 3 << 22
+    work: int = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +185,7 @@ def _zip(opened: zipfile.ZipFile, limits: Limits) -> Archive:
     findings += _whole_faults(infos, limits)
     findings += _repeated([info.orig_filename for info in infos])
     bad = {finding.path for finding in findings if finding.kind == "encrypted"}
-    regular = {info.orig_filename: info for info in infos if not info.is_dir()}
+    regular = {i.orig_filename: i for i in infos if not i.orig_filename.endswith("/")}
 
     def read(name: str) -> bytes:
         with opened.open(regular[name]) as member:
@@ -192,7 +193,7 @@ def _zip(opened: zipfile.ZipFile, limits: Limits) -> Archive:
 
     return Archive(
         files={name: info.file_size for name, info in regular.items() if shown(name) not in bad},
-        folders=tuple(info.orig_filename for info in infos if info.is_dir()),
+        folders=tuple(i.orig_filename for i in infos if i.orig_filename.endswith("/")),
         findings=tuple(findings),
         read=read,
     )

@@ -70,16 +70,16 @@ class Content:
 
 
 class Budget:
-    """Pixels that may still be decoded without knowing the right size; shared by threads."""
+    """Samples that may still be decoded without knowing the right size; shared by threads."""
 
-    def __init__(self, pixels: int) -> None:
-        self._left = pixels
+    def __init__(self, samples: int) -> None:
+        self._left = samples
         self._lock = threading.Lock()
 
-    def take(self, pixels: int) -> bool:
-        """Whether so many pixels were left."""
+    def take(self, samples: int) -> bool:
+        """Whether so many samples were left."""
         with self._lock:
-            self._left -= pixels
+            self._left -= samples
             return self._left >= 0
 
 
@@ -139,8 +139,11 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
             f"{limits.pixels:,} are decoded"
         )
         yield _fault(place, "bomb", message)
-    elif not budget.take(pixels):
-        message = f"the masks before it hold {limits.total_pixels:,} pixels; give the frames too"
+    elif not budget.take(pixels * header.samples * (2 if header.kind == "PNG" else 1)):
+        message = (
+            "not decoded: the masks before it were as many and large as are read without knowing "
+            "their frames' sizes; give the frames too"
+        )
         yield _fault(place, "bomb", message)
 
 

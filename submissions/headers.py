@@ -15,6 +15,9 @@ from typing import Final, Literal
 
 Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
 
+_Shape = tuple[int, int, int]  # height, width, samples a pixel
+
+_PNG_SAMPLES: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 3, 3: 3, 4: 2, 6: 4})
 _MAX_TAGS: Final = 200
 _MAX_SAMPLES: Final = 4
 _TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
@@ -42,6 +45,7 @@ class Header:
         kind: The format, by content.
         height: In pixels.
         width: In pixels.
+        samples: Channels a pixel.
         deflated: Where the pixels lie, if they are one deflated strip of grey bytes and nothing
             else, as ``encoding`` writes them; else ``None``.
     """
@@ -49,6 +53,7 @@ class Header:
     kind: Kind
     height: int
     width: int
+    samples: int = 1
     deflated: slice | None = None
 
 
@@ -64,17 +69,17 @@ def read_header(data: bytes) -> Header:
     for start, kind, parse in _PARSERS:
         if data.startswith(start):
             try:
-                height, width = parse(data)
+                height, width, samples = parse(data)
             except (struct.error, IndexError) as error:
                 raise HeaderError(f"a {kind} cut short in its header") from error
             if height < 1 or width < 1:
                 raise HeaderError(f"a {kind} of {width} x {height} pixels")
             deflated = _deflated(data) if kind == "TIFF" else None
-            return Header(kind=kind, height=height, width=width, deflated=deflated)
+            return Header(kind=kind, height=height, width=width, samples=samples, deflated=deflated)
     raise HeaderError("not a TIFF, JPEG, PNG or BMP image")
 
 
-def _tiff(data: bytes) -> tuple[int, int]:
+def _tiff(data: bytes) -> _Shape:
     tags = _tiff_tags(data)
     height, width = _single(tags, 257), _single(tags, 256)
     samples = _single(tags, 277, 1)
@@ -89,7 +94,7 @@ def _tiff(data: bytes) -> tuple[int, int]:
         raise HeaderError("a TIFF that does not say where its pixels are")
     if any(start + size > len(data) for start, size in zip(offsets, sizes, strict=True)):
         raise HeaderError("a TIFF cut short")
-    return height, width
+    return height, width, samples
 
 
 def _deflated(data: bytes) -> slice | None:
@@ -138,8 +143,9 @@ def _single(tags: Mapping[int, tuple[int, ...]], tag: int, default: int | None =
     return values[0]
 
 
-def _jpeg(data: bytes) -> tuple[int, int]:
-    place, size = 2, None
+def _jpeg(data: bytes) -> _Shape:
+    place: int = 2
+    size: _Shape | None = None
     while True:
         if data[place] != 0xFF:
             raise HeaderError("a damaged JPEG header")
@@ -158,7 +164,7 @@ def _jpeg(data: bytes) -> tuple[int, int]:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
             if bits != 8 or channels > _MAX_SAMPLES:
                 raise HeaderError("a JPEG of more than 8 bits a channel or 4 channels")
-            size = height, width
+            size = height, width, channels
         if length < 2:
             raise HeaderError("a damaged JPEG header")
         place += length
@@ -169,18 +175,18 @@ def _jpeg(data: bytes) -> tuple[int, int]:
     return size
 
 
-def _png(data: bytes) -> tuple[int, int]:
+def _png(data: bytes) -> _Shape:
     if data[12:16] != b"IHDR":
         raise HeaderError("a PNG without its header")
-    width, height, bits = struct.unpack_from(">IIB", data, 16)
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     if bits > 8:
         raise HeaderError("a PNG of more than 8 bits a channel")
     if data.rfind(b"IEND") < 0:
         raise HeaderError("a PNG cut short")
-    return height, width
+    return height, width, _PNG_SAMPLES.get(colour, _MAX_SAMPLES)
 
 
-def _bmp(data: bytes) -> tuple[int, int]:
+def _bmp(data: bytes) -> _Shape:
     (header_bytes,) = struct.unpack_from("<I", data, 14)
     if header_bytes < 40:
         raise HeaderError("a BMP of a kind that is not read")
@@ -191,10 +197,10 @@ def _bmp(data: bytes) -> tuple[int, int]:
         raise HeaderError("a compressed BMP, which is not read")
     if start + abs(height) * ((width * bits + 31) // 32 * 4) > len(data):
         raise HeaderError("a BMP cut short")
-    return abs(height), width
+    return abs(height), width, max(1, bits // 8)
 
 
-_PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], tuple[int, int]]], ...]] = (
+_PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], _Shape]], ...]] = (
     (b"II*\0", "TIFF", _tiff),
     (b"MM\0*", "TIFF", _tiff),
     (b"\xff\xd8", "JPEG", _jpeg),

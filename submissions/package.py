@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from metrics.counts import Counts
-from metrics.endocv import SMOOTHING
 from metrics.errors import Fault, FaultsError, UserError
 from metrics.masks import Mask
 from submissions.encoding import SUFFIXES, Format, encode_mask
@@ -246,12 +245,18 @@ class PackageWriter:
 
 
 def _cost(counts: list[Counts]) -> dict[str, float]:
-    """Mean PPV and F1 of the masks as the organisers read them, against what they were."""
-    s = SMOOTHING
+    """Mean PPV and F1 of the masks as the organisers read them, against what they were.
+
+    Both are 1 for a mask that is empty before and after, as in the organisers' formulas.
+    """
     return {
-        "ppv": fmean((c.tp + s) / (c.tp + c.fp + s) for c in counts),
-        "f1": fmean((2 * c.tp + s) / (2 * c.tp + c.fp + c.fn + s) for c in counts),
+        "ppv": fmean(_share(c.tp, c.tp + c.fp) for c in counts),
+        "f1": fmean(_share(2 * c.tp, 2 * c.tp + c.fp + c.fn) for c in counts),
     }
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
 
 
 def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:

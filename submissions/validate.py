@@ -153,7 +153,7 @@ def _contents(
     on_mask: Callable[[Content], None] | None,
     findings: list[Finding],
 ) -> list[_Read]:
-    budget = Budget(limits.total_pixels)
+    budget = Budget(limits.work)
 
     def check(place: Place) -> tuple[_Read | None, list[Finding]]:
         content, faults = read_content(archive, place, limits, budget)

@@ -31,8 +31,13 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="demo")
-@click.option("--frames", type=click.IntRange(60), default=FRAMES, show_default=True,
-              help="About how many frames to draw.")
+@click.option(
+    "--frames",
+    type=click.IntRange(60),
+    default=FRAMES,
+    show_default=True,
+    help="About how many frames to draw.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Fewer for a quick look, at worse figures.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:

@@ -39,9 +39,7 @@ Examples:
 @click.option("--again", is_flag=True, help="Predict anew what was evaluated before.")
 @click.option("--leave-out", metavar="CENTRE", help="The centre that the training left out.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True
-)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @device_option()
 @format_option()
 @with_settings()
@@ -113,7 +111,12 @@ def _table(
 
 
 def _show(
-    frames: pd.DataFrame, split: str, format_: Format, *, paper: bool, protocol: Protocol = "official"
+    frames: pd.DataFrame,
+    split: str,
+    format_: Format,
+    *,
+    paper: bool,
+    protocol: Protocol = "official",
 ) -> None:
     from harness.report import results
     from metrics.paper import results as paper_results
@@ -125,8 +128,8 @@ def _show(
         view.show(format_, {"split": split, "protocol": protocol})
         return
     for class_ in results.CLASSES:
-        results.class_view(
-            summary, class_, split=split, protocol=protocol, paper=reference
-        ).show(format_)
+        results.class_view(summary, class_, split=split, protocol=protocol, paper=reference).show(
+            format_
+        )
     places = results.by_place(frames, protocol)
     results.place_view(places, split=split, protocol=protocol).show(format_)

@@ -132,7 +132,9 @@ def _show(ranking: pd.DataFrame, format_: Format, *, sd: str, protocol: str, gro
     show(
         ranking,
         format=format_,
-        columns=_columns(ranking, group) if format_ not in ("csv", "json") else list(ranking),
+        columns=_columns(ranking, group)
+        if format_ not in ("csv", "json")
+        else [str(name) for name in ranking],
         title=f"Leaderboard, {protocol} protocol",
         caption=" ".join(notes),
         group=group,

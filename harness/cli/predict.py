@@ -28,9 +28,7 @@ Examples:
 @click.option("--model", "name", metavar="NAME", help="By default DivergentNets, else the best.")
 @click.option("--run", "run_name", metavar="RUN", help="A run in place of a model.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True
-)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @device_option()
 @with_settings("workspace")
 def command(

@@ -40,9 +40,7 @@ Examples:
     help="jpg: lossless, under the name the organisers look for; jpeg: lossy, costs PPV.",
 )
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True
-)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @device_option()
 @with_settings("test_frames", "workspace")
 def command(

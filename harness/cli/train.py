@@ -53,8 +53,13 @@ def _nodes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> A
     help="The recipe to start from: the paper's, one that learns real frames in half an hour on a "
     "CPU, or one for the drawn frames of 'harness demo'.",
 )
-@click.option("--resume", is_flag=False, flag_value=NEWEST, metavar="[RUN]",
-              help="Go on with an unfinished run; without RUN, the newest.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=NEWEST,
+    metavar="[RUN]",
+    help="Go on with an unfinished run; without RUN, the newest.",
+)
 @click.option("--epochs", type=int, help="Passes over the training frames.")
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
@@ -154,7 +159,7 @@ def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) ->
 def _train(workspace: Workspace, run: Run, ready: Frames, title: str, device: torch.device) -> Run:
     from harness import jobs
     from harness.config import TrainConfig
-    from harness.fit import Epoch, Watcher
+    from harness.fit import Watcher
 
     config = TrainConfig.from_dict(run.settings)
     console.note(

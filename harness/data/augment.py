@@ -187,6 +187,7 @@ class _Light:
 
     def _colour(self, image: Image, draws: NDArray[np.float64]) -> Image:
         """Every linear change of colour at once; the fourth channel goes."""
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
         contrast = math.exp(self.contrast * _signed(draws[0]))
         saturation = 1 + self.saturation * _signed(draws[1])
         angle = self.hue * _signed(draws[2])
@@ -198,10 +199,10 @@ class _Light:
         )
         colour = (_GREY + saturation * (np.eye(3) - _GREY)) @ turned
         gains = contrast * (1 + self.balance * (2 * draws[3:6] - 1))
-        matrix = np.zeros((3, 5))
+        matrix = np.empty((3, 4))
         matrix[:, :3] = gains[:, None] * colour
         # Contrast turns about a mid grey that suits the dark frames of an endoscope.
-        matrix[:, 4] = 90 * (1 - contrast) + self.brightness * _signed(draws[6])
+        matrix[:, 3] = 90 * (1 - contrast) + self.brightness * _signed(draws[6])
         return np.asarray(cv2.transform(image, matrix), dtype=np.uint8)
 
     def _finish(self, image: Image, draws: NDArray[np.float64], rng: np.random.Generator) -> Image:

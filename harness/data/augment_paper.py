@@ -50,7 +50,8 @@ PERSPECTIVE_P: Final = 0.5
 ONE_OF_P: Final = 0.9
 
 _CORNER_MODULO: Final = 0.32
-_PY_SEEDS: Final = 2**63
+_CORNERS: Final = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
+_SEEDS: Final = 2**63
 
 
 class Paper:
@@ -69,73 +70,67 @@ class Paper:
         image, mask = resize_pair(image, mask, self.size)
         warped, mask = warp(image, mask, geometry(rng, self.size), self.size)
         image = np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
-        if rng.random() < NOISE_P:
-            image = add_noise(image, rng.uniform(*NOISE), rng)
-        # Compose has generators of its own, which every worker process would inherit alike.
-        self.colours.set_random_state(rng, random.Random(int(rng.integers(_PY_SEEDS))))
-        augmented: Image = self.colours(image=image)["image"]
-        return augmented, mask
+        # Transforms draw from this one and from ``rng``. Their own generators, and those of an
+        # A.Compose, are copied into every worker process, which then all draw the same.
+        draws = random.Random(int(rng.integers(_SEEDS)))
+        if draws.random() < NOISE_P:
+            image = add_noise(image, draws.uniform(*NOISE), rng)
+        for one_of in self.colours:
+            if draws.random() < ONE_OF_P:
+                transform = one_of[draws.randrange(len(one_of))]
+                transform.set_random_state(rng, draws)
+                image = transform(image=image)["image"]
+        return image, mask
 
 
-def colours() -> A.Compose:
-    """The transforms that leave geometry alone, in the authors' order."""
-    return A.Compose(
-        [
-            A.OneOf(
-                [
-                    A.CLAHE(clip_limit=4.0, tile_grid_size=(8, 8), p=1),
-                    A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0, p=1),
-                    A.RandomGamma(gamma_limit=(80, 120), p=1),
-                ],
-                p=ONE_OF_P,
-            ),
-            A.OneOf(
-                [
-                    A.Sharpen(alpha=(0.2, 0.5), lightness=(0.5, 1.0), method="kernel", p=1),
-                    A.Blur(blur_limit=3, p=1),
-                    A.MotionBlur(blur_limit=3, p=1),
-                ],
-                p=ONE_OF_P,
-            ),
-            A.OneOf(
-                [
-                    A.RandomBrightnessContrast(brightness_limit=0, contrast_limit=0.2, p=1),
-                    A.HueSaturationValue(
-                        hue_shift_limit=20, sat_shift_limit=30, val_shift_limit=20, p=1
-                    ),
-                ],
-                p=ONE_OF_P,
-            ),
-        ],
-        strict=True,
+def colours() -> tuple[tuple[A.ImageOnlyTransform, ...], ...]:
+    """The transforms that leave geometry alone, in the authors' order; one of each group is drawn.
+
+    A.OneOf would draw it as well, but takes as long for that as a cheap transform takes.
+    """
+    return (
+        (
+            A.CLAHE(clip_limit=4.0, tile_grid_size=(8, 8), p=1),
+            A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0, p=1),
+            A.RandomGamma(gamma_limit=(80, 120), p=1),
+        ),
+        (
+            A.Sharpen(alpha=(0.2, 0.5), lightness=(0.5, 1.0), method="kernel", p=1),
+            A.Blur(blur_limit=3, p=1),
+            A.MotionBlur(blur_limit=3, p=1),
+        ),
+        (
+            A.RandomBrightnessContrast(brightness_limit=0, contrast_limit=0.2, p=1),
+            A.HueSaturationValue(hue_shift_limit=20, sat_shift_limit=30, val_shift_limit=20, p=1),
+        ),
     )
 
 
 def geometry(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
     """Flip, shift-scale and perspective in one map, (3, 3), from input to output pixels."""
-    matrix = _shift_scale(rng, side)
-    if rng.random() < FLIP:
+    flip, perspective, *where = rng.random(5).tolist()
+    matrix = _shift_scale(side, *where)
+    if flip < FLIP:
         matrix = matrix @ np.array([[-1.0, 0, side - 1], [0, 1, 0], [0, 0, 1]])
-    if rng.random() < PERSPECTIVE_P:
+    if perspective < PERSPECTIVE_P:
         matrix = _perspective(rng, side) @ matrix
     return matrix
 
 
-def _shift_scale(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
-    scale = rng.uniform(*SCALE)
-    shift = rng.uniform(-SHIFT, SHIFT, 2) * side
-    matrix = np.diag([scale, scale, 1.0])
-    matrix[:2, 2] = shift + (1 - scale) * (side - 1) / 2
-    return matrix
+def _shift_scale(side: int, size: float, right: float, down: float) -> NDArray[np.float64]:
+    """Scale about the centre and shift, from three draws in [0, 1)."""
+    scale = SCALE[0] + (SCALE[1] - SCALE[0]) * size
+    about = (1 - scale) * (side - 1) / 2
+    across, along = (SHIFT * (2 * draw - 1) * side + about for draw in (right, down))
+    return np.array([[scale, 0, across], [0, scale, along], [0, 0, 1]])
 
 
 def _perspective(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
     """Each corner moved inwards by a half-normal draw, and the quadrilateral drawn out again."""
     deviation = rng.uniform(*PERSPECTIVE)
     inwards = np.mod(np.abs(rng.normal(0, deviation, (4, 2))), _CORNER_MODULO)
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
-    moved = corners + inwards * (1 - 2 * corners)
+    moved = (_CORNERS + inwards * (1 - 2 * _CORNERS)) * side
     matrix = cv2.getPerspectiveTransform(
-        (moved * side).astype(np.float32), (corners * side).astype(np.float32)
+        moved.astype(np.float32), (_CORNERS * side).astype(np.float32)
     )
     return np.asarray(matrix, np.float64)

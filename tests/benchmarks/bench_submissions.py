@@ -9,6 +9,7 @@ import io
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,11 @@ def seconds(work: Callable[[], object], repeats: int = 1) -> float:
     return min(took)
 
 
+def fastest(benchmark) -> float:
+    """Seconds of the fastest round; NaN where benchmarks are off and the work is only tried."""
+    return benchmark.stats.stats.min if benchmark.stats else float("nan")
+
+
 @pytest.fixture(scope="module")
 def masks() -> list[np.ndarray]:
     return [drawn(seed) for seed in range(FRAMES)]
@@ -78,7 +84,7 @@ def truth(tmp_path_factory, masks) -> Path:
 
 def organisers_frame(truth: np.ndarray, prediction: np.ndarray) -> list[float]:
     """One frame's figures along the organisers' path: lists through a confusion matrix."""
-    tn, fp, fn, tp = confusion_matrix(
+    _, fp, fn, tp = confusion_matrix(
         truth.ravel().tolist(), prediction.ravel().tolist(), labels=[0, 1]
     ).ravel()
     ppv, recall = (tp + S) / (tp + fp + S), (tp + S) / (tp + fn + S)
@@ -109,7 +115,7 @@ def test_scoring_a_package(benchmark, package, truth) -> None:
     f1 = (2 * row["tp"] + S) / (2 * row["tp"] + row["fp"] + row["fn"] + S)
     assert f1 == pytest.approx(reference()[0], abs=1e-12)
     theirs = seconds(reference)
-    ours = benchmark.stats.stats.min / FRAMES
+    ours = fastest(benchmark) / FRAMES
     benchmark.extra_info |= {
         "organisers_ms_a_frame": theirs * 1e3,
         "ours_ms_a_frame": ours * 1e3,
@@ -132,14 +138,14 @@ def test_scoring_without_hausdorff_against_reading_the_files(benchmark, package,
         for path in paths:
             cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
 
-    benchmark.extra_info["of_reading_one_by_one"] = benchmark.stats.stats.min / seconds(reading, 5)
+    benchmark.extra_info["of_reading_one_by_one"] = fastest(benchmark) / seconds(reading, 5)
 
 
 def test_checking_a_package(benchmark, package) -> None:
     sizes = {"EndoCV_DATA1": {f"f{number}": (HEIGHT, WIDTH) for number in range(FRAMES)}}
     inspection = benchmark(inspect_package, package, sizes)
     assert inspection.findings == ()
-    benchmark.extra_info["ms_a_frame"] = benchmark.stats.stats.min / FRAMES * 1e3
+    benchmark.extra_info["ms_a_frame"] = fastest(benchmark) / FRAMES * 1e3
 
 
 def by_opencv(pixels: np.ndarray) -> bytes:
@@ -160,7 +166,7 @@ def test_encoding_a_mask(benchmark, masks, reference) -> None:
     theirs = [reference(image) for image in pixels]
     took = seconds(lambda: [reference(image) for image in pixels], 3)
     benchmark.extra_info |= {
-        "ms_a_mask": benchmark.stats.stats.min / 6 * 1e3,
+        "ms_a_mask": fastest(benchmark) / 6 * 1e3,
         "reference_ms_a_mask": took / 6 * 1e3,
         "bytes_a_mask": sum(map(len, encoded)) / 6,
         "reference_bytes_a_mask": sum(map(len, theirs)) / 6,
@@ -171,11 +177,14 @@ def test_entering_a_submission(benchmark, tmp_path) -> None:
     """The transaction with its rename, from sealed package to entry."""
     ledger, round_ = Ledger(tmp_path / "register.sqlite"), Round(name="b", daily_limit=10**6)
     numbers = iter(range(10**6))
+    stack = ExitStack()
 
     def sealed():
-        writer = PackageWriter(tmp_path / f"{next(numbers)}.zip")
+        writer = stack.enter_context(PackageWriter(tmp_path / f"{next(numbers)}.zip"))
         mask = np.eye(9, dtype=bool)
         writer.add(test_set="EndoCV_DATA1", name="f", mask=mask, latency_ms=1.0)
         return (round_, writer.seal()), {"model": "unet"}
 
-    benchmark.pedantic(ledger.enter, setup=sealed, rounds=10)
+    with stack:
+        benchmark.pedantic(ledger.enter, setup=sealed, rounds=10)
+    assert len(ledger.submissions()) > 0

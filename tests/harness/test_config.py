@@ -40,7 +40,10 @@ def test_another_size_is_trained_at_throughout() -> None:
 
 def test_stages_cover_their_shares_and_end_at_full_size() -> None:
     config = TrainConfig(
-        model="unet", size=128, epochs=10, stages=(Stage(size=64, share=0.5), Stage(size=96, share=0.3))
+        model="unet",
+        size=128,
+        epochs=10,
+        stages=(Stage(size=64, share=0.5), Stage(size=96, share=0.3)),
     )
 
     assert [config.size_at(e) for e in range(10)] == [64] * 5 + [96] * 3 + [128] * 2

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from functools import cache
+
 import pytest
 import torch
 from torch import nn
@@ -22,74 +26,121 @@ def images(count: int = 2) -> torch.Tensor:
     return torch.randn(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
 
 
+def masks(count: int = 2) -> torch.Tensor:
+    squares = torch.zeros(count, SIZE, SIZE, dtype=torch.uint8)
+    squares[:, 16:48, 16:48] = 1
+    return squares
+
+
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_parameter_learns_from_the_polyp_channel(name: str) -> None:
-    network = build(name).train()
-    masks = torch.zeros(2, SIZE, SIZE, dtype=torch.uint8)
-    masks[:, 16:48, 16:48] = 1
-
-    logits = network(images())
-    losses.create("single-channel-dice")(logits, masks).backward()
-
-    assert logits.shape == (2, 2, SIZE, SIZE)
-    for parameter in network.parameters():
-        assert parameter.grad is not None
-        assert torch.isfinite(parameter.grad).all()
-    moved = [bool(p.grad.abs().sum() > 0) for p in network.parameters() if p.grad is not None]
-    assert sum(moved) / len(moved) > 0.9
+@cache
+def built(name: str) -> nn.Module:
+    return build(name)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_seed_decides_the_weights(name: str) -> None:
-    first, again, other = (build(name, seed).state_dict() for seed in (0, 0, 1))
-
-    assert all(torch.equal(first[key], again[key]) for key in first)
-    assert not all(torch.equal(first[key], other[key]) for key in first)
+@pytest.fixture(params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> nn.Module:
+    """Each network built once, for the tests that leave its weights as they are."""
+    return built(request.param).eval()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_weights_survive_a_round_trip(name: str) -> None:
-    network, other = build(name).eval(), build(name, seed=1).eval()
-    other.load_state_dict(network.state_dict())
+def test_logits_have_the_size_of_the_images(network: nn.Module) -> None:
+    wide = torch.randn(1, 3, SIZE, 2 * SIZE)
 
     with torch.inference_mode():
-        assert torch.equal(network(images(1)), other(images(1)))
+        logits = network(wide)
+
+    assert logits.shape == (1, 2, SIZE, 2 * SIZE)
+    assert logits.dtype == torch.float32
+    assert not torch.allclose(logits.sum(1), torch.ones(1), atol=0.1)  # not probabilities
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_channels_last_and_bf16_stay_near_float32(name: str) -> None:
-    network = build(name).eval()
-    inputs = images(1).contiguous(memory_format=torch.channels_last)
+def test_a_frame_is_predicted_alike_alone_and_in_a_batch(network: nn.Module) -> None:
+    with torch.inference_mode():
+        batch, alone = network(images(3)), network(images(3)[1:2])
 
+    assert torch.allclose(batch[1:2], alone, atol=1e-4)
+
+
+def test_channels_last_gives_the_same(network: nn.Module) -> None:
+    with torch.inference_mode():
+        reference = network(images(1))
+        other = network(images(1).contiguous(memory_format=torch.channels_last))
+
+    assert torch.allclose(reference, other, atol=1e-4)
+
+
+def test_bf16_stays_near_float32(network: nn.Module) -> None:
     with torch.inference_mode():
         reference = network(images(1)).softmax(1)
         with torch.autocast("cpu", torch.bfloat16):
-            reduced = network(inputs).float().softmax(1)
+            reduced = network(images(1)).float().softmax(1)
 
     assert (reference - reduced).abs().max() < 0.05
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_moves_the_running_statistics_and_evaluating_does_not(name: str) -> None:
+    network = copy.deepcopy(built(name)).eval()
+    statistics = {key: t for key, t in network.state_dict().items() if "running_mean" in key}
+    before = {key: t.clone() for key, t in statistics.items()}
+
+    with torch.inference_mode():
+        network(images())
+    assert all(torch.equal(before[key], statistics[key]) for key in before)
+
+    with torch.no_grad():
+        network.train()(images())
+    assert not all(torch.equal(before[key], statistics[key]) for key in before)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_parameter_learns_from_the_polyp_channel(name: str, precision: torch.dtype) -> None:
+    network = copy.deepcopy(built(name)).train()
+
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        logits = network(images())
+        loss = losses.create("single-channel-dice")(logits, masks())
+    loss.backward()
+
+    assert loss.dtype == torch.float32
+    gradients = {key: parameter.grad for key, parameter in network.named_parameters()}
+    assert [key for key, grad in gradients.items() if grad is None] == []
+    assert [key for key, grad in gradients.items() if not torch.isfinite(grad).all()] == []
+    assert sum(bool(grad.any()) for grad in gradients.values()) / len(gradients) > 0.9
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_seed_decides_the_weights_and_they_survive_a_round_trip(name: str) -> None:
+    first, other = built(name).eval(), build(name, seed=1).eval()
+    weights = first.state_dict()
+
+    assert all(torch.equal(weights[key], t) for key, t in build(name).state_dict().items())
+    assert not all(torch.equal(weights[key], t) for key, t in other.state_dict().items())
+
+    other.load_state_dict(weights)
+    with torch.inference_mode():
+        assert torch.equal(first(images(1)), other(images(1)))
+
+
 @pytest.mark.parametrize("name", ["unet", "fpn", "triunet"])
 def test_a_batch_of_one_can_train_where_the_registry_says_so(name: str) -> None:
-    assert models.get(name).smallest_batch == 1
+    assert models.smallest_batch(name) == 1
 
     assert torch.isfinite(build(name).train()(images(1))).all()
 
 
-@pytest.mark.parametrize("name", ["deeplabv3", "deeplabv3+"])
-def test_deeplabs_need_two_frames_a_step(name: str) -> None:
-    assert models.get(name).smallest_batch == 2
+@pytest.mark.parametrize("name", ["deeplabv3", "deeplabv3+", "trinet"])
+def test_a_batch_of_one_cannot_train_where_a_deeplab_takes_part(name: str) -> None:
+    assert models.smallest_batch(name) == 2
 
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         build(name).train()(images(1))
-
-
-def test_another_number_of_classes() -> None:
-    network = models.create("triunet", encoder="resnet18", encoder_weights=None, classes=3)
-
-    assert network.eval()(images(1)).shape == (1, 3, SIZE, SIZE)

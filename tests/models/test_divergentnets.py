@@ -46,3 +46,22 @@ def test_each_member_can_be_asked() -> None:
 def test_an_ensemble_of_none_is_refused() -> None:
     with pytest.raises(ModelError, match="at least one member"):
         DivergentNets({})
+
+
+def test_the_mask_is_the_mean_rounded_and_a_tie_is_background() -> None:
+    images = torch.zeros(2, 3, 4, 4)
+
+    above = DivergentNets({"a": Says(0.9), "b": Says(0.2)}).predict_mask(images)
+    tie = DivergentNets({"a": Says(0.5), "b": Says(0.5)}).predict_mask(images)
+
+    assert above.dtype == torch.bool
+    assert above.shape == (2, 4, 4)
+    assert above.all()
+    assert not tie.any()
+
+
+def test_members_are_part_of_the_state_and_follow_to_evaluation() -> None:
+    ensemble = DivergentNets({"a.b": nn.Conv2d(3, 2, 1), "c": nn.Conv2d(3, 2, 1)})
+
+    assert len(ensemble.state_dict()) == 4
+    assert not any(module.training for module in ensemble.eval().modules())

@@ -67,6 +67,68 @@ def test_reduced_precision_is_computed_in_float32() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.long, torch.bool])
+def test_masks_of_any_whole_type(dtype: torch.dtype) -> None:
+    logits = torch.randn(2, 2, 8, 8)
+    masks = torch.rand(2, 8, 8) > 0.5
+
+    for name in losses.LOSSES:
+        loss = losses.create(name)
+        assert loss(logits, masks.to(dtype)).item() == pytest.approx(
+            loss(logits, masks.long()).item()
+        )
+
+
+def test_probabilities_between_count_by_their_size() -> None:
+    # Logits of 0 and 0 give 1/2 everywhere. Four pixels, one of them polyp:
+    # 1 - (2 x 1/2 + 1) / (4 x 1/2 + 1 + 1) = 1 - 2/4.
+    loss = losses.SingleChannelDiceLoss()
+    masks = torch.tensor([[[1, 0], [0, 0]]])
+
+    assert loss(torch.zeros(1, 2, 2, 2), masks).item() == pytest.approx(0.5)
+
+
+def test_the_smoothing_is_in_numerator_and_denominator() -> None:
+    # All wrong: prediction 4, truth 0, with smooth 2: 1 - (0 + 2) / (4 + 0 + 2) = 2/3.
+    loss = losses.SingleChannelDiceLoss(smooth=2)
+
+    assert loss(logits_of([[1, 1], [1, 1]]), torch.zeros(1, 2, 2)).item() == pytest.approx(2 / 3)
+
+
+def test_another_channel_can_count() -> None:
+    # The background: prediction 1, truth 3, shared 1: 1 - (2 + 1) / (1 + 3 + 1) = 2/5.
+    loss = losses.create("single-channel-dice", channel=0)
+
+    value = loss(logits_of([[1, 1], [1, 0]]), torch.tensor([[[1, 0], [0, 0]]])).item()
+
+    assert value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("name", list(losses.LOSSES))
+def test_the_gradient_is_that_of_the_formula(name: str) -> None:
+    logits = torch.randn(2, 2, 3, 3, requires_grad=True)
+    masks = torch.randint(0, 2, (2, 3, 3))
+    loss = losses.create(name)
+    loss(logits, masks).backward()
+    assert logits.grad is not None
+    step = torch.zeros_like(logits)
+    step[0, 1, 1, 1] = 1e-2
+
+    with torch.no_grad():
+        slope = (loss(logits + step, masks) - loss(logits - step, masks)) / 2e-2
+
+    assert slope.item() == pytest.approx(logits.grad[0, 1, 1, 1].item(), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", list(losses.LOSSES))
+def test_no_value_is_asked_of_the_device(name: str) -> None:
+    # A tensor without values cannot answer, so a loss that asked for one would fail.
+    logits = torch.empty(2, 2, 8, 8, device="meta")
+    masks = torch.empty(2, 8, 8, dtype=torch.uint8, device="meta")
+
+    assert losses.create(name)(logits, masks).device.type == "meta"
+
+
 def test_the_combined_loss_is_the_sum_of_its_parts() -> None:
     logits, masks = torch.randn(2, 2, 8, 8), torch.randint(0, 2, (2, 8, 8))
     parts = losses.SingleChannelDiceLoss()(logits, masks) + torch.nn.functional.cross_entropy(

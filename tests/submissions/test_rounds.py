@@ -134,3 +134,17 @@ def test_an_unknown_round_names_the_nearest(tmp_path: Path) -> None:
     file.write_text("[rounds.final]\ndaily_limit = 1\n")
     with pytest.raises(UserError, match="Did you mean 'final'"):
         get_round("finale", load_rounds(file))
+
+
+@pytest.mark.realframes
+def test_the_real_release_holds_both_rounds(test_frames: Path) -> None:
+    rounds = load_rounds()
+    first, second = (find_frames(rounds[name], test_frames) for name in ("1", "2"))
+    assert set(first) <= set(second)
+    sizes = frame_sizes(second)
+    assert {name: len(found) for name, found in sizes.items()} == {
+        name: len(found) for name, found in second.items()
+    }
+    assert all(
+        height > 0 and width > 0 for each in sizes.values() for height, width in each.values()
+    )

@@ -166,7 +166,7 @@ def _paint(wall: Wall, scene: Scene, polyp: Polyp, shape: _Shape) -> None:
     grain = _grain(scene, polyp, shape)
     shade = np.clip(0.25 + 0.88 * facing, 0.12, 1.25) * (1 + 0.5 * polyp.grain * grain)
     own = shape.light * shade
-    light = 0.75 * wall.light + 0.35 * own if flat else 1.15 * own
+    light = 0.75 * wall.light + 0.35 * own if flat else 1.2 * own
     colour = _colour(wall, scene, polyp, grain)
     wall.albedo[:] = _blend(wall.albedo, colour, cover[..., None])
     wall.light[:] = _blend(wall.light * _shadow(shape, height), light, cover)
@@ -200,7 +200,7 @@ def _shadow(shape: _Shape, height: float) -> Array:
     x, y = shape.towards
     near = np.exp(-((np.clip(shape.inside - 1, 0, None) / 0.28) ** 2))
     behind = np.clip(0.45 + 0.55 * x / np.maximum(np.hypot(x, y), 1e-3), 0, 1)
-    return np.asarray(1 - 0.6 * height * near * behind, np.float32)
+    return np.asarray(1 - 0.75 * height * near * behind, np.float32)
 
 
 def _shine(shape: _Shape, facing: Array, grain: Array) -> Array:

@@ -15,7 +15,7 @@ from harness.data.drawing.textures import Array
 Kind = Literal["sessile", "flat", "pedunculated"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("sessile", "flat", "pedunculated")
-_KIND_ODDS: Final = (0.68, 0.12, 0.2)
+_KIND_ODDS: Final = (0.71, 0.09, 0.2)
 _HARMONICS: Final = 5
 
 
@@ -98,7 +98,7 @@ def draw_scene(
     return Scene(
         texture=textures[int(rng.integers(len(textures)))],
         offset=(rng.uniform(0, 2 * math.pi), rng.uniform(0, 6)),
-        colour=(red, red * rng.uniform(0.40, 0.60), red * rng.uniform(0.28, 0.48)),
+        colour=(red, red * rng.uniform(0.36, 0.62), red * rng.uniform(0.24, 0.52)),
         fold_rate=rng.uniform(0.9, 1.8),
         fold_depth=rng.uniform(0.15, 1.0) ** 1.5,
         bends=_harmonics(rng, 0.14),
@@ -135,7 +135,7 @@ def draw_polyp(rng: np.random.Generator, view: View, *, aspect: float) -> Polyp:
         if distance > 0.3:
             break
     # Sizes in the image are spread evenly over their logarithm, from tiny to filling a third.
-    seen = math.exp(rng.uniform(math.log(0.18), math.log(0.65)))
+    seen = math.exp(rng.uniform(math.log(0.16), math.log(0.68)))
     return Polyp(
         kind=kind,
         around=math.atan2(y - view.lumen[1], x - view.lumen[0]) - view.roll,

@@ -162,7 +162,7 @@ def test_an_empty_mask_stays_empty() -> None:
 
 
 @pytest.mark.realframes
-def test_real_frames_and_masks(endocv: Path) -> None:
+def test_real_frames(endocv: Path) -> None:
     image = next(iter(sorted(endocv.glob("data_C1/images_C1/*.jpg"))))
     with Image.open(image) as expected:
         size = expected.height, expected.width, 3

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from harness.config import TrainConfig
 from harness.data import augment, loader
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
-from tests.harness.conftest import Drawer
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
 
 SIZE = 32
 FRAMES = 11

@@ -1,0 +1,97 @@
+"""``harness models``: the architectures and encoders to choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from harness import console
+from harness.cli.options import format_option
+
+if TYPE_CHECKING:
+    from harness.report.tables import Format
+
+EPILOG = """\b
+Examples:
+  harness models
+  harness models --encoder resnet18
+  harness models --encoders
+  harness models --format json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "--encoder", metavar="NAME", help="Encoder to count parameters with; by default the paper's."
+)
+@click.option("--encoders", is_flag=True, help="List the encoders and their published weights.")
+@format_option()
+def command(encoder: str | None, encoders: bool, format_: Format) -> None:
+    """List the architectures with their size, those of plug-ins too."""
+    if encoder and encoders:
+        raise click.UsageError("--encoder counts parameters, --encoders lists names; give one")
+    if encoders:
+        _list_encoders(format_)
+    else:
+        _list_architectures(encoder, format_)
+
+
+def _list_architectures(encoder: str | None, format_: Format) -> None:
+    import dataclasses
+
+    import pandas as pd
+
+    import models
+    from harness.report.columns import Column
+    from harness.report.tables import show
+    from harness.versions import versions
+
+    encoder = encoder or models.DEFAULT_ENCODER
+    described = models.describe(encoder=encoder)
+    rows = pd.DataFrame(
+        {**dataclasses.asdict(row), "parts": ", ".join(row.parts)} for row in described
+    ).astype({"parameters": "Int64"})
+    columns: list[Column | str] = [
+        Column(key="name", title="Model"),
+        Column(key="title", title="Name"),
+        Column(key="parameters", title="M param.", decimals=1, scale=1e-6),
+        Column(key="parts", title="Made of"),
+        Column(key="source", title="Source"),
+    ]
+    if format_ in ("csv", "json"):
+        columns = [column for column in rows.columns if column != "fault"]
+    show(
+        rows,
+        format=format_,
+        columns=columns,
+        title=f"Models on the encoder {encoder}",
+        caption="M param.: millions of parameters. An ensemble's are those of all its members.",
+        metadata={"encoder": encoder, "versions": versions()},
+    )
+    for row in described:
+        if row.fault:
+            console.warn(f"{row.name}: {row.fault}")
+
+
+def _list_encoders(format_: Format) -> None:
+    import pandas as pd
+
+    import models
+    from harness.report.columns import Column
+    from harness.report.tables import show
+
+    rows = pd.DataFrame(
+        {"encoder": name, "weights": ", ".join(models.published_weights(name))}
+        for name in models.encoder_names()
+    )
+    show(
+        rows,
+        format=format_,
+        columns=[
+            Column(key="encoder", title="Encoder"),
+            Column(key="weights", title="Published weights"),
+        ],
+        title="Encoders",
+        caption="tu-NAME is any model of timm. Instead of published weights: none, or a file.",
+    )

@@ -1,0 +1,136 @@
+"""What the registered architectures are made of, and how large they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from models.errors import ModelError
+from models.registry import DEFAULT_ENCODER, Architecture, create, get, names
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Family = Literal["one network", "three networks", "ensemble"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """One row of the list of models.
+
+    Attributes:
+        name: What users call it.
+        title: How tables write it.
+        family: One network, three in a triangle, or an ensemble.
+        parts: Names of its nodes or members; empty for one network.
+        parameters: Number of parameters on the encoder asked for; ``None`` where it cannot be
+            built on it.
+        smallest_batch: Fewest frames a training step can take.
+        source: Where it comes from.
+        fault: Why it cannot be built, else empty.
+    """
+
+    name: str
+    title: str
+    family: Family
+    parts: tuple[str, ...]
+    parameters: int | None
+    smallest_batch: int
+    source: str
+    fault: str = ""
+
+
+def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Description]:
+    """Every registered architecture, ensembles last, on one encoder.
+
+    Args:
+        encoder: An encoder of segmentation-models-pytorch.
+        classes: Channels of the output.
+
+    Returns:
+        list: One description an architecture; no weights are loaded or made.
+
+    Raises:
+        ModelError: If the encoder is unknown.
+    """
+    from models.encoders import check_encoder
+
+    check_encoder(encoder)
+    sizes: dict[str, int] = {}
+    return [
+        _row(get(name), sizes, encoder, classes)
+        for name in sorted(names(), key=lambda name: bool(get(name).members))
+    ]
+
+
+def parameters(
+    name: str,
+    *,
+    encoder: str = DEFAULT_ENCODER,
+    classes: int = 2,
+    nodes: Sequence[str] | None = None,
+) -> int:
+    """Number of parameters of one network, built without memory for its weights.
+
+    It fails exactly where the network could not be built, so it is also a check.
+
+    Raises:
+        ModelError: As ``models.create`` does.
+    """
+    network = _outline(name, encoder=encoder, classes=classes, nodes=nodes)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _row(
+    architecture: Architecture, sizes: dict[str, int], encoder: str, classes: int
+) -> Description:
+    family: Family = "one network"
+    fault = ""
+    if architecture.members:
+        family = "ensemble"
+        fault = _missing(architecture, sizes)
+        if not fault:
+            sizes[architecture.name] = sum(sizes[member] for member in architecture.members)
+    else:
+        family = "three networks" if architecture.nodes else "one network"
+        try:
+            sizes[architecture.name] = parameters(
+                architecture.name, encoder=encoder, classes=classes
+            )
+        except Exception as error:  # a plug-in's network may fail in any way
+            fault = error.message if isinstance(error, ModelError) else str(error)
+    return Description(
+        name=architecture.name,
+        title=architecture.title,
+        family=family,
+        parts=architecture.nodes or architecture.members,
+        parameters=sizes.get(architecture.name),
+        smallest_batch=architecture.smallest_batch,
+        source=architecture.source,
+        fault=fault,
+    )
+
+
+def _missing(architecture: Architecture, sizes: Mapping[str, int]) -> str:
+    missing = [member for member in architecture.members if member not in sizes]
+    return f"its members {', '.join(missing)} cannot be built" if missing else ""
+
+
+def _outline(name: str, *, encoder: str, classes: int, nodes: Sequence[str] | None) -> nn.Module:
+    """The network with shapes and no values, where it can be built so; the seed stays as it is."""
+    import torch
+
+    def build() -> nn.Module:
+        return create(name, encoder=encoder, encoder_weights=None, classes=classes, nodes=nodes)
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.device("meta"):
+                return build()
+        except Exception as error:  # of its own kind in every library that builds networks
+            if "meta" not in str(error):
+                raise
+            return build()  # it computes with values while it is built

@@ -1,0 +1,245 @@
+"""Weights of an encoder: published ones, or a file's."""
+
+from __future__ import annotations
+
+import os
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from models.encoders import TIMM, check_encoder, published_weights, timm_settings
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+Source = str | Path | None
+
+RGB: Final = 3
+_TIMEOUT_S: Final = 5.0
+_SERVER_FAULT: Final = 500
+_SHOWN: Final = 20
+_ADVICE: Final = (
+    "Download them where there is a network and give --encoder-weights FILE, or train without: "
+    "--encoder-weights none."
+)
+
+
+def source(weights: str | Path | None) -> Source:
+    """Where weights come from: the name of published ones, a file, or ``None`` for random ones.
+
+    Args:
+        weights: ``none`` means ``None``; text with a folder or a file's ending is a path.
+    """
+    if weights is None or weights == "none":
+        return None
+    if isinstance(weights, str) and (Path(weights).suffix or Path(weights).name != weights):
+        return Path(weights)
+    return weights
+
+
+def check_weights(encoder: str, weights: Source) -> None:
+    """Refuse an encoder or weights that cannot be had, before a download is tried for long.
+
+    Args:
+        encoder: An encoder's name.
+        weights: A name such as ``imagenet``, a file, or ``None``.
+
+    Raises:
+        ModelError: If the encoder is unknown, the weights' name is unknown for it, the file is
+            missing, or they are neither in the local cache nor can the hub be reached.
+    """
+    check_encoder(encoder)
+    if weights is None:
+        return
+    if isinstance(weights, Path):
+        if not weights.is_file():
+            raise ModelError(f"no file of encoder weights {weights}")
+        return
+    if not _cached(encoder, weights):
+        _check_hub(f"the weights {weights!r} of {encoder}")
+
+
+def unavailable(encoder: str, weights: Source, error: Exception) -> ModelError:
+    """What to say when a download that began did not end."""
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return ModelError(f"cannot get the weights {weights!r} of {encoder}: {reason[0]}. {_ADVICE}")
+
+
+def load_encoder(encoder: nn.Module, path: Path) -> None:
+    """Load an encoder's weights from a file.
+
+    A stem for three channels is adapted to an encoder with another number of them the way
+    segmentation-models-pytorch does: the channels are repeated and scaled to the same sum.
+
+    Args:
+        encoder: The encoder of a network.
+        path: ``.safetensors``, or a state dict saved by ``torch.save``; of the encoder alone, with
+            or without a classifier behind it, or of a whole network whose encoder's names begin
+            with ``encoder.``.
+
+    Raises:
+        ModelError: If the file cannot be read, or names or shapes differ, all of them listed.
+    """
+    expected = encoder.state_dict()
+    weights = _of_encoder(read_weights(path), expected)
+    weights = {
+        name: _adapted(tensor, expected[name]) if name in expected else tensor
+        for name, tensor in weights.items()
+    }
+    faults = differences(weights, expected)
+    if not faults:
+        encoder.load_state_dict({**expected, **weights})
+    elif not _loads_by_itself(encoder, weights):
+        lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
+        more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise ModelError(
+            f"the weights {path} are of another encoder ({len(faults)} tensors do not fit, "
+            f"{len(expected)} are expected):\n{lines}{more}"
+        )
+
+
+class Shaped(Protocol):
+    """A tensor, or what stands for one that is not read yet."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension."""
+
+
+def differences(weights: Mapping[str, Shaped], expected: Mapping[str, Shaped]) -> list[str]:
+    """Every tensor that is missing, unknown or of another shape, sorted by name.
+
+    Counters of batches, which old files do not have, may be missing.
+    """
+    counters = {name for name in expected if name.endswith("num_batches_tracked")}
+    faults = [f"{name}: missing" for name in expected.keys() - weights.keys() - counters]
+    faults += [f"{name}: unknown" for name in weights.keys() - expected.keys()]
+    faults += [
+        f"{name}: expected shape {tuple(expected[name].shape)}, got {tuple(weights[name].shape)}"
+        for name in weights.keys() & expected.keys()
+        if weights[name].shape != expected[name].shape
+    ]
+    return sorted(faults)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state dict from a file, running no code in it.
+
+    Raises:
+        ModelError: If it is neither safetensors nor a state dict saved by ``torch.save``.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read the encoder weights {path}: {error}") from error
+    except Exception as error:  # torch's reader raises whatever its pickle or zip reader does
+        raise ModelError(
+            f"cannot read the encoder weights {path}: expected .safetensors, or a state dict "
+            f"saved by torch.save; nothing else is unpickled ({type(error).__name__})"
+        ) from error
+    values = values.get("state_dict", values) if isinstance(values, dict) else values
+    if not isinstance(values, dict) or not all(
+        isinstance(value, torch.Tensor) for value in values.values()
+    ):
+        raise ModelError(f"{path} holds no state dict; expected names with tensors")
+    return values
+
+
+def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out a decoder or a classifier, which lie beside the encoder's own modules."""
+    prefix = "encoder."
+    if not weights.keys() & expected.keys() and any(name.startswith(prefix) for name in weights):
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in weights.items()
+            if name.startswith(prefix)
+        }
+    modules = {name.split(".")[0] for name in expected}
+    return {name: tensor for name, tensor in weights.items() if name.split(".")[0] in modules}
+
+
+def _loads_by_itself(encoder: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    """Whether the encoder's own loader, which may know older names, takes every tensor."""
+    try:
+        encoder.load_state_dict(dict(weights))
+    except (RuntimeError, KeyError):
+        return False
+    return True
+
+
+def _adapted(tensor: Tensor, expected: Tensor) -> Tensor:
+    """A stem for RGB as one for the channels expected; anything else as it is."""
+    channels = expected.shape[1] if expected.ndim == 4 else RGB
+    if channels == RGB or tensor.ndim != 4 or tensor.shape[1] != RGB:
+        return tensor
+    if channels == 1:
+        return tensor.sum(1, keepdim=True)
+    return tensor[:, [channel % RGB for channel in range(channels)]] * (RGB / channels)
+
+
+def _cached(encoder: str, weights: str) -> bool:
+    """Whether the hub's local cache holds published weights.
+
+    Raises:
+        ModelError: If there are no such weights.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, revision, names = _published_at(encoder, weights)
+    found = [try_to_load_from_cache(repository, name, revision=revision) for name in names]
+    return all(isinstance(path, str) for path in found)
+
+
+def _published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str, ...]]:
+    """The hub's repository of published weights, its revision and the files wanted."""
+    if encoder.startswith(TIMM):
+        settings = timm_settings(encoder)
+        if settings is None or not settings.hf_hub_id:
+            raise ModelError(f"timm publishes no weights for {encoder}; expected none or a file")
+        return settings.hf_hub_id, None, ("model.safetensors",)
+    published = published_weights(encoder)
+    if weights not in published:
+        raise ModelError(
+            f"no weights {weights!r} for {encoder}; expected one of {', '.join(published)}, none, "
+            "or a file"
+        )
+    where = published[weights]
+    return where["repo_id"], where["revision"], ("config.json", "model.safetensors")
+
+
+def _check_hub(what: str) -> None:
+    """Fail at once where the library would try five times."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        raise ModelError(f"HF_HUB_OFFLINE is set, and {what} are not in the local cache. {_ADVICE}")
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    answer: list[str] = []
+    # Looking up the hub's name has no timeout of its own, so it is not waited for.
+    asking = threading.Thread(target=lambda: answer.append(_ask(address)), daemon=True)
+    asking.start()
+    asking.join(_TIMEOUT_S + 1)
+    fault = answer[0] if answer else f"no answer in {_TIMEOUT_S:.0f} s"
+    if fault:
+        raise ModelError(f"cannot get {what}: {address} cannot be reached ({fault}). {_ADVICE}")
+
+
+def _ask(address: str) -> str:
+    """Why a server does not answer; empty if it does."""
+    try:
+        request = urllib.request.Request(address, method="HEAD")
+        urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()
+    except urllib.error.HTTPError as error:
+        return f"it answers {error.code}" if error.code >= _SERVER_FAULT else ""
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", None) or error)
+    return ""

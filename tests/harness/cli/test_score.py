@@ -1,0 +1,179 @@
+"""``harness validate``, ``score``, ``submissions`` and ``leaderboard`` on one small round."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import cv2
+import numpy as np
+import pytest
+
+from harness.cli import cli
+from submissions.ledger import Ledger
+from submissions.package import PackageWriter
+from submissions.rounds import load_rounds
+
+NAMES = ("f0", "f1", "f2")
+SETS = ("EndoCV_DATA1", "EndoCV_DATA2", "EndoCV_DATA3")
+SHAPE = (30, 40)
+Harness = Callable[..., click.testing.Result]
+
+
+def disc(shift: int) -> np.ndarray:
+    rows, columns = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    return (rows - 14) ** 2 + (columns - 15 - shift) ** 2 <= 64
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with frames, their truth, and nothing submitted."""
+    monkeypatch.chdir(tmp_path)
+    for test_set in SETS:
+        for folder, suffix in (("frames", ".jpg"), ("truth", "_mask.png")):
+            (tmp_path / folder / test_set).mkdir(parents=True)
+            for name in NAMES:
+                image = disc(0) * np.uint8(255)
+                cv2.imwrite(str(tmp_path / folder / test_set / f"{name}{suffix}"), image)
+    return tmp_path
+
+
+@pytest.fixture
+def harness(here: Path) -> Harness:
+    def run(*arguments: object) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(cli, [str(a) for a in arguments])
+
+    return run
+
+
+def write(path: Path, shift: int, *, leave_out: str = "") -> Path:
+    with PackageWriter(path) as writer:
+        for test_set in SETS:
+            for name in NAMES:
+                if name != leave_out:
+                    writer.add(test_set=test_set, name=name, mask=disc(shift), latency_ms=7.0)
+    return path
+
+
+def submit(here: Path, model: str, shift: int, round_name: str = "1") -> Path:
+    path = here / "workspace" / "submissions" / f"round-{round_name}" / f"{model}.zip"
+    with PackageWriter(path) as writer:
+        for test_set in SETS:
+            for name in NAMES:
+                writer.add(test_set=test_set, name=name, mask=disc(shift), latency_ms=7.0 + shift)
+        ledger = Ledger(here / "workspace" / "register.sqlite")
+        ledger.enter(load_rounds()[round_name], writer.seal(), model=model, run=f"{model}-1")
+    return path
+
+
+def test_validate_passes_a_sound_package(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 0)
+    result = harness("validate", "p.zip", "--frames", "frames")
+    assert result.exit_code == 0, result.output
+    assert "no faults in 9 masks" in result.stderr
+    by_round = harness("validate", "p.zip", "--round", "1", "--test-frames", "frames")
+    assert by_round.exit_code == 0, by_round.output
+    assert "Without the frames" not in by_round.stderr
+
+
+def test_validate_names_every_fault_and_ends_with_one(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 0, leave_out="f1")
+    result = harness("validate", "p.zip", "--frames", "frames", "--format", "json")
+    assert result.exit_code == 1
+    rows = json.loads(result.stdout)["rows"]
+    assert [row["kind"] for row in rows] == ["missing"] * 3 + ["timing"] * 3
+    assert all(row["path"].endswith("f1_mask.jpg") for row in rows[:3])
+    without = harness("validate", "p.zip")
+    assert without.exit_code == 0
+    assert "missing masks" in without.stderr
+
+
+def test_score_and_leaderboard_tell_who_leads(here: Path, harness: Harness) -> None:
+    paths = [submit(here, "unet", 3), submit(here, "fpn", 1)]
+    for path in paths:
+        result = harness("score", path, "--truth", "truth")
+        assert result.exit_code == 0, result.output
+        assert "EndoCV_DATA2" in result.stdout
+    board = harness("leaderboard", "--format", "json")
+    assert board.exit_code == 0, board.output
+    rows = json.loads(board.stdout)["rows"]
+    ours = [row for row in rows if not row["paper"]]
+    assert [(row["rank"], row["model"], row["n"]) for row in ours] == [
+        (1, "fpn", 9),
+        (2, "unet", 9),
+    ]
+    assert [row["latency_ms"] for row in ours] == [8.0, 10.0]
+    paper = [row for row in rows if row["paper"]]
+    assert {row["model"] for row in paper} == {"unet++", "triunet"}
+    assert all(row["rank"] is None for row in paper)
+    table = harness("leaderboard", "--round", "1")
+    assert "the paper's official result" in table.stdout
+    listed = harness("submissions", "--format", "json")
+    scores = {row["model"]: row["score"] for row in json.loads(listed.stdout)["rows"]}
+    assert scores["fpn"] > scores["unet"]
+    assert "3 of 5 left today" in listed.stderr
+
+
+def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
+    write(here / "team7.zip", 2)
+    result = harness("score", "team7.zip", "--truth", "truth", "--round", "1", "--out", "results")
+    assert result.exit_code == 0, result.output
+    written = {path.name for path in (here / "results").rglob("*") if path.is_file()}
+    assert written == {f"{test_set}.json" for test_set in SETS} | {"frames.csv"}
+    (path,) = (here / "results").rglob("EndoCV_DATA1.json")
+    assert 0 < json.loads(path.read_text())["EndoCV2021_seg"]["dice"]["value"] < 1
+    board = json.loads(harness("leaderboard", "--format", "json").stdout)["rows"]
+    assert [row["team"] for row in board if not row["paper"]] == ["team7"]
+
+
+def test_of_a_folder_of_zips_the_bad_are_reported_and_the_rest_scored(
+    here: Path, harness: Harness
+) -> None:
+    write(here / "teams" / "good.zip", 1)
+    write(here / "teams" / "better.zip", 0)
+    write(here / "teams" / "missing.zip", 0, leave_out="f2")
+    (here / "teams" / "torn.zip").write_bytes(b"PK\3\4 and no more")
+    result = harness("score", "teams", "--truth", "truth", "--round", "1", "--format", "csv")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["package", "better", "good"]
+    assert "f2_mask.jpg" in result.stderr
+    assert "cut short" in result.stderr
+    assert "2 of 4 packages could not be scored" in result.stderr
+
+
+def test_a_single_bad_package_ends_with_its_faults(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 0, leave_out="f2")
+    result = harness("score", "p.zip", "--truth", "truth")
+    assert result.exit_code == 1
+    assert "6 faults" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("score", "frames", "--truth", "truth"), "expected a package or a folder of zips"),
+        (("score", "p.zip", "--truth", "nowhere"), "--truth"),
+        (("score", "nowhere.zip", "--truth", "truth"), "cannot be read"),
+        (("validate", "nowhere.zip"), "cannot be read"),
+        (("validate", "p.zip", "--round", "7"), "no round '7'"),
+        (("leaderboard",), "nothing to rank"),
+        (("leaderboard", "--round", "7"), "no round '7'"),
+        (("submissions", "--workspace", "p.zip"), "register cannot be used"),
+    ],
+)
+def test_wrong_input_is_told_plainly(here, harness, arguments, message) -> None:
+    write(here / "p.zip", 0)
+    result = harness(*arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_an_interrupted_submission_is_named(here: Path, harness: Harness) -> None:
+    submit(here, "unet", 0)
+    write(here / "workspace" / "submissions" / "round-1" / "killed.zip", 1)
+    result = harness("submissions")
+    assert result.exit_code == 0
+    assert "killed.zip: is not entered" in result.stderr
