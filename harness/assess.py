@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,7 +150,7 @@ def _register(
     settings: dict[str, Any],
 ) -> None:
     summary = summarise(with_all_classes(table)).set_index("class")
-    figures = {name: _plain(row) for name, row in summary.to_dict("index").items()}
+    figures = {str(name): _plain(row) for name, row in summary.to_dict("index").items()}
     columns = {
         "run": run.run,
         "model": run.model,
@@ -167,9 +167,9 @@ def _register(
     workspace.enter_evaluation(**columns)
 
 
-def _plain(row: dict[str, Any]) -> dict[str, float | None]:
+def _plain(row: Mapping[Any, Any]) -> dict[str, float | None]:
     """A summary's row as JSON can hold it; what is undefined is null."""
-    return {name: None if value != value else float(value) for name, value in row.items()}
+    return {str(name): None if value != value else float(value) for name, value in row.items()}
 
 
 def masks_folder(run: Run, split: str) -> Path:

@@ -35,11 +35,11 @@ def choose(name: str = "auto") -> torch.device:
     except RuntimeError as error:
         raise UserError(f"unknown device {name!r}; expected auto, cpu, cuda or mps") from error
     there = {
-        "cpu": lambda: True,
-        "cuda": lambda: (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available,
-    }.get(device.type, lambda: False)
-    if not there():
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
         raise UserError(
             f"no device {name!r} here; expected one of {', '.join(available())}. "
             "'harness doctor' says more."

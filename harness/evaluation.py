@@ -48,11 +48,11 @@ def evaluate_frames(
     """
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    records = frames.to_dict("records")
+    rows: list[dict[str, object]] = []
+    records = [{str(k): v for k, v in row.items()} for row in frames.to_dict("records")]
     pairs = _pairs(predictor, records)
 
-    def measure(pair: tuple[Mapping[str, Any], Prediction]) -> list[dict[str, Any]]:
+    def measure(pair: tuple[Mapping[str, Any], Prediction]) -> tuple[dict[str, object], ...]:
         return _rows(*pair, masks=masks)
 
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
@@ -105,7 +105,9 @@ def _pairs(
     return zip(records, predictions, strict=True)
 
 
-def _rows(frame: Mapping[str, Any], prediction: Prediction, *, masks: Path) -> list[dict[str, Any]]:
+def _rows(
+    frame: Mapping[str, Any], prediction: Prediction, *, masks: Path
+) -> tuple[dict[str, object], ...]:
     write_mask(masks / f"{frame['frame']}.png", prediction.mask)
     counts = count(truth_of(frame), prediction.mask)
     columns = {name: frame[name] for name in CARRIED}

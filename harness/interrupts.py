@@ -19,7 +19,7 @@ class Interrupted(click.ClickException):
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
-        self.exit_code = 128 + number
+        self.exit_code = 128 + number  # type: ignore[misc]  # click declares it per class
 
 
 class StopRequest:
@@ -49,7 +49,7 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a handler gets it)
         if self.number:
             raise KeyboardInterrupt
         self.number = number

@@ -82,7 +82,7 @@ class Predictor:
         precision: str = "fp32",
         batch_size: int = 8,
     ) -> None:
-        self.network = network.to(device=device, memory_format=torch.channels_last).eval()
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
         self.size = size
         self.device = device
         self.precision = precision
@@ -170,7 +170,5 @@ def resize_map(probability: NDArray[np.float32], *, height: int, width: int) -> 
     Returns:
         NDArray: float32 (height, width).
     """
-    resized: NDArray[np.float32] = cv2.resize(
-        probability, (width, height), interpolation=cv2.INTER_LINEAR
-    )
-    return resized
+    resized = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.float32)

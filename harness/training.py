@@ -94,7 +94,7 @@ class Trainer:
     ) -> None:
         self.config = config
         self.device = device
-        self.network = network.to(device=device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
         self.loss = losses.create(config.loss)
         self.steps = steps
         self.optimiser = _optimiser(config, self.network, device)

@@ -105,7 +105,7 @@ def by_place(frames: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFr
     for column in ("sequence", "test_set", "dataset"):
         place = place.where(place != "", polyp[column])
     summary = summarise(polyp.assign(place=place), by=("model", "place"), protocol=protocol)
-    ordered = sorted(summary.index, key=lambda row: natural(summary.loc[row, "place"]))
+    ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
     summary = summary.loc[ordered].reset_index(drop=True)
     return summary.assign(title=summary["model"].map(title_of))
 

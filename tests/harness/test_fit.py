@@ -169,7 +169,7 @@ def test_a_state_is_saved_between_epochs(tmp_path: Path, monkeypatch: pytest.Mon
     workspace = Workspace(tmp_path)
     run = begin(workspace)
 
-    with pytest.raises(OSError, match="frame.jpg"):
+    with pytest.raises(OSError, match=r"frame\.jpg"):
         make(workspace, run, feed=RandomFeed(spoil=(2, 1)))()
 
     assert workspace.run(run.run).status == "failed"

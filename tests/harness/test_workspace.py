@@ -91,7 +91,7 @@ def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     run = workspace.new_run("unet", **COLUMNS).run
 
-    with pytest.raises(RuntimeError), workspace.connect() as register:
+    with pytest.raises(RuntimeError), workspace.connect() as register:  # noqa: PT012
         register.execute("DELETE FROM runs")
         raise RuntimeError
 
