@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from harness.report.tables import Format, TableSettings
 
 
-@click.group()
+EPILOG = """\b
+Examples:
+  harness data check
+  harness data check some/folder --format json
+  harness data synth drawn --frames 300
+  harness data cache --size 256
+"""
+
+
+@click.group(epilog=EPILOG)
 def command() -> None:
     """Check, draw and decode datasets."""
 

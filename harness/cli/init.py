@@ -28,7 +28,14 @@ _NEXT = (
 """What can be done next, each with the setting that it needs."""
 
 
-@click.command()
+EPILOG = """\b
+Examples:
+  harness init --endocv DIR --hyperkvasir DIR --test-frames DIR
+  harness init --workspace /big/disk/workspace
+"""
+
+
+@click.command(epilog=EPILOG)
 @setting_option("endocv", env=False)
 @setting_option("hyperkvasir", env=False)
 @setting_option("test_frames", env=False)

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from submissions.ledger import Ledger
 
 
-@click.command()
+EPILOG = """\b
+Examples:
+  harness submissions
+  harness submissions --round 2 --format csv
+"""
+
+
+@click.command(epilog=EPILOG)
 @click.option("--round", "round_name", metavar="NAME", help="Of one round only.")
 @format_option()
 @with_settings("workspace", "rounds")
