@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from harness.data.catalogue import fingerprint
+from harness.data.fingerprint import data_fingerprint
+from harness.division import Division
 from harness.evaluation import evaluate_frames
 from harness.files import atomic_path, write_json
 from harness.loading import load
@@ -28,7 +29,10 @@ ORDER: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet", "
 
 
 def chosen_runs(
-    workspace: Workspace, names: Sequence[str] = (), runs: Sequence[str] = ()
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    runs: Sequence[str] = (),
+    division: Division | None = None,
 ) -> list[Run]:
     """The runs to measure.
 
@@ -36,6 +40,7 @@ def chosen_runs(
         workspace: Where runs are registered.
         names: Models, of which the newest finished run is taken; empty for every model.
         runs: Runs by identifier, in place of models.
+        division: Of which division of the frames; by default runs on the splits as they are.
 
     Returns:
         list[Run]: In the paper's order, other models after them.
@@ -52,12 +57,18 @@ def chosen_runs(
                 f"{unfinished[0]}"
             )
         return found
-    finished = {run.model: run for run in reversed(workspace.runs(status="finished"))}
+    wanted_division = division or Division()
+    finished = {
+        run.model: run
+        for run in reversed(workspace.runs(status="finished"))
+        if Division.of(run) == wanted_division
+    }
     missing = [name for name in names if name not in finished]
     if missing or not finished:
         what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
         there = f" There are: {', '.join(finished)}." if finished else ""
         train = f"harness train{''.join(f' --model {name}' for name in missing)}"
+        what += f" ({division})" if division else ""
         raise UserError(
             f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
             "'harness demo'."
@@ -81,7 +92,7 @@ def kept_table(
     import pandas as pd
 
     rows = workspace.evaluations(split)
-    rows = rows[(rows["run"] == run.run) & (rows["data"] == fingerprint(frames))]
+    rows = rows[(rows["run"] == run.run) & (rows["data"] == data_fingerprint(frames))]
     path = run.evaluation(split) / TABLE
     if rows.empty or json.loads(rows["settings"].iloc[0]) != settings or not path.exists():
         return None
@@ -159,7 +170,7 @@ def _register(
         "frames": len(frames),
         "score": figures["polyp"]["score"],
         "checkpoint": run.row["checkpoint"],
-        "data": fingerprint(frames),
+        "data": data_fingerprint(frames),
         "settings": settings,
         "summary": figures,
     }

@@ -61,6 +61,8 @@ class TrainConfig:
         seed: Seeds weights, data order and augmentations.
         workers: Processes that augment beside the training process; ``None`` for as many as pay
             on the device. They change nothing but the speed.
+        leave_out: Centre that is trained without; empty for none.
+        fold: ``K/N`` in a cross-validation; empty for the splits as they are.
     """
 
     model: str
@@ -83,6 +85,8 @@ class TrainConfig:
     precision: Precision = "fp32"
     seed: int = 0
     workers: int | None = None
+    leave_out: str = ""
+    fold: str = ""
 
     def __post_init__(self) -> None:
         """Refuse an impossible recipe, all faults at once."""
@@ -181,14 +185,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "encoder": "resnet18",
         "encoder_weights": "none",
         "size": 64,
-        "epochs": 14,
+        "epochs": 12,
         "batch_size": 8,
         "optimiser": "adamw",
         "learning_rate": 2e-3,
         "weight_decay": 1e-2,
         "schedule": "one-cycle",
         "loss": "dice+ce",
-        "augmentation": "light",
+        "augmentation": "none",
         "average": 0.95,
         "precision": "bf16",
     },

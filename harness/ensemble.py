@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness import fit
 from harness.config import TrainConfig
+from harness.division import Division
 from harness.files import unwritable
 from harness.loading import member_weights
 from harness.versions import versions
@@ -19,7 +20,10 @@ NAME = "divergentnets"
 
 
 def members_for(
-    workspace: Workspace, names: Sequence[str], trained: Mapping[str, Run] | None = None
+    workspace: Workspace,
+    names: Sequence[str],
+    trained: Mapping[str, Run] | None = None,
+    division: Division | None = None,
 ) -> dict[str, Run]:
     """A finished run of each member: one just trained, or else the newest.
 
@@ -27,11 +31,18 @@ def members_for(
         workspace: Where runs are registered.
         names: The members.
         trained: Runs to prefer, by model.
+        division: Of which division of the frames; by default the splits as they are.
 
     Raises:
         UserError: If a member has no finished run; all missing ones are named.
     """
-    found = {name: (trained or {}).get(name) or workspace.newest(name) for name in names}
+    alike = [
+        run
+        for run in workspace.runs(status="finished")
+        if Division.of(run) == (division or Division())
+    ]
+    newest = {run.model: run for run in reversed(alike)} | dict(trained or {})
+    found = {name: newest.get(name) for name in names}
     missing = [name for name, run in found.items() if run is None]
     if missing:
         models = " ".join(f"--model {name}" for name in missing)

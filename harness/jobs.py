@@ -14,7 +14,7 @@ from harness import device as devices
 from harness import ensemble, fit
 from harness.config import TrainConfig
 from harness.data import cache
-from harness.data.catalogue import fingerprint, of_split
+from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
 from harness.loading import build
 from harness.training import Trainer
@@ -35,12 +35,15 @@ class Frames:
     Attributes:
         train: Cache of the training frames.
         val: Cache of the validation frames.
-        data: Fingerprint of both in the catalogue.
     """
 
     train: cache.FrameCache
     val: cache.FrameCache
-    data: str
+
+    @property
+    def data(self) -> str:
+        """Fingerprint of the training and of the validation frames, by their contents."""
+        return f"{self.train.contents}+{self.val.contents}"
 
 
 def prepare(
@@ -72,7 +75,6 @@ def prepare(
         val=cache.FrameCache.build(
             val, size, folder, progress=lambda done, _all: progress(len(train) + done, total)
         ),
-        data=fingerprint(frames[frames["split"].isin(["train", "val"])]),
     )
 
 

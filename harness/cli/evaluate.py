@@ -37,18 +37,24 @@ Examples:
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
 @click.option("--again", is_flag=True, help="Predict anew what was evaluated before.")
-@click.option("--leave-out", metavar="CENTRE", help="The centre that the training left out.")
+@click.option("--leave-out", metavar="CENTRE", help="Of the models trained without a centre.")
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    help="Of the models of a cross-validation, all folds together.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @device_option()
 @format_option()
-@with_settings()
+@with_settings("endocv", "hyperkvasir", "workspace", "splits")
 def command(
     settings: Settings,
     split: str,
     names: Sequence[str],
     runs: Sequence[str],
     leave_out: str | None,
+    folds: int | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -64,16 +70,21 @@ def command(
 
     from harness import assess
     from harness.data.catalogue import catalogue, of_split
-    from harness.data.splits import leave_out as without
+    from harness.division import Division
+    from harness.division import folds as divisions
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
-    chosen = assess.chosen_runs(workspace, names, runs)
-    source = "hyperkvasir" if split == "test" and not leave_out else "endocv"
-    frames = catalogue(settings, needs=[source])
-    frames = of_split(without(frames, leave_out) if leave_out else frames, split)
-    tables = [_table(workspace, run, frames, split, **options) for run in chosen]
-    _show(pd.concat(tables, ignore_index=True), split, format_, paper=not leave_out)
+    wanted = [Division(leave_out=leave_out)] if leave_out else divisions(folds)
+    chosen = [run for one in wanted for run in assess.chosen_runs(workspace, names, runs, one)]
+    own_test = split == "test" and not any(Division.of(run).leave_out for run in chosen)
+    frames = catalogue(settings, needs=["hyperkvasir" if own_test else "endocv"])
+    tables = []
+    for run in {run.run: run for run in chosen}.values():
+        of_run = of_split(Division.of(run).apply(frames), split)
+        tables.append(_table(workspace, run, of_run, split, **options))
+    plain = not any(Division.of(run) for run in chosen)
+    _show(pd.concat(tables, ignore_index=True), split, format_, paper=plain)
 
 
 def _table(

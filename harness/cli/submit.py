@@ -90,7 +90,7 @@ def command(
                 **options,
             )
         console.success(
-            f"{made.package.path}: {total} masks of {', '.join(frames)} by {run.run}, "
+            f"{made.entry.path}: {total} masks of {', '.join(frames)} by {run.run}, "
             f"{made.package.manifest['latency_ms']:.1f} ms a frame"
         )
         console.note(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from harness.config import TrainConfig
+    from harness.division import Division
     from harness.fit import Epoch
     from harness.jobs import Frames
     from harness.settings import Settings
@@ -71,8 +72,13 @@ def _nodes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> A
 @click.option("--seed", type=int, help="Of weights, data order and augmentations.")
 @click.option("--workers", type=int, help="Processes that augment beside the training.")
 @click.option("--leave-out", metavar="CENTRE", help="Train without a centre and test on it.")
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    help="Cross-validate: each network once a fold; sequences stay whole.",
+)
 @device_option()
-@with_settings()
+@with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],
@@ -80,6 +86,7 @@ def command(
     resume: str | None,
     device: str,
     leave_out: str | None,
+    folds: int | None,
     **overrides: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -87,7 +94,11 @@ def command(
     Each network trains on its own with the recipe of the preset; any option overrides it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
+    from dataclasses import replace
+
     from harness import device as devices
+    from harness.division import Division
+    from harness.division import folds as divisions
 
     # Before torch allocates anything of size, or it does not take effect.
     devices.keep_memory()
@@ -100,9 +111,14 @@ def command(
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
-    finished = _train_all(workspace, _catalogue(settings, leave_out), configs, chosen)
-    if with_ensemble:
-        _register_ensemble(workspace, finished)
+    frames = _catalogue(settings)
+    for division in [Division(leave_out=leave_out)] if leave_out else divisions(folds):
+        divided = [
+            replace(config, leave_out=division.leave_out, fold=division.fold) for config in configs
+        ]
+        finished = _train_all(workspace, division.apply(frames), divided, chosen)
+        if with_ensemble:
+            _register_ensemble(workspace, finished, division)
     console.note("Measure them with: harness evaluate --split val")
 
 
@@ -127,12 +143,10 @@ def _plan(
     return configs, with_ensemble
 
 
-def _catalogue(settings: Settings, leave_out: str | None) -> pd.DataFrame:
-    from harness.data import splits
+def _catalogue(settings: Settings) -> pd.DataFrame:
     from harness.data.catalogue import catalogue
 
-    frames = catalogue(settings, needs=["endocv"])
-    return splits.leave_out(frames, leave_out) if leave_out else frames
+    return catalogue(settings, needs=["endocv"])
 
 
 def _train_all(
@@ -194,6 +208,7 @@ def _line(epoch: Epoch, epochs: int) -> str:
 
 def _resume(settings: Settings, name: str, device: torch.device) -> None:
     from harness.config import TrainConfig
+    from harness.division import Division
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
@@ -206,7 +221,8 @@ def _resume(settings: Settings, name: str, device: torch.device) -> None:
         console.note(f"{run.run} is finished already.")
         return
     config = TrainConfig.from_dict(run.settings)
-    ready = _prepare(workspace, _catalogue(settings, run.settings.get("leave_out")), config)
+    frames = Division.of(run).apply(_catalogue(settings))
+    ready = _prepare(workspace, frames, config)
     if ready.data != run.row["data"]:
         raise UserError(
             f"{run.run} was trained on other frames than those in {settings.endocv}; going on "
@@ -215,11 +231,13 @@ def _resume(settings: Settings, name: str, device: torch.device) -> None:
     _train(workspace, run, ready, f"{config.model} (resumed)", device)
 
 
-def _register_ensemble(workspace: Workspace, finished: Mapping[str, Run]) -> None:
+def _register_ensemble(
+    workspace: Workspace, finished: Mapping[str, Run], division: Division
+) -> None:
     import models
     from harness import ensemble
 
     names = models.get(ensemble.NAME).members
-    members = ensemble.members_for(workspace, names, finished)
+    members = ensemble.members_for(workspace, names, finished, division)
     run = ensemble.register(workspace, members)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

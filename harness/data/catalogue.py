@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -100,17 +99,3 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
         except UserError as error:
             faults.append(Fault(path=flag(name), message=error.message))
     return listings, faults
-
-
-def fingerprint(frames: pd.DataFrame) -> str:
-    """SHA-256 over what a catalogue holds, the same on every machine and in every folder.
-
-    Each frame enters with its identifier, split, truth, size and the sizes of its files in bytes;
-    no file is opened, so a changed pixel that leaves the file as long as it was goes unseen.
-    """
-    digest = hashlib.sha256()
-    columns = ["frame", "split", "truth", "height", "width", "image", "mask"]
-    for *values, image, mask in sorted(frames[columns].itertuples(index=False, name=None)):
-        sizes = [Path(path).stat().st_size if path else 0 for path in (image, mask)]
-        digest.update(("\0".join(map(str, [*values, *sizes])) + "\n").encode())
-    return digest.hexdigest()

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.data import catalogue
-from harness.settings import Settings, load
+from harness.settings import Settings
 from metrics.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,35 +79,3 @@ def test_test_frames(draw: Drawer) -> None:
     assert len(catalogue.test_frames(settings_of(draw))) == 3
     with pytest.raises(UserError, match="--test-frames"):
         catalogue.test_frames(Settings())
-
-
-def test_the_fingerprint_follows_content_and_splits_not_folders(
-    draw: Drawer, tmp_path: Path
-) -> None:
-    settings = settings_of(draw)
-    frames = catalogue.catalogue(settings)
-    first = catalogue.fingerprint(frames)
-    assert catalogue.fingerprint(frames.iloc[::-1]) == first
-    assert settings.endocv is not None
-    settings.endocv.rename(tmp_path / "moved")
-    moved = Settings(endocv=tmp_path / "moved", hyperkvasir=settings.hyperkvasir)
-    assert catalogue.fingerprint(catalogue.catalogue(moved)) == first
-    assert catalogue.fingerprint(catalogue.catalogue(moved).assign(split="train")) != first
-    mask = next((tmp_path / "moved/data_C1/masks_C1").iterdir())
-    mask.write_bytes(mask.read_bytes() + b"\0")
-    assert catalogue.fingerprint(catalogue.catalogue(moved)) != first
-
-
-@pytest.mark.realframes
-def test_the_real_frames() -> None:
-    settings = load(env=os.environ)
-    if None in (settings.endocv, settings.hyperkvasir, settings.test_frames):
-        pytest.skip("HARNESS_ENDOCV, HARNESS_HYPERKVASIR and HARNESS_TEST_FRAMES are not set")
-    found = catalogue.catalogue(settings)
-    assert found.groupby("split").size().to_dict() == {
-        "test": 61,
-        "train": 418,
-        "val": 168,
-    }
-    assert len(catalogue.test_frames(settings)) == 109
-    assert "C3/C3_frame0150_" in set(found["frame"])

@@ -1,0 +1,288 @@
+"""The main job through the command line: train, measure, submit, score, rank, on drawn frames."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import cli
+from harness.data.synthetic import Synthetic, write_dataset
+from harness.workspace import Workspace
+
+SMALL = ("--preset", "demo", "--epochs", "1", "--size", "32", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with drawn frames, settings, six networks of one epoch, and their ensemble."""
+    folder = tmp_path_factory.mktemp("whole")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        drawn = draw(folder)
+        settings = (
+            f"endocv = {str(drawn.endocv)!r}\nhyperkvasir = {str(drawn.hyperkvasir)!r}\n"
+            f"test_frames = {str(drawn.test_frames)!r}\n"
+        )
+        Path("harness.toml").write_text(settings.replace("'", '"'))
+        succeeds("train", *SMALL)
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def draw(folder: Path) -> Synthetic:
+    return write_dataset(folder / "drawn", frames=60, height=64)
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def succeeds(*arguments: str) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def table(*arguments: str) -> pd.DataFrame:
+    return pd.DataFrame(json.loads(succeeds(*arguments, "--format", "json"))["rows"])
+
+
+def test_all_six_networks_and_their_ensemble_are_registered(place: Path) -> None:
+    runs = {run.model: run for run in Workspace(place / "workspace").runs(status="finished")}
+
+    assert list(reversed(runs)) == [
+        "unet",
+        "unet++",
+        "fpn",
+        "deeplabv3",
+        "deeplabv3+",
+        "triunet",
+        "divergentnets",
+    ]
+    assert set(runs["divergentnets"].members.values()) == {
+        runs[name].run for name in ("unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
+    }
+    for run in runs.values():
+        described = json.loads((run.folder / "run.json").read_text())
+        assert described["versions"]
+        assert described["data"]
+        assert described["checkpoint"]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_figures_are_those_of_the_masks_that_were_kept(place: Path, split: str) -> None:
+    rows = table("evaluate", "--split", split, "--model", "unet", "--model", "divergentnets")
+
+    ours = rows[~rows["paper"].astype(bool)].set_index(["model", "class"])
+    assert ours.index.nunique() == 6
+    for model in ("unet", "divergentnets"):
+        run = Workspace(place / "workspace").newest(model)
+        assert run is not None
+        frames = pd.read_parquet(run.evaluation(split) / "frames.parquet")
+        expected = independent_f1(place, run.evaluation(split) / "masks", frames)
+        assert ours.loc[(model, "polyp"), "f1"] == pytest.approx(expected, abs=1e-12)
+        assert ours.loc[(model, "polyp"), "n"] == frames["frame"].nunique()
+
+
+def independent_f1(place: Path, masks: Path, frames: pd.DataFrame) -> float:
+    """Dice from the files alone, with NumPy: truth by the name of the frame, binarised at 127."""
+    values = []
+    for frame in frames["frame"].unique():
+        predicted = cv2.imread(str(masks / f"{frame}.png"), cv2.IMREAD_UNCHANGED) > 127
+        name = Path(frame).name
+        found = [*place.glob(f"drawn/**/masks_seq*/{name}_mask.jpg")]
+        found += place.glob(f"drawn/hyperkvasir/**/masks/{name}.jpg")
+        truth = np.zeros_like(predicted)
+        if found:
+            truth = cv2.imread(str(found[0]), cv2.IMREAD_GRAYSCALE) > 127
+        both = int((predicted & truth).sum())
+        total = int(predicted.sum()) + int(truth.sum())
+        values.append(1.0 if total == 0 else 2 * both / total)
+    return float(np.mean(values))
+
+
+def test_an_evaluation_is_kept_and_found_again(place: Path) -> None:
+    succeeds("evaluate", "--split", "test", "--model", "unet")
+
+    again = call("evaluate", "--split", "test", "--model", "unet")
+
+    assert "evaluated before" in again.stderr
+
+
+def test_the_text_form_shows_the_papers_row_and_every_class(place: Path) -> None:
+    text = succeeds("evaluate", "--split", "test", "--model", "fpn")
+
+    for part in ("polyp", "background", "all classes (micro)", "by centre", "paper †", "Table 3"):
+        assert part in text
+
+
+def test_a_round_is_submitted_scored_and_ranked(place: Path) -> None:
+    shutil.rmtree(place / "workspace/submissions", ignore_errors=True)
+    first = call("submit", "--round", "2", "--model", "unet")
+    assert first.exit_code == 0
+    assert "1 of 2 left" in first.stderr
+    package = next((place / "workspace/submissions/round-2").glob("unet-*.zip"))
+    with zipfile.ZipFile(package) as archive:
+        masks = [name for name in archive.namelist() if name.endswith("_mask.jpg")]
+        frames = list((place / "drawn/endocv2021-test").glob("EndoCV_DATA*/*.jpg"))
+        assert len(masks) == len(frames)
+        for name in masks:
+            mask = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
+            folder, stem = name.split("/")[2:]
+            frame = place / "drawn/endocv2021-test" / folder.removesuffix("_pred")
+            size = cv2.imread(str(frame / stem.replace("_mask", ""))).shape[:2]
+            assert mask.shape == size
+            assert set(np.unique(mask)) <= {0, 255}
+    assert succeeds("validate", str(package), "--round", "2") is not None
+
+    scores = table("score", str(package), "--truth", "drawn/truth")
+    leaders = table("leaderboard", "--round", "2")
+
+    assert leaders.iloc[0]["model"] == "unet"
+    overall = scores[scores["test_set"] == "all"].iloc[0]
+    assert leaders.iloc[0]["score"] == pytest.approx(overall["score"], abs=1e-12)
+    assert list(leaders[leaders["source"] == "paper"]["score"]) == [0.823, 0.796]
+
+    succeeds("submit", "--round", "2")
+    third = call("submit", "--round", "2")
+    assert third.exit_code == 1
+    assert "0 of them are left" in third.output
+
+
+def test_any_folder_of_images_can_be_predicted(place: Path) -> None:
+    source = place / "drawn/endocv2021-test/EndoCV_DATA1"
+
+    succeeds("predict", str(source), "--out", "masks", "--model", "fpn")
+
+    images = sorted(path.stem for path in source.glob("*.jpg"))
+    assert sorted(path.stem for path in (place / "masks").glob("*.png")) == images
+    assert list(pd.read_csv(place / "masks/predictions.csv")["image"]) == [
+        f"{name}.jpg" for name in sorted(images, key=lambda n: int(n.rsplit("_", 1)[1]))
+    ]
+
+
+def test_a_centre_left_out_is_what_is_tested(place: Path) -> None:
+    succeeds("train", *SMALL, "--model", "fpn", "--leave-out", "C3")
+
+    rows = table("evaluate", "--split", "test", "--leave-out", "C3")
+
+    in_centre = len(list((place / "drawn/endocv2021/data_C3/images_C3").iterdir()))
+    assert set(rows["model"]) == {"fpn"}
+    assert (rows["n"] == in_centre).all()
+    # The runs on the splits as they are stay the ones that are taken without the option.
+    assert table("evaluate", "--split", "val", "--model", "fpn")["n"].iloc[0] != in_centre
+
+
+def test_folds_are_measured_together(place: Path) -> None:
+    succeeds("train", *SMALL, "--model", "fpn", "--folds", "2")
+
+    rows = table("evaluate", "--split", "val", "--folds", "2")
+
+    polyp = rows[rows["class"] == "polyp"].iloc[0]
+    train_and_val = json.loads(succeeds("data", "check", "--format", "json"))
+    pool = sum(
+        len(list(place.glob(f"drawn/endocv2021/{pattern}")))
+        for pattern in ("data_C*/images_C*/*.jpg", "sequenceData/*/seq*/images_seq*/*.jpg",
+                        "sequenceData/negativeOnly/seq*/*.jpg")
+    )  # fmt: skip
+    assert train_and_val
+    assert polyp["n"] == pool
+
+
+def test_runs_are_listed_shown_and_removed(place: Path) -> None:
+    succeeds("train", *SMALL, "--model", "trinet", "--nodes", "unet,fpn,fpn")
+    rows = table("runs")
+    run = rows.iloc[0]["run"]
+    assert run.startswith("trinet-")
+
+    assert '"nodes"' in succeeds("runs", "show", run)
+    succeeds("runs", "rm", run, "--yes")
+
+    assert run not in set(table("runs")["run"])
+    assert not (place / "workspace/runs" / run).exists()
+
+
+def test_with_nothing_unfinished_resume_says_so(place: Path) -> None:
+    result = call("train", "--resume")
+
+    assert result.exit_code == 0
+    assert "Nothing to go on with" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--model", "unett"), "did you mean"),
+        (("train", "--preset", "demo", "--encoder", "resnet19", "--model", "unet"), "resnet18"),
+        (("train", "--preset", "demo", "--model", "unet", "--size", "100"), "multiple of 32"),
+        (("train", "--preset", "demo", "--model", "unet", "--leave-out", "C9"), "C9"),
+        (("train", "--preset", "demo", "--model", "unet", "--device", "cuda:7"), "no device"),
+        (("evaluate", "--split", "test", "--model", "triunet++"), "no finished run of triunet++"),
+        (("evaluate", "--split", "test", "--run", "nowhere"), "no run 'nowhere'"),
+        (("submit", "--round", "7"), "no round '7'"),
+        (("predict", "drawn", "--out", "masks"), "no images right in drawn"),
+    ],
+)
+def test_what_cannot_be_done_is_said(place: Path, arguments: tuple[str, ...], message: str) -> None:
+    del place
+    result = call(*arguments)
+
+    assert result.exit_code in (1, 2)
+    assert message in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train",),
+        ("evaluate", "--split", "val"),
+        ("evaluate", "--split", "test"),
+        ("submit", "--round", "1"),
+        ("leaderboard",),
+    ],
+)
+def test_without_settings_each_command_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = call(*arguments)
+
+    assert result.exit_code == 1
+    assert "harness demo" in result.output
+
+
+def test_a_workspace_that_cannot_be_written_is_said(place: Path) -> None:
+    (place / "taken").write_text("")
+
+    result = call("train", *SMALL, "--model", "unet", "--workspace", "taken")
+
+    assert result.exit_code == 1
+    assert "cannot write in" in result.output
+
+
+def test_a_frame_cut_short_is_named_before_training_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    broken = tmp_path / "endocv2021"
+    shutil.copytree(place / "drawn/endocv2021", broken)
+    frame = next(broken.glob("data_C1/images_C1/*.jpg"))
+    frame.write_bytes(frame.read_bytes()[:-200])
+
+    result = call("train", *SMALL, "--model", "unet", "--endocv", str(broken))
+
+    assert result.exit_code == 1
+    assert frame.name in result.output
