@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from harness import device as devices
 from harness.parallel import map_ahead
 from harness.prediction import Prediction, Predictor
+from metrics.boundary import boundary_distances
 from metrics.counts import count, frame_rows
 from metrics.errors import UserError
-from metrics.masks import read_mask
+from metrics.hausdorff import hausdorff_rows
+from metrics.lesions import count_lesions
+from metrics.masks import Mask, Protocol, read_mask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +52,7 @@ def evaluate_frames(
     import pandas as pd
 
     rows: list[dict[str, object]] = []
-    records = [{str(k): v for k, v in row.items()} for row in frames.to_dict("records")]
+    records = _records(frames)
     pairs = _pairs(predictor, records)
 
     def measure(pair: tuple[Mapping[str, Any], Prediction]) -> tuple[dict[str, object], ...]:
@@ -80,8 +83,84 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def truth_of(frame: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """The truth of a catalogue row, bool (H, W), binarised at > 127.
+def recount(
+    frames: pd.DataFrame,
+    *,
+    masks: Path,
+    decoding: Protocol,
+    latencies_ms: Mapping[str, float],
+    done: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:
+    """Count masks that were kept against the truth, read another way, without predicting anew.
+
+    Args:
+        frames: Rows of a catalogue whose truth is known.
+        masks: Folder of the predicted masks, ``FRAME.png``.
+        decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
+        latencies_ms: Prediction time by frame.
+        done: Called after each frame.
+
+    Returns:
+        DataFrame: The frame table, by ``official`` with the column hausdorff_rows.
+
+    Raises:
+        UserError: If a mask is missing or cannot be read.
+    """
+    import pandas as pd
+
+    def measure(frame: Mapping[str, Any]) -> tuple[dict[str, object], ...]:
+        mask = read_mask(masks / f"{frame['frame']}.png", protocol="strict")
+        return rows_of(
+            frame,
+            truth_of(frame, decoding),
+            mask,
+            latency_ms=latencies_ms[frame["frame"]],
+            organisers=decoding == "official",
+        )
+
+    rows: list[dict[str, object]] = []
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
+        for two in map_ahead(pool, measure, _records(frames), AHEAD):
+            rows.extend(two)
+            done()
+    return pd.DataFrame(rows)
+
+
+def rows_of(
+    frame: Mapping[str, Any],
+    mask_truth: Mask,
+    mask_prediction: Mask,
+    *,
+    latency_ms: float,
+    organisers: bool = False,
+) -> tuple[dict[str, object], ...]:
+    """A frame's rows of the frame table: its counts, contours and lesions.
+
+    Args:
+        frame: Its row of the catalogue.
+        mask_truth: bool (H, W).
+        mask_prediction: bool (H, W).
+        latency_ms: Prediction time.
+        organisers: Whether the organisers' Hausdorff figure is computed as well.
+    """
+    measured: dict[str, float] = dict(boundary_distances(mask_truth, mask_prediction)._asdict())
+    measured |= count_lesions(mask_truth, mask_prediction)._asdict()
+    if organisers:
+        measured["hausdorff_rows"] = hausdorff_rows(mask_truth, mask_prediction)
+    return frame_rows(
+        count(mask_truth, mask_prediction),
+        measured=measured,
+        **{name: frame[name] for name in CARRIED},
+        latency_ms=latency_ms,
+    )
+
+
+def truth_of(frame: Mapping[str, Any], decoding: Protocol = "strict") -> Mask:
+    """The truth of a catalogue row, bool (H, W).
+
+    Args:
+        frame: The row.
+        decoding: ``strict`` binarises at > 127, ``official`` at > 0.
 
     Raises:
         UserError: If the mask cannot be read or is of another size than its frame.
@@ -89,7 +168,7 @@ def truth_of(frame: Mapping[str, Any]) -> NDArray[np.bool_]:
     size = (int(frame["height"]), int(frame["width"]))
     if frame["truth"] == "empty":
         return np.zeros(size, dtype=np.bool_)
-    mask = read_mask(Path(frame["mask"]), protocol="strict")
+    mask = read_mask(Path(frame["mask"]), protocol=decoding)
     if mask.shape != size:
         raise UserError(
             f"{frame['mask']}: expected the frame's size {size[1]} x {size[0]}, got "
@@ -109,6 +188,8 @@ def _rows(
     frame: Mapping[str, Any], prediction: Prediction, *, masks: Path
 ) -> tuple[dict[str, object], ...]:
     write_mask(masks / f"{frame['frame']}.png", prediction.mask)
-    counts = count(truth_of(frame), prediction.mask)
-    columns = {name: frame[name] for name in CARRIED}
-    return frame_rows(counts, **columns, latency_ms=prediction.latency_ms)
+    return rows_of(frame, truth_of(frame), prediction.mask, latency_ms=prediction.latency_ms)
+
+
+def _records(frames: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in frames.to_dict("records")]

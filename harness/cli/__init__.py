@@ -26,6 +26,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "train": Entry("train", "Train models and register them."),
         "runs": Entry("runs", "List the trained models."),
         "evaluate": Entry("evaluate", "Measure trained models on a split."),
+        "compare": Entry("compare", "Test whether one model is better than another."),
         "predict": Entry("predict", "Write masks for a folder of images."),
     },
     "Submit and rank": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from harness.report.tables import Format
     from harness.settings import Settings
     from harness.workspace import Run, Workspace
-    from metrics.masks import Protocol
 
 EPILOG = """\b
 Examples:
   harness evaluate --split test
   harness evaluate --split val --model unet --model triunet
   harness evaluate --split test --format csv > test.csv
+  harness evaluate --split test --table paper --format latex
+  harness evaluate --split val --table more --protocol strict
 """
 
 
@@ -43,6 +44,23 @@ Examples:
     type=click.IntRange(2),
     help="Of the models of a cross-validation, all folds together.",
 )
+@click.option(
+    "--protocol",
+    type=click.Choice(["paper", "official", "strict"]),
+    default="paper",
+    show_default=True,
+    help="paper: truth above 127, the organisers' formulas. official: the organisers' evaluator, "
+    "truth above 0. strict: truth above 127, undefined figures left out of the means.",
+)
+@click.option(
+    "--table",
+    "kind",
+    type=click.Choice(["classes", "paper", "more", "frames"]),
+    default="classes",
+    show_default=True,
+    help="classes: one a class, and by centre. paper: the paper's Table 2 or 3. more: contours, "
+    "polyps found, sizes of polyps, generalisation. frames: a row a frame and class.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @device_option()
@@ -55,6 +73,8 @@ def command(
     runs: Sequence[str],
     leave_out: str | None,
     folds: int | None,
+    protocol: str,
+    kind: str,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -82,9 +102,22 @@ def command(
     tables = []
     for run in {run.run: run for run in chosen}.values():
         of_run = of_split(Division.of(run).apply(frames), split)
-        tables.append(_table(workspace, run, of_run, split, **options))
+        table = _table(workspace, run, of_run, split, **options)
+        if assess.PROTOCOLS[protocol].decoding == "official":
+            with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
+                table = assess.read_officially(run, of_run, split, table, progress=bar.advance)
+        tables.append(table.assign(model=_label(run, chosen)))
     plain = not any(Division.of(run) for run in chosen)
-    _show(pd.concat(tables, ignore_index=True), split, format_, paper=plain)
+    show = _SHOWN[kind]
+    show(pd.concat(tables, ignore_index=True), split, protocol, format_, plain)
+
+
+def _label(run: Run, chosen: Sequence[Run]) -> str:
+    """The model's name, or the run's where two runs of the model are measured side by side."""
+    from harness.division import Division
+
+    alike = [r for r in chosen if r.model == run.model and Division.of(r) == Division.of(run)]
+    return run.model if len({r.run for r in alike}) == 1 else run.run
 
 
 def _table(
@@ -98,14 +131,14 @@ def _table(
     precision: str,
     batch_size: int,
 ) -> pd.DataFrame:
-    """The frame table of a run, kept or made now, under its model's name."""
+    """The frame table of a run, kept or made now."""
     from harness import assess
     from harness import device as devices
 
     kept = assess.kept_table(workspace, run, frames, split, assess.settings_of(precision))
     if kept is not None and not again:
         console.note(f"{run.run}: evaluated before; --again predicts anew")
-        return kept.assign(model=run.model)
+        return kept
     with console.progress(f"{run.model} on {split}", len(frames)) as bar:
         table = assess.assess(
             workspace,
@@ -118,22 +151,17 @@ def _table(
             progress=bar.advance,
         )
     console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
-    return table.assign(model=run.model)
+    return table
 
 
-def _show(
-    frames: pd.DataFrame,
-    split: str,
-    format_: Format,
-    *,
-    paper: bool,
-    protocol: Protocol = "official",
-) -> None:
+def _classes(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
+    from harness.assess import PROTOCOLS
     from harness.report import results
     from metrics.paper import results as paper_results
 
-    reference = paper_results() if paper else None
-    summary = results.figures(frames, protocol)
+    formulas = PROTOCOLS[protocol].formulas
+    reference = paper_results() if plain else None
+    summary = results.figures(frames, formulas)
     if format_ in ("csv", "json"):
         view = results.long_view(summary, split=split, protocol=protocol, paper=reference)
         view.show(format_, {"split": split, "protocol": protocol})
@@ -142,5 +170,65 @@ def _show(
         results.class_view(summary, class_, split=split, protocol=protocol, paper=reference).show(
             format_
         )
-    places = results.by_place(frames, protocol)
+    places = results.by_place(frames, formulas)
     results.place_view(places, split=split, protocol=protocol).show(format_)
+
+
+def _paper(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
+    from harness.assess import PROTOCOLS
+    from harness.report import papertable, results
+    from metrics.errors import UserError
+    from metrics.paper import results as paper_results
+
+    if not plain:
+        raise UserError("--table paper is for the paper's splits, not for --leave-out or --folds")
+    summary = results.figures(frames, PROTOCOLS[protocol].formulas)
+    view = papertable.table_view(summary, split, paper_results())
+    view.show(format_, {"split": split, "protocol": protocol})
+
+
+def _more(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
+    from harness.assess import PROTOCOLS
+    from harness.report import detail, results
+
+    del plain
+    formulas = PROTOCOLS[protocol].formulas
+    summary = results.figures(frames, formulas)
+    views = [
+        detail.contour_view(summary, split=split),
+        detail.detection_view(frames, split=split),
+        detail.stratum_view(frames, split=split, formulas=formulas),
+    ]
+    place = "centre" if frames["centre"].nunique() > 1 else "sequence"
+    if frames.loc[frames[place] != "", place].nunique() > 1:
+        views.append(
+            detail.generalisation_view(
+                frames,
+                place,
+                title=f"{split} split, generalisation from {place} to {place}",
+                formulas=formulas,
+            )
+        )
+    for view in views:
+        view.show(format_, {"split": split, "protocol": protocol})
+
+
+def _frames(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
+    from harness.assess import PROTOCOLS
+    from harness.report.tables import show
+    from metrics.endocv import add_figures
+
+    del plain
+    table = add_figures(frames, PROTOCOLS[protocol].formulas)
+    front = ["model", "frame", "class"]
+    columns = [*front, *(name for name in table.columns if name not in front)]
+    show(
+        table,
+        format=format_,
+        columns=columns,
+        title=f"{split} split, by frame ({protocol} protocol)",
+        metadata={"split": split, "protocol": protocol},
+    )
+
+
+_SHOWN: Final = {"classes": _classes, "paper": _paper, "more": _more, "frames": _frames}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +28,8 @@ EPILOG = """\b
 Examples:
   harness leaderboard --round 2
   harness leaderboard --sd sd_sets --format markdown
+  harness leaderboard --table paper --format latex
+  harness leaderboard --table ranks
 """
 
 
@@ -57,6 +60,14 @@ Examples:
     show_default=True,
     help="The paper's Table 4 for reference; its rows are of other frames.",
 )
+@click.option(
+    "--table",
+    "kind",
+    type=click.Choice(["full", "paper", "ranks"]),
+    default="full",
+    show_default=True,
+    help="paper: the columns of the paper's Table 4. ranks: how sure the ranks are.",
+)
 @format_option()
 @with_settings("workspace", "rounds")
 def command(
@@ -66,6 +77,7 @@ def command(
     protocol: str,
     sd: str,
     paper: bool,
+    kind: str,
     format_: Format,
 ) -> None:
     """Show who leads, by round: the best score of each model, with its deviation and speed.
@@ -83,18 +95,52 @@ def command(
         ranking = rank(scores, sd=sd)
         wanted = [round_name] if round_name is not None else None
         ranking = with_paper(ranking, wanted) if paper and protocol == "official" else ranking
+        if kind == "ranks":
+            _show_ranks(settings, scores, format_)
+            return
+        if kind == "paper":
+            from harness.report.papertable import official_view
+
+            official_view(ranking).show(format_, {"protocol": protocol, "sd": sd})
+            return
         _show(ranking, format_, sd=sd, protocol=protocol, group="round")
         return
-    rows = _evaluations(settings, split, protocol)
+    rows = _evaluations(settings, split)
     if split is None:
         console.note(
             "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
             "evaluations of a split instead."
         )
-    _show(rank(rows, sd=sd, source="evaluated"), format_, sd=sd, protocol=protocol, group="split")
+    _show(rank(rows, sd=sd, source="evaluated"), format_, sd=sd, protocol="paper", group="split")
 
 
-def _evaluations(settings: Settings, split: str | None, protocol: str) -> pd.DataFrame:
+def _show_ranks(settings: Settings, scores: pd.DataFrame, format_: Format) -> None:
+    """How sure the ranks are, by resampling the frames of each round's best packages."""
+    import pandas as pd
+
+    from harness.report.ranks import rank_view
+    from metrics.samples import collect
+
+    best = scores.sort_values("score", ascending=False, kind="stable")
+    best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
+    for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
+        tables = []
+        for row in group.to_dict("records"):
+            folder = f"{Path(row['package']).stem}-{row['package_sha256'][:8]}"
+            file = settings.workspace / "scores" / folder / row["protocol"] / "frames.csv"
+            if not file.exists():
+                console.warn(f"{file} is missing; score the package again. It is left out.")
+                continue
+            name = " ".join(part for part in (row["team"], row["model"]) if part)
+            tables.append(pd.read_csv(file, keep_default_na=False).assign(model=name))
+        if len(tables) < 2:
+            console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
+            continue
+        samples = collect(pd.concat(tables, ignore_index=True), protocol=group["protocol"].iloc[0])
+        rank_view(samples, title=f"Ranks in round {round_name}").show(format_)
+
+
+def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
     """The polyp figures of every registered evaluation, one row each.
 
     Raises:
@@ -104,10 +150,14 @@ def _evaluations(settings: Settings, split: str | None, protocol: str) -> pd.Dat
 
     import pandas as pd
 
+    from harness.division import Division
     from harness.workspace import Workspace
 
-    registered = Workspace(settings.workspace).evaluations(split)
-    registered = registered[registered["protocol"] == protocol]
+    workspace = Workspace(settings.workspace)
+    registered = workspace.evaluations(split)
+    # A model trained without a centre, or on one fold, was measured on other frames.
+    whole = {run.run for run in workspace.runs() if not Division.of(run)}
+    registered = registered[registered["run"].isin(whole)]
     if registered.empty:
         raise UserError(
             f"{settings.workspace}: nothing to rank. Score a package with 'harness score', measure "

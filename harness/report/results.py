@@ -47,6 +47,7 @@ class View:
         caption: What stands below.
         group: Column whose change draws a line.
         reference_note: What the rows with a true ``paper`` column are.
+        further: Columns that only CSV and JSON hold.
     """
 
     frame: pd.DataFrame
@@ -55,13 +56,14 @@ class View:
     caption: str = ""
     group: str = ""
     reference_note: str = ""
+    further: Sequence[str] = ()
 
     def show(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> None:
         """Print it on stdout."""
         show(
             self.frame,
             format=format_,
-            columns=self.columns,
+            columns=[*self.further, *self.columns] if format_ in ("csv", "json") else self.columns,
             title=self.title,
             caption=self.caption,
             group=self.group,
@@ -71,12 +73,12 @@ class View:
         )
 
 
-def figures(frames: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFrame:
+def figures(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
     """The figures of each model and class over all frames.
 
     Args:
         frames: Frame tables, one after another, with a ``model`` column.
-        protocol: As for ``metrics.endocv.summarise``.
+        formulas: The protocol of ``metrics.endocv.summarise``.
 
     Returns:
         DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
@@ -84,11 +86,11 @@ def figures(frames: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFra
     """
     from metrics.endocv import summarise, with_all_classes
 
-    summary = summarise(with_all_classes(frames), by=("model", "class"), protocol=protocol)
+    summary = summarise(with_all_classes(frames), by=("model", "class"), protocol=formulas)
     return summary.assign(title=summary["model"].map(title_of))
 
 
-def by_place(frames: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFrame:
+def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
     """The polyp figures of each model at each centre.
 
     Frames of no centre count for their sequence, their test set or else their dataset, in a
@@ -96,7 +98,7 @@ def by_place(frames: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFr
 
     Args:
         frames: As for :func:`figures`.
-        protocol: As for ``metrics.endocv.summarise``.
+        formulas: The protocol of ``metrics.endocv.summarise``.
     """
     from metrics.endocv import summarise
 
@@ -104,7 +106,7 @@ def by_place(frames: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFr
     place = polyp["centre"]
     for column in ("sequence", "test_set", "dataset"):
         place = place.where(place != "", polyp[column])
-    summary = summarise(polyp.assign(place=place), by=("model", "place"), protocol=protocol)
+    summary = summarise(polyp.assign(place=place), by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
     summary = summary.loc[ordered].reset_index(drop=True)
     return summary.assign(title=summary["model"].map(title_of))
@@ -115,7 +117,7 @@ def class_view(
     class_: str,
     *,
     split: str,
-    protocol: Protocol,
+    protocol: str,
     paper: pd.DataFrame | None = None,
 ) -> View:
     """The table of one class: a row a model, and the paper's row right under it.
@@ -143,7 +145,7 @@ def long_view(
     summary: pd.DataFrame,
     *,
     split: str,
-    protocol: Protocol,
+    protocol: str,
     paper: pd.DataFrame | None = None,
 ) -> View:
     """The tables of all classes as one, for spreadsheets and programs.
@@ -173,7 +175,7 @@ def long_view(
     )
 
 
-def place_view(summary: pd.DataFrame, *, split: str, protocol: Protocol) -> View:
+def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
     columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
     return View(

@@ -286,3 +286,89 @@ def test_a_frame_cut_short_is_named_before_training_begins(
 
     assert result.exit_code == 1
     assert frame.name in result.output
+
+
+def test_the_papers_table_stands_beside_ours(place: Path) -> None:
+    rows = table("evaluate", "--split", "test", "--table", "paper")
+
+    unet = rows[rows["model"] == "U-Net"].set_index("kind")
+    assert unet.loc["paper", "polyp_iou"] == 0.823
+    assert unet.loc["difference", "polyp_iou"] == pytest.approx(
+        unet.loc["ours", "polyp_iou"] - 0.823
+    )
+    assert list(rows[rows["kind"] == "ours"]["model"]) == [
+        "U-Net",
+        "U-Net++",
+        "FPN",
+        "DeepLabv3",
+        "DeepLabv3+",
+        "TriUNet",
+        "DivergentNets",
+    ]
+    latex = succeeds("evaluate", "--split", "test", "--table", "paper", "--format", "latex")
+    assert r"\toprule" in latex
+    assert r"\textbf{" in latex
+    assert "misprint" in latex
+
+
+def test_protocols_differ_where_they_should(place: Path) -> None:
+    rows = {}
+    for protocol in ("paper", "official", "strict"):
+        found = table("evaluate", "--split", "val", "--model", "unet", "--protocol", protocol)
+        rows[protocol] = found[~found["paper"].astype(bool)].set_index("class").loc["polyp"]
+
+    # Frames without a polyp have no recall under strict; under the others it is 1.
+    assert rows["strict"]["left_out_recall"] > 0
+    assert rows["paper"]["left_out_recall"] == rows["official"]["left_out_recall"] == 0
+    # The rim of the JPEG truth is polyp above 0, so there is more of it to recall.
+    assert rows["official"]["recall"] != rows["paper"]["recall"]
+
+
+def test_the_further_figures_are_shown(place: Path) -> None:
+    text = succeeds("evaluate", "--split", "val", "--model", "unet", "--table", "more")
+
+    for part in ("HD95 px", "NSD 2 px", "Polyps found", "Frame spec.", "small", "generalisation"):
+        assert part in text
+    frames = table("evaluate", "--split", "val", "--model", "unet", "--table", "frames")
+    assert {"frame", "class", "tp", "f1", "hd95_px", "polyps"} <= set(frames.columns)
+    assert len(frames) == 2 * frames["frame"].nunique()
+
+
+def test_models_are_compared_in_pairs(place: Path) -> None:
+    succeeds("evaluate", "--split", "test")
+
+    text = succeeds("compare", "divergentnets", "unet", "--resamples", "200")
+    rows = table("compare", "divergentnets", "--resamples", "200", "--figure", "f1")
+
+    assert "interval" in text.splitlines()[-1]
+    assert len(rows) == 6
+    assert rows["p_holm"].between(0, 1).all()
+    assert (rows["low"] <= rows["difference"]).all()
+    assert (rows["difference"] <= rows["high"]).all()
+    refused = call("compare", "divergentnets", "nothing")
+    assert refused.exit_code == 1
+    assert "no evaluation of 'nothing'" in refused.output
+
+
+def test_the_leaderboard_says_how_sure_its_ranks_are(place: Path) -> None:
+    shutil.rmtree(place / "workspace/submissions", ignore_errors=True)
+    for model in ("fpn", "triunet"):
+        succeeds("submit", "--round", "1", "--model", model)
+    succeeds("score", "workspace/submissions/round-1", "--truth", "drawn/truth")
+
+    ranks = table("leaderboard", "--round", "1", "--table", "ranks")
+    paper = succeeds("leaderboard", "--round", "1", "--table", "paper", "--format", "markdown")
+
+    assert set(ranks["model"]) == {"fpn", "triunet"}
+    assert ranks["p_first"].sum() == pytest.approx(1)
+    assert "Table 4" in paper
+    assert "0.925" in paper
+
+
+def test_evaluations_are_ranked_where_nothing_is_scored(place: Path) -> None:
+    succeeds("evaluate", "--split", "val", "--model", "unet", "--model", "fpn")
+
+    rows = table("leaderboard", "--split", "val")
+
+    assert {"unet", "fpn"} <= set(rows["model"])
+    assert list(rows["score"]) == sorted(rows["score"], reverse=True)

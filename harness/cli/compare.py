@@ -1,0 +1,139 @@
+"""``harness compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import console
+from harness.cli.options import format_option, with_settings
+from metrics.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.tables import Format
+    from harness.settings import Settings
+    from harness.workspace import Run, Workspace
+
+EPILOG = """\b
+Examples:
+  harness compare divergentnets unet++
+  harness compare divergentnets --split val
+  harness compare triunet unet --figure f1 --figure iou --format json
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("a")
+@click.argument("b", required=False)
+@click.option(
+    "--split", type=click.Choice(["val", "test"]), default="test", show_default=True,
+    help="The evaluations compared.",
+)  # fmt: skip
+@click.option(
+    "--figure",
+    "figures",
+    multiple=True,
+    default=("score", "f1", "iou", "f2", "ppv", "recall"),
+    help="What is compared, also hd95_px and the like; repeatable.",
+)
+@click.option(
+    "--protocol", type=click.Choice(["paper", "strict"]), default="paper", show_default=True
+)
+@click.option(
+    "--method", type=click.Choice(["bca", "percentile"]), default="bca", show_default=True
+)
+@click.option("--resamples", type=click.IntRange(100), default=10_000, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@format_option()
+@with_settings("workspace")
+def command(
+    settings: Settings,
+    a: str,
+    b: str | None,
+    split: str,
+    figures: tuple[str, ...],
+    protocol: str,
+    method: str,
+    resamples: int,
+    seed: int,
+    format_: Format,
+) -> None:
+    """Is model A better than B? Without B: than each other evaluated model, with Holm's correction.
+
+    A and B are models, of which the newest evaluated run is taken, or runs. They are compared on
+    the same frames, resampled by whole sequences.
+    """
+    from harness.assess import PROTOCOLS
+    from harness.report.ranks import comparison_view
+    from harness.workspace import Workspace
+    from metrics.comparison import compare, compare_all
+    from metrics.endocv import FIGURES
+    from metrics.samples import collect, select
+
+    table, first, second = _tables(Workspace(settings.workspace), split, a, b)
+    wanted = [name for name in dict.fromkeys(figures) if name != "score"]
+    samples = collect(
+        table,
+        figures=[*FIGURES, *(name for name in wanted if name not in FIGURES)],
+        protocol=PROTOCOLS[protocol].formulas,
+    )
+    samples = select(samples, list(dict.fromkeys(figures)))
+    options: dict[str, Any] = {"resamples": resamples, "seed": seed, "method": method}
+    found = (
+        compare(samples, first, second, **options)
+        if second
+        else compare_all(samples, first, **options)
+    )
+    view = comparison_view(found, title=f"{first} compared on the {split} split, polyp")
+    view.show(format_, {"split": split, "protocol": protocol, **options})
+    if format_ == "table":
+        main = figures[0]
+        console.show("\n".join(c.sentence() for c in found if c.figure == main))
+
+
+def _tables(
+    workspace: Workspace, split: str, a: str, b: str | None
+) -> tuple[pd.DataFrame, str, str]:
+    """The frame tables of the runs compared, and the names that the first two have in it."""
+    import pandas as pd
+
+    from harness.assess import TABLE
+    from harness.division import Division
+
+    evaluated = {
+        run.run: run for run in workspace.runs() if (run.evaluation(split) / TABLE).exists()
+    }
+    chosen = [_find(name, list(evaluated.values()), split) for name in (a, b) if name]
+    if b is None:
+        division = Division.of(chosen[0])
+        alike = [run for run in evaluated.values() if Division.of(run) == division]
+        newest = {run.model: run for run in reversed(alike)}
+        chosen += [run for run in newest.values() if run.model != chosen[0].model]
+    if len({run.run for run in chosen}) < 2:
+        raise UserError(
+            f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
+            f"Measure more with: harness evaluate --split {split}"
+        )
+    models = [run.model for run in chosen]
+    names = [run.model if models.count(run.model) == 1 else run.run for run in chosen]
+    tables = [
+        pd.read_parquet(run.evaluation(split) / TABLE).assign(model=name)
+        for run, name in zip(chosen, names, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True), names[0], names[1] if b else ""
+
+
+def _find(name: str, evaluated: list[Run], split: str) -> Run:
+    from harness.division import Division
+
+    for run in evaluated:
+        if name == run.run or (name == run.model and not Division.of(run)):
+            return run
+    there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
+    raise UserError(
+        f"no evaluation of {name!r} on the {split} split; there are: {there}. Measure it with: "
+        f"harness evaluate --split {split} --model {name}"
+    )
