@@ -18,6 +18,7 @@ Optimiser = Literal["adam", "adamw"]
 Schedule = Literal["step", "one-cycle"]
 Augmentation = Literal["paper", "light", "none"]
 Precision = Literal["fp32", "bf16"]
+Inputs = Literal["normalised", "0-255"]
 
 SMALLEST_SIZE = 32
 
@@ -63,6 +64,8 @@ class TrainConfig:
             on the device. They change nothing but the speed.
         leave_out: Centre that is trained without; empty for none.
         fold: ``K/N`` in a cross-validation; empty for the splits as they are.
+        inputs: What the network takes: images ``normalised`` as the encoder's own were, or as they
+            are, ``0-255``, as the paper's authors trained theirs.
     """
 
     model: str
@@ -87,6 +90,7 @@ class TrainConfig:
     workers: int | None = None
     leave_out: str = ""
     fold: str = ""
+    inputs: Inputs = "normalised"
 
     def __post_init__(self) -> None:
         """Refuse an impossible recipe, all faults at once."""
@@ -169,16 +173,16 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "encoder": "resnet18",
         "encoder_weights": "none",
         "size": 128,
-        "epochs": 32,
+        "epochs": 20,
         "batch_size": 8,
         "optimiser": "adamw",
-        "learning_rate": 2e-3,
+        "learning_rate": 1e-3,
         "weight_decay": 1e-2,
         "schedule": "one-cycle",
         "loss": "dice+ce",
         "augmentation": "light",
         "average": 0.98,
-        "stages": (Stage(size=64, share=0.72), Stage(size=96, share=0.19)),
+        "stages": (Stage(size=64, share=0.55), Stage(size=96, share=0.25)),
         "precision": "bf16",
     },
     "demo": {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,13 +137,14 @@ def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
     Args:
         timeout_s: Seconds to wait for it.
     """
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    fault = _unreachable(hub, timeout_s)
+    from models import hub
+
+    fault = hub.fault(timeout_s)
     yield Check(
         area="network",
         name="hub",
         status="warning" if fault else "ok",
-        found=f"{hub}: {fault or 'answers'}",
+        found=f"{hub.address()}: {fault or 'answers'}",
         advice="Only ImageNet weights need it: train with --encoder-weights none, or give a file."
         if fault
         else "",
@@ -202,20 +201,6 @@ def _workspace(path: Path) -> Check:
         if free < DISK:
             advice = "Make room, or give a folder on another disk with --workspace."
     return Check(area="disk", name="workspace", status=status, found=found, advice=advice)
-
-
-def _unreachable(hub: str, timeout_s: float) -> str:
-    """Why the hub cannot be used; empty when it can."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return "not asked, HF_HUB_OFFLINE is set"
-    try:
-        request = urllib.request.Request(hub, method="HEAD")
-        urllib.request.urlopen(request, timeout=timeout_s).close()
-    except urllib.error.HTTPError as error:
-        return f"answers {error.code}" if error.code >= 500 else ""
-    except (OSError, ValueError) as error:
-        return f"no answer ({getattr(error, 'reason', None) or error})"
-    return ""
 
 
 def _available_memory() -> int | None:

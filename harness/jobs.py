@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-import models
 from harness import device as devices
 from harness import ensemble, fit
 from harness.config import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
-from harness.loading import build
+from harness.loading import build, normalisation
 from harness.training import Trainer
 from harness.versions import versions
 from harness.workspace import Run, Workspace
@@ -127,7 +126,7 @@ def train(
         config,
         network,
         device=device,
-        normalisation=models.normalisation(config.encoder),
+        normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
     )
     fit.Fit(workspace, run, config, trainer=trainer, feed=feed, watcher=watcher)()

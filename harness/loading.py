@@ -17,22 +17,24 @@ from harness.workspace import Run
 from metrics.errors import UserError
 from models.divergentnets import DivergentNets
 
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+
 
 class Normalised(nn.Module):
     """A network that takes images on the scale 0 to 255 and normalises them itself.
 
     Args:
         network: Normalised images (N, 3, H, W) in, logits (N, C, H, W) out.
-        encoder: Encoder whose training images' mean and deviation apply.
+        normalisation: Mean and deviation, see :func:`normalisation`.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, encoder: str) -> None:
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         super().__init__()
         self.network = network
-        mean, std = models.normalisation(encoder)
+        mean, std = normalisation
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1) * 255)
 
@@ -90,6 +92,17 @@ def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
     )
 
 
+def normalisation(config: TrainConfig) -> Normalisation:
+    """Mean and deviation that a recipe's images are normalised by, three each, on the scale 0 to 1.
+
+    Args:
+        config: The recipe.
+    """
+    if config.inputs == "0-255":
+        return (0.0,) * 3, (1 / 255,) * 3
+    return models.normalisation(config.encoder)
+
+
 def load(run: Run) -> Loaded:
     """The network of a run, an ensemble with all its members, in inference form.
 
@@ -121,4 +134,4 @@ def member_weights(folder: Path, member: str) -> Path:
 def _with_weights(config: TrainConfig, path: Path) -> nn.Module:
     network = build(config, weights=False)
     checkpoints.load_weights(path, network)
-    return Normalised(network, config.encoder)
+    return Normalised(network, normalisation(config))

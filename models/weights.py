@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from models import hub
 from models.encoders import TIMM, check_encoder, published_weights, timm_settings
 from models.errors import ModelError
 
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
 Source = str | Path | None
 
 RGB: Final = 3
-_TIMEOUT_S: Final = 5.0
-_SERVER_FAULT: Final = 500
 _SHOWN: Final = 20
 _ADVICE: Final = (
     "Download them where there is a network and give --encoder-weights FILE, or train without: "
@@ -220,26 +215,9 @@ def _published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[st
 
 def _check_hub(what: str) -> None:
     """Fail at once where the library would try five times."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+    if hub.is_switched_off():
         raise ModelError(f"HF_HUB_OFFLINE is set, and {what} are not in the local cache. {_ADVICE}")
-    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    answer: list[str] = []
-    # Looking up the hub's name has no timeout of its own, so it is not waited for.
-    asking = threading.Thread(target=lambda: answer.append(_ask(address)), daemon=True)
-    asking.start()
-    asking.join(_TIMEOUT_S + 1)
-    fault = answer[0] if answer else f"no answer in {_TIMEOUT_S:.0f} s"
-    if fault:
-        raise ModelError(f"cannot get {what}: {address} cannot be reached ({fault}). {_ADVICE}")
-
-
-def _ask(address: str) -> str:
-    """Why a server does not answer; empty if it does."""
-    try:
-        request = urllib.request.Request(address, method="HEAD")
-        urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()
-    except urllib.error.HTTPError as error:
-        return f"it answers {error.code}" if error.code >= _SERVER_FAULT else ""
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", None) or error)
-    return ""
+    if fault := hub.fault():
+        raise ModelError(
+            f"cannot get {what}: {hub.address()} cannot be reached ({fault}). {_ADVICE}"
+        )

@@ -24,6 +24,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     "Train and measure": {
         "models": Entry("models", "List the architectures."),
         "train": Entry("train", "Train models and register them."),
+        "import-checkpoint": Entry("import_checkpoint", "Register a checkpoint trained elsewhere."),
         "runs": Entry("runs", "List the trained models."),
         "evaluate": Entry("evaluate", "Measure trained models on a split."),
         "compare": Entry("compare", "Test whether one model is better than another."),

@@ -9,6 +9,7 @@ import click
 
 from harness import console
 from harness.cli.options import format_option, with_settings
+from harness.report.formats import FORMATS
 from metrics.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ SD_MEANINGS = {
     "sd_metrics": "the SD of F1, F2, PPV and recall around the score",
 }
 
+HASH_SHOWN = 8
+"""Characters of a hash that tell truths apart for a reader."""
+
 EPILOG = """\b
 Examples:
   harness leaderboard --round 2
   harness leaderboard --sd sd_sets --format markdown
   harness leaderboard --table paper --format latex
   harness leaderboard --table ranks
+  harness leaderboard --round 2 --format svg > leaderboard.svg
 """
 
 
@@ -68,7 +73,7 @@ Examples:
     show_default=True,
     help="paper: the columns of the paper's Table 4. ranks: how sure the ranks are.",
 )
-@format_option()
+@format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
 def command(
     settings: Settings,
@@ -175,6 +180,8 @@ def _show(ranking: pd.DataFrame, format_: Format, *, sd: str, protocol: str, gro
     from submissions.leaderboard import PAPER
 
     ranking = ranking.assign(paper=ranking["source"] == PAPER)
+    if format_ not in ("csv", "json") and "truth_sha256" in ranking:
+        ranking = ranking.assign(truth_sha256=ranking["truth_sha256"].str[:HASH_SHOWN])
     notes = [f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}."]
     notes += ["Of several scores of a model, the best is ranked."]
     if "truth_sha256" in ranking and ranking["truth_sha256"].nunique() > 1:

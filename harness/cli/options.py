@@ -10,11 +10,11 @@ from typing import Final, TypeVar, cast
 import click
 
 from harness import settings
+from harness.report.formats import FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
 FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
-FORMATS: Final = ("table", "csv", "json", "markdown", "latex")
 
 
 def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
@@ -82,4 +82,15 @@ def setting_option(name: str, *, env: bool = True) -> Callable[[Command], Comman
         help_text += f"  [env: {settings.variable(name)}]"
     return click.option(
         settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text
+    )
+
+
+def nodes_option() -> Callable[[Command], Command]:
+    """``--nodes A,B,C``, passed as ``nodes``: a tuple of names, or ``None``."""
+
+    def names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> object:
+        return tuple(node.strip() for node in value.split(",")) if value else None
+
+    return click.option(
+        "--nodes", callback=names, metavar="A,B,C", help="The three nodes of trinet."
     )

@@ -93,6 +93,12 @@ def command(
             f"{made.entry.path}: {total} masks of {', '.join(frames)} by {run.run}, "
             f"{made.package.manifest['latency_ms']:.1f} ms a frame"
         )
+        if cost := made.package.manifest.get("cost"):
+            console.warn(
+                f"As JPEG, read above 0 as the organisers do, these masks are at a PPV of "
+                f"{cost['ppv']:.3f} and an F1 of {cost['f1']:.3f} of what was predicted; "
+                "--mask-format jpg loses nothing."
+            )
         console.note(
             f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "
             f"for round {round_.name} ({round_.time_zone})."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness import console
-from harness.cli.options import device_option, with_settings
+from harness.cli.options import device_option, nodes_option, with_settings
 from metrics.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ Examples:
   harness train --model trinet --nodes unet,fpn,deeplabv3
   harness train --resume
 """
-
-
-def _nodes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Any:
-    return tuple(node.strip() for node in value.split(",")) if value else None
 
 
 @click.command(epilog=EPILOG)
@@ -64,7 +60,7 @@ def _nodes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> A
 @click.option("--epochs", type=int, help="Passes over the training frames.")
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
-@click.option("--nodes", callback=_nodes, metavar="A,B,C", help="The three nodes of trinet.")
+@nodes_option()
 @click.option("--size", type=int, help="Side of the network input, in pixels.")
 @click.option("--batch-size", type=int, help="Frames a step.")
 @click.option("--learning-rate", type=float, help="Peak learning rate.")

@@ -59,7 +59,7 @@ def paper(size: int) -> Augmentation:
 
 
 def light(size: int) -> Augmentation:
-    """Strong and cheap: for networks that start from nothing on a few hundred frames.
+    """Cheap, and as strong as a short training bears: for networks that start from nothing.
 
     Flips, quarter turns, rotation, scale, aspect, shear and shift in one warp; brightness,
     contrast, saturation, hue and white balance in one colour matrix; now and then a gamma, a blur
@@ -142,16 +142,16 @@ class _Light:
     rotation = math.radians(25)
     scale = (0.6, 1.5)
     aspect = 0.15
-    shear = 0.12
+    shear = 0.05
     shift = 0.15
-    contrast = 0.35
+    contrast = 0.3
     brightness = 30
-    saturation = 0.5
-    hue = math.radians(20)
+    saturation = 0.3
+    hue = math.radians(10)
     balance = 0.1
     gamma = 0.35
     noise = 8
-    rarely = 0.2
+    rarely = 0.1
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -1,13 +1,16 @@
-"""One table, any form: rich on a terminal, plain text in a pipe, CSV, JSON, Markdown, LaTeX."""
+"""One table, any form: on a terminal, in a pipe, as CSV, JSON, Markdown, LaTeX or a picture."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+import click
 
 from harness import console
 from harness.report.columns import (
@@ -20,15 +23,13 @@ from harness.report.columns import (
     layout,
     resolve,
 )
+from harness.report.formats import FORMATS, Format
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table as RichTable
 
 __all__ = ["FORMATS", "Column", "Format", "TableSettings", "render", "rich_table", "show", "svg"]
-
-Format = Literal["table", "csv", "json", "markdown", "latex"]
-FORMATS: Final[tuple[Format, ...]] = ("table", "csv", "json", "markdown", "latex")
 
 _LATEX: Final = str.maketrans(
     {
@@ -103,6 +104,7 @@ def render(
             header and full precision; a missing figure is empty. ``json``: an object of title,
             caption, metadata and rows at full precision; a missing figure is null. ``markdown``
             and ``latex`` (booktabs): rounded as shown, the best figure of a column in bold.
+            ``svg``: a picture of it on a terminal.
         **settings: See :class:`TableSettings`.
 
     Returns:
@@ -115,6 +117,8 @@ def render(
         return _csv(frame, settings)
     if format == "json":
         return _json(frame, settings)
+    if format == "svg":
+        return svg(frame, command=_command_line(), **settings)
     layouts = {"table": _plain, "markdown": _markdown, "latex": _latex}
     return layouts[format](_layout(frame, settings))
 
@@ -170,7 +174,14 @@ def svg(frame: pd.DataFrame, *, command: str, **settings: Unpack[TableSettings])
         file=io.StringIO(), record=True, width=width, force_terminal=True, color_system="truecolor"
     )
     recorder.print(table)
-    return recorder.export_svg(title=command)
+    # Without the fonts that rich would have a browser fetch: a page may be read offline.
+    picture = recorder.export_svg(title=command)
+    return re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL) + "\n"
+
+
+def _command_line() -> str:
+    context = click.get_current_context(silent=True)
+    return context.command_path if context else "harness"
 
 
 def _layout(frame: pd.DataFrame, settings: TableSettings) -> Table:

@@ -1,7 +1,9 @@
 import math
+import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -64,6 +66,30 @@ def test_scipy_agrees_on_blobs(seed):
     if truth.any() and prediction.any():
         ours = boundary_distances(truth, prediction)
         assert ours == pytest.approx(by_all_pairs(truth, prediction), abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def monai():
+    """Project MONAI's metrics; its import touches what others have deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("monai.metrics")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_monai_agrees_on_blobs(seed, monai):
+    truth, prediction = blobs(seed)
+    pair = [torch.from_numpy(mask)[None, None] for mask in (prediction, truth)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = (
+            monai.compute_hausdorff_distance(*pair, include_background=True),
+            monai.compute_hausdorff_distance(*pair, include_background=True, percentile=95),
+            monai.compute_average_surface_distance(*pair, include_background=True, symmetric=True),
+            monai.compute_surface_dice(*pair, [2.0], include_background=True),
+        )
+    ours = boundary_distances(truth, prediction)
+    assert ours == pytest.approx([float(figure) for figure in theirs], abs=1e-5)  # float32 there
 
 
 @settings(max_examples=30)

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 import models
-from models import encoders, weights
+from models import encoders, hub, weights
 
 Tensors = dict[str, torch.Tensor]
 
@@ -194,7 +194,7 @@ def test_offline_by_wish_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_hub")
 def test_a_download_that_breaks_off_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_ask", lambda _address: "")
+    monkeypatch.setattr(hub, "fault", lambda: "")
     monkeypatch.setattr("segmentation_models_pytorch.encoders.hf_hub_download", broken_off)
 
     with pytest.raises(models.ModelError, match=r"cannot get .*: the line went dead\. Download"):

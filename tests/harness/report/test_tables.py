@@ -149,7 +149,7 @@ def test_show_writes_plain_text_into_a_pipe(
     assert capsys.readouterr().out == tables.render(frame, **SETTINGS)
 
 
-@pytest.mark.parametrize("format_", tables.FORMATS)
+@pytest.mark.parametrize("format_", [*tables.FORMATS, "svg"])
 def test_a_table_without_rows_has_its_head(frame: pd.DataFrame, format_: Format) -> None:
     text = tables.render(frame.iloc[:0], format=format_, **SETTINGS)
     assert text.endswith("\n")
@@ -166,3 +166,4 @@ def test_the_picture_is_svg_with_every_row(frame: pd.DataFrame) -> None:
     assert picture.startswith("<svg")
     for text in ("harness&#160;leaderboard", "divergentnets", "0.544", "Leaderboard"):
         assert text in picture
+    assert "url(http" not in picture

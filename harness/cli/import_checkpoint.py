@@ -1,0 +1,78 @@
+"""``harness import-checkpoint``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness import console
+from harness.cli.options import nodes_option, with_settings
+
+if TYPE_CHECKING:
+    from harness.settings import Settings
+
+EPILOG = """\b
+Examples:
+  harness import-checkpoint best_checkpoint.pth --model triunet
+  harness import-checkpoint unet.pt --model unet --encoder resnet34 --size 352 --inputs normalised
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--model", required=True, metavar="NAME", help="A network of 'harness models'.")
+@click.option(
+    "--encoder",
+    default="se_resnext50_32x4d",
+    show_default=True,
+    help="An encoder of segmentation-models-pytorch.",
+)
+@nodes_option()
+@click.option(
+    "--size",
+    type=int,
+    default=256,
+    show_default=True,
+    help="Side of the network input, in pixels.",
+)
+@click.option(
+    "--inputs",
+    type=click.Choice(["0-255", "normalised"]),
+    default="0-255",
+    show_default=True,
+    help="The images it was trained on: as they are, as the paper's authors did, or normalised by "
+    "the encoder's mean and deviation. The file does not say.",
+)
+@with_settings("workspace")
+def command(
+    settings: Settings, file: Path, model: str, nodes: tuple[str, ...] | None, **options: Any
+) -> None:
+    """Register a checkpoint that was trained elsewhere, also one pickled whole by old versions.
+
+    No code in the file is run. Every tensor has to fit the network; what differs is named. The run
+    can then be evaluated, submitted, and taken into DivergentNets like one trained here.
+    """
+    import models
+    from harness.config import TrainConfig
+    from harness.importing import register
+    from harness.workspace import Workspace
+
+    models.get(model)
+    models.check(options["encoder"], None)
+    config = TrainConfig(
+        model=model, preset="imported", encoder_weights="none", nodes=nodes or (), **options
+    )
+    run, imported = register(Workspace(settings.workspace), file, config)
+    if imported.ignored:
+        parts = sorted({name.split(".")[0] for name in imported.ignored})
+        console.note(
+            f"{len(imported.ignored)} tensors of {', '.join(parts)} are in the file and not used: "
+            "the network's forward pass has no part of that name."
+        )
+    console.success(
+        f"{run.run}: {len(imported.weights)} tensors of {file}, {run.row['parameters'] / 1e6:.1f} "
+        f"million parameters, images {config.inputs} at {config.size} pixels."
+    )
+    console.note(f"Measure it with: harness evaluate --split val --run {run.run}")

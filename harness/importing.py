@@ -1,0 +1,48 @@
+"""A checkpoint that others trained, as a run of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import checkpoints, fit
+from harness.config import TrainConfig
+from harness.loading import build
+from harness.versions import versions
+from harness.workspace import Run, Workspace
+from models.importing import Imported, import_checkpoint
+
+
+def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
+    """Read a checkpoint without running code from it, and enter it as a finished run.
+
+    Args:
+        workspace: Where to enter it.
+        path: A file of ``torch.save``: a whole network or a state dict.
+        config: What it is: architecture, encoder, size, inputs.
+
+    Returns:
+        tuple: The run, and what the file held.
+
+    Raises:
+        ModelError: If the file cannot be read or holds another network; nothing is entered.
+        UserError: If the disk is full.
+    """
+    network = build(config, weights=False)
+    imported = import_checkpoint(path, network)
+    run = workspace.new_run(
+        config.model,
+        settings=config.to_dict(),
+        versions=versions(),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        epochs=imported.epoch or 0,
+    )
+    try:
+        digest = checkpoints.save_weights(run.best, imported.weights)
+    except BaseException:
+        workspace.finish_run(run.run, "failed")
+        raise
+    workspace.update_run(run.run, checkpoint=digest)
+    workspace.finish_run(run.run)
+    run = workspace.run(run.run)
+    fit.describe(run, imported_from=str(path.absolute()))
+    return run, imported
