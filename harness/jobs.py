@@ -16,6 +16,7 @@ from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
 from harness.loading import build, normalisation
+from harness.tracking import TensorBoard
 from harness.training import Trainer
 from harness.versions import versions
 from harness.workspace import Run, Workspace
@@ -129,7 +130,16 @@ def train(
         normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
     )
-    fit.Fit(workspace, run, config, trainer=trainer, feed=feed, watcher=watcher)()
+    fitting = fit.Fit(workspace, run, config, trainer=trainer, feed=feed, watcher=watcher)
+    events = run.folder / "tensorboard"
+    with TensorBoard(events, trainer=trainer, val=frames.val, passed=fitting.epoch) as board:
+
+        def tell(epoch: fit.Epoch) -> None:
+            board(epoch)
+            watcher.epoch(epoch)
+
+        fitting.watcher = dataclasses.replace(watcher, epoch=tell)
+        fitting()
     run = workspace.run(run.run)
     fit.describe(run)
     return run

@@ -7,7 +7,8 @@ the run, so that a run continued from any epoch or step goes on as if it had nev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,11 +136,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
         self.network.train()
-        inputs = self.normalise(images)
         truth = masks.to(self.device, non_blocking=True).long()
-        with devices.autocast(self.device, self.config.precision):
-            logits = self.network(inputs)
-        loss: Tensor = self.loss(logits, truth)
+        loss: Tensor = self.loss(self._logits(images), truth)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -154,15 +152,10 @@ class Trainer:
         Args:
             batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8.
         """
-        kept = self._swap_in_average()
-        self.network.eval()
         rows = []
-        for images, masks in batches:
-            with devices.autocast(self.device, self.config.precision):
-                logits = self.network(self.normalise(images))
-            rows.append(_overlaps(logits, masks.to(self.device)))
-        if kept is not None:
-            self.network.load_state_dict(kept)
+        with self._in_inference():
+            for images, masks in batches:
+                rows.append(_overlaps(self._logits(images), masks.to(self.device)))
         true_positive, predicted, truth = torch.cat(rows, dim=1).double().cpu().numpy()
         union = predicted + truth - true_positive
         return Validation(
@@ -170,6 +163,19 @@ class Trainer:
             f1=float(np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))),
             frames=len(truth),
         )
+
+    @torch.no_grad()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """What the weights that a checkpoint would keep say of some images.
+
+        Args:
+            images: (N, 3, H, W) uint8.
+
+        Returns:
+            Tensor: (N, C, H, W) float32 that sum to 1 over the classes, on the trainer's device.
+        """
+        with self._in_inference():
+            return self._logits(images).float().softmax(dim=1)
 
     def weights(self) -> Mapping[str, Tensor]:
         """The weights a checkpoint keeps: the average where there is one."""
@@ -194,13 +200,24 @@ class Trainer:
                 self.average.weights[name].copy_(tensor)
             self.average.updates = state["updates"]
 
-    def _swap_in_average(self) -> dict[str, Tensor] | None:
-        """Put the average into the network; the weights that were there, to put back."""
+    def _logits(self, images: Tensor) -> Tensor:
+        with devices.autocast(self.device, self.config.precision):
+            logits: Tensor = self.network(self.normalise(images))
+        return logits
+
+    @contextmanager
+    def _in_inference(self) -> Iterator[None]:
+        """The network in inference form, with the average in place where there is one."""
+        self.network.eval()
         if self.average is None:
-            return None
+            yield
+            return
         kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         self.network.load_state_dict(self.average.weights)
-        return kept
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(kept)
 
 
 def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.division import Division
     from harness.fit import Epoch
     from harness.jobs import Frames
+    from harness.plans import Plan
     from harness.settings import Settings
     from harness.workspace import Run, Workspace
 
@@ -55,7 +56,8 @@ Examples:
     is_flag=False,
     flag_value=NEWEST,
     metavar="[RUN]",
-    help="Go on with an unfinished run; without RUN, the newest.",
+    help="Go on with an unfinished run, and with what was still to do after it; without RUN, the "
+    "newest.",
 )
 @click.option("--epochs", type=int, help="Passes over the training frames.")
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
@@ -104,17 +106,24 @@ def command(
         _resume(settings, resume, chosen)
         return
     configs, with_ensemble = _plan(names, preset, overrides)
+    from harness.plans import Plan
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     frames = _catalogue(settings)
+    steps: list[TrainConfig | Division] = []
     for division in [Division(leave_out=leave_out)] if leave_out else divisions(folds):
-        divided = [
+        division.apply(frames)  # a centre that is not there is said before anything is entered
+        steps += [
             replace(config, leave_out=division.leave_out, fold=division.fold) for config in configs
         ]
-        finished = _train_all(workspace, division.apply(frames), divided, chosen)
-        if with_ensemble:
-            _register_ensemble(workspace, finished, division)
+        steps += [division] if with_ensemble else []
+    plan = Plan.new(workspace, steps)
+    try:
+        _work_off(workspace, plan, frames, chosen)
+    finally:
+        if not plan.runs:
+            plan.finish()
     console.note("Measure them with: harness evaluate --split val")
 
 
@@ -145,18 +154,44 @@ def _catalogue(settings: Settings) -> pd.DataFrame:
     return catalogue(settings, needs=["endocv"])
 
 
-def _train_all(
-    workspace: Workspace, frames: pd.DataFrame, configs: Sequence[TrainConfig], device: torch.device
-) -> dict[str, Run]:
+def _work_off(workspace: Workspace, plan: Plan, frames: pd.DataFrame, device: torch.device) -> None:
+    """Do what a plan has left: steps that have a finished run are passed over."""
     from harness import jobs
+    from harness.config import TrainConfig
+    from harness.division import Division
 
-    finished = {}
-    for position, config in enumerate(configs, start=1):
-        ready = _prepare(workspace, frames, config)
-        run = jobs.start(workspace, config, ready)
-        title = f"{config.model} ({position} of {len(configs)})"
-        finished[config.model] = _train(workspace, run, ready, title, device)
-    return finished
+    finished: dict[Division, dict[str, Run]] = {}
+    trained = 0
+    for position, step in enumerate(plan.steps):
+        if not isinstance(step, TrainConfig):
+            _register_ensemble(workspace, finished.get(step, {}), step)
+            continue
+        trained += 1
+        division = Division(leave_out=step.leave_out, fold=step.fold)
+        run = _begun(workspace, plan.runs.get(position))
+        if run is None or run.status != "finished":
+            ready = _prepare(workspace, division.apply(frames), step)
+            if run is None:
+                run = jobs.start(workspace, step, ready)
+                plan.begin(position, run)
+            _refuse_other_frames(run, ready)
+            title = f"{step.model} ({trained} of {plan.networks})"
+            run = _train(workspace, run, ready, title, device)
+        finished.setdefault(division, {})[step.model] = run
+    plan.finish()
+
+
+def _begun(workspace: Workspace, name: str | None) -> Run | None:
+    """The run that a step became, if it was not removed since."""
+    return next((run for run in workspace.runs() if run.run == name), None)
+
+
+def _refuse_other_frames(run: Run, ready: Frames) -> None:
+    if ready.data != run.row["data"]:
+        raise UserError(
+            f"{run.run} began on other training and validation frames than are there now; going "
+            "on with these would not reach the same result. Start it anew without --resume."
+        )
 
 
 def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
@@ -203,27 +238,28 @@ def _line(epoch: Epoch, epochs: int) -> str:
 
 
 def _resume(settings: Settings, name: str, device: torch.device) -> None:
+    """Go on with a run, and with what was still to do after it."""
+    from harness import plans
     from harness.config import TrainConfig
     from harness.division import Division
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
-    unfinished = [run for run in workspace.runs() if run.status != "finished" and not run.members]
-    if name == NEWEST and not unfinished:
+    named = None if name == NEWEST else workspace.run(name)
+    if named is not None and named.status == "finished":
+        console.note(f"{named.run} is finished already.")
+        return
+    plan = plans.unfinished(workspace, named.run if named else None)
+    if plan is not None:
+        _work_off(workspace, plan, _catalogue(settings), device)
+        return
+    run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
+    if run is None:
         console.note("Nothing to go on with: every run is finished.")
         return
-    run = unfinished[0] if name == NEWEST else workspace.run(name)
-    if run.status == "finished":
-        console.note(f"{run.run} is finished already.")
-        return
     config = TrainConfig.from_dict(run.settings)
-    frames = Division.of(run).apply(_catalogue(settings))
-    ready = _prepare(workspace, frames, config)
-    if ready.data != run.row["data"]:
-        raise UserError(
-            f"{run.run} was trained on other frames than those in {settings.endocv}; going on "
-            "with these would not reach the same result. Start it anew without --resume."
-        )
+    ready = _prepare(workspace, Division.of(run).apply(_catalogue(settings)), config)
+    _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", device)
 
 

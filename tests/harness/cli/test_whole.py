@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,9 +16,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from harness import jobs
 from harness.cli import cli
 from harness.data.synthetic import Synthetic, write_dataset
-from harness.workspace import Workspace
+from harness.workspace import Run, Workspace
+from metrics.errors import UserError
 
 SMALL = ("--preset", "demo", "--epochs", "1", "--size", "32", "--device", "cpu")
 
@@ -212,6 +215,33 @@ def test_runs_are_listed_shown_and_removed(place: Path) -> None:
 
     assert run not in set(table("runs")["run"])
     assert not (place / "workspace/runs" / run).exists()
+
+
+def test_resume_goes_on_with_the_rest(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = ("--workspace", str(tmp_path))
+    train = jobs.train
+
+    def fail_the_second(*arguments: Any, **options: Any) -> Run:
+        if arguments[1].model == "fpn":
+            raise UserError("no space is left")
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(jobs, "train", fail_the_second)
+    result = call("train", *SMALL, "--model", "unet", "--model", "fpn", *workspace)
+    assert result.exit_code == 1
+    monkeypatch.undo()
+
+    succeeds("train", "--resume", *workspace)
+
+    runs = Workspace(tmp_path).runs()
+    assert sorted((run.model, run.status) for run in runs) == [
+        ("fpn", "finished"),
+        ("unet", "finished"),
+    ]
+    assert list((tmp_path / "plans").iterdir()) == []
+    assert "Nothing to go on with" in call("train", "--resume", *workspace).stderr
 
 
 def test_with_nothing_unfinished_resume_says_so(place: Path) -> None:
