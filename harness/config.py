@@ -59,6 +59,7 @@ class TrainConfig:
         average: Decay of the running average of the weights; 0 keeps none.
         stages: Sizes to train at before the full one, smallest first; empty for none.
         precision: ``fp32`` (the reference) or ``bf16`` (autocast).
+        compile: Whether torch compiles the network first, which pays on a GPU over many epochs.
         seed: Seeds weights, data order and augmentations.
         workers: Processes that augment beside the training process; ``None`` for as many as pay
             on the device. They change nothing but the speed.
@@ -86,6 +87,7 @@ class TrainConfig:
     average: float = 0.0
     stages: tuple[Stage, ...] = ()
     precision: Precision = "fp32"
+    compile: bool = False
     seed: int = 0
     workers: int | None = None
     leave_out: str = ""

@@ -7,7 +7,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -21,8 +21,8 @@ from harness.workspace import Run, Workspace
 from metrics.errors import UserError
 
 # Writing the whole state after every short epoch would cost more than the epochs; a run that is
-# killed repeats at most this many seconds of work, and reaches the same weights.
-SAVE_EVERY_S = 60.0
+# killed repeats at most about this many seconds of work, and reaches the same weights.
+SAVE_EVERY_S: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,7 @@ class Fit:
         trainer: Its network and optimiser.
         feed: Its batches.
         watcher: Who is told.
+        save_every_s: Seconds between two writings of the state, at least.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Fit:
         trainer: Trainer,
         feed: Feed,
         watcher: Watcher,
+        save_every_s: float = SAVE_EVERY_S,
     ) -> None:
         self.workspace = workspace
         self.run = run
@@ -115,6 +117,7 @@ class Fit:
         self.step = 0
         self.losses: list[float] = []
         self.history: list[Epoch] = []
+        self.save_every_s = save_every_s
         self._saved = time.monotonic()
         if run.last.exists():
             self._restore(checkpoints.load_state(run.last))
@@ -139,6 +142,14 @@ class Fit:
         except Interrupted:
             self.workspace.finish_run(self.run.run, "interrupted")
             raise
+        except torch.OutOfMemoryError as error:
+            self.workspace.finish_run(self.run.run, "failed")
+            raise UserError(
+                f"the memory of {self.trainer.device} does not hold {self.config.model} at a batch "
+                f"of {self.config.batch_size} frames of {self.config.size} pixels. Take "
+                f"--batch-size {max(2, self.config.batch_size // 2)}, or auto, which finds what "
+                "fits; the best checkpoint so far is kept."
+            ) from error
         except BaseException:
             self.workspace.finish_run(self.run.run, "failed")
             raise
@@ -172,6 +183,9 @@ class Fit:
             if stop.number:
                 self._settle(pending, ids)
                 self._stop(stop.number)
+            if self._is_due():
+                self._settle(pending, ids)
+                self._save()
         self._settle(pending, ids)
         trained = time.monotonic() - started
         validation = self._validate(size)
@@ -231,7 +245,7 @@ class Fit:
                 "best_f1": report.f1,
             }
         self._write_history()
-        if time.monotonic() - self._saved > SAVE_EVERY_S and self.epoch < self.config.epochs:
+        if self._is_due() and self.epoch < self.config.epochs:
             self._save()
         self.workspace.update_run(self.run.run, **columns)
         self.watcher.epoch(report)
@@ -243,6 +257,9 @@ class Fit:
             f"Go on with: harness train --resume {self.run.run}",
             number,
         )
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._saved > self.save_every_s
 
     def _save(self) -> None:
         checkpoints.save_state(

@@ -29,6 +29,19 @@ TRAINED = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where a run trains; it changes nothing of what the run becomes.
+
+    Attributes:
+        device: The network's device.
+        save_every_s: Seconds between two writings of what a resumed run needs.
+    """
+
+    device: torch.device
+    save_every_s: float = fit.SAVE_EVERY_S
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frames:
     """The frames of a training, decoded once at network size.
 
@@ -93,8 +106,8 @@ def train(
     workspace: Workspace,
     run: Run,
     frames: Frames,
+    machine: Machine,
     *,
-    device: torch.device,
     watcher: fit.Watcher,
 ) -> Run:
     """Train a run to its end, from its first step or from where it stopped.
@@ -103,7 +116,7 @@ def train(
         workspace: Where the run is registered.
         run: A run of :func:`start`, or one that was interrupted.
         frames: Its frames at its network size.
-        device: Where it trains.
+        machine: Where and how it trains.
         watcher: Who is told how it goes.
 
     Returns:
@@ -115,22 +128,30 @@ def train(
     """
     config = TrainConfig.from_dict(run.settings)
     if config.workers is None:
-        config = dataclasses.replace(config, workers=devices.workers(device))
+        config = dataclasses.replace(config, workers=devices.workers(machine.device))
     torch.manual_seed(config.seed)
     # With a state to go on from, the encoder's first weights are not needed again.
     network = build(config, weights=not run.last.exists())
     workspace.update_run(
         run.run, parameters=sum(p.numel() for p in network.parameters()), status="running"
     )
-    feed = CachedFeed(config, frames.train, frames.val, pin=device.type == "cuda")
+    feed = CachedFeed(config, frames.train, frames.val, pin=machine.device.type == "cuda")
     trainer = Trainer(
         config,
         network,
-        device=device,
+        device=machine.device,
         normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
     )
-    fitting = fit.Fit(workspace, run, config, trainer=trainer, feed=feed, watcher=watcher)
+    fitting = fit.Fit(
+        workspace,
+        run,
+        config,
+        trainer=trainer,
+        feed=feed,
+        watcher=watcher,
+        save_every_s=machine.save_every_s,
+    )
     events = run.folder / "tensorboard"
     with TensorBoard(events, trainer=trainer, val=frames.val, passed=fitting.epoch) as board:
 

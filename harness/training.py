@@ -96,6 +96,8 @@ class Trainer:
         self.config = config
         self.device = device
         self.network = network.to(device).to(memory_format=torch.channels_last)
+        # Compiled beside the network, so that its weights keep their names.
+        self._forward = torch.compile(self.network) if config.compile else self.network
         self.loss = losses.create(config.loss)
         self.steps = steps
         self.optimiser = _optimiser(config, self.network, device)
@@ -202,7 +204,7 @@ class Trainer:
 
     def _logits(self, images: Tensor) -> Tensor:
         with devices.autocast(self.device, self.config.precision):
-            logits: Tensor = self.network(self.normalise(images))
+            logits: Tensor = self._forward(self.normalise(images))
         return logits
 
     @contextmanager

@@ -11,8 +11,11 @@ from harness import console
 from harness.cli.options import format_option, with_settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.report.tables import Format
     from harness.settings import Settings
+    from harness.workspace import Run
 
 EPILOG = """\b
 Examples:
@@ -66,21 +69,62 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
 
 @command.command()
 @click.argument("run")
+@format_option("table", "json")
 @click.pass_obj
-def show(settings: Settings, run: str) -> None:
-    """Show a run: its recipe, its versions, its history."""
+def show(settings: Settings, run: str, format_: str) -> None:
+    """Show a run: what came of it, its curves, its recipe, its history."""
     import json
 
     import pandas as pd
 
-    from harness.report import tables
     from harness.workspace import Workspace
 
     found = Workspace(settings.workspace).run(run)
-    console.show(json.dumps({**found.row, "settings": found.settings}, indent=2, default=str))
-    history = found.folder / "history.csv"
-    if history.exists():
-        tables.show(pd.read_csv(history), title=f"History of {run}")
+    file = found.folder / "history.csv"
+    history = pd.read_csv(file) if file.exists() else pd.DataFrame()
+    if format_ == "json":
+        row = {**found.row, "versions": json.loads(found.row["versions"])}
+        row |= {"settings": found.settings, "members": found.members}
+        console.show(json.dumps({**row, "history": history.to_dict("records")}, indent=2))
+        return
+    _show_run(found, history)
+
+
+def _show_run(run: Run, history: pd.DataFrame) -> None:
+    """For a reader: a few lines, then the table of epochs."""
+    from harness.report import tables
+    from harness.report.columns import Column
+    from harness.report.curves import sparkline
+
+    lines = [f"{run.run}: {run.status}, {run.folder}"]
+    if run.row["best_iou"] is not None:
+        lines += [
+            f"best in epoch {run.row['best_epoch']}: validation IoU {run.row['best_iou']:.3f}, "
+            f"F1 {run.row['best_f1']:.3f} (polyp, at network size)"
+        ]
+    if run.members:
+        lines += [f"  {name}: {member}" for name, member in run.members.items()]
+    else:
+        lines += [f"  {name}: {value}" for name, value in run.settings.items() if value != ""]
+    for name, title in (("loss", "loss"), ("iou", "IoU"), ("f1", "F1")):
+        if not history.empty:
+            values = history[name].tolist()
+            lines += [f"{title:>4}  {sparkline(values)}  {values[0]:.3f} to {values[-1]:.3f}"]
+    console.show("\n".join(lines))
+    if history.empty:
+        return
+    columns = [
+        Column(key="epoch", title="Epoch"),
+        Column(key="size", title="Pixels"),
+        Column(key="loss", title="Loss", decimals=3, best="min"),
+        Column(key="iou", title="IoU", decimals=3, best="max"),
+        Column(key="f1", title="F1", decimals=3, best="max"),
+        Column(key="learning_rate", title="Learning rate", decimals=6),
+        Column(key="images_per_second", title="Images/s", decimals=0),
+        Column(key="waiting", title="Waiting %", decimals=0, scale=100),
+        Column(key="seconds", title="Seconds", decimals=0),
+    ]
+    tables.show(history, columns=columns, title="Epochs")
 
 
 @command.command()

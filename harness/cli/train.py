@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from harness import console
 from harness.cli.options import device_option, nodes_option, with_settings
-from metrics.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import torch
-
     from harness.config import TrainConfig
     from harness.division import Division
-    from harness.fit import Epoch
-    from harness.jobs import Frames
-    from harness.plans import Plan
+    from harness.jobs import Machine
     from harness.settings import Settings
-    from harness.workspace import Run, Workspace
 
 NEWEST: Final = "newest"
+AUTO: Final = "auto"
+
 
 EPILOG = """\b
 Examples:
@@ -32,6 +27,15 @@ Examples:
   harness train --model trinet --nodes unet,fpn,deeplabv3
   harness train --resume
 """
+
+
+def _batch_size(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> int | str | None:
+    try:
+        return value if value in (None, AUTO) else int(value)
+    except ValueError as error:
+        raise click.BadParameter(f"expected a number of frames or auto, got {value!r}") from error
 
 
 @click.command(epilog=EPILOG)
@@ -64,11 +68,24 @@ Examples:
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
 @nodes_option()
 @click.option("--size", type=int, help="Side of the network input, in pixels.")
-@click.option("--batch-size", type=int, help="Frames a step.")
+@click.option(
+    "--batch-size",
+    callback=_batch_size,
+    metavar="N|auto",
+    help="Frames a step; auto finds the largest power of two that a GPU's memory holds.",
+)
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of the network.")
+@click.option("--compile", is_flag=True, default=None, help="Have torch compile the network.")
 @click.option("--seed", type=int, help="Of weights, data order and augmentations.")
 @click.option("--workers", type=int, help="Processes that augment beside the training.")
+@click.option(
+    "--save-every",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two writings of what --resume needs.",
+)
 @click.option("--leave-out", metavar="CENTRE", help="Train without a centre and test on it.")
 @click.option(
     "--folds",
@@ -85,6 +102,7 @@ def command(
     device: str,
     leave_out: str | None,
     folds: int | None,
+    save_every: float,
     **overrides: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -95,22 +113,26 @@ def command(
     from dataclasses import replace
 
     from harness import device as devices
+    from harness.cli import training
     from harness.division import Division
     from harness.division import folds as divisions
+    from harness.jobs import Machine
 
     # Before torch allocates anything of size, or it does not take effect.
     devices.keep_memory()
-    chosen = devices.choose(device)
+    machine = Machine(device=devices.choose(device), save_every_s=save_every)
     settings.require("endocv")
     if resume is not None:
-        _resume(settings, resume, chosen)
+        _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
+        training.resume(settings, None if resume == NEWEST else resume, machine)
         return
-    configs, with_ensemble = _plan(names, preset, overrides)
+    configs, with_ensemble = _plan(names, preset, overrides, machine)
+    from harness.data.catalogue import catalogue
     from harness.plans import Plan
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
-    frames = _catalogue(settings)
+    frames = catalogue(settings, needs=["endocv"])
     steps: list[TrainConfig | Division] = []
     for division in [Division(leave_out=leave_out)] if leave_out else divisions(folds):
         division.apply(frames)  # a centre that is not there is said before anything is entered
@@ -120,15 +142,24 @@ def command(
         steps += [division] if with_ensemble else []
     plan = Plan.new(workspace, steps)
     try:
-        _work_off(workspace, plan, frames, chosen)
+        training.work_off(workspace, plan, frames, machine)
     finally:
         if not plan.runs:
             plan.finish()
     console.note("Measure them with: harness evaluate --split val")
 
 
+def _refuse_changes(names: Sequence[str], given: dict[str, Any]) -> None:
+    changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
+    changed += ["--model"] if names else []
+    if changed:
+        raise click.UsageError(
+            f"--resume goes on with the recipe that the run has; leave out {', '.join(changed)}"
+        )
+
+
 def _plan(
-    names: Sequence[str], preset: str, overrides: dict[str, Any]
+    names: Sequence[str], preset: str, overrides: dict[str, Any], machine: Machine
 ) -> tuple[list[TrainConfig], bool]:
     """Every recipe, checked before the first training begins."""
     import models
@@ -138,6 +169,8 @@ def _plan(
     networks, with_ensemble = jobs.plan(names)
     if overrides["nodes"] and "trinet" not in networks:
         raise click.UsageError("--nodes is for --model trinet")
+    auto = overrides["batch_size"] == AUTO
+    overrides = {**overrides, "batch_size": None} if auto else overrides
     configs = []
     for name in networks:
         models.get(name)
@@ -145,131 +178,14 @@ def _plan(
         configs.append(resolve(name, preset, **given))
     if configs:
         models.check(configs[0].encoder, configs[0].encoder_weights)
-    return configs, with_ensemble
+    return [_fitted(config, machine) if auto else config for config in configs], with_ensemble
 
 
-def _catalogue(settings: Settings) -> pd.DataFrame:
-    from harness.data.catalogue import catalogue
+def _fitted(config: TrainConfig, machine: Machine) -> TrainConfig:
+    from dataclasses import replace
 
-    return catalogue(settings, needs=["endocv"])
+    from harness.memory import largest_batch
 
-
-def _work_off(workspace: Workspace, plan: Plan, frames: pd.DataFrame, device: torch.device) -> None:
-    """Do what a plan has left: steps that have a finished run are passed over."""
-    from harness import jobs
-    from harness.config import TrainConfig
-    from harness.division import Division
-
-    finished: dict[Division, dict[str, Run]] = {}
-    trained = 0
-    for position, step in enumerate(plan.steps):
-        if not isinstance(step, TrainConfig):
-            _register_ensemble(workspace, finished.get(step, {}), step)
-            continue
-        trained += 1
-        division = Division(leave_out=step.leave_out, fold=step.fold)
-        run = _begun(workspace, plan.runs.get(position))
-        if run is None or run.status != "finished":
-            ready = _prepare(workspace, division.apply(frames), step)
-            if run is None:
-                run = jobs.start(workspace, step, ready)
-                plan.begin(position, run)
-            _refuse_other_frames(run, ready)
-            title = f"{step.model} ({trained} of {plan.networks})"
-            run = _train(workspace, run, ready, title, device)
-        finished.setdefault(division, {})[step.model] = run
-    plan.finish()
-
-
-def _begun(workspace: Workspace, name: str | None) -> Run | None:
-    """The run that a step became, if it was not removed since."""
-    return next((run for run in workspace.runs() if run.run == name), None)
-
-
-def _refuse_other_frames(run: Run, ready: Frames) -> None:
-    if ready.data != run.row["data"]:
-        raise UserError(
-            f"{run.run} began on other training and validation frames than are there now; going "
-            "on with these would not reach the same result. Start it anew without --resume."
-        )
-
-
-def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
-    from harness import jobs
-
-    with console.progress(f"Decoding frames at {config.size} pixels") as bar:
-        return jobs.prepare(workspace, frames, config.size, progress=bar.update)
-
-
-def _train(workspace: Workspace, run: Run, ready: Frames, title: str, device: torch.device) -> Run:
-    from harness import jobs
-    from harness.config import TrainConfig
-    from harness.fit import Watcher
-
-    config = TrainConfig.from_dict(run.settings)
-    console.note(
-        f"{title}: {len(ready.train)} training and {len(ready.val)} validation frames, "
-        f"{config.epochs} epochs, {config.encoder}, seed {config.seed}, on {device} -> {run.run}"
-    )
-    with console.progress(title) as bar:
-
-        def tell(epoch: Epoch) -> None:
-            bar.update(detail=f"loss {epoch.loss:.3f}, IoU {epoch.iou:.3f}, F1 {epoch.f1:.3f}")
-            console.note(_line(epoch, config.epochs))
-
-        run = jobs.train(
-            workspace, run, ready, device=device, watcher=Watcher(step=bar.update, epoch=tell)
-        )
-    console.success(
-        f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
-        f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {config.size} pixels, "
-        f"n = {len(ready.val)})"
-    )
-    return run
-
-
-def _line(epoch: Epoch, epochs: int) -> str:
-    return (
-        f"  epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  {epoch.size} px  "
-        f"loss {epoch.loss:.3f}  IoU {epoch.iou:.3f}  F1 {epoch.f1:.3f}  "
-        f"{epoch.images_per_second:.0f} images/s  {epoch.waiting:.0%} waiting for data  "
-        f"{console.duration(epoch.seconds)}{'  best' if epoch.best else ''}"
-    )
-
-
-def _resume(settings: Settings, name: str, device: torch.device) -> None:
-    """Go on with a run, and with what was still to do after it."""
-    from harness import plans
-    from harness.config import TrainConfig
-    from harness.division import Division
-    from harness.workspace import Workspace
-
-    workspace = Workspace(settings.workspace)
-    named = None if name == NEWEST else workspace.run(name)
-    if named is not None and named.status == "finished":
-        console.note(f"{named.run} is finished already.")
-        return
-    plan = plans.unfinished(workspace, named.run if named else None)
-    if plan is not None:
-        _work_off(workspace, plan, _catalogue(settings), device)
-        return
-    run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
-    if run is None:
-        console.note("Nothing to go on with: every run is finished.")
-        return
-    config = TrainConfig.from_dict(run.settings)
-    ready = _prepare(workspace, Division.of(run).apply(_catalogue(settings)), config)
-    _refuse_other_frames(run, ready)
-    _train(workspace, run, ready, f"{config.model} (resumed)", device)
-
-
-def _register_ensemble(
-    workspace: Workspace, finished: Mapping[str, Run], division: Division
-) -> None:
-    import models
-    from harness import ensemble
-
-    names = models.get(ensemble.NAME).members
-    members = ensemble.members_for(workspace, names, finished, division)
-    run = ensemble.register(workspace, members)
-    console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")
+    batch_size = largest_batch(config, device=machine.device)
+    console.note(f"{config.model}: {batch_size} frames a step on {machine.device}")
+    return replace(config, batch_size=batch_size)

@@ -210,7 +210,12 @@ def test_runs_are_listed_shown_and_removed(place: Path) -> None:
     run = rows.iloc[0]["run"]
     assert run.startswith("trinet-")
 
-    assert '"nodes"' in succeeds("runs", "show", run)
+    shown = succeeds("runs", "show", run)
+    assert "nodes: ['unet', 'fpn', 'fpn']" in shown
+    assert "IoU" in shown
+    told = json.loads(succeeds("runs", "show", run, "--format", "json"))
+    assert told["settings"]["nodes"] == ["unet", "fpn", "fpn"]
+    assert len(told["history"]) == 1
     succeeds("runs", "rm", run, "--yes")
 
     assert run not in set(table("runs")["run"])
@@ -259,6 +264,7 @@ def test_with_nothing_unfinished_resume_says_so(place: Path) -> None:
         (("train", "--preset", "demo", "--model", "unet", "--size", "100"), "multiple of 32"),
         (("train", "--preset", "demo", "--model", "unet", "--leave-out", "C9"), "C9"),
         (("train", "--preset", "demo", "--model", "unet", "--device", "cuda:7"), "no device"),
+        (("train", "--resume", "nowhere"), "no run 'nowhere'"),
         (("evaluate", "--split", "test", "--model", "triunet++"), "no finished run of triunet++"),
         (("evaluate", "--split", "test", "--run", "nowhere"), "no run 'nowhere'"),
         (("submit", "--round", "7"), "no round '7'"),
