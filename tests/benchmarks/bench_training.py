@@ -1,0 +1,112 @@
+"""A training step against the plain float32 step of the authors' loop, in the same run.
+
+Both train the same network on the same batch. On a GPU the benchmark takes all six networks with
+the paper's encoder; on a CPU the two that the project promises something of.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+
+from harness import device as devices
+from harness.config import resolve
+from harness.jobs import TRAINED
+from harness.loading import build, normalisation
+from harness.training import Trainer
+
+BATCH = 8
+CUDA = torch.cuda.is_available()
+CASES = [
+    ("unet", "se_resnext50_32x4d", 256),
+    ("unet", "resnet18", 128),
+    *([(name, "se_resnext50_32x4d", 256) for name in TRAINED[1:]] if CUDA else []),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_cores() -> None:
+    """The tests at large keep to one."""
+    torch.set_num_threads(devices.cores())
+
+
+def hand_memory_back() -> None:
+    """glibc's own settings, which ``devices.keep_memory`` changes for ours alone."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for parameter, default in ((-4, 65536), (-1, 128 * 1024), (-2, 128 * 1024)):
+            libc.mallopt(parameter, default)
+
+
+def batch(size: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (BATCH, 3, size, size), generator=generator, dtype=torch.uint8)
+    masks = torch.zeros((BATCH, size, size), dtype=torch.uint8)
+    masks[:, size // 4 : size // 2, size // 4 : size // 2] = 1
+    return images, masks
+
+
+def ours(name: str, encoder: str, size: int, device: torch.device) -> Callable[[], object]:
+    config = resolve(
+        name, "paper", encoder=encoder, encoder_weights="none", size=size, precision="bf16"
+    )
+    trainer = Trainer(
+        config, build(config), device=device, normalisation=normalisation(config), steps=1
+    )
+    images, masks = batch(size)
+
+    def step() -> None:
+        trainer.step(images, masks, epoch=0, index=0, passed=0)
+        if CUDA:
+            torch.cuda.synchronize()
+
+    return step
+
+
+def plain(name: str, encoder: str, size: int, device: torch.device) -> Callable[[], object]:
+    """Float32, channels first, an optimiser that is not fused, and the loss read every step."""
+    config = resolve(name, "paper", encoder=encoder, encoder_weights="none", size=size)
+    network: nn.Module = build(config).to(device).train()
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=False)
+    criterion = smp.losses.DiceLoss("multiclass", classes=[1], smooth=1.0)
+    images, masks = batch(size)
+
+    def step() -> float:
+        optimiser.zero_grad()
+        loss = criterion(network(images.to(device).float()), masks.to(device).long())
+        loss.backward()
+        optimiser.step()
+        return float(loss.item())
+
+    return step
+
+
+@pytest.mark.parametrize(("name", "encoder", "size"), CASES)
+def test_a_training_step(
+    benchmark: Any,
+    fastest: Callable[[], float],
+    seconds: Callable[..., float],
+    name: str,
+    encoder: str,
+    size: int,
+) -> None:
+    device = devices.choose("auto")
+    hand_memory_back()
+    reference = plain(name, encoder, size, device)
+    reference()
+    theirs = seconds(reference, 5)
+    devices.keep_memory()
+    benchmark.pedantic(ours(name, encoder, size, device), rounds=5, warmup_rounds=2)
+    benchmark.extra_info |= {
+        "device": str(device),
+        "images_per_second": BATCH / fastest(),
+        "plain_images_per_second": BATCH / theirs,
+        "times_faster": theirs / fastest(),
+    }
