@@ -28,6 +28,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "runs": Entry("runs", "List the trained models."),
         "evaluate": Entry("evaluate", "Measure trained models on a split."),
         "compare": Entry("compare", "Test whether one model is better than another."),
+        "report": Entry("report", "Write one page of everything that was measured."),
         "predict": Entry("predict", "Write masks for a folder of images."),
     },
     "Submit and rank": {

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from harness import console
 from harness.cli.options import format_option, with_settings
-from harness.report.formats import FORMATS
+from harness.report.formats import FORMATS, SD_MEANINGS
 from metrics.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.columns import Column
     from harness.report.tables import Format
     from harness.settings import Settings
-
-SD_MEANINGS = {
-    "sd_frames": "the mean of the SDs over frames of F1, F2, PPV and recall",
-    "sd_sets": "the SD of the score over the test sets",
-    "sd_metrics": "the SD of F1, F2, PPV and recall around the score",
-}
-
-HASH_SHOWN = 8
-"""Characters of a hash that tell truths apart for a reader."""
 
 EPILOG = """\b
 Examples:
@@ -89,10 +79,12 @@ def command(
 
     Without scored submissions, evaluations of a split are ranked in their place.
     """
+    from harness.report.standings import standings_view
     from submissions.leaderboard import rank, with_paper
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
+    metadata = {"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]}
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace / "register.sqlite").scores(round_name, protocol=protocol)
@@ -108,7 +100,7 @@ def command(
 
             official_view(ranking).show(format_, {"protocol": protocol, "sd": sd})
             return
-        _show(ranking, format_, sd=sd, protocol=protocol, group="round")
+        standings_view(ranking, sd=sd, protocol=protocol, group="round").show(format_, metadata)
         return
     rows = _evaluations(settings, split)
     if split is None:
@@ -116,7 +108,9 @@ def command(
             "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
             "evaluations of a split instead."
         )
-    _show(rank(rows, sd=sd, source="evaluated"), format_, sd=sd, protocol="paper", group="split")
+    ranking = rank(rows, sd=sd, source="evaluated")
+    view = standings_view(ranking, sd=sd, protocol="paper", group="split")
+    view.show(format_, {**metadata, "protocol": "paper"})
 
 
 def _show_ranks(settings: Settings, scores: pd.DataFrame, format_: Format) -> None:
@@ -173,54 +167,3 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
         figures = json.loads(row["summary"])["polyp"]
         rows.append(figures | {key: row[key] for key in ("split", "model", "protocol")})
     return pd.DataFrame.from_records(rows)
-
-
-def _show(ranking: pd.DataFrame, format_: Format, *, sd: str, protocol: str, group: str) -> None:
-    from harness.report.tables import show
-    from submissions.leaderboard import PAPER
-
-    ranking = ranking.assign(paper=ranking["source"] == PAPER)
-    if format_ not in ("csv", "json") and "truth_sha256" in ranking:
-        ranking = ranking.assign(truth_sha256=ranking["truth_sha256"].str[:HASH_SHOWN])
-    notes = [f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}."]
-    notes += ["Of several scores of a model, the best is ranked."]
-    if "truth_sha256" in ranking and ranking["truth_sha256"].nunique() > 1:
-        notes.append("Scores against different truths (see the column) are ranked apart.")
-    show(
-        ranking,
-        format=format_,
-        columns=_columns(ranking, group)
-        if format_ not in ("csv", "json")
-        else [str(name) for name in ranking],
-        title=f"Leaderboard, {protocol} protocol",
-        caption=" ".join(notes),
-        group=group,
-        reference="paper",
-        reference_note="the paper's official result (Table 4), on the organisers' frames, with the "
-        "SD as printed there; not ranked",
-        metadata={"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]},
-    )
-
-
-def _columns(ranking: pd.DataFrame, group: str) -> list[Column]:
-    from harness.report.columns import Column
-
-    score: dict[str, Any] = {"decimals": 3, "best": "max"}
-    columns = [
-        Column(key=group, title=group.capitalize()),
-        Column(key="rank", title="Rank"),
-        Column(key="model", title="Model"),
-        Column(key="score", title="Score", sd="sd", **score),
-        Column(key="sd_name", title="SD"),
-        Column(key="f1", title="F1", **score),
-        Column(key="f2", title="F2", **score),
-        Column(key="ppv", title="PPV", **score),
-        Column(key="recall", title="Recall", **score),
-        Column(key="n", title="Frames", decimals=0),
-        Column(key="latency_ms", title="ms/frame", decimals=1, best="min"),
-    ]
-    if "team" in ranking and (ranking["team"] != "").any():
-        columns.insert(2, Column(key="team", title="Team"))
-    if "truth_sha256" in ranking and ranking["truth_sha256"].nunique() > 1:
-        columns.append(Column(key="truth_sha256", title="Truth"))
-    return [column for column in columns if column.key in ranking]

@@ -102,14 +102,19 @@ def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFr
     """
     from metrics.endocv import summarise
 
-    polyp = frames[frames["class"] == "polyp"]
-    place = polyp["centre"]
-    for column in ("sequence", "test_set", "dataset"):
-        place = place.where(place != "", polyp[column])
-    summary = summarise(polyp.assign(place=place), by=("model", "place"), protocol=formulas)
+    polyp = with_place(frames[frames["class"] == "polyp"])
+    summary = summarise(polyp, by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
     summary = summary.loc[ordered].reset_index(drop=True)
     return summary.assign(title=summary["model"].map(title_of))
+
+
+def with_place(frames: pd.DataFrame) -> pd.DataFrame:
+    """A frame table or catalogue with a column ``place``: centre, else sequence, set or dataset."""
+    place = frames["centre"]
+    for column in ("sequence", "test_set", "dataset"):
+        place = place.where(place != "", frames[column])
+    return frames.assign(place=place)
 
 
 def class_view(

@@ -29,7 +29,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table as RichTable
 
-__all__ = ["FORMATS", "Column", "Format", "TableSettings", "render", "rich_table", "show", "svg"]
+__all__ = [
+    "FORMATS",
+    "Column",
+    "Format",
+    "TableSettings",
+    "laid_out",
+    "render",
+    "rich_table",
+    "show",
+    "svg",
+]
 
 _LATEX: Final = str.maketrans(
     {
@@ -120,7 +130,7 @@ def render(
     if format == "svg":
         return svg(frame, command=_command_line(), **settings)
     layouts = {"table": _plain, "markdown": _markdown, "latex": _latex}
-    return layouts[format](_layout(frame, settings))
+    return layouts[format](laid_out(frame, **settings))
 
 
 def rich_table(frame: pd.DataFrame, **settings: Unpack[TableSettings]) -> RichTable:
@@ -133,7 +143,7 @@ def rich_table(frame: pd.DataFrame, **settings: Unpack[TableSettings]) -> RichTa
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = _layout(frame, settings)
+    table = laid_out(frame, **settings)
     captions = Text("\n".join(table.captions), style="dim") if table.captions else None
     drawn = RichTable(
         title=Text(table.title, style="bold") if table.title else None,
@@ -184,7 +194,12 @@ def _command_line() -> str:
     return context.command_path if context else "harness"
 
 
-def _layout(frame: pd.DataFrame, settings: TableSettings) -> Table:
+def laid_out(frame: pd.DataFrame, **settings: Unpack[TableSettings]) -> Table:
+    """The table as text, cell by cell, for a layout of its own.
+
+    Raises:
+        KeyError: If a column is not in the frame.
+    """
     reference = settings.get("reference", "")
     table = layout(
         frame,
