@@ -82,6 +82,7 @@ def _commands(
             yield ("submit", "--round", round_name, "--model", model)
         yield ("score", f"workspace/submissions/round-{round_name}", "--truth", truth)
     yield ("leaderboard",)
+    yield ("report", "--split", "test")
 
 
 def _run(arguments: Sequence[str]) -> None:
@@ -115,6 +116,7 @@ def _refuse_used(folder: Path) -> None:
 def _say_where(folder: Path, seconds: float) -> None:
     console.success(f"\nDone in {console.duration(seconds)}. What there is to see:")
     for path, what in (
+        ("workspace/report-test.html", "one page of it all; open it in a browser"),
         (DATA, "the drawn frames, laid out as the real datasets are"),
         ("workspace/runs", "weights, history and evaluations of each model"),
         ("workspace/submissions", "the packages of both rounds, with their manifests"),

@@ -13,7 +13,7 @@ from html import escape
 from typing import Final, Self
 
 COLOURS: Final = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B8A800", "#888888",
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#888888",
 )  # fmt: skip
 
 _WIDTH: Final = 720
@@ -86,6 +86,8 @@ def distributions(values: Mapping[str, Sequence[float]], *, title: str, axis: st
             'class="point"/>'
             for number, value in enumerate(series)
         ]
+        if not series:
+            continue
         first, median, third = (_quantile(series, share) for share in (0.25, 0.5, 0.75))
         parts.append(
             f'<rect x="{scale(first):.1f}" y="{y - 11}" height="22" class="box" '
@@ -197,8 +199,6 @@ def _spread(number: int) -> float:
 
 def _quantile(values: Sequence[float], share: float) -> float:
     ordered = sorted(values)
-    if not ordered:
-        return math.nan
     place = share * (len(ordered) - 1)
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)

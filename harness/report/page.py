@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from harness import __version__
+from harness.data.listing import natural
 from harness.report import charts, detail, papertable, ranks, results
 from harness.report.columns import Column, Table
 from harness.report.gallery import Card
@@ -21,7 +22,7 @@ from metrics.endocv import add_figures, summarise
 from metrics.paper import results as paper_results
 from metrics.ranking import rank
 from metrics.samples import collect, select
-from metrics.strata import add_stratum
+from metrics.strata import STRATA, add_stratum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +170,8 @@ def _heat(summary: pd.DataFrame, by: str, what: str) -> Table:
     """F1 of each model at each place, as a table."""
     wide = summary.pivot(index="model", columns=by, values="f1")
     n = summary.groupby(by, sort=False)["n"].first()
-    names = list(dict.fromkeys(summary[by]))
+    order = {name: place for place, name in enumerate(STRATA)}
+    names = sorted(dict.fromkeys(summary[by]), key=lambda name: (order.get(name, 0), natural(name)))
     wide = wide.loc[list(dict.fromkeys(summary["model"])), names].reset_index()
     wide["title"] = wide["model"].map(title_of)
     columns = [
@@ -213,9 +215,9 @@ def _pairs(samples: Samples | None) -> list[Table | Plot]:
     found = to_frame([one for a, b in pairs for one in compare(f1, a, b, method="percentile")])
     text: dict[tuple[str, str], str] = {}
     for row in found.to_dict("records"):
-        p = row["p_permutation"]
-        text[row["a"], row["b"]] = f"{row['difference']:+.3f} (p = {p:.3f})"
-        text[row["b"], row["a"]] = f"{-row['difference']:+.3f} (p = {p:.3f})"
+        p = _probability(row["p_permutation"])
+        text[row["a"], row["b"]] = f"{row['difference']:+.3f} ({p})"
+        text[row["b"], row["a"]] = f"{-row['difference']:+.3f} ({p})"
     rows = [{"title": title_of(a), **{b: text.get((a, b), "") for b in models}} for a in models]
     columns = [
         Column(key="title", title="Model"),
@@ -229,6 +231,10 @@ def _pairs(samples: Samples | None) -> list[Table | Plot]:
         "swaps whole sequences, not corrected for the number of pairs.",
     )
     return [_table(view)]
+
+
+def _probability(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _divergence(source: Source) -> list[Table | Plot]:

@@ -25,7 +25,8 @@ def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str)
         protocol: How the scores were made.
         group: ``round`` or ``split``, within which ranks are counted.
     """
-    several = "truth_sha256" in ranking and ranking["truth_sha256"].nunique() > 1
+    truths = ranking.groupby(group)["truth_sha256"] if "truth_sha256" in ranking else None
+    several = truths is not None and bool((truths.nunique() > 1).any())
     notes = [
         f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}.",
         "Of several scores of a model, the best is ranked.",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,6 +222,54 @@ def test_runs_are_listed_shown_and_removed(place: Path) -> None:
 
     assert run not in set(table("runs")["run"])
     assert not (place / "workspace/runs" / run).exists()
+
+
+@pytest.fixture(scope="module")
+def page(place: Path) -> Path:
+    succeeds("evaluate", "--split", "test")
+    succeeds("report", "--split", "test", "--out", "page.html")
+    return place / "page.html"
+
+
+def test_the_page_holds_everything_by_itself(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    for name in ("U-Net++", "DivergentNets", "Who leads", "Do the members disagree?", "Training"):
+        assert name in html
+    assert not re.search(r'(?:src|href)="(?!#|data:)', html)
+    assert "url(" not in html
+    frames = table("evaluate", "--split", "test", "--table", "frames")
+    assert html.count('<article class="card"') == frames["frame"].nunique()
+    f1 = frames.query("`class` == 'polyp' and model == 'divergentnets'").set_index("frame")["f1"]
+    shown = re.findall(r'data-frame="([^"]+)"[^>]*?data-f1="([^"]+)"', html, flags=re.DOTALL)
+    assert {frame: float(value) for frame, value in shown} == pytest.approx(
+        f1.round(6).to_dict(), abs=1e-6
+    )
+
+
+def test_a_split_that_nobody_measured_has_no_page(place: Path, tmp_path: Path) -> None:
+    workspace = ("--workspace", str(tmp_path))
+    succeeds("train", *SMALL, "--model", "unet", *workspace)
+    result = call("report", *workspace)
+    assert result.exit_code == 1
+    assert "harness evaluate --split test" in result.output
+
+
+@pytest.mark.browser
+def test_the_page_works_in_a_browser(page: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    quiet = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
+    result = subprocess.run(
+        [chromium, *quiet.split(), f"--user-data-dir={tmp_path}", "--enable-logging=stderr",
+         "--virtual-time-budget=5000", "--dump-dom", page.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "CONSOLE" not in result.stderr
+    cards = re.findall(r'<article class="card"[^>]*data-f1="([^"]+)"', result.stdout, re.DOTALL)
+    assert len(cards) > 1
+    assert [float(f1) for f1 in cards] == sorted(float(f1) for f1 in cards)  # worst first
+    assert f"{len(cards)} of {len(cards)} frames" in result.stdout
 
 
 def test_resume_goes_on_with_the_rest(
