@@ -94,6 +94,8 @@ def command(
     from harness.division import folds as divisions
     from harness.workspace import Workspace
 
+    if not runs:
+        settings.require("hyperkvasir" if split == "test" and not leave_out else "endocv")
     workspace = Workspace(settings.workspace)
     wanted = [Division(leave_out=leave_out)] if leave_out else divisions(folds)
     chosen = [run for one in wanted for run in assess.chosen_runs(workspace, names, runs, one)]

@@ -160,7 +160,8 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
     if registered.empty:
         raise UserError(
             f"{settings.workspace}: nothing to rank. Score a package with 'harness score', measure "
-            "models with 'harness evaluate --split test', or try everything with 'harness demo'."
+            "models with 'harness evaluate --split test' (in a new folder 'harness init' comes "
+            "first), or try everything with 'harness demo'."
         )
     rows = []
     for row in registered.to_dict("records"):

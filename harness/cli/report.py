@@ -58,9 +58,11 @@ def command(
     from harness.report import page
     from harness.workspace import Workspace
 
+    needed = "hyperkvasir" if split == "test" else "endocv"
+    settings.require(needed)
     workspace = Workspace(settings.workspace)
     runs = assess.chosen_runs(workspace, names)
-    frames = catalogue(settings, needs=["hyperkvasir" if split == "test" else "endocv"])
+    frames = catalogue(settings, needs=[needed])
     console.note(f"Gathering what was measured on the {split} split ...")
     source = reporting.gather(
         workspace, runs, of_split(frames, split), split, leaderboard=_leaderboard(settings)
