@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import torch
-
 from harness.data.fingerprint import data_fingerprint
 from harness.division import Division
 from harness.evaluation import evaluate_frames, recount
 from harness.files import atomic_path, write_json
 from harness.loading import load
-from harness.prediction import Predictor
+from harness.prediction import Inference, Predictor
 from harness.versions import versions
 from harness.workspace import Run, Workspace
 from metrics.endocv import summarise, with_all_classes
@@ -131,9 +129,7 @@ def assess(
     frames: pd.DataFrame,
     split: str,
     *,
-    device: torch.device,
-    precision: str = "fp32",
-    batch_size: int = 8,
+    inference: Inference,
     progress: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
     """Predict a split with a run's best weights, and keep and register what comes out.
@@ -146,9 +142,7 @@ def assess(
         run: A finished run.
         frames: The frames of the split.
         split: Its name.
-        device: Where the network runs.
-        precision: ``fp32`` or ``bf16``.
-        batch_size: Frames a batch.
+        inference: How the network predicts.
         progress: Called after each frame.
 
     Returns:
@@ -158,18 +152,12 @@ def assess(
         UserError: If a frame or mask cannot be read, or the disk is full.
     """
     loaded = load(run)
-    predictor = Predictor(
-        loaded.network,
-        size=loaded.size,
-        device=device,
-        precision=precision,
-        batch_size=batch_size,
-    )
+    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
     folder = run.evaluation(split)
     table = evaluate_frames(predictor, frames, masks=masks_folder(run, split), done=progress)
     with atomic_path(folder / TABLE) as temporary:
         table.to_parquet(temporary, index=False)
-    _register(workspace, run, frames, split, table, settings_of(precision))
+    _register(workspace, run, frames, split, table, settings_of(inference.settings))
     return table
 
 
@@ -210,9 +198,9 @@ def read_officially(
     return counted
 
 
-def settings_of(precision: str) -> dict[str, Any]:
+def settings_of(inference: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation depends on besides run and frames."""
-    return {"precision": precision, "table": TABLE_VERSION, "versions": versions()}
+    return {**inference, "table": TABLE_VERSION, "versions": versions()}
 
 
 def _register(

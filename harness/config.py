@@ -181,6 +181,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "learning_rate": 1e-3,
         "weight_decay": 1e-2,
         "schedule": "one-cycle",
+        "loss": "dice+ce",
         "augmentation": "light",
         "average": 0.98,
         "stages": (Stage(size=64, share=0.55), Stage(size=96, share=0.25)),

@@ -13,12 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from harness import device as devices
 from harness.data.frames import read_image, resize_image
@@ -26,7 +28,37 @@ from harness.parallel import map_ahead
 
 POLYP = 1
 THRESHOLD = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
+FLIPS: Final = ((), (3,), (2,), (2, 3))
+"""Axes that test-time augmentation flips: none, left and right, up and down, both."""
+
+SCALES: Final = (0.75, 1.25)
+"""Further sizes of its input, as shares of the network's own, to the nearest multiple of 32."""
+
+_MULTIPLE = 32
 _MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """How a network predicts.
+
+    Attributes:
+        device: Where it runs.
+        precision: ``fp32``, the reference, or ``bf16``.
+        batch_size: Frames a batch; it changes nothing but the speed.
+        tta: Whether probabilities are the mean over flips and scales of the frame (test-time
+            augmentation), at six times the work.
+    """
+
+    device: torch.device
+    precision: str = "fp32"
+    batch_size: int = 8
+    tta: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the masks depend on."""
+        return {"precision": self.precision, "tta": self.tta}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,25 +100,14 @@ class Predictor:
     Args:
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
         size: Side of the square network input, in pixels.
-        device: Where it runs.
-        precision: ``fp32``, the reference, or ``bf16``.
-        batch_size: Frames a batch.
+        inference: How.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        size: int,
-        device: torch.device,
-        precision: str = "fp32",
-        batch_size: int = 8,
-    ) -> None:
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+    def __init__(self, network: nn.Module, *, size: int, inference: Inference) -> None:
+        self.network = network.to(inference.device).to(memory_format=torch.channels_last).eval()
         self.size = size
-        self.device = device
-        self.precision = precision
-        self.batch_size = batch_size
+        self.inference = inference
+        self.batch_size = inference.batch_size
 
     def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
         """Predict frames in their order.
@@ -115,10 +136,23 @@ class Predictor:
         Returns:
             Tensor: (N, C, S, S) float32 on the predictor's device.
         """
-        inputs = pixels.to(self.device, non_blocking=True).float()
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
-        with devices.autocast(self.device, self.precision):
-            output: Tensor = self.network(inputs)
+        inputs = pixels.to(self.inference.device, non_blocking=True).float()
+        if not self.inference.tta:
+            return self._through(inputs)
+        total = torch.zeros(())
+        for flips in FLIPS:
+            total = self._through(inputs.flip(flips)).flip(flips) + total.to(inputs.device)
+        for scale in SCALES:
+            side = max(_MULTIPLE, round(self.size * scale / _MULTIPLE) * _MULTIPLE)
+            scaled = functional.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
+            total += functional.interpolate(
+                self._through(scaled), inputs.shape[2:], mode="bilinear", antialias=True
+            )
+        return total / (len(FLIPS) + len(SCALES))
+
+    def _through(self, inputs: Tensor) -> Tensor:
+        with devices.autocast(self.inference.device, self.inference.precision):
+            output: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))
         return output.float()
 
     def _decode(self, image: Path) -> _Decoded:

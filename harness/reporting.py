@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 
@@ -63,7 +64,8 @@ def gather(
 
 
 def _table(workspace: Workspace, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
-    settings = [assess.settings_of(precision) for precision in ("fp32", "bf16")]
+    ways = product(("fp32", "bf16"), (False, True))
+    settings = [assess.settings_of({"precision": p, "tta": tta}) for p, tta in ways]
     found = (assess.kept_table(workspace, run, frames, split, one) for one in settings)
     return next((table for table in found if table is not None), None)
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from harness.assess import ORDER
 from harness.loading import load
-from harness.prediction import Predictor
+from harness.prediction import Inference, Predictor
 from harness.versions import versions
 from harness.workspace import Run, Workspace, now
 from metrics.errors import UserError
@@ -70,9 +68,7 @@ def submit(
     frames: Frames,
     sizes: Sizes,
     *,
-    device: torch.device,
-    precision: str = "fp32",
-    batch_size: int = 8,
+    inference: Inference,
     file_format: Format = "jpg",
     done: Callable[[], object] = lambda: None,
 ) -> Submission:
@@ -84,9 +80,7 @@ def submit(
         round_: The round.
         frames: Its frames, see ``submissions.rounds.find_frames``.
         sizes: Their sizes, see ``submissions.rounds.frame_sizes``.
-        device: Where the network runs.
-        precision: ``fp32`` or ``bf16``.
-        batch_size: Frames a batch.
+        inference: How the network predicts.
         file_format: How masks are written.
         done: Called after each frame.
 
@@ -95,10 +89,8 @@ def submit(
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
     loaded = load(run)
-    predictor = Predictor(
-        loaded.network, size=loaded.size, device=device, precision=precision, batch_size=batch_size
-    )
-    settings = settings_of(run, precision)
+    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
+    settings = settings_of(run, inference)
     path = package_path(workspace, run, round_)
     with PackageWriter(
         path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings
@@ -136,14 +128,14 @@ def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:
     return path
 
 
-def settings_of(run: Run, precision: str) -> dict[str, Any]:
+def settings_of(run: Run, inference: Inference) -> dict[str, Any]:
     """What made the masks, for manifest and ledger."""
     return {
         "run": run.run,
         "model": run.model,
         "checkpoint_sha256": run.row["checkpoint"],
         "seed": run.row["seed"],
-        "precision": precision,
+        **inference.settings,
         "members": dict(run.members),
         "versions": versions(),
     }

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness import console
-from harness.cli.options import device_option, format_option, with_settings
+from harness.cli.options import format_option, inference_options, with_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.prediction import Inference
     from harness.report.tables import Format
     from harness.settings import Settings
     from harness.workspace import Run, Workspace
@@ -61,9 +62,7 @@ Examples:
     help="classes: one a class, and by centre. paper: the paper's Table 2 or 3. more: contours, "
     "polyps found, sizes of polyps, generalisation. frames: a row a frame and class.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@device_option()
+@inference_options()
 @format_option()
 @with_settings("endocv", "hyperkvasir", "workspace", "splits")
 def command(
@@ -83,9 +82,6 @@ def command(
     Every frame is predicted at its own size and compared with its truth. The frame table, the
     predicted masks and a summary stay in the run's folder; a second call reads them.
     """
-    from harness import device as devices
-
-    devices.keep_memory()
     import pandas as pd
 
     from harness import assess
@@ -129,15 +125,13 @@ def _table(
     split: str,
     *,
     again: bool,
-    device: str,
-    precision: str,
-    batch_size: int,
+    inference: Inference,
 ) -> pd.DataFrame:
     """The frame table of a run, kept or made now."""
     from harness import assess
-    from harness import device as devices
 
-    kept = assess.kept_table(workspace, run, frames, split, assess.settings_of(precision))
+    settings = assess.settings_of(inference.settings)
+    kept = assess.kept_table(workspace, run, frames, split, settings)
     if kept is not None and not again:
         console.note(f"{run.run}: evaluated before; --again predicts anew")
         return kept
@@ -147,9 +141,7 @@ def _table(
             run,
             frames,
             split,
-            device=devices.choose(device),
-            precision=precision,
-            batch_size=batch_size,
+            inference=inference,
             progress=bar.advance,
         )
     console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import click
 
@@ -94,3 +94,43 @@ def nodes_option() -> Callable[[Command], Command]:
     return click.option(
         "--nodes", callback=names, metavar="A,B,C", help="The three nodes of trinet."
     )
+
+
+def inference_options() -> Callable[[Command], Callable[..., object]]:
+    """``--batch-size``, ``--precision``, ``--tta`` and ``--device``, passed as ``inference``."""
+
+    def decorate(command: Command) -> Callable[..., object]:
+        @functools.wraps(command)
+        def wrapped(*args: Any, device: str, **options: Any) -> object:
+            from harness import device as devices
+            from harness.prediction import Inference
+
+            # Before torch allocates anything of size, or it does not take effect.
+            devices.keep_memory()
+            names = ("batch_size", "precision", "tta")
+            how = {name: options.pop(name) for name in names}
+            inference = Inference(device=devices.choose(device), **how)
+            return command(*args, inference=inference, **options)
+
+        decorated: Callable[..., object] = device_option()(wrapped)
+        for option in (
+            click.option("--tta", is_flag=True, help="Average over flips and scales; slower."),
+            click.option(
+                "--precision",
+                type=click.Choice(["fp32", "bf16"]),
+                default="fp32",
+                show_default=True,
+                help="Of the network; fp32 is the reference.",
+            ),
+            click.option(
+                "--batch-size",
+                type=click.IntRange(1),
+                default=8,
+                show_default=True,
+                help="Frames at once; changes nothing but the speed.",
+            ),
+        ):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import console
-from harness.cli.options import device_option, with_settings
+from harness.cli.options import inference_options, with_settings
 
 if TYPE_CHECKING:
+    from harness.prediction import Inference
     from harness.settings import Settings
 
 EPILOG = """\b
@@ -27,9 +28,7 @@ Examples:
 )
 @click.option("--model", "name", metavar="NAME", help="By default DivergentNets, else the best.")
 @click.option("--run", "run_name", metavar="RUN", help="A run in place of a model.")
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@device_option()
+@inference_options()
 @with_settings("workspace")
 def command(
     settings: Settings,
@@ -37,18 +36,13 @@ def command(
     out: Path,
     name: str | None,
     run_name: str | None,
-    batch_size: int,
-    precision: str,
-    device: str,
+    inference: Inference,
 ) -> None:
     """Write a mask, 0 and 255 at the image's own size, for each image right in FOLDER.
 
     Beside the masks, predictions.csv says of each image how large a share is polyp and how many
     milliseconds it took.
     """
-    from harness import device as devices
-
-    devices.keep_memory()
     import pandas as pd
 
     from harness import assess, submitting
@@ -66,13 +60,7 @@ def command(
     else:
         run = submitting.default_run(workspace)
     loaded = load(run)
-    predictor = Predictor(
-        loaded.network,
-        size=loaded.size,
-        device=devices.choose(device),
-        precision=precision,
-        batch_size=batch_size,
-    )
+    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
     rows = []
     with console.progress(f"{run.model} on {folder.name}", len(images)) as bar:
         for prediction in predictor.predict(images):

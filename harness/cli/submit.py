@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness import console
-from harness.cli.options import device_option, with_settings
+from harness.cli.options import inference_options, with_settings
 
 if TYPE_CHECKING:
+    from harness.prediction import Inference
     from harness.settings import Settings
 
 EPILOG = """\b
@@ -39,16 +40,14 @@ Examples:
     show_default=True,
     help="jpg: lossless, under the name the organisers look for; jpeg: lossy, costs PPV.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@device_option()
+@inference_options()
 @with_settings("test_frames", "workspace")
 def command(
     settings: Settings,
     round_name: str,
     names: Sequence[str],
     runs: Sequence[str],
-    device: str,
+    inference: Inference,
     **options: Any,
 ) -> None:
     """Predict a round's test sets and package the masks for submission.
@@ -56,9 +55,6 @@ def command(
     The package is checked the way the organisers read it, and counts against the round's daily
     limit only once it is whole.
     """
-    from harness import device as devices
-
-    devices.keep_memory()
     from harness import assess, submitting
     from harness.workspace import Workspace
     from submissions.ledger import Ledger
@@ -85,7 +81,7 @@ def command(
                 round_,
                 frames,
                 sizes,
-                device=devices.choose(device),
+                inference=inference,
                 done=bar.advance,
                 **options,
             )

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.evaluation import evaluate_frames, truth_of
-from harness.prediction import Predictor
+from harness.prediction import Inference, Predictor
 from metrics.errors import UserError
 
 HEIGHT, WIDTH = 32, 64
+CPU = torch.device("cpu")
 
 
 class LeftHalf(nn.Module):
@@ -28,7 +29,7 @@ class LeftHalf(nn.Module):
 
 
 def predictor() -> Predictor:
-    return Predictor(LeftHalf(), size=32, device=torch.device("cpu"), batch_size=2)
+    return Predictor(LeftHalf(), size=32, inference=Inference(device=CPU, batch_size=2))
 
 
 def row(folder: Path, name: str, mask: np.ndarray | None) -> dict[str, object]:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.prediction import Predictor, resize_map
+from harness.prediction import Inference, Predictor, resize_map
 from metrics.errors import UserError
 
 SIZES = [(40, 60), (33, 47), (64, 64), (120, 50), (31, 90)]
+CPU = torch.device("cpu")
 
 
 class Bright(nn.Module):
@@ -25,7 +26,7 @@ class Bright(nn.Module):
 
 
 def predictor(batch_size: int = 2) -> Predictor:
-    return Predictor(Bright(), size=32, device=torch.device("cpu"), batch_size=batch_size)
+    return Predictor(Bright(), size=32, inference=Inference(device=CPU, batch_size=batch_size))
 
 
 @pytest.fixture
@@ -63,9 +64,36 @@ def test_one_half_is_background() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return torch.full((len(images), 2, 32, 32), 0.5)
 
-    made = Predictor(Undecided(), size=32, device=torch.device("cpu"))
+    made = Predictor(Undecided(), size=32, inference=Inference(device=CPU))
 
     assert not made.probabilities(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).gt(0.5).any()
+
+
+class Corner(nn.Module):
+    """Says that the upper left quarter is polyp, whatever it is shown."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        polyp = torch.zeros(len(images), 1, *images.shape[2:])
+        polyp[..., : images.shape[2] // 2, : images.shape[3] // 2] = 1.0
+        return torch.cat([1 - polyp, polyp], dim=1)
+
+
+def test_flips_and_scales_are_averaged() -> None:
+    made = Predictor(Corner(), size=64, inference=Inference(device=CPU, tta=True))
+    polyp = made.probabilities(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))[0, 1]
+
+    # Turned back, each flip votes for a quarter of its own; both scales for the upper left one.
+    quarters = [polyp[8, 8], polyp[8, 56], polyp[56, 8], polyp[56, 56]]
+    assert [float(value) for value in quarters] == pytest.approx([3 / 6, 1 / 6, 1 / 6, 1 / 6])
+
+
+def test_flips_and_scales_of_what_does_not_care_change_little(frames: list[Path]) -> None:
+    plain = list(predictor().predict(frames))
+    inference = Inference(device=CPU, batch_size=2, tta=True)
+    averaged = list(Predictor(Bright(), size=32, inference=inference).predict(frames))
+
+    for one, two in zip(plain, averaged, strict=True):
+        assert (one.mask != two.mask).mean() < 0.05
 
 
 def test_every_frame_says_how_long_it_took(frames: list[Path]) -> None:
