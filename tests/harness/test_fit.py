@@ -83,6 +83,7 @@ def make(
     watcher: Watcher | None = None,
     feed: RandomFeed | None = None,
     change: Callable[[nn.Module], None] = lambda _: None,
+    save_every_s: float = fitting.SAVE_EVERY_S,
 ) -> Fit:
     config = TrainConfig.from_dict(CONFIG)
     network = Tiny()
@@ -101,6 +102,7 @@ def make(
         trainer=trainer,
         feed=feed or RandomFeed(),
         watcher=watcher or Watcher(),
+        save_every_s=save_every_s,
     )
 
 
@@ -164,16 +166,33 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     assert stop.value.exit_code == 130
 
 
-def test_a_state_is_saved_between_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "SAVE_EVERY_S", 0.0)
+@pytest.mark.parametrize(("save_every_s", "kept"), [(0.0, (2, 1)), (1e9, (0, 0))])
+def test_a_state_is_saved_when_it_is_due(
+    tmp_path: Path, save_every_s: float, kept: tuple[int, int]
+) -> None:
     workspace = Workspace(tmp_path)
     run = begin(workspace)
 
     with pytest.raises(OSError, match=r"frame\.jpg"):
-        make(workspace, run, feed=RandomFeed(spoil=(2, 1)))()
+        make(workspace, run, feed=RandomFeed(spoil=(2, 1)), save_every_s=save_every_s)()
 
     assert workspace.run(run.run).status == "failed"
-    assert make(workspace, run).epoch == 2
+    again = make(workspace, run)
+    assert (again.epoch, again.step) == kept
+
+
+def test_memory_that_is_full_says_what_would_fit(tmp_path: Path) -> None:
+    def full(network: nn.Module) -> None:
+        def fail(_images: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        network.forward = fail
+
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+    with pytest.raises(UserError, match="--batch-size 4, or auto"):
+        make(workspace, run, change=full)()
+    assert workspace.run(run.run).status == "failed"
 
 
 def test_a_loss_that_is_no_number_names_its_frames(tmp_path: Path) -> None:
