@@ -26,7 +26,7 @@ def own_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
                 pytest.skip(f"{name} names no folder of real frames")
         return
     for name in SETTINGS:
-        monkeypatch.delenv(name)
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -31,9 +31,11 @@ SMALL = ("--preset", "demo", "--epochs", "1", "--size", "32", "--device", "cpu")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with drawn frames, settings, six networks of one epoch, and their ensemble."""
     folder = tmp_path_factory.mktemp("whole")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        # What is set up once for the module is set up before each test forgets these.
+        for name in [name for name in os.environ if name.startswith("HARNESS_")]:
+            patch.delenv(name)
         drawn = draw(folder)
         settings = (
             f"endocv = {str(drawn.endocv)!r}\nhyperkvasir = {str(drawn.hyperkvasir)!r}\n"
@@ -42,8 +44,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         Path("harness.toml").write_text(settings.replace("'", '"'))
         succeeds("train", *SMALL)
         yield folder
-    finally:
-        os.chdir(before)
 
 
 def draw(folder: Path) -> Synthetic:
