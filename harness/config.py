@@ -17,7 +17,7 @@ from metrics.errors import Fault, FaultsError, UserError
 Optimiser = Literal["adam", "adamw"]
 Schedule = Literal["step", "one-cycle"]
 Augmentation = Literal["paper", "light", "none"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16"]
 Inputs = Literal["normalised", "0-255"]
 
 SMALLEST_SIZE = 32
@@ -58,7 +58,8 @@ class TrainConfig:
         augmentation: ``paper``, ``light`` or ``none``.
         average: Decay of the running average of the weights; 0 keeps none.
         stages: Sizes to train at before the full one, smallest first; empty for none.
-        precision: ``fp32`` (the reference) or ``bf16`` (autocast).
+        precision: ``fp32`` (the reference), ``bf16`` (autocast) or ``auto``: ``bf16`` where the
+            device computes it natively. A run that is entered has one of the first two.
         compile: Whether torch compiles the network first, which pays on a GPU over many epochs.
         seed: Seeds weights, data order and augmentations.
         workers: Processes that augment beside the training process; ``None`` for as many as pay
@@ -170,7 +171,7 @@ def _faults(config: TrainConfig) -> list[Fault]:
 # `quick` and `demo` train from scratch, so they trade the paper's slow and steady Adam for a
 # one-cycle schedule and begin on small frames, where an epoch costs a quarter.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {},
+    "paper": {"precision": "auto"},
     "quick": {
         "encoder": "resnet18",
         "encoder_weights": "none",
@@ -185,7 +186,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "augmentation": "light",
         "average": 0.98,
         "stages": (Stage(size=64, share=0.55), Stage(size=96, share=0.25)),
-        "precision": "bf16",
+        "precision": "auto",
     },
     "demo": {
         "encoder": "resnet18",
@@ -199,7 +200,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "schedule": "one-cycle",
         "augmentation": "none",
         "average": 0.95,
-        "precision": "bf16",
+        "precision": "auto",
     },
 }
 

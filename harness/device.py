@@ -6,15 +6,20 @@ import contextlib
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
+from harness.config import Precision
 from metrics.errors import UserError
 
 # glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+_AMPERE = 8  # the first CUDA capability whose tensor cores multiply bf16
+_BF16_OF_A_CPU = ("amx_bf16", "avx512_bf16")
 
 
 def choose(name: str = "auto") -> torch.device:
@@ -64,9 +69,32 @@ def workers(device: torch.device) -> int:
     return 0 if device.type == "cpu" else max(1, min(8, cores() - 1))
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def precision(name: Precision, device: torch.device) -> Precision:
+    """The precision that a name means on a device: ``auto`` becomes one of the other two.
+
+    ``auto`` is ``bf16`` where the device multiplies it natively (CUDA from Ampere on, a CPU with
+    AMX or AVX512-BF16). Elsewhere it is emulated, which makes a step slower than ``fp32``.
+
+    Args:
+        name: ``auto``, ``fp32`` or ``bf16``.
+        device: Where the network runs.
+    """
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device)[0] >= _AMPERE else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_has(*_BF16_OF_A_CPU) else "fp32"
+
+
+def _cpu_has(*features: str) -> bool:
+    """Whether the CPU has any of the features, by their names in torch; an older torch says no."""
+    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(feature) for feature in features)
+
+
+def autocast(device: torch.device, name: Precision) -> AbstractContextManager[object]:
     """Mixed precision for ``bf16``, nothing for ``fp32``."""
-    if precision == "fp32":
+    if precision(name, device) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 

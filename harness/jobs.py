@@ -91,8 +91,10 @@ def prepare(
     )
 
 
-def start(workspace: Workspace, config: TrainConfig, frames: Frames) -> Run:
-    """Enter a run of a recipe as running."""
+def start(workspace: Workspace, config: TrainConfig, frames: Frames, machine: Machine) -> Run:
+    """Enter a run of a recipe as running, with the precision that ``auto`` means on the machine."""
+    precision = devices.precision(config.precision, machine.device)
+    config = dataclasses.replace(config, precision=precision)
     return workspace.new_run(
         config.model,
         settings=config.to_dict(),

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import device as devices
+from harness.config import Precision
 from harness.data.frames import read_image, resize_image
 from harness.parallel import map_ahead
 
@@ -51,7 +52,7 @@ class Inference:
     """
 
     device: torch.device
-    precision: str = "fp32"
+    precision: Precision = "fp32"
     batch_size: int = 8
     tta: bool = False
 

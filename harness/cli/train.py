@@ -75,7 +75,11 @@ def _batch_size(
     help="Frames a step; auto finds the largest power of two that a GPU's memory holds.",
 )
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), help="Of the network.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    help="Of the network; the presets' auto is bf16 where the device computes it natively.",
+)
 @click.option("--compile", is_flag=True, default=None, help="Have torch compile the network.")
 @click.option("--seed", type=int, help="Of weights, data order and augmentations.")
 @click.option("--workers", type=int, help="Processes that augment beside the training.")

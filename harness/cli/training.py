@@ -47,7 +47,7 @@ def work_off(workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Ma
         if run is None or run.status != "finished":
             ready = _prepare(workspace, division.apply(frames), step)
             if run is None:
-                run = jobs.start(workspace, step, ready)
+                run = jobs.start(workspace, step, ready, machine)
                 plan.begin(position, run)
             _refuse_other_frames(run, ready)
             title = f"{step.model} ({trained} of {plan.networks})"

@@ -84,6 +84,8 @@ def test_all_six_networks_and_their_ensemble_are_registered(place: Path) -> None
         assert described["versions"]
         assert described["data"]
         assert described["checkpoint"]
+        for settings in run.settings.get("members", {"": run.settings}).values():
+            assert settings["precision"] in ("fp32", "bf16")  # not auto: what was done
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
