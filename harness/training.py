@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from harness import device as devices
 from harness.config import TrainConfig
+from harness.convolutions import SmallConvolutions
 from models import losses
 
 POLYP = 1
@@ -203,7 +204,7 @@ class Trainer:
             self.average.updates = state["updates"]
 
     def _logits(self, images: Tensor) -> Tensor:
-        with devices.autocast(self.device, self.config.precision):
+        with devices.autocast(self.device, self.config.precision), SmallConvolutions():
             logits: Tensor = self._forward(self.normalise(images))
         return logits
 

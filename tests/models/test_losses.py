@@ -132,7 +132,7 @@ def test_no_value_is_asked_of_the_device(name: str) -> None:
 def test_the_combined_loss_is_the_sum_of_its_parts() -> None:
     logits, masks = torch.randn(2, 2, 8, 8), torch.randint(0, 2, (2, 8, 8))
     parts = losses.SingleChannelDiceLoss()(logits, masks) + torch.nn.functional.cross_entropy(
-        logits, masks
+        logits, masks, weight=torch.tensor([1.0, 2.0])
     )
 
     assert losses.create("dice+ce")(logits, masks).item() == pytest.approx(parts.item())
