@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import torch
 
 from metrics.errors import UserError
-
-# glibc's mallopt parameters (malloc.h).
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def choose(name: str = "auto") -> torch.device:
@@ -69,20 +64,6 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def keep_memory() -> None:
-    """Stop glibc from handing every large block back to the kernel.
-
-    Without it each step of a network on the CPU maps and faults in its activations anew. Must be
-    called before large allocations; does nothing on other C libraries.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_MAX, 0)
-    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    libc.mallopt(_M_TOP_PAD, 256 * 2**20)
 
 
 @contextlib.contextmanager

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from metrics.counts import count, frame_rows
+from metrics.bits import Bits, pack
+from metrics.counts import count_bits, frame_rows
 from metrics.endocv import organisers_json, summarise
 from metrics.errors import FaultsError, UserError
-from metrics.hausdorff import hausdorff_rows
-from metrics.masks import Protocol, fit_prediction, read_mask
+from metrics.hausdorff import hausdorff_bits
+from metrics.masks import Protocol, fit_prediction, read_bits
 from submissions.archive import Kind
 from submissions.content import Content
 from submissions.layout import Layout
@@ -193,14 +194,21 @@ def _row(
     content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
 ) -> dict[str, Any]:
     place = content.place
-    mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
-    mask = fit_prediction(
-        content.decode(protocol), mask_truth.shape, protocol=protocol, name=place.path
-    )
-    row: dict[str, Any] = {"counts": count(mask_truth, mask)}
+    truth_bits = read_bits(truth.masks[place.test_set][place.name], protocol=protocol)
+    prediction = _fitted(content, truth_bits.shape, protocol)
+    row: dict[str, Any] = {"counts": count_bits(truth_bits, prediction)}
     if with_hausdorff:
-        row["hausdorff_rows"] = hausdorff_rows(mask_truth, mask)
+        row["hausdorff_rows"] = hausdorff_bits(truth_bits, prediction)
     return row
+
+
+def _fitted(content: Content, shape: tuple[int, int], protocol: Protocol) -> Bits:
+    """The prediction at its truth's size."""
+    bits = content.bits(protocol)
+    if bits.shape == shape:
+        return bits
+    path = content.place.path
+    return pack(fit_prediction(content.decode(protocol), shape, protocol=protocol, name=path))
 
 
 def _frame_table(

@@ -92,9 +92,11 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
+    from harness.allocation import keep_memory
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
+    keep_memory()
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         get_round(round_name, rounds)
