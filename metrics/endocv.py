@@ -257,7 +257,7 @@ def _moments(
 
     def sums(columns: Floats) -> Floats:
         summed = [np.bincount(codes, weights=one, minlength=groups) for one in columns.T]
-        return np.stack(summed, axis=1)
+        return np.stack(summed, axis=1).astype(np.float64)  # of no rows, bincount makes integers
 
     defined = ~np.isnan(values)
     number = sums(defined.astype(np.float64))
