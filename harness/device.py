@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,9 +12,6 @@ import torch
 
 from harness.config import Precision
 from metrics.errors import UserError
-
-# glibc's mallopt parameters (malloc.h).
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 _AMPERE = 8  # the first CUDA capability whose tensor cores multiply bf16
 _BF16_OF_A_CPU = ("amx_bf16", "avx512_bf16")
@@ -97,20 +92,6 @@ def autocast(device: torch.device, name: Precision) -> AbstractContextManager[ob
     if precision(name, device) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def keep_memory() -> None:
-    """Stop glibc from handing every large block back to the kernel.
-
-    Without it each step of a network on the CPU maps and faults in its activations anew. Must be
-    called before large allocations; does nothing on other C libraries.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_MAX, 0)
-    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-    libc.mallopt(_M_TOP_PAD, 256 * 2**20)
 
 
 @contextlib.contextmanager

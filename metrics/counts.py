@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from metrics.bits import Bits, set_bits
 from metrics.errors import UserError
 
 CLASSES = ("polyp", "background")
@@ -67,6 +68,15 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
     differing = int(cv2.norm(truth, prediction, cv2.NORM_HAMMING))
     tp = (in_truth + in_prediction - differing) // 2
     tn = truth.size - tp - differing
+    return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
+
+
+def count_bits(truth: Bits, prediction: Bits) -> Counts:
+    """Count a frame's pixels as ``count`` does, of masks that are packed already."""
+    in_truth, in_prediction = truth.pixels, prediction.pixels
+    tp = set_bits(truth.words & prediction.words)
+    height, width = truth.shape
+    tn = height * width - in_truth - in_prediction + tp
     return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
 
 

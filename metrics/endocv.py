@@ -119,7 +119,7 @@ def summarise(
     full = add_figures(table, protocol)
     summary = _means(full, by, names)
     if _SET in table:
-        summary = summary.merge(_spread_of_sets(full, by), on=by, how="left")
+        summary["sd_sets"] = _spread_of_sets(full, by)
     front = [*by, "n", *names, "score", "sd_frames", "sd_metrics"]
     front += ["sd_sets"] if _SET in table else []
     return summary[[*front, *(name for name in summary if name not in front)]]
@@ -214,25 +214,56 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 
 def _means(full: pd.DataFrame, by: list[str], names: list[str]) -> pd.DataFrame:
-    groups = full.groupby(by, sort=False, dropna=False)
-    means = groups[names].mean()
-    deviations = groups[list(FIGURES)].std(ddof=0)
-    defined = groups[[name for name in names if name != "latency_ms"]].count()
-    left_out = defined.rsub(groups.size(), axis=0)
-    means.insert(0, "n", groups.size())
-    means["score"] = means[list(SCORED)].mean(axis=1, skipna=False)
-    means["sd_frames"] = deviations[list(SCORED)].mean(axis=1, skipna=False)
-    means["sd_metrics"] = means[list(SCORED)].std(axis=1, ddof=0, skipna=False)
-    columns = [means, deviations.add_prefix("sd_"), left_out.add_prefix("left_out_")]
-    return pd.concat(columns, axis=1).reset_index()
+    codes, groups = _coded(full, by)
+    values = full[names].to_numpy(dtype=np.float64)
+    means, deviations, defined = _moments(codes, values, len(groups))
+    n = np.bincount(codes, minlength=len(groups))
+    at = {name: number for number, name in enumerate(names)}
+    four = [at[name] for name in SCORED]
+    columns = {
+        "n": n,
+        **{name: means[:, number] for name, number in at.items()},
+        "score": means[:, four].mean(axis=1),
+        "sd_frames": deviations[:, four].mean(axis=1),
+        "sd_metrics": means[:, four].std(axis=1),
+        **{f"sd_{name}": deviations[:, at[name]] for name in FIGURES},
+        **{f"left_out_{name}": n - defined[:, at[name]] for name in names if name != "latency_ms"},
+    }
+    return pd.concat([groups, pd.DataFrame(columns)], axis=1)
 
 
-def _spread_of_sets(full: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    sets = full[full[_SET].fillna("") != ""]
-    scores = sets.groupby([*dict.fromkeys([*by, _SET])], sort=False)[list(SCORED)].mean()
-    per_set = scores.mean(axis=1, skipna=False).rename("sd_sets").reset_index()
-    groups = per_set.groupby(by, sort=False)["sd_sets"]
-    return groups.std(ddof=0).where(groups.size() > 1).reset_index()
+def _spread_of_sets(full: pd.DataFrame, by: list[str]) -> Floats:
+    """For each group, the SD of the score over its test sets; NaN for fewer than two."""
+    groups_of_rows, groups = _coded(full, by)
+    in_a_set = (full[_SET].fillna("") != "").to_numpy()
+    codes, sets = _coded(full[in_a_set], [*dict.fromkeys([*by, _SET])])
+    figures = full.loc[in_a_set, list(SCORED)].to_numpy(dtype=np.float64)
+    scores = _moments(codes, figures, len(sets))[0].mean(axis=1, keepdims=True)
+    group_of_set = groups_of_rows[in_a_set][np.unique(codes, return_index=True)[1]]
+    _, deviations, defined = _moments(group_of_set, scores, len(groups))
+    return np.where(defined[:, 0] > 1, deviations[:, 0], np.nan)
+
+
+def _coded(table: pd.DataFrame, by: list[str]) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
+    """Each row's group by number, and the groups, in order of first appearance."""
+    codes = table.groupby(by, sort=False, dropna=False).ngroup()
+    return np.asarray(codes, dtype=np.int64), table[by].drop_duplicates(ignore_index=True)
+
+
+def _moments(
+    codes: npt.NDArray[np.int64], values: Floats, groups: int
+) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Mean, population SD and number of the defined values, (groups, K) of (N, K)."""
+
+    def sums(columns: Floats) -> Floats:
+        summed = [np.bincount(codes, weights=one, minlength=groups) for one in columns.T]
+        return np.stack(summed, axis=1).astype(np.float64)  # of no rows, bincount makes integers
+
+    defined = ~np.isnan(values)
+    number = sums(defined.astype(np.float64))
+    means = _ratio(sums(np.where(defined, values, 0.0)), number)
+    squares = np.where(defined, values - means[codes], 0.0) ** 2
+    return means, np.sqrt(_ratio(sums(squares), number)), number.astype(np.int64)
 
 
 def _hausdorff_values(plain: Floats) -> tuple[Floats, Floats]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from zlib_ng import zlib_ng
 
-from metrics.masks import MAX_CHANNEL_SPREAD, Mask, Protocol, decode_mask
+from metrics.bits import Bits, pack
+from metrics.masks import (
+    MAX_CHANNEL_SPREAD,
+    THRESHOLDS,
+    Mask,
+    Protocol,
+    decode_mask,
+    is_turned,
+    pack_grey,
+)
 from submissions.archive import UNREADABLE, Archive, Finding, Kind, Limits
 from submissions.headers import Header, HeaderError, read_header
 
@@ -59,6 +68,7 @@ class Content:
         polyp_official: Pixels above 0.
         polyp_strict: Pixels above 127.
         decode: The mask by a protocol, bool (H, W).
+        bits: The same, packed.
     """
 
     place: Place
@@ -67,6 +77,7 @@ class Content:
     polyp_official: int
     polyp_strict: int
     decode: Callable[[Protocol], Mask]
+    bits: Callable[[Protocol], Bits]
 
 
 class Budget:
@@ -108,9 +119,10 @@ def read_content(
         return None, [*faults, fault]
     faults += _colour_faults(place, pixels)
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
-    histogram = _histogram(grey)
+    above_zero = pack(grey)
+    histogram = _histogram(grey, above_zero)
     faults += _value_faults(place, header, histogram)
-    return _content(place, data, header, grey, histogram), faults
+    return _content(place, data, header, grey, above_zero, histogram), faults
 
 
 @contextmanager
@@ -170,10 +182,10 @@ def _decoded(data: bytes, header: Header) -> _Grey | None:
 
 
 def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
-    stream = zlib.decompressobj()
+    stream = zlib_ng.decompressobj()
     try:
         pixels = stream.decompress(strip, height * width + 1)
-    except zlib.error:
+    except zlib_ng.error:  # type: ignore[misc]  # the stubs have an instance for the class
         return None
     if not stream.eof or len(pixels) != height * width:
         return None
@@ -199,9 +211,15 @@ def _colour_faults(place: Place, pixels: _Grey) -> Iterator[Finding]:
             yield _fault(place, "values", "coloured; expected a black and white mask")
 
 
-def _histogram(grey: _Grey) -> npt.NDArray[np.int64]:
-    counted = cv2.calcHist([grey], [0], None, [256], [0, 256])
-    return np.asarray(counted, dtype=np.int64).ravel()
+def _histogram(grey: _Grey, above_zero: Bits) -> npt.NDArray[np.int64]:
+    """How many pixels have each value; only where there are any above 0 are they looked at."""
+    rows, columns = above_zero.box()
+    looked_at = grey[rows, columns]
+    histogram = np.zeros(256, dtype=np.int64)
+    if looked_at.size:
+        histogram += cv2.calcHist([looked_at], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    histogram[0] += grey.size - looked_at.size
+    return histogram
 
 
 def _value_faults(
@@ -224,14 +242,22 @@ def _value_faults(
 
 
 def _content(
-    place: Place, data: bytes, header: Header, grey: _Grey, histogram: npt.NDArray[np.int64]
+    place: Place,
+    data: bytes,
+    header: Header,
+    grey: _Grey,
+    above_zero: Bits,
+    histogram: npt.NDArray[np.int64],
 ) -> Content:
-    two_valued = not histogram[1:255].any() and header.kind in {"TIFF", "BMP"}
-
     def decode(protocol: Protocol) -> Mask:
-        if two_valued:
-            return np.greater(grey, 0)
-        return decode_mask(data, protocol=protocol, name=place.path)
+        if is_turned(data, protocol=protocol):
+            return decode_mask(data, protocol=protocol, name=place.path)
+        return np.greater(grey, THRESHOLDS[protocol])
+
+    def bits(protocol: Protocol) -> Bits:
+        if is_turned(data, protocol=protocol):
+            return pack(decode_mask(data, protocol=protocol, name=place.path))
+        return pack_grey(grey, protocol=protocol) if THRESHOLDS[protocol] else above_zero
 
     return Content(
         place=place,
@@ -240,6 +266,7 @@ def _content(
         polyp_official=int(histogram[1:].sum()),
         polyp_strict=int(histogram[_STRICT_FROM:].sum()),
         decode=decode,
+        bits=bits,
     )
 
 

@@ -17,11 +17,14 @@ from typing import Any, Final
 
 import pandas as pd
 
-from metrics.counts import count, frame_rows
+from metrics.bits import Bits, pack
+from metrics.boundary import boundary_distances
+from metrics.counts import count, count_bits, frame_rows
 from metrics.endocv import organisers_json, summarise
 from metrics.errors import FaultsError, UserError
-from metrics.hausdorff import hausdorff_rows
-from metrics.masks import Protocol, fit_prediction, read_mask
+from metrics.hausdorff import hausdorff_bits
+from metrics.lesions import count_lesions
+from metrics.masks import Protocol, fit_prediction, read_bits, read_mask
 from submissions.archive import Kind
 from submissions.content import Content
 from submissions.layout import Layout
@@ -48,8 +51,8 @@ class PackageScore:
         package_sha256: Of the zip; of all names and bytes, where it is a folder.
         protocol: ``official`` or ``strict``.
         truth_sha256: Which truth it was scored against.
-        frames: The frame table: one row a frame and class, with the column hausdorff_rows where
-            that was asked for.
+        frames: The frame table: one row a frame and class; by official with hausdorff_rows where
+            asked for, by strict with ``metrics.boundary`` and ``metrics.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
             ``metrics.endocv.summarise``, of the polyp class.
         organisers: Test set to the organisers' result file, by the official protocol only.
@@ -193,14 +196,29 @@ def _row(
     content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
 ) -> dict[str, Any]:
     place = content.place
-    mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
-    mask = fit_prediction(
-        content.decode(protocol), mask_truth.shape, protocol=protocol, name=place.path
-    )
-    row: dict[str, Any] = {"counts": count(mask_truth, mask)}
+    path = truth.masks[place.test_set][place.name]
+    if protocol == "strict":
+        mask_truth, mask = read_mask(path, protocol=protocol), content.decode(protocol)
+        return {
+            "counts": count(mask_truth, mask),
+            **boundary_distances(mask_truth, mask)._asdict(),
+            **count_lesions(mask_truth, mask)._asdict(),
+        }
+    truth_bits = read_bits(path, protocol=protocol)
+    prediction = _fitted(content, truth_bits.shape, protocol)
+    row: dict[str, Any] = {"counts": count_bits(truth_bits, prediction)}
     if with_hausdorff:
-        row["hausdorff_rows"] = hausdorff_rows(mask_truth, mask)
+        row["hausdorff_rows"] = hausdorff_bits(truth_bits, prediction)
     return row
+
+
+def _fitted(content: Content, shape: tuple[int, int], protocol: Protocol) -> Bits:
+    """The prediction at its truth's size."""
+    bits = content.bits(protocol)
+    if bits.shape == shape:
+        return bits
+    path = content.place.path
+    return pack(fit_prediction(content.decode(protocol), shape, protocol=protocol, name=path))
 
 
 def _frame_table(

@@ -87,7 +87,11 @@ def command(
         if second
         else compare_all(samples, first, **options)
     )
-    view = comparison_view(found, title=f"{first} compared on the {split} split, polyp")
+    view = comparison_view(
+        found,
+        title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",
+        settings=f"Interval: {method}, {resamples} resamples, seed {seed}.",
+    )
     view.show(format_, {"split": split, "protocol": protocol, **options})
     if format_ == "table":
         main = figures[0]

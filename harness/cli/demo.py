@@ -48,9 +48,9 @@ def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:
     """
     started = time.monotonic()
     _refuse_used(folder)
-    from harness import device as devices
+    from harness.allocation import keep_memory
 
-    devices.keep_memory()
+    keep_memory()
     from harness.data.synthetic import write_dataset
 
     console.note(f"Drawing about {frames} frames in {folder / DATA} ...")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness import console
 from harness.cli.options import format_option, inference_options, with_settings
+from harness.report.formats import EVALUATION_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +26,20 @@ Examples:
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
   harness evaluate --split val --table more --protocol strict
+  harness evaluate --split val --split test --table generalisation
+  harness evaluate --split val --table generalisation --by centre --from C1 --to C4
 """
 
 
 @click.command(epilog=EPILOG)
-@click.option("--split", type=click.Choice(["val", "test"]), required=True, help="What to predict.")
+@click.option(
+    "--split",
+    "wanted",
+    type=click.Choice(["val", "test"]),
+    multiple=True,
+    required=True,
+    help="What to predict; repeatable.",
+)
 @click.option(
     "--model",
     "names",
@@ -56,24 +66,34 @@ Examples:
 @click.option(
     "--table",
     "kind",
-    type=click.Choice(["classes", "paper", "more", "frames"]),
+    type=click.Choice(list(EVALUATION_TABLES)),
     default="classes",
     show_default=True,
-    help="classes: one a class, and by centre. paper: the paper's Table 2 or 3. more: contours, "
-    "polyps found, sizes of polyps, generalisation. frames: a row a frame and class.",
+    help="; ".join(f"{name}: {meaning}" for name, meaning in EVALUATION_TABLES.items()) + ".",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["split", "centre", "sequence", "dataset", "test_set"]),
+    help="What tells the sets of --table generalisation apart; by default the first of these of "
+    "which there are two.",
+)
+@click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
+@click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
 @inference_options()
 @format_option()
 @with_settings("endocv", "hyperkvasir", "workspace", "splits")
 def command(
     settings: Settings,
-    split: str,
+    wanted: Sequence[str],
     names: Sequence[str],
     runs: Sequence[str],
     leave_out: str | None,
     folds: int | None,
     protocol: str,
     kind: str,
+    by: str | None,
+    reference: str | None,
+    other: str | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -84,30 +104,82 @@ def command(
     """
     import pandas as pd
 
-    from harness import assess
-    from harness.data.catalogue import catalogue, of_split
     from harness.division import Division
-    from harness.division import folds as divisions
-    from harness.workspace import Workspace
+    from harness.report.measured import KINDS, Measured
+    from harness.report.results import show_views
 
-    if not runs:
-        settings.require("hyperkvasir" if split == "test" and not leave_out else "endocv")
-    workspace = Workspace(settings.workspace)
-    wanted = [Division(leave_out=leave_out)] if leave_out else divisions(folds)
-    chosen = [run for one in wanted for run in assess.chosen_runs(workspace, names, runs, one)]
-    own_test = split == "test" and not any(Division.of(run).leave_out for run in chosen)
-    frames = catalogue(settings, needs=["hyperkvasir" if own_test else "endocv"])
-    tables = []
-    for run in {run.run: run for run in chosen}.values():
-        of_run = of_split(Division.of(run).apply(frames), split)
-        table = _table(workspace, run, of_run, split, **options)
-        if assess.PROTOCOLS[protocol].decoding == "official":
-            with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
-                table = assess.read_officially(run, of_run, split, table, progress=bar.advance)
-        tables.append(table.assign(model=_label(run, chosen)))
-    plain = not any(Division.of(run) for run in chosen)
-    show = _SHOWN[kind]
-    show(pd.concat(tables, ignore_index=True), split, protocol, format_, plain)
+    splits = tuple(dict.fromkeys(wanted))
+    chosen = _Chosen(
+        settings=settings,
+        names=names,
+        runs=runs,
+        leave_out=leave_out,
+        folds=folds,
+        protocol=protocol,
+    )
+    tables = {split: chosen.measure(split, **options) for split in splits}
+    together = kind == "generalisation" and len(splits) > 1
+    shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
+    views = []
+    for split, frames in shown.items():
+        measured = Measured(
+            frames=frames.reset_index(drop=True),
+            split=split,
+            protocol=protocol,
+            plain=not any(Division.of(run) for run in chosen.found),
+            by=by or "",
+            reference=reference or "",
+            other=other or "",
+        )
+        views += KINDS[kind](measured, format_)
+    show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})
+
+
+class _Chosen:
+    """The runs that a call asks for, and their frame tables."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        names: Sequence[str],
+        runs: Sequence[str],
+        leave_out: str | None,
+        folds: int | None,
+        protocol: str,
+    ) -> None:
+        from harness import assess
+        from harness.division import Division
+        from harness.division import folds as divisions
+        from harness.workspace import Workspace
+
+        self.settings = settings
+        self.decoding = assess.PROTOCOLS[protocol].decoding
+        self.workspace = Workspace(settings.workspace)
+        wanted = [Division(leave_out=leave_out)] if leave_out else divisions(folds)
+        self.found = [
+            run for one in wanted for run in assess.chosen_runs(self.workspace, names, runs, one)
+        ]
+
+    def measure(self, split: str, **options: Any) -> pd.DataFrame:
+        """The frame tables of all runs on a split, with a column ``model``."""
+        import pandas as pd
+
+        from harness import assess
+        from harness.data.catalogue import catalogue, of_split
+        from harness.division import Division
+
+        own_test = split == "test" and not any(Division.of(run).leave_out for run in self.found)
+        frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
+        tables = []
+        for run in {run.run: run for run in self.found}.values():
+            of_run = of_split(Division.of(run).apply(frames), split)
+            table = _table(self.workspace, run, of_run, split, **options)
+            if self.decoding == "official":
+                with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
+                    table = assess.read_officially(run, of_run, split, table, progress=bar.advance)
+            tables.append(table.assign(model=_label(run, self.found)))
+        return pd.concat(tables, ignore_index=True)
 
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
@@ -146,83 +218,3 @@ def _table(
         )
     console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
     return table
-
-
-def _classes(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
-    from harness.assess import PROTOCOLS
-    from harness.report import results
-    from metrics.paper import results as paper_results
-
-    formulas = PROTOCOLS[protocol].formulas
-    reference = paper_results() if plain else None
-    summary = results.figures(frames, formulas)
-    if format_ in ("csv", "json"):
-        view = results.long_view(summary, split=split, protocol=protocol, paper=reference)
-        view.show(format_, {"split": split, "protocol": protocol})
-        return
-    for class_ in results.CLASSES:
-        results.class_view(summary, class_, split=split, protocol=protocol, paper=reference).show(
-            format_
-        )
-    places = results.by_place(frames, formulas)
-    results.place_view(places, split=split, protocol=protocol).show(format_)
-
-
-def _paper(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
-    from harness.assess import PROTOCOLS
-    from harness.report import papertable, results
-    from metrics.errors import UserError
-    from metrics.paper import results as paper_results
-
-    if not plain:
-        raise UserError("--table paper is for the paper's splits, not for --leave-out or --folds")
-    summary = results.figures(frames, PROTOCOLS[protocol].formulas)
-    view = papertable.table_view(summary, split, paper_results())
-    view.show(format_, {"split": split, "protocol": protocol})
-
-
-def _more(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
-    from harness.assess import PROTOCOLS
-    from harness.report import detail, results
-
-    del plain
-    formulas = PROTOCOLS[protocol].formulas
-    summary = results.figures(frames, formulas)
-    views = [
-        detail.contour_view(summary, split=split),
-        detail.detection_view(frames, split=split),
-        detail.stratum_view(frames, split=split, formulas=formulas),
-    ]
-    place = "centre" if frames["centre"].nunique() > 1 else "sequence"
-    if frames.loc[frames[place] != "", place].nunique() > 1:
-        views.append(
-            detail.generalisation_view(
-                frames,
-                place,
-                title=f"{split} split, generalisation from {place} to {place}",
-                formulas=formulas,
-            )
-        )
-    for view in views:
-        view.show(format_, {"split": split, "protocol": protocol})
-
-
-def _frames(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
-    from harness.assess import PROTOCOLS
-    from harness.report.tables import show
-    from metrics.endocv import add_figures
-
-    del plain
-    table = add_figures(frames, PROTOCOLS[protocol].formulas)
-    front = ["model", "frame", "class"]
-    columns = [*front, *(name for name in table.columns if name not in front)]
-    show(
-        table,
-        format=format_,
-        columns=columns,
-        title=f"{split} split, by frame ({protocol} protocol)",
-        metadata={"split": split, "protocol": protocol},
-    )
-
-
-_SHOWN: Final = {"classes": _classes, "paper": _paper, "more": _more, "frames": _frames}

@@ -24,6 +24,7 @@ Examples:
   harness leaderboard --sd sd_sets --format markdown
   harness leaderboard --table paper --format latex
   harness leaderboard --table ranks
+  harness leaderboard --split val --table ranks
   harness leaderboard --round 2 --format svg > leaderboard.svg
 """
 
@@ -93,7 +94,7 @@ def command(
         wanted = [round_name] if round_name is not None else None
         ranking = with_paper(ranking, wanted) if paper and protocol == "official" else ranking
         if kind == "ranks":
-            _show_ranks(settings, scores, format_)
+            _show_ranks(settings, scores, protocol, format_)
             return
         if kind == "paper":
             from harness.report.papertable import official_view
@@ -108,18 +109,28 @@ def command(
             "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
             "evaluations of a split instead."
         )
+    if kind == "paper":
+        raise UserError(
+            "the paper's Table 4 is of scored submissions: score a package with 'harness score'. "
+            "Its tables of the splits are printed by 'harness evaluate --table paper'."
+        )
+    if kind == "ranks":
+        _show_ranks_of_splits(settings, list(dict.fromkeys(rows["split"])), format_)
+        return
     ranking = rank(rows, sd=sd, source="evaluated")
     view = standings_view(ranking, sd=sd, protocol="paper", group="split")
     view.show(format_, {**metadata, "protocol": "paper"})
 
 
-def _show_ranks(settings: Settings, scores: pd.DataFrame, format_: Format) -> None:
+def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_: Format) -> None:
     """How sure the ranks are, by resampling the frames of each round's best packages."""
     import pandas as pd
 
     from harness.report.ranks import rank_view
+    from harness.report.results import show_views
     from metrics.samples import collect
 
+    views = []
     best = scores.sort_values("score", ascending=False, kind="stable")
     best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
     for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
@@ -136,7 +147,36 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, format_: Format) -> No
             console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
             continue
         samples = collect(pd.concat(tables, ignore_index=True), protocol=group["protocol"].iloc[0])
-        rank_view(samples, title=f"Ranks in round {round_name}").show(format_)
+        views.append(rank_view(samples, title=f"Ranks in round {round_name}"))
+    show_views(views, format_, {"protocol": protocol})
+
+
+def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
+    """How sure the ranks of evaluated models are, by the paper protocol."""
+    import pandas as pd
+
+    from harness.assess import TABLE
+    from harness.division import Division
+    from harness.report.ranks import rank_view
+    from harness.report.results import show_views
+    from harness.workspace import Workspace
+    from metrics.samples import collect
+
+    runs = [run for run in Workspace(settings.workspace).runs() if not Division.of(run)]
+    views = []
+    for split in splits:
+        evaluated = [run for run in runs if (run.evaluation(split) / TABLE).exists()]
+        newest = {run.model: run for run in reversed(evaluated)}
+        if len(newest) < 2:
+            console.note(f"{split}: fewer than two evaluated models, nothing to compare.")
+            continue
+        tables = [
+            pd.read_parquet(run.evaluation(split) / TABLE).assign(model=model)
+            for model, run in newest.items()
+        ]
+        samples = collect(pd.concat(tables, ignore_index=True))
+        views.append(rank_view(samples, title=f"Ranks on the {split} split"))
+    show_views(views, format_, {"protocol": "paper"})
 
 
 def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:

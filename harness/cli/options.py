@@ -103,10 +103,11 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
         @functools.wraps(command)
         def wrapped(*args: Any, device: str, **options: Any) -> object:
             from harness import device as devices
+            from harness.allocation import keep_memory
             from harness.prediction import Inference
 
             # Before torch allocates anything of size, or it does not take effect.
-            devices.keep_memory()
+            keep_memory()
             names = ("batch_size", "precision", "tta")
             how = {name: options.pop(name) for name in names}
             inference = Inference(device=devices.choose(device), **how)

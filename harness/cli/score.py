@@ -27,6 +27,8 @@ EPILOG = """\b
 Examples:
   harness score package.zip --truth FOLDER
   harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --format csv
+  harness score package.zip --truth FOLDER --protocol strict --table contours
+  harness score package.zip --truth FOLDER --table generalisation
 """
 
 
@@ -72,6 +74,15 @@ Examples:
     show_default=True,
     help="The organisers' Hausdorff figures, for their result file.",
 )
+@click.option(
+    "--table",
+    "kind",
+    type=click.Choice(["scores", "contours", "polyps", "generalisation"]),
+    default="scores",
+    show_default=True,
+    help="scores: by test set. contours, polyps (strict only): true distances between contours, "
+    "polyps found. generalisation: what is lost from one test set to another.",
+)
 @format_option()
 @with_settings("workspace", "rounds")
 @click.pass_context
@@ -83,6 +94,7 @@ def command(
     truth: Path,
     round_name: str | None,
     out: Path | None,
+    kind: str,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -92,9 +104,13 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
+    from harness.allocation import keep_memory
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
+    keep_memory()
+    if kind in ("contours", "polyps") and options["protocol"] != "strict":
+        raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         get_round(round_name, rounds)
@@ -117,7 +133,10 @@ def command(
                 raise
             refused += 1
             console.fail(error.format_message())
-    _show(scores, format_, options["protocol"])
+    if kind == "scores":
+        _show(scores, format_, options["protocol"])
+    elif scores:
+        _show_detail(kind, scores, format_, options["protocol"])
     if refused:
         console.warn(f"{refused} of {len(found)} packages could not be scored.")
         context.exit(1)
@@ -204,6 +223,7 @@ def _expand(packages: tuple[Path, ...]) -> Iterator[Path]:
 def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
     import pandas as pd
 
+    from harness.report.results import left_out_note
     from harness.report.tables import show
 
     if not scores:
@@ -218,15 +238,41 @@ def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Pro
         columns=_columns(figures),
         title=f"Scores by the {protocol} protocol",
         caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
-        "mean of their SDs over frames).",
+        "mean of their SDs over frames)." + left_out_note(figures, protocol),
         metadata={"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256},
     )
 
 
+def _show_detail(
+    kind: str, scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol
+) -> None:
+    """Another table of the packages' frames, each package in the place of a model."""
+    import pandas as pd
+
+    from harness.report import detail
+
+    tables = [score.frames.assign(model=name) for name, score in scores]
+    frames = pd.concat(tables, ignore_index=True)
+    if kind == "generalisation":
+        view = detail.generalisation_view(
+            frames,
+            "test_set",
+            title=f"Generalisation from test set to test set ({protocol} protocol)",
+            formulas=protocol,
+        )
+    else:
+        view = detail.by_test_set(frames, kind)
+    view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
+
+
 def _columns(figures: pd.DataFrame) -> list[Any]:
     from harness.report.columns import Column
+    from harness.report.results import left_out_columns
 
-    names = {"f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU"}
+    names = {
+        "f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU",
+        "specificity": "Spec.", "accuracy": "Acc.",
+    }  # fmt: skip
     columns = [
         Column(key="package", title="Package"),
         Column(key="test_set", title="Test set"),
@@ -234,6 +280,5 @@ def _columns(figures: pd.DataFrame) -> list[Any]:
         *(Column(key=key, title=title, decimals=3) for key, title in names.items()),
         Column(key="n", title="Frames"),
     ]
-    left_out = {name: f"left_out_{name}" for name in names if figures[f"left_out_{name}"].any()}
-    columns += [Column(key=key, title=f"{names[name]} undefined") for name, key in left_out.items()]
+    columns += left_out_columns(figures)
     return [*columns, Column(key="latency_ms", title="ms/frame", decimals=1)]

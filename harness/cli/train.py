@@ -117,13 +117,14 @@ def command(
     from dataclasses import replace
 
     from harness import device as devices
+    from harness.allocation import keep_memory
     from harness.cli import training
     from harness.division import Division
     from harness.division import folds as divisions
     from harness.jobs import Machine
 
     # Before torch allocates anything of size, or it does not take effect.
-    devices.keep_memory()
+    keep_memory()
     machine = Machine(device=devices.choose(device), save_every_s=save_every)
     settings.require("endocv")
     if resume is not None:

@@ -195,7 +195,9 @@ def _number(value: Any, column: Column) -> str:
 
 def _side(rows: Sequence[Row], column: Column) -> Justify:
     values = [row[column.key] for row in rows if not is_missing(row[column.key])]
-    return "right" if values and all(is_number(value) for value in values) else "left"
+    if not values:
+        return "left" if column.decimals is None else "right"
+    return "right" if all(is_number(value) for value in values) else "left"
 
 
 def _groups(rows: Sequence[Row], group: str) -> list[int]:

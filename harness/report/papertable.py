@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.assess import ORDER
 from harness.report.columns import Column
@@ -36,15 +36,16 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     rest = [name for name in ours.index if name not in known]
     rows = []
     for name in (*known, *rest):
-        rows.append({"title": title_of(name), "paper": False, "kind": "ours", **ours.loc[name]})
+        model = {"model": name}
+        rows.append(
+            {**model, "title": title_of(name), "paper": False, "kind": "ours", **ours.loc[name]}
+        )
         if name not in theirs.index:
             continue
         mark = " (misprint?)" if name in misprints else ""
-        rows.append({"title": f"  paper{mark}", "paper": True, "kind": "paper", **theirs.loc[name]})
-        difference = ours.loc[name] - theirs.loc[name]
-        rows.append({"title": "  difference", "paper": True, "kind": "difference", **difference})
-    frame = pd.DataFrame(rows)
-    frame.insert(0, "model", frame["title"].where(frame["kind"] == "ours").ffill())
+        beside = {"paper": {"title": f"  paper{mark}", **theirs.loc[name]}}
+        beside["difference"] = {"title": "  difference", **(ours.loc[name] - theirs.loc[name])}
+        rows += [{**model, "paper": True, "kind": kind, **row} for kind, row in beside.items()]
     notes = [
         f"the paper's Table {PAPER_TABLES[split]}, and ours less it: its recipe on the full "
         "datasets, other frames than these."
@@ -52,7 +53,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     if misprints:
         notes.append("Its background row of DeepLabv3+ repeats the polyp row: likely a misprint.")
     return View(
-        frame=frame,
+        frame=pd.DataFrame(rows),
         columns=[Column(key="title", title="Model"), *map(_column, _KEYS)],
         title=f"Table {PAPER_TABLES[split]}: {split} split",
         caption="Means over frames. All: the pixels of both classes together (micro-average).",
@@ -62,29 +63,61 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
 
 
 def official_view(ranking: pd.DataFrame) -> View:
-    """Table 4: round, model, score and SD, the paper's rows among ours.
+    """Table 4: round, model, score and SD, with the paper's figures and the difference.
 
     Args:
         ranking: What ``submissions.leaderboard.with_paper`` gives.
     """
-    rows = ranking.assign(
-        title=ranking["model"].map(title_of), paper=ranking["source"] == "paper"
-    ).reset_index(drop=True)
+    import pandas as pd
+
+    keys = ["round", "model"]
+    is_paper = ranking["source"] == "paper"
+    theirs = ranking[is_paper].set_index(keys)[["score", "sd"]]
+    rows: list[dict[Any, Any]] = []
+    for ours in ranking[~is_paper].to_dict("records"):
+        rows.append({**ours, "title": title_of(ours["model"]), "kind": "ours", "paper": False})
+        key = (ours["round"], ours["model"])
+        if key in theirs.index:
+            rows += _beside(ours, theirs.loc[key].to_dict())
+    ranked = {(row["round"], row["model"]) for row in rows}
+    for row in ranking[is_paper].to_dict("records"):
+        if (row["round"], row["model"]) not in ranked:
+            title = f"{title_of(row['model'])} (paper)"
+            rows.append({**row, "title": title, "kind": "paper", "paper": True})
+    frame = pd.DataFrame(rows)
+    frame = frame.sort_values("round", kind="stable", ignore_index=True)
     return View(
-        frame=rows,
+        frame=frame,
         columns=[
             Column(key="round", title="Round"),
             Column(key="title", title="Model"),
             Column(key="score", title="Score", decimals=3, best="max"),
             Column(key="sd", title="SD", decimals=3),
             Column(key="sd_name", title="SD is"),
+            Column(key="n", title="Frames", decimals=0),
         ],
         title="Table 4: official results",
         caption="Score: mean of F1, F2, PPV and recall.",
         group="round",
-        further=["model", "source"],
-        reference_note="the paper's, on the organisers' frames; it names no kind of SD.",
+        further=["model", "kind"],
+        reference_note="the paper's, on the organisers' frames, and ours less it; the paper names "
+        "no kind of SD.",
     )
+
+
+def _beside(ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[dict[Any, Any]]:
+    """The paper's row under one of ours, and the difference."""
+    common = {"round": ours["round"], "model": ours["model"], "paper": True}
+    return [
+        {**common, **theirs, "title": "  paper", "kind": "paper", "sd_name": "as printed"},
+        {
+            **common,
+            "title": "  difference",
+            "kind": "difference",
+            "score": ours["score"] - theirs["score"],
+            "sd": ours["sd"] - theirs["sd"],
+        },
+    ]
 
 
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:

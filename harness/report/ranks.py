@@ -29,11 +29,13 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         f"{low}" if low == high else f"{low} to {high}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
     ]
+    tied = rows["tied_with"] != ""
+    rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
     level = f"{100 * ranking.level:g} %"
     return View(
         frame=rows,
         columns=[
-            Column(key="rank", title="Rank"),
+            Column(key="place", title="Rank", justify="right"),
             Column(key="title", title="Model"),
             Column(
                 key="estimate",
@@ -44,18 +46,27 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             Column(key="ranks", title=f"Rank, {level}"),
             Column(key="p_first", title="P(first)", decimals=3),
             Column(key="tied_with", title="Cannot be told from"),
+            Column(key="rank", title="Mean then rank"),
             Column(key="rank_by_frames", title="Rank then mean"),
         ],
         title=title,
         further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank"],
-        caption=f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
+        caption="Rank: 1 + how many are told to be better (paired permutation tests of all pairs, "
+        "Holm's correction); = where the data cannot tell it from others. "
+        f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
         f"{ranking.kendall_tau:.3f}.",
     )
 
 
-def comparison_view(comparisons: Sequence[Comparison], *, title: str) -> View:
-    """Each comparison with its interval, tests and effect sizes."""
+def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
+    """Each comparison with its interval, tests and effect sizes.
+
+    Args:
+        comparisons: One a figure and pair.
+        title: What stands above.
+        settings: How it was resampled, for the caption.
+    """
     from metrics.comparison import to_frame
 
     rows = to_frame(comparisons)
@@ -76,6 +87,7 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str) -> View:
         *([Column(key="p_holm", title="p (Holm)", decimals=4)] if corrected else []),
         Column(key="p_wilcoxon", title="Wilcoxon p", decimals=4),
         Column(key="cohens_dz", title="d_z", decimals=2),
+        Column(key="rank_biserial", title="r_rb", decimals=2),
         Column(key="superiority", title="Better in", decimals=3),
     ]
     return View(
@@ -83,8 +95,8 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str) -> View:
         columns=columns,
         title=title,
         caption=f"n = {first.n_frames} frames in {first.n_clusters} sequences or single frames. "
-        "p: paired permutation test; Wilcoxon and d_z over sequences; better in: share of frames, "
-        "ties as half.",
+        "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
+        f"sequences; better in: share of frames, ties as half. {settings}".rstrip(),
         group="b",
-        further=["a", "p_holm"] if not corrected else ["a"],
+        further=["a", *(["p_holm"] if not corrected else []), "level", "n_frames", "n_clusters"],
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.listing import natural
 from harness.report.columns import Column
-from harness.report.tables import Format, show
+from harness.report.formats import Format
+from harness.report.tables import TableSettings, render, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,8 @@ FIGURES: Final = (
     Column(key="f2", title="F2", decimals=3, best="max"),
     Column(key="ppv", title="PPV", decimals=3, best="max"),
     Column(key="recall", title="Recall", decimals=3, best="max"),
+    Column(key="specificity", title="Spec.", decimals=3, best="max"),
+    Column(key="accuracy", title="Acc.", decimals=3, best="max"),
     Column(key="score", title="Score", decimals=3, best="max", sd="sd_frames"),
 )
 MODEL: Final = Column(key="title", title="Model")
@@ -60,17 +64,37 @@ class View:
 
     def show(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> None:
         """Print it on stdout."""
-        show(
-            self.frame,
-            format=format_,
-            columns=[*self.further, *self.columns] if format_ in ("csv", "json") else self.columns,
-            title=self.title,
-            caption=self.caption,
-            group=self.group,
-            reference="paper" if "paper" in self.frame else "",
-            reference_note=self.reference_note,
-            metadata=metadata,
-        )
+        show(self.frame, format=format_, **self._settings(format_, metadata))
+
+    def render(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> str:
+        """The table as text."""
+        return render(self.frame, format=format_, **self._settings(format_, metadata))
+
+    def _settings(self, format_: Format, metadata: Mapping[str, Any] | None) -> TableSettings:
+        further = self.further if format_ in ("csv", "json") else ()
+        return {
+            "columns": [*further, *self.columns],
+            "title": self.title,
+            "caption": self.caption,
+            "group": self.group,
+            "reference": "paper" if "paper" in self.frame else "",
+            "reference_note": self.reference_note,
+            "metadata": metadata,
+        }
+
+
+def show_views(
+    views: Sequence[View], format_: Format, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Print tables one under another; several as JSON make one array."""
+    if format_ == "json" and len(views) > 1:
+        texts = (view.render(format_, metadata).rstrip() for view in views)
+        sys.stdout.write("[" + ",\n".join(texts) + "]\n")
+        return
+    for number, view in enumerate(views):
+        if number:
+            sys.stdout.write("\n")
+        view.show(format_, metadata)
 
 
 def figures(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
@@ -139,9 +163,10 @@ def class_view(
     latency = [LATENCY] if class_ == "polyp" else []
     return View(
         frame=rows,
-        columns=[MODEL, *FIGURES, *latency, N],
+        columns=[MODEL, *FIGURES, *latency, N, *left_out_columns(rows)],
         title=f"{split} split, {CLASSES[class_]} ({protocol} protocol)",
-        caption=_CAPTION if class_ == "polyp" else "",
+        caption=(_CAPTION if class_ == "polyp" else "Means over frames.")
+        + left_out_note(rows, protocol),
         reference_note=_note(rows, split),
     )
 
@@ -185,10 +210,38 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
     return View(
         frame=summary,
-        columns=[Column(key="place", title="Centre or sequence"), MODEL, *columns, N],
+        further=["model"],
+        columns=[
+            Column(key="place", title="Centre or sequence"),
+            MODEL,
+            *columns,
+            N,
+            *left_out_columns(summary),
+        ],
         title=f"{split} split, polyp, by centre or sequence ({protocol} protocol)",
         group="place",
+        caption="Means over frames." + left_out_note(summary, protocol),
     )
+
+
+def left_out_columns(rows: pd.DataFrame) -> list[Column]:
+    """For each figure that is undefined in some frame, in how many it was left out of the mean."""
+    titles = {column.key: column.title for column in FIGURES if column.key != "score"}
+    counted = {name: f"left_out_{name}" for name in titles if f"left_out_{name}" in rows}
+    return [
+        Column(key=key, title=f"{titles[name]} undef.", decimals=0)
+        for name, key in counted.items()
+        if (rows[key] > 0).any()
+    ]
+
+
+def left_out_note(rows: pd.DataFrame, protocol: str) -> str:
+    """What the strict protocol leaves out of the means of these rows, in a sentence."""
+    if protocol != "strict":
+        return ""
+    if left_out_columns(rows):
+        return " Undef.: frames where a figure has nothing to divide by, left out of its mean."
+    return " Every figure is defined in every frame, so none was left out of a mean."
 
 
 def title_of(model: str) -> str:

@@ -197,6 +197,12 @@ def test_sd_over_sets_is_that_of_the_sets_scores(table):
     assert alone["sd_sets"].isna().all()
 
 
+def test_frames_of_no_test_set_have_no_sd_over_sets(table):
+    summary = summarise(table([(6, 2, 4, 8), (5, 0, 0, 5)], test_set=""))
+    assert summary["sd_sets"].isna().all()
+    assert summary["n"].tolist() == [2, 2]
+
+
 def test_strict_leaves_undefined_figures_out_and_says_how_many(table):
     # PPV is undefined in the second frame, recall in the third, all four in the last.
     frames = table([(6, 2, 4, 8), (0, 0, 5, 5), (0, 5, 0, 5), (0, 0, 0, 9)])

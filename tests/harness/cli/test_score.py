@@ -128,6 +128,42 @@ def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
     assert [row["team"] for row in board if not row["paper"]] == ["team7"]
 
 
+def test_strict_has_true_distances_and_polyps(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 3)
+    strict = ("score", "p.zip", "--truth", "truth", "--protocol", "strict", "--format", "json")
+    contours = json.loads(harness(*strict, "--table", "contours").stdout)["rows"]
+    assert [row["test_set"] for row in contours] == list(SETS)
+    # A disc of the same size, three pixels to the right.
+    assert {row["hausdorff_px"] for row in contours} == {3.0}
+    polyps = json.loads(harness(*strict, "--table", "polyps").stdout)["rows"]
+    assert [(row["lesion_sensitivity"], row["false_polyps_a_frame"]) for row in polyps] == [
+        (1.0, 0.0)
+    ] * 3
+    refused = harness("score", "p.zip", "--truth", "truth", "--table", "polyps")
+    assert refused.exit_code == 2
+    assert "--protocol strict" in refused.output
+
+
+@pytest.mark.parametrize("protocol", ["official", "strict"])
+def test_generalisation_from_test_set_to_test_set(here, harness, protocol) -> None:
+    path = here / "p.zip"
+    with PackageWriter(path) as writer:
+        for shift, test_set in enumerate(SETS):
+            for name in NAMES:
+                writer.add(test_set=test_set, name=name, mask=disc(shift), latency_ms=7.0)
+    shown = harness("score", path, "--truth", "truth", "--protocol", protocol,
+                    "--table", "generalisation", "--format", "json")  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    rows = {(r["reference"], r["other"]): r for r in json.loads(shown.stdout)["rows"]}
+    assert len(rows) == 6
+    first, last = rows[SETS[0], SETS[2]], rows[SETS[2], SETS[0]]
+    assert first["gap_f1"] == pytest.approx(-last["gap_f1"])
+    # Without a shift every figure is 1.
+    both = (disc(0) & disc(2)).sum()
+    assert first["gap_recall"] == pytest.approx(1 - both / disc(0).sum())
+    assert "gap_closeness" in first
+
+
 def test_of_a_folder_of_zips_the_bad_are_reported_and_the_rest_scored(
     here: Path, harness: Harness
 ) -> None:

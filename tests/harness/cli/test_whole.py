@@ -379,12 +379,12 @@ def test_a_frame_cut_short_is_named_before_training_begins(
 def test_the_papers_table_stands_beside_ours(place: Path) -> None:
     rows = table("evaluate", "--split", "test", "--table", "paper")
 
-    unet = rows[rows["model"] == "U-Net"].set_index("kind")
+    unet = rows[rows["model"] == "unet"].set_index("kind")
     assert unet.loc["paper", "polyp_iou"] == 0.823
     assert unet.loc["difference", "polyp_iou"] == pytest.approx(
         unet.loc["ours", "polyp_iou"] - 0.823
     )
-    assert list(rows[rows["kind"] == "ours"]["model"]) == [
+    assert list(rows[rows["kind"] == "ours"]["title"]) == [
         "U-Net",
         "U-Net++",
         "FPN",
@@ -415,11 +415,52 @@ def test_protocols_differ_where_they_should(place: Path) -> None:
 def test_the_further_figures_are_shown(place: Path) -> None:
     text = succeeds("evaluate", "--split", "val", "--model", "unet", "--table", "more")
 
-    for part in ("HD95 px", "NSD 2 px", "Polyps found", "Frame spec.", "small", "generalisation"):
+    for part in ("HD95 px", "NSD 2 px", "Polyps found", "Frame spec.", "small"):
         assert part in text
+    more = succeeds("evaluate", "--split", "val", "--table", "more", "--format", "json")
+    assert len(json.loads(more)) == 3
     frames = table("evaluate", "--split", "val", "--model", "unet", "--table", "frames")
     assert {"frame", "class", "tp", "f1", "hd95_px", "polyps"} <= set(frames.columns)
     assert len(frames) == 2 * frames["frame"].nunique()
+
+
+def test_generalisation_between_splits_and_sequences(place: Path) -> None:
+    both = ("evaluate", "--split", "val", "--split", "test", "--model", "unet")
+    rows = table(*both, "--table", "generalisation").set_index(["reference", "other"])
+    means = {}
+    for split in ("val", "test"):
+        found = table("evaluate", "--split", split, "--model", "unet")
+        means[split] = found[~found["paper"].astype(bool)].set_index("class").loc["polyp"]
+    assert set(rows.index) == {("val", "test"), ("test", "val")}
+    for figure in ("f1", "recall", "ppv"):
+        gap = means["val"][figure] - means["test"][figure]
+        assert rows.loc[("val", "test"), f"gap_{figure}"] == pytest.approx(gap)
+
+    one = ("evaluate", "--split", "val", "--table", "generalisation", "--model", "unet")
+    pair = table(*one, "--by", "sequence", "--from", "seq1", "--to", "seq2")
+    assert pair[["reference", "other"]].to_numpy().tolist() == [["seq1", "seq2"]]
+    refused = call(*one, "--from", "seq77")
+    assert refused.exit_code == 1
+    assert "no sequence 'seq77' here; there are seq1" in refused.output
+
+
+def test_strict_prints_how_many_frames_it_left_out(place: Path) -> None:
+    left_out = table("evaluate", "--split", "val", "--model", "unet", "--protocol", "strict")
+    polyp = left_out[~left_out["paper"].astype(bool)].set_index("class").loc["polyp"]
+    text = succeeds("evaluate", "--split", "val", "--model", "unet", "--protocol", "strict")
+    heading, _, row = text.splitlines()[2:5]
+    assert heading.split("  ")[-1].strip() == "Recall undef."
+    assert row.split()[-1] == str(int(polyp["left_out_recall"])) != "0"
+    assert "left out of its mean" in text
+    assert "undef" not in succeeds("evaluate", "--split", "val", "--model", "unet")
+
+
+def test_the_organisers_hausdorff_figures_come_with_a_warning(place: Path) -> None:
+    one = ("evaluate", "--split", "val", "--model", "unet", "--table", "contours")
+    official = succeeds(*one, "--protocol", "official")
+    assert "hausdorff_distance_nonNorm" in official
+    assert "they are not distances" in official
+    assert "hausdorff_distance" not in succeeds(*one, "--protocol", "strict")
 
 
 def test_models_are_compared_in_pairs(place: Path) -> None:
@@ -451,6 +492,7 @@ def test_the_leaderboard_says_how_sure_its_ranks_are(place: Path) -> None:
     assert ranks["p_first"].sum() == pytest.approx(1)
     assert "Table 4" in paper
     assert "0.925" in paper
+    assert "difference" in paper
 
 
 def test_evaluations_are_ranked_where_nothing_is_scored(place: Path) -> None:
@@ -460,3 +502,9 @@ def test_evaluations_are_ranked_where_nothing_is_scored(place: Path) -> None:
 
     assert {"unet", "fpn"} <= set(rows["model"])
     assert list(rows["score"]) == sorted(rows["score"], reverse=True)
+    ranks = table("leaderboard", "--split", "val", "--table", "ranks")
+    assert list(ranks["estimate"]) == pytest.approx(list(rows["score"]))
+    assert ranks["p_first"].sum() == pytest.approx(1)
+    refused = call("leaderboard", "--split", "val", "--table", "paper")
+    assert refused.exit_code == 1
+    assert "evaluate --table paper" in refused.output
