@@ -114,24 +114,43 @@ def command(
     Each network trains on its own with the recipe of the preset; any option overrides it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
-    from dataclasses import replace
-
     from harness import device as devices
+    from harness import team
     from harness.cli import training
-    from harness.division import Division
-    from harness.division import folds as divisions
-    from harness.jobs import Machine
+    from harness.jobs import Machine, follow
 
     # Before torch allocates anything of size, or it does not take effect.
     devices.keep_memory()
-    machine = Machine(device=devices.choose(device), save_every_s=save_every)
-    settings.require("endocv")
-    if resume is not None:
-        _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
-        training.resume(settings, None if resume == NEWEST else resume, machine)
-        return
-    configs, with_ensemble = _plan(names, preset, overrides, machine)
+    with team.join(devices.choose(device)) as (together, own):
+        machine = Machine(device=own, save_every_s=save_every, team=together)
+        if not together.leads:
+            follow(machine)
+            return
+        settings.require("endocv")
+        if resume is not None:
+            _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
+            training.resume(settings, None if resume == NEWEST else resume, machine)
+            return
+        configs, with_ensemble = _plan(names, preset, overrides, machine)
+        _start(settings, configs, with_ensemble, machine, leave_out=leave_out, folds=folds)
+
+
+def _start(
+    settings: Settings,
+    configs: Sequence[TrainConfig],
+    with_ensemble: bool,
+    machine: Machine,
+    *,
+    leave_out: str | None,
+    folds: int | None,
+) -> None:
+    """Enter what there is to do, for every division of the frames, and do it."""
+    from dataclasses import replace
+
+    from harness.cli import training
     from harness.data.catalogue import catalogue
+    from harness.division import Division
+    from harness.division import folds as divisions
     from harness.plans import Plan
     from harness.workspace import Workspace
 
@@ -190,6 +209,6 @@ def _fitted(config: TrainConfig, machine: Machine) -> TrainConfig:
 
     from harness.memory import largest_batch
 
-    batch_size = largest_batch(config, device=machine.device)
+    batch_size = largest_batch(config, device=machine.device) * machine.team.ranks
     console.note(f"{config.model}: {batch_size} frames a step on {machine.device}")
     return replace(config, batch_size=batch_size)

@@ -10,7 +10,7 @@ from harness import console, ensemble, jobs, plans
 from harness.config import TrainConfig
 from harness.data.catalogue import catalogue
 from harness.division import Division
-from harness.fit import Epoch, Watcher
+from harness.epochs import Epoch, Watcher
 from harness.jobs import Frames, Machine
 from harness.plans import Plan
 from harness.settings import Settings
