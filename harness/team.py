@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from harness import device as devices
+from harness.interrupts import Interrupted
 from harness.jointnorm import with_joint_norms
 from metrics.errors import UserError
 
@@ -187,10 +188,18 @@ def join(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
     team = Team(rank=dist.get_rank(), ranks=dist.get_world_size())
-    # Not where it fails: the others may be in the middle of a step, and taking leave would wait.
-    yield team, device
-    if team.leads:
-        team.share(None)
+    try:
+        yield team, device
+        if team.leads:
+            team.share(None)
+    except (Interrupted, SystemExit):
+        dist.destroy_process_group()
+        raise
+    except BaseException:
+        # NCCL takes leave only when its steps are done, and the others may be in the middle of one.
+        if device.type == "cpu":
+            dist.destroy_process_group()
+        raise
     dist.destroy_process_group()
 
 

@@ -25,6 +25,8 @@ Examples:
   harness train --preset quick
   harness train --model unet --epochs 20 --device cuda
   harness train --model trinet --nodes unet,fpn,deeplabv3
+  harness train --model all --jobs 4
+  torchrun --nproc-per-node 4 -m harness train --model triunet
   harness train --resume
 """
 
@@ -96,6 +98,13 @@ def _batch_size(
     type=click.IntRange(2),
     help="Cross-validate: each network once a fold; sequences stay whole.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Networks that train side by side: one a GPU, or sharing the cores of a CPU.",
+)
 @device_option()
 @with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits")
 def command(
@@ -107,6 +116,7 @@ def command(
     leave_out: str | None,
     folds: int | None,
     save_every: float,
+    jobs: int,
     **overrides: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -123,16 +133,18 @@ def command(
     devices.keep_memory()
     with team.join(devices.choose(device)) as (together, own):
         machine = Machine(device=own, save_every_s=save_every, team=together)
+        if jobs > 1 and not together.alone:
+            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
         if not together.leads:
             follow(machine)
             return
         settings.require("endocv")
         if resume is not None:
             _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
-            training.resume(settings, None if resume == NEWEST else resume, machine)
+            training.resume(settings, None if resume == NEWEST else resume, machine, jobs)
             return
         configs, with_ensemble = _plan(names, preset, overrides, machine)
-        _start(settings, configs, with_ensemble, machine, leave_out=leave_out, folds=folds)
+        _start(settings, configs, with_ensemble, machine, jobs, leave_out=leave_out, folds=folds)
 
 
 def _start(
@@ -140,6 +152,7 @@ def _start(
     configs: Sequence[TrainConfig],
     with_ensemble: bool,
     machine: Machine,
+    jobs: int,
     *,
     leave_out: str | None,
     folds: int | None,
@@ -165,7 +178,7 @@ def _start(
         steps += [division] if with_ensemble else []
     plan = Plan.new(workspace, steps)
     try:
-        training.work_off(workspace, plan, frames, machine)
+        training.work_off(workspace, plan, frames, machine, jobs)
     finally:
         if not plan.runs:
             plan.finish()
