@@ -48,7 +48,7 @@ class TrainConfig:
         encoder_weights: ``imagenet``, ``none`` or the path of a weights file.
         size: Side of the square network input, in pixels.
         epochs: Passes over the training frames.
-        batch_size: Frames a step.
+        batch_size: Frames a step, however many processes share them.
         optimiser: ``adam`` (the paper's) or ``adamw``.
         learning_rate: Peak learning rate.
         weight_decay: Decoupled for ``adamw``; the paper has none.

@@ -2,85 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from harness import checkpoints
 from harness.config import TrainConfig
-from harness.files import atomic_path, write_json
+from harness.epochs import Epoch, Feed, Watcher, write_history
+from harness.files import write_json
 from harness.interrupts import Interrupted, StopRequest
+from harness.team import Agreement, is_lost_peer
 from harness.training import Trainer, Validation, resize_batch
-from harness.workspace import Run, Workspace
+from harness.workspace import Run, Status, Workspace
 from metrics.errors import UserError
 
 # Writing the whole state after every short epoch would cost more than the epochs; a run that is
 # killed repeats at most about this many seconds of work, and reaches the same weights.
 SAVE_EVERY_S: Final = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """What one epoch did: a row of history.csv.
-
-    Attributes:
-        epoch: Counted from 1.
-        size: Side of the network input, in pixels.
-        loss: Mean over the epoch's steps.
-        iou: Validation IoU of the polyp class, mean over frames at network size.
-        f1: Validation F1 of the polyp class, likewise.
-        learning_rate: In the last step.
-        seconds: Training and validation together.
-        images_per_second: Training alone.
-        waiting: Share of the training time spent waiting for data, from 0 to 1.
-        best: Whether its weights became the best checkpoint.
-    """
-
-    epoch: int
-    size: int
-    loss: float
-    iou: float
-    f1: float
-    learning_rate: float
-    seconds: float
-    images_per_second: float
-    waiting: float
-    best: bool
-
-
-class Feed(Protocol):
-    """Batches for a run, by position: the same position always gives the same batch."""
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch."""
-
-    def train(
-        self, epoch: int, *, size: int, start: int
-    ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
-        """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and frame ids, from step ``start``."""
-
-    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (N, 3, S, S) uint8 and masks (N, S, S) uint8 at network size."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Watcher:
-    """Who is told how a run goes.
-
-    Attributes:
-        step: Called after each step with the steps done in the run and in all.
-        epoch: Called after each epoch.
-    """
-
-    step: Callable[[int, int], object] = lambda _done, _total: None
-    epoch: Callable[[Epoch], object] = lambda _epoch: None
 
 
 class Fit:
@@ -90,7 +32,7 @@ class Fit:
         workspace: Where the run is registered.
         run: The run, registered as running.
         config: Its recipe.
-        trainer: Its network and optimiser.
+        trainer: Its network and optimiser; in a team, the leader's alone is written.
         feed: Its batches.
         watcher: Who is told.
         save_every_s: Seconds between two writings of the state, at least.
@@ -113,12 +55,14 @@ class Fit:
         self.trainer = trainer
         self.feed = feed
         self.watcher = watcher
+        self.team = trainer.team
         self.epoch = 0
         self.step = 0
         self.losses: list[float] = []
         self.history: list[Epoch] = []
         self.save_every_s = save_every_s
         self._saved = time.monotonic()
+        self._agree = Agreement(self.team)
         if run.last.exists():
             self._restore(checkpoints.load_state(run.last))
 
@@ -139,23 +83,43 @@ class Fit:
             with StopRequest() as stop:
                 while self.epoch < self.config.epochs:
                     self._train_epoch(stop)
-        except Interrupted:
-            self.workspace.finish_run(self.run.run, "interrupted")
+        except Interrupted as stopped:
+            self._end("interrupted")
+            raise self.team.said_once(stopped) from None
+        except BaseException as error:
+            self._end("failed")
+            if isinstance(error, RuntimeError) and (fault := self._explained(error)):
+                raise fault from error
             raise
-        except torch.OutOfMemoryError as error:
-            self.workspace.finish_run(self.run.run, "failed")
-            raise UserError(
+        self._end("finished")
+
+    def _end(self, status: Status) -> None:
+        """Register how the run ended."""
+        if not self.team.leads:
+            return
+        self.workspace.finish_run(self.run.run, status)
+        if status == "finished":
+            # The optimiser's state is twice the size of the network and of no use any more. Not
+            # before it is registered: a kill in between would leave nothing to go on from.
+            self.run.last.unlink(missing_ok=True)
+
+    def _explained(self, error: RuntimeError) -> BaseException | None:
+        """What a user can do about an error of torch, where it is known."""
+        # On a CPU torch has no class of its own for it.
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            return UserError(
                 f"the memory of {self.trainer.device} does not hold {self.config.model} at a batch "
                 f"of {self.config.batch_size} frames of {self.config.size} pixels. Take "
                 f"--batch-size {max(2, self.config.batch_size // 2)}, or auto, which finds what "
-                "fits; the best checkpoint so far is kept."
-            ) from error
-        except BaseException:
-            self.workspace.finish_run(self.run.run, "failed")
-            raise
-        # The optimiser's state is twice the size of the network and of no use any more.
-        self.run.last.unlink(missing_ok=True)
-        self.workspace.finish_run(self.run.run)
+                "fits a GPU; the best checkpoint so far is kept."
+            )
+        if not self.team.alone and is_lost_peer(error):
+            fault = UserError(
+                "another process of this training ended or cannot be reached; its own message "
+                f"says why. Go on with the same command and 'train --resume {self.run.run}'."
+            )
+            return self.team.said_once(fault)
+        return None
 
     def _train_epoch(self, stop: StopRequest) -> None:
         size = self.config.size_at(self.epoch)
@@ -173,16 +137,21 @@ class Fit:
             passed = self.epoch * self.feed.steps + self.step
             pending.append(
                 self.trainer.step(
-                    batch[0], batch[1], epoch=self.epoch, index=self.step, passed=passed
+                    batch[0],
+                    batch[1],
+                    epoch=self.epoch,
+                    index=self.step,
+                    passed=passed,
+                    frames=len(batch[2]),
                 )
             )
             ids.append(batch[2])
-            images += len(batch[0])
+            images += len(batch[2])
             self.step += 1
             self.watcher.step(passed + 1, total)
-            if stop.number:
+            if number := self._agree(stop.number):
                 self._settle(pending, ids)
-                self._stop(stop.number)
+                self._stop(number)
             if self._is_due():
                 self._settle(pending, ids)
                 self._save()
@@ -205,12 +174,14 @@ class Fit:
         finite = torch.isfinite(losses)
         if not bool(finite.all()):
             first = int((~finite).nonzero()[0, 0])
-            raise UserError(
+            # All processes of a team have the loss of the whole batch, and so all get here.
+            fault = UserError(
                 f"the loss became {losses[first].item()} in epoch {self.epoch + 1}, step "
                 f"{self.step - len(pending) + first + 1}. Its frames: {', '.join(ids[first])}. "
                 "Look at them with 'harness data check', lower --learning-rate or take "
                 "--precision fp32; the best checkpoint so far is kept."
             )
+            raise self.team.said_once(fault)
         self.losses += losses.tolist()
         pending.clear()
         ids.clear()
@@ -237,18 +208,19 @@ class Fit:
         self.history.append(report)
         self.epoch, self.step, self.losses = self.epoch + 1, 0, []
         columns: dict[str, Any] = {"epochs": self.epoch}
-        if improved:
+        if improved and self.team.leads:
             columns |= {
                 "checkpoint": checkpoints.save_weights(self.run.best, self.trainer.weights()),
                 "best_epoch": report.epoch,
                 "best_iou": report.iou,
                 "best_f1": report.f1,
             }
-        self._write_history()
         if self._is_due() and self.epoch < self.config.epochs:
             self._save()
-        self.workspace.update_run(self.run.run, **columns)
-        self.watcher.epoch(report)
+        if self.team.leads:
+            write_history(self.run.folder / "history.csv", self.history)
+            self.workspace.update_run(self.run.run, **columns)
+            self.watcher.epoch(report)
 
     def _stop(self, number: int) -> None:
         self._save()
@@ -262,6 +234,8 @@ class Fit:
         return time.monotonic() - self._saved > self.save_every_s
 
     def _save(self) -> None:
+        if not self.team.leads:
+            return
         checkpoints.save_state(
             self.run.last,
             {
@@ -279,16 +253,6 @@ class Fit:
         self.epoch, self.step = state["epoch"], state["step"]
         self.losses = list(state["losses"])
         self.history = [Epoch(**values) for values in state["history"]]
-
-    def _write_history(self) -> None:
-        names = [field.name for field in dataclasses.fields(Epoch)]
-        with (
-            atomic_path(self.run.folder / "history.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(dataclasses.asdict(epoch) for epoch in self.history)
 
 
 def describe(run: Run, **further: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -53,3 +55,14 @@ class StopRequest:
         if self.number:
             raise KeyboardInterrupt
         self.number = number
+
+
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """SIGINT and SIGTERM end the process at once, even inside a call that runs no Python."""
+    before = {n: signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +16,10 @@ from harness.config import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
+from harness.epochs import Epoch, Watcher
+from harness.interrupts import default_signals
 from harness.loading import build, normalisation
+from harness.team import ALONE, Team, is_lost_peer
 from harness.tracking import TensorBoard
 from harness.training import Trainer
 from harness.versions import versions
@@ -35,10 +39,12 @@ class Machine:
     Attributes:
         device: The network's device.
         save_every_s: Seconds between two writings of what a resumed run needs.
+        team: The processes that share the work.
     """
 
     device: torch.device
     save_every_s: float = fit.SAVE_EVERY_S
+    team: Team = ALONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +116,11 @@ def train(
     frames: Frames,
     machine: Machine,
     *,
-    watcher: fit.Watcher,
+    watcher: Watcher,
 ) -> Run:
     """Train a run to its end, from its first step or from where it stopped.
+
+    A team's leader calls this, and the others :func:`follow`.
 
     Args:
         workspace: Where the run is registered.
@@ -128,36 +136,14 @@ def train(
         Interrupted: On SIGINT or SIGTERM.
         UserError: If the weights cannot be had, the loss is no number, or the disk is full.
     """
-    config = TrainConfig.from_dict(run.settings)
-    if config.workers is None:
-        config = dataclasses.replace(config, workers=devices.workers(machine.device))
-    torch.manual_seed(config.seed)
-    # With a state to go on from, the encoder's first weights are not needed again.
-    network = build(config, weights=not run.last.exists())
-    workspace.update_run(
-        run.run, parameters=sum(p.numel() for p in network.parameters()), status="running"
+    machine.team.share((workspace.root, run, frames))
+    fitting = _fit(workspace, run, frames, machine, watcher)
+    board = TensorBoard(
+        run.folder / "tensorboard", trainer=fitting.trainer, val=frames.val, passed=fitting.epoch
     )
-    feed = CachedFeed(config, frames.train, frames.val, pin=machine.device.type == "cuda")
-    trainer = Trainer(
-        config,
-        network,
-        device=machine.device,
-        normalisation=normalisation(config),
-        steps=feed.steps * config.epochs,
-    )
-    fitting = fit.Fit(
-        workspace,
-        run,
-        config,
-        trainer=trainer,
-        feed=feed,
-        watcher=watcher,
-        save_every_s=machine.save_every_s,
-    )
-    events = run.folder / "tensorboard"
-    with TensorBoard(events, trainer=trainer, val=frames.val, passed=fitting.epoch) as board:
+    with board:
 
-        def tell(epoch: fit.Epoch) -> None:
+        def tell(epoch: Epoch) -> None:
             board(epoch)
             watcher.epoch(epoch)
 
@@ -166,6 +152,68 @@ def train(
     run = workspace.run(run.run)
     fit.describe(run)
     return run
+
+
+def follow(machine: Machine) -> None:
+    """Train along with a team's leader until it has nothing left to train.
+
+    Whatever concerns all is said by the leader; without it this process ends, with status 1.
+    """
+    try:
+        while job := _next(machine.team):
+            root, run, frames = job
+            _fit(Workspace(root), run, frames, machine, Watcher())()
+    except RuntimeError as error:
+        if not is_lost_peer(error):
+            raise
+        raise SystemExit(1) from error
+
+
+def _next(team: Team) -> tuple[Path, Run, Frames] | None:
+    """The leader's next run; waiting for it, a signal ends this process at once."""
+    with default_signals():
+        return team.share()
+
+
+def _fit(
+    workspace: Workspace, run: Run, frames: Frames, machine: Machine, watcher: Watcher
+) -> fit.Fit:
+    """Everything that a training needs, where it stands."""
+    config = TrainConfig.from_dict(run.settings)
+    if config.workers is None:
+        config = dataclasses.replace(config, workers=devices.workers(machine.device))
+    torch.manual_seed(config.seed)
+    # With a state to go on from, the encoder's first weights are not needed again; and a team
+    # starts from the leader's.
+    network = build(config, weights=machine.team.leads and not run.last.exists())
+    if machine.team.leads:
+        parameters = sum(p.numel() for p in network.parameters())
+        workspace.update_run(run.run, parameters=parameters, status="running")
+    feed = CachedFeed(
+        config,
+        frames.train,
+        frames.val,
+        pin=machine.device.type == "cuda",
+        rank=machine.team.rank,
+        ranks=machine.team.ranks,
+    )
+    trainer = Trainer(
+        config,
+        network,
+        device=machine.device,
+        normalisation=normalisation(config),
+        steps=feed.steps * config.epochs,
+        team=machine.team,
+    )
+    return fit.Fit(
+        workspace,
+        run,
+        config,
+        trainer=trainer,
+        feed=feed,
+        watcher=watcher,
+        save_every_s=machine.save_every_s,
+    )
 
 
 def plan(names: Sequence[str]) -> tuple[list[str], bool]:

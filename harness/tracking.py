@@ -16,7 +16,7 @@ from harness.training import POLYP, Trainer
 
 if TYPE_CHECKING:
     from harness.data.cache import FrameCache
-    from harness.fit import Epoch
+    from harness.epochs import Epoch
 
 SHOWN: Final = 4
 TRUTH: Final = (0, 158, 115)

@@ -7,7 +7,7 @@ the run, so that a run continued from any epoch or step goes on as if it had nev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import device as devices
+from harness.averaging import WeightAverage
 from harness.config import TrainConfig
 from harness.convolutions import SmallConvolutions
+from harness.team import ALONE, Team
 from models import losses
 
 POLYP = 1
 # Mixes epoch and step into the seed; any odd constants far apart would do.
-_EPOCH_STRIDE, _STEP_STRIDE = 1_000_003, 7_919
+_EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
 _WARM_UP = 0.25
 _SMOOTHING = 1e-15  # the challenge's, as in metrics.endocv
 
@@ -44,35 +46,6 @@ class Validation:
     frames: int
 
 
-class WeightAverage:
-    """An exponential running average of a network's weights and buffers.
-
-    The decay starts low, so that the average forgets the first, random weights soon.
-
-    Args:
-        network: The network to follow.
-        decay: Decay once warmed up, in (0, 1).
-    """
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
-        self.weights = {name: t.detach().clone() for name, t in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Take the present weights into the average."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        now = network.state_dict()
-        floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.weights[name] for name in floats], [now[name] for name in floats], 1 - decay
-        )
-        for name in now.keys() - set(floats):
-            self.weights[name].copy_(now[name])
-
-
 class Trainer:
     """A network, its optimiser and its average: what changes from step to step.
 
@@ -83,6 +56,7 @@ class Trainer:
         normalisation: Mean and standard deviation of the encoder's training images, three values
             each on the scale 0 to 1.
         steps: Steps of the whole run, for the schedule.
+        team: The processes that train it together; each has a trainer.
     """
 
     def __init__(
@@ -93,12 +67,16 @@ class Trainer:
         device: torch.device,
         normalisation: tuple[tuple[float, ...], tuple[float, ...]],
         steps: int,
+        team: Team = ALONE,
     ) -> None:
         self.config = config
         self.device = device
-        self.network = network.to(device).to(memory_format=torch.channels_last)
-        # Compiled beside the network, so that its weights keep their names.
-        self._forward = torch.compile(self.network) if config.compile else self.network
+        self.team = team
+        self.network = team.prepare(network.to(device).to(memory_format=torch.channels_last))
+        # Wrapped and compiled beside the network, so that its weights keep their names.
+        self._forward = _compiled(config, team.wrap(self.network, device))
+        # The processes of a team infer different numbers of batches, so each by itself.
+        self._infer = self._forward if team.alone else _compiled(config, self.network)
         self.loss = losses.create(config.loss)
         self.steps = steps
         self.optimiser = _optimiser(config, self.network, device)
@@ -118,30 +96,49 @@ class Trainer:
         moved = images.to(self.device, non_blocking=True).float()
         return ((moved - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
-    def step(self, images: Tensor, masks: Tensor, *, epoch: int, index: int, passed: int) -> Tensor:
+    def step(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        *,
+        epoch: int,
+        index: int,
+        passed: int,
+        frames: int | None = None,
+    ) -> Tensor:
         """One optimiser step.
 
         Args:
-            images: (N, 3, H, W) uint8.
+            images: (N, 3, H, W) uint8; in a team this process's share of the batch.
             masks: (N, H, W) uint8 class indices.
             epoch: Epoch, counted from 0.
             index: Step within the epoch, counted from 0.
             passed: Steps taken in the whole run before this one.
+            frames: Frames of the whole batch; by default those given.
 
         Returns:
-            Tensor: The loss, a scalar left on the device so that nothing waits for it.
+            Tensor: The loss of the whole batch, a scalar left on the device so that nothing waits
+            for it.
         """
         # Dropout draws from the global generator: seeding it by position makes a resumed run
         # draw what an unbroken one does.
         torch.manual_seed(
-            (self.config.seed + _EPOCH_STRIDE * (epoch + 1) + _STEP_STRIDE * (index + 1)) % 2**32
+            (
+                self.config.seed
+                + _EPOCH_STRIDE * (epoch + 1)
+                + _STEP_STRIDE * (index + 1)
+                + _RANK_STRIDE * self.team.rank
+            )
+            % 2**32
         )
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
         self.network.train()
         truth = masks.to(self.device, non_blocking=True).long()
-        loss: Tensor = self.loss(self._logits(images), truth)
-        loss.backward()  # type: ignore[no-untyped-call]
+        logits, truth = self.team.whole_batch(self._logits(images), truth, frames or len(images))
+        loss: Tensor = self.loss(logits, truth)
+        # A team averages its gradients, and these are parts of a sum.
+        loss.backward(torch.full_like(loss, self.team.ranks))  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         if self.average is not None:
@@ -153,19 +150,29 @@ class Trainer:
         """Measure the weights that a checkpoint would keep.
 
         Args:
-            batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8.
+            batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8; in a team each
+                process measures every ``ranks``-th batch.
         """
-        rows = []
-        with self._in_inference():
-            for images, masks in batches:
-                rows.append(_overlaps(self._logits(images), masks.to(self.device)))
-        true_positive, predicted, truth = torch.cat(rows, dim=1).double().cpu().numpy()
+        true_positive, predicted, truth = self.overlaps(batches).double().numpy()
         union = predicted + truth - true_positive
         return Validation(
             iou=float(np.mean((true_positive + _SMOOTHING) / (union + _SMOOTHING))),
             f1=float(np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))),
             frames=len(truth),
         )
+
+    @torch.no_grad()
+    def overlaps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """Polyp pixels of each frame in both, in the prediction and in the truth; (3, N) int64.
+
+        Args:
+            batches: As for :meth:`validate`; the frames come back in their order, a team's too.
+        """
+        rows = []
+        with self._in_inference():
+            for images, masks in batches:
+                rows.append(_overlaps(self._logits(images), masks.to(self.device)))
+        return torch.cat(self.team.gather(rows), dim=1).cpu()
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -205,7 +212,8 @@ class Trainer:
 
     def _logits(self, images: Tensor) -> Tensor:
         with devices.autocast(self.device, self.config.precision), SmallConvolutions():
-            logits: Tensor = self._forward(self.normalise(images))
+            forward = self._forward if self.network.training else self._infer
+            logits: Tensor = forward(self.normalise(images))
         return logits
 
     @contextmanager
@@ -262,6 +270,11 @@ def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tens
     smaller = functional.interpolate(images.float(), (size, size), mode="area")
     nearest = functional.interpolate(masks[:, None].float(), (size, size), mode="nearest-exact")
     return smaller.round().to(torch.uint8), nearest[:, 0].to(torch.uint8)
+
+
+def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network) if config.compile else network
+    return compiled
 
 
 def _overlaps(logits: Tensor, masks: Tensor) -> Tensor:

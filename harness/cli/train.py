@@ -25,6 +25,8 @@ Examples:
   harness train --preset quick
   harness train --model unet --epochs 20 --device cuda
   harness train --model trinet --nodes unet,fpn,deeplabv3
+  harness train --model all --jobs 4
+  torchrun --nproc-per-node 4 -m harness train --model triunet
   harness train --resume
 """
 
@@ -96,6 +98,13 @@ def _batch_size(
     type=click.IntRange(2),
     help="Cross-validate: each network once a fold; sequences stay whole.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Networks that train side by side: one a GPU, or sharing the cores of a CPU.",
+)
 @device_option()
 @with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits")
 def command(
@@ -107,6 +116,7 @@ def command(
     leave_out: str | None,
     folds: int | None,
     save_every: float,
+    jobs: int,
     **overrides: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -114,25 +124,47 @@ def command(
     Each network trains on its own with the recipe of the preset; any option overrides it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
-    from dataclasses import replace
-
     from harness import device as devices
+    from harness import team
     from harness.allocation import keep_memory
     from harness.cli import training
-    from harness.division import Division
-    from harness.division import folds as divisions
-    from harness.jobs import Machine
+    from harness.jobs import Machine, follow
 
     # Before torch allocates anything of size, or it does not take effect.
     keep_memory()
-    machine = Machine(device=devices.choose(device), save_every_s=save_every)
-    settings.require("endocv")
-    if resume is not None:
-        _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
-        training.resume(settings, None if resume == NEWEST else resume, machine)
-        return
-    configs, with_ensemble = _plan(names, preset, overrides, machine)
+    with team.join(devices.choose(device)) as (together, own):
+        machine = Machine(device=own, save_every_s=save_every, team=together)
+        if jobs > 1 and not together.alone:
+            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
+        if not together.leads:
+            follow(machine)
+            return
+        settings.require("endocv")
+        if resume is not None:
+            _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
+            training.resume(settings, None if resume == NEWEST else resume, machine, jobs)
+            return
+        configs, with_ensemble = _plan(names, preset, overrides, machine)
+        _start(settings, configs, with_ensemble, machine, jobs, leave_out=leave_out, folds=folds)
+
+
+def _start(
+    settings: Settings,
+    configs: Sequence[TrainConfig],
+    with_ensemble: bool,
+    machine: Machine,
+    jobs: int,
+    *,
+    leave_out: str | None,
+    folds: int | None,
+) -> None:
+    """Enter what there is to do, for every division of the frames, and do it."""
+    from dataclasses import replace
+
+    from harness.cli import training
     from harness.data.catalogue import catalogue
+    from harness.division import Division
+    from harness.division import folds as divisions
     from harness.plans import Plan
     from harness.workspace import Workspace
 
@@ -147,7 +179,7 @@ def command(
         steps += [division] if with_ensemble else []
     plan = Plan.new(workspace, steps)
     try:
-        training.work_off(workspace, plan, frames, machine)
+        training.work_off(workspace, plan, frames, machine, jobs)
     finally:
         if not plan.runs:
             plan.finish()
@@ -191,6 +223,6 @@ def _fitted(config: TrainConfig, machine: Machine) -> TrainConfig:
 
     from harness.memory import largest_batch
 
-    batch_size = largest_batch(config, device=machine.device)
+    batch_size = largest_batch(config, device=machine.device) * machine.team.ranks
     console.note(f"{config.model}: {batch_size} frames a step on {machine.device}")
     return replace(config, batch_size=batch_size)

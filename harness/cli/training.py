@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import models
@@ -10,10 +10,12 @@ from harness import console, ensemble, jobs, plans
 from harness.config import TrainConfig
 from harness.data.catalogue import catalogue
 from harness.division import Division
-from harness.fit import Epoch, Watcher
+from harness.epochs import Epoch, Watcher
+from harness.interrupts import Interrupted
 from harness.jobs import Frames, Machine
 from harness.plans import Plan
 from harness.settings import Settings
+from harness.side_by_side import Job, Listener, slots, train_all
 from harness.workspace import Run, Workspace
 from metrics.errors import UserError
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def work_off(workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Machine) -> None:
+def work_off(
+    workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Machine, at_once: int = 1
+) -> None:
     """Do what a plan has left: steps that have a finished run are passed over.
 
     Args:
@@ -29,12 +33,15 @@ def work_off(workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Ma
         plan: What to do; its file is gone once all is done.
         frames: A catalogue with its splits.
         machine: Where to train.
+        at_once: Networks that train side by side.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
         UserError: If frames cannot be read, are others than those that a run began on, the loss is
             no number, or memory or disk are full.
     """
+    if at_once > 1:
+        _train_side_by_side(workspace, plan, frames, machine, at_once)
     finished: dict[Division, dict[str, Run]] = {}
     trained = 0
     for position, step in enumerate(plan.steps):
@@ -42,18 +49,107 @@ def work_off(workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Ma
             _register_ensemble(workspace, finished.get(step, {}), step)
             continue
         trained += 1
-        division = Division(leave_out=step.leave_out, fold=step.fold)
         run = _begun(workspace, plan.runs.get(position))
         if run is None or run.status != "finished":
-            ready = _prepare(workspace, division.apply(frames), step)
-            if run is None:
-                run = jobs.start(workspace, step, ready, machine)
-                plan.begin(position, run)
-            _refuse_other_frames(run, ready)
+            run, ready = _entered(workspace, plan, position, step, frames, machine)
             title = f"{step.model} ({trained} of {plan.networks})"
             run = _train(workspace, run, ready, title, machine)
-        finished.setdefault(division, {})[step.model] = run
+        finished.setdefault(_division(step), {})[step.model] = run
     plan.finish()
+
+
+def _division(step: TrainConfig) -> Division:
+    return Division(leave_out=step.leave_out, fold=step.fold)
+
+
+def _entered(
+    workspace: Workspace,
+    plan: Plan,
+    position: int,
+    step: TrainConfig,
+    frames: pd.DataFrame,
+    machine: Machine,
+) -> tuple[Run, Frames]:
+    """The run of a step, a new one where it was not begun, and its frames."""
+    ready = _prepare(workspace, _division(step).apply(frames), step)
+    run = _begun(workspace, plan.runs.get(position))
+    if run is None:
+        run = jobs.start(workspace, step, ready, machine)
+        plan.begin(position, run)
+    _refuse_other_frames(run, ready)
+    return run, ready
+
+
+def _train_side_by_side(
+    workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Machine, at_once: int
+) -> None:
+    """Train the networks that a plan has left; one that fails does not stop the others."""
+    left = [
+        (position, step)
+        for position, step in enumerate(plan.steps)
+        if isinstance(step, TrainConfig)
+        and getattr(_begun(workspace, plan.runs.get(position)), "status", "") != "finished"
+    ]
+
+    def begin() -> Iterator[Job]:
+        for position, step in left:
+            run, ready = _entered(workspace, plan, position, step, frames, machine)
+            yield Job(
+                workspace=workspace.root, run=run, frames=ready, save_every_s=machine.save_every_s
+            )
+
+    go_on = f"harness train --resume --jobs {at_once}"
+    with console.progress(f"{len(left)} networks, {at_once} at once") as bar:
+        account = _Account(bar, len(left))
+        number = train_all(begin(), slots(machine.device, at_once), account.listener())
+    if number:
+        raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
+    if account.faults:
+        failed = "\n".join(f"  {run}: {fault}" for run, fault in account.faults.items())
+        raise UserError(
+            f"{len(account.faults)} of {len(left)} networks could not be trained to their end:\n"
+            f"{failed}\nThe others are finished. Once that is mended, go on with: {go_on}"
+        )
+
+
+class _Account:
+    """What is shown of networks that train side by side.
+
+    Args:
+        bar: Counts the steps of all of them.
+        networks: How many they are.
+
+    Attributes:
+        faults: What went wrong, by run.
+    """
+
+    def __init__(self, bar: console.Bar, networks: int) -> None:
+        self.faults: dict[str, str] = {}
+        self._bar, self._networks = bar, networks
+        self._steps: dict[str, tuple[int, int]] = {}
+
+    def listener(self) -> Listener:
+        return Listener(begun=self._begun, step=self._step, epoch=self._epoch, ended=self._ended)
+
+    def _begun(self, run: Run, device: str) -> None:
+        console.note(f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}")
+
+    def _step(self, run: Run, done: int, total: int) -> None:
+        self._steps[run.run] = done, total
+        known = list(self._steps.values())
+        # One that has not begun is taken to be as long as the longest.
+        unknown = (self._networks - len(known)) * max(steps for _, steps in known)
+        self._bar.update(sum(d for d, _ in known), sum(steps for _, steps in known) + unknown)
+
+    def _epoch(self, run: Run, epoch: Epoch) -> None:
+        console.note(f"{run.model}: {_line(epoch, run.settings['epochs']).strip()}")
+
+    def _ended(self, run: Run, fault: str) -> None:
+        if fault:
+            self.faults[run.run] = fault
+            console.warn(f"{run.model}: {fault}")
+        else:
+            console.success(f"{run.run}: finished")
 
 
 def _begun(workspace: Workspace, name: str | None) -> Run | None:
@@ -109,13 +205,14 @@ def _line(epoch: Epoch, epochs: int) -> str:
     )
 
 
-def resume(settings: Settings, name: str | None, machine: Machine) -> None:
+def resume(settings: Settings, name: str | None, machine: Machine, at_once: int = 1) -> None:
     """Go on with a run, and with what was still to do after it.
 
     Args:
         settings: Where the workspace and the frames are.
         name: The run; ``None`` for what was begun last.
         machine: Where to train.
+        at_once: Networks that train side by side, where several are left.
 
     Raises:
         UserError: As for :func:`work_off`, or if there is no such run.
@@ -127,7 +224,7 @@ def resume(settings: Settings, name: str | None, machine: Machine) -> None:
         return
     plan = plans.unfinished(workspace, named.run if named else None)
     if plan is not None:
-        work_off(workspace, plan, catalogue(settings, needs=["endocv"]), machine)
+        work_off(workspace, plan, catalogue(settings, needs=["endocv"]), machine, at_once)
         return
     run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
     if run is None:

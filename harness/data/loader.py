@@ -20,9 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 from harness.config import TrainConfig
 from harness.data import augment
 from harness.data.cache import FrameCache
+from metrics.errors import UserError
 
 LastBatch = Literal["even", "drop", "keep"]
-Batch = tuple[Tensor, Tensor, list[str]]
+Batch = tuple[Tensor, Tensor]
 
 _PREFETCHED = 4
 
@@ -97,17 +98,13 @@ class AugmentedFrames(Dataset[Any]):
         )
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
-        """A batch: images (N, 3, S, S) uint8, channels last, masks (N, S, S) uint8, frame ids."""
+        """A batch: images (N, 3, S, S) uint8, channels last, and masks (N, S, S) uint8."""
         size = keys[0].size
         images = np.empty((len(keys), size, size, 3), np.uint8)
         masks = np.empty((len(keys), size, size), np.uint8)
         for place, key in enumerate(keys):
             images[place], masks[place] = self[key]
-        return (
-            torch.from_numpy(images).permute(0, 3, 1, 2),
-            torch.from_numpy(masks),
-            [self.cache.frames[key.frame] for key in keys],
-        )
+        return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
 
 
 class CachedFeed:
@@ -121,6 +118,9 @@ class CachedFeed:
         rank: Which process of ``ranks`` this is; each takes its share of every batch.
         ranks: Processes that train together.
         pin: Whether batches lie in pinned memory, for a device that copies from there.
+
+    Raises:
+        UserError: If a batch has fewer frames than there are processes.
     """
 
     def __init__(
@@ -139,6 +139,12 @@ class CachedFeed:
         self.val = val
         self.last: LastBatch = last
         self.rank, self.ranks = rank, ranks
+        smallest = min(map(len, self._batches(0)))
+        if smallest < ranks:
+            raise UserError(
+                f"a batch of {smallest} frames cannot be divided among {ranks} processes. Take "
+                f"--batch-size {2 * ranks} or more, or fewer processes."
+            )
         self._keys: list[list[Key]] = []
         self._loader = self._open(pin=pin)
 
@@ -158,26 +164,31 @@ class CachedFeed:
             start: First step wanted, counted from 0.
 
         Yields:
-            tuple: Images (N, 3, S, S) uint8 in channels-last memory, masks (N, S, S) uint8 and the
-            frames' ids.
+            tuple: Images (N, 3, S, S) uint8 in channels-last memory and masks (N, S, S) uint8, of
+            this process's share, and the ids of the whole batch.
         """
+        wanted = self._batches(epoch)[start:]
         self._keys[:] = [
             [Key(int(index), epoch, size) for index in batch[self.rank :: self.ranks]]
-            for batch in self._batches(epoch)[start:]
+            for batch in wanted
         ]
-        yield from self._loader
+        for batch, (images, masks) in zip(wanted, self._loader, strict=True):
+            yield images, masks, [self.frames.frames[index] for index in batch]
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """All validation frames in order: images (N, 3, S, S) uint8, masks (N, S, S) uint8."""
+        """Validation frames in order: images (N, 3, S, S) uint8, masks (N, S, S) uint8.
+
+        Where processes train together, each gets every ``ranks``-th batch.
+        """
         step = self.config.batch_size
-        for at in range(0, len(self.val), step):
+        for at in range(self.rank * step, len(self.val), self.ranks * step):
             images = torch.from_numpy(np.array(self.val.images[at : at + step]))
             masks = torch.from_numpy(np.array(self.val.masks[at : at + step]))
             yield images.permute(0, 3, 1, 2), masks
 
     def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         shuffled = order(self.config.seed, epoch, len(self.frames))
-        return batches(shuffled, self.config.batch_size * self.ranks, self.last)
+        return batches(shuffled, self.config.batch_size, self.last)
 
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(self.frames, self.config.augmentation, self.config.seed)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.averaging import WeightAverage
 from harness.config import TrainConfig
-from harness.training import Trainer, WeightAverage, learning_rate, resize_batch
+from harness.training import Trainer, learning_rate, resize_batch
 
 NORMALISATION = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 

@@ -301,6 +301,21 @@ def test_resume_goes_on_with_the_rest(
     assert "Nothing to go on with" in call("train", "--resume", *workspace).stderr
 
 
+def test_networks_train_side_by_side_and_the_ensemble_follows(place: Path) -> None:
+    wanted = ("unet", "fpn", "divergentnets")
+    names = [word for name in wanted for word in ("--model", name)]
+    result = call("train", *SMALL, *names, "--jobs", "2")
+
+    assert result.exit_code == 0, result.output
+    runs = Workspace(place / "workspace").runs()
+    assert (runs[0].model, {run.model for run in runs[1:3]}) == ("divergentnets", {"unet", "fpn"})
+    assert all(run.status == "finished" for run in runs[:3])
+    fpn = next(run.run for run in runs[1:3] if run.model == "fpn")
+    assert runs[0].members["fpn"] == fpn
+    assert "fpn: epoch 1/1" in result.stderr
+    assert list((place / "workspace/plans").iterdir()) == []
+
+
 def test_with_nothing_unfinished_resume_says_so(place: Path) -> None:
     result = call("train", "--resume")
 

@@ -12,6 +12,7 @@ from harness.config import TrainConfig
 from harness.data import augment, loader
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
+from metrics.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -118,6 +119,7 @@ def test_smaller_sizes_come_from_the_same_cache(cache: FrameCache) -> None:
 
 # Python 3.12 warns of any fork beside threads; a worker forks before it touches one.
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize("augmentation", ["paper", "light"])
 def test_the_number_of_workers_changes_nothing(
     cache: FrameCache, augmentation: augment.Name
@@ -140,15 +142,40 @@ def test_the_global_generator_stays_where_it_is(cache: FrameCache) -> None:
 def test_processes_share_each_batch(cache: FrameCache) -> None:
     alone = loader.CachedFeed(config(batch_size=8), cache, cache)
     two = [
-        loader.CachedFeed(config(batch_size=4), cache, cache, rank=rank, ranks=2)
+        loader.CachedFeed(config(batch_size=8), cache, cache, rank=rank, ranks=2)
         for rank in range(2)
     ]
     assert {feed.steps for feed in two} == {alone.steps}
     for whole, first, second in zip(
         epoch_of(alone, 1), epoch_of(two[0], 1), epoch_of(two[1], 1), strict=True
     ):
-        assert sorted(first[2] + second[2]) == sorted(whole[2])
-        assert not set(first[2]) & set(second[2])
+        assert first[2] == second[2] == whole[2]
+        # Frame by frame, in turns: what one process computes is neither lost nor done twice.
+        frames = len(whole[2])
+        halves = [
+            np.frombuffer(part[0], np.uint8).reshape(-1, 3, SIZE, SIZE) for part in (first, second)
+        ]
+        expected = np.frombuffer(whole[0], np.uint8).reshape(frames, 3, SIZE, SIZE)
+        np.testing.assert_array_equal(expected[0::2], halves[0])
+        np.testing.assert_array_equal(expected[1::2], halves[1])
+
+
+def test_a_batch_smaller_than_the_team_is_refused(cache: FrameCache) -> None:
+    with pytest.raises(UserError, match="--batch-size 10 or more"):
+        loader.CachedFeed(config(batch_size=4), cache, cache, rank=0, ranks=5)
+
+
+def test_processes_share_the_batches_of_validation(cache: FrameCache) -> None:
+    alone = list(loader.CachedFeed(config(), cache, cache).validation())
+    shares = [
+        list(loader.CachedFeed(config(), cache, cache, rank=rank, ranks=2).validation())
+        for rank in range(2)
+    ]
+    assert [len(share) for share in shares] == [2, 1]
+    for at, (images, masks) in enumerate(alone):
+        theirs = shares[at % 2][at // 2]
+        assert torch.equal(images, theirs[0])
+        assert torch.equal(masks, theirs[1])
 
 
 def test_validation_is_every_frame_as_it_is(cache: FrameCache) -> None:
