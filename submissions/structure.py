@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from submissions.archive import Archive, Finding, Kind, shown
+from submissions.archive import Archive
 from submissions.content import Place
+from submissions.findings import Finding, Kind, shown
 from submissions.layout import (
     MASK_SUFFIXES,
     TASK,
@@ -37,7 +38,7 @@ class Structure:
     masks: tuple[Place, ...]
     timings: Mapping[str, str]
     findings: tuple[Finding, ...]
-    junk: int
+    junk: tuple[str, ...]
 
 
 def arrange(
@@ -71,7 +72,7 @@ def arrange(
         masks=tuple(sorted(sorting.masks.values(), key=lambda place: place.path)),
         timings=sorting.timings,
         findings=tuple(findings),
-        junk=len(archive.files) - len(files),
+        junk=tuple(name for name in archive.files if is_junk(name)),
     )
 
 
