@@ -6,6 +6,7 @@ is read into memory whole, up to a limit.
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import unicodedata
@@ -15,20 +16,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
 
 from metrics.errors import UserError
+from submissions.findings import Finding, found
+from submissions.members import ENCRYPTED, locate, reader
 from submissions.zipend import EndError, read_end
-
-Kind = Literal[
-    "archive", "name", "link", "encrypted", "bomb", "duplicate", "layout", "missing", "extra",
-    "unreadable", "size", "values", "timing",
-]  # fmt: skip
-"""What sort of fault it is; ``validate`` explains each."""
-
-HOSTILE: Final[frozenset[Kind]] = frozenset({"archive", "name", "link", "bomb"})
-"""Faults after which no member is read."""
 
 UNREADABLE: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError,
@@ -36,9 +31,9 @@ UNREADABLE: Final = (
 )  # fmt: skip
 """What reading a damaged archive may raise."""
 
-_LOCAL_HEADER_BYTES: Final = 30
-_ENCRYPTED: Final = 0x1
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+_DEEPEST: Final = 20
+_LONGEST: Final = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +41,7 @@ class Limits:
     """How much of a package is read at most; a real package stays far below.
 
     Attributes:
+        archive_bytes: Size of the zip itself.
         entries: Files and folders in it.
         directory_bytes: Size of the zip's directory.
         total_bytes: Sum of the unpacked sizes.
@@ -58,6 +54,7 @@ class Limits:
             pixels, and twice that for a PNG.
     """
 
+    archive_bytes: int = 1 << 31
     entries: int = 20_000
     directory_bytes: int = 8 << 20
     total_bytes: int = 3 << 29
@@ -66,15 +63,6 @@ class Limits:
     ratio_from_bytes: int = 8 << 20
     pixels: int = 3 << 22
     work: int = 1 << 30
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A fault with its kind, so that a caller may weigh it."""
-
-    kind: Kind
-    path: str
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,22 +97,13 @@ def open_archive(path: Path, root: str, limits: Limits) -> Iterator[Archive]:
     Raises:
         UserError: There is no such file or folder, or it may not be read.
     """
-    if path.is_dir():
-        yield _folder(path, root, limits)
-        return
     try:
+        if path.is_dir():
+            yield _folder(path, root, limits)
+            return
+        refuse_special(path, limits.archive_bytes)
         with path.open("rb") as stream:
-            finding = _end_fault(stream, limits)
-            if finding is not None:
-                yield _closed(finding)
-                return
-            try:
-                opened = zipfile.ZipFile(stream)
-            except UNREADABLE as error:
-                yield _closed(_fault("archive", "", f"a zip that cannot be opened ({error})"))
-                return
-            with opened:
-                yield _zip(opened, limits)
+            yield _zip(stream, limits)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror or error}). Expected a package (a zip) or "
@@ -132,8 +111,30 @@ def open_archive(path: Path, root: str, limits: Limits) -> Iterator[Archive]:
         ) from error
 
 
+def refuse_special(path: Path, most_bytes: int = Limits.archive_bytes) -> None:
+    """Refuse what no package is and reading would wait on or never end: pipes, devices, giants.
+
+    Raises:
+        UserError: It is one.
+        OSError: It is not there, or may not be looked at.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(
+            f"{path}: expected a package (a zip) or an unpacked folder, but it is a pipe, a "
+            "device or a socket. Save it as a file first."
+        )
+    if status.st_size > most_bytes:
+        raise UserError(
+            f"{path}: expected a package of at most {most_bytes:,} bytes, but it has "
+            f"{status.st_size:,}. Such a file is not read."
+        )
+
+
 def name_fault(name: str) -> str | None:
     """Why a name could lead outside the package or deceive a reader, or ``None``."""
+    if len(name) > _LONGEST or name.count("/") > _DEEPEST:
+        return f"a name of more than {_LONGEST:,} characters or {_DEEPEST} folders"
     if "\\" in name:
         return "a backslash in its name; expected '/' between folders"
     if name.startswith("/") or name[1:2] == ":":
@@ -150,106 +151,106 @@ def name_fault(name: str) -> str | None:
     return None
 
 
-def shown(name: str) -> str:
-    """A name as it may be printed: control characters escaped, and not endless."""
-    text = name if name.isprintable() else ascii(name)[1:-1]
-    return text if len(text) <= 160 else f"{text[:150]}... ({len(text)} characters)"
-
-
-def _fault(kind: Kind, path: str, message: str) -> Finding:
-    return Finding(kind=kind, path=shown(path), message=message)
-
-
 def _closed(finding: Finding) -> Archive:
     return Archive(findings=(finding,), read=lambda _: b"")
 
 
-def _end_fault(stream: BinaryIO, limits: Limits) -> Finding | None:
+def _zip(stream: BinaryIO, limits: Limits) -> Archive:
     try:
         entries, directory_bytes = read_end(stream)
     except EndError as error:
-        message = f"{error}: expected one zip that holds the package"
-        return _fault("archive", "", message)
+        return _closed(found("archive", "", f"{error}: expected one zip that holds the package"))
     if entries > limits.entries or directory_bytes > limits.directory_bytes:
         message = (
             f"{entries:,} entries in a directory of {directory_bytes:,} bytes; at most "
             f"{limits.entries:,} entries and {limits.directory_bytes:,} bytes are read"
         )
-        return _fault("bomb", "", message)
-    return None
-
-
-def _zip(opened: zipfile.ZipFile, limits: Limits) -> Archive:
+        return _closed(found("bomb", "", message))
+    try:
+        opened = zipfile.ZipFile(stream)
+    except UNREADABLE as error:
+        return _closed(found("archive", "", f"a zip that cannot be opened ({error})"))
     infos = opened.infolist()
-    findings = [finding for info in infos for finding in _member_faults(info, limits)]
-    findings += _whole_faults(infos, limits)
-    findings += _repeated([info.orig_filename for info in infos])
-    bad = {finding.path for finding in findings if finding.kind == "encrypted"}
-    regular = {i.orig_filename: i for i in infos if not i.orig_filename.endswith("/")}
-
-    def read(name: str) -> bytes:
-        with opened.open(regular[name]) as member:
-            return member.read(limits.entry_bytes + 1)
-
+    findings = list(_directory_faults(infos, entries, limits))
+    members, contradictions = locate(stream, infos, opened.start_dir)
+    findings += contradictions
+    # Names with a fault are never looked at again: even taking them apart can cost gigabytes.
+    named = {i.orig_filename: i for i in infos if name_fault(i.orig_filename) is None}
+    findings += repeated([i.orig_filename for i in infos if i.orig_filename in named])
+    unpack = reader(stream, members, limits.entry_bytes)
     return Archive(
-        files={name: info.file_size for name, info in regular.items() if shown(name) not in bad},
-        folders=tuple(i.orig_filename for i in infos if i.orig_filename.endswith("/")),
+        files={
+            name: info.file_size
+            for name, info in named.items()
+            if not name.endswith("/") and not info.flag_bits & ENCRYPTED
+        },
+        folders=tuple(name for name in named if name.endswith("/")),
         findings=tuple(findings),
-        read=read,
+        read=lambda name: unpack(named[name]),
     )
+
+
+def _directory_faults(
+    infos: list[zipfile.ZipInfo], entries: int, limits: Limits
+) -> Iterator[Finding]:
+    for info in infos:
+        yield from _member_faults(info, limits)
+    total = sum(info.file_size for info in infos)
+    if total > limits.total_bytes:
+        most = f"at most {limits.total_bytes:,} are read"
+        yield found("bomb", "", f"unpacks to {total:,} bytes in all; {most}")
+    if len(infos) > limits.entries:
+        yield found("bomb", "", f"{len(infos):,} entries; at most {limits.entries:,} are read")
+    elif len(infos) != entries:
+        yield found("archive", "", f"{len(infos):,} entries, but its end says {entries:,}")
 
 
 def _member_faults(info: zipfile.ZipInfo, limits: Limits) -> Iterator[Finding]:
     name = info.orig_filename
     reason = name_fault(name)
     if reason is not None:
-        yield _fault("name", name, reason)
+        yield found("name", name, reason)
     mode = stat.S_IFMT(info.external_attr >> 16)
-    if mode not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        what = "a symbolic link" if mode == stat.S_IFLNK else "a special file"
-        yield _fault("link", name, f"{what}; expected a regular file")
-    if info.flag_bits & _ENCRYPTED:
-        yield _fault("encrypted", name, "encrypted; make the zip without a password")
+    if mode not in {0, stat.S_IFREG} and not (mode == stat.S_IFDIR and name.endswith("/")):
+        what = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder by its mode alone"}
+        yield found("link", name, f"{what.get(mode, 'a special file')}; expected a regular file")
+    if name.endswith("/") and info.file_size:
+        yield found("archive", name, f"a folder that holds {info.file_size:,} bytes itself")
+    if info.flag_bits & ENCRYPTED:
+        yield found("encrypted", name, "encrypted; make the zip without a password")
     if info.compress_type not in _METHODS:
-        yield _fault("archive", name, "packed by a method that is not read; use store or deflate")
+        yield found("archive", name, "packed by a method that is not read; use store or deflate")
+    if info.volume:
+        yield found("archive", name, f"in part {info.volume} of a zip of several parts")
     yield from _bulk_faults(name, info.file_size, info.compress_size, limits)
 
 
 def _bulk_faults(name: str, unpacked: int, packed: int, limits: Limits) -> Iterator[Finding]:
     if unpacked > limits.entry_bytes:
         most = f"a mask has at most {limits.entry_bytes:,}"
-        yield _fault("bomb", name, f"unpacks to {unpacked:,} bytes; {most}")
+        yield found("bomb", name, f"unpacks to {unpacked:,} bytes; {most}")
     elif unpacked > limits.ratio_from_bytes and unpacked > limits.ratio * packed:
         ratio = unpacked // max(packed, 1)
         most = f"at most {limits.ratio} times is read"
-        yield _fault("bomb", name, f"unpacks to {ratio:,} times its packed size; {most}")
+        yield found("bomb", name, f"unpacks to {ratio:,} times its packed size; {most}")
+    if packed > 2 * unpacked + _LONGEST:
+        yield found("archive", name, f"{packed:,} bytes that unpack to {unpacked:,}")
 
 
-def _whole_faults(infos: list[zipfile.ZipInfo], limits: Limits) -> Iterator[Finding]:
-    total = sum(info.file_size for info in infos)
-    if total > limits.total_bytes:
-        most = f"at most {limits.total_bytes:,} are read"
-        yield _fault("bomb", "", f"unpacks to {total:,} bytes in all; {most}")
-    if len(infos) > limits.entries:
-        yield _fault("bomb", "", f"{len(infos):,} entries; at most {limits.entries:,} are read")
-    end = 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
-        if info.header_offset < end:
-            yield _fault("bomb", info.orig_filename, "shares its bytes with another entry")
-            return
-        name_bytes = len(info.orig_filename.encode("utf-8", "replace"))
-        smallest = _LOCAL_HEADER_BYTES + min(name_bytes, len(info.orig_filename))
-        end = info.header_offset + smallest + info.compress_size
-
-
-def _repeated(names: list[str]) -> Iterator[Finding]:
+def repeated(names: list[str]) -> Iterator[Finding]:
+    """Names that one file system or another takes for the same."""
     for name, times in Counter(names).items():
         if times > 1:
-            yield _fault("duplicate", name, f"stands {times} times in the archive")
+            yield found("duplicate", name, f"stands {times} times in the archive")
     alike = Counter(unicodedata.normalize("NFC", name).casefold() for name in set(names))
     for name in sorted(set(names)):
         if alike[unicodedata.normalize("NFC", name).casefold()] > 1:
-            yield _fault("duplicate", name, "differs from another entry only by case or accents")
+            yield found("duplicate", name, "differs from another entry only by case or accents")
+    files = {name for name in names if not name.endswith("/")}
+    folders = {name.removesuffix("/") for name in names if name.endswith("/")}
+    folders |= {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    for name in sorted(files & folders):
+        yield found("duplicate", name, "a file and a folder at once")
 
 
 def _folder(path: Path, root: str, limits: Limits) -> Archive:
@@ -259,20 +260,25 @@ def _folder(path: Path, root: str, limits: Limits) -> Archive:
     findings: list[Finding] = []
     pending = [path]
     while pending and len(files) + len(folders) <= limits.entries:
-        for entry in sorted(pending.pop().iterdir()):
-            name = entry.relative_to(top).as_posix()
-            if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-                findings.append(_fault("link", name, "a link or special file; expected a file"))
-            elif entry.is_dir():
+        with os.scandir(pending.pop()) as entries:
+            # No more are listed than are read; sorted, so that the order is the same everywhere.
+            some = sorted(islice(entries, limits.entries + 1), key=lambda entry: entry.name)
+        for entry in some:
+            name = Path(entry.path).relative_to(top).as_posix()
+            if entry.is_dir(follow_symlinks=False):
                 folders.append(f"{name}/")
-                pending.append(entry)
-            else:
+                pending.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
                 files[name] = entry.stat().st_size
+            else:
+                findings.append(found("link", name, "a link or special file; expected a file"))
     findings += [f for name, size in files.items() for f in _bulk_faults(name, size, size, limits)]
     if pending or sum(files.values()) > limits.total_bytes:
         most = f"{limits.entries:,} files or {limits.total_bytes:,} bytes"
-        findings.append(_fault("bomb", "", f"more than {most}"))
-    findings += _repeated([*files, *folders])
+        findings.append(found("bomb", "", f"more than {most}"))
+    reasons = {name: name_fault(name) for name in files}
+    findings += [found("name", name, why) for name, why in reasons.items() if why is not None]
+    findings += repeated([*files, *folders])
 
     def read(name: str) -> bytes:
         with (top / name).open("rb") as stream:

@@ -26,8 +26,9 @@ from metrics.masks import (
     is_turned,
     pack_grey,
 )
-from submissions.archive import UNREADABLE, Archive, Finding, Kind, Limits
-from submissions.headers import Header, HeaderError, read_header
+from submissions.archive import UNREADABLE, Archive, Limits
+from submissions.findings import Finding, Kind
+from submissions.headers import Header, HeaderError, png_chunks, read_header
 
 _Grey = npt.NDArray[np.uint8]
 
@@ -38,6 +39,7 @@ MAX_GREY_SHARE: Final = 0.05
 """A JPEG may hold this share of them; a probability map holds far more."""
 
 _STRICT_FROM: Final = 128
+_AT_A_TIME: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,7 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
             f"{limits.pixels:,} are decoded"
         )
         yield _fault(place, "bomb", message)
-    elif not budget.take(pixels * header.samples * (2 if header.kind == "PNG" else 1)):
+    elif not budget.take(pixels * header.samples * (3 if header.kind == "PNG" else 1)):
         message = (
             "not decoded: the masks before it were as many and large as are read without knowing "
             "their frames' sizes; give the frames too"
@@ -168,6 +170,8 @@ def _decoded(data: bytes, header: Header) -> _Grey | None:
     """
     if header.deflated is not None:
         return _inflated(data[header.deflated], header.height, header.width)
+    if header.kind == "PNG" and not _png_fits(data, header):
+        return None
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -190,6 +194,22 @@ def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
     if not stream.eof or len(pixels) != height * width:
         return None
     return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width)
+
+
+def _png_fits(data: bytes, header: Header) -> bool:
+    """Whether a PNG's pixels unpack to what its size needs, and not to gigabytes behind it."""
+    stream, size = zlib_ng.decompressobj(), 0
+    # A byte before each row; of an interlaced image each row comes in up to eight pieces.
+    most = header.height * (header.width * header.samples + 8) + 64
+    try:
+        for kind, start, length in png_chunks(data):
+            packed = data[start : start + length] if kind == b"IDAT" else b""
+            while packed and not stream.eof and size <= most:
+                size += len(stream.decompress(packed, _AT_A_TIME))
+                packed = stream.unconsumed_tail
+    except zlib_ng.error:  # type: ignore[misc]  # as above
+        return False
+    return stream.eof and size <= most
 
 
 def _is_whole(data: bytes, header: Header) -> bool:

@@ -1,14 +1,15 @@
 """An image's size from its header alone, for files that may be hostile.
 
 Only what masks are saved as is recognised: TIFF, JPEG, PNG and BMP. A header that could make a
-decoder allocate more than its size says (tiles larger than the image, tags given twice, sixteen
-bits) is refused here, before any decoder sees the file.
+decoder allocate or compute more than its size says (tiles larger than the image, tags given twice,
+sixteen bits, text that unpacks to gigabytes, thousands of scans), or that readers take differently
+(several pages, an orientation), is refused here, before any decoder sees the file.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
@@ -18,8 +19,11 @@ Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
 _Shape = tuple[int, int, int]  # height, width, samples a pixel
 
 _PNG_SAMPLES: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 3, 3: 3, 4: 2, 6: 4})
+_TURNED: Final = "turned by an orientation tag, which readers treat differently"
+_INKS: Final = "in the colours of a printer or a camera; expected black and white"
 _MAX_TAGS: Final = 200
 _MAX_SAMPLES: Final = 4
+_MAX_STRIPS: Final = 1 << 16
 _TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
 
 _DEFLATE: Final = 8
@@ -27,10 +31,22 @@ _PLAIN: Final[Mapping[int, int]] = MappingProxyType(
     {258: 8, 259: _DEFLATE, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1}
 )
 _SIZE_TAGS: Final = frozenset({256, 257, 273, 278, 279})
+_READ_TAGS: Final = _PLAIN.keys() | _SIZE_TAGS | {322, 323, 324, 325}
+_PACKINGS: Final = frozenset({1, 2, 3, 4, 5, _DEFLATE, 32946, 32773})
+"""None, the three of CCITT, LZW, deflate under its two numbers, PackBits."""
 
 _FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 _SCAN: Final = 0xDA
+_EXIF: Final = 0xE1
+_ORIENTATION: Final = 274
+_MAX_SEGMENTS: Final = 1000
+_MAX_SCANS: Final = 16
+_MAX_FILL: Final = 64
+
+_MAX_CHUNKS: Final = 20_000
+_PACKED_CHUNKS: Final = frozenset({b"zTXt", b"iTXt", b"iCCP"})
+_MAX_PACKED_TEXT: Final = 1 << 16
 
 
 class HeaderError(ValueError):
@@ -70,11 +86,11 @@ def read_header(data: bytes) -> Header:
         if data.startswith(start):
             try:
                 height, width, samples = parse(data)
+                deflated = _deflated(data) if kind == "TIFF" else None
             except (struct.error, IndexError) as error:
                 raise HeaderError(f"a {kind} cut short in its header") from error
             if height < 1 or width < 1:
                 raise HeaderError(f"a {kind} of {width} x {height} pixels")
-            deflated = _deflated(data) if kind == "TIFF" else None
             return Header(kind=kind, height=height, width=width, samples=samples, deflated=deflated)
     raise HeaderError("not a TIFF, JPEG, PNG or BMP image")
 
@@ -85,8 +101,12 @@ def _tiff(data: bytes) -> _Shape:
     samples = _single(tags, 277, 1)
     if samples > _MAX_SAMPLES or any(bits not in {1, 8} for bits in tags.get(258, (1,))):
         raise HeaderError("a TIFF of more than 8 bits a channel or 4 channels")
-    if _single(tags, 274, 1) != 1:
-        raise HeaderError("a TIFF with an orientation tag, which readers treat differently")
+    if _single(tags, _ORIENTATION, 1) != 1:
+        raise HeaderError(_TURNED)
+    if _single(tags, 262, 1) > 3:
+        raise HeaderError(_INKS)
+    if _single(tags, 259, 1) not in _PACKINGS:
+        raise HeaderError("a TIFF packed by a method that is not read; use deflate or LZW")
     if 322 in tags and _single(tags, 322) * _single(tags, 323) > 4 * max(height * width, 1 << 16):
         raise HeaderError("a TIFF with tiles larger than the image")
     offsets, sizes = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
@@ -105,12 +125,13 @@ def _deflated(data: bytes) -> slice | None:
         return None
     if tags.get(258) != (8,) or tags.get(259) != (_DEFLATE,) or tags.get(262) != (1,):
         return None
-    if tags.get(278, tags[257])[0] < tags[257][0]:
+    if _single(tags, 278, tags[257][0]) < tags[257][0]:
         return None
     return slice(tags[273][0], tags[273][0] + tags[279][0])
 
 
 def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
+    """The tags that are looked at, by number, with their values."""
     order = "<" if data[:2] == b"II" else ">"
     (start,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, start)
@@ -127,12 +148,17 @@ def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
         letter = _TYPE_BYTES.get(kind)
         if letter is None:
             continue
-        if number > len(data):
-            raise HeaderError("a TIFF cut short in its header")
+        if tag not in _READ_TAGS:
+            tags[tag] = ()
+            continue
+        if number > _MAX_STRIPS:
+            raise HeaderError(f"a TIFF of more than {_MAX_STRIPS:,} strips or tiles")
         shape = f"{order}{number}{letter}"
         inline = struct.calcsize(shape) <= 4
         where = place + 8 if inline else struct.unpack_from(f"{order}I", data, place + 8)[0]
         tags[tag] = struct.unpack_from(shape, data, where)
+    if any(struct.unpack_from(f"{order}I", data, start + 2 + 12 * count)):
+        raise HeaderError("a TIFF of more than one page")
     return tags
 
 
@@ -146,13 +172,8 @@ def _single(tags: Mapping[int, tuple[int, ...]], tag: int, default: int | None =
 def _jpeg(data: bytes) -> _Shape:
     place: int = 2
     size: _Shape | None = None
-    while True:
-        if data[place] != 0xFF:
-            raise HeaderError("a damaged JPEG header")
-        while data[place] == 0xFF:
-            place += 1
-        marker = data[place]
-        place += 1
+    for _ in range(_MAX_SEGMENTS):
+        marker, place = _marker(data, place)
         if marker in _BARE_MARKERS:
             continue
         if marker == _SCAN:
@@ -162,17 +183,48 @@ def _jpeg(data: bytes) -> _Shape:
             if size is not None:
                 raise HeaderError("a JPEG of two frames")
             bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
-            if bits != 8 or channels > _MAX_SAMPLES:
-                raise HeaderError("a JPEG of more than 8 bits a channel or 4 channels")
+            if bits != 8:
+                raise HeaderError("a JPEG of more than 8 bits a channel")
+            if channels not in {1, 3}:
+                raise HeaderError(_INKS)
             size = height, width, channels
         if length < 2:
             raise HeaderError("a damaged JPEG header")
+        if marker == _EXIF and data.startswith(b"Exif\0\0", place + 2):
+            _refuse_turned(data[place + 8 : place + length])
         place += length
+    else:
+        raise HeaderError(f"a JPEG of more than {_MAX_SEGMENTS} segments before its pixels")
     if size is None:
         raise HeaderError("a JPEG without a size")
     if data.rfind(b"\xff\xd9") < place:
         raise HeaderError("a JPEG cut short")
+    if data.count(b"\xff\xda", place) >= _MAX_SCANS:
+        raise HeaderError(f"a JPEG of more than {_MAX_SCANS} scans")
     return size
+
+
+def _marker(data: bytes, place: int) -> tuple[int, int]:
+    """The next marker and where it ends; bytes of 0xFF may fill the way to it."""
+    fill = data[place : place + _MAX_FILL]
+    marker = fill.lstrip(b"\xff")
+    if not marker or len(marker) == len(fill):
+        raise HeaderError("a damaged JPEG header")
+    return marker[0], place + len(fill) - len(marker) + 1
+
+
+def _refuse_turned(exif: bytes) -> None:
+    """Refuse an orientation other than upright in an Exif block, wherever it stands in it."""
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for index in range(min(count, _MAX_TAGS)):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, start + 2 + 12 * index)
+            if tag == _ORIENTATION and value in range(2, 9):
+                raise HeaderError(_TURNED)
+    except struct.error:
+        return
 
 
 def _png(data: bytes) -> _Shape:
@@ -181,9 +233,28 @@ def _png(data: bytes) -> _Shape:
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     if bits > 8:
         raise HeaderError("a PNG of more than 8 bits a channel")
-    if data.rfind(b"IEND") < 0:
-        raise HeaderError("a PNG cut short")
+    packed = 0
+    for kind, start, length in png_chunks(data):
+        if kind == b"acTL":
+            raise HeaderError("a PNG of more than one picture")
+        if kind == b"eXIf":
+            _refuse_turned(data[start : start + length])
+        packed += length if kind in _PACKED_CHUNKS else 0
+    if packed > _MAX_PACKED_TEXT:
+        raise HeaderError(f"a PNG with {packed:,} bytes of packed text or colour profiles")
     return height, width, _PNG_SAMPLES.get(colour, _MAX_SAMPLES)
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and length of each chunk behind the header, to the last one."""
+    place = 33
+    for _ in range(_MAX_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind == b"IEND":
+            return
+        yield kind, place + 8, length
+        place += length + 12
+    raise HeaderError(f"a PNG of more than {_MAX_CHUNKS:,} chunks")
 
 
 def _bmp(data: bytes) -> _Shape:

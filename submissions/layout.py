@@ -1,63 +1,80 @@
-"""The names inside a package: root, task, test set folders, masks and timing files."""
+"""The names inside a package, as data: root, task, test set folders, masks and timing files."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
-TASK: Final = "segmentation"
+TEST_SET: Final = "{test_set}"
+FRAME: Final = "{frame}"
 TEST_SET_PREFIX: Final = "EndoCV_DATA"
-MASK_SUFFIXES: Final = (".jpg", ".tif")
-"""What a mask may be called; the content decides how it is decoded."""
 
-_FOLDER_END: Final = "_pred"
-_MASK_END: Final = "_mask"
-_TIMING: Final = re.compile(r"timeElaspsed(?P<test_set>.+)\.txt")  # the organisers' spelling
 _JUNK_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _JUNK_FOLDER: Final = "__MACOSX"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where everything lies in a package.
+    """Where everything lies in a package: ``root/task/folders/masks`` and beside them ``timings``.
 
     Attributes:
         root: The one folder at the top of the archive.
+        task: The folder in it; empty where the test sets lie in the root itself.
+        folders: The folder of a test set, ``{test_set}`` standing for its name.
+        masks: A mask's name without its suffix, ``{frame}`` standing for the frame file's stem.
+        suffixes: What a mask may be called; the content decides how it is decoded.
+        timings: The timing file of a test set, ``{test_set}`` standing for its name; empty where
+            none is asked for.
+        prefix: How the names of test sets begin, where a round does not list them.
     """
 
     root: str = "EndoCV2021"
+    task: str = "segmentation"
+    folders: str = "{test_set}_pred"
+    masks: str = "{frame}_mask"
+    suffixes: tuple[str, ...] = (".jpg", ".tif")
+    timings: str = "timeElaspsed{test_set}.txt"  # the organisers' spelling
+    prefix: str = TEST_SET_PREFIX
+
+    @property
+    def top(self) -> tuple[str, ...]:
+        """The folders above those of the test sets."""
+        return (self.root, self.task) if self.task else (self.root,)
 
     def folder(self, test_set: str) -> str:
         """The folder of a test set."""
-        return f"{self.root}/{TASK}/{test_set}{_FOLDER_END}"
+        return "/".join((*self.top, self.folders.replace(TEST_SET, test_set)))
 
-    def mask(self, test_set: str, name: str, suffix: str = ".jpg") -> str:
-        """The mask of the frame ``name`` (the frame file's stem)."""
-        return f"{self.folder(test_set)}/{name}{_MASK_END}{suffix}"
+    def mask(self, test_set: str, name: str, suffix: str | None = None) -> str:
+        """The mask of the frame ``name`` (the frame file's stem); the first suffix by default."""
+        stem = self.masks.replace(FRAME, name)
+        return f"{self.folder(test_set)}/{stem}{suffix or self.suffixes[0]}"
 
     def timing(self, test_set: str) -> str:
-        """The timing file of a test set."""
-        return f"{self.folder(test_set)}/timeElaspsed{test_set}.txt"
+        """The timing file of a test set, where one is asked for."""
+        return f"{self.folder(test_set)}/{self.timings.replace(TEST_SET, test_set)}"
 
+    def predicted_test_set(self, folder: str) -> str | None:
+        """The test set whose predictions a folder of this name holds, or ``None``."""
+        return _inside(folder, self.folders, TEST_SET)
 
-def predicted_test_set(folder: str) -> str | None:
-    """The test set whose predictions a folder of this name holds, or ``None``."""
-    return folder.removesuffix(_FOLDER_END) if folder.endswith(_FOLDER_END) else None
+    def timed_test_set(self, file_name: str) -> str | None:
+        """The test set whose timing file has this name, or ``None``."""
+        return _inside(file_name, self.timings, TEST_SET) if self.timings else None
 
-
-def frame_of(stem: str) -> str | None:
-    """The frame that a mask of this stem belongs to, or ``None`` where the stem is no mask's."""
-    return stem.removesuffix(_MASK_END) if stem.endswith(_MASK_END) else None
-
-
-def timed_test_set(file_name: str) -> str | None:
-    """The test set whose timing file has this name, or ``None``."""
-    match = _TIMING.fullmatch(file_name)
-    return match["test_set"] if match else None
+    def frame_of(self, stem: str) -> str | None:
+        """The frame that a mask of this stem belongs to; ``None`` where the stem is no mask's."""
+        return _inside(stem, self.masks, FRAME)
 
 
 def is_junk(path: str) -> bool:
-    """Whether an operating system left this file or folder behind: harmless, and never read."""
+    """Whether an operating system left this file or folder behind: harmless, and never used."""
     parts = path.rstrip("/").split("/")
     return parts[0] == _JUNK_FOLDER or parts[-1] in _JUNK_NAMES or parts[-1].startswith("._")
+
+
+def _inside(text: str, pattern: str, place: str) -> str | None:
+    """What stands in a text where the pattern has its place, or ``None``."""
+    before, _, after = pattern.partition(place)
+    inside = text[len(before) : len(text) - len(after)]
+    return inside if inside and text == f"{before}{inside}{after}" else None

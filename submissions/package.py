@@ -54,15 +54,16 @@ class PackageWriter:
 
     Args:
         path: The zip's final name; its folder is made when missing.
-        file_format: ``jpg`` (lossless, under the name that the organisers look for), ``tif`` or
-            ``jpeg`` (lossy; the manifest says what it costs).
+        file_format: ``jpg`` (lossless, under the name that the organisers look for), ``tif``,
+            ``png`` or ``jpeg`` (lossy; the manifest says what it costs).
         expected: Test set to frame name to (height, width): what must be added, no more, no less;
             ``None`` to take what comes.
         layout: The names inside.
         settings: What made the masks, for the manifest; plain values that JSON can hold.
 
     Raises:
-        UserError: The final name is taken, or the folder cannot be written.
+        UserError: The final name is taken, the folder cannot be written, or the round takes no
+            masks of this suffix.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class PackageWriter:
         self._settings = dict(settings or {})
         self._masks: dict[str, dict[str, _Spooled]] = {}
         self._lock = threading.Lock()
+        check_format(file_format, self._layout)
         if path.exists():
             raise UserError(f"{path}: is already there. Give the package another name.")
         try:
@@ -155,8 +157,9 @@ class PackageWriter:
                 self._write_zip()
             except OSError as error:
                 raise unwritable(self.path.parent, error) from error
-            expected = self._expected
-            inspection = inspect_package(self._temporary, expected, layout=self._layout)
+            inspection = inspect_package(
+                self._temporary, self._expected, test_sets=self._masks.keys(), layout=self._layout
+            )
             if inspection.findings:
                 summary = f"{self.path}: the written package is faulty"
                 raise FaultsError(inspection.faults(), summary)
@@ -212,8 +215,9 @@ class PackageWriter:
                     data = self._spool.read(masks[name].length)
                     _write_member(archive, self._layout.mask(test_set, name, suffix), data)
                 latencies = {name: spooled.latency_ms for name, spooled in masks.items()}
-                text = format_timing(latencies)
-                _write_member(archive, self._layout.timing(test_set), text.encode())
+                if self._layout.timings:
+                    text = format_timing(latencies)
+                    _write_member(archive, self._layout.timing(test_set), text.encode())
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -242,6 +246,25 @@ class PackageWriter:
         if self._format == "jpeg":
             manifest["cost"] = _cost([spooled.counts for spooled in every])
         return manifest
+
+
+def format_for(layout: Layout) -> Format:
+    """The format to write where none is named: the smallest lossless one that the round takes."""
+    return next(name for name in SUFFIXES if SUFFIXES[name] in layout.suffixes)
+
+
+def check_format(file_format: Format, layout: Layout) -> None:
+    """Refuse a format whose suffix the round does not take.
+
+    Raises:
+        UserError: It takes others, which are named.
+    """
+    if SUFFIXES[file_format] not in layout.suffixes:
+        names = [name for name, suffix in SUFFIXES.items() if suffix in layout.suffixes]
+        raise UserError(
+            f"masks as {file_format} end in {SUFFIXES[file_format]}, and the round asks for "
+            f"{' or '.join(layout.suffixes)}. Choose one of {', '.join(names)}."
+        )
 
 
 def _cost(counts: list[Counts]) -> dict[str, float]:

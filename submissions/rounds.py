@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from metrics.errors import Fault, FaultsError, UserError
 from metrics.masks import read_size
-from submissions.layout import TEST_SET_PREFIX, Layout
+from submissions.encoding import SUFFIXES
+from submissions.layout import FRAME, TEST_SET, Layout
 
 Frames = dict[str, dict[str, Path]]
 """Test set to frame name (the file's stem) to the frame's file."""
@@ -22,6 +23,9 @@ Sizes = Mapping[str, Mapping[str, tuple[int, int]]]
 """Test set to frame name to height and width in pixels."""
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+
+_LAYOUT: Final = frozenset(field.name for field in fields(Layout))
+_SUFFIXES: Final = frozenset(SUFFIXES.values())
 
 _INIT: Final = (
     "Name the folder that holds the release with 'harness init --test-frames DIR', --test-frames "
@@ -35,11 +39,12 @@ class Round:
 
     Attributes:
         name: What ``--round`` calls it.
-        test_sets: The folders to predict; ``None`` for every ``EndoCV_DATA*`` folder found.
+        test_sets: The folders to predict; ``None`` for every folder whose name begins as the
+            layout says, such as ``EndoCV_DATA4``.
         daily_limit: Submissions that count, a day.
         time_zone: IANA name of the zone in which a day begins and ends.
         release: The test release it is played on, for the record.
-        root: The folder at the top of a package.
+        layout: Where everything lies in a package of this round.
     """
 
     name: str
@@ -47,12 +52,7 @@ class Round:
     daily_limit: int
     time_zone: str = "UTC"
     release: str = ""
-    root: str = "EndoCV2021"
-
-    @property
-    def layout(self) -> Layout:
-        """Where everything lies in a package of this round."""
-        return Layout(root=self.root)
+    layout: Layout = field(default_factory=Layout)
 
 
 BUILT_IN: Final = (
@@ -71,7 +71,8 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     """The built-in rounds and those of a file, by name.
 
     The file is TOML with one table a round, such as ``[rounds.3]``, whose keys are the fields of
-    :class:`Round`; only ``daily_limit`` is required. A round of a built-in name replaces it.
+    :class:`Round` and of its ``Layout``; only ``daily_limit`` is required. A round of a built-in
+    name replaces it.
 
     Args:
         file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.
@@ -133,11 +134,11 @@ def find_frames(round_: Round, folder: Path) -> Frames:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of round {round_.name}'s frames. {_INIT}")
-    test_sets = round_.test_sets or _every_test_set(folder)
+    test_sets = round_.test_sets or _every_test_set(folder, round_.layout.prefix)
     if not test_sets:
         raise UserError(
-            f"{folder}: expected {TEST_SET_PREFIX}* folders with round {round_.name}'s frames, "
-            f"but found none. {_INIT}"
+            f"{folder}: expected {round_.layout.prefix}* folders with the frames of round "
+            f"{round_.name}, but found none. {_INIT}"
         )
     faults: list[Fault] = []
     frames = {name: _frames_of(folder / name, faults) for name in test_sets}
@@ -171,9 +172,9 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
     return sizes
 
 
-def _every_test_set(folder: Path) -> tuple[str, ...]:
-    found = (path.name for path in folder.glob(f"{TEST_SET_PREFIX}*") if path.is_dir())
-    return tuple(sorted(found))
+def _every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
+    found = (path.name for path in folder.iterdir() if path.is_dir())
+    return tuple(sorted(name for name in found if name.startswith(prefix) and name[0] != "."))
 
 
 def _frames_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
@@ -197,7 +198,7 @@ def _frames_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
 def _round_faults(table: Any) -> list[str]:
     if not isinstance(table, dict):
         return ["expected a table of settings"]
-    known = {field.name for field in fields(Round)} - {"name"}
+    known = ({field.name for field in fields(Round)} - {"name", "layout"}) | _LAYOUT
     faults = [
         f"unknown key {key!r}; expected some of {', '.join(sorted(known))}"
         for key in table.keys() - known
@@ -208,8 +209,6 @@ def _round_faults(table: Any) -> list[str]:
     test_sets = table.get("test_sets", ["any"])
     if not (isinstance(test_sets, list) and test_sets and all(map(_is_folder_name, test_sets))):
         faults.append(f"test_sets: expected a list of folder names, got {test_sets!r}")
-    if not _is_folder_name(table.get("root", "any")):
-        faults.append(f"root: expected a folder name, got {table['root']!r}")
     if not isinstance(table.get("release", ""), str):
         faults.append(f"release: expected text, got {table['release']!r}")
     zone = table.get("time_zone", "UTC")
@@ -217,7 +216,23 @@ def _round_faults(table: Any) -> list[str]:
         ZoneInfo(zone)
     except (KeyError, ValueError, TypeError, OSError):
         faults.append(f"time_zone: expected an IANA name such as 'Europe/Oslo', got {zone!r}")
-    return faults
+    return [*faults, *_layout_faults(table)]
+
+
+def _layout_faults(table: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("root", "task", "prefix"):
+        value = table.get(key, "any")
+        if not (_is_folder_name(value) or (key != "root" and value == "")):
+            yield f"{key}: expected a folder name, got {value!r}"
+    for key, place in {"folders": TEST_SET, "masks": FRAME, "timings": TEST_SET}.items():
+        value = table.get(key, place)
+        if key == "timings" and value == "":
+            continue
+        if not _is_folder_name(value) or value.count(place) != 1:
+            yield f"{key}: expected a name with {place} in it once, got {value!r}"
+    suffixes = table.get("suffixes", list(_SUFFIXES))
+    if not isinstance(suffixes, list) or not suffixes or set(map(str, suffixes)) - _SUFFIXES:
+        yield f"suffixes: expected some of {', '.join(sorted(_SUFFIXES))}, got {suffixes!r}"
 
 
 def _is_folder_name(value: object) -> bool:
@@ -230,5 +245,9 @@ def _is_folder_name(value: object) -> bool:
 
 
 def _round(name: str, table: dict[str, Any]) -> Round:
-    test_sets = table.get("test_sets")
-    return Round(**table | {"name": name, "test_sets": tuple(test_sets) if test_sets else None})
+    of_layout: dict[str, Any] = {}
+    of_round: dict[str, Any] = {}
+    for key, value in table.items():
+        fixed = tuple(value) if isinstance(value, list) else value
+        (of_layout if key in _LAYOUT else of_round)[key] = fixed
+    return Round(name=name, layout=Layout(**of_layout), **of_round)

@@ -25,8 +25,9 @@ from metrics.errors import FaultsError, UserError
 from metrics.hausdorff import hausdorff_bits
 from metrics.lesions import count_lesions
 from metrics.masks import Protocol, fit_prediction, read_bits, read_mask
-from submissions.archive import Kind
+from submissions.archive import refuse_special
 from submissions.content import Content
+from submissions.findings import Kind
 from submissions.layout import Layout
 from submissions.ledger import OVERALL
 from submissions.truth import Truth, find_truth
@@ -187,6 +188,8 @@ def package_sha256(package: Path) -> str:
         UserError: It cannot be read.
     """
     try:
+        if not package.is_dir():
+            refuse_special(package)
         return _digest(package)
     except OSError as error:
         raise UserError(f"{package}: cannot be read ({error.strerror or error}).") from error

@@ -8,18 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from submissions.archive import Archive, Finding, Kind, shown
+from submissions.archive import Archive
 from submissions.content import Place
-from submissions.layout import (
-    MASK_SUFFIXES,
-    TASK,
-    TEST_SET_PREFIX,
-    Layout,
-    frame_of,
-    is_junk,
-    predicted_test_set,
-    timed_test_set,
-)
+from submissions.findings import Finding, Kind, shown
+from submissions.layout import FRAME, Layout, is_junk
 from submissions.rounds import Sizes
 
 
@@ -37,7 +29,7 @@ class Structure:
     masks: tuple[Place, ...]
     timings: Mapping[str, str]
     findings: tuple[Finding, ...]
-    junk: int
+    junk: tuple[str, ...]
 
 
 def arrange(
@@ -71,7 +63,7 @@ def arrange(
         masks=tuple(sorted(sorting.masks.values(), key=lambda place: place.path)),
         timings=sorting.timings,
         findings=tuple(findings),
-        junk=len(archive.files) - len(files),
+        junk=tuple(name for name in archive.files if is_junk(name)),
     )
 
 
@@ -88,23 +80,26 @@ class _Sorting:
     def sort(self, name: str) -> None:
         path = PurePosixPath(name)
         parts = name.split("/")
-        if len(parts) != 4 or parts[:2] != [self.layout.root, TASK]:
+        top = self.layout.top
+        if len(parts) != len(top) + 2 or tuple(parts[: len(top)]) != top:
             self.strays[str(path.parent), _where(self.layout)].append(name)
             return
-        test_set = predicted_test_set(parts[2])
-        if test_set is None or not _is_asked_for(test_set, self.known):
-            self.strays[str(path.parent), _folder_hint(parts[2], self.known)].append(name)
-        elif timed_test_set(path.name) == test_set:
+        test_set = self.layout.predicted_test_set(parts[-2])
+        if test_set is None or not _is_asked_for(test_set, self.known, self.layout):
+            hint = _folder_hint(parts[-2], self.known, self.layout)
+            self.strays[str(path.parent), hint].append(name)
+        elif self.layout.timed_test_set(path.name) == test_set:
             self.timings[test_set] = name
         else:
             self._sort_mask(test_set, path)
 
     def _sort_mask(self, test_set: str, path: PurePosixPath) -> None:
-        name = frame_of(path.stem)
-        if path.suffix not in MASK_SUFFIXES or name is None:
-            suffixes = " or ".join(f"NAME_mask{suffix}" for suffix in MASK_SUFFIXES)
-            timing = PurePosixPath(self.layout.timing(test_set)).name
-            self._find("extra", path, f"an extra file; expected {suffixes}, or {timing}")
+        name = self.layout.frame_of(path.stem)
+        if path.suffix not in self.layout.suffixes or name is None:
+            expected = [_mask_name(self.layout, suffix) for suffix in self.layout.suffixes]
+            if self.layout.timings:
+                expected.append(PurePosixPath(self.layout.timing(test_set)).name)
+            self._find("extra", path, f"an extra file; expected {' or '.join(expected)}")
             return
         if self.expected is not None and name not in self.expected[test_set]:
             self._find("extra", path, f"an extra mask: {test_set} has no frame {shown(name)}")
@@ -127,17 +122,22 @@ class _Sorting:
 
 
 def _where(layout: Layout) -> str:
-    return f"expected {layout.folder(f'{TEST_SET_PREFIX}k')}/NAME_mask.jpg"
+    return f"expected {layout.folder(f'{layout.prefix}k')}/{_mask_name(layout)}"
 
 
-def _is_asked_for(test_set: str, known: Collection[str] | None) -> bool:
-    return test_set in known if known is not None else test_set.startswith(TEST_SET_PREFIX)
+def _mask_name(layout: Layout, suffix: str | None = None) -> str:
+    return f"{layout.masks.replace(FRAME, 'NAME')}{suffix or layout.suffixes[0]}"
 
 
-def _folder_hint(folder: str, known: Collection[str] | None) -> str:
+def _is_asked_for(test_set: str, known: Collection[str] | None, layout: Layout) -> bool:
+    return test_set in known if known is not None else test_set.startswith(layout.prefix)
+
+
+def _folder_hint(folder: str, known: Collection[str] | None, layout: Layout) -> str:
+    names = [f"{layout.prefix}k"] if known is None else known
+    folders = [PurePosixPath(layout.folder(test_set)).name for test_set in names]
     if known is None:
-        return f"expected a folder {TEST_SET_PREFIX}k_pred"
-    folders = [f"{test_set}_pred" for test_set in known]
+        return f"expected a folder {folders[0]}"
     nearest = difflib.get_close_matches(folder, folders, n=1, cutoff=0.8)
     if nearest:
         return f"expected one of {', '.join(folders)}; the nearest is {nearest[0]}"
@@ -159,11 +159,11 @@ def _folder_findings(
     for folder in folders:
         name = folder.rstrip("/")
         parts = name.split("/")
-        if name in used or is_junk(name) or parts in ([layout.root], [layout.root, TASK]):
+        if name in used or is_junk(name) or tuple(parts) == layout.top[: len(parts)]:
             continue
-        test_set = predicted_test_set(parts[-1])
-        placed = len(parts) == 3 and parts[:2] == [layout.root, TASK]
-        if not (placed and test_set is not None and _is_asked_for(test_set, known)):
+        test_set = layout.predicted_test_set(parts[-1])
+        placed = tuple(parts[:-1]) == layout.top
+        if not (placed and test_set is not None and _is_asked_for(test_set, known, layout)):
             yield Finding(
                 kind="layout", path=shown(folder), message=f"an extra folder; {_where(layout)}"
             )
@@ -183,7 +183,7 @@ def _missing(
             if (test_set, name) not in sorting.masks:
                 path, message = layout.mask(test_set, name), "the mask of this frame is missing"
                 yield Finding(kind="missing", path=path, message=message)
-        if test_set not in sorting.timings:
+        if layout.timings and test_set not in sorting.timings:
             path = layout.timing(test_set)
             yield Finding(kind="timing", path=path, message="the timing file is missing")
     if known is None and not present:

@@ -15,6 +15,7 @@ TOLERANCE: Final = 0.01
 """How far the average line may lie from the mean of the others, relatively."""
 
 _DECIMALS: Final = 3
+_MOST_LINES: Final = 4
 
 
 def format_timing(latencies_ms: Mapping[str, float]) -> str:
@@ -26,6 +27,11 @@ def format_timing(latencies_ms: Mapping[str, float]) -> str:
     rounded = {name: round(latencies_ms[name], _DECIMALS) for name in sorted(latencies_ms)}
     lines = [_line(name, latency) for name, latency in rounded.items()]
     return "\n".join([*lines, _line(AVERAGE, fmean(rounded.values())), ""])
+
+
+def most_bytes(frames: int) -> int:
+    """How large the file of so many frames may be at most; an honest one is a tenth of it."""
+    return 4096 + 600 * frames
 
 
 def parse_timing(
@@ -48,6 +54,8 @@ def parse_timing(
     repeated: list[str] = []
     averages: list[float] = []
     lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > _MOST_LINES * (len(names) + 5):
+        return {}, [f"{len(lines):,} lines; expected {len(names) + 1:,}, one a frame and {AVERAGE}"]
     for line in lines:
         name, latency = _parsed(line)
         if latency is None:
@@ -96,7 +104,8 @@ def _parsed(line: str) -> tuple[str, float | None]:
         latency = float(value)
     except ValueError:
         return name.strip(), None
-    valid = bool(arrow and name.strip()) and math.isfinite(latency) and latency >= 0
+    plain = value.isascii() and "_" not in value  # Python alone reads the rest as numbers
+    valid = bool(arrow and name.strip()) and plain and math.isfinite(latency) and latency >= 0
     return name.strip(), latency if valid else None
 
 

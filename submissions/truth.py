@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from metrics.errors import Fault, FaultsError, UserError
-from submissions.layout import TEST_SET_PREFIX, frame_of
+from submissions.layout import FRAME, Layout
 from submissions.rounds import IMAGE_SUFFIXES, frame_sizes
 
 _JPEG: Final = b"\xff\xd8"
@@ -40,12 +40,15 @@ class Truth:
         return sum(map(len, self.masks.values()))
 
 
-def find_truth(folder: Path, test_sets: Collection[str] | None = None) -> Truth:
-    """The masks ``TEST_SET/NAME_mask.*`` of a folder.
+def find_truth(
+    folder: Path, test_sets: Collection[str] | None = None, layout: Layout | None = None
+) -> Truth:
+    """The masks ``TEST_SET/NAME_mask.*`` of a folder, named as in a package of the round.
 
     Args:
         folder: A folder of test set folders.
         test_sets: Those wanted; ``None`` for every ``EndoCV_DATA*`` folder in it.
+        layout: How masks, and test sets that are not listed, are called.
 
     Raises:
         UserError: There is no such folder, or no test set in it.
@@ -54,14 +57,15 @@ def find_truth(folder: Path, test_sets: Collection[str] | None = None) -> Truth:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
-    names = sorted(test_sets or _every_test_set(folder))
+    layout = layout or Layout()
+    names = sorted(test_sets or _every_test_set(folder, layout.prefix))
     if not names:
         raise UserError(
-            f"{folder}: expected folders {TEST_SET_PREFIX}k with masks NAME_mask.*, found none. "
-            "Name the folder that holds them with --truth."
+            f"{folder}: expected folders {layout.prefix}k with masks {_wanted(layout)}, found "
+            "none. Name the folder that holds them with --truth."
         )
     faults: list[Fault] = []
-    masks = {name: _masks_of(folder / name, faults) for name in names}
+    masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
         raise FaultsError(faults, f"the truth in {folder} cannot be used")
     sizes = frame_sizes(masks)
@@ -69,11 +73,16 @@ def find_truth(folder: Path, test_sets: Collection[str] | None = None) -> Truth:
     return Truth(folder=folder, masks=masks, sizes=sizes, sha256=sha256, lossy=lossy)
 
 
-def _every_test_set(folder: Path) -> list[str]:
-    return [path.name for path in folder.glob(f"{TEST_SET_PREFIX}*") if path.is_dir()]
+def _every_test_set(folder: Path, prefix: str) -> list[str]:
+    found = (path.name for path in folder.iterdir() if path.is_dir())
+    return [name for name in found if name.startswith(prefix) and name[0] != "."]
 
 
-def _masks_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
+def _wanted(layout: Layout) -> str:
+    return f"{layout.masks.replace(FRAME, 'NAME')}.*"
+
+
+def _masks_of(folder: Path, layout: Layout, faults: list[Fault]) -> dict[str, Path]:
     if not folder.is_dir():
         faults.append(Fault(path=str(folder), message="the test set's folder is missing"))
         return {}
@@ -81,16 +90,16 @@ def _masks_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
-        name = frame_of(path.stem)
+        name = layout.frame_of(path.stem)
         if name is None:
-            faults.append(Fault(path=str(path), message="expected a name NAME_mask.*"))
+            faults.append(Fault(path=str(path), message=f"expected a name {_wanted(layout)}"))
         elif name in masks:
             message = f"a second mask of the frame of {masks[name].name}"
             faults.append(Fault(path=str(path), message=message))
         else:
             masks[name] = path
     if not masks and not any(str(folder) in fault.path for fault in faults):
-        faults.append(Fault(path=str(folder), message="holds no masks NAME_mask.*"))
+        faults.append(Fault(path=str(folder), message=f"holds no masks {_wanted(layout)}"))
     return masks
 
 

@@ -2,7 +2,8 @@
 
 A fault has one of these kinds:
 
-* ``archive``: not a zip, cut short, or packed in a way that is not read;
+* ``archive``: not a zip, cut short, packed in a way that is not read, or one that two readers would
+  take differently: its directory and its entries contradict each other, bytes belong to neither;
 * ``name``, ``link``: a name that leads outside, or a symbolic link;
 * ``bomb``: more entries, bytes or pixels than any package needs;
 * ``encrypted``, ``unreadable``: a file that cannot be read;
@@ -25,25 +26,16 @@ from pathlib import Path
 from typing import Final
 
 from metrics.errors import Fault
-from submissions.archive import (
-    HOSTILE,
-    UNREADABLE,
-    Archive,
-    Finding,
-    Kind,
-    Limits,
-    open_archive,
-)
+from submissions.archive import UNREADABLE, Archive, Limits, open_archive
 from submissions.content import Budget, Content, Place, quiet_decoders, read_content
+from submissions.findings import HOSTILE, Finding, Kind, found
 from submissions.layout import Layout
 from submissions.rounds import Sizes
 from submissions.structure import Structure, arrange
-from submissions.timing import parse_timing
+from submissions.timing import most_bytes, parse_timing
 
 MAX_WORKERS: Final = 4
 """Masks decoded at a time; with the limits it bounds the memory."""
-
-MAX_TIMING_BYTES: Final = 4 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +121,7 @@ def inspect_package(
             contents = _contents(archive, structure, limits, on_mask, findings)
             notes += _lossy_note(contents)
             latencies = _timings(archive, structure, expected, findings)
+            findings += _unreadable_junk(archive, structure)
     return Inspection(
         findings=tuple(findings),
         notes=tuple(notes),
@@ -186,17 +179,29 @@ def _timings(
     names = expected if expected is not None else _frames(structure)
     latencies: dict[str, dict[str, float]] = {}
     for test_set, path in structure.timings.items():
+        frames = tuple(names.get(test_set, ()))
         try:
-            if archive.files[path] > MAX_TIMING_BYTES:
-                raise ValueError(f"{archive.files[path]:,} bytes")
+            if archive.files[path] > most_bytes(len(frames)):
+                raise ValueError(f"{archive.files[path]:,} bytes for {len(frames)} frames")
             text = archive.read(path).decode("utf-8-sig")
         except UNREADABLE as error:
             message = f"the timing file cannot be read ({error})"
             findings.append(Finding(kind="timing", path=path, message=message))
             continue
-        latencies[test_set], faults = parse_timing(text, tuple(names.get(test_set, ())))
+        latencies[test_set], faults = parse_timing(text, frames)
         findings += [Finding(kind="timing", path=path, message=message) for message in faults]
     return latencies
+
+
+def _unreadable_junk(archive: Archive, structure: Structure) -> list[Finding]:
+    """What an unpacker would trip over, also where nobody looks at it."""
+    findings = []
+    for name in structure.junk:
+        try:
+            archive.read(name)
+        except UNREADABLE as error:
+            findings.append(found("unreadable", name, f"cannot be read from the package ({error})"))
+    return findings
 
 
 def _frames(structure: Structure) -> dict[str, tuple[str, ...]]:
@@ -209,7 +214,9 @@ def _frames(structure: Structure) -> dict[str, tuple[str, ...]]:
 def _junk_note(structure: Structure) -> list[str]:
     if not structure.junk:
         return []
-    return [f"{structure.junk} files that an operating system left in the package were passed over"]
+    return [
+        f"{len(structure.junk)} files that an operating system left in the package were passed over"
+    ]
 
 
 def _lossy_note(read: list[_Read]) -> list[str]:

@@ -31,28 +31,39 @@ def read_end(stream: BinaryIO) -> tuple[int, int]:
     place = tail.rfind(_END_MAGIC)
     if place < 0 or len(tail) - place < _END.size:
         raise EndError("a zip cut short" if _begins_as_zip(stream) else "not a zip")
-    _, disk, _, _, entries, directory_bytes, _, _ = _END.unpack_from(tail, place)
-    if disk not in {0, 0xFFFF}:
+    _, disk, first, here, entries, directory_bytes, _, comment = _END.unpack_from(tail, place)
+    if {disk, first} - {0, 0xFFFF} or here != entries:
         raise EndError("one part of a zip in several parts")
-    for entries64, bytes64 in _zip64_counts(stream, tail[:place], start + place):
-        entries = entries64 if entries == 0xFFFF else max(entries, entries64)
-        directory_bytes = max(0 if directory_bytes == 0xFFFFFFFF else directory_bytes, bytes64)
+    behind = len(tail) - place - _END.size - comment
+    if behind:
+        what = f"{behind:,} bytes behind its end" if behind > 0 else "a comment cut short"
+        raise EndError(f"a zip with {what}")
+    large = _large_counts(stream, tail[:place], start + place)
+    if large is None:
+        return entries, directory_bytes
+    said = (entries, 0xFFFF), (directory_bytes, 0xFFFFFFFF)
+    if any(small not in {value, unset} for (small, unset), value in zip(said, large, strict=True)):
+        raise EndError("a zip whose end contradicts itself")
+    return large
+
+
+def _large_counts(stream: BinaryIO, before: bytes, place: int) -> tuple[int, int] | None:
+    """Entries and directory bytes of a large zip's record, which stands right before the end."""
+    locator = before[-_LOCATOR.size :]
+    if not locator.startswith(_LOCATOR_MAGIC) or len(locator) < _LOCATOR.size:
+        return None
+    _, disk, where, disks = _LOCATOR.unpack(locator)
+    if disk or disks > 1:
+        raise EndError("one part of a zip in several parts")
+    expected = place - _LOCATOR.size - _END64.size
+    stream.seek(max(0, expected))
+    record = stream.read(_END64.size)
+    if where != expected or not record.startswith(_END64_MAGIC):
+        raise EndError("a zip whose end contradicts itself")
+    _, _, _, _, disk, first, here, entries, directory_bytes, _ = _END64.unpack(record)
+    if disk or first or here != entries:
+        raise EndError("one part of a zip in several parts")
     return entries, directory_bytes
-
-
-def _zip64_counts(stream: BinaryIO, before: bytes, place: int) -> list[tuple[int, int]]:
-    """Entries and directory bytes of the large-zip record, wherever a reader may look for it."""
-    if not before[-_LOCATOR.size :].startswith(_LOCATOR_MAGIC):
-        return []
-    _, _, where, _ = _LOCATOR.unpack(before[-_LOCATOR.size :])
-    counts: list[tuple[int, int]] = []
-    for start in sorted({min(where, place), max(0, place - _LOCATOR.size - _END64.size)}):
-        stream.seek(start)
-        record = stream.read(_END64.size)
-        if len(record) == _END64.size and record.startswith(_END64_MAGIC):
-            fields = _END64.unpack(record)
-            counts.append((max(fields[6:8]), fields[8]))
-    return counts
 
 
 def _begins_as_zip(stream: BinaryIO) -> bool:

@@ -122,12 +122,12 @@ def command(
         out=out or settings.workspace / "scores",
         options=options,
     )
-    found = list(_expand(packages))
+    found = list(_expand(packages, {round_.layout.task for round_ in rounds.values()}))
     scores: list[tuple[str, PackageScore]] = []
     refused = 0
-    for package in console.track(found, "Scoring") if len(found) > 1 else found:
+    for package, name in console.track(found, "Scoring") if len(found) > 1 else found:
         try:
-            scores.append(job.score(package))
+            scores.append(job.score(package, name))
         except UserError as error:
             if len(found) == 1:
                 raise
@@ -160,7 +160,7 @@ class _Job:
         self.submitted = ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
 
-    def score(self, package: Path) -> tuple[str, PackageScore]:
+    def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""
         from submissions.layout import Layout
         from submissions.scoring import package_sha256, score_package, score_rows
@@ -176,22 +176,22 @@ class _Job:
             layout=round_.layout if round_ else Layout(),
             hausdorff=self.options["hausdorff"],
         )
-        team = self.options["team"] or ("" if own is not None else package.stem)
+        team = self.options["team"] or ("" if own is not None else shown)
         self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
         for note in score.notes:
             console.note(f"{package.name}: {note}")
         if not name:
             console.note(f"{package.name}: entered without a round; give --round to rank it in one")
         self._write(score)
-        return team or str(own["model"] if own is not None else package.stem), score
+        return team or str(own["model"] if own is not None else shown), score
 
     def _truth(self, round_: Round | None) -> Truth:
         from submissions.truth import find_truth
 
         key = round_.name if round_ else ""
         if key not in self.truths:
-            test_sets = round_.test_sets if round_ else None
-            self.truths[key] = find_truth(self.truth_folder, test_sets)
+            test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
+            self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:
@@ -205,19 +205,40 @@ class _Job:
         console.note(f"{score.package.name}: result files in {folder}")
 
 
-def _expand(packages: tuple[Path, ...]) -> Iterator[Path]:
-    """Each package; of a folder that is none itself, the zips in it."""
-    from submissions.layout import TASK
+def _expand(packages: tuple[Path, ...], tasks: set[str]) -> Iterator[tuple[Path, str]]:
+    """Each package with its name; of a folder that is none itself, all that lie in it.
 
+    Those are zips and unpacked packages, also one folder down, where each team has a folder.
+    """
     for path in packages:
-        is_package = any(path.glob(f"*/{TASK}")) or (path / TASK).is_dir()
-        if not path.is_dir() or is_package:
-            yield path
+        if not path.is_dir() or _is_package(path, tasks):
+            yield path, path.stem
             continue
-        zips = sorted(path.glob("*.zip"))
-        if not zips:
-            raise UserError(f"{path}: expected a package or a folder of zips, found neither.")
-        yield from zips
+        found = list(_inside(path, tasks))
+        used = {*found, *(package.parent for package in found)}
+        others = [child.name for child in sorted(path.iterdir()) if child not in used]
+        if not found:
+            raise UserError(f"{path}: expected a package or a folder of packages, found neither.")
+        if others:
+            console.note(f"{path}: no packages, passed over: {', '.join(others)}")
+        for package in found:
+            whole = package.relative_to(path)
+            yield package, (whole if package.is_dir() else whole.with_suffix("")).as_posix()
+
+
+def _inside(folder: Path, tasks: set[str], *, deeper: bool = True) -> Iterator[Path]:
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(".") or child.name == "__MACOSX":
+            continue
+        if child.suffix.lower() == ".zip" or (child.is_dir() and _is_package(child, tasks)):
+            yield child
+        elif deeper and child.is_dir():
+            yield from _inside(child, tasks, deeper=False)
+
+
+def _is_package(folder: Path, tasks: set[str]) -> bool:
+    wanted = tasks - {""}
+    return any(any(folder.glob(f"*/{task}")) or (folder / task).is_dir() for task in wanted)
 
 
 def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:

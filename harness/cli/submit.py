@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,7 @@ from harness.cli.options import inference_options, with_settings
 if TYPE_CHECKING:
     from harness.prediction import Inference
     from harness.settings import Settings
+    from submissions.encoding import Format
 
 EPILOG = """\b
 Examples:
@@ -35,20 +36,20 @@ Examples:
 @click.option(
     "--mask-format",
     "file_format",
-    type=click.Choice(["jpg", "tif", "jpeg"]),
-    default="jpg",
-    show_default=True,
-    help="jpg: lossless, under the name the organisers look for; jpeg: lossy, costs PPV.",
+    type=click.Choice(["jpg", "tif", "png", "jpeg"]),
+    help="jpg: the smallest lossless file, under the name the organisers look for; tif, png: "
+    "lossless, larger, for other readers; jpeg: lossy, costs PPV. By default the first that the "
+    "round takes.",
 )
 @inference_options()
-@with_settings("test_frames", "workspace")
+@with_settings("test_frames", "workspace", "rounds")
 def command(
     settings: Settings,
     round_name: str,
     names: Sequence[str],
     runs: Sequence[str],
     inference: Inference,
-    **options: Any,
+    file_format: Format | None,
 ) -> None:
     """Predict a round's test sets and package the masks for submission.
 
@@ -58,9 +59,12 @@ def command(
     from harness import assess, submitting
     from harness.workspace import Workspace
     from submissions.ledger import Ledger
+    from submissions.package import check_format, format_for
     from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
 
     round_ = get_round(round_name, load_rounds(settings.rounds))
+    file_format = file_format or format_for(round_.layout)
+    check_format(file_format, round_.layout)
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
@@ -82,8 +86,8 @@ def command(
                 frames,
                 sizes,
                 inference=inference,
+                file_format=file_format,
                 done=bar.advance,
-                **options,
             )
         console.success(
             f"{made.entry.path}: {total} masks of {', '.join(frames)} by {run.run}, "
@@ -93,7 +97,7 @@ def command(
             console.warn(
                 f"As JPEG, read above 0 as the organisers do, these masks are at a PPV of "
                 f"{cost['ppv']:.3f} and an F1 of {cost['f1']:.3f} of what was predicted; "
-                "--mask-format jpg loses nothing."
+                f"--mask-format {format_for(round_.layout)} loses nothing."
             )
         console.note(
             f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "

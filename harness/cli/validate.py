@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.settings import Settings
     from submissions.rounds import Round
     from submissions.validate import Inspection
+
+_MOST_ROWS: Final = 5000
 
 EPILOG = """\b
 Examples:
@@ -97,14 +99,18 @@ def _show(package: Path, inspection: Inspection, format_: Format, *, complete: b
             "or --round NAME after 'harness init'."
         )
     if faults or format_ == "json":
+        listed = faults if format_ == "json" else faults[:_MOST_ROWS]
         show(
             pd.DataFrame(
-                [(fault.kind, fault.path, fault.message) for fault in faults],
+                [(fault.kind, fault.path, fault.message) for fault in listed],
                 columns=["kind", "path", "fault"],
             ),
             format=format_,
             title=f"{package}: {len(faults)} fault{'s' if len(faults) != 1 else ''}",
             metadata={"package": str(package), "masks": masks, "notes": list(inspection.notes)},
         )
+        if len(listed) < len(faults):
+            more = len(faults) - len(listed)
+            console.note(f"... and {more:,} more faults; --format json lists them all.")
     if not faults:
         console.success(f"{package}: no faults in {masks:,} masks.")

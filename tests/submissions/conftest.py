@@ -78,7 +78,7 @@ def entries(masks: Masks) -> Entries:
     for test_set, names in masks.items():
         folder = f"EndoCV2021/segmentation/{test_set}_pred"
         for name, mask in names.items():
-            files[f"{folder}/{name}_mask.jpg"] = encode_mask(mask).data
+            files[f"{folder}/{name}_mask.jpg"] = encode_mask(mask, "tif").data
         timing = format_timing(dict.fromkeys(names, 12.5))
         files[f"{folder}/timeElaspsed{test_set}.txt"] = timing.encode()
     return files

@@ -20,7 +20,7 @@ def written(suffix: str, image: np.ndarray) -> bytes:
 
 
 FILES = {
-    "TIFF": encode_mask(MASK).data,
+    "TIFF": encode_mask(MASK, "tif").data,
     "JPEG": written(".jpg", WHITE),
     "PNG": written(".png", WHITE),
     "BMP": written(".bmp", WHITE),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from metrics.errors import FaultsError, UserError
+from submissions.layout import Layout
 from submissions.rounds import BUILT_IN, Round, find_frames, frame_sizes, get_round, load_rounds
 
 
@@ -84,7 +85,9 @@ def test_a_file_adds_rounds_without_code(tmp_path: Path) -> None:
     file = tmp_path / "rounds.toml"
     file.write_text(
         '[rounds.final]\ntest_sets = ["A", "B"]\ndaily_limit = 7\n'
-        'time_zone = "Europe/Oslo"\nrelease = "v9"\nroot = "EndoCV2030"\n'
+        'time_zone = "Europe/Oslo"\nrelease = "v9"\nroot = "Polyps2030"\n'
+        'task = ""\nfolders = "set-{test_set}"\nmasks = "{frame}.seg"\nsuffixes = [".png"]\n'
+        'timings = ""\nprefix = "S"\n'
     )
     rounds = load_rounds(file)
     assert list(rounds) == ["1", "2", "final"]
@@ -94,9 +97,17 @@ def test_a_file_adds_rounds_without_code(tmp_path: Path) -> None:
         daily_limit=7,
         time_zone="Europe/Oslo",
         release="v9",
-        root="EndoCV2030",
+        layout=Layout(
+            root="Polyps2030",
+            task="",
+            folders="set-{test_set}",
+            masks="{frame}.seg",
+            suffixes=(".png",),
+            timings="",
+            prefix="S",
+        ),
     )
-    assert rounds["final"].layout.mask("A", "x") == "EndoCV2030/segmentation/A_pred/x_mask.jpg"
+    assert rounds["final"].layout.mask("A", "x") == "Polyps2030/set-A/x.seg.png"
 
 
 def test_every_fault_of_a_file_is_named_at_once(tmp_path: Path) -> None:
@@ -104,12 +115,25 @@ def test_every_fault_of_a_file_is_named_at_once(tmp_path: Path) -> None:
     file.write_text(
         '[rounds.3]\ndaily_limit = 0\ntime_zone = "Europe/Atlantis"\ncolour = "red"\n'
         '[rounds.4]\ndaily_limit = 2\ntest_sets = ["../up"]\nroot = 5\n'
+        '[rounds.5]\ndaily_limit = 2\ntask = "a/b"\nfolders = "pred"\nmasks = "{frame}{frame}"\n'
+        'suffixes = [".exe"]\ntimings = "{frame}.txt"\n'
     )
     with pytest.raises(FaultsError) as caught:
         load_rounds(file)
     text = caught.value.message
-    assert len(caught.value.faults) == 5
-    for part in ("daily_limit", "Europe/Atlantis", "'colour'", "'../up'", "root"):
+    assert len(caught.value.faults) == 10
+    for part in (
+        "daily_limit",
+        "Europe/Atlantis",
+        "'colour'",
+        "'../up'",
+        "root",
+        "'a/b'",
+        "'pred'",
+        "masks",
+        ".exe",
+        "timings",
+    ):
         assert part in text
 
 

@@ -348,6 +348,16 @@ def flagged(path: Path, name: str, offset: int, value: bytes) -> Path:
     return path
 
 
+def in_both(path: Path, name: str, offset: int, value: bytes) -> Path:
+    """The same change where the entry begins; ``offset`` counts from its own header."""
+    data = bytearray(flagged(path, name, offset + 2, value).read_bytes())
+    place = data.find(name.encode()) - 30
+    assert data[place : place + 4] == b"PK\3\4"
+    data[place + offset : place + offset + len(value)] = value
+    path.write_bytes(bytes(data))
+    return path
+
+
 def test_an_encrypted_entry_is_refused(entries, zipped, sizes) -> None:
     path = flagged(zipped(entries), MASK, 8, b"\x01\0")
     assert kinds(path, sizes)["encrypted"] == MASK
@@ -359,13 +369,13 @@ def test_an_unknown_packing_method_is_refused(entries, zipped, sizes) -> None:
 
 
 def test_a_wrong_checksum_is_refused(entries, zipped, sizes) -> None:
-    path = flagged(zipped(entries), MASK, 16, b"\1\2\3\4")
-    assert kinds(path, sizes)["unreadable"] == MASK
+    path = in_both(zipped(entries), MASK, 14, b"\1\2\3\4")
+    assert kinds(path, sizes) == {"unreadable": MASK}
 
 
 def test_a_size_that_is_a_lie_is_refused(entries, zipped, sizes) -> None:
-    path = flagged(zipped(entries), MASK, 24, struct.pack("<I", 50))
-    assert kinds(path, sizes)["unreadable"] == MASK
+    path = in_both(zipped(entries), MASK, 22, struct.pack("<I", 50))
+    assert kinds(path, sizes) == {"unreadable": MASK}
     path = flagged(zipped(entries), MASK, 24, struct.pack("<I", 1 << 30))
     assert kinds(path, sizes)["bomb"] == MASK
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +182,61 @@ def test_of_a_folder_of_zips_the_bad_are_reported_and_the_rest_scored(
     assert "2 of 4 packages could not be scored" in result.stderr
 
 
+def test_packages_are_found_in_every_form_that_teams_send(here: Path, harness: Harness) -> None:
+    write(here / "teams" / "upper.ZIP", 1)
+    write(here / "teams" / "red" / "submission.zip", 2)
+    write(here / "teams" / "blue" / "submission.zip", 3)
+    write(here / "unpacked.zip", 0)
+    with zipfile.ZipFile(here / "unpacked.zip") as archive:
+        archive.extractall(here / "teams" / "green")
+    (here / "teams" / "rules.pdf").write_bytes(b"")
+    os.mkfifo(here / "teams" / "pipe.zip")
+    result = harness("score", "teams", "--truth", "truth", "--round", "1", "--format", "csv")
+    assert result.exit_code == 1
+    names = [line.split(",")[0] for line in result.stdout.splitlines()[1:]]
+    assert names == ["green", "upper", "red/submission", "blue/submission"]
+    assert "passed over: rules.pdf" in result.stderr
+    assert "pipe.zip" in result.stderr
+
+
+NEXT = """
+[rounds.next]
+test_sets = ["north", "south"]
+daily_limit = 1
+time_zone = "Asia/Tokyo"
+root = "Polyps2030"
+task = ""
+folders = "{test_set}"
+masks = "{frame}_seg"
+suffixes = [".png"]
+timings = "ms-{test_set}.txt"
+"""
+
+
+def test_the_next_challenge_needs_no_code(here: Path, harness: Harness) -> None:
+    (here / "rounds.toml").write_text(NEXT)
+    round_ = load_rounds(here / "rounds.toml")["next"]
+    with PackageWriter(here / "p.zip", file_format="png", layout=round_.layout) as writer:
+        for test_set in ("north", "south"):
+            mask = np.eye(20, 30, dtype=bool)
+            writer.add(test_set=test_set, name="a", mask=mask, latency_ms=5.0)
+            for folder, name in (("t", "a_seg.png"), ("f", "a.jpg")):
+                (here / folder / test_set).mkdir(parents=True)
+                cv2.imwrite(str(here / folder / test_set / name), mask * np.uint8(255))
+    with zipfile.ZipFile(here / "p.zip") as archive:
+        names = archive.namelist()[:2]
+    assert names == ["Polyps2030/north/a_seg.png", "Polyps2030/north/ms-north.txt"]
+    options = ("--round", "next", "--rounds", "rounds.toml")
+    checked = harness("validate", "p.zip", *options, "--frames", "f")
+    assert checked.exit_code == 0, checked.output
+    scored = harness("score", "p.zip", *options, "--truth", "t", "--format", "csv")
+    assert scored.exit_code == 0, scored.output
+    assert len(scored.stdout.splitlines()) == 4
+    old = harness("validate", "p.zip", "--round", "1", "--frames", "frames")
+    assert "Polyps2030" in old.stdout
+    assert old.exit_code == 1
+
+
 def test_a_single_bad_package_ends_with_its_faults(here: Path, harness: Harness) -> None:
     write(here / "p.zip", 0, leave_out="f2")
     result = harness("score", "p.zip", "--truth", "truth")
@@ -190,7 +247,7 @@ def test_a_single_bad_package_ends_with_its_faults(here: Path, harness: Harness)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("score", "frames", "--truth", "truth"), "expected a package or a folder of zips"),
+        (("score", "frames", "--truth", "truth"), "a folder of packages, found neither"),
         (("score", "p.zip", "--truth", "nowhere"), "--truth"),
         (("score", "nowhere.zip", "--truth", "truth"), "cannot be read"),
         (("validate", "nowhere.zip"), "cannot be read"),
