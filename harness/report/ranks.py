@@ -29,6 +29,10 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         f"{low}" if low == high else f"{low} to {high}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
     ]
+    rows["told"] = [
+        ", ".join(title_of(name) for name in names.split(", ") if name)
+        for names in rows["tied_with"]
+    ]
     level = f"{100 * ranking.level:g} %"
     return View(
         frame=rows,
@@ -43,11 +47,11 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             ),
             Column(key="ranks", title=f"Rank, {level}"),
             Column(key="p_first", title="P(first)", decimals=3),
-            Column(key="tied_with", title="Cannot be told from"),
+            Column(key="told", title="Cannot be told from"),
             Column(key="rank_by_frames", title="Rank then mean"),
         ],
         title=title,
-        further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank"],
+        further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
         caption=f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
         f"{ranking.kendall_tau:.3f}.",
