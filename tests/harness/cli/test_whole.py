@@ -178,6 +178,27 @@ def test_any_folder_of_images_can_be_predicted(place: Path) -> None:
     ]
 
 
+def test_uncertainty_goes_with_the_masks_of_an_ensemble(place: Path) -> None:
+    source = next(iter(sorted(place.glob("drawn/endocv2021-test/EndoCV_DATA*"))))
+    succeeds("predict", str(source), "--out", "plain")
+    result = call("predict", str(source), "--out", "unsure", "--uncertainty")
+    assert "disagree" in result.stderr
+
+    table = pd.read_csv("unsure/predictions.csv").set_index("image")
+    assert table["disagreement"].between(0, 1).all()
+    for image in source.glob("*.jpg"):
+        name = f"{image.stem}.png"
+        assert Path("plain", name).read_bytes() == Path("unsure", name).read_bytes()
+        pixels = cv2.imread(f"unsure/uncertainty/{name}", cv2.IMREAD_UNCHANGED)
+        assert pixels.mean() / 510 == pytest.approx(
+            table.loc[image.name, "mean_deviation"], abs=2e-3
+        )
+
+    single = call("predict", str(source), "--out", "no", "--model", "fpn", "--uncertainty")
+    assert single.exit_code == 1
+    assert "--model divergentnets" in single.output
+
+
 def test_a_centre_left_out_is_what_is_tested(place: Path) -> None:
     succeeds("train", *SMALL, "--model", "fpn", "--leave-out", "C3")
 
