@@ -183,7 +183,7 @@ def _paper(frames: pd.DataFrame, split: str, protocol: str, format_: Format, pla
 
 def _more(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plain: bool) -> None:
     from harness.assess import PROTOCOLS
-    from harness.report import detail, results
+    from harness.report import detail, further, results
 
     del plain
     formulas = PROTOCOLS[protocol].formulas
@@ -203,6 +203,8 @@ def _more(frames: pd.DataFrame, split: str, protocol: str, format_: Format, plai
                 formulas=formulas,
             )
         )
+    if (plug_ins := further.plug_in_view(summary, split=split)) is not None:
+        views.append(plug_ins)
     for view in views:
         view.show(format_, {"split": split, "protocol": protocol})
 

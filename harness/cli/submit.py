@@ -41,7 +41,7 @@ Examples:
     help="jpg: lossless, under the name the organisers look for; jpeg: lossy, costs PPV.",
 )
 @inference_options()
-@with_settings("test_frames", "workspace")
+@with_settings("test_frames", "workspace", "rounds")
 def command(
     settings: Settings,
     round_name: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
-from harness.report import detail, foretelling, leading, papertable, places, results
+from harness.report import detail, foretelling, further, leading, papertable, places, results
 from harness.report.framelist import frame_list
 from harness.report.results import title_of
 from harness.report.source import Section, Source, table
@@ -122,4 +122,6 @@ def _details(source: Source) -> list[Table | Plot]:
     if "polyps" in source.frames:
         view = detail.detection_view(source.frames, split=source.name)
         shown.append(table(view, title="Polyps and frames recognised"))
+    if (plug_ins := further.plug_in_view(summary, split=source.name)) is not None:
+        shown.append(table(plug_ins, title="Figures of plug-ins"))
     return shown
