@@ -18,6 +18,7 @@ from harness.workspace import Run, Workspace
 from metrics.endocv import summarise, with_all_classes
 from metrics.errors import UserError
 from metrics.masks import Protocol
+from metrics.registry import frame_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +201,9 @@ def read_officially(
 
 def settings_of(inference: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation depends on besides run and frames."""
-    return {**inference, "table": TABLE_VERSION, "versions": versions()}
+    # A table from before a metric plug-in was installed lacks its column, and is made anew.
+    plug_ins = {"metrics": sorted(frame_metrics())} if frame_metrics() else {}
+    return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
 
 
 def _register(

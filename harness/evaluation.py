@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from harness import device as devices
 from harness.parallel import map_ahead
 from harness.prediction import Prediction, Predictor
+from metrics import registry
 from metrics.boundary import boundary_distances
 from metrics.counts import count, frame_rows
 from metrics.errors import UserError
@@ -145,6 +146,7 @@ def rows_of(
     """
     measured: dict[str, float] = dict(boundary_distances(mask_truth, mask_prediction)._asdict())
     measured |= count_lesions(mask_truth, mask_prediction)._asdict()
+    measured |= registry.measured(mask_truth, mask_prediction)
     if organisers:
         measured["hausdorff_rows"] = hausdorff_rows(mask_truth, mask_prediction)
     return frame_rows(

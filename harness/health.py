@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -28,7 +29,7 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        area: What it belongs to: software, devices, memory, disk, network or settings.
+        area: What it belongs to: software, devices, memory, network, cache, settings or disk.
         name: What was looked at.
         status: ``fault`` stops the harness, ``warning`` some of it.
         found: What is there.
@@ -49,6 +50,7 @@ def examine() -> list[Check]:
         devices,
         memory,
         network,
+        caches,
         folders,
     )
     return [check for area in areas for check in area()]
@@ -149,6 +151,29 @@ def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
         if fault
         else "",
     )
+
+
+def caches() -> Iterator[Check]:
+    """Whether the paper's encoder weights are there, and how large the decoded frames are."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from harness.config import TrainConfig
+    from models.weights import cached
+
+    encoder = TrainConfig(model="unet").encoder
+    there = cached(encoder, "imagenet")
+    yield Check(
+        area="cache",
+        name="weights",
+        found=f"{encoder} {'is' if there else 'is not'} in {HF_HUB_CACHE}",
+        advice="" if there else "Nothing: --preset paper fetches it once, where the hub answers.",
+    )
+    with contextlib.suppress(UserError):
+        folder = settings.load().workspace / "cache"
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+        found = f"{folder}, {_size(size)} of decoded frames" if files else f"{folder}, empty"
+        yield Check(area="cache", name="frames", found=found)
 
 
 def folders() -> Iterator[Check]:

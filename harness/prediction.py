@@ -26,6 +26,7 @@ from harness import device as devices
 from harness.config import Precision
 from harness.data.frames import read_image, resize_image
 from harness.parallel import map_ahead
+from harness.uncertainty import Uncertainty, measure
 
 POLYP = 1
 THRESHOLD = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
@@ -72,12 +73,15 @@ class Prediction:
         mask: bool (H, W), true where the probability is above one half.
         latency_ms: From the file to the mask: decoding, the frame's share of its batch through
             the network, and the way back to its own size.
+        uncertainty: How far the members disagree, where the network gives them as well (see
+            ``harness.uncertainty.WithMembers``), else ``None``.
     """
 
     image: Path
     probability: NDArray[np.float32]
     mask: NDArray[np.bool_]
     latency_ms: float
+    uncertainty: Uncertainty | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,7 @@ class _Decoded:
 class _Forwarded:
     frame: _Decoded
     probability: NDArray[np.float32]
+    members: NDArray[np.float32]
     milliseconds: float
 
 
@@ -99,7 +104,8 @@ class Predictor:
     """A network ready to predict.
 
     Args:
-        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
+        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out, with
+            the polyp probabilities of an ensemble's members behind those of the two classes.
         size: Side of the square network input, in pixels.
         inference: How.
     """
@@ -172,10 +178,15 @@ class Predictor:
         while batch := list(islice(decoded, self.batch_size)):
             start = time.perf_counter()
             pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
-            probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))[:, POLYP].cpu().numpy()
+            probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))[:, POLYP:].cpu().numpy()
             spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
             for frame, probability in zip(batch, probabilities, strict=True):
-                yield _Forwarded(frame=frame, probability=probability, milliseconds=spent)
+                yield _Forwarded(
+                    frame=frame,
+                    probability=probability[0],
+                    members=probability[1:],
+                    milliseconds=spent,
+                )
 
 
 def _finish(forwarded: _Forwarded) -> Prediction:
@@ -185,12 +196,15 @@ def _finish(forwarded: _Forwarded) -> Prediction:
     height, width = frame.size
     full = resize_map(forwarded.probability, height=height, width=width)
     mask = full > THRESHOLD
+    members = [resize_map(one, height=height, width=width) for one in forwarded.members]
+    uncertainty = measure(members, THRESHOLD) if members else None
     spent = (time.perf_counter() - start) * _MILLISECONDS
     return Prediction(
         image=frame.image,
         probability=full,
         mask=mask,
         latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
+        uncertainty=uncertainty,
     )
 
 

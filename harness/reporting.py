@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final
 
 from harness import assess
+from harness.data.catalogue import of_split
+from harness.data.fingerprint import data_fingerprint
 from harness.report import gallery
-from harness.report.page import ENSEMBLE, Source
 from harness.report.results import View, with_place
+from harness.report.source import Source
 from harness.versions import versions
 from harness.workspace import Run, Workspace, now
 from metrics.endocv import add_figures
 from metrics.errors import UserError
-from metrics.strata import add_stratum
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from metrics.masks import Protocol
+
+ENSEMBLE: Final = "divergentnets"
+_OTHER: Final = {"test": "val", "val": "test"}
 
 
 def gather(
     workspace: Workspace,
     runs: Sequence[Run],
-    frames: pd.DataFrame,
+    catalogue: pd.DataFrame,
     split: str,
     *,
     leaderboard: View | None = None,
@@ -32,7 +41,7 @@ def gather(
     Args:
         workspace: Where evaluations are registered.
         runs: Runs to show, of which those that are not evaluated on the split are left out.
-        frames: The frames of the split.
+        catalogue: The frames of the split, and of the others as far as they are at hand.
         split: Its name.
         leaderboard: The leaderboard of scored submissions, if there is one.
         plain: Whether the split is the paper's.
@@ -40,77 +49,140 @@ def gather(
     Raises:
         UserError: If no run was evaluated on the split, or a frame or mask cannot be read.
     """
-    tables = {run.model: _table(workspace, run, frames, split) for run in runs}
-    measured = {name: table for name, table in tables.items() if table is not None}
+    frames = of_split(catalogue, split)
+    measured = _tables(workspace, runs, frames, split)
     if not measured:
         raise UserError(
             f"no model was measured on these frames of the {split} split yet. Do it with: harness "
             f"evaluate --split {split}"
         )
     chosen = {run.model: run for run in runs if run.model in measured}
-    joined = pd.concat(
-        [table.assign(model=name) for name, table in measured.items()], ignore_index=True
-    )
-    joined = with_place(joined)
+    table = with_place(joined(measured))
+    masks = {name: assess.masks_folder(run, split) for name, run in chosen.items()}
+    ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
+    members = [name for name in chosen[ensemble].members if name in chosen] if ensemble else []
+    divergence = divergence_of(frames, masks, members)
     return Source(
+        name=f"{split} split",
         split=split,
-        frames=joined,
+        protocol="paper",
+        formulas="official",
+        frames=table,
         histories={name: _history(run) for name, run in chosen.items() if not run.members},
-        cards=_cards(joined, chosen, frames, split),
+        cards=cards_of(table, frames, masks, ensemble, divergence),
         facts=_facts(chosen, frames, split),
+        divergence=divergence,
+        ensemble=ensemble,
+        members=members if divergence is not None else [],
+        elsewhere=_elsewhere(workspace, list(chosen.values()), catalogue, _OTHER[split]),
         leaderboard=leaderboard,
         plain=plain,
     )
 
 
-def _table(workspace: Workspace, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
-    ways = product(("fp32", "bf16"), (False, True))
-    settings = [assess.settings_of({"precision": p, "tta": tta}) for p, tta in ways]
-    found = (assess.kept_table(workspace, run, frames, split, one) for one in settings)
-    return next((table for table in found if table is not None), None)
+def divergence_of(
+    frames: pd.DataFrame, masks: Mapping[str, Path], members: Sequence[str]
+) -> pd.DataFrame | None:
+    """Each frame's disagreement among the members; ``None`` for fewer than two of them."""
+    folders = [masks[name] for name in members if name in masks]
+    return gallery.divergences(frames["frame"].tolist(), folders) if len(folders) > 1 else None
+
+
+def cards_of(
+    table: pd.DataFrame,
+    frames: pd.DataFrame,
+    masks: Mapping[str, Path],
+    ensemble: str,
+    divergence: pd.DataFrame | None,
+    decoding: Protocol = "strict",
+) -> list[gallery.Card]:
+    """The gallery: every frame, or the most telling ones where they are too many for a page.
+
+    Args:
+        table: The frame tables of all models.
+        frames: The frames' rows of a catalogue.
+        masks: Model to the folder of its masks.
+        ensemble: The ensemble's name; empty without one.
+        divergence: What :func:`divergence_of` gives.
+        decoding: How the truth is binarised.
+    """
+    polyp = add_figures(table[table["class"] == "polyp"])
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")
+    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
+    gained = leading - f1.drop(columns=ensemble, errors="ignore").mean(axis=1)
+    orders = [leading, -leading, -gained.fillna(0.0)]
+    if divergence is not None:
+        orders.append(-divergence.set_index("frame")["disagreement"])
+    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
+    shown = set(gallery.most_telling(frames["frame"].tolist(), figures))
+    records = frames[frames["frame"].isin(shown)].to_dict("records")
+    rows = [{str(key): value for key, value in record.items()} for record in records]
+    return gallery.cards(rows, masks, decoding=decoding)
+
+
+def _tables(
+    workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
+) -> dict[str, pd.DataFrame]:
+    """The frame table of each model that was evaluated on these frames, by whatever versions."""
+    import json
+
+    import pandas as pd
+
+    rows = workspace.evaluations(split)
+    rows = rows[rows["data"] == data_fingerprint(frames)].set_index("run")
+    found = {}
+    for run in runs:
+        path = run.evaluation(split) / assess.TABLE
+        if run.run not in rows.index or not path.exists():
+            continue
+        if json.loads(str(rows.loc[run.run, "settings"])).get("table") == assess.TABLE_VERSION:
+            found[run.model] = pd.read_parquet(path)
+    return found
+
+
+def joined(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Frame tables one after another, with ``model``."""
+    import pandas as pd
+
+    return pd.concat(
+        [table.assign(model=name) for name, table in tables.items()], ignore_index=True
+    )
+
+
+def _elsewhere(
+    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
+) -> dict[str, pd.DataFrame]:
+    """What the same models reach on the other split, where that was measured."""
+    frames = catalogue[catalogue["split"] == split].reset_index(drop=True)
+    tables = _tables(workspace, runs, frames, split) if len(frames) else {}
+    return {f"{split} split": joined(tables)} if tables else {}
 
 
 def _history(run: Run) -> pd.DataFrame:
+    import pandas as pd
+
     file = run.folder / "history.csv"
     return pd.read_csv(file) if file.exists() else pd.DataFrame()
 
 
-def _cards(
-    table: pd.DataFrame, runs: Mapping[str, Run], frames: pd.DataFrame, split: str
-) -> list[gallery.Card]:
-    polyp = add_stratum(add_figures(table))
-    polyp = polyp[polyp["class"] == "polyp"]
-    f1 = {
-        str(name): dict(zip(rows["frame"], rows["f1"], strict=True))
-        for name, rows in polyp.groupby("model", sort=False)
-    }
-    leader = ENSEMBLE if ENSEMBLE in f1 else next(iter(f1))
-    members = [name for name in runs[ENSEMBLE].members if name in f1] if ENSEMBLE in f1 else []
-    spread = polyp[polyp["model"].isin(members)].groupby("frame")["f1"].std().fillna(0.0)
-    disagreement = {str(frame): float(value) for frame, value in spread.items()}
-    shown = gallery.most_telling(frames["frame"].tolist(), f1[leader], disagreement)
-    strata = polyp.drop_duplicates("frame").set_index("frame")["stratum"].to_dict()
-    wanted = with_place(frames[frames["frame"].isin(shown)])
-    records = wanted.assign(stratum=wanted["frame"].map(strata)).to_dict("records")
-    return gallery.cards(
-        [{str(key): value for key, value in record.items()} for record in records],
-        {name: assess.masks_folder(run, split) for name, run in runs.items()},
-        f1,
-        members=members if len(members) > 1 else [],
-    )
-
-
 def _facts(runs: Mapping[str, Run], frames: pd.DataFrame, split: str) -> dict[str, str]:
     facts = {
-        "split": f"{split}, {len(frames)} frames",
+        "frames": f"{split} split, {len(frames)} frames, data {data_fingerprint(frames)}",
         "truth": "a pixel above 127 is polyp; the organisers' smoothed formulas (protocol 'paper')",
-        "written": f"{now():%Y-%m-%d %H:%M} UTC",
-        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        **made(),
     }
     for name, run in runs.items():
         recipe = "of " + ", ".join(run.members) if run.members else _recipe(run)
         facts[name] = f"{run.run}; {recipe}; checkpoint {str(run.row['checkpoint'])[:12]}"
     return facts
+
+
+def made() -> dict[str, str]:
+    """When and by what the page was made."""
+    return {
+        "written": f"{now():%Y-%m-%d %H:%M} UTC",
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    }
 
 
 def _recipe(run: Run) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from metrics.permutation import permutation_test
-from metrics.samples import LOWER_IS_BETTER, Floats, Samples
+from metrics.samples import Floats, Samples, lower_is_better
 from metrics.statistics import (
     LEVEL,
     RESAMPLES,
@@ -88,7 +88,7 @@ class Comparison:
                 f"The data cannot tell {self.a} from {self.b}: difference in {name} "
                 f"{self.difference:.3f}, {percent} {self.low:.3f} to {self.high:.3f}; {p}."
             )
-        better = (self.difference < 0) == (self.figure in LOWER_IS_BETTER)
+        better = (self.difference < 0) == lower_is_better(self.figure)
         first, second = (self.a, self.b) if better else (self.b, self.a)
         ends = sorted((abs(self.low), abs(self.high)))
         if self.low < 0 < self.high:
@@ -212,7 +212,7 @@ def _compare(
             **_effects(
                 samples.values[a, :, k] - samples.values[b, :, k],
                 samples.clusters,
-                lower_is_better=figure in LOWER_IS_BETTER,
+                lower_is_better=lower_is_better(figure),
             ),
         )
         out.append(comparison)

@@ -24,6 +24,7 @@ import pandas as pd
 
 from metrics.errors import UserError
 from metrics.masks import Protocol
+from metrics.registry import frame_metrics
 
 Floats = npt.NDArray[np.float64]
 
@@ -103,7 +104,8 @@ def summarise(
 
     Returns:
         One row a group, in order of first appearance: the group's columns; n (frames); the mean
-        of each figure under its own name and of each of ``MEASURED`` that the table has; score;
+        of each figure under its own name, of each of ``MEASURED`` and of each plug-in's figure
+        that the table has; score;
         sd_frames (mean of the SDs over frames of F1, F2, PPV and recall); sd_metrics (SD of
         those four means); sd_sets (SD of the score over the test sets, where the table has a
         test_set column; NaN for fewer than two); sd_FIGURE (SD over frames); left_out_FIGURE
@@ -115,7 +117,7 @@ def summarise(
     """
     by = list(by)
     _require(table, (*by, *COUNTS))
-    names = [*FIGURES, *(name for name in MEASURED if name in table)]
+    names = [*FIGURES, *(name for name in (*MEASURED, *frame_metrics()) if name in table)]
     full = add_figures(table, protocol)
     summary = _means(full, by, names)
     if _SET in table:

@@ -19,7 +19,7 @@ from scipy import stats
 from metrics.endocv import SCORED
 from metrics.errors import UserError
 from metrics.permutation import permutation_test
-from metrics.samples import LOWER_IS_BETTER, Floats, Samples, select
+from metrics.samples import Floats, Samples, lower_is_better, select
 from metrics.statistics import LEVEL, RESAMPLES, Method, holm, intervals, resample
 
 _TIE: Final = 1e-12
@@ -79,7 +79,7 @@ def rank(
     table = intervals(replicates, level=level, method=method)
     table = table[table["figure"] == figure].drop(columns="figure").reset_index(drop=True)
     k = samples.figures.index(figure)
-    sign = 1.0 if figure in LOWER_IS_BETTER else -1.0
+    sign = 1.0 if lower_is_better(figure) else -1.0
     costs = sign * replicates.estimates[:, k]
     pairs = list(combinations(samples.models, 2))
     p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)[:, k]

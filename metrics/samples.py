@@ -17,10 +17,12 @@ import pandas as pd
 from metrics.endocv import FIGURES, MEASURED, SCORED, add_figures
 from metrics.errors import Fault, FaultsError, UserError
 from metrics.masks import Protocol
+from metrics.registry import frame_metrics
 
 Floats = npt.NDArray[np.float64]
 
 LOWER_IS_BETTER: Final = frozenset({"hausdorff_px", "hd95_px", "assd_px", "latency_ms"})
+"""Of the figures that are built in; see :func:`lower_is_better`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +80,12 @@ class Samples:
         return sums, numbers
 
 
+def lower_is_better(figure: str) -> bool:
+    """Whether a smaller figure is the better one, also of a plug-in's."""
+    plug_in = frame_metrics().get(figure)
+    return figure in LOWER_IS_BETTER or (plug_in is not None and plug_in.better == "min")
+
+
 def collect(
     table: pd.DataFrame,
     *,
@@ -105,8 +113,9 @@ def collect(
     unknown = [name for name in figures if name not in full]
     if unknown:
         raise UserError(
-            f"no figure {', '.join(unknown)} here; there are {', '.join((*FIGURES, *MEASURED))}, "
-            "the latter where the evaluation measured them."
+            f"no figure {', '.join(unknown)} here; there are "
+            f"{', '.join((*FIGURES, *MEASURED, *frame_metrics()))}, the latter"
+            "  where the evaluation measured them."
         )
     names = full["model"] if "model" in full else pd.Series("", index=full.index)
     model_codes, models = pd.factorize(names)

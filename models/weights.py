@@ -55,7 +55,7 @@ def check_weights(encoder: str, weights: Source) -> None:
         if not weights.is_file():
             raise ModelError(f"no file of encoder weights {weights}")
         return
-    if not _cached(encoder, weights):
+    if not cached(encoder, weights):
         _check_hub(f"the weights {weights!r} of {encoder}")
 
 
@@ -183,7 +183,7 @@ def _adapted(tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor[:, [channel % RGB for channel in range(channels)]] * (RGB / channels)
 
 
-def _cached(encoder: str, weights: str) -> bool:
+def cached(encoder: str, weights: str) -> bool:
     """Whether the hub's local cache holds published weights.
 
     Raises:

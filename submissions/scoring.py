@@ -52,6 +52,7 @@ class PackageScore:
         package_sha256: Of the zip; of all names and bytes, where it is a folder.
         protocol: ``official`` or ``strict``.
         truth_sha256: Which truth it was scored against.
+        truth: Where that truth lies.
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
             asked for, by strict with ``metrics.boundary`` and ``metrics.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
@@ -64,6 +65,7 @@ class PackageScore:
     package_sha256: str
     protocol: Protocol
     truth_sha256: str
+    truth: Path
     frames: pd.DataFrame
     figures: pd.DataFrame
     organisers: Mapping[str, Any]
@@ -117,6 +119,7 @@ def score_package(
         package_sha256=package_sha256(package),
         protocol=protocol,
         truth_sha256=truth.sha256,
+        truth=truth.folder,
         frames=table,
         figures=_figures(table, protocol),
         organisers=_organisers(table) if protocol == "official" else {},
@@ -174,7 +177,9 @@ def score_rows(
             "protocol": score.protocol,
             "truth_sha256": score.truth_sha256,
             "test_set": row["test_set"],
-            "settings": json.dumps({"notes": list(score.notes)}),
+            "settings": json.dumps(
+                {"notes": list(score.notes), "truth": str(score.truth.resolve())}
+            ),
         }
         | {name: _plain(row[name]) for name in _FIGURES if name in row}
         for row in score.figures.to_dict("records")

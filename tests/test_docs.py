@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
+import shutil
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from harness.cli import SECTIONS, cli
+from harness.data import known
+from harness.data.synthetic import write_dataset
+from metrics import registry as metric_registry
+from models import registry
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -52,6 +61,97 @@ def test_commands_exist(document: Path) -> None:
         known = {option for one in found.params for option in [*one.opts, *one.secondary_opts]}
         used = {word.split("=")[0] for word in left if word.startswith("--")}
         assert used <= known | {"--help"}, words
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package of docs/extending.md, installed; its metadata are read from the page as well."""
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    site = tmp_path / "site"
+    written = site / "colonkit-1.0.dist-info"
+    written.mkdir(parents=True)
+    (site / "colonkit.py").write_text("\n".join(blocks(text, "python")))
+    packaging, rounds = blocks(text, "toml")
+    project = tomllib.loads(packaging)["project"]
+    groups = project["entry-points"].items()
+    lines = [f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in e.items()) for group, e in groups]
+    (written / "entry_points.txt").write_text("\n".join(lines))
+    (written / "METADATA").write_text("Metadata-Version: 2.1\nName: colonkit\nVersion: 1.0\n")
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "rounds.toml").write_text(rounds)
+    caches = (registry._plug_ins, known.layouts, metric_registry.frame_metrics)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.chdir(place)
+    for one in caches:
+        one.cache_clear()
+    yield place
+    for one in caches:
+        one.cache_clear()
+    sys.modules.pop("colonkit", None)
+
+
+def test_the_plug_ins_of_the_page_do_what_it_says(plug_in: Path) -> None:
+    drawn = write_dataset(plug_in / "drawn", frames=60, height=64)
+    for number in (1, 2):
+        for kind, folder in (("images", f"case{number}"), ("masks", f"case{number}_GT")):
+            (found,) = drawn.hyperkvasir.glob(f"**/{kind}")
+            files = sorted(found.iterdir())[2 * number : 2 * number + 2]
+            (plug_in / "cases" / folder).mkdir(parents=True)
+            for file in files:
+                shutil.copy(file, plug_in / "cases" / folder)
+    run(f"init --endocv {drawn.endocv} --hyperkvasir {drawn.hyperkvasir} "
+        f"--test-frames {drawn.test_frames}")  # fmt: skip
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    output = {" ".join(words): run(words) for words in commands(text) if "A" not in words}
+
+    assert re.search(r"^plain +Plain", output["models"], flags=re.MULTILINE)
+    checked = output["data check --hyperkvasir cases"]
+    assert re.search(r"^test +\w+ +4 ", checked, flags=re.MULTILINE)
+    assert "Area error" in output["evaluate --split test --model plain --table more"]
+    assert "Plain" in output["evaluate --split test --model plain --hyperkvasir cases"]
+    ranked = output["leaderboard --round 3 --rounds rounds.toml"]
+    assert "plain" in ranked
+
+
+@pytest.mark.slow
+def test_the_tutorial_can_be_followed_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    assert len(lines) > 10
+    for line in lines:
+        words = [name for word in shlex.split(line) for name in (expanded(word))]
+        if words[0] == "cd":
+            monkeypatch.chdir(words[1])
+            continue
+        assert words[0] == "harness"
+        # Fewer frames and epochs than a reader waits for; everything else is as written.
+        shorter = ["--frames", "60", "--epochs", "1"] if words[1] == "demo" else []
+        run([*words[1:], *shorter])
+    assert Path("workspace/report-test.html").exists()
+    assert Path("workspace/report-round-2.html").exists()
+    assert Path("masks/uncertainty").is_dir()
+
+
+def expanded(word: str) -> list[str]:
+    """The files that a word with a star stands for, as a shell has it."""
+    return sorted(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+def run(words: str | list[str]) -> str:
+    """What a command prints; it has to end well."""
+    split = shlex.split(words) if isinstance(words, str) else words
+    result = CliRunner().invoke(cli, split, catch_exceptions=False)
+    assert result.exit_code == 0, (words, result.output)
+    return result.stdout
 
 
 def test_readme_names_every_command() -> None:

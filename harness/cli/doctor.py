@@ -19,8 +19,8 @@ Examples:
 def command(format_: Format) -> None:
     """Show what this machine has, and what to do about each fault.
 
-    Devices, versions, memory, disk, the hub of the encoders' weights, and the settings. The exit
-    status is 1 if anything stops the harness.
+    Devices, versions, memory, disk, caches, the hub of the encoders' weights, and the settings. The
+    exit status is 1 if anything stops the harness.
     """
     import pandas as pd
 

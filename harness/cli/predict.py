@@ -11,13 +11,17 @@ from harness import console
 from harness.cli.options import inference_options, with_settings
 
 if TYPE_CHECKING:
-    from harness.prediction import Inference
+    from harness.prediction import Inference, Prediction
     from harness.settings import Settings
+
+MAPS = "uncertainty"
+"""Folder of the maps, below that of the masks."""
 
 EPILOG = """\b
 Examples:
   harness predict frames/ --out masks/
   harness predict frames/ --out masks/ --model unet --device cuda
+  harness predict frames/ --out masks/ --uncertainty
 """
 
 
@@ -28,6 +32,11 @@ Examples:
 )
 @click.option("--model", "name", metavar="NAME", help="By default DivergentNets, else the best.")
 @click.option("--run", "run_name", metavar="RUN", help="A run in place of a model.")
+@click.option(
+    "--uncertainty",
+    is_flag=True,
+    help="Also write where the members of an ensemble disagree, as OUT/uncertainty/NAME.png.",
+)
 @inference_options()
 @with_settings("workspace")
 def command(
@@ -36,12 +45,14 @@ def command(
     out: Path,
     name: str | None,
     run_name: str | None,
+    uncertainty: bool,
     inference: Inference,
 ) -> None:
     """Write a mask, 0 and 255 at the image's own size, for each image right in FOLDER.
 
     Beside the masks, predictions.csv says of each image how large a share is polyp and how many
-    milliseconds it took.
+    milliseconds it took. With --uncertainty it also says how far the members of the ensemble
+    disagree on the image, from 0 to 1: the more, the less the mask is to be trusted.
     """
     import pandas as pd
 
@@ -50,6 +61,7 @@ def command(
     from harness.files import atomic_path
     from harness.loading import load
     from harness.prediction import Predictor
+    from harness.uncertainty import with_members, write_map
     from harness.workspace import Workspace
 
     images = _images(folder)
@@ -60,22 +72,41 @@ def command(
     else:
         run = submitting.default_run(workspace)
     loaded = load(run)
-    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
+    network = with_members(loaded) if uncertainty else loaded.network
+    predictor = Predictor(network, size=loaded.size, inference=inference)
     rows = []
     with console.progress(f"{run.model} on {folder.name}", len(images)) as bar:
         for prediction in predictor.predict(images):
             write_mask(out / f"{prediction.image.stem}.png", prediction.mask)
-            rows.append(
-                {
-                    "image": prediction.image.name,
-                    "polyp_share": float(prediction.mask.mean()),
-                    "latency_ms": prediction.latency_ms,
-                }
-            )
+            rows.append(_row(prediction))
+            if prediction.uncertainty is not None:
+                write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
             bar.advance()
+    table = pd.DataFrame(rows)
     with atomic_path(out / "predictions.csv") as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False)
     console.success(f"{out}: {len(rows)} masks by {run.run}")
+    if uncertainty:
+        first = table.sort_values("disagreement", ascending=False, kind="stable").head(3)
+        named = zip(first["image"], first["disagreement"], strict=True)
+        shown = ", ".join(f"{image} ({value:.2f})" for image, value in named)
+        console.note(f"{out / MAPS}: where members disagree. Most of all on {shown}.")
+
+
+def _row(prediction: Prediction) -> dict[str, str | float]:
+    """What predictions.csv says of an image."""
+    row: dict[str, str | float] = {
+        "image": prediction.image.name,
+        "polyp_share": float(prediction.mask.mean()),
+        "latency_ms": prediction.latency_ms,
+    }
+    if (found := prediction.uncertainty) is not None:
+        row |= {
+            "disagreement": found.disagreement,
+            "vote_variance": found.vote_variance,
+            "mean_deviation": float(found.deviation.mean()),
+        }
+    return row
 
 
 def _images(folder: Path) -> list[Path]:

@@ -11,7 +11,10 @@ from harness import console
 from harness.cli.options import with_settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.report.results import View
+    from harness.report.source import Source
     from harness.settings import Settings
 
 EPILOG = """\b
@@ -19,76 +22,124 @@ Examples:
   harness report
   harness report --split val --out val.html
   harness report --model unet --model divergentnets --open
+  harness report --round 2
 """
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--split",
-    type=click.Choice(["val", "test"]),
-    default="test",
-    show_default=True,
-    help="The evaluations shown.",
-)
+@click.option("--split", type=click.Choice(["val", "test"]), help="The evaluations shown.")
+@click.option("--round", "round_name", metavar="NAME", help="A round's scored packages instead.")
 @click.option(
     "--model",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Models, of which the newest finished run is shown; repeatable. By default all.",
+    help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
+    "default all.",
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --round: the true masks, by default where they lay when the packages were scored.",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file; by default report-SPLIT.html in the workspace.",
+    help="The file; by default report-test.html, report-round-2.html and so on in the workspace.",
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-@with_settings("endocv", "hyperkvasir", "workspace", "splits", "rounds")
+@with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits", "rounds")
 def command(
-    settings: Settings, split: str, names: tuple[str, ...], out: Path | None, show: bool
+    settings: Settings,
+    split: str | None,
+    round_name: str | None,
+    names: tuple[str, ...],
+    truth: Path | None,
+    out: Path | None,
+    show: bool,
 ) -> None:
     """Write one HTML page of all that was measured on a split, with the frames to look at.
 
-    The page needs no network and no other file. It embeds frames of the dataset: treat it like
-    them.
+    By default of the test split. The page needs no network and no other file. It embeds frames of
+    the dataset: treat it like them.
     """
-    from harness import assess, reporting
-    from harness.data.catalogue import catalogue, of_split
     from harness.files import atomic_path
     from harness.report import page
+
+    if split and round_name is not None:
+        raise click.UsageError("--split and --round are two pages; give one of them.")
+    if truth is not None and round_name is None:
+        raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
+    what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
+    console.note(f"Gathering what was measured {what} ...")
+    if round_name is not None:
+        source = _of_round(settings, round_name, names, truth)
+    else:
+        source = _of_split(settings, split or "test", names)
+    file = out or settings.workspace / f"report-{source.name.replace(' split', '')}.html"
+    file = file.with_name(file.name.replace(" ", "-"))
+    with atomic_path(file) as temporary:
+        temporary.write_text(page.render(source), encoding="utf-8")
+    for note in source.notes:
+        console.warn(note)
+    megabytes = file.stat().st_size / 1e6
+    console.success(f"{file}: {len(source.cards)} frames in the gallery, {megabytes:.1f} MB")
+    if show:
+        click.launch(file.resolve().as_uri())
+
+
+def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> Source:
+    from harness import assess, reporting
+    from harness.data.catalogue import catalogue
     from harness.workspace import Workspace
 
     needed = "hyperkvasir" if split == "test" else "endocv"
     settings.require(needed)
     workspace = Workspace(settings.workspace)
     runs = assess.chosen_runs(workspace, names)
-    frames = catalogue(settings, needs=[needed])
-    console.note(f"Gathering what was measured on the {split} split ...")
     source = reporting.gather(
-        workspace, runs, of_split(frames, split), split, leaderboard=_leaderboard(settings)
+        workspace,
+        runs,
+        catalogue(settings, needs=[needed]),
+        split,
+        leaderboard=_leaderboard(_scores(settings)),
+        plain=settings.splits is None,
     )
-    file = out or settings.workspace / f"report-{split}.html"
-    with atomic_path(file) as temporary:
-        temporary.write_text(page.render(source), encoding="utf-8")
-    left_out = [run.model for run in runs if run.model not in set(source.frames["model"])]
+    left_out = [run.model for run in runs if run.model not in source.models]
     if left_out:
         console.warn(
             f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
             f"with: harness evaluate --split {split}"
         )
-    megabytes = file.stat().st_size / 1e6
-    console.success(f"{file}: {len(source.cards)} frames in the gallery, {megabytes:.1f} MB")
-    if show:
-        click.launch(str(file))
+    return source
 
 
-def _leaderboard(settings: Settings) -> View | None:
+def _of_round(settings: Settings, name: str, models: tuple[str, ...], truth: Path | None) -> Source:
+    from harness import roundreport
+    from submissions.rounds import get_round, load_rounds
+
+    round_ = get_round(name, load_rounds(settings.rounds))
+    scores = _scores(settings, name)
+    if models:
+        scores = scores[scores["model"].isin(models)]
+    return roundreport.gather(
+        settings, round_, scores, leaderboard=_leaderboard(scores), truth=truth
+    )
+
+
+def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
+    from submissions.ledger import Ledger
+
+    ledger = Ledger(settings.workspace / "register.sqlite")
+    return ledger.scores(round_name, protocol="official")
+
+
+def _leaderboard(scores: pd.DataFrame) -> View | None:
     """Of the scored submissions, if there are any."""
     from harness.report.standings import standings_view
     from submissions.leaderboard import rank, with_paper
-    from submissions.ledger import Ledger
 
-    scores = Ledger(settings.workspace / "register.sqlite").scores(None, protocol="official")
     if scores.empty:
         return None
     ranking = with_paper(rank(scores))

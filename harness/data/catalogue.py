@@ -8,6 +8,7 @@ from typing import Final
 
 import pandas as pd
 
+from harness.data.known import plug_in_kinds
 from harness.data.layouts import find_frames, list_frames
 from harness.data.listing import Listing
 from harness.data.splits import SPLITS, Splits, assign, load_splits
@@ -17,12 +18,24 @@ from metrics.errors import Fault, UserError
 SOURCES: Final = ("endocv", "hyperkvasir")
 """The settings that hold frames with their truth."""
 
-# HyperKvasir's segmented images are a plain pair of folders, so the setting names the dataset.
-_KINDS: Final = {
-    "endocv": {"kind": "endocv2021"},
-    "hyperkvasir": {"kind": "plain", "dataset": "hyperkvasir"},
-    "test_frames": {"kind": "endocv2021-test"},
+
+def _find(name: str, path: Path) -> pd.DataFrame:
+    return find_frames(path, kinds=_kinds(name), dataset=_ROLES.get(name))
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    """The layouts that a setting's folder may have."""
+    return (*_KINDS[name], *(plug_in_kinds() if name in SOURCES else ()))
+
+
+_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "endocv": ("endocv2021",),
+    "hyperkvasir": ("plain", "cvc-clinicdb"),
+    "test_frames": ("endocv2021-test",),
 }
+
+# What is given in place of HyperKvasir takes its place in the splits: the setting names the role.
+_ROLES: Final = {"hyperkvasir": "hyperkvasir"}
 
 
 def catalogue(
@@ -46,7 +59,7 @@ def catalogue(
     if settings.endocv is None and settings.hyperkvasir is None:
         settings.require(*SOURCES)
     parts = [
-        find_frames(path, **_KINDS[name])
+        _find(name, path)
         for name, path in (("endocv", settings.endocv), ("hyperkvasir", settings.hyperkvasir))
         if path is not None
     ]
@@ -78,7 +91,7 @@ def test_frames(settings: Settings) -> pd.DataFrame:
         UserError: If ``test_frames`` is not set, or is no folder of test sets.
     """
     (path,) = settings.require("test_frames")
-    return find_frames(path, **_KINDS["test_frames"])
+    return _find("test_frames", path)
 
 
 def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
@@ -95,7 +108,7 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
     faults = []
     for name, path in paths.items():
         try:
-            listings[name] = list_frames(path, **_KINDS[name])
+            listings[name] = list_frames(path, kinds=_kinds(name), dataset=_ROLES.get(name))
         except UserError as error:
             faults.append(Fault(path=flag(name), message=error.message))
     return listings, faults

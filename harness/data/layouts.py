@@ -7,15 +7,16 @@ folder a dataset unpacks to and the folder around it both work.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pandas as pd
 
 from harness.data.headers import read_size
-from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
+from harness.data.known import Layout, layouts
+from harness.data.listing import FrameFiles, Listing, folders_in, images_in
 from metrics.errors import Fault, FaultsError, UserError
 
 COLUMNS: Final = (
@@ -34,36 +35,18 @@ COLUMNS: Final = (
 )
 """The columns of a catalogue, in order."""
 
-_CENTRE: Final = r"data_C\d+"
-_TEST_SET: Final = r"EndoCV_DATA\d+"
 _READERS: Final = 8
 
 
-class Layout(NamedTuple):
-    """How one dataset lies in its folders.
-
-    Attributes:
-        name: What it is called in messages.
-        expects: The folders it is known by, for a message.
-        kind: Its short name, and the frames' ``dataset`` in a catalogue.
-        matches: Whether a folder has this layout.
-        fill: Adds the folder's frames to a listing, for the dataset of that name.
-    """
-
-    name: str
-    expects: str
-    kind: str
-    matches: Callable[[Path], bool]
-    fill: Callable[[Listing, str], None]
-
-
-def find_frames(root: Path, *, dataset: str | None = None, kind: str | None = None) -> pd.DataFrame:
+def find_frames(
+    root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()
+) -> pd.DataFrame:
     """Find the frames of a dataset folder; headers are read, no pixel is decoded.
 
     Args:
         root: The dataset's folder, or the folder around it.
         dataset: A name for the frames in place of the layout's own.
-        kind: The layout that it has to be, by ``Layout.kind``; any by default.
+        kinds: The layouts that it may have, by ``Layout.kind``; any by default.
 
     Returns:
         DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and
@@ -75,7 +58,7 @@ def find_frames(root: Path, *, dataset: str | None = None, kind: str | None = No
         FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
             or a file that is no image; all of them at once.
     """
-    listing = list_frames(root, dataset=dataset, kind=kind)
+    listing = list_frames(root, dataset=dataset, kinds=kinds)
     sizes, unreadable = _sizes([frame.image for frame in listing.frames])
     faults = [*listing.faults, *unreadable]
     if faults:
@@ -121,24 +104,23 @@ def find_images(folder: Path) -> pd.DataFrame:
     return to_catalogue(frames, sizes)
 
 
-def list_frames(root: Path, *, dataset: str | None = None, kind: str | None = None) -> Listing:
+def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()) -> Listing:
     """List the frames of a dataset folder, with its faults; no file is opened.
 
     Args:
         root: The dataset's folder, or the folder around it.
         dataset: A name for the frames in place of the layout's own.
-        kind: The layout that it has to be, by ``Layout.kind``; any by default.
+        kinds: The layouts that it may have, by ``Layout.kind``; any by default.
 
     Raises:
         UserError: If the folder is missing, its layout is not recognised or not the one wanted,
             or it has no frames.
     """
     layout, folder = recognise(root)
-    if kind not in (None, layout.kind):
-        wanted = next(other for other in LAYOUTS if other.kind == kind)
-        raise UserError(
-            f"{folder} is laid out as {layout.name}; expected {wanted.name}: {wanted.expects}"
-        )
+    if kinds and layout.kind not in kinds:
+        known = {other.kind: other for other in layouts()}
+        wanted = [f"{known[kind].name}: {known[kind].expects}" for kind in kinds]
+        raise UserError(f"{folder} is laid out as {layout.name}; expected {'; or '.join(wanted)}")
     listing = Listing(layout=layout.name, root=folder)
     layout.fill(listing, dataset or _own_name(layout, folder))
     if not listing.frames and not listing.faults:
@@ -168,69 +150,7 @@ def recognise(root: Path) -> tuple[Layout, Path]:
 
 
 def _layout_of(folder: Path) -> Layout | None:
-    return next((layout for layout in LAYOUTS if layout.matches(folder)), None)
-
-
-def _fill_endocv(listing: Listing, dataset: str) -> None:
-    for folder in folders_in(listing.root, _CENTRE):
-        centre = folder.name.removeprefix("data_")
-        images, masks = part(folder, "images", centre), part(folder, "masks", centre)
-        listing.add_pairs(images, masks, dataset=dataset, centre=centre)
-    sequences = listing.root / "sequenceData"
-    for folder in folders_in(sequences / "positive"):
-        sequence = folder.name
-        images, masks = (part(folder, "images", sequence), part(folder, "masks", sequence))
-        listing.add_pairs(images, masks, dataset=dataset, sequence=sequence)
-    for folder in folders_in(sequences / "negativeOnly"):
-        listing.add_single(folder, dataset=dataset, truth="empty", sequence=folder.name)
-
-
-def _fill_test(listing: Listing, dataset: str) -> None:
-    for folder in folders_in(listing.root, _TEST_SET):
-        listing.add_single(folder, dataset=dataset, truth="withheld", test_set=folder.name)
-
-
-def _fill_clinicdb(listing: Listing, dataset: str) -> None:
-    listing.add_pairs(listing.root / "Original", listing.root / "Ground Truth", dataset=dataset)
-
-
-def _fill_pairs(listing: Listing, dataset: str) -> None:
-    listing.add_pairs(listing.root / "images", listing.root / "masks", dataset=dataset)
-
-
-LAYOUTS: Final = (
-    Layout(
-        name="EndoCV 2021 (PolypGen)",
-        expects="data_C1/images_C1 with data_C1/masks_C1, and sequenceData/",
-        kind="endocv2021",
-        matches=lambda root: bool(
-            folders_in(root, _CENTRE) or folders_in(root / "sequenceData", "positive|negativeOnly")
-        ),
-        fill=_fill_endocv,
-    ),
-    Layout(
-        name="EndoCV 2021 test frames",
-        expects="EndoCV_DATA1/, EndoCV_DATA2/ and so on",
-        kind="endocv2021-test",
-        matches=lambda root: bool(folders_in(root, _TEST_SET)),
-        fill=_fill_test,
-    ),
-    Layout(
-        name="CVC-ClinicDB",
-        expects="Original/ with 'Ground Truth/'",
-        kind="cvc-clinicdb",
-        matches=lambda root: len(folders_in(root, "Original|Ground Truth")) == 2,
-        fill=_fill_clinicdb,
-    ),
-    Layout(
-        name="images and masks (HyperKvasir, Kvasir-SEG or your own)",
-        expects="images/ with masks/",
-        kind="plain",
-        matches=lambda root: len(folders_in(root, "images|masks")) == 2,
-        fill=_fill_pairs,
-    ),
-)
-"""The layouts, in the order in which they are tried."""
+    return next((layout for layout in layouts() if layout.matches(folder)), None)
 
 
 def _own_name(layout: Layout, folder: Path) -> str:
@@ -288,7 +208,7 @@ def _unrecognised(root: Path) -> str:
     found += [f"{images} images"] if images else []
     shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
     lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
-    lines += [f"  {layout.name}: {layout.expects}" for layout in LAYOUTS]
+    lines += [f"  {layout.name}: {layout.expects}" for layout in layouts()]
     lines.append(f"Found: {shown or 'nothing'}.")
     if (layout := _layout_of(root.parent)) is not None:
         lines.append(f"The folder above it is laid out as {layout.name}: give {root.parent}.")

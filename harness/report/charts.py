@@ -1,7 +1,6 @@
-"""Plots as SVG for the page: they take their colours from the page's style, light or dark.
+"""Plots of one figure a model as SVG: they take their colours from the page, light or dark.
 
-Pure functions of figures; each returns one ``<svg>`` element. Series are told apart by the eight
-colours of Okabe and Ito, which the colour-blind can tell apart, and by their labels.
+Pure functions of figures; each returns one ``<svg>`` element.
 """
 
 from __future__ import annotations
@@ -10,17 +9,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final, Self
+from typing import Final
 
-COLOURS: Final = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#888888",
-)  # fmt: skip
+from harness.report.svg import (
+    WIDE,
+    Canvas,
+    Scale,
+    Style,
+    axis_below,
+    axis_left,
+    drawing,
+    mark,
+    row_label,
+    value_label,
+)
 
-_WIDTH: Final = 720
 _ROW: Final = 30
-_LEFT: Final = 150
-_RIGHT: Final = 60
-_TICKS: Final = 5
+_FOOT: Final = 44
+_INSET: Final = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,156 +46,123 @@ class Estimate:
     high: float
 
 
-def intervals(estimates: Sequence[Estimate], *, title: str, axis: str) -> str:
+def intervals(
+    estimates: Sequence[Estimate],
+    *,
+    title: str,
+    axis: str,
+    canvas: Canvas = WIDE,
+    decimals: int = 3,
+    ends: tuple[float, float] | None = None,
+) -> str:
     """A dot and a line for each figure and its interval, one under the other.
 
     Args:
         estimates: In the order from top to bottom.
         title: What a screen reader says of the plot.
         axis: What the axis shows, with its unit.
+        canvas: How wide it is drawn.
+        decimals: Digits of the figures behind the point.
+        ends: Of the axis; by default round figures around the estimates.
     """
     low = min((e.low for e in estimates), default=0.0)
     high = max((e.high for e in estimates), default=1.0)
-    scale = _Scale.around(low, high)
-    height = _ROW * len(estimates) + 44
-    parts = [_axis(scale, height - 40, axis)]
+    around = Scale.around(low, high, canvas.left, canvas.stop)
+    scale = Scale(*ends, canvas.left + _INSET, canvas.stop - _INSET) if ends else around
+    height = _ROW * len(estimates) + _FOOT
+    parts = [axis_below(scale, height - 40, axis)]
     for place, estimate in enumerate(estimates):
         y = _ROW * place + _ROW / 2
-        said = f"{estimate.label}: {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+        value, first, last = (
+            f"{figure:.{decimals}f}" for figure in (estimate.value, estimate.low, estimate.high)
+        )
         parts.append(
-            f"<g><title>{escape(said)}</title>{_label(estimate.label, y)}"
+            f"<g><title>{escape(estimate.label)}: {value} [{first}, {last}]</title>"
+            f"{row_label(canvas, estimate.label, y)}"
             f'<line x1="{scale(estimate.low):.1f}" x2="{scale(estimate.high):.1f}" y1="{y}" '
             f'y2="{y}" class="interval"/><circle cx="{scale(estimate.value):.1f}" cy="{y}" r="5" '
-            f'class="dot"/><text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}">{estimate.value:.3f}</text>'
-            "</g>"
+            f'class="dot"/>{value_label(canvas, value, y)}</g>'
         )
-    return _svg(parts, height, title)
+    return drawing(canvas, parts, height, title)
 
 
-def distributions(values: Mapping[str, Sequence[float]], *, title: str, axis: str) -> str:
+def distributions(
+    values: Mapping[str, Sequence[float]], *, title: str, axis: str, canvas: Canvas = WIDE
+) -> str:
     """Every value of each series as a dot, with the quartiles as a box.
 
     Args:
         values: Label to its values, each from 0 to 1.
         title: What a screen reader says of the plot.
         axis: What the axis shows, with its unit.
+        canvas: How wide it is drawn.
     """
-    scale = _Scale(0.0, 1.0)
+    scale = Scale(0.0, 1.0, canvas.left, canvas.stop)
     row = _ROW + 10
-    height = row * len(values) + 44
-    parts = [_axis(scale, height - 40, axis)]
+    height = row * len(values) + _FOOT
+    parts = [axis_below(scale, height - 40, axis)]
     for place, (label, series) in enumerate(values.items()):
         y = row * place + row / 2
-        parts.append(_label(label, y))
-        parts += [
-            f'<circle cx="{scale(value):.1f}" cy="{y + _spread(number):.1f}" r="2.4" '
-            'class="point"/>'
-            for number, value in enumerate(series)
-        ]
+        parts.append(row_label(canvas, label, y))
         if not series:
             continue
+        # One path of round-capped points of no length: a tenth of the size of as many circles.
+        dots = "".join(
+            f"M{scale(value):.1f} {y + _spread(number):.1f}h0"
+            for number, value in enumerate(series)
+        )
         first, median, third = (_quantile(series, share) for share in (0.25, 0.5, 0.75))
         parts.append(
+            f'<path class="points" d="{dots}"/>'
             f'<rect x="{scale(first):.1f}" y="{y - 11}" height="22" class="box" '
             f'width="{max(scale(third) - scale(first), 1):.1f}"/>'
             f'<line x1="{scale(median):.1f}" x2="{scale(median):.1f}" y1="{y - 11}" y2="{y + 11}" '
             f'class="median"><title>{escape(label)}: median {median:.3f}</title></line>'
-            f'<text x="{_WIDTH - _RIGHT + 8}" y="{y + 4}">{median:.3f}</text>'
+            f"{value_label(canvas, f'{median:.3f}', y)}"
         )
-    return _svg(parts, height, title)
+    return drawing(canvas, parts, height, title)
 
 
-def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, axis: str) -> str:
-    """Curves over epochs, with a legend.
+def lines(
+    series: Sequence[tuple[Style, Sequence[tuple[float, float]]]],
+    *,
+    title: str,
+    axis: str,
+    canvas: Canvas = WIDE,
+) -> str:
+    """Curves over epochs, each with its mark at its end.
 
     Args:
-        series: Label to its points (epoch, value).
+        series: Styles with their points (epoch, value).
         title: What a screen reader says of the plot.
-        axis: What the upright axis shows.
+        axis: What the upright axis shows, with its unit.
+        canvas: How wide it is drawn.
     """
-    points = [point for curve in series.values() for point in curve]
+    points = [point for _, curve in series for point in curve]
     if not points:
         return ""
-    height, left, top, bottom = 300, 50, 12, 250
-    across = _Scale(1.0, max(2.0, *(x for x, _ in points)), left, _WIDTH - 150)
-    up = _Scale.around(min(y for _, y in points), max(y for _, y in points), bottom, top)
+    height, left, top, bottom = 300, 50, 26, 252
+    last = max(2.0, *(x for x, _ in points))
+    across = Scale(1.0, last, left, canvas.width - 14)
+    up = Scale.around(min(y for _, y in points), max(y for _, y in points), bottom, top)
+    middle = (left + across.stop) / 2
     parts = [
-        f'<line x1="{left}" x2="{across.stop}" y1="{up(tick):.1f}" y2="{up(tick):.1f}" '
-        'class="grid"/>'
-        f'<text x="{left - 6}" y="{up(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>'
-        for tick in up.ticks()
+        axis_left(up, left, across.stop),
+        f'<text x="0" y="12">{escape(axis)}</text>',
+        f'<text x="{left}" y="{bottom + 18}" text-anchor="middle">1</text>',
+        f'<text x="{across.stop}" y="{bottom + 18}" text-anchor="end">{last:g}</text>',
+        f'<text x="{middle}" y="{bottom + 34}" text-anchor="middle">epoch</text>',
     ]
-    parts.append(
-        f'<text x="{left}" y="{height - 12}">epoch 1 to {across.high:g}; {escape(axis)}</text>'
-    )
-    for place, (label, curve) in enumerate(series.items()):
-        colour = COLOURS[place % len(COLOURS)]
+    for style, curve in series:
         path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in curve)
-        legend = top + 10 + 20 * place
+        x, y = curve[-1]
+        dashes = ' stroke-dasharray="2 4"' if style.dashed else ""
         parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<line x1="{across.stop + 12}" x2="{across.stop + 30}" y1="{legend}" y2="{legend}" '
-            f'stroke="{colour}" stroke-width="3"/>'
-            f'<text x="{across.stop + 36}" y="{legend + 4}">{escape(label)}</text>'
+            f'<polyline points="{path}" fill="none" stroke="{style.colour}" stroke-width="2"'
+            f"{dashes}/>"
+            + mark(style, across(x), up(y), title=f"{style.label}: {y:.3f} after epoch {x:g}")
         )
-    return _svg(parts, height, title)
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """From a figure to a position."""
-
-    low: float
-    high: float
-    start: float = _LEFT
-    stop: float = _WIDTH - _RIGHT
-
-    @classmethod
-    def around(
-        cls, low: float, high: float, start: float = _LEFT, stop: float = _WIDTH - _RIGHT
-    ) -> Self:
-        """A scale that begins and ends on a tick."""
-        step = _step((high - low) or 0.1)
-        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, start, stop)
-
-    def __call__(self, value: float) -> float:
-        """Where a figure stands."""
-        share = (value - self.low) / ((self.high - self.low) or 1)
-        return self.start + share * (self.stop - self.start)
-
-    def ticks(self) -> list[float]:
-        """Round figures along it."""
-        step = _step(self.high - self.low)
-        count = round((self.high - self.low) / step)
-        return [round(self.low + place * step, 10) for place in range(count + 1)]
-
-
-def _step(span: float) -> float:
-    """A round distance between ticks, of which a span holds a handful."""
-    raw = max(span, 1e-9) / _TICKS
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * 0.999)
-
-
-def _axis(scale: _Scale, bottom: float, text: str) -> str:
-    ticks = "".join(
-        f'<line x1="{scale(tick):.1f}" x2="{scale(tick):.1f}" y1="0" y2="{bottom}" class="grid"/>'
-        f'<text x="{scale(tick):.1f}" y="{bottom + 16}" text-anchor="middle">{tick:g}</text>'
-        for tick in scale.ticks()
-    )
-    middle = (scale.start + scale.stop) / 2
-    return f'{ticks}<text x="{middle}" y="{bottom + 34}" text-anchor="middle">{escape(text)}</text>'
-
-
-def _label(text: str, y: float) -> str:
-    return f'<text x="{_LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(text)}</text>'
-
-
-def _svg(parts: Sequence[str], height: float, title: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return drawing(canvas, parts, height, title)
 
 
 def _spread(number: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -16,14 +16,20 @@ from numpy.typing import NDArray
 from harness import device as devices
 from harness.data.frames import read_image
 from harness.evaluation import truth_of
-from metrics.divergence import Divergence, divergence
-from metrics.masks import Mask, read_mask
+from metrics.divergence import divergence
+from metrics.masks import Mask, Protocol, read_mask
 
-WIDEST: Final = 560
-QUALITY: Final = 72
-SMOOTH_PX: Final = 0.7
-MOST: Final = 120
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDEST: Final = {64: 800, 120: 560}
+"""Width in pixels of the embedded frames, by how many frames there are at most."""
+
+MOST: Final = max(WIDEST)
 """Frames at most; a page of more would be too large for a mail."""
+
+QUALITY: Final = 76
+SMOOTH_PX: Final = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,69 +38,74 @@ class Card:
 
     Attributes:
         frame: Its identifier.
-        place: Its centre, sequence or dataset.
-        stratum: Size of its polyp: none, small, medium or large.
         image: The frame as a data URI (JPEG).
         width: Of the image, in pixels.
         height: Of the image, in pixels.
         truth: Contours as an SVG path in the image's pixels.
         contours: The same of each model's mask.
-        f1: Of each model on this frame.
-        divergence: Disagreement of the ensemble's members; ``None`` without an ensemble.
     """
 
     frame: str
-    place: str
-    stratum: str
     image: str
     width: int
     height: int
     truth: str
     contours: Mapping[str, str]
-    f1: Mapping[str, float]
-    divergence: Divergence | None
-
-    def improvement(self, ensemble: str, members: Sequence[str]) -> float:
-        """F1 of the ensemble minus the members' mean; 0 without members."""
-        if not members:
-            return 0.0
-        return self.f1[ensemble] - sum(self.f1[name] for name in members) / len(members)
 
 
 def cards(
     records: Sequence[Mapping[str, Any]],
     masks: Mapping[str, Path],
-    f1: Mapping[str, Mapping[str, float]],
     *,
-    members: Sequence[str] = (),
+    decoding: Protocol = "strict",
 ) -> list[Card]:
     """A card for each frame.
 
     Args:
-        records: Rows of a catalogue, with ``place`` and ``stratum``.
+        records: Rows of a catalogue, at most ``MOST``.
         masks: Model to the folder of its predicted masks, ``FRAME.png``.
-        f1: Model to F1 by frame.
-        members: Models whose disagreement is measured; none without an ensemble.
+        decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
 
     Raises:
         UserError: If a frame or a mask cannot be read.
     """
+    widest = next(width for most, width in WIDEST.items() if len(records) <= most)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
-        return list(pool.map(lambda record: _card(record, masks, f1, members), records))
+        return list(pool.map(lambda record: _card(record, masks, decoding, widest), records))
+
+
+def divergences(frames: Sequence[str], masks: Sequence[Path]) -> pd.DataFrame:
+    """How far the members of an ensemble disagree on each frame.
+
+    Args:
+        frames: The frames.
+        masks: The folder of each member's masks, ``FRAME.png``.
+
+    Returns:
+        DataFrame: One row a frame: ``frame``, ``disagreement`` and ``vote_variance``, see
+        ``metrics.divergence``.
+
+    Raises:
+        UserError: If a mask cannot be read, or there are fewer than two members.
+    """
+    import pandas as pd
+
+    def measure(frame: str) -> dict[str, Any]:
+        found = divergence([read_mask(folder / f"{frame}.png") for folder in masks])
+        return {"frame": frame, **found._asdict()}
+
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
+        return pd.DataFrame(list(pool.map(measure, frames)))
 
 
 def most_telling(
-    frames: Sequence[str],
-    f1: Mapping[str, float],
-    disagreement: Mapping[str, float],
-    most: int = MOST,
+    frames: Sequence[str], orders: Sequence[Mapping[str, float]], most: int = MOST
 ) -> list[str]:
-    """Frames to show where there are too many: the worst, the best, the most disagreed upon.
+    """Frames to show where there are too many: the first of several orders, in turn.
 
     Args:
         frames: All frames.
-        f1: Of the model that leads, by frame.
-        disagreement: By frame; may be empty.
+        orders: Each a figure by frame, of which the lowest come first.
         most: How many at most.
 
     Returns:
@@ -102,10 +113,9 @@ def most_telling(
     """
     if len(frames) <= most:
         return list(frames)
-    worst = sorted(frames, key=lambda frame: f1[frame])
-    disagreed = sorted(frames, key=lambda frame: -disagreement.get(frame, 0.0))
+    queues = [sorted(frames, key=order.__getitem__) for order in orders]
     chosen: set[str] = set()
-    for turn in zip(worst, disagreed, reversed(worst), strict=True):
+    for turn in zip(*queues, strict=True):
         for frame in turn:
             if len(chosen) < most:
                 chosen.add(frame)
@@ -113,27 +123,22 @@ def most_telling(
 
 
 def _card(
-    record: Mapping[str, Any],
-    masks: Mapping[str, Path],
-    f1: Mapping[str, Mapping[str, float]],
-    members: Sequence[str],
+    record: Mapping[str, Any], masks: Mapping[str, Path], decoding: Protocol, widest: int
 ) -> Card:
     frame = str(record["frame"])
     image = read_image(Path(record["image"]))
-    scale = min(1.0, WIDEST / image.shape[1])
+    scale = min(1.0, widest / image.shape[1])
     width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
-    predicted = {model: read_mask(folder / f"{frame}.png") for model, folder in masks.items()}
     return Card(
         frame=frame,
-        place=str(record["place"]),
-        stratum=str(record["stratum"]),
         image=_embedded(image, width, height),
         width=width,
         height=height,
-        truth=contour_path(truth_of(record), scale),
-        contours={model: contour_path(mask, scale) for model, mask in predicted.items()},
-        f1={model: figures[frame] for model, figures in f1.items()},
-        divergence=divergence([predicted[name] for name in members]) if members else None,
+        truth=contour_path(truth_of(record, decoding), scale),
+        contours={
+            model: contour_path(read_mask(folder / f"{frame}.png"), scale)
+            for model, folder in masks.items()
+        },
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.assess import PROTOCOLS
-from harness.report import detail, papertable, results
+from harness.report import detail, further, papertable, results
 from harness.report.formats import Format
 from harness.report.results import View
 from metrics.errors import UserError
@@ -123,7 +123,14 @@ def more(measured: Measured, format_: Format) -> list[View]:
     views = [view for make in (contours, polyps, strata) for view in make(measured, format_)]
     if _several(measured.frames, "centre"):
         views += generalisation(measured, format_)
-    return views
+    return [*views, *plug_ins(measured, format_)]
+
+
+def plug_ins(measured: Measured, _format: Format) -> list[View]:
+    """The figures of ``harness.metrics`` plug-ins, where there are any."""
+    summary = results.figures(measured.frames, measured.formulas)
+    view = further.plug_in_view(summary, split=measured.split)
+    return [] if view is None else [view]
 
 
 def by_frame(measured: Measured, _format: Format) -> list[View]:

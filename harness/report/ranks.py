@@ -31,6 +31,10 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     ]
     tied = rows["tied_with"] != ""
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
+    rows["told"] = [
+        ", ".join(title_of(name) for name in names.split(", ") if name)
+        for names in rows["tied_with"]
+    ]
     level = f"{100 * ranking.level:g} %"
     return View(
         frame=rows,
@@ -45,12 +49,12 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             ),
             Column(key="ranks", title=f"Rank, {level}"),
             Column(key="p_first", title="P(first)", decimals=3),
-            Column(key="tied_with", title="Cannot be told from"),
+            Column(key="told", title="Cannot be told from"),
             Column(key="rank", title="Mean then rank"),
             Column(key="rank_by_frames", title="Rank then mean"),
         ],
         title=title,
-        further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank"],
+        further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
         caption="Rank: 1 + how many are told to be better (paired permutation tests of all pairs, "
         "Holm's correction); = where the data cannot tell it from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "

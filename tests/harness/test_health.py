@@ -121,3 +121,16 @@ def test_little_memory_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_versions_and_the_cpu_are_always_listed() -> None:
     assert "Python" in by_name(health.software())
     assert "cores" in by_name(health.devices())["cpu"].found
+
+
+def test_caches_are_said_and_never_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_WORKSPACE", str(tmp_path))
+    (tmp_path / "cache").mkdir()
+    empty = by_name(health.caches())
+    (tmp_path / "cache/frames.bin").write_bytes(bytes(2**29))
+    full = by_name(health.caches())
+
+    assert empty["frames"].found.endswith("empty")
+    assert "0.5 GiB" in full["frames"].found
+    assert "se_resnext50_32x4d" in full["weights"].found
+    assert {check.status for check in full.values()} == {"ok"}

@@ -23,65 +23,137 @@
     }));
   }
 
-  const controls = document.getElementById("controls");
-  if (!controls) return;
-  const box = document.getElementById("cards");
-  const cards = [...box.children];
-  const keys = {
-    worst: (card) => +card.dataset.f1,
-    best: (card) => -card.dataset.f1,
-    improved: (card) => -card.dataset.improved,
-    disagreed: (card) => -card.dataset.disagreed,
-  };
-  const update = () => {
-    const chosen = new FormData(controls);
-    const layers = new Set(chosen.getAll("layer"));
-    const key = keys[chosen.get("sort")];
-    const order = key
-      ? (a, b) => key(a) - key(b)
-      : (a, b) => a.dataset.frame.localeCompare(b.dataset.frame, undefined, { numeric: true });
-    let shown = 0;
-    for (const card of cards) {
-      const fits = ["place", "stratum"].every((name) => !chosen.get(name) || card.dataset[name] === chosen.get(name));
-      card.hidden = !(fits && +card.dataset.f1 <= +chosen.get("most") + 1e-9);
-      shown += !card.hidden;
-      for (const path of card.querySelectorAll("[data-layer]")) {
-        path.style.display = layers.has(path.dataset.layer) ? "" : "none";
-      }
-    }
-    box.append(...[...cards].sort(order));
-    controls.querySelector("output").value = (+chosen.get("most")).toFixed(2);
-    document.getElementById("shown").textContent = `${shown} of ${cards.length} frames`;
-  };
-  controls.addEventListener("input", update);
-  controls.addEventListener("submit", (event) => event.preventDefault());
+  // What is folded is printed all the same.
+  const unfold = () => document.querySelectorAll("details:not([open])").forEach((one) => {
+    one.open = true;
+    one.dataset.folded = "";
+  });
+  addEventListener("beforeprint", unfold);
+  addEventListener("afterprint", () => document.querySelectorAll("details[data-folded]").forEach((one) => {
+    one.open = false;
+    delete one.dataset.folded;
+  }));
 
-  const dialog = document.getElementById("full");
-  const panels = document.getElementById("panels");
+  const entries = new Map(JSON.parse(document.getElementById("entries").textContent).map((one) => [one.frame, one]));
+  const controls = document.getElementById("controls");
+  const box = document.getElementById("cards");
+  const body = document.getElementById("rows").tBodies[0];
+  const cards = box ? [...box.children] : [];
+  const rows = [...body.rows];
+  const layers = [...controls.querySelectorAll("[name=layer]")].map((input) => input.value);
   const titles = Object.fromEntries([...controls.querySelectorAll("[name=layer]")]
     .map((input) => [input.value, input.parentElement.textContent.trim()]));
-  const panel = (svg, layers, title) => {
-    const copy = svg.cloneNode(true);
-    for (const path of copy.querySelectorAll("[data-layer]")) {
-      if (layers.includes(path.dataset.layer)) path.style.display = "";
-      else path.remove();
+  const of = (item) => entries.get(item.dataset.frame);
+
+  const order = (sort, model) => {
+    const keys = {
+      worst: (one) => one.f1[model],
+      best: (one) => -one.f1[model],
+      improved: (one) => -one.improved,
+      disagreed: (one) => -one.disagreed,
+    };
+    const key = keys[sort];
+    const byName = (a, b) => of(a).frame.localeCompare(of(b).frame, undefined, { numeric: true });
+    return key ? (a, b) => key(of(a)) - key(of(b)) || byName(a, b) : byName;
+  };
+  // A picture with some of the contours; the frame itself is on the page once.
+  const picture = (card, wanted) => {
+    const from = card.querySelector(".view svg");
+    const svg = from.cloneNode(false);
+    const image = document.createElementNS(svg.namespaceURI, "use");
+    image.setAttribute("href", `#${from.querySelector("image").id}`);
+    svg.append(image);
+    for (const path of from.querySelectorAll("[data-layer]")) {
+      if (!wanted.includes(path.dataset.layer)) continue;
+      const copy = path.cloneNode();
+      copy.style.display = "";
+      svg.append(copy);
     }
+    return svg;
+  };
+  const panel = (card, wanted, title) => {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     caption.textContent = title;
-    figure.append(copy, caption);
+    figure.append(picture(card, wanted), caption);
     return figure;
   };
-  box.addEventListener("click", (event) => {
-    const view = event.target.closest(".view");
-    if (!view) return;
-    const svg = view.querySelector("svg");
-    const layers = Object.keys(titles);
-    panels.replaceChildren(
-      panel(svg, [], view.closest(".card").dataset.frame),
-      ...layers.map((layer) => panel(svg, layer === "truth" ? ["truth"] : ["truth", layer], titles[layer])),
-    );
-    dialog.showModal();
-  });
+  const panels = (card) => layers.map((layer) => layer === "truth"
+    ? panel(card, [layer], titles[layer])
+    : panel(card, ["truth", layer], `${titles[layer]}, F1 ${of(card).f1[layer].toFixed(2)}`));
+
+  const update = () => {
+    const chosen = new FormData(controls);
+    const model = +chosen.get("model");
+    const shownLayers = chosen.getAll("layer");
+    const each = chosen.get("show") === "each";
+    const fits = (item) => {
+      const one = of(item);
+      const f1 = one.f1[model];
+      return ["place", "stratum"].every((name) => !chosen.get(name) || one[name] === chosen.get(name))
+        && f1 >= +chosen.get("least") - 1e-9 && f1 <= +chosen.get("most") + 1e-9;
+    };
+    for (const item of [...cards, ...rows]) item.hidden = !fits(item);
+    const by = order(chosen.get("sort"), model);
+    body.append(...[...rows].sort(by));
+    if (box) {
+      box.append(...[...cards].sort(by));
+      box.classList.toggle("each", each);
+    }
+    for (const card of cards) {
+      for (const path of card.querySelectorAll(".view [data-layer]")) {
+        path.style.display = shownLayers.includes(path.dataset.layer) ? "" : "none";
+      }
+      card.querySelector(".panels")?.remove();
+      if (!each || card.hidden) continue;
+      const strip = document.createElement("div");
+      strip.className = "panels";
+      strip.append(panel(card, [], "Frame"), ...panels(card));
+      card.prepend(strip);
+    }
+    document.querySelectorAll("#rows th").forEach((head) => head.removeAttribute("aria-sort"));
+    for (const input of controls.querySelectorAll("input[type=range]")) {
+      input.nextElementSibling.value = (+input.value).toFixed(2);
+    }
+    const count = rows.filter((row) => !row.hidden).length;
+    document.getElementById("shown").textContent = `${count} of ${rows.length} frames`;
+  };
+  controls.addEventListener("input", update);
+  controls.addEventListener("submit", (event) => event.preventDefault());
   update();
+  if (!box) return;
+
+  const dialog = document.getElementById("full");
+  const inside = document.getElementById("panels");
+  let current = null;
+  const open = (card) => {
+    current = card;
+    const one = of(card);
+    const size = one.stratum === "none" ? "no polyp" : `${one.stratum} polyp`;
+    document.getElementById("full-title").textContent = `${one.frame}: ${one.place}, ${size}`;
+    const chosen = new FormData(controls).getAll("layer");
+    inside.replaceChildren(
+      panel(card, chosen, chosen.map((layer) => titles[layer]).join(", ")),
+      panel(card, [], "Frame"),
+      ...panels(card),
+    );
+    if (!dialog.open) dialog.showModal();
+    dialog.scrollTop = 0;
+  };
+  const step = (by) => {
+    const shown = [...box.children].filter((card) => !card.hidden);
+    const place = shown.indexOf(current);
+    if (place + by >= 0 && place + by < shown.length) open(shown[place + by]);
+  };
+  document.getElementById("frames").addEventListener("click", (event) => {
+    const button = event.target.closest("[data-open]");
+    if (button) open(cards.find((card) => card.dataset.frame === button.dataset.open));
+  });
+  dialog.querySelector("[name=previous]").addEventListener("click", () => step(-1));
+  dialog.querySelector("[name=next]").addEventListener("click", () => step(1));
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowLeft") step(-1);
+    if (event.key === "ArrowRight") step(1);
+  });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 })();

@@ -107,7 +107,7 @@ def test_an_unknown_folder_says_what_was_expected_and_found(draw: Drawer, tmp_pa
     with pytest.raises(UserError) as caught:
         layouts.find_frames(tmp_path / "odd")
     text = caught.value.message
-    assert all(layout.expects in text for layout in layouts.LAYOUTS)
+    assert all(layout.expects in text for layout in layouts.layouts())
     assert "Found: deeper/, 1 images." in text
 
 
@@ -126,7 +126,7 @@ def test_several_datasets_in_a_folder_are_named(draw: Drawer, tmp_path: Path) ->
 
 def test_another_layout_than_the_one_wanted_is_refused(draw: Drawer) -> None:
     with pytest.raises(UserError, match="expected EndoCV 2021 test frames: EndoCV_DATA1/"):
-        layouts.find_frames(draw.endocv(), kind="endocv2021-test")
+        layouts.find_frames(draw.endocv(), kinds=["endocv2021-test"])
 
 
 @pytest.mark.parametrize("make_file", [True, False])

@@ -28,7 +28,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> synthetic.Synthetic:
 def labelled(drawn: synthetic.Synthetic) -> pd.DataFrame:
     parts = [
         find_frames(drawn.endocv),
-        find_frames(drawn.hyperkvasir, kind="plain", dataset="hyperkvasir"),
+        find_frames(drawn.hyperkvasir, kinds=["plain"], dataset="hyperkvasir"),
     ]
     return assign(pd.concat(parts, ignore_index=True), load_splits(None))
 

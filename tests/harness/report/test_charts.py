@@ -9,6 +9,7 @@ import pytest
 
 from harness.report import charts
 from harness.report.charts import Estimate
+from harness.report.svg import styles
 
 
 def positions(svg: str, pattern: str) -> list[float]:
@@ -32,7 +33,7 @@ def test_figures_with_intervals_lie_in_order() -> None:
 def test_one_dot_a_value_and_the_quartiles() -> None:
     svg = charts.distributions({"A": [0.0, 0.25, 0.5, 0.75, 1.0]}, title="F1", axis="F1")
     ET.fromstring(svg)
-    dots = positions(svg, r'<circle cx="([\d.]+)"')
+    dots = positions(svg, r"M([\d.]+) [\d.]+h0")
     assert len(dots) == 5
     (box,) = positions(svg, r'<rect x="([\d.]+)"')
     assert box == pytest.approx(dots[1], abs=0.1)
@@ -40,13 +41,23 @@ def test_one_dot_a_value_and_the_quartiles() -> None:
 
 
 def test_curves_go_up_where_figures_do() -> None:
-    svg = charts.lines({"A": [(1, 0.2), (2, 0.4), (3, 0.8)]}, title="F1", axis="F1")
+    style = styles(["A"])[0]
+    svg = charts.lines([(style, [(1, 0.2), (2, 0.4), (3, 0.8)])], title="F1", axis="F1")
     ET.fromstring(svg)
     (points,) = re.findall(r'points="([^"]+)"', svg)
     across, up = zip(*(map(float, point.split(",")) for point in points.split()), strict=True)
     assert list(across) == sorted(across)
     assert list(up) == sorted(up, reverse=True)
-    assert charts.lines({}, title="F1", axis="F1") == ""
+    assert "A: 0.800 after epoch 3" in svg
+    assert charts.lines([], title="F1", axis="F1") == ""
+
+
+def test_the_ends_of_an_axis_can_be_given() -> None:
+    estimate = Estimate(label="A", value=2, low=1, high=3)
+    svg = charts.intervals([estimate], title="Rank", axis="rank", decimals=0, ends=(1, 3))
+    assert "A: 2 [1, 3]" in svg
+    assert ">1</text>" in svg
+    assert ">0</text>" not in svg
 
 
 @pytest.mark.parametrize("values", [[], [0.5]])

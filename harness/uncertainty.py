@@ -1,0 +1,108 @@
+"""Where the members of an ensemble disagree, pixel by pixel and frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.files import atomic_path
+from harness.loading import Loaded
+from metrics.divergence import divergence
+from metrics.errors import UserError
+from models.divergentnets import DivergentNets
+
+LARGEST = 0.5
+"""Largest standard deviation that figures from 0 to 1 can have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncertainty:
+    """How far the members of an ensemble disagree on one frame.
+
+    Attributes:
+        deviation: float32 (H, W) at the frame's own size: the population standard deviation of
+            the members' polyp probabilities, 0 to 0.5.
+        disagreement: 1 minus the mean IoU over pairs of members' masks, 0 to 1.
+        vote_variance: Mean over pixels of the variance of the members' votes, 0 to 0.25.
+    """
+
+    deviation: NDArray[np.float32]
+    disagreement: float
+    vote_variance: float
+
+
+class WithMembers(nn.Module):
+    """An ensemble that gives its members' polyp probabilities behind its own.
+
+    Args:
+        ensemble: The ensemble.
+        channel: The class of interest.
+    """
+
+    def __init__(self, ensemble: DivergentNets, *, channel: int = 1) -> None:
+        super().__init__()
+        self.ensemble = ensemble
+        self.channel = channel
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C + members, H, W) float32: the mean over the members, then each of them."""
+        each = self.ensemble.member_probabilities(images)
+        # One after another, as the ensemble itself adds them, so that the last bit agrees.
+        total = each[0]
+        for member in each[1:]:
+            total = total + member
+        own = each[:, :, self.channel].transpose(0, 1)
+        return torch.cat([total / len(each), own], dim=1)
+
+
+def with_members(loaded: Loaded) -> nn.Module:
+    """The network of a run, so that predictions come with their uncertainty.
+
+    Raises:
+        UserError: If the run is no ensemble of two members or more.
+    """
+    network = loaded.network
+    if not isinstance(network, DivergentNets) or len(network.members) < 2:
+        raise UserError(
+            f"{loaded.run.run} is a single network, and uncertainty is what the members of an "
+            "ensemble disagree upon. Take one with --model divergentnets; 'harness runs' lists "
+            "what is trained."
+        )
+    return WithMembers(network)
+
+
+def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> Uncertainty:
+    """Disagreement from the members' probability maps.
+
+    Args:
+        probabilities: float32 (H, W) of each member, at the frame's own size.
+        threshold: Above it a member's pixel is polyp.
+
+    Raises:
+        UserError: If there are fewer than two.
+    """
+    found = divergence([one > threshold for one in probabilities])
+    return Uncertainty(
+        deviation=np.std(np.stack(probabilities), axis=0),
+        disagreement=found.disagreement,
+        vote_variance=found.vote_variance,
+    )
+
+
+def write_map(path: Path, uncertainty: Uncertainty) -> None:
+    """Write the map as a grey PNG: 0 where the members agree, 255 at a deviation of 0.5.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    grey = np.rint(uncertainty.deviation / LARGEST * 255).astype(np.uint8)
+    encoded = cv2.imencode(".png", grey)[1]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

@@ -1,0 +1,69 @@
+"""Further figures of a frame, from plug-ins.
+
+A plug-in is a package with an entry point in the group ``harness.metrics`` that loads to a
+:class:`FrameMetric`. What it computes becomes a column of the frame table, and so is averaged,
+shown, compared and ranked like the figures that are built in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal
+
+from metrics.masks import Mask
+from metrics.plugins import load
+
+GROUP: Final = "harness.metrics"
+
+TAKEN: Final = frozenset(
+    {
+        "model", "frame", "name", "dataset", "centre", "sequence", "test_set", "split", "height",
+        "width", "latency_ms", "stratum", "place", "class", "tp", "fp", "fn", "tn", "iou", "f1",
+        "f2", "ppv", "recall", "accuracy", "specificity", "score", "n", "hausdorff_px", "hd95_px",
+        "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps",
+    }
+)  # fmt: skip
+"""Columns of the frame table that no plug-in may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameMetric:
+    """A figure of one frame.
+
+    Attributes:
+        name: Its column in the frame table, with its unit: ``area_error_px``.
+        title: Its heading in tables, with its unit.
+        compute: From truth and prediction, bool (H, W) of one shape, to the figure of the polyp
+            class; NaN where it is undefined, which leaves the frame out of its mean.
+        better: Whether the largest or the smallest is the best.
+        decimals: Digits behind the point in tables.
+        note: What it is, in a sentence for the table's caption.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[Mask, Mask], float]
+    better: Literal["max", "min"] = "max"
+    decimals: int = 3
+    note: str = ""
+
+
+@cache
+def frame_metrics() -> Mapping[str, FrameMetric]:
+    """The figures of installed plug-ins, by name; one that fails is named and left out."""
+    return load(GROUP, FrameMetric, what="metric", name=lambda metric: metric.name, taken=TAKEN)
+
+
+def measured(mask_truth: Mask, mask_prediction: Mask) -> dict[str, float]:
+    """Every plug-in's figure of a frame.
+
+    Args:
+        mask_truth: bool (H, W).
+        mask_prediction: bool (H, W) of the same shape.
+    """
+    return {
+        name: float(metric.compute(mask_truth, mask_prediction))
+        for name, metric in frame_metrics().items()
+    }

@@ -1,0 +1,84 @@
+"""The source of a page: drawn frames, and masks that miss the truth by known amounts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from harness import reporting
+from harness.evaluation import rows_of, truth_of, write_mask
+from harness.report.results import with_place
+from harness.report.source import Source
+
+SIZE = (48, 64)
+MEMBERS = ("fpn", "triunet")
+SHIFTS = {"unet": 9, "fpn": 6, "triunet": 3, "divergentnets": 1}
+"""Columns by which each model's masks lie beside the truth; more from frame to frame."""
+
+HOLDS = {"C1": (6, 20), "C2": (5, 9), "seq6_neg": (3, 0)}
+"""Frames of each place, and the side of the square polyp in them, in pixels."""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Fourteen frames of three places, one of them without polyps, and four models."""
+    catalogue = pd.DataFrame(
+        [row for place, holds in HOLDS.items() for row in _frames(tmp_path, place, *holds)]
+    )
+    masks = {model: tmp_path / model for model in SHIFTS}
+    tables = {}
+    for number, (model, shift) in enumerate(SHIFTS.items()):
+        rows: list[dict[str, object]] = []
+        for place, record in enumerate(catalogue.to_dict("records")):
+            truth = truth_of(record)
+            mask = np.roll(truth, shift + place % 4, axis=1)
+            if model == "unet" and record["truth"] == "empty":
+                mask[:4, :4] = True
+            write_mask(masks[model] / f"{record['frame']}.png", mask)
+            rows += rows_of(record, truth, mask, latency_ms=10.0 * (number + 1))
+        tables[model] = pd.DataFrame(rows)
+    table = with_place(reporting.joined(tables))
+    divergence = reporting.divergence_of(catalogue, masks, MEMBERS)
+    history = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.1, 0.4, 0.6], "loss": [0.9, 0.5, 0.3]})
+    return Source(
+        name="val split",
+        split="val",
+        protocol="paper",
+        formulas="official",
+        frames=table,
+        histories={"unet": history, "fpn": history.assign(f1=[0.2, 0.3, 0.5])},
+        cards=reporting.cards_of(table, catalogue, masks, "divergentnets", divergence),
+        facts={"unet": "run unet; <preset>"},
+        divergence=divergence,
+        ensemble="divergentnets",
+        members=MEMBERS,
+        elsewhere={"test split": table[table["centre"] == "C1"]},
+        notes=["something is left out"],
+    )
+
+
+def _frames(folder: Path, place: str, count: int, side: int) -> list[dict[str, object]]:
+    rows = []
+    for number in range(count):
+        frame = f"{place}/{number + 1}"
+        image, mask = folder / "frames" / f"{frame}.png", folder / "truth" / f"{frame}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(60, 200, (*SIZE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(image)
+        truth = np.zeros(SIZE, bool)
+        truth[10 : 10 + side, 10 : 10 + side] = True
+        write_mask(mask, truth)
+        centre = place if place.startswith("C") else ""
+        rows.append(
+            {
+                "frame": frame, "dataset": "endocv2021", "centre": centre,
+                "sequence": "" if centre else place, "test_set": "", "split": "val",
+                "height": SIZE[0], "width": SIZE[1], "image": str(image),
+                "mask": str(mask) if side else "", "truth": "mask" if side else "empty",
+            }
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,178 @@
+"""The page in a headless Chromium: no error, and everything that can be clicked does its work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.report.page import render
+from harness.report.source import Source
+
+pytestmark = pytest.mark.browser
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+SHOWN = (
+    "return [...document.querySelectorAll('%s')].filter(e => !e.hidden).map(e => e.dataset.frame)"
+)
+CARDS, ROWS = SHOWN % ".card", SHOWN % "#rows tbody tr"
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[Any]:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    helper = shutil.which("chromedriver")
+    if browser is None or helper is None:
+        pytest.skip("needs chromium and chromedriver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in (*FLAGS.split(), f"--user-data-dir={tmp_path / 'browser'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(helper))
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def opened(driver: Any, source: Source, tmp_path: Path) -> Any:
+    file = tmp_path / "page.html"
+    file.write_text(render(source), encoding="utf-8")
+    driver.set_window_size(1400, 1000)
+    driver.get(file.as_uri())
+    return driver
+
+
+def choose(driver: Any, name: str, value: str) -> None:
+    driver.execute_script(
+        "const c = document.querySelector(`#controls [name=${arguments[0]}]`);"
+        "c.value = arguments[1]; c.dispatchEvent(new Event('input', {bubbles: true}));",
+        name,
+        value,
+    )
+
+
+def f1_of(source: Source, model: str) -> dict[str, float]:
+    rows = source.polyp[source.polyp["model"] == model]
+    return dict(zip(rows["frame"], rows["f1"], strict=True))
+
+
+def test_it_loads_without_a_word_on_the_console(opened: Any) -> None:
+    assert opened.get_log("browser") == []
+    assert opened.find_element("id", "shown").text == "14 of 14 frames"
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_nothing_sticks_out_sideways(opened: Any, width: int) -> None:
+    opened.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+    shown = "return [...document.querySelectorAll('.plot svg.%s')].every(e => e.clientWidth > 0)"
+    assert opened.execute_script(shown % ("wide" if width > 560 else "narrow"))
+    assert not opened.execute_script(shown % ("narrow" if width > 560 else "wide"))
+
+
+def test_cards_and_rows_are_sorted(opened: Any, source: Source) -> None:
+    f1 = f1_of(source, "divergentnets")
+    worst = opened.execute_script(CARDS)
+    assert [f1[frame] for frame in worst] == sorted(f1.values())
+    assert opened.execute_script(ROWS) == worst
+
+    choose(opened, "sort", "best")
+    assert [f1[frame] for frame in opened.execute_script(CARDS)] == sorted(f1.values())[::-1]
+
+    choose(opened, "model", str(source.models.index("unet")))
+    other = f1_of(source, "unet")
+    assert [other[frame] for frame in opened.execute_script(ROWS)] == sorted(other.values())[::-1]
+
+    assert source.divergence is not None
+    choose(opened, "sort", "disagreed")
+    spread = source.divergence.set_index("frame")["disagreement"]
+    shown = [spread[frame] for frame in opened.execute_script(CARDS)]
+    assert shown == sorted(spread, reverse=True)
+
+
+def test_frames_are_filtered(opened: Any, source: Source) -> None:
+    choose(opened, "place", "C2")
+    assert {frame.split("/")[0] for frame in opened.execute_script(CARDS)} == {"C2"}
+    assert opened.find_element("id", "shown").text == "5 of 14 frames"
+    choose(opened, "place", "")
+    choose(opened, "stratum", "none")
+    assert len(opened.execute_script(ROWS)) == 3
+    choose(opened, "stratum", "")
+    choose(opened, "most", "0.75")
+    expected = {frame for frame, value in f1_of(source, "divergentnets").items() if value <= 0.75}
+    assert expected
+    assert set(opened.execute_script(ROWS)) == set(opened.execute_script(CARDS)) == expected
+
+
+def test_a_heading_sorts_its_table(opened: Any) -> None:
+    opened.execute_script(
+        "window.heads = document.querySelectorAll('#classes table')[0].tHead.rows[0].cells"
+    )
+    cells = (
+        "return [...document.querySelectorAll('#classes table')[0].tBodies[0].rows]"
+        ".map(r => +r.cells[2].textContent)"
+    )
+    opened.execute_script("heads[2].querySelector('button').click()")
+    falling = opened.execute_script(cells)
+    assert falling == sorted(falling, reverse=True)
+    opened.execute_script("heads[2].querySelector('button').click()")
+    assert opened.execute_script(cells) == falling[::-1]
+
+
+def test_a_click_shows_the_full_frame_with_each_model(opened: Any, source: Source) -> None:
+    first = opened.execute_script(ROWS)[0]
+    opened.execute_script("document.querySelector('#rows tbody tr button').click()")
+    assert opened.execute_script("return document.getElementById('full').open")
+    assert opened.find_element("id", "full-title").text.startswith(first)
+    captions = [one.text for one in opened.find_elements("css selector", "#panels figcaption")]
+    value = f1_of(source, "divergentnets")[first]
+    assert captions[1:] == [
+        "Frame",
+        "Truth",
+        *(f"{source.styles[m].label}, F1 {f1_of(source, m)[first]:.2f}" for m in source.models),
+    ]
+    assert f"F1 {value:.2f}" in captions[-1]
+    painted = (
+        "return [...document.querySelectorAll('#panels use')]"
+        ".every(e => e.getBoundingClientRect().width > 100)"
+    )
+    assert opened.execute_script(painted)
+    opened.find_element("css selector", "dialog [name=next]").click()
+    assert opened.find_element("id", "full-title").text.startswith(opened.execute_script(CARDS)[1])
+
+
+def test_each_model_beside_the_others(opened: Any, source: Source) -> None:
+    choose(opened, "place", "C2")
+    choose(opened, "show", "each")
+    strips = opened.execute_script(
+        "return [...document.querySelectorAll('.card')].filter(c => !c.hidden)"
+        ".map(c => c.querySelectorAll('.panels figure').length)"
+    )
+    assert strips == [len(source.models) + 2] * 5
+    choose(opened, "show", "one")
+    assert opened.execute_script("return document.querySelectorAll('.panels').length") == 0
+
+
+def test_colours_follow_the_reader_and_paper_is_white(opened: Any) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    seen = {}
+    for scheme in ("light", "dark"):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        seen[scheme] = opened.execute_script(background)
+    assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 23, 22)"}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", **feature})
+    assert opened.execute_script(background) == "rgb(255, 255, 255)"
