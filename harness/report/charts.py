@@ -67,8 +67,10 @@ def intervals(
     """
     low = min((e.low for e in estimates), default=0.0)
     high = max((e.high for e in estimates), default=1.0)
-    around = Scale.around(low, high, canvas.left, canvas.stop)
-    scale = Scale(*ends, canvas.left + _INSET, canvas.stop - _INSET) if ends else around
+    scale = Scale.around(low, high, canvas.left, canvas.stop)
+    if ends:
+        inside = canvas.left + _INSET, canvas.stop - _INSET
+        scale = Scale(*ends, *inside, whole=decimals == 0)
     height = _ROW * len(estimates) + _FOOT
     parts = [axis_below(scale, height - 40, axis)]
     for place, estimate in enumerate(estimates):

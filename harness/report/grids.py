@@ -78,7 +78,7 @@ def groups(rows: Sequence[Group], *, title: str, axis: str, canvas: Canvas = WID
     parts = [axis_below(scale, height - 40, axis)]
     for place, row in enumerate(rows):
         top = tall * place
-        parts.append(row_label(canvas, row.label, top + tall / 2 - 6, f"n = {row.n}"))
+        parts.append(row_label(canvas, row.label, top + tall / 2 - 8, f"n = {row.n}"))
         if place:
             parts.append(f'<line x1="0" x2="{canvas.stop}" y1="{top}" y2="{top}" class="divider"/>')
         first = top + (tall - _STEP * (len(row.values) - 1)) / 2

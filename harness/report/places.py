@@ -103,20 +103,26 @@ def _plot(
 
 
 def _gap(source: Source, name: str, other: pd.DataFrame) -> Plot:
-    """Mean F1 there and here, model by model."""
-    there = _means(source, other[other["class"] == "polyp"])
-    here = _means(source, source.polyp)
-    rows = [(title_of(name), there[name], here[name]) for name in source.models if name in there]
-    title = f"From the {name} to the {source.name}"
+    """Mean F1 on one set and on the other, model by model; validation comes before the test."""
+    sets = [
+        (name, _means(source, other[other["class"] == "polyp"]), other["frame"].nunique()),
+        (source.name, _means(source, source.polyp), source.frames["frame"].nunique()),
+    ]
+    if source.split == "val":
+        sets.reverse()
+    (first, before, n_first), (last, after, n_last) = sets
+    both = [model for model in source.models if model in before and model in after]
+    rows = [(title_of(model), before[model], after[model]) for model in both]
+    title = f"From the {first} to the {last}"
     return Plot(
         title=title,
         html=for_both(
             lambda canvas: grids.spans(
-                rows, names=(name, source.name), title=title, axis="mean F1, 0 to 1", canvas=canvas
+                rows, names=(first, last), title=title, axis="mean F1, 0 to 1", canvas=canvas
             )
         ),
-        caption=f"Ring: {name}, n = {other['frame'].nunique()} frames. Dot: {source.name}, "
-        f"{source.n}. The number is the gap in mean F1 of the polyp class: below 0, it was lost.",
+        caption=f"Ring: {first}, n = {n_first} frames. Dot: {last}, n = {n_last} frames. The "
+        "number is the gap in mean F1 of the polyp class: below 0, it was lost.",
     )
 
 

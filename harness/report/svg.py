@@ -117,12 +117,13 @@ def legend(shown: Sequence[Style]) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """From a figure to a position."""
+    """From a figure to a position; ``whole`` has ticks at whole numbers only."""
 
     low: float
     high: float
     start: float
     stop: float
+    whole: bool = False
 
     @classmethod
     def around(cls, low: float, high: float, start: float, stop: float) -> Self:
@@ -139,6 +140,7 @@ class Scale:
     def ticks(self) -> list[float]:
         """Round figures along it."""
         step = _step(self.high - self.low)
+        step = max(1, math.ceil(step)) if self.whole else step
         count = math.floor((self.high - self.low) / step + _HAIRLINE)
         return [round(self.low + place * step, 10) for place in range(count + 1)]
 
@@ -175,7 +177,7 @@ def axis_left(scale: Scale, left: float, right: float) -> str:
 def row_label(canvas: Canvas, text: str, y: float, beneath: str = "") -> str:
     """The name of a row, left of it, and a smaller line under it."""
     x = canvas.left - 10
-    lower = f'<text x="{x}" y="{y + 17:.1f}" text-anchor="end" class="small">{escape(beneath)}'
+    lower = f'<text x="{x}" y="{y + 20:.1f}" text-anchor="end" class="small">{escape(beneath)}'
     shown = f'<text x="{x}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
     return shown + (f"{lower}</text>" if beneath else "")
 

@@ -58,6 +58,7 @@ def test_the_ends_of_an_axis_can_be_given() -> None:
     assert "A: 2 [1, 3]" in svg
     assert ">1</text>" in svg
     assert ">0</text>" not in svg
+    assert "1.5" not in svg
 
 
 @pytest.mark.parametrize("values", [[], [0.5]])

@@ -122,7 +122,7 @@ def test_the_gap_and_the_pairs_are_differences_of_means(source: Source, page: st
     f1 = f1_of(source)
     there = f1[f1.index.str.startswith("C1/")]
     gap = html.unescape(section_of(page, "gaps"))
-    assert f"FPN: test split {there['fpn'].mean():.3f}, val split {f1['fpn'].mean():.3f}" in gap
+    assert f"FPN: val split {f1['fpn'].mean():.3f}, test split {there['fpn'].mean():.3f}" in gap
     pairs = html.unescape(section_of(page, "pairs"))
     difference = float(np.mean(f1["fpn"] - f1["unet"]))
     assert f"FPN less U-Net: {difference:+.3f}" in pairs
