@@ -20,7 +20,6 @@ class Epoch:
 
     Attributes:
         epoch: Counted from 1.
-        size: Side of the network input, in pixels.
         loss: Mean over the epoch's steps.
         iou: Validation IoU of the polyp class, mean over frames at network size.
         f1: Validation F1 of the polyp class, likewise.
@@ -32,7 +31,6 @@ class Epoch:
     """
 
     epoch: int
-    size: int
     loss: float
     iou: float
     f1: float
@@ -50,9 +48,7 @@ class Feed(Protocol):
     def steps(self) -> int:
         """Steps an epoch."""
 
-    def train(
-        self, epoch: int, *, size: int, start: int
-    ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
         """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and ids, from step ``start`` on.
 
         The ids are those of the whole batch; in a team images and masks are a share of it.

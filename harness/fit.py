@@ -16,7 +16,7 @@ from harness.epochs import Epoch, Feed, Watcher, write_history
 from harness.files import write_json
 from harness.interrupts import Interrupted, StopRequest
 from harness.team import Agreement, is_lost_peer
-from harness.training import Trainer, Validation, resize_batch
+from harness.training import Trainer, Validation
 from harness.workspace import Run, Status, Workspace
 from metrics.errors import UserError
 
@@ -122,12 +122,11 @@ class Fit:
         return None
 
     def _train_epoch(self, stop: StopRequest) -> None:
-        size = self.config.size_at(self.epoch)
         started, waited, images = time.monotonic(), 0.0, 0
         total = self.feed.steps * self.config.epochs
         pending: list[Tensor] = []
         ids: list[Sequence[str]] = []
-        batches = self.feed.train(self.epoch, size=size, start=self.step)
+        batches = self.feed.train(self.epoch, start=self.step)
         while True:
             asked = time.monotonic()
             batch = next(batches, None)
@@ -157,9 +156,8 @@ class Fit:
                 self._save()
         self._settle(pending, ids)
         trained = time.monotonic() - started
-        validation = self._validate(size)
+        validation = self.trainer.validate(self.feed.validation())
         self._finish_epoch(
-            size=size,
             validation=validation,
             seconds=time.monotonic() - started,
             images_per_second=images / max(trained, 1e-9),
@@ -186,18 +184,11 @@ class Fit:
         pending.clear()
         ids.clear()
 
-    def _validate(self, size: int) -> Validation:
-        return self.trainer.validate(
-            resize_batch(images, masks, size) for images, masks in self.feed.validation()
-        )
-
-    def _finish_epoch(self, *, size: int, validation: Validation, **timing: float) -> None:
+    def _finish_epoch(self, *, validation: Validation, **timing: float) -> None:
         best = self.best
-        # Figures at a smaller size do not compare with those at the full one.
-        improved = size == self.config.size and (best is None or validation.iou > best.iou)
+        improved = best is None or validation.iou > best.iou
         report = Epoch(
             epoch=self.epoch + 1,
-            size=size,
             loss=sum(self.losses) / max(1, len(self.losses)),
             iou=validation.iou,
             f1=validation.f1,

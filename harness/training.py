@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from harness import device as devices
 from harness.averaging import WeightAverage
@@ -252,24 +251,6 @@ def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -
     else:
         low, high, part = peak, peak / 1000, (progress - _WARM_UP) / (1 - _WARM_UP)
     return low + (high - low) * (1 - math.cos(math.pi * part)) / 2
-
-
-def resize_batch(images: Tensor, masks: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """A batch at another square size, for validation between the stages of a run.
-
-    Args:
-        images: (N, 3, H, W) uint8.
-        masks: (N, H, W) uint8.
-        size: Side wanted, in pixels.
-
-    Returns:
-        tuple: Images by area averaging, masks by nearest neighbour, both uint8.
-    """
-    if images.shape[-1] == size:
-        return images, masks
-    smaller = functional.interpolate(images.float(), (size, size), mode="area")
-    nearest = functional.interpolate(masks[:, None].float(), (size, size), mode="nearest-exact")
-    return smaller.round().to(torch.uint8), nearest[:, 0].to(torch.uint8)
 
 
 def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:

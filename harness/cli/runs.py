@@ -115,7 +115,6 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         return
     columns = [
         Column(key="epoch", title="Epoch"),
-        Column(key="size", title="Pixels"),
         Column(key="loss", title="Loss", decimals=3, best="min"),
         Column(key="iou", title="IoU", decimals=3, best="max"),
         Column(key="f1", title="F1", decimals=3, best="max"),

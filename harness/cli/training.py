@@ -198,7 +198,7 @@ def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: M
 
 def _line(epoch: Epoch, epochs: int) -> str:
     return (
-        f"  epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  {epoch.size} px  "
+        f"  epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  "
         f"loss {epoch.loss:.3f}  IoU {epoch.iou:.3f}  F1 {epoch.f1:.3f}  "
         f"{epoch.images_per_second:.0f} images/s  {epoch.waiting:.0%} waiting for data  "
         f"{console.duration(epoch.seconds)}{'  best' if epoch.best else ''}"

@@ -34,12 +34,10 @@ class Key(NamedTuple):
     Attributes:
         frame: The frame's position in the cache.
         epoch: Counted from 0.
-        size: Side of the network input, in pixels.
     """
 
     frame: int
     epoch: int
-    size: int
 
 
 def order(seed: int, epoch: int, frames: int) -> NDArray[np.int64]:
@@ -75,13 +73,16 @@ class AugmentedFrames(Dataset[Any]):
         cache: The frames.
         augmentation: Name of the augmentation.
         seed: The run's seed.
+        size: Side of the network input, in pixels.
     """
 
-    def __init__(self, cache: FrameCache, augmentation: augment.Name, seed: int) -> None:
+    def __init__(
+        self, cache: FrameCache, augmentation: augment.Name, *, seed: int, size: int
+    ) -> None:
         self.cache = cache
-        self.augmentation: augment.Name = augmentation
         self.seed = seed
-        self._built: dict[int, augment.Augmentation] = {}
+        self.size = size
+        self._augment = augment.create(augmentation, size)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -89,9 +90,7 @@ class AugmentedFrames(Dataset[Any]):
 
     def __getitem__(self, key: Key) -> tuple[augment.Image, augment.Image]:
         """One frame, uint8 (S, S, 3), and its mask, uint8 (S, S)."""
-        if key.size not in self._built:
-            self._built[key.size] = augment.create(self.augmentation, key.size)
-        return self._built[key.size](
+        return self._augment(
             np.asarray(self.cache.images[key.frame]),
             np.asarray(self.cache.masks[key.frame]),
             augment.generator(self.seed, key.epoch, key.frame),
@@ -99,9 +98,8 @@ class AugmentedFrames(Dataset[Any]):
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """A batch: images (N, 3, S, S) uint8, channels last, and masks (N, S, S) uint8."""
-        size = keys[0].size
-        images = np.empty((len(keys), size, size, 3), np.uint8)
-        masks = np.empty((len(keys), size, size), np.uint8)
+        images = np.empty((len(keys), self.size, self.size, 3), np.uint8)
+        masks = np.empty((len(keys), self.size, self.size), np.uint8)
         for place, key in enumerate(keys):
             images[place], masks[place] = self[key]
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
@@ -154,13 +152,12 @@ class CachedFeed:
         return len(self._batches(0))
 
     def train(
-        self, epoch: int, *, size: int, start: int = 0
+        self, epoch: int, *, start: int = 0
     ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
         """The batches of an epoch, from step ``start`` on.
 
         Args:
             epoch: Counted from 0.
-            size: Side of the network input, in pixels.
             start: First step wanted, counted from 0.
 
         Yields:
@@ -169,8 +166,7 @@ class CachedFeed:
         """
         wanted = self._batches(epoch)[start:]
         self._keys[:] = [
-            [Key(int(index), epoch, size) for index in batch[self.rank :: self.ranks]]
-            for batch in wanted
+            [Key(int(index), epoch) for index in batch[self.rank :: self.ranks]] for batch in wanted
         ]
         for batch, (images, masks) in zip(wanted, self._loader, strict=True):
             yield images, masks, [self.frames.frames[index] for index in batch]
@@ -191,7 +187,12 @@ class CachedFeed:
         return batches(shuffled, self.config.batch_size, self.last)
 
     def _open(self, *, pin: bool) -> DataLoader[Any]:
-        dataset = AugmentedFrames(self.frames, self.config.augmentation, self.config.seed)
+        dataset = AugmentedFrames(
+            self.frames,
+            self.config.augmentation,
+            seed=self.config.seed,
+            size=self.config.size,
+        )
         workers = self.config.workers or 0
         return DataLoader(
             dataset,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.config import PRESETS, Stage, TrainConfig, resolve
+from harness.config import PRESETS, TrainConfig, resolve
 from metrics.errors import FaultsError, UserError
 
 
@@ -18,7 +18,7 @@ def test_the_paper_preset_is_the_papers_recipe() -> None:
     assert (config.size, config.epochs, config.batch_size) == (256, 200, 8)
     assert (config.optimiser, config.learning_rate, config.drop_after) == ("adam", 1e-4, 50)
     assert (config.schedule, config.loss) == ("step", "single-channel-dice")
-    assert (config.augmentation, config.average, config.stages) == ("paper", 0.0, ())
+    assert (config.augmentation, config.average) == ("paper", 0.0)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -31,22 +31,7 @@ def test_a_recipe_survives_json(preset: str) -> None:
 def test_overrides_win_and_none_leaves_the_preset() -> None:
     config = resolve("unet", "quick", epochs=3, seed=None)
 
-    assert (config.epochs, config.seed, config.size) == (3, 0, 128)
-
-
-def test_another_size_is_trained_at_throughout() -> None:
-    assert resolve("unet", "quick", size=96).stages == ()
-
-
-def test_stages_cover_their_shares_and_end_at_full_size() -> None:
-    config = TrainConfig(
-        model="unet",
-        size=128,
-        epochs=10,
-        stages=(Stage(size=64, share=0.5), Stage(size=96, share=0.3)),
-    )
-
-    assert [config.size_at(e) for e in range(10)] == [64] * 5 + [96] * 3 + [128] * 2
+    assert (config.epochs, config.seed, config.size) == (3, 0, 64)
 
 
 def test_all_faults_are_said_at_once() -> None:
@@ -69,8 +54,3 @@ def test_an_unknown_preset_names_the_known_ones() -> None:
 def test_an_unknown_setting_names_the_nearest() -> None:
     with pytest.raises(UserError, match="'epochs'"):
         TrainConfig.from_dict({"model": "unet", "epoch": 3})
-
-
-def test_the_last_epoch_is_at_full_size_however_few_there_are() -> None:
-    assert resolve("unet", "quick", epochs=1).size_at(0) == 128
-    assert [resolve("unet", "quick", epochs=3).size_at(e) for e in range(3)] == [64, 64, 128]

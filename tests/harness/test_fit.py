@@ -27,7 +27,6 @@ CONFIG = {
     "encoder_weights": "none",
     "size": 64,
     "epochs": 4,
-    "stages": [{"size": 32, "share": 0.5}],
     "average": 0.5,
     "schedule": "one-cycle",
     "learning_rate": 0.05,
@@ -52,23 +51,21 @@ class RandomFeed:
     def __init__(self, spoil: tuple[int, int] | None = None) -> None:
         self.spoil = spoil
 
-    def train(
-        self, epoch: int, *, size: int, start: int
-    ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
         for step in range(start, STEPS):
-            images, masks = pair(100 * epoch + step, size)
+            images, masks = pair(100 * epoch + step)
             if (epoch, step) == self.spoil:
                 raise OSError(5, "Input/output error", "frame.jpg")
             yield images, masks, [f"frame-{epoch}-{step}"]
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        yield pair(9999, 64)
+        yield pair(9999)
 
 
-def pair(seed: int, size: int) -> tuple[Tensor, Tensor]:
+def pair(seed: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randint(0, 256, (2, 3, 8, 8), generator=generator).float()
-    images = nn.functional.interpolate(coarse, (size, size)).to(torch.uint8)
+    images = nn.functional.interpolate(coarse, (64, 64)).to(torch.uint8)
     return images, (images[:, 0] > 127).to(torch.uint8)
 
 
@@ -123,9 +120,7 @@ def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
 
     run = workspace.run(run.run)
     assert (run.status, run.row["epochs"]) == ("finished", 4)
-    assert [epoch.size for epoch in told] == [32, 32, 64, 64]
-    assert not any(epoch.best for epoch in told[:2])  # figures at another size do not compare
-    best = max(told[2:], key=lambda epoch: epoch.iou)
+    best = max(told, key=lambda epoch: epoch.iou)
     assert run.row["best_epoch"] == best.epoch
     assert run.row["best_iou"] == best.iou
     assert set(safetensors.torch.load_file(run.best)) == set(Tiny().state_dict())

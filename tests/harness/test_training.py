@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import Tensor, nn
 
 from harness.averaging import WeightAverage
 from harness.config import TrainConfig
-from harness.training import Trainer, learning_rate, resize_batch
+from harness.training import Trainer, learning_rate
 
 NORMALISATION = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
@@ -175,17 +173,3 @@ def test_validation_measures_the_average_and_leaves_the_network_as_it_was() -> N
 
     assert result.iou == 1.0
     assert made.network.state_dict()["value"].item() == -1.0
-
-
-def test_a_batch_is_made_smaller_for_the_early_stages() -> None:
-    images = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
-    images[..., :32] = 200
-    masks = (images[:, 0] > 0).to(torch.uint8)
-
-    small, small_masks = resize_batch(images, masks, 32)
-
-    assert (small.shape, small_masks.shape) == ((1, 3, 32, 32), (1, 32, 32))
-    assert (small.dtype, small_masks.dtype) == (torch.uint8, torch.uint8)
-    assert small_masks[0, 0].tolist() == [1] * 16 + [0] * 16
-    assert small[0, 0, 0].tolist() == [200] * 16 + [0] * 16
-    assert math.isclose(small_masks.float().mean(), 0.5)

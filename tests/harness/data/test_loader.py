@@ -38,10 +38,10 @@ def config(**changes: object) -> TrainConfig:
     return TrainConfig(model="unet", **values)  # type: ignore[arg-type]
 
 
-def epoch_of(feed: loader.CachedFeed, epoch: int, *, size: int = SIZE, start: int = 0) -> Seen:
+def epoch_of(feed: loader.CachedFeed, epoch: int, *, start: int = 0) -> Seen:
     return [
         (images.numpy().tobytes(), masks.numpy().tobytes(), tuple(ids))
-        for images, masks, ids in feed.train(epoch, size=size, start=start)
+        for images, masks, ids in feed.train(epoch, start=start)
     ]
 
 
@@ -75,7 +75,7 @@ def test_batches(frames: int, last: loader.LastBatch, sizes: list[int]) -> None:
 def test_batches_are_bytes_in_channels_last_memory(cache: FrameCache) -> None:
     feed = loader.CachedFeed(config(), cache, cache)
     seen = []
-    for images, masks, ids in feed.train(0, size=SIZE):
+    for images, masks, ids in feed.train(0):
         assert images.shape == (len(ids), 3, SIZE, SIZE)
         assert masks.shape == (len(ids), SIZE, SIZE)
         assert images.dtype == masks.dtype == torch.uint8
@@ -86,7 +86,7 @@ def test_batches_are_bytes_in_channels_last_memory(cache: FrameCache) -> None:
 
 def test_ids_name_the_frames(cache: FrameCache) -> None:
     feed = loader.CachedFeed(config(augmentation="none"), cache, cache)
-    for images, masks, ids in feed.train(3, size=SIZE):
+    for images, masks, ids in feed.train(3):
         for image, mask, name in zip(images, masks, ids, strict=True):
             index = cache.frames.index(name)
             np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), cache.images[index])
@@ -109,12 +109,6 @@ def test_no_epoch_repeats_another(cache: FrameCache) -> None:
     feed = loader.CachedFeed(config(), cache, cache)
     images = [batch[0] for epoch in range(4) for batch in epoch_of(feed, epoch)]
     assert len(set(images)) == len(images)
-
-
-def test_smaller_sizes_come_from_the_same_cache(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(), cache, cache)
-    shapes = {images.shape[2:] for images, _, _ in feed.train(0, size=16)}
-    assert shapes == {(16, 16)}
 
 
 # Python 3.12 warns of any fork beside threads; a worker forks before it touches one.
