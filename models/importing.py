@@ -94,7 +94,7 @@ def _unwrapped(names: Names, expected: Mapping[str, Tensor]) -> Names:
         if len(first) != 1 or names.keys() & expected.keys():
             break
         names = {name.partition(".")[2]: stored for name, stored in names.items()}
-    return names
+    return {name.replace(".module.", "."): stored for name, stored in names.items()}
 
 
 def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:
@@ -133,6 +133,8 @@ def _networks(content: object) -> Iterator[Names]:
             if tensors:
                 yield tensors
             waiting += value.values()
+        elif isinstance(value, (list, tuple)):
+            waiting += value
 
 
 def _is_tensor(value: object) -> TypeGuard[StoredTensor]:

@@ -12,6 +12,7 @@ import io
 import pickle
 import pickletools
 import struct
+import tarfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from models.errors import ModelError
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL: Final = 1001
 _LARGEST_PICKLE: Final = 256 * 2**20  # without the tensors' values; a large network takes 2 MiB
+_MOST_STEPS: Final = 4_000_000  # of a pickle; a large network takes a tenth of them
 _DTYPES: Final = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -161,6 +163,11 @@ def read(path: Path) -> Checkpoint:
         ModelError: If it is neither, is cut off, or contradicts itself.
     """
     try:
+        if not zipfile.is_zipfile(path) and tarfile.is_tarfile(path):
+            raise ModelError(
+                f"{path} is a tar, as the first versions of PyTorch wrote; load it in PyTorch and "
+                "save it again"
+            )
         return _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(path)
     except ModelError:
         raise
@@ -239,12 +246,12 @@ def _unpickle(file: IO[bytes], storages: dict[str, Storage] | None = None) -> An
 
 def _check_opcodes(file: IO[bytes], start: int) -> None:
     """Refuse a pickle that asks for more memory than an honest one of its length could."""
-    for code, argument, position in pickletools.genops(file):
+    for step, (code, argument, position) in enumerate(pickletools.genops(file)):
         passed = (position or start) - start
         if code.name.endswith("PUT") and isinstance(argument, int) and argument > passed:
             raise ValueError("a pickle that numbers its objects at will")
-        if passed > _LARGEST_PICKLE:
-            raise ValueError("a pickle of more than 256 MiB")
+        if passed > _LARGEST_PICKLE or step > _MOST_STEPS:
+            raise ValueError("a pickle that is larger than a network's can be")
 
 
 class _Reader(pickle.Unpickler):

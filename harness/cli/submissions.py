@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -10,11 +11,15 @@ from harness import console
 from harness.cli.options import format_option, with_settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.report.columns import Column
     from harness.report.tables import Format
     from harness.settings import Settings
     from submissions.ledger import Ledger
 
+
+_ELSEWHERE: Final = frozenset({"run", "model", "checkpoint_sha256", "members", "versions"})
 
 EPILOG = """\b
 Examples:
@@ -41,6 +46,8 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
     if rows.empty and format_ == "table":
         console.note("Nothing was submitted yet. 'harness submit --round 2' makes a package.")
     else:
+        if format_ not in ("csv", "json"):
+            rows = _short(rows)
         show(rows, format=format_, title="Submissions", columns=_columns(format_))
     for round_ in rounds.values():
         left = ledger.left(round_)
@@ -51,7 +58,7 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
 
 
 def _columns(format_: Format) -> list[Column]:
-    """What is shown; where nobody reads it off a screen, with paths and hashes."""
+    """What is shown; where nobody reads it off a screen, with the moment and the run."""
     from harness.report.columns import Column
 
     columns = [
@@ -63,11 +70,27 @@ def _columns(format_: Format) -> list[Column]:
         Column(key="frames", title="Frames"),
         Column(key="latency_ms", title="ms/frame", decimals=1),
         Column(key="package", title="Package"),
+        Column(key="package_sha256", title="SHA-256"),
+        Column(key="checkpoint_sha256", title="Weights"),
+        Column(key="settings", title="Settings"),
     ]
     if format_ in ("csv", "json"):
-        further = ("created", "run", "package_sha256", "checkpoint_sha256", "settings")
-        columns += [Column(key=key) for key in further]
+        columns += [Column(key=key) for key in ("created", "run")]
     return columns
+
+
+def _short(rows: pd.DataFrame) -> pd.DataFrame:
+    """Hashes by their beginning, settings by what says how it was predicted."""
+    rows = rows.copy()
+    for key in ("package_sha256", "checkpoint_sha256"):
+        rows[key] = rows[key].str[:8]
+    rows["settings"] = [_listed(json.loads(settings)) for settings in rows["settings"]]
+    return rows
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    shown = {key: value for key, value in settings.items() if key not in _ELSEWHERE}
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
 
 
 def _name_not_entered(settings: Settings, ledger: Ledger) -> None:

@@ -109,6 +109,19 @@ def test_a_state_dict_is_found_where_it_lies(tmp_path: Path, wrapper: str, key: 
     assert all(torch.equal(weights[name], t) for name, t in ours("fpn", 1).state_dict().items())
 
 
+def test_networks_that_were_wrapped_one_by_one_are_unwrapped(tmp_path: Path) -> None:
+    theirs = TripleUnet()
+    for name in ("in_model_1", "in_model_2", "out_model"):
+        setattr(theirs, name, nn.DataParallel(getattr(theirs, name)))
+    torch.save([{"epoch": 3}, theirs], tmp_path / "c.pth")
+    network = models.create("triunet", encoder="resnet18", encoder_weights=None)
+
+    weights = import_checkpoint(tmp_path / "c.pth", network).weights
+
+    expected = theirs.out_model.module.state_dict()
+    assert all(torch.equal(weights[f"head.{name}"], t) for name, t in expected.items())
+
+
 def test_deeplabs_old_numbers_become_names(tmp_path: Path) -> None:
     numbers = {"decoder.aspp.": "decoder.0.", "decoder.conv.": "decoder.1.",
                "decoder.bn.": "decoder.2."}  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+import tarfile
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -216,3 +217,19 @@ def test_another_byte_order_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(models.ModelError, match=r"cannot read .*nowhere"):
         unpickling.read(tmp_path / "nowhere.pth")
+
+
+def test_a_pickle_of_endless_lists_is_refused_before_they_are_made(tmp_path, monkeypatch) -> None:
+    path = tmp_path / "c.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + b"]" * 100_000 + b".")
+    monkeypatch.setattr(unpickling, "_MOST_STEPS", 50_000)
+    with pytest.raises(models.ModelError, match="larger than a network's"):
+        unpickling.read(path)
+
+
+def test_a_tar_is_told_from_other_files(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "c.pth", "w") as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
+    with pytest.raises(models.ModelError, match="a tar, as the first versions"):
+        unpickling.read(tmp_path / "c.pth")

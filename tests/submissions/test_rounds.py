@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+import submissions
 from metrics.errors import FaultsError, UserError
 from submissions.layout import Layout
 from submissions.rounds import BUILT_IN, Round, find_frames, frame_sizes, get_round, load_rounds
@@ -172,3 +175,14 @@ def test_the_real_release_holds_both_rounds(test_frames: Path) -> None:
     assert all(
         height > 0 and width > 0 for each in sizes.values() for height, width in each.values()
     )
+
+
+def test_the_guides_table_shows_what_the_challenge_has(tmp_path: Path) -> None:
+    guide = Path(submissions.__file__).parents[1] / "docs" / "guide.md"
+    file = tmp_path / "rounds.toml"
+    file.write_text(guide.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0])
+    shown = load_rounds(file)["3"]
+    assert shown.layout == Layout()
+    assert (shown.daily_limit, shown.time_zone) == (2, "UTC")
+    keys = {field.name for field in fields(Round) + fields(Layout)} - {"name", "layout"}
+    assert set(tomllib.loads(file.read_text())["rounds"]["3"]) == keys

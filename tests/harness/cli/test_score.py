@@ -116,6 +116,9 @@ def test_score_and_leaderboard_tell_who_leads(here: Path, harness: Harness) -> N
     scores = {row["model"]: row["score"] for row in json.loads(listed.stdout)["rows"]}
     assert scores["fpn"] > scores["unet"]
     assert "3 of 5 left today" in listed.stderr
+    plain = harness("submissions").stdout
+    assert all(row["package_sha256"][:8] in plain for row in json.loads(listed.stdout)["rows"])
+    assert {"checkpoint_sha256", "settings", "run"} <= json.loads(listed.stdout)["rows"][0].keys()
 
 
 def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
