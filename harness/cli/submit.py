@@ -83,6 +83,7 @@ def command(
                 sizes,
                 inference=inference,
                 done=bar.advance,
+                say=console.note,
                 **options,
             )
         console.success(
