@@ -12,7 +12,8 @@ from harness.division import Division
 from harness.evaluation import evaluate_frames, recount
 from harness.files import atomic_path, write_json
 from harness.loading import load
-from harness.prediction import Inference, Predictor
+from harness.precision import predictor_of, sample_of
+from harness.prediction import Inference
 from harness.versions import versions
 from harness.workspace import Run, Workspace
 from metrics.endocv import summarise, with_all_classes
@@ -132,6 +133,7 @@ def assess(
     *,
     inference: Inference,
     progress: Callable[[], object] = lambda: None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> pd.DataFrame:
     """Predict a split with a run's best weights, and keep and register what comes out.
 
@@ -145,6 +147,7 @@ def assess(
         split: Its name.
         inference: How the network predicts.
         progress: Called after each frame.
+        say: Takes what a precision other than float32 changes.
 
     Returns:
         DataFrame: The frame table.
@@ -153,7 +156,8 @@ def assess(
         UserError: If a frame or mask cannot be read, or the disk is full.
     """
     loaded = load(run)
-    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
+    images = [Path(image) for image in frames["image"]]
+    predictor = predictor_of(loaded, inference, sample=sample_of(images), say=say)
     folder = run.evaluation(split)
     table = evaluate_frames(predictor, frames, masks=masks_folder(run, split), done=progress)
     with atomic_path(folder / TABLE) as temporary:

@@ -57,7 +57,7 @@ def small_convolution(images: Tensor, weight: Tensor, bias: Tensor | None = None
     Returns:
         Tensor: (N, D, H, W), channels last.
     """
-    output: Tensor = _SmallConvolution.apply(images, weight)  # type: ignore[no-untyped-call]
+    output: Tensor = _SmallConvolution.apply(images, weight)
     return output if bias is None else output + bias.view(1, -1, 1, 1)
 
 
@@ -99,7 +99,7 @@ class _SmallConvolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         neighbourhoods, weight = ctx.saved_tensors
         rows = gradient.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
         of_images = of_weight = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -103,6 +105,28 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def single_threads() -> ThreadPoolExecutor:
+    """As many threads as torch's operators may take now, in each of which they take only that one.
+
+    The number that an operator may take belongs to the thread that calls it, so the caller's own
+    stays as it was.
+    """
+    count = torch.get_num_threads()
+    begun = threading.Barrier(count + 1)
+
+    def begin() -> None:
+        torch.get_num_threads()  # a thread takes the number for all at its first question
+        torch.set_num_threads(1)
+        begun.wait()
+
+    pool = ThreadPoolExecutor(count, thread_name_prefix="network", initializer=begin)
+    for _ in range(count):  # each starts a thread, since those before it still wait
+        pool.submit(threading.get_ident)
+    begun.wait()
+    torch.set_num_threads(count)  # for threads that come later, and for this one
+    return pool
 
 
 def cores() -> int:

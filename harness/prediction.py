@@ -1,21 +1,21 @@
 """Frames in, masks at the frames' own sizes out.
 
 One path serves `evaluate`, `predict` and `submit`: frames are decoded ahead of the network in
-threads, go through it in batches, and their probability maps are brought back to the frames' own
-sizes behind it, in threads again. Memory stays flat however many frames there are.
+threads, the network runs ahead of whoever takes the masks in a thread of its own, and maps are
+brought to the frames' own sizes behind it, on a GPU there and on a CPU in threads again. Memory
+stays flat however many frames there are.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,11 +25,11 @@ from torch.nn import functional
 from harness import device as devices
 from harness.config import Precision
 from harness.data.frames import read_image, resize_image
+from harness.engine import POLYP, Engine
+from harness.fullsize import THRESHOLD, Rounding, full_mask, full_mask_on_device, resize_map
 from harness.parallel import map_ahead
 from harness.uncertainty import Uncertainty, measure
 
-POLYP = 1
-THRESHOLD = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
 FLIPS: Final = ((), (3,), (2,), (2, 3))
 """Axes that test-time augmentation flips: none, left and right, up and down, both."""
 
@@ -38,6 +38,9 @@ SCALES: Final = (0.75, 1.25)
 
 _MULTIPLE = 32
 _MILLISECONDS = 1000
+_BATCHES_AHEAD = 2
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +53,19 @@ class Inference:
         batch_size: Frames a batch; it changes nothing but the speed.
         tta: Whether probabilities are the mean over flips and scales of the frame (test-time
             augmentation), at six times the work.
+        rounding: Where probabilities become 0 or 1, see ``harness.fullsize``.
     """
 
     device: torch.device
     precision: Precision = "fp32"
     batch_size: int = 8
     tta: bool = False
+    rounding: Rounding = "full-size"
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the masks depend on."""
-        return {"precision": self.precision, "tta": self.tta}
+        return {"precision": self.precision, "tta": self.tta, "rounding": self.rounding}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +73,25 @@ class Prediction:
     """What a network says of one frame.
 
     Attributes:
-        image: The frame's file.
-        probability: float32 (H, W) at the frame's own size, of the polyp class.
-        mask: bool (H, W), true where the probability is above one half.
+        image: The frame's file, or what names it.
+        polyp: float32 (S, S), the polyp class's probability at the network's size.
+        mask: bool (H, W) at the frame's own size, true where the probability is above one half.
         latency_ms: From the file to the mask: decoding, the frame's share of its batch through
             the network, and the way back to its own size.
-        uncertainty: How far the members disagree, where the network gives them as well (see
-            ``harness.uncertainty.WithMembers``), else ``None``.
+        uncertainty: How far the members disagree, where the predictor was asked for it.
     """
 
     image: Path
-    probability: NDArray[np.float32]
+    polyp: NDArray[np.float32]
     mask: NDArray[np.bool_]
     latency_ms: float
     uncertainty: Uncertainty | None = None
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """The polyp class's probability at the frame's own size, float32 (H, W)."""
+        height, width = self.mask.shape
+        return resize_map(self.polyp, height=height, width=width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +105,9 @@ class _Decoded:
 @dataclass(frozen=True, kw_only=True)
 class _Forwarded:
     frame: _Decoded
-    probability: NDArray[np.float32]
+    polyp: NDArray[np.float32]
     members: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None
     milliseconds: float
 
 
@@ -104,17 +115,24 @@ class Predictor:
     """A network ready to predict.
 
     Args:
-        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out, with
-            the polyp probabilities of an ensemble's members behind those of the two classes.
+        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
         size: Side of the square network input, in pixels.
         inference: How.
+        uncertainty: Whether predictions say how far the members of an ensemble disagree.
     """
 
-    def __init__(self, network: nn.Module, *, size: int, inference: Inference) -> None:
-        self.network = network.to(inference.device).to(memory_format=torch.channels_last).eval()
+    def __init__(
+        self, network: nn.Module, *, size: int, inference: Inference, uncertainty: bool = False
+    ) -> None:
+        self.engine = Engine(
+            network,
+            device=inference.device,
+            precision=inference.precision,
+            batch_size=inference.batch_size,
+            each=uncertainty,
+        )
         self.size = size
         self.inference = inference
-        self.batch_size = inference.batch_size
 
     def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
         """Predict frames in their order.
@@ -128,10 +146,34 @@ class Predictor:
         Raises:
             UserError: At the first frame that cannot be read.
         """
-        ahead = 2 * self.batch_size
-        with ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool:
-            decoded = map_ahead(pool, self._decode, images, ahead)
-            yield from map_ahead(pool, _finish, self._forward(decoded), ahead)
+        return self._predict(images, lambda image: (image, read_image(image)))
+
+    def predict_pixels(
+        self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
+    ) -> Iterator[Prediction]:
+        """Predict frames that are decoded already.
+
+        Args:
+            frames: What names each, and its pixels, uint8 (H, W, 3) RGB; read lazily.
+
+        Yields:
+            Prediction: One a frame, in the order given.
+        """
+        return self._predict(frames, lambda frame: frame)
+
+    def _predict(
+        self, items: Iterable[Item], read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
+    ) -> Iterator[Prediction]:
+        ahead = 2 * self.inference.batch_size
+        with (
+            ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool,
+            ThreadPoolExecutor(1, thread_name_prefix="batches") as network,
+        ):
+            decoded = map_ahead(pool, lambda item: self._decode(item, read), items, ahead)
+            batches = _batches(decoded, self.inference.batch_size)
+            forwarded = map_ahead(network, self._forward, batches, _BATCHES_AHEAD)
+            frames = chain.from_iterable(forwarded)
+            yield from map_ahead(pool, self._finish, frames, ahead)
 
     @torch.inference_mode()
     def probabilities(self, pixels: Tensor) -> Tensor:
@@ -141,30 +183,28 @@ class Predictor:
             pixels: (N, 3, S, S) uint8 on any device.
 
         Returns:
-            Tensor: (N, C, S, S) float32 on the predictor's device.
+            Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
+            the polyp probabilities of the members follow behind the classes'.
         """
         inputs = pixels.to(self.inference.device, non_blocking=True).float()
         if not self.inference.tta:
-            return self._through(inputs)
+            return self.engine(inputs)
         total = torch.zeros(())
         for flips in FLIPS:
-            total = self._through(inputs.flip(flips)).flip(flips) + total.to(inputs.device)
+            total = self.engine(inputs.flip(flips)).flip(flips) + total.to(inputs.device)
         for scale in SCALES:
             side = max(_MULTIPLE, round(self.size * scale / _MULTIPLE) * _MULTIPLE)
             scaled = functional.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
             total += functional.interpolate(
-                self._through(scaled), inputs.shape[2:], mode="bilinear", antialias=True
+                self.engine(scaled), inputs.shape[2:], mode="bilinear", antialias=True
             )
         return total / (len(FLIPS) + len(SCALES))
 
-    def _through(self, inputs: Tensor) -> Tensor:
-        with devices.autocast(self.inference.device, self.inference.precision):
-            output: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))
-        return output.float()
-
-    def _decode(self, image: Path) -> _Decoded:
+    def _decode(
+        self, item: Item, read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
+    ) -> _Decoded:
         start = time.perf_counter()
-        frame = read_image(image)
+        image, frame = read(item)
         pixels = resize_image(frame, self.size)
         return _Decoded(
             image=image,
@@ -173,51 +213,46 @@ class Predictor:
             milliseconds=(time.perf_counter() - start) * _MILLISECONDS,
         )
 
-    def _forward(self, decoded: Iterator[_Decoded]) -> Iterator[_Forwarded]:
+    @torch.inference_mode()
+    def _forward(self, batch: list[_Decoded]) -> list[_Forwarded]:
         """Each frame with its polyp probabilities and its share of its batch's time."""
-        while batch := list(islice(decoded, self.batch_size)):
-            start = time.perf_counter()
-            pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
-            probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))[:, POLYP:].cpu().numpy()
-            spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
-            for frame, probability in zip(batch, probabilities, strict=True):
-                yield _Forwarded(
-                    frame=frame,
-                    probability=probability[0],
-                    members=probability[1:],
-                    milliseconds=spent,
-                )
+        start = time.perf_counter()
+        pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
+        probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
+        polyps = probabilities[:, POLYP].contiguous()
+        masks: list[NDArray[np.bool_] | None] = [None] * len(batch)
+        if self.inference.device.type != "cpu":
+            rounding = self.inference.rounding
+            masks = [
+                full_mask_on_device(polyp, frame.size, rounding).cpu().numpy()
+                for polyp, frame in zip(polyps, batch, strict=True)
+            ]
+        small, members = polyps.cpu().numpy(), probabilities[:, POLYP + 1 :].cpu().numpy()
+        spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
+        return [
+            _Forwarded(frame=frame, polyp=polyp, members=each, mask=mask, milliseconds=spent)
+            for frame, polyp, each, mask in zip(batch, small, members, masks, strict=True)
+        ]
+
+    def _finish(self, forwarded: _Forwarded) -> Prediction:
+        """Bring a probability map to the frame's own size and round it, if a GPU has not."""
+        start = time.perf_counter()
+        frame, mask = forwarded.frame, forwarded.mask
+        if mask is None:
+            mask = full_mask(forwarded.polyp, frame.size, self.inference.rounding)
+        height, width = frame.size
+        members = [resize_map(one, height=height, width=width) for one in forwarded.members]
+        uncertainty = measure(members, THRESHOLD) if members else None
+        spent = (time.perf_counter() - start) * _MILLISECONDS
+        return Prediction(
+            image=frame.image,
+            polyp=forwarded.polyp,
+            mask=mask,
+            latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
+            uncertainty=uncertainty,
+        )
 
 
-def _finish(forwarded: _Forwarded) -> Prediction:
-    """Bring a probability map to the frame's own size and round it."""
-    start = time.perf_counter()
-    frame = forwarded.frame
-    height, width = frame.size
-    full = resize_map(forwarded.probability, height=height, width=width)
-    mask = full > THRESHOLD
-    members = [resize_map(one, height=height, width=width) for one in forwarded.members]
-    uncertainty = measure(members, THRESHOLD) if members else None
-    spent = (time.perf_counter() - start) * _MILLISECONDS
-    return Prediction(
-        image=frame.image,
-        probability=full,
-        mask=mask,
-        latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
-        uncertainty=uncertainty,
-    )
-
-
-def resize_map(probability: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
-    """A probability map at another size, bilinearly (paper, Section 3.2).
-
-    Args:
-        probability: float32 (S, S).
-        height: Rows wanted.
-        width: Columns wanted.
-
-    Returns:
-        NDArray: float32 (height, width).
-    """
-    resized = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.float32)
+def _batches(decoded: Iterator[_Decoded], size: int) -> Iterator[list[_Decoded]]:
+    while batch := list(islice(decoded, size)):
+        yield batch

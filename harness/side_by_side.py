@@ -18,6 +18,7 @@ import click
 import torch
 
 from harness import device as devices
+from harness.allocation import keep_memory
 from harness.epochs import Epoch, Watcher
 from harness.interrupts import StopRequest
 from harness.jobs import Frames, Machine, train
@@ -184,7 +185,7 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
     """What a process does: train one run and tell of it."""
     # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
     os.setpgrp()
-    devices.keep_memory()
+    keep_memory()
     torch.set_num_threads(slot.threads)
 
     def tell(*message: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.assess import ORDER
 from harness.loading import load
-from harness.prediction import Inference, Predictor
+from harness.precision import predictor_of, sample_of
+from harness.prediction import Inference
 from harness.versions import versions
 from harness.workspace import Run, Workspace, now
 from metrics.errors import UserError
@@ -71,6 +72,7 @@ def submit(
     inference: Inference,
     file_format: Format = "jpg",
     done: Callable[[], object] = lambda: None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Submission:
     """Predict every frame of a round, package the masks and enter the package.
 
@@ -83,20 +85,22 @@ def submit(
         inference: How the network predicts.
         file_format: How masks are written.
         done: Called after each frame.
+        say: Takes what a precision other than float32 changes.
 
     Raises:
         LimitError: If the round's submissions of the day are used up; nothing is entered.
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
     loaded = load(run)
-    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
+    places = _places(frames)
+    images = [file for _, _, file in places]
+    predictor = predictor_of(loaded, inference, sample=sample_of(images), say=say)
     settings = settings_of(run, inference)
     path = package_path(workspace, run, round_)
     with PackageWriter(
         path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings
     ) as package:
-        places = _places(frames)
-        predictions = predictor.predict(file for _, _, file in places)
+        predictions = predictor.predict(images)
         for (test_set, name, _), prediction in zip(places, predictions, strict=True):
             package.add(
                 test_set=test_set,

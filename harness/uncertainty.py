@@ -8,9 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from harness.files import atomic_path
 from harness.loading import Loaded
@@ -38,32 +36,8 @@ class Uncertainty:
     vote_variance: float
 
 
-class WithMembers(nn.Module):
-    """An ensemble that gives its members' polyp probabilities behind its own.
-
-    Args:
-        ensemble: The ensemble.
-        channel: The class of interest.
-    """
-
-    def __init__(self, ensemble: DivergentNets, *, channel: int = 1) -> None:
-        super().__init__()
-        self.ensemble = ensemble
-        self.channel = channel
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C + members, H, W) float32: the mean over the members, then each of them."""
-        each = self.ensemble.member_probabilities(images)
-        # One after another, as the ensemble itself adds them, so that the last bit agrees.
-        total = each[0]
-        for member in each[1:]:
-            total = total + member
-        own = each[:, :, self.channel].transpose(0, 1)
-        return torch.cat([total / len(each), own], dim=1)
-
-
-def with_members(loaded: Loaded) -> nn.Module:
-    """The network of a run, so that predictions come with their uncertainty.
+def check_ensemble(loaded: Loaded) -> None:
+    """Refuse a run whose predictions have no uncertainty.
 
     Raises:
         UserError: If the run is no ensemble of two members or more.
@@ -75,7 +49,6 @@ def with_members(loaded: Loaded) -> nn.Module:
             "ensemble disagree upon. Take one with --model divergentnets; 'harness runs' lists "
             "what is trained."
         )
-    return WithMembers(network)
 
 
 def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> Uncertainty:

@@ -215,6 +215,7 @@ def _table(
             split,
             inference=inference,
             progress=bar.advance,
+            say=console.note,
         )
     console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
     return table

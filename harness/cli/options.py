@@ -97,7 +97,10 @@ def nodes_option() -> Callable[[Command], Command]:
 
 
 def inference_options() -> Callable[[Command], Callable[..., object]]:
-    """``--batch-size``, ``--precision``, ``--tta`` and ``--device``, passed as ``inference``."""
+    """``--batch-size``, ``--precision``, ``--tta``, ``--round-at`` and ``--device``.
+
+    They are passed as ``inference``.
+    """
 
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
@@ -108,20 +111,30 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
 
             # Before torch allocates anything of size, or it does not take effect.
             keep_memory()
-            names = ("batch_size", "precision", "tta")
+            names = ("batch_size", "precision", "tta", "rounding")
             how = {name: options.pop(name) for name in names}
             inference = Inference(device=devices.choose(device), **how)
             return command(*args, inference=inference, **options)
 
         decorated: Callable[..., object] = device_option()(wrapped)
         for option in (
+            click.option(
+                "--round-at",
+                "rounding",
+                type=click.Choice(["full-size", "network-size"]),
+                default="full-size",
+                show_default=True,
+                help="Where probabilities become 0 or 1: brought to the frame's own size first, or "
+                "at the network's size, as the paper's authors do, the mask being resized.",
+            ),
             click.option("--tta", is_flag=True, help="Average over flips and scales; slower."),
             click.option(
                 "--precision",
                 type=click.Choice(["fp32", "bf16"]),
                 default="fp32",
                 show_default=True,
-                help="Of the network; fp32 is the reference.",
+                help="Of the network; fp32 is the reference. With another the pixels that change "
+                "are counted on a sample first.",
             ),
             click.option(
                 "--batch-size",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,22 +12,22 @@ from harness import console
 from harness.cli.options import inference_options, with_settings
 
 if TYPE_CHECKING:
-    from harness.prediction import Inference, Prediction
+    from harness.loading import Loaded
+    from harness.prediction import Inference
     from harness.settings import Settings
-
-MAPS = "uncertainty"
-"""Folder of the maps, below that of the masks."""
+    from harness.video import Video
 
 EPILOG = """\b
 Examples:
   harness predict frames/ --out masks/
   harness predict frames/ --out masks/ --model unet --device cuda
   harness predict frames/ --out masks/ --uncertainty
+  harness predict colonoscopy.mp4 --out masks/
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Where masks go, as NAME.png."
 )
@@ -41,30 +42,31 @@ Examples:
 @with_settings("workspace")
 def command(
     settings: Settings,
-    folder: Path,
+    source: Path,
     out: Path,
     name: str | None,
     run_name: str | None,
     uncertainty: bool,
     inference: Inference,
 ) -> None:
-    """Write a mask, 0 and 255 at the image's own size, for each image right in FOLDER.
+    """Write a mask, 0 and 255 at the image's own size, for each image right in SOURCE.
 
-    Beside the masks, predictions.csv says of each image how large a share is polyp and how many
-    milliseconds it took. With --uncertainty it also says how far the members of the ensemble
-    disagree on the image, from 0 to 1: the more, the less the mask is to be trusted.
+    SOURCE is a folder of images, one image, or a video, of which each frame gets its mask,
+    NAME_000001.png, and NAME_overlay.mp4 shows their outlines. Beside the masks, predictions.csv
+    says of each how large a share is polyp and how many milliseconds it took. With --uncertainty it
+    also says how far the members of the ensemble disagree, from 0 to 1: the more, the less the mask
+    is to be trusted.
     """
     import pandas as pd
 
-    from harness import assess, submitting
-    from harness.evaluation import write_mask
+    from harness import assess, submitting, video
     from harness.files import atomic_path
     from harness.loading import load
-    from harness.prediction import Predictor
-    from harness.uncertainty import with_members, write_map
+    from harness.predicting import MAPS
     from harness.workspace import Workspace
 
-    images = _images(folder)
+    images = [] if _is_video(source) else _images(source)
+    film = video.inspect(source) if _is_video(source) else None
     workspace = Workspace(settings.workspace)
     if name or run_name:
         names, runs = ([name] if name else []), ([run_name] if run_name else [])
@@ -72,19 +74,16 @@ def command(
     else:
         run = submitting.default_run(workspace)
     loaded = load(run)
-    network = with_members(loaded) if uncertainty else loaded.network
-    predictor = Predictor(network, size=loaded.size, inference=inference)
-    rows = []
-    with console.progress(f"{run.model} on {folder.name}", len(images)) as bar:
-        for prediction in predictor.predict(images):
-            write_mask(out / f"{prediction.image.stem}.png", prediction.mask)
-            rows.append(_row(prediction))
-            if prediction.uncertainty is not None:
-                write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
-            bar.advance()
+    rows = (
+        _of_images(loaded, inference, images, out, uncertainty)
+        if film is None
+        else _of_video(loaded, inference, film, out, uncertainty)
+    )
     table = pd.DataFrame(rows)
     with atomic_path(out / "predictions.csv") as temporary:
         table.to_csv(temporary, index=False)
+    if film is not None:
+        video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {run.run}")
     if uncertainty:
         first = table.sort_values("disagreement", ascending=False, kind="stable").head(3)
@@ -93,29 +92,49 @@ def command(
         console.note(f"{out / MAPS}: where members disagree. Most of all on {shown}.")
 
 
-def _row(prediction: Prediction) -> dict[str, str | float]:
-    """What predictions.csv says of an image."""
-    row: dict[str, str | float] = {
-        "image": prediction.image.name,
-        "polyp_share": float(prediction.mask.mean()),
-        "latency_ms": prediction.latency_ms,
-    }
-    if (found := prediction.uncertainty) is not None:
-        row |= {
-            "disagreement": found.disagreement,
-            "vote_variance": found.vote_variance,
-            "mean_deviation": float(found.deviation.mean()),
-        }
-    return row
+def _of_images(
+    loaded: Loaded, inference: Inference, images: list[Path], out: Path, uncertainty: bool
+) -> list[dict[str, Any]]:
+    from harness.precision import predictor_of, sample_of
+    from harness.predicting import predict_images
+
+    predictor = predictor_of(
+        loaded, inference, sample=sample_of(images), say=console.note, uncertainty=uncertainty
+    )
+    with console.progress(f"{loaded.run.model} on {images[0].parent.name}", len(images)) as bar:
+        return predict_images(predictor, images, out, done=bar.advance)
 
 
-def _images(folder: Path) -> list[Path]:
+def _of_video(
+    loaded: Loaded, inference: Inference, film: Video, out: Path, uncertainty: bool
+) -> list[dict[str, Any]]:
+    from harness.precision import predictor_of
+    from harness.predicting import first_frames, predict_video
+
+    predictor = predictor_of(
+        loaded, inference, sample=first_frames(film), say=console.note, uncertainty=uncertainty
+    )
+    start = time.perf_counter()
+    with console.progress(f"{loaded.run.model} on {film.path.name}", film.frames or None) as bar:
+        rows = predict_video(predictor, film, out, done=bar.advance)
+    rate = len(rows) / (time.perf_counter() - start)
+    console.note(f"{rate:.1f} frames a second; the video has {film.rate:.1f}")
+    return rows
+
+
+def _is_video(source: Path) -> bool:
+    from harness.data.listing import IMAGE_SUFFIXES
+
+    return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
+
+
+def _images(source: Path) -> list[Path]:
     from harness.data.listing import images_in
     from metrics.errors import Fault, FaultsError, UserError
 
-    images = list(images_in(folder))
+    images = [source] if source.is_file() else list(images_in(source))
     if not images:
-        raise UserError(f"no images right in {folder}; expected .jpg, .png, .tif or .bmp files")
+        raise UserError(f"no images right in {source}; expected .jpg, .png, .tif or .bmp files")
     first: dict[str, Path] = {}
     twins = [
         Fault(path=str(image), message=f"would get the same mask name as {first[image.stem].name}")

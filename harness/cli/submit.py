@@ -88,6 +88,7 @@ def command(
                 inference=inference,
                 file_format=file_format,
                 done=bar.advance,
+                say=console.note,
             )
         console.success(
             f"{made.entry.path}: {total} masks of {', '.join(frames)} by {run.run}, "

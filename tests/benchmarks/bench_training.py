@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import device as devices
+from harness.allocation import keep_memory
 from harness.config import resolve
 from harness.jobs import TRAINED
 from harness.loading import build, normalisation
@@ -38,7 +39,7 @@ def all_cores() -> None:
 
 
 def hand_memory_back() -> None:
-    """glibc's own settings, which ``devices.keep_memory`` changes for ours alone."""
+    """glibc's own settings, which ``keep_memory`` changes for ours alone."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         for parameter, default in ((-4, 65536), (-1, 128 * 1024), (-2, 128 * 1024)):
@@ -102,7 +103,7 @@ def test_a_training_step(
     reference = plain(name, encoder, size, device)
     reference()
     theirs = seconds(reference, 5)
-    devices.keep_memory()
+    keep_memory()
     benchmark.pedantic(ours(name, encoder, size, device), rounds=5, warmup_rounds=2)
     benchmark.extra_info |= {
         "device": str(device),

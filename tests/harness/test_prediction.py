@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -10,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.prediction import Inference, Predictor, resize_map
+from harness.fullsize import full_mask, full_mask_on_device, resize_map
+from harness.prediction import Inference, Predictor
 from metrics.errors import UserError
 
 SIZES = [(40, 60), (33, 47), (64, 64), (120, 50), (31, 90)]
@@ -57,6 +60,62 @@ def test_the_size_of_the_batches_changes_nothing(frames: list[Path], batch_size:
     masks = [p.mask for p in predictor(batch_size).predict(frames)]
 
     assert all(np.array_equal(one, two) for one, two in zip(reference, masks, strict=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", "other"])
+def test_rounded_at_either_size(frames: list[Path], device: str) -> None:
+    # A slope from 0 to 1 crosses one half in the middle. Rounded first, what is cut is a step
+    # between two pixels of the network; resized first, the slope itself: the column may differ.
+    slope = np.tile(np.linspace(0, 1, 8, dtype=np.float32) ** 2, (8, 1))
+    size = (8, 80)
+    by_hand = {
+        "full-size": (resize_map(slope, height=8, width=80) > 0.5).sum(axis=1),
+        "network-size": np.full(8, 10 * int((slope[0] > 0.5).sum())),
+    }
+
+    for rounding in ("full-size", "network-size"):
+        if device == "cpu":
+            mask = full_mask(slope, size, rounding)
+        else:
+            mask = full_mask_on_device(torch.from_numpy(slope), size, rounding).numpy()
+        assert mask.sum(axis=1).tolist() == by_hand[rounding].tolist()
+    assert by_hand["full-size"][0] != by_hand["network-size"][0]
+
+
+def test_where_it_is_rounded_reaches_the_masks(frames: list[Path]) -> None:
+    inference = Inference(device=CPU, rounding="network-size")
+    made = list(Predictor(Bright(), size=32, inference=inference).predict(frames))
+
+    assert inference.settings["rounding"] == "network-size"
+    for prediction in made:
+        expected = full_mask(prediction.polyp, prediction.mask.shape, "network-size")
+        assert np.array_equal(prediction.mask, expected)
+
+
+def test_pixels_are_predicted_as_files_are(frames: list[Path]) -> None:
+    read = ((path, cv2.imread(str(path))[:, :, ::-1]) for path in frames)
+
+    masks = [p.mask for p in predictor().predict_pixels(read)]
+
+    expected = [p.mask for p in predictor().predict(frames)]
+    assert all(np.array_equal(one, two) for one, two in zip(masks, expected, strict=True))
+
+
+def test_frames_are_read_as_masks_are_taken(frames: list[Path]) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[Path]:
+        for number in count():
+            taken.append(number)
+            yield frames[number % len(frames)]
+
+    stream = predictor(batch_size=2).predict(endless())
+    for _ in range(10):
+        next(stream)
+    stream.close()
+
+    # Four decoded ahead, two batches and one more with the network, four behind it.
+    assert 10 <= len(taken) <= 10 + 4 + 3 * 2 + 4
 
 
 def test_one_half_is_background() -> None:

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.engine import Engine
 from harness.prediction import Inference, Predictor
-from harness.uncertainty import Uncertainty, WithMembers, measure, write_map
+from harness.uncertainty import Uncertainty, measure, write_map
 from metrics.errors import UserError
 from models.divergentnets import DivergentNets
 
@@ -46,7 +47,8 @@ def frame(tmp_path: Path) -> Path:
 def test_the_members_come_behind_the_ensemble_which_stays_itself(ensemble: DivergentNets) -> None:
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        output = WithMembers(ensemble)(images)
+        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, each=True)
+        output = engine(images)
         assert torch.equal(output[:, :2], ensemble(images))
         each = ensemble.member_probabilities(images)
     assert torch.equal(output[:, 2:], each[:, :, 1].transpose(0, 1))
@@ -55,7 +57,7 @@ def test_the_members_come_behind_the_ensemble_which_stays_itself(ensemble: Diver
 def test_a_prediction_says_where_they_disagree(ensemble: DivergentNets, frame: Path) -> None:
     how = Inference(device=CPU)
     (plain,) = Predictor(ensemble, size=32, inference=how).predict([frame])
-    (told,) = Predictor(WithMembers(ensemble), size=32, inference=how).predict([frame])
+    (told,) = Predictor(ensemble, size=32, inference=how, uncertainty=True).predict([frame])
 
     assert plain.uncertainty is None
     assert np.array_equal(plain.probability, told.probability)
@@ -73,7 +75,7 @@ def test_a_prediction_says_where_they_disagree(ensemble: DivergentNets, frame: P
 def test_with_test_time_augmentation_each_member_is_averaged(frame: Path) -> None:
     ensemble = DivergentNets({"a": Left(32), "b": Left(0)})
     (told,) = Predictor(
-        WithMembers(ensemble), size=32, inference=Inference(device=CPU, tta=True)
+        ensemble, size=32, inference=Inference(device=CPU, tta=True), uncertainty=True
     ).predict([frame])
     assert told.uncertainty is not None
     assert told.uncertainty.disagreement == 1

@@ -1,0 +1,74 @@
+"""Small networks with random weights, as finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from harness import checkpoints, ensemble
+from harness.config import TrainConfig
+from harness.loading import Normalisation, Normalised, build, normalisation
+from harness.versions import versions
+from harness.workspace import Run, Workspace
+
+
+@torch.no_grad()
+def balance(network: nn.Module, scale: Normalisation) -> None:
+    """Let the batch norms see smooth pictures, and take half of their pixels for polyp."""
+    coarse = torch.rand(8, 3, 4, 4, generator=torch.Generator().manual_seed(5)) * 255
+    pictures = functional.interpolate(coarse, (64, 64), mode="bicubic")
+    inputs = Normalised(nn.Identity(), scale)(pictures)
+    network.train()
+    for _ in range(20):
+        network(inputs)
+    logits = network.eval()(inputs)
+    head = network.get_submodule("segmentation_head.0")
+    head.bias[1] -= (logits[:, 1] - logits[:, 0]).median()
+
+
+@pytest.fixture(scope="session")
+def enter() -> Callable[[Workspace, str], Run]:
+    """Registers a network of resnet18 at 64 pixels, whose masks are neither empty nor full."""
+
+    def entered(workspace: Workspace, model: str) -> Run:
+        config = TrainConfig(model=model, encoder="resnet18", encoder_weights="none", size=64)
+        torch.manual_seed(len(model))
+        network = build(config, weights=False)
+        balance(network, normalisation(config))
+        run = workspace.new_run(
+            model,
+            settings=config.to_dict(),
+            versions=versions(),
+            seed=0,
+            parameters=0,
+            data="none",
+        )
+        digest = checkpoints.save_weights(run.best, network.state_dict())
+        workspace.update_run(run.run, checkpoint=digest)
+        workspace.finish_run(run.run)
+        return workspace.run(run.run)
+
+    return entered
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory, enter: Callable[..., Run]) -> Workspace:
+    """A workspace with an FPN, a U-Net++ and the ensemble of the two."""
+    made = Workspace(tmp_path_factory.mktemp("runs") / "workspace")
+    ensemble.register(made, {name: enter(made, name) for name in ("fpn", "unet++")})
+    return made
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of frames that the tests draw, of two sizes."""
+    from harness.data.synthetic import write_dataset
+
+    folder = tmp_path_factory.mktemp("frames")
+    write_dataset(folder, frames=60, height=96)
+    return folder / "endocv2021-test" / "EndoCV_DATA1"

@@ -1,0 +1,125 @@
+"""``harness predict``: masks for a folder, an image, a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import cli
+from harness.workspace import Workspace
+
+
+def call(workspace: Workspace, source: Path, out: Path, *arguments: str) -> Result:
+    line = ["predict", str(source), "--out", str(out), "--workspace", str(workspace.root)]
+    return CliRunner().invoke(cli, [*line, *arguments])
+
+
+def read(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+@pytest.fixture(scope="module")
+def folder(workspace: Workspace, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("masks")
+    result = call(workspace, images, out)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_every_image_gets_its_mask(folder: Path, images: Path) -> None:
+    names = sorted(path.stem for path in images.iterdir())
+    assert sorted(path.stem for path in folder.glob("*.png")) == names
+    shares = pd.read_csv(folder / "predictions.csv").set_index("image")["polyp_share"]
+    for path in images.iterdir():
+        mask = read(folder / f"{path.stem}.png")
+        assert mask.shape == read(path).shape[:2]
+        assert set(np.unique(mask)) <= {0, 255}
+        assert shares[path.name] == pytest.approx((mask > 0).mean(), abs=1e-9)
+    assert 0 < shares.mean() < 1
+
+
+def test_one_image_as_in_its_folder(
+    folder: Path, images: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    image = min(images.iterdir())
+
+    assert call(workspace, image, tmp_path, "--batch-size", "1").exit_code == 0
+
+    assert np.array_equal(read(tmp_path / f"{image.stem}.png"), read(folder / f"{image.stem}.png"))
+
+
+def test_a_video_is_predicted_as_its_frames_are(
+    folder: Path, images: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    # MJPG keeps each frame by itself; what is decoded from it is what has to be predicted.
+    video = tmp_path / "withdrawal.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 80))
+    for image in sorted(images.iterdir()):
+        writer.write(cv2.resize(cv2.imread(str(image)), (96, 80)))
+    writer.release()
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    capture, count = cv2.VideoCapture(str(video)), 0
+    while (taken := capture.read())[0]:
+        count += 1
+        cv2.imwrite(str(frames / f"withdrawal_{count:06d}.png"), taken[1])
+
+    result = call(workspace, video, tmp_path / "film")
+    assert call(workspace, frames, tmp_path / "stills").exit_code == 0
+
+    assert result.exit_code == 0, result.output
+    assert "frames a second" in result.stderr
+    masks = sorted((tmp_path / "film").glob("*.png"))
+    assert [mask.name for mask in masks] == [path.name for path in sorted(frames.iterdir())]
+    assert all(np.array_equal(read(m), read(tmp_path / "stills" / m.name)) for m in masks)
+    rows = pd.read_csv(tmp_path / "film" / "predictions.csv")
+    assert rows["second"].tolist() == pytest.approx([number / 25 for number in range(count)])
+    overlay = cv2.VideoCapture(str(tmp_path / "film" / "withdrawal_overlay.mp4"))
+    assert overlay.get(cv2.CAP_PROP_FRAME_COUNT) == count
+
+
+def test_a_video_that_breaks_off_keeps_what_came_before(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    video = tmp_path / "cut.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 80))
+    noise = np.random.default_rng(0).integers(0, 256, (20, 80, 96, 3), dtype=np.uint8)
+    for frame in noise:
+        writer.write(frame)
+    writer.release()
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+
+    result = call(workspace, video, tmp_path / "out", "--model", "fpn")
+
+    assert result.exit_code == 1
+    assert "only" in result.output
+    assert "Traceback" not in result.output
+    masks = list((tmp_path / "out").glob("cut_*.png"))
+    assert 0 < len(masks) < 20
+    assert len(pd.read_csv(tmp_path / "out" / "predictions.csv")) == len(masks)
+
+
+def test_a_file_that_is_neither(workspace: Workspace, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("no frames in here")
+
+    result = call(workspace, notes, tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert "notes.txt: expected a video" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_precision_says_what_it_changes(
+    workspace: Workspace, images: Path, tmp_path: Path
+) -> None:
+    result = call(workspace, images, tmp_path, "--precision", "bf16", "--model", "fpn")
+
+    assert result.exit_code == 0, result.output
+    assert "bf16 changes" in result.stderr
+    assert "against fp32" in " ".join(result.stderr.split())
