@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from harness.data.loader import CachedFeed
 from harness.epochs import Epoch, Watcher
 from harness.interrupts import default_signals
 from harness.loading import build, normalisation
+from harness.mlflow_tracking import Mlflow
 from harness.team import ALONE, Team, is_lost_peer
 from harness.tracking import TensorBoard
 from harness.training import Trainer
@@ -40,11 +42,13 @@ class Machine:
         device: The network's device.
         save_every_s: Seconds between two writings of what a resumed run needs.
         team: The processes that share the work.
+        tracker: ``mlflow`` to tell MLflow of the run as well; empty for TensorBoard alone.
     """
 
     device: torch.device
     save_every_s: float = fit.SAVE_EVERY_S
     team: Team = ALONE
+    tracker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,13 +142,20 @@ def train(
     """
     machine.team.share((workspace.root, run, frames))
     fitting = _fit(workspace, run, frames, machine, watcher)
-    board = TensorBoard(
-        run.folder / "tensorboard", trainer=fitting.trainer, val=frames.val, passed=fitting.epoch
-    )
-    with board:
+    with ExitStack() as open_trackers:
+        board = TensorBoard(
+            run.folder / "tensorboard",
+            trainer=fitting.trainer,
+            val=frames.val,
+            passed=fitting.epoch,
+        )
+        trackers: list[Callable[[Epoch], None]] = [open_trackers.enter_context(board)]
+        if machine.tracker == "mlflow":
+            trackers.append(open_trackers.enter_context(Mlflow(workspace.root, run)))
 
         def tell(epoch: Epoch) -> None:
-            board(epoch)
+            for tracker in trackers:
+                tracker(epoch)
             watcher.epoch(epoch)
 
         fitting.watcher = dataclasses.replace(watcher, epoch=tell)

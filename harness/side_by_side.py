@@ -49,12 +49,14 @@ class Job:
         run: The run.
         frames: Its frames.
         save_every_s: As in ``Machine``.
+        tracker: As in ``Machine``.
     """
 
     workspace: Path
     run: Run
     frames: Frames
     save_every_s: float
+    tracker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +196,9 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
         except OSError:  # the parent is gone; the run can be resumed
             signal.raise_signal(signal.SIGTERM)
 
-    machine = Machine(device=torch.device(slot.device), save_every_s=job.save_every_s)
+    machine = Machine(
+        device=torch.device(slot.device), save_every_s=job.save_every_s, tracker=job.tracker
+    )
     watcher = Watcher(
         step=lambda done, total: tell("step", done, total),
         epoch=lambda epoch: tell("epoch", epoch),

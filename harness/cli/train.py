@@ -105,6 +105,12 @@ def _batch_size(
     show_default=True,
     help="Networks that train side by side: one a GPU, or sharing the cores of a CPU.",
 )
+@click.option(
+    "--tracker",
+    type=click.Choice(["mlflow"]),
+    help="Tell MLflow of each epoch as well; its store is workspace/mlflow.db, or what "
+    "MLFLOW_TRACKING_URI names.",
+)
 @device_option()
 @with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits")
 def command(
@@ -117,6 +123,7 @@ def command(
     folds: int | None,
     save_every: float,
     jobs: int,
+    tracker: str | None,
     **overrides: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -125,7 +132,7 @@ def command(
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
     from harness import device as devices
-    from harness import team
+    from harness import mlflow_tracking, team
     from harness.allocation import keep_memory
     from harness.cli import training
     from harness.jobs import Machine, follow
@@ -133,12 +140,14 @@ def command(
     # Before torch allocates anything of size, or it does not take effect.
     keep_memory()
     with team.join(devices.choose(device)) as (together, own):
-        machine = Machine(device=own, save_every_s=save_every, team=together)
+        machine = Machine(device=own, save_every_s=save_every, team=together, tracker=tracker or "")
         if jobs > 1 and not together.alone:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
         if not together.leads:
             follow(machine)
             return
+        if tracker:
+            mlflow_tracking.client()  # said before anything is entered
         settings.require("endocv")
         if resume is not None:
             _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})

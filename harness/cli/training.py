@@ -95,7 +95,11 @@ def _train_side_by_side(
         for position, step in left:
             run, ready = _entered(workspace, plan, position, step, frames, machine)
             yield Job(
-                workspace=workspace.root, run=run, frames=ready, save_every_s=machine.save_every_s
+                workspace=workspace.root,
+                run=run,
+                frames=ready,
+                save_every_s=machine.save_every_s,
+                tracker=machine.tracker,
             )
 
     go_on = f"harness train --resume --jobs {at_once}"

@@ -1,7 +1,9 @@
 """A training step against the plain float32 step of the authors' loop, in the same run.
 
-Both train the same network on the same batch. On a GPU the benchmark takes all six networks with
-the paper's encoder; on a CPU the two that the project promises something of.
+Both train the same network on the same batch, in turns, and the best of each counts, so that what
+else the machine does strikes them alike. Ours has the precision that the presets take here. On a
+GPU the benchmark takes all six networks with the paper's encoder; on a CPU the two that the project
+promises something of.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from harness.loading import build, normalisation
 from harness.training import Trainer
 
 BATCH = 8
+ROUNDS = 4
 CUDA = torch.cuda.is_available()
 CASES = [
     ("unet", "se_resnext50_32x4d", 256),
@@ -56,7 +59,7 @@ def batch(size: int) -> tuple[Tensor, Tensor]:
 
 def ours(name: str, encoder: str, size: int, device: torch.device) -> Callable[[], object]:
     config = resolve(
-        name, "paper", encoder=encoder, encoder_weights="none", size=size, precision="bf16"
+        name, "paper", encoder=encoder, encoder_weights="none", size=size, precision="auto"
     )
     trainer = Trainer(
         config, build(config), device=device, normalisation=normalisation(config), steps=1
@@ -99,14 +102,22 @@ def test_a_training_step(
     size: int,
 ) -> None:
     device = devices.choose("auto")
-    hand_memory_back()
     reference = plain(name, encoder, size, device)
     reference()
-    theirs = seconds(reference, 5)
-    keep_memory()
-    benchmark.pedantic(ours(name, encoder, size, device), rounds=5, warmup_rounds=2)
+    measured: list[float] = []
+
+    def their_turn() -> None:
+        hand_memory_back()
+        measured.append(seconds(reference))
+        keep_memory()
+
+    benchmark.pedantic(
+        ours(name, encoder, size, device), setup=their_turn, rounds=ROUNDS, warmup_rounds=1
+    )
+    theirs = min(measured)
     benchmark.extra_info |= {
-        "device": str(device),
+        "device": torch.cuda.get_device_name() if CUDA else torch.backends.cpu.get_cpu_capability(),
+        "precision": devices.precision("auto", device),
         "images_per_second": BATCH / fastest(),
         "plain_images_per_second": BATCH / theirs,
         "times_faster": theirs / fastest(),
