@@ -21,7 +21,7 @@ from metrics.counts import count, frame_rows
 from metrics.endocv import organisers_json, summarise
 from metrics.errors import FaultsError, UserError
 from metrics.hausdorff import hausdorff_rows
-from metrics.masks import Protocol, fit_prediction, read_mask
+from metrics.masks import Protocol, fit_prediction
 from submissions.archive import refuse_special
 from submissions.content import Content
 from submissions.findings import Kind
@@ -196,7 +196,7 @@ def _row(
     content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
 ) -> dict[str, Any]:
     place = content.place
-    mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
+    mask_truth = truth.mask(place.test_set, place.name, protocol)
     mask = fit_prediction(
         content.decode(protocol), mask_truth.shape, protocol=protocol, name=place.path
     )

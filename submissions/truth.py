@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from metrics.errors import Fault, FaultsError, UserError
+from metrics.masks import Mask, Protocol, read_mask
 from submissions.layout import FRAME, Layout
 from submissions.rounds import IMAGE_SUFFIXES, frame_sizes
 
 _JPEG: Final = b"\xff\xd8"
+_KEPT_BYTES: Final = 256 << 20
+
+_Bits = tuple[tuple[int, int], npt.NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,23 @@ class Truth:
     sizes: dict[str, dict[str, tuple[int, int]]]
     sha256: str
     lossy: int
+    _kept: dict[tuple[str, str, Protocol], _Bits] = field(default_factory=dict, repr=False)
+
+    def mask(self, test_set: str, name: str, protocol: Protocol) -> Mask:
+        """A frame's mask, bool (H, W); decoded once for all packages while memory allows.
+
+        Raises:
+            UserError: As for ``metrics.masks.read_mask``.
+        """
+        key = (test_set, name, protocol)
+        kept = self._kept.get(key)
+        if kept is None:
+            mask = read_mask(self.masks[test_set][name], protocol=protocol)
+            if len(self._kept) * mask.size < 8 * _KEPT_BYTES:
+                self._kept[key] = mask.shape, np.packbits(mask)
+            return mask
+        (height, width), bits = kept
+        return np.unpackbits(bits, count=height * width).reshape(height, width).view(np.bool_)
 
     @property
     def frames(self) -> int:
