@@ -24,7 +24,7 @@ from metrics.endocv import organisers_json, summarise
 from metrics.errors import FaultsError, UserError
 from metrics.hausdorff import hausdorff_bits
 from metrics.lesions import count_lesions
-from metrics.masks import Protocol, fit_prediction, read_bits, read_mask
+from metrics.masks import Protocol, fit_prediction, read_mask
 from submissions.archive import refuse_special
 from submissions.content import Content
 from submissions.findings import Kind
@@ -204,15 +204,15 @@ def _row(
     content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
 ) -> dict[str, Any]:
     place = content.place
-    path = truth.masks[place.test_set][place.name]
     if protocol == "strict":
-        mask_truth, mask = read_mask(path, protocol=protocol), content.decode(protocol)
+        mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
+        mask = content.decode(protocol)
         return {
             "counts": count(mask_truth, mask),
             **boundary_distances(mask_truth, mask)._asdict(),
             **count_lesions(mask_truth, mask)._asdict(),
         }
-    truth_bits = read_bits(path, protocol=protocol)
+    truth_bits = truth.bits(place.test_set, place.name)
     prediction = _fitted(content, truth_bits.shape, protocol)
     row: dict[str, Any] = {"counts": count_bits(truth_bits, prediction)}
     if with_hausdorff:

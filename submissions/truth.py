@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from metrics.bits import Bits
 from metrics.errors import Fault, FaultsError, UserError
+from metrics.masks import read_bits
 from submissions.layout import FRAME, Layout
 from submissions.rounds import IMAGE_SUFFIXES, frame_sizes
 
 _JPEG: Final = b"\xff\xd8"
+_KEPT_BYTES: Final = 256 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,22 @@ class Truth:
     sizes: dict[str, dict[str, tuple[int, int]]]
     sha256: str
     lossy: int
+    _kept: dict[tuple[str, str], Bits] = field(default_factory=dict, repr=False)
+
+    def bits(self, test_set: str, name: str) -> Bits:
+        """A frame's mask by the official protocol, decoded once for all packages.
+
+        What would take more than 256 MiB in all is decoded anew each time.
+
+        Raises:
+            UserError: As for ``metrics.masks.read_mask``.
+        """
+        kept = self._kept.get((test_set, name))
+        if kept is None:
+            kept = read_bits(self.masks[test_set][name], protocol="official")
+            if (len(self._kept) + 1) * kept.words.nbytes <= _KEPT_BYTES:
+                self._kept[test_set, name] = kept
+        return kept
 
     @property
     def frames(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metrics.errors import FaultsError, UserError
+from metrics.masks import read_bits
 from submissions.encoding import encode_mask
 from submissions.ledger import Ledger
 from submissions.package import PackageWriter
@@ -236,3 +237,18 @@ def test_a_truth_of_jpegs_is_noted_by_the_official_protocol(package, truth_folde
     path.unlink()
     assert "1 truth masks are JPEGs" in score_package(package, truth_folder).notes[0]
     assert score_package(package, truth_folder, "strict").notes == ()
+
+
+@pytest.mark.parametrize("kept_bytes", [1 << 20, 0])
+def test_a_truth_mask_is_the_same_however_often_it_is_asked_for(
+    kept_bytes, truth_folder, monkeypatch
+) -> None:
+    monkeypatch.setattr("submissions.truth._KEPT_BYTES", kept_bytes)
+    truth = find_truth(truth_folder)
+    for test_set, names in truth.masks.items():
+        for name, path in names.items():
+            for _ in range(2):
+                bits, expected = truth.bits(test_set, name), read_bits(path, protocol="official")
+                assert bits.shape == expected.shape
+                np.testing.assert_array_equal(bits.words, expected.words)
+    assert bool(truth._kept) == bool(kept_bytes)
