@@ -20,7 +20,7 @@ from metrics.errors import UserError
 
 def epoch(number: int, *, best: bool = False) -> Epoch:
     return Epoch(
-        epoch=number, size=32, loss=1 / number, iou=0.1 * number, f1=0.2 * number,
+        epoch=number, loss=1 / number, iou=0.1 * number, f1=0.2 * number,
         learning_rate=1e-3, seconds=1.0, images_per_second=10.0, waiting=0.01, best=best,
     )  # fmt: skip
 

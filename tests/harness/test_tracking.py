@@ -19,7 +19,7 @@ SIDE = 32
 
 def epoch(number: int) -> Epoch:
     return Epoch(
-        epoch=number, size=SIDE, loss=1 / number, iou=0.1 * number, f1=0.2 * number,
+        epoch=number, loss=1 / number, iou=0.1 * number, f1=0.2 * number,
         learning_rate=1e-3, seconds=1.0, images_per_second=10.0, waiting=0.01, best=True,
     )  # fmt: skip
 
