@@ -118,6 +118,7 @@ class Bar:
     ) -> None:
         self.description, self.total, self.done, self.detail = description, total, 0, ""
         self._draw, self._clock, self._start = draw, clock, clock()
+        self._before = 0
 
     def update(
         self,
@@ -134,6 +135,10 @@ class Bar:
         self.description = self.description if description is None else description
         self._draw(self)
 
+    def begin(self, done: int) -> None:
+        """Steps that were done before this bar was there, which say nothing of its pace."""
+        self._before = self.done = done
+
     def advance(self, steps: int = 1) -> None:
         """Count further steps as done."""
         self.update(self.done + steps)
@@ -141,9 +146,10 @@ class Bar:
     @property
     def seconds_left(self) -> float | None:
         """Estimate from the pace so far; ``None`` before the first step or without a total."""
-        if not self.done or self.total is None:
+        done = self.done - self._before
+        if not done or self.total is None:
             return None
-        return (self._clock() - self._start) / self.done * max(0, self.total - self.done)
+        return (self._clock() - self._start) / done * max(0, self.total - self.done)
 
     def __str__(self) -> str:
         """The state on one line."""

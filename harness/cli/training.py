@@ -185,13 +185,16 @@ def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: M
     )
     with console.progress(title) as bar:
 
+        def step(done: int, total: int) -> None:
+            if not bar.done:
+                bar.begin(done - 1)  # a resumed run has steps behind it
+            bar.update(done, total)
+
         def tell(epoch: Epoch) -> None:
             bar.update(detail=f"loss {epoch.loss:.3f}, IoU {epoch.iou:.3f}, F1 {epoch.f1:.3f}")
             console.note(_line(epoch, config.epochs))
 
-        run = jobs.train(
-            workspace, run, ready, machine, watcher=Watcher(step=bar.update, epoch=tell)
-        )
+        run = jobs.train(workspace, run, ready, machine, watcher=Watcher(step=step, epoch=tell))
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
         f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {config.size} pixels, "

@@ -91,6 +91,16 @@ def test_the_time_left_follows_the_pace() -> None:
     assert str(work) == "Work: 4 of 10, 0:09 left, loss 0.5"
 
 
+def test_what_was_done_before_says_nothing_of_the_pace() -> None:
+    clock = Clock()
+    work = bar(10, clock)
+    work.begin(6)
+    assert work.seconds_left is None
+    clock.seconds = 2.0
+    work.advance()
+    assert work.seconds_left == pytest.approx(6.0)
+
+
 def test_without_a_total_only_the_steps_are_counted() -> None:
     work = bar(None, Clock())
     work.advance(3)
