@@ -17,7 +17,8 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
 
     Args:
         workspace: Where to enter it.
-        path: A file of ``torch.save``: a whole network or a state dict.
+        path: A file of ``torch.save``: a whole network or a state dict; or weights as
+            safetensors under the network's own names, such as another workspace's.
         config: What it is: architecture, encoder, size, inputs.
 
     Returns:
@@ -26,9 +27,14 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
     Raises:
         ModelError: If the file cannot be read or holds another network; nothing is entered.
         UserError: If the disk is full.
+        FaultsError: If safetensors hold another network.
     """
     network = build(config, weights=False)
-    imported = import_checkpoint(path, network)
+    if path.suffix == ".safetensors":
+        checkpoints.load_weights(path, network)
+        imported = Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
+    else:
+        imported = import_checkpoint(path, network)
     run = workspace.new_run(
         config.model,
         settings=config.to_dict(),

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -140,7 +139,7 @@ def train(
         Interrupted: On SIGINT or SIGTERM.
         UserError: If the weights cannot be had, the loss is no number, or the disk is full.
     """
-    machine.team.share((workspace.root, run, frames))
+    machine.team.share((workspace, run, frames))
     fitting = _fit(workspace, run, frames, machine, watcher)
     with ExitStack() as open_trackers:
         board = TensorBoard(
@@ -172,15 +171,16 @@ def follow(machine: Machine) -> None:
     """
     try:
         while job := _next(machine.team):
-            root, run, frames = job
-            _fit(Workspace(root), run, frames, machine, Watcher())()
+            # The leader's workspace as it is: opening another would write to the register.
+            workspace, run, frames = job
+            _fit(workspace, run, frames, machine, Watcher())()
     except RuntimeError as error:
         if not is_lost_peer(error):
             raise
         raise SystemExit(1) from error
 
 
-def _next(team: Team) -> tuple[Path, Run, Frames] | None:
+def _next(team: Team) -> tuple[Workspace, Run, Frames] | None:
     """The leader's next run; waiting for it, a signal ends this process at once."""
     with default_signals():
         return team.share()

@@ -28,6 +28,7 @@ from models.errors import ModelError
 _LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL: Final = 1001
 _LARGEST_PICKLE: Final = 256 * 2**20  # without the tensors' values; a large network takes 2 MiB
+_SHOWN: Final = 200  # characters of what went wrong; it may quote the file
 _MOST_STEPS: Final = 4_000_000  # of a pickle; a large network takes a tenth of them
 _DTYPES: Final = {
     "DoubleStorage": torch.float64,
@@ -173,7 +174,8 @@ def read(path: Path) -> Checkpoint:
         raise
     except Exception as error:  # a pickle can fail in any way
         raise ModelError(
-            f"cannot read {path}: expected a file of torch.save ({type(error).__name__}: {error})"
+            f"cannot read {path}: expected a file of torch.save ({type(error).__name__}: "
+            f"{str(error)[:_SHOWN]})"
         ) from error
 
 

@@ -28,8 +28,8 @@ def harness(drawn: Synthetic, workspace: Path, *arguments: str) -> subprocess.Po
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=workspace)
 
 
-def kill_at_random(process: subprocess.Popen[str], dice: random.Random) -> None:
-    """Wait for the training to begin, and some more, and send SIGKILL."""
+def kill_at_random(process: subprocess.Popen[str], dice: random.Random) -> bool:
+    """Wait for the training to begin, and some more, and send SIGKILL; whether it struck."""
     assert process.stderr is not None
     for line in process.stderr:
         if "training and" in line:
@@ -37,6 +37,7 @@ def kill_at_random(process: subprocess.Popen[str], dice: random.Random) -> None:
     time.sleep(dice.uniform(0, 1.5))
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    return process.returncode == -signal.SIGKILL
 
 
 def only_run(workspace: Path) -> Run:
@@ -49,29 +50,32 @@ def figures(run: Run) -> list[tuple[str, ...]]:
         return [(row["epoch"], row["loss"], row["iou"], row["f1"]) for row in csv.DictReader(file)]
 
 
+def trained(drawn: Synthetic, workspace: Path, *arguments: str) -> Run:
+    process = harness(drawn, workspace, *arguments)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    return only_run(workspace)
+
+
 @pytest.mark.slow
 def test_ten_kills_change_nothing(tmp_path: Path) -> None:
     drawn = write_dataset(tmp_path / "drawn", frames=60, height=64)
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole = tmp_path / "whole"
     whole.mkdir()
-    broken.mkdir()
-    left_alone = harness(drawn, whole, *RECIPE)
-    _, said = left_alone.communicate()
-    assert left_alone.returncode == 0, said
-
+    unbroken = trained(drawn, whole, *RECIPE)
     seed = int.from_bytes(os.urandom(4))
     dice = random.Random(seed)
-    kill_at_random(harness(drawn, broken, *RECIPE), dice)
-    killed = 1
-    while killed < KILLS and only_run(broken).status != "finished":
-        kill_at_random(harness(drawn, broken, "--resume"), dice)
-        killed += 1
-    last = harness(drawn, broken, "--resume")
-    _, said = last.communicate()
-    assert last.returncode == 0, said
+    kills = 0
+    while kills < KILLS:  # a run that ends before the tenth kill is followed by another
+        broken = tmp_path / f"broken-{kills}"
+        broken.mkdir()
+        before = kills
+        kills += kill_at_random(harness(drawn, broken, *RECIPE), dice)
+        while kills < KILLS and only_run(broken).status != "finished":
+            kills += kill_at_random(harness(drawn, broken, "--resume"), dice)
+        resumed = trained(drawn, broken, "--resume")
 
-    unbroken, resumed = only_run(whole), only_run(broken)
-    assert killed > 1
-    assert resumed.best.read_bytes() == unbroken.best.read_bytes(), f"seed {seed}"
-    assert figures(resumed) == figures(unbroken), f"seed {seed}"
-    assert (resumed.status, list((broken / "plans").iterdir())) == ("finished", [])
+        assert kills > before
+        assert resumed.best.read_bytes() == unbroken.best.read_bytes(), f"seed {seed}"
+        assert figures(resumed) == figures(unbroken), f"seed {seed}"
+        assert (resumed.status, list((broken / "plans").iterdir())) == ("finished", [])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,12 @@ import torch.multiprocessing as processes
 from torch import Tensor
 
 from harness.config import TrainConfig
+from harness.data.synthetic import Synthetic, write_dataset
 from harness.jointnorm import with_joint_norms
 from harness.loading import build, normalisation
 from harness.team import ALONE, Agreement, Team
 from harness.training import Trainer
+from harness.workspace import Workspace
 from metrics.errors import UserError
 
 RANKS = 2
@@ -162,3 +167,43 @@ def test_norms_that_cannot_be_divided_are_refused() -> None:
 
     with pytest.raises(UserError, match="Fused cannot be divided"):
         with_joint_norms(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), Fused(1)))
+
+
+def torchrun(drawn: Synthetic, workspace: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(RANKS)]
+    command += ["-m", "harness", "train", *arguments, "--endocv", str(drawn.endocv)]
+    return subprocess.Popen(
+        [*command, "--workspace", str(workspace), "--device", "cpu"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=workspace,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_torchrun_is_stopped_and_goes_on(tmp_path: Path, number: int) -> None:
+    drawn = write_dataset(tmp_path / "drawn", frames=60, height=64)
+    recipe = ("--preset", "demo", "--model", "unet", "--epochs", "3", "--size", "32")
+    process = torchrun(drawn, tmp_path, *recipe)
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "epoch 1/3" in line:
+            break
+    process.send_signal(number)
+    _, rest = process.communicate()
+    said += rest
+
+    workspace = Workspace(tmp_path)
+    (run,) = workspace.runs()
+    assert run.status == "interrupted"
+    assert said.count(f"Go on with: harness train --resume {run.run}") == 1  # the leader says it
+    resumed = torchrun(drawn, tmp_path, "--resume")
+    _, said = resumed.communicate()
+
+    assert resumed.returncode == 0, said
+    (run,) = workspace.runs()
+    assert (run.status, run.row["epochs"]) == ("finished", 3)
+    assert len((run.folder / "history.csv").read_text().splitlines()) == 4

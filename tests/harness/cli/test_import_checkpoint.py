@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 from torch import nn
 
+from harness.checkpoints import save_weights
 from harness.cli import cli
 from harness.loading import load
 from harness.workspace import Run, Workspace
@@ -88,3 +89,29 @@ def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
     result = call(tmp_path, path, "--model", "unet")
     assert result.exit_code == 1
     assert "notes.txt" in result.output
+
+
+def test_weights_of_another_workspace_are_taken_as_they_are(
+    tmp_path: Path, theirs: nn.Module
+) -> None:
+    file = tmp_path / "best.safetensors"
+    save_weights(file, theirs.state_dict())
+
+    result = call(tmp_path, file, "--model", "unet", "--size", "64", "--inputs", "normalised")
+
+    assert result.exit_code == 0, result.output
+    assert only_run(tmp_path).best.read_bytes() == file.read_bytes()
+    refused = call(tmp_path, file, "--model", "fpn", "--size", "64")
+    assert refused.exit_code == 1
+    assert "are of another model" in refused.output
+
+
+def test_a_message_does_not_quote_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "text.pth"
+    path.write_bytes(b"F" + b"x" * 100_000 + b"\n")
+
+    result = call(tmp_path, path, "--model", "unet")
+
+    assert result.exit_code == 1
+    assert "expected a file of torch.save" in result.output
+    assert len(result.output) < 1000
