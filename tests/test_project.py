@@ -91,7 +91,7 @@ def test_every_direct_dependency_is_pinned_in_the_constraints() -> None:
     pinned = {line.split("==")[0] for line in lines if "==" in line}
     wanted = project["dependencies"] + [
         name
-        for extra in ("test", "types", "lint")
+        for extra in ("export", "test", "types", "lint")
         for name in project["optional-dependencies"][extra]
     ]
     names = {name.split(">")[0].split("<")[0].split("=")[0].strip() for name in wanted}

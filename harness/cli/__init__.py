@@ -29,7 +29,8 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "evaluate": Entry("evaluate", "Measure trained models on a split."),
         "compare": Entry("compare", "Test whether one model is better than another."),
         "report": Entry("report", "Write one page of everything that was measured."),
-        "predict": Entry("predict", "Write masks for a folder of images."),
+        "predict": Entry("predict", "Write masks for a folder of images or a video."),
+        "export": Entry("export", "Carry a model out, as ONNX or a container."),
     },
     "Submit and rank": {
         "submit": Entry("submit", "Make a round's package and enter it."),

@@ -1,0 +1,119 @@
+"""A run as a container for grand-challenge.org, its weights apart."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from harness import __version__
+from harness.data.frames import read_image
+from harness.data.synthetic import write_dataset
+from harness.export.onnx import Difference, export_onnx, require
+from harness.files import unwritable
+from harness.loading import Loaded
+from metrics.errors import UserError
+
+INPUT_SLUG: Final = "colonoscopy-frame"
+OUTPUT_SLUG: Final = "polyp-segmentation"
+
+_SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_REQUIREMENTS: Final = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "simpleitk")
+_SCRIPTS: Final = ("do_test_run.sh", "do_save.sh")
+_FEWEST_DRAWN: Final = 60
+
+
+def export_container(
+    loaded: Loaded,
+    folder: Path,
+    *,
+    input_slug: str = INPUT_SLUG,
+    output_slug: str = OUTPUT_SLUG,
+    frames: Sequence[Path] = (),
+    done: Callable[[], object] = lambda: None,
+) -> Difference | None:
+    """Write all that is needed to build, try and upload the container.
+
+    Args:
+        loaded: The run's network, with its weights on the CPU.
+        folder: A folder that is not there yet; it takes its name once it is whole.
+        input_slug: The input socket's slug.
+        output_slug: The output socket's slug.
+        frames: Frames to compare the ONNX file on, see :func:`harness.export.onnx.export_onnx`.
+        done: Called after each frame.
+
+    Returns:
+        Difference: What differed, ``None`` without frames.
+
+    Raises:
+        UserError: If the folder is there, a slug cannot be one, a package is missing, or masks
+            differ by more than ties.
+    """
+    require("onnx", "onnxruntime", "onnxscript", "SimpleITK")
+    for slug in (input_slug, output_slug):
+        if not _SLUG.fullmatch(slug):
+            raise UserError(f"expected a slug such as {INPUT_SLUG!r}, got {slug!r}")
+    if folder.exists():
+        raise UserError(f"{folder} is there already; give a folder that is not, or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise unwritable(folder.parent, error) from error
+    try:
+        difference = export_onnx(loaded, made / "model" / "model.onnx", frames=frames, done=done)
+        words = {
+            "name": re.sub(r"[^a-z0-9]+", "-", loaded.run.run.lower()).strip("-"),
+            "title": loaded.run.model,
+            "run": loaded.run.run,
+            "version": __version__,
+            "size": str(loaded.size),
+            "input_slug": input_slug,
+            "output_slug": output_slug,
+        }
+        _write_files(made, words)
+        _write_case(made / "test" / "input", input_slug)
+        made.chmod(0o755)
+        made.replace(folder)
+    except OSError as error:
+        raise unwritable(folder.parent, error) from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return difference
+
+
+def _write_files(folder: Path, words: Mapping[str, str]) -> None:
+    source = resources.files("harness.export") / "container"
+    for name in ("Dockerfile", "README.md", "inference.py", *_SCRIPTS):
+        text = (source / name).read_text(encoding="utf-8")
+        for word, value in words.items():
+            text = text.replace(f"{{{{ {word} }}}}", value)
+        (folder / name).write_text(text, encoding="utf-8")
+    for name in _SCRIPTS:
+        (folder / name).chmod(0o755)
+    pins = [f"{name}=={metadata.version(name)}\n" for name in _REQUIREMENTS]
+    (folder / "requirements.txt").write_text("".join(pins), encoding="utf-8")
+
+
+def _write_case(folder: Path, slug: str) -> None:
+    """A drawn frame as the platform hands one over."""
+    import SimpleITK
+
+    with tempfile.TemporaryDirectory() as name:
+        write_dataset(Path(name), frames=_FEWEST_DRAWN, height=128)
+        drawn = min(Path(name).glob("endocv2021-test/EndoCV_DATA1/*.jpg"))
+        pixels = read_image(drawn)
+    place = folder / "images" / slug
+    place.mkdir(parents=True)
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(pixels), isVector=True)
+    SimpleITK.WriteImage(image, str(place / "frame.mha"), useCompression=True)
+    socket = {"slug": slug, "kind": "Image", "relative_path": f"images/{slug}"}
+    inputs = [{"image": {"name": "frame.mha"}, "socket": socket}]
+    (folder / "inputs.json").write_text(json.dumps(inputs, indent=2) + "\n", encoding="utf-8")
