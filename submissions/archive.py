@@ -55,7 +55,7 @@ class Limits:
     """
 
     archive_bytes: int = 1 << 31
-    entries: int = 20_000
+    entries: int = 10_000
     directory_bytes: int = 8 << 20
     total_bytes: int = 3 << 29
     entry_bytes: int = 32 << 20

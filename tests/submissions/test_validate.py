@@ -300,6 +300,7 @@ def test_a_nul_in_a_name_is_refused(entries, zipped, sizes) -> None:
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_a_name_without_fault_stays_inside(name: str) -> None:
     if name_fault(name) is None:
         root = Path("/root/of/package")
