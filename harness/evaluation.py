@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import device as devices
 from harness.parallel import map_ahead
+from harness.png import encode_png
 from harness.prediction import Prediction, Predictor
 from metrics import registry
 from metrics.boundary import boundary_distances
@@ -76,10 +76,10 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     Raises:
         UserError: If it cannot be written.
     """
-    encoded = cv2.imencode(".png", mask.astype(np.uint8) * 255)[1]
+    encoded = encode_png(mask)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
+        path.write_bytes(encoded)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
