@@ -131,8 +131,8 @@ def _faults(config: TrainConfig) -> list[Fault]:
 
 
 # `quick` and `demo` train from scratch, so they trade the paper's slow and steady Adam for a
-# one-cycle schedule, and take small frames: in half an hour on two cores, 16 epochs at 64 pixels
-# teach a network more than 4 at 128, which a network needs more of, not fewer.
+# one-cycle schedule, and take small frames, since in the same time many steps at 64 pixels teach
+# them more than few at 128.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "paper": {"precision": "auto"},
     "quick": {

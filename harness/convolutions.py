@@ -1,4 +1,4 @@
-"""Convolutions of very small maps as matrix products, which a CPU computes several times as fast.
+"""Convolutions of very small maps as matrix products, which a CPU computes faster.
 
 Deep in an encoder a map is 2 x 2 to 4 x 4 pixels with 512 channels. There the library spends most
 of its time on bringing nine megabytes of weights, and as much of gradients, into its own order and

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,7 +210,10 @@ class Trainer:
             self.average.updates = state["updates"]
 
     def _logits(self, images: Tensor) -> Tensor:
-        with devices.autocast(self.device, self.config.precision), SmallConvolutions():
+        # Elsewhere the mode would only look at every operation in passing.
+        plain_cpu = self.device.type == "cpu" and not self.config.compile
+        small = SmallConvolutions() if plain_cpu else nullcontext()
+        with devices.autocast(self.device, self.config.precision), small:
             forward = self._forward if self.network.training else self._infer
             logits: Tensor = forward(self.normalise(images))
         return logits

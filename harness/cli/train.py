@@ -54,7 +54,7 @@ def _batch_size(
     type=click.Choice(["paper", "quick", "demo"]),
     default="paper",
     show_default=True,
-    help="The recipe to start from: the paper's, one that learns real frames in half an hour on a "
+    help="The recipe to start from: the paper's, one that learns real frames on a "
     "CPU, or one for the drawn frames of 'harness demo'.",
 )
 @click.option(
