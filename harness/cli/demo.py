@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.data.synthetic import Synthetic
 
 DATA: Final = "drawn"
-FRAMES: Final = 300
+FRAMES: Final = 260
 
 EPILOG = """\b
 Examples:

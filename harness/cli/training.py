@@ -170,13 +170,11 @@ def _refuse_other_frames(run: Run, ready: Frames) -> None:
 
 
 def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
-
     with console.progress(f"Decoding frames at {config.size} pixels") as bar:
         return jobs.prepare(workspace, frames, config.size, progress=bar.update)
 
 
 def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: Machine) -> Run:
-
     config = TrainConfig.from_dict(run.settings)
     console.note(
         f"{title}: {len(ready.train)} training and {len(ready.val)} validation frames, "
@@ -248,7 +246,6 @@ def resume(settings: Settings, name: str | None, machine: Machine, at_once: int 
 def _register_ensemble(
     workspace: Workspace, finished: Mapping[str, Run], division: Division
 ) -> None:
-
     names = models.get(ensemble.NAME).members
     members = ensemble.members_for(workspace, names, finished, division)
     run = ensemble.register(workspace, members)

@@ -89,7 +89,8 @@ def test_monai_agrees_on_blobs(seed, monai):
             monai.compute_surface_dice(*pair, [2.0], include_background=True),
         )
     ours = boundary_distances(truth, prediction)
-    assert ours == pytest.approx([float(figure) for figure in theirs], abs=1e-5)  # float32 there
+    # Theirs interpolates the percentile in float32, where versions of torch round differently.
+    assert ours == pytest.approx([float(figure) for figure in theirs], rel=1e-5, abs=1e-5)
 
 
 @settings(max_examples=30)
