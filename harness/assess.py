@@ -11,11 +11,12 @@ from harness.data.fingerprint import data_fingerprint
 from harness.division import Division
 from harness.evaluation import evaluate_frames, recount
 from harness.files import atomic_path, write_json
-from harness.loading import load
+from harness.loading import load, shared_classes
 from harness.precision import predictor_of, sample_of
 from harness.prediction import Inference
 from harness.versions import versions
 from harness.workspace import Run, Workspace
+from metrics.classes import chosen_class
 from metrics.endocv import summarise, with_all_classes
 from metrics.errors import UserError
 from metrics.masks import Protocol
@@ -196,6 +197,7 @@ def read_officially(
         masks=masks_folder(run, split),
         decoding="official",
         latencies_ms={str(frame): float(value) for frame, value in latencies.items()},
+        classes=shared_classes([run]),
         done=progress,
     )
     with atomic_path(path) as temporary:
@@ -226,7 +228,7 @@ def _register(
         "split": split,
         "protocol": "paper",
         "frames": len(frames),
-        "score": figures["polyp"]["score"],
+        "score": figures[chosen_class(table)]["score"],
         "checkpoint": run.row["checkpoint"],
         "data": data_fingerprint(frames),
         "settings": settings,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from metrics.classes import ONE, Classes
 from metrics.errors import Fault, FaultsError, UserError
 
 Optimiser = Literal["adam", "adamw"]
@@ -52,6 +53,7 @@ class TrainConfig:
             on the device. They change nothing but the speed.
         leave_out: Centre that is trained without; empty for none.
         fold: ``K/N`` in a cross-validation; empty for the splits as they are.
+        classes: What is told apart, and which class single-channel losses go by.
         inputs: What the network takes: images ``normalised`` as the encoder's own were, or as they
             are, ``0-255``, as the paper's authors trained theirs.
     """
@@ -79,6 +81,7 @@ class TrainConfig:
     leave_out: str = ""
     fold: str = ""
     inputs: Inputs = "normalised"
+    classes: Classes = ONE
 
     def __post_init__(self) -> None:
         """Refuse an impossible recipe, all faults at once."""
@@ -105,6 +108,8 @@ class TrainConfig:
             raise UserError(f"unknown training setting {unknown[0]!r}{hint}")
         values = dict(values)
         values["nodes"] = tuple(values.get("nodes", ()))
+        classes = values.get("classes", ONE)
+        values["classes"] = classes if isinstance(classes, Classes) else Classes.from_dict(classes)
         return cls(**values)
 
 

@@ -12,7 +12,9 @@ the same work, and on CUDA recorded once and replayed (a CUDA graph).
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import torch
@@ -25,7 +27,6 @@ from harness.loading import Softmax
 from models.divergentnets import DivergentNets
 from models.fusion import fused
 
-POLYP = 1
 _TRIAL = 64  # side of the images that a rewritten network is tried on
 
 
@@ -37,7 +38,7 @@ class Engine:
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
         batch_size: Frames that a GPU's batch is filled up to.
-        each: Whether the members' polyp probabilities follow behind their mean.
+        each: Class whose probabilities by each member follow behind their mean; 0 for none.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Engine:
         device: torch.device,
         precision: Precision,
         batch_size: int,
-        each: bool = False,
+        each: int = 0,
     ) -> None:
         self.device = device
         self.precision = precision
@@ -55,6 +56,7 @@ class Engine:
         self.each = each
         members = [_prepared(member, device, precision) for member in _members(network)]
         self.members = members
+        self._seconds = [0.0] * len(members)
         self._threads = devices.single_threads() if device.type == "cpu" else None
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
@@ -62,29 +64,37 @@ class Engine:
     def __call__(self, images: Tensor) -> Tensor:
         """The mean of the members' probabilities, (N, C, S, S) float32 on the device.
 
-        With ``each`` (N, C + members, S, S): behind the mean stands the polyp of each member.
+        With ``each`` (N, C + members, S, S): behind the mean stands that class by each member.
 
         Args:
             images: (N, 3, S, S) float on the device, on the scale 0 to 255.
         """
         if self._threads is not None:
-            pieces = [(member, image[None]) for member in self.members for image in images]
-            results = list(self._threads.map(self._piece, pieces))
-            by_member = [
-                torch.cat(results[start : start + len(images)])
-                for start in range(0, len(results), len(images))
-            ]
-            return self._joined(by_member)
+            return self._joined(self._shared_out(images, self._threads))
         count = len(images)
         filled = functional.pad(images, (0, 0) * 3 + (0, max(0, self.batch_size - count)))
         filled = filled.contiguous(memory_format=torch.channels_last)
         run = self._replayed if self.device.type == "cuda" else self._together
         return run(filled)[:count]
 
-    def _piece(self, piece: tuple[nn.Module, Tensor]) -> Tensor:
-        member, image = piece
+    def _shared_out(self, images: Tensor, threads: ThreadPoolExecutor) -> list[Tensor]:
+        """Each member's probabilities of all images, one frame and member a piece.
+
+        The member that took longest the last time goes first, so that no thread is left alone with
+        it at the end.
+        """
+        order = sorted(range(len(self.members)), key=self._seconds.__getitem__, reverse=True)
+        pieces = [(place, image[None]) for place in order for image in images]
+        results = threads.map(self._piece, pieces)
+        by_place = {place: torch.cat([next(results) for _ in images]) for place in order}
+        return [by_place[place] for place in range(len(self.members))]
+
+    def _piece(self, piece: tuple[int, Tensor]) -> Tensor:
+        place, image = piece[0], piece[1].contiguous(memory_format=torch.channels_last)
+        start = time.perf_counter()
         with torch.inference_mode(), devices.autocast(self.device, self.precision):
-            output: Tensor = member(image.contiguous(memory_format=torch.channels_last))
+            output: Tensor = self.members[place](image)
+        self._seconds[place] = time.perf_counter() - start
         return output.float()
 
     def _together(self, images: Tensor) -> Tensor:
@@ -95,7 +105,7 @@ class Engine:
         mean = _mean(members)
         if not self.each:
             return mean
-        return torch.cat([mean, *(member[:, POLYP, None] for member in members)], dim=1)
+        return torch.cat([mean, *(member[:, self.each, None] for member in members)], dim=1)
 
     def _replayed(self, images: Tensor) -> Tensor:
         """Recorded at the first batch of a shape, replayed at the others."""

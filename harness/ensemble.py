@@ -11,7 +11,7 @@ from harness import fit
 from harness.config import TrainConfig
 from harness.division import Division
 from harness.files import unwritable
-from harness.loading import member_weights
+from harness.loading import member_weights, shared_classes
 from harness.versions import versions
 from harness.workspace import Run, Workspace
 from metrics.errors import UserError
@@ -67,7 +67,8 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         Run: The ensemble, finished.
 
     Raises:
-        UserError: If the members take images of different sizes, or the disk is full.
+        UserError: If the members take images of different sizes or tell different classes apart,
+            or the disk is full.
     """
     configs = {name: TrainConfig.from_dict(run.settings) for name, run in members.items()}
     sizes = {name: config.size for name, config in configs.items()}
@@ -76,6 +77,7 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
             f"the members of {NAME} take images of different sizes ({sizes}); train all of them "
             "at one --size"
         )
+    shared_classes(members.values())
     run = workspace.new_run(
         NAME,
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},

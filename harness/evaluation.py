@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import device as devices
 from harness.parallel import map_ahead
@@ -16,11 +15,13 @@ from harness.png import encode_png
 from harness.prediction import Prediction, Predictor
 from metrics import registry
 from metrics.boundary import boundary_distances
-from metrics.counts import count, frame_rows
+from metrics.classes import BACKGROUND, ONE, Classes
+from metrics.counts import class_rows, count
 from metrics.errors import UserError
 from metrics.hausdorff import hausdorff_rows
+from metrics.labels import Labels, class_masks, mask_of, read_labels, to_grey
 from metrics.lesions import count_lesions
-from metrics.masks import Mask, Protocol, read_mask
+from metrics.masks import Mask, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,11 +42,13 @@ def evaluate_frames(
     Args:
         predictor: A network ready to predict.
         frames: Rows of a catalogue whose truth is known.
-        masks: Folder for the predicted masks, ``FRAME.png`` (0 and 255, the frame's own size).
+        masks: Folder for the predicted masks, ``FRAME.png`` (0 and 255, or the classes' own
+            values; the frame's own size).
         done: Called after each frame.
 
     Returns:
-        DataFrame: The frame table: two rows a frame (polyp and background).
+        DataFrame: The frame table: a row a frame and class, the chosen one first, the background
+            last.
 
     Raises:
         UserError: If a frame or its mask cannot be read, or they differ in size.
@@ -57,7 +60,7 @@ def evaluate_frames(
     pairs = _pairs(predictor, records)
 
     def measure(pair: tuple[Mapping[str, Any], Prediction]) -> tuple[dict[str, object], ...]:
-        return _rows(*pair, masks=masks)
+        return _rows(*pair, masks=masks, classes=predictor.classes)
 
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
         for two in map_ahead(pool, measure, pairs, AHEAD):
@@ -66,17 +69,18 @@ def evaluate_frames(
     return pd.DataFrame(rows)
 
 
-def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
-    """Write a mask as a PNG of 0 and 255.
+def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
+    """Write a mask as a PNG of 0 and 255, or of the classes' own values.
 
     Args:
         path: The file; its folder is made when missing.
-        mask: bool (H, W).
+        labels: bool (H, W), or class indices.
+        classes: What they mean.
 
     Raises:
         UserError: If it cannot be written.
     """
-    encoded = encode_png(mask)
+    encoded = encode_png(to_grey(labels, classes))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded)
@@ -90,6 +94,7 @@ def recount(
     masks: Path,
     decoding: Protocol,
     latencies_ms: Mapping[str, float],
+    classes: Classes = ONE,
     done: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
     """Count masks that were kept against the truth, read another way, without predicting anew.
@@ -99,6 +104,7 @@ def recount(
         masks: Folder of the predicted masks, ``FRAME.png``.
         decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
         latencies_ms: Prediction time by frame.
+        classes: What the masks' values mean.
         done: Called after each frame.
 
     Returns:
@@ -110,11 +116,11 @@ def recount(
     import pandas as pd
 
     def measure(frame: Mapping[str, Any]) -> tuple[dict[str, object], ...]:
-        mask = read_mask(masks / f"{frame['frame']}.png", protocol="strict")
         return rows_of(
             frame,
-            truth_of(frame, decoding),
-            mask,
+            truth_of(frame, decoding, classes),
+            read_labels(masks / f"{frame['frame']}.png", classes),
+            classes=classes,
             latency_ms=latencies_ms[frame["frame"]],
             organisers=decoding == "official",
         )
@@ -129,48 +135,67 @@ def recount(
 
 def rows_of(
     frame: Mapping[str, Any],
-    mask_truth: Mask,
-    mask_prediction: Mask,
+    truth: Labels,
+    prediction: Labels,
     *,
     latency_ms: float,
+    classes: Classes = ONE,
     organisers: bool = False,
 ) -> tuple[dict[str, object], ...]:
     """A frame's rows of the frame table: its counts, contours and lesions.
 
     Args:
         frame: Its row of the catalogue.
-        mask_truth: bool (H, W).
-        mask_prediction: bool (H, W).
+        truth: bool (H, W), or class indices.
+        prediction: Likewise.
         latency_ms: Prediction time.
+        classes: What they mean.
         organisers: Whether the organisers' Hausdorff figure is computed as well.
     """
-    measured: dict[str, float] = dict(boundary_distances(mask_truth, mask_prediction)._asdict())
-    measured |= count_lesions(mask_truth, mask_prediction)._asdict()
-    measured |= registry.measured(mask_truth, mask_prediction)
-    if organisers:
-        measured["hausdorff_rows"] = hausdorff_rows(mask_truth, mask_prediction)
-    return frame_rows(
-        count(mask_truth, mask_prediction),
-        measured=measured,
+    pairs = class_masks(truth, prediction, classes)
+    counts = {name: count(*pair) for name, pair in pairs.items()}
+    # Of one class the background is the rest, and need not be counted again.
+    counts[BACKGROUND] = (
+        counts[classes.chosen].exchanged()
+        if len(classes) == 1
+        else count(mask_of(truth, 0), mask_of(prediction, 0))
+    )
+    return class_rows(
+        counts,
+        measured={name: _measured(*pair, organisers=organisers) for name, pair in pairs.items()},
         **{name: frame[name] for name in CARRIED},
         latency_ms=latency_ms,
     )
 
 
-def truth_of(frame: Mapping[str, Any], decoding: Protocol = "strict") -> Mask:
-    """The truth of a catalogue row, bool (H, W).
+def _measured(mask_truth: Mask, mask_prediction: Mask, *, organisers: bool) -> dict[str, float]:
+    """What no count of pixels tells of a class in a frame."""
+    measured: dict[str, float] = dict(boundary_distances(mask_truth, mask_prediction)._asdict())
+    measured |= count_lesions(mask_truth, mask_prediction)._asdict()
+    measured |= registry.measured(mask_truth, mask_prediction)
+    if organisers:
+        measured["hausdorff_rows"] = hausdorff_rows(mask_truth, mask_prediction)
+    return measured
+
+
+def truth_of(
+    frame: Mapping[str, Any], decoding: Protocol = "strict", classes: Classes = ONE
+) -> Labels:
+    """The truth of a catalogue row (H, W): bool of one class, class indices of several.
 
     Args:
         frame: The row.
-        decoding: ``strict`` binarises at > 127, ``official`` at > 0.
+        decoding: ``strict`` binarises at > 127, ``official`` at > 0; of classes that have values
+            of their own, both take these.
+        classes: What the mask's values mean.
 
     Raises:
         UserError: If the mask cannot be read or is of another size than its frame.
     """
     size = (int(frame["height"]), int(frame["width"]))
     if frame["truth"] == "empty":
-        return np.zeros(size, dtype=np.bool_)
-    mask = read_mask(Path(frame["mask"]), protocol=decoding)
+        return np.zeros(size, dtype=np.bool_ if len(classes) == 1 else np.uint8)
+    mask = read_labels(Path(frame["mask"]), classes, protocol=decoding)
     if mask.shape != size:
         raise UserError(
             f"{frame['mask']}: expected the frame's size {size[1]} x {size[0]}, got "
@@ -187,10 +212,16 @@ def _pairs(
 
 
 def _rows(
-    frame: Mapping[str, Any], prediction: Prediction, *, masks: Path
+    frame: Mapping[str, Any], prediction: Prediction, *, masks: Path, classes: Classes
 ) -> tuple[dict[str, object], ...]:
-    write_mask(masks / f"{frame['frame']}.png", prediction.mask)
-    return rows_of(frame, truth_of(frame), prediction.mask, latency_ms=prediction.latency_ms)
+    write_mask(masks / f"{frame['frame']}.png", prediction.labels, classes)
+    return rows_of(
+        frame,
+        truth_of(frame, classes=classes),
+        prediction.labels,
+        latency_ms=prediction.latency_ms,
+        classes=classes,
+    )
 
 
 def _records(frames: pd.DataFrame) -> list[dict[str, Any]]:

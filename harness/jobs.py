@@ -25,6 +25,7 @@ from harness.tracking import TensorBoard
 from harness.training import Trainer
 from harness.versions import versions
 from harness.workspace import Run, Workspace
+from metrics.classes import ONE, Classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,6 +74,7 @@ def prepare(
     frames: pd.DataFrame,
     size: int,
     *,
+    classes: Classes = ONE,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> Frames:
     """Decode the training and validation frames, or find them decoded already.
@@ -81,6 +83,7 @@ def prepare(
         workspace: Whose ``cache`` folder holds the decoded frames.
         frames: A catalogue with its splits.
         size: Side of the square network input, in pixels.
+        classes: What the masks' values mean.
         progress: Told the frames done and in all, over both splits.
 
     Raises:
@@ -90,14 +93,14 @@ def prepare(
     train, val = of_split(frames, "train"), of_split(frames, "val")
     folder = workspace.root / "cache"
     total = len(train) + len(val)
-    return Frames(
-        train=cache.FrameCache.build(
-            train, size, folder, progress=lambda done, _all: progress(done, total)
-        ),
-        val=cache.FrameCache.build(
-            val, size, folder, progress=lambda done, _all: progress(len(train) + done, total)
-        ),
-    )
+
+    def decoded(of: pd.DataFrame, before: int) -> cache.FrameCache:
+        def tell(done: int, _all: int) -> None:
+            progress(before + done, total)
+
+        return cache.FrameCache.build(of, size, folder, progress=tell, classes=classes)
+
+    return Frames(train=decoded(train, 0), val=decoded(val, len(train)))
 
 
 def start(workspace: Workspace, config: TrainConfig, frames: Frames, machine: Machine) -> Run:

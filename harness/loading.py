@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import models
 from harness import checkpoints
 from harness.config import TrainConfig
 from harness.workspace import Run
+from metrics.classes import Classes
 from metrics.errors import UserError
 from models.divergentnets import DivergentNets
 
@@ -69,11 +70,13 @@ class Loaded:
         run: The run.
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities out.
         size: Side of the square network input, in pixels.
+        classes: What it tells apart.
     """
 
     run: Run
     network: nn.Module
     size: int
+    classes: Classes
 
 
 def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
@@ -88,6 +91,7 @@ def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
         config.model,
         encoder=config.encoder,
         encoder_weights=config.encoder_weights if weights else None,
+        classes=1 + len(config.classes),
         nodes=config.nodes or None,
     )
 
@@ -107,13 +111,16 @@ def load(run: Run) -> Loaded:
     """The network of a run, an ensemble with all its members, in inference form.
 
     Raises:
-        UserError: If weights are missing, or members take images of different sizes.
+        UserError: If weights are missing, or members take images of different sizes or tell
+            different classes apart.
         FaultsError: If weights do not fit the architecture.
     """
     if not run.members:
         config = TrainConfig.from_dict(run.settings)
         network = _with_weights(config, run.best)
-        return Loaded(run=run, network=Softmax(network).eval(), size=config.size)
+        return Loaded(
+            run=run, network=Softmax(network).eval(), size=config.size, classes=config.classes
+        )
     settings: Mapping[str, Any] = run.settings["members"]
     configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
     sizes = {config.size for config in configs.values()}
@@ -123,7 +130,37 @@ def load(run: Run) -> Loaded:
         name: _with_weights(config, member_weights(run.folder, name))
         for name, config in configs.items()
     }
-    return Loaded(run=run, network=DivergentNets(members).eval(), size=sizes.pop())
+    return Loaded(
+        run=run,
+        network=DivergentNets(members).eval(),
+        size=sizes.pop(),
+        classes=shared_classes([run]),
+    )
+
+
+def shared_classes(runs: Iterable[Run]) -> Classes:
+    """The classes that runs, ensembles by their members, tell apart.
+
+    Raises:
+        UserError: If they are not the same in all.
+    """
+    recipes = {
+        name: TrainConfig.from_dict(settings)
+        for run in runs
+        for name, settings in run.settings.get("members", {run.run: run.settings}).items()
+    }
+    found = {config.classes: name for name, config in recipes.items()}
+    if len(found) > 1:
+        named = "; ".join(
+            f"{name}: {', '.join(classes.names)} ({', '.join(map(str, classes.values))}), "
+            f"{classes.chosen} chosen"
+            for classes, name in found.items()
+        )
+        raise UserError(
+            f"these do not tell the same classes apart ({named}); take runs of one [classes] table "
+            "and --loss-class"
+        )
+    return next(iter(found))
 
 
 def member_weights(folder: Path, member: str) -> Path:

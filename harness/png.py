@@ -1,4 +1,4 @@
-"""A mask as a PNG, in a tenth of the time that OpenCV takes."""
+"""A grey image as a PNG, of a mask in a tenth of the time that OpenCV takes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ _UP: Final = 2  # the filter that takes the row above away, which leaves the out
 _LEVEL: Final = 2
 
 
-def encode_png(mask: NDArray[np.bool_]) -> bytes:
-    """A grey PNG of 0 and 255, 8 bits a pixel.
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A grey PNG, 8 bits a pixel.
 
     Args:
-        mask: bool (H, W), with at least one pixel.
+        pixels: uint8 (H, W), with at least one pixel.
 
     Returns:
-        bytes: The file; the same mask gives the same bytes.
+        bytes: The file; the same pixels give the same bytes.
     """
-    pixels = np.ascontiguousarray(mask).view(np.uint8) * np.uint8(255)
     height, width = pixels.shape
     rows = np.empty((height, 1 + width), np.uint8)
     rows[:, 0] = _UP

@@ -24,7 +24,7 @@ class Changed:
 
     Attributes:
         frames: Frames in the sample.
-        changed: Pixels that are polyp by one precision and background by the other.
+        changed: Pixels that are of one class by one precision and of another by the other.
         pixels: All pixels, at the frames' own sizes.
     """
 
@@ -57,11 +57,17 @@ def predictor_of(
     if uncertainty:
         check_ensemble(loaded)
     predictor = Predictor(
-        loaded.network, size=loaded.size, inference=inference, uncertainty=uncertainty
+        loaded.network,
+        size=loaded.size,
+        inference=inference,
+        uncertainty=uncertainty,
+        classes=loaded.classes,
     )
     if inference.precision != "fp32":
         exact = dataclasses.replace(inference, precision="fp32")
-        reference = Predictor(loaded.network, size=loaded.size, inference=exact)
+        reference = Predictor(
+            loaded.network, size=loaded.size, inference=exact, classes=loaded.classes
+        )
         found = changed_pixels(sample(predictor), sample(reference))
         say(
             f"{inference.precision} changes {found.changed} of {found.pixels} pixels "
@@ -79,7 +85,7 @@ def changed_pixels(ones: Iterable[Prediction], others: Iterable[Prediction]) -> 
         others: Predicted another way.
     """
     pairs = zip(ones, others, strict=True)
-    counted = [(int((a.mask != b.mask).sum()), a.mask.size) for a, b in pairs]
+    counted = [(int((a.labels != b.labels).sum()), a.labels.size) for a, b in pairs]
     return Changed(
         frames=len(counted),
         changed=sum(changed for changed, _ in counted),

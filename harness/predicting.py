@@ -19,6 +19,7 @@ from harness.precision import SAMPLE, Sample
 from harness.prediction import Prediction, Predictor
 from harness.uncertainty import write_map
 from harness.video import Video, overlay, read_frames, writing
+from metrics.labels import mask_of
 
 AHEAD = 16
 MAPS = "uncertainty"
@@ -43,14 +44,14 @@ def predict_images(
         done: Called after each image.
 
     Returns:
-        list: A row an image: its name, the share that is polyp, the milliseconds it took.
+        list: A row an image: its name, the share that each class has, the milliseconds it took.
 
     Raises:
         UserError: If an image cannot be read, or a mask cannot be written.
     """
 
     def write(prediction: Prediction) -> Row:
-        write_mask(out / f"{prediction.image.stem}.png", prediction.mask)
+        write_mask(out / f"{prediction.image.stem}.png", prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
         return {"image": prediction.image.name, **_figures(prediction)}
@@ -79,8 +80,8 @@ def predict_video(
         done: Called after each frame.
 
     Returns:
-        list: A row a frame: its mask's name, its second in the video, the share that is polyp,
-            the milliseconds it took. Of a video that broke off, the frames before; see
+        list: A row a frame: its mask's name, its second in the video, the share that each
+            class has, the milliseconds it took. Of a video that broke off, the frames before; see
             ``harness.video.check_whole``.
 
     Raises:
@@ -99,7 +100,7 @@ def predict_video(
 
     def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
         prediction, pixels = pair
-        write_mask(out / prediction.image.name, prediction.mask)
+        write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
         row = {"image": prediction.image.name, **_figures(prediction)}
@@ -130,9 +131,10 @@ def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
 
 def _figures(prediction: Prediction) -> Row:
     row: Row = {
-        "polyp_share": float(prediction.mask.mean()),
-        "latency_ms": prediction.latency_ms,
+        f"{name}_share": float(mask_of(prediction.labels, index).mean())
+        for index, name in enumerate(prediction.classes.names, start=1)
     }
+    row["latency_ms"] = prediction.latency_ms
     if (found := prediction.uncertainty) is not None:
         row |= {
             "disagreement": found.disagreement,

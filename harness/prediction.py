@@ -25,10 +25,19 @@ from torch.nn import functional
 from harness import device as devices
 from harness.config import Precision
 from harness.data.frames import read_image, resize_image
-from harness.engine import POLYP, Engine
-from harness.fullsize import THRESHOLD, Rounding, full_mask, full_mask_on_device, resize_map
+from harness.engine import Engine
+from harness.fullsize import (
+    THRESHOLD,
+    Rounding,
+    full_labels,
+    full_labels_on_device,
+    resize_map,
+)
 from harness.parallel import map_ahead
 from harness.uncertainty import Uncertainty, measure
+from metrics.classes import ONE, Classes
+from metrics.labels import Labels, mask_of
+from metrics.masks import Mask
 
 FLIPS: Final = ((), (3,), (2,), (2, 3))
 """Axes that test-time augmentation flips: none, left and right, up and down, both."""
@@ -74,24 +83,32 @@ class Prediction:
 
     Attributes:
         image: The frame's file, or what names it.
-        polyp: float32 (S, S), the polyp class's probability at the network's size.
-        mask: bool (H, W) at the frame's own size, true where the probability is above one half.
+        probabilities: float32 (K, S, S) of the K foreground classes, at the network's size.
+        labels: Each pixel's class (H, W) at the frame's own size, see
+            :func:`harness.fullsize.most_probable`.
+        classes: What the labels mean.
         latency_ms: From the file to the mask: decoding, the frame's share of its batch through
             the network, and the way back to its own size.
         uncertainty: How far the members disagree, where the predictor was asked for it.
     """
 
     image: Path
-    polyp: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    probabilities: NDArray[np.float32]
+    labels: Labels
+    classes: Classes
     latency_ms: float
     uncertainty: Uncertainty | None = None
 
     @property
+    def mask(self) -> Mask:
+        """The chosen class's pixels, bool (H, W)."""
+        return mask_of(self.labels, self.classes.channel)
+
+    @property
     def probability(self) -> NDArray[np.float32]:
-        """The polyp class's probability at the frame's own size, float32 (H, W)."""
-        height, width = self.mask.shape
-        return resize_map(self.polyp, height=height, width=width)
+        """The chosen class's probability at the frame's own size, float32 (H, W)."""
+        height, width = self.labels.shape
+        return resize_map(self.probabilities[self.classes.channel - 1], height=height, width=width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +122,9 @@ class _Decoded:
 @dataclass(frozen=True, kw_only=True)
 class _Forwarded:
     frame: _Decoded
-    polyp: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
     members: NDArray[np.float32]
-    mask: NDArray[np.bool_] | None
+    labels: Labels | None
     milliseconds: float
 
 
@@ -119,18 +136,26 @@ class Predictor:
         size: Side of the square network input, in pixels.
         inference: How.
         uncertainty: Whether predictions say how far the members of an ensemble disagree.
+        classes: What the network tells apart.
     """
 
     def __init__(
-        self, network: nn.Module, *, size: int, inference: Inference, uncertainty: bool = False
+        self,
+        network: nn.Module,
+        *,
+        size: int,
+        inference: Inference,
+        uncertainty: bool = False,
+        classes: Classes = ONE,
     ) -> None:
         self.engine = Engine(
             network,
             device=inference.device,
             precision=inference.precision,
             batch_size=inference.batch_size,
-            each=uncertainty,
+            each=classes.channel if uncertainty else 0,
         )
+        self.classes = classes
         self.size = size
         self.inference = inference
 
@@ -184,7 +209,7 @@ class Predictor:
 
         Returns:
             Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
-            the polyp probabilities of the members follow behind the classes'.
+            the chosen class's probabilities by each member follow behind the classes'.
         """
         inputs = pixels.to(self.inference.device, non_blocking=True).float()
         if not self.inference.tta:
@@ -215,39 +240,43 @@ class Predictor:
 
     @torch.inference_mode()
     def _forward(self, batch: list[_Decoded]) -> list[_Forwarded]:
-        """Each frame with its polyp probabilities and its share of its batch's time."""
+        """Each frame with its foreground probabilities and its share of its batch's time."""
         start = time.perf_counter()
         pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
         probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
-        polyps = probabilities[:, POLYP].contiguous()
-        masks: list[NDArray[np.bool_] | None] = [None] * len(batch)
+        end = 1 + len(self.classes)
+        foreground = probabilities[:, 1:end].contiguous()
+        labels: list[Labels | None] = [None] * len(batch)
         if self.inference.device.type != "cpu":
             rounding = self.inference.rounding
-            masks = [
-                full_mask_on_device(polyp, frame.size, rounding).cpu().numpy()
-                for polyp, frame in zip(polyps, batch, strict=True)
+            labels = [
+                full_labels_on_device(maps, frame.size, rounding).cpu().numpy()
+                for maps, frame in zip(foreground, batch, strict=True)
             ]
-        small, members = polyps.cpu().numpy(), probabilities[:, POLYP + 1 :].cpu().numpy()
+        small, members = foreground.cpu().numpy(), probabilities[:, end:].cpu().numpy()
         spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
         return [
-            _Forwarded(frame=frame, polyp=polyp, members=each, mask=mask, milliseconds=spent)
-            for frame, polyp, each, mask in zip(batch, small, members, masks, strict=True)
+            _Forwarded(
+                frame=frame, probabilities=maps, members=each, labels=decided, milliseconds=spent
+            )
+            for frame, maps, each, decided in zip(batch, small, members, labels, strict=True)
         ]
 
     def _finish(self, forwarded: _Forwarded) -> Prediction:
-        """Bring a probability map to the frame's own size and round it, if a GPU has not."""
+        """Bring probability maps to the frame's own size and decide, if a GPU has not."""
         start = time.perf_counter()
-        frame, mask = forwarded.frame, forwarded.mask
-        if mask is None:
-            mask = full_mask(forwarded.polyp, frame.size, self.inference.rounding)
+        frame, labels = forwarded.frame, forwarded.labels
+        if labels is None:
+            labels = full_labels(forwarded.probabilities, frame.size, self.inference.rounding)
         height, width = frame.size
         members = [resize_map(one, height=height, width=width) for one in forwarded.members]
         uncertainty = measure(members, THRESHOLD) if members else None
         spent = (time.perf_counter() - start) * _MILLISECONDS
         return Prediction(
             image=frame.image,
-            polyp=forwarded.polyp,
-            mask=mask,
+            probabilities=forwarded.probabilities,
+            labels=labels,
+            classes=self.classes,
             latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
             uncertainty=uncertainty,
         )

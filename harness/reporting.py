@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 from harness import assess
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint
+from harness.loading import shared_classes
 from harness.report import gallery
 from harness.report.results import View, with_place
 from harness.report.source import Source
 from harness.versions import versions
 from harness.workspace import Run, Workspace, now
+from metrics.classes import ONE, Classes, chosen_rows
 from metrics.endocv import add_figures
 from metrics.errors import UserError
 
@@ -47,7 +49,8 @@ def gather(
         plain: Whether the split is the paper's.
 
     Raises:
-        UserError: If no run was evaluated on the split, or a frame or mask cannot be read.
+        UserError: If no run was evaluated on the split, runs tell different classes apart, or a
+            frame or mask cannot be read.
     """
     frames = of_split(catalogue, split)
     measured = _tables(workspace, runs, frames, split)
@@ -57,11 +60,12 @@ def gather(
             f"evaluate --split {split}"
         )
     chosen = {run.model: run for run in runs if run.model in measured}
+    classes = shared_classes(chosen.values())
     table = with_place(joined(measured))
     masks = {name: assess.masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members = [name for name in chosen[ensemble].members if name in chosen] if ensemble else []
-    divergence = divergence_of(frames, masks, members)
+    divergence = divergence_of(frames, masks, members, classes)
     return Source(
         name=f"{split} split",
         split=split,
@@ -69,8 +73,8 @@ def gather(
         formulas="official",
         frames=table,
         histories={name: _history(run) for name, run in chosen.items() if not run.members},
-        cards=cards_of(table, frames, masks, ensemble, divergence),
-        facts=_facts(chosen, frames, split),
+        cards=cards_of(table, frames, masks, ensemble, divergence, classes=classes),
+        facts=_facts(chosen, frames, split, classes),
         divergence=divergence,
         ensemble=ensemble,
         members=members if divergence is not None else [],
@@ -81,11 +85,16 @@ def gather(
 
 
 def divergence_of(
-    frames: pd.DataFrame, masks: Mapping[str, Path], members: Sequence[str]
+    frames: pd.DataFrame,
+    masks: Mapping[str, Path],
+    members: Sequence[str],
+    classes: Classes = ONE,
 ) -> pd.DataFrame | None:
     """Each frame's disagreement among the members; ``None`` for fewer than two of them."""
     folders = [masks[name] for name in members if name in masks]
-    return gallery.divergences(frames["frame"].tolist(), folders) if len(folders) > 1 else None
+    if len(folders) < 2:
+        return None
+    return gallery.divergences(frames["frame"].tolist(), folders, classes)
 
 
 def cards_of(
@@ -95,6 +104,7 @@ def cards_of(
     ensemble: str,
     divergence: pd.DataFrame | None,
     decoding: Protocol = "strict",
+    classes: Classes = ONE,
 ) -> list[gallery.Card]:
     """The gallery: every frame, or the most telling ones where they are too many for a page.
 
@@ -105,8 +115,9 @@ def cards_of(
         ensemble: The ensemble's name; empty without one.
         divergence: What :func:`divergence_of` gives.
         decoding: How the truth is binarised.
+        classes: What the masks' values mean; the chosen class is drawn.
     """
-    polyp = add_figures(table[table["class"] == "polyp"])
+    polyp = add_figures(chosen_rows(table))
     f1 = polyp.pivot(index="frame", columns="model", values="f1")
     leading = f1[ensemble] if ensemble else f1.mean(axis=1)
     gained = leading - f1.drop(columns=ensemble, errors="ignore").mean(axis=1)
@@ -117,7 +128,7 @@ def cards_of(
     shown = set(gallery.most_telling(frames["frame"].tolist(), figures))
     records = frames[frames["frame"].isin(shown)].to_dict("records")
     rows = [{str(key): value for key, value in record.items()} for record in records]
-    return gallery.cards(rows, masks, decoding=decoding)
+    return gallery.cards(rows, masks, decoding=decoding, classes=classes)
 
 
 def _tables(
@@ -165,10 +176,14 @@ def _history(run: Run) -> pd.DataFrame:
     return pd.read_csv(file) if file.exists() else pd.DataFrame()
 
 
-def _facts(runs: Mapping[str, Run], frames: pd.DataFrame, split: str) -> dict[str, str]:
+def _facts(
+    runs: Mapping[str, Run], frames: pd.DataFrame, split: str, classes: Classes
+) -> dict[str, str]:
+    values = zip(classes.names, classes.values, strict=False)
+    read = ", ".join(f"{name} {value}" for name, value in values) or "a pixel above 127 is polyp"
     facts = {
         "frames": f"{split} split, {len(frames)} frames, data {data_fingerprint(frames)}",
-        "truth": "a pixel above 127 is polyp; the organisers' smoothed formulas (protocol 'paper')",
+        "truth": f"{read}; the organisers' smoothed formulas (protocol 'paper')",
         **made(),
     }
     for name, run in runs.items():

@@ -2,7 +2,8 @@
 
 The nearest to the user wins: a flag on the command line, then an environment variable
 (``HARNESS_ENDOCV`` and so on), then ``harness.toml`` in the current folder. The current folder
-alone is searched, so that a command never picks up the settings of some folder above it.
+alone is searched, so that a command never picks up the settings of some folder above it. The
+classes stand in ``harness.toml`` only, as a table ``[classes]`` of names and mask values.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from harness.files import atomic_path
+from metrics.classes import ONE, Classes
 from metrics.errors import Fault, FaultsError, UserError
 
 FILE_NAME: Final = "harness.toml"
 PREFIX: Final = "HARNESS_"
 DEFAULT_WORKSPACE: Final = "workspace"
+CLASSES: Final = "classes"
 
 MEANINGS: Final[Mapping[str, str]] = {
     "endocv": "the EndoCV 2021 (PolypGen) training frames",
@@ -46,6 +49,7 @@ class Settings:
         workspace: Folder of runs, evaluations and submissions.
         splits: A file of splits that replaces the paper's, or ``None``.
         rounds: A file of rounds, or ``None``.
+        classes: What is told apart, by default polyp alone.
     """
 
     endocv: Path | None = None
@@ -54,6 +58,7 @@ class Settings:
     workspace: Path = Path(DEFAULT_WORKSPACE)
     splits: Path | None = None
     rounds: Path | None = None
+    classes: Classes = ONE
 
     def require(self, *names: str) -> tuple[Path, ...]:
         """The paths of the settings named, all of them set.
@@ -100,23 +105,30 @@ def load(
 
     Raises:
         UserError: If ``harness.toml`` cannot be read or is no TOML.
-        FaultsError: If it holds unknown settings or values that are no paths, all at once.
+        FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
+            all at once.
     """
     folder = Path.cwd() if cwd is None else cwd
     environment = os.environ if env is None else env
-    values: dict[str, str | Path] = dict(read_file(folder / FILE_NAME))
+    written = read_file(folder / FILE_NAME)
+    classes = written.pop(CLASSES, None)
+    values: dict[str, str | Path] = dict(written)
     values |= {name: environment[variable(name)] for name in MEANINGS if _set(environment, name)}
     values |= {name: value for name, value in (flags or {}).items() if value is not None}
     values.setdefault("workspace", DEFAULT_WORKSPACE)
-    return Settings(**{name: _absolute(folder, value) for name, value in values.items()})
+    return Settings(
+        **{name: _absolute(folder, value) for name, value in values.items()},
+        classes=Classes.from_table(classes) if classes else ONE,
+    )
 
 
-def read_file(path: Path) -> dict[str, str]:
+def read_file(path: Path) -> dict[str, Any]:
     """The settings of a ``harness.toml`` as they stand in it; empty when there is none.
 
     Raises:
         UserError: If the file cannot be read or is no TOML.
-        FaultsError: If it holds unknown settings or values that are no paths, all at once.
+        FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
+            all at once.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -128,18 +140,19 @@ def read_file(path: Path) -> dict[str, str]:
         raise UserError(
             f"{path} is not TOML: {error}. Mend it, or write it anew with 'harness init --force'."
         ) from error
-    faults = [_fault(path, name, value) for name, value in values.items()]
-    if found := [fault for fault in faults if fault]:
+    found = [fault for name, value in values.items() for fault in _faults(path, name, value)]
+    if found:
         raise FaultsError(found, f"{path} cannot be used")
     return values
 
 
-def write_file(path: Path, values: Mapping[str, str | Path]) -> None:
+def write_file(path: Path, values: Mapping[str, Any]) -> None:
     """Write settings as ``harness.toml``, whole or not at all.
 
     Args:
         path: The file, replaced when it is there.
-        values: Paths by field name; relative ones start from the folder of the file.
+        values: Paths by field name, relative ones start from the folder of the file; and under
+            ``classes`` the mask values by class.
 
     Raises:
         UserError: If the folder cannot be written, or a path is not text.
@@ -148,6 +161,9 @@ def write_file(path: Path, values: Mapping[str, str | Path]) -> None:
     for name, meaning in MEANINGS.items():
         if name in values:
             lines += ["", f"# {meaning}", f"{name} = {_quoted(str(values[name]))}"]
+    if classes := values.get(CLASSES):
+        lines += ["", "# the mask value that means each class", f"[{CLASSES}]"]
+        lines += [f"{_quoted(name)} = {value}" for name, value in classes.items()]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -157,7 +173,7 @@ def _quoted(text: str) -> str:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise UserError(f"the path {text!a} is no valid text; rename the folder") from error
+        raise UserError(f"{text!a} is no valid text; rename it") from error
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -170,17 +186,29 @@ def _absolute(folder: Path, value: str | Path) -> Path:
     return Path(os.path.abspath(folder / Path(value).expanduser()))  # noqa: PTH100 (keeps links)
 
 
-def _fault(path: Path, name: str, value: object) -> Fault | None:
+def _faults(path: Path, name: str, value: object) -> list[Fault]:
     known = [field.name for field in dataclasses.fields(Settings)]
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected {', '.join(known)}"
-        return Fault(path=str(path), message=f"unknown setting {name!r}; {hint}")
+        return [Fault(path=str(path), message=f"unknown setting {name!r}; {hint}")]
+    if name == CLASSES:
+        return _class_faults(path, value)
     if not isinstance(value, str) or not value:
-        return Fault(
-            path=str(path), message=f"{name}: expected a path in quotation marks, got {value!r}"
-        )
-    return None
+        message = f"{name}: expected a path in quotation marks, got {value!r}"
+        return [Fault(path=str(path), message=message)]
+    return []
+
+
+def _class_faults(path: Path, value: object) -> list[Fault]:
+    if not isinstance(value, dict):
+        message = f"{CLASSES}: expected a table of names and mask values, got {value!r}"
+        return [Fault(path=str(path), message=message)]
+    try:
+        Classes.from_table(value)
+    except FaultsError as error:
+        return [Fault(path=str(path), message=str(fault)) for fault in error.faults]
+    return []
 
 
 def _missing(names: list[str]) -> str:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.training import POLYP, Trainer
+from harness.training import Trainer
 
 if TYPE_CHECKING:
     from harness.data.cache import FrameCache
@@ -33,7 +33,7 @@ class TensorBoard:
     Args:
         folder: Where the events go.
         trainer: Whose network predicts the frames that are shown.
-        val: Validation frames at network size; those with a polyp are shown.
+        val: Validation frames at network size; those with the chosen class are shown.
         passed: Epochs done before; later ones of an earlier attempt are dropped.
     """
 
@@ -41,7 +41,7 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         self.trainer = trainer
-        self.images, self.masks = some_frames(val)
+        self.images, self.masks = some_frames(val, channel=trainer.channel)
         self.writer = SummaryWriter(str(folder), purge_step=passed + 1)
 
     def __enter__(self) -> Self:
@@ -70,24 +70,26 @@ class TensorBoard:
         for name, value in scalars.items():
             self.writer.add_scalar(name, value, epoch.epoch)
         if len(self.images):
-            probabilities = self.trainer.probabilities(self.images)[:, POLYP]
-            drawn = overlays(self.images, self.masks, probabilities)
+            probabilities = self.trainer.probabilities(self.images)[:, self.trainer.channel]
+            truth = self.masks == self.trainer.channel
+            drawn = overlays(self.images, truth, probabilities)
             self.writer.add_images("validation/contours", drawn, epoch.epoch, dataformats="NHWC")
 
 
-def some_frames(val: FrameCache, count: int = SHOWN) -> tuple[Tensor, Tensor]:
-    """Validation frames with a polyp, evenly spread over all that have one.
+def some_frames(val: FrameCache, count: int = SHOWN, *, channel: int = 1) -> tuple[Tensor, Tensor]:
+    """Validation frames with a class, evenly spread over all that have one.
 
     Args:
         val: Validation frames at network size.
         count: How many at most.
+        channel: The class's index.
 
     Returns:
         tuple: Images (N, 3, S, S) uint8 and masks (N, S, S) uint8.
     """
-    with_polyp = [place for place, mask in enumerate(val.masks) if (mask == POLYP).any()]
-    places = np.unique(np.linspace(0, len(with_polyp) - 1, count).round().astype(int))
-    chosen = [with_polyp[place] for place in places] if with_polyp else []
+    with_class = [place for place, mask in enumerate(val.masks) if (mask == channel).any()]
+    places = np.unique(np.linspace(0, len(with_class) - 1, count).round().astype(int))
+    chosen = [with_class[place] for place in places] if with_class else []
     images = torch.from_numpy(np.array(val.images[chosen])).permute(0, 3, 1, 2)
     return images, torch.from_numpy(np.array(val.masks[chosen]))
 
@@ -97,8 +99,8 @@ def overlays(images: Tensor, masks: Tensor, probabilities: Tensor) -> NDArray[np
 
     Args:
         images: (N, 3, S, S) uint8.
-        masks: (N, S, S) uint8 class indices.
-        probabilities: (N, S, S) float, of the polyp.
+        masks: (N, S, S), not 0 where the class is.
+        probabilities: (N, S, S) float, of the class.
 
     Returns:
         NDArray: uint8 (N, 256, 256, 3), RGB.
@@ -109,7 +111,7 @@ def overlays(images: Tensor, masks: Tensor, probabilities: Tensor) -> NDArray[np
         images.permute(0, 2, 3, 1).numpy(), masks.numpy(), predicted, strict=True
     ):
         canvas = _enlarged(np.ascontiguousarray(image))
-        for area, colour in ((mask == POLYP, TRUTH), (prediction, PREDICTION)):
+        for area, colour in ((mask != 0, TRUTH), (prediction, PREDICTION)):
             outlines, _ = cv2.findContours(
                 _enlarged(area.astype(np.uint8)), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
             )

@@ -23,7 +23,6 @@ from harness.convolutions import SmallConvolutions
 from harness.team import ALONE, Team
 from models import losses
 
-POLYP = 1
 # Mixes epoch and step into the seed; any odd constants far apart would do.
 _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
 _WARM_UP = 0.25
@@ -32,7 +31,7 @@ _SMOOTHING = 1e-15  # the challenge's, as in metrics.endocv
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Means over the validation frames, for the polyp class at network size.
+    """Means over the validation frames, for the chosen class at network size.
 
     Attributes:
         iou: Intersection over union.
@@ -76,7 +75,8 @@ class Trainer:
         self._forward = _compiled(config, team.wrap(self.network, device))
         # The processes of a team infer different numbers of batches, so each by itself.
         self._infer = self._forward if team.alone else _compiled(config, self.network)
-        self.loss = losses.create(config.loss)
+        self.channel = config.classes.channel
+        self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps
         self.optimiser = _optimiser(config, self.network, device)
         self.average = WeightAverage(self.network, config.average) if config.average else None
@@ -162,7 +162,7 @@ class Trainer:
 
     @torch.no_grad()
     def overlaps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-        """Polyp pixels of each frame in both, in the prediction and in the truth; (3, N) int64.
+        """Per frame the chosen class's pixels in both, the prediction and the truth; (3, N) int64.
 
         Args:
             batches: As for :meth:`validate`; the frames come back in their order, a team's too.
@@ -170,7 +170,7 @@ class Trainer:
         rows = []
         with self._in_inference():
             for images, masks in batches:
-                rows.append(_overlaps(self._logits(images), masks.to(self.device)))
+                rows.append(_overlaps(self._logits(images), masks.to(self.device), self.channel))
         return torch.cat(self.team.gather(rows), dim=1).cpu()
 
     @torch.no_grad()
@@ -261,10 +261,10 @@ def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Ten
     return compiled
 
 
-def _overlaps(logits: Tensor, masks: Tensor) -> Tensor:
-    """Per frame: polyp pixels in both, in the prediction, in the truth; (3, N) int64."""
-    prediction = logits.argmax(dim=1) == POLYP
-    truth = masks == POLYP
+def _overlaps(logits: Tensor, masks: Tensor, channel: int) -> Tensor:
+    """Per frame: a class's pixels in both, in the prediction, in the truth; (3, N) int64."""
+    prediction = logits.argmax(dim=1) == channel
+    truth = masks == channel
     counted = torch.stack([prediction & truth, prediction, truth])
     return counted.sum(dim=(2, 3))
 

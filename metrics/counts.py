@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.bits import Bits, set_bits
+from metrics.classes import BACKGROUND, POLYP
 from metrics.errors import UserError
 
-CLASSES = ("polyp", "background")
+CLASSES = (POLYP, BACKGROUND)
 
 
 class Counts(NamedTuple):
@@ -94,11 +95,31 @@ def frame_rows(
     Returns:
         The row of the class 'polyp' and, with tp and tn, fp and fn exchanged, of 'background'.
     """
-    measured = measured or {}
-    unmeasured = dict.fromkeys(measured, float("nan"))
-    polyp = columns | {"class": "polyp"} | counts._asdict() | dict(measured)
-    background = columns | {"class": "background"} | counts.exchanged()._asdict() | unmeasured
+    polyp, background = class_rows(
+        {POLYP: counts, BACKGROUND: counts.exchanged()}, measured={POLYP: measured or {}}, **columns
+    )
     return polyp, background
+
+
+def class_rows(
+    counts: Mapping[str, Counts],
+    *,
+    measured: Mapping[str, Mapping[str, float]],
+    **columns: object,
+) -> tuple[dict[str, object], ...]:
+    """A frame's rows of the frame table, one a class.
+
+    Args:
+        counts: By class, in the order of the rows.
+        measured: By class, columns that hold for it alone; NaN where a class lacks them.
+        **columns: What all rows carry.
+    """
+    names = dict.fromkeys(name for own in measured.values() for name in own)
+    unmeasured = dict.fromkeys(names, float("nan"))
+    return tuple(
+        columns | {"class": name} | of_class._asdict() | unmeasured | dict(measured.get(name, {}))
+        for name, of_class in counts.items()
+    )
 
 
 def _as_bytes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:

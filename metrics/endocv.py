@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from metrics.classes import chosen_rows
 from metrics.errors import UserError
 from metrics.masks import Protocol
 from metrics.registry import frame_metrics
@@ -143,7 +144,7 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
     Raises:
         UserError: The table has no polyp rows or more than one test set.
     """
-    polyp = table[table["class"] == "polyp"] if "class" in table else table
+    polyp = chosen_rows(table) if "class" in table else table
     if polyp.empty or (_SET in polyp and polyp[_SET].nunique() > 1):
         raise UserError(
             "expected the polyp rows of one test set, but the table has "

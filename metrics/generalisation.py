@@ -13,6 +13,7 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 
+from metrics.classes import chosen_rows
 from metrics.endocv import summarise
 from metrics.errors import UserError
 from metrics.masks import Protocol
@@ -104,7 +105,8 @@ def between_sets(
             "Evaluate on more sets, or choose another column."
         )
     runs = [name for name in models if name in table]
-    polyp = table[(table["class"] == "polyp") & (table[by] != "")]
+    polyp = chosen_rows(table)
+    polyp = polyp[polyp[by] != ""]
     figures = summarise(polyp, [*runs, by], protocol)
     closeness = _closeness(polyp, [*runs, by], protocol)
     if closeness is not None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from metrics.classes import chosen_rows
 from metrics.errors import UserError
 
 MIN_IOU: Final = 0.1
@@ -101,7 +102,7 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     missing = [name for name in needed if name not in table]
     if missing:
         raise UserError(f"expected a frame table, but it lacks {', '.join(missing)}.")
-    polyp = table[table["class"] == "polyp"]
+    polyp = chosen_rows(table)
     is_there, is_seen = polyp["tp"] + polyp["fn"] > 0, polyp["tp"] + polyp["fp"] > 0
     lesions = [name for name in LESIONS if name in polyp]
     work = polyp[[*by, *lesions]].assign(

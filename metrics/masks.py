@@ -69,12 +69,12 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
         UserError: The file is missing, no image, truncated, or too large; with ``strict`` also
             where it is coloured.
     """
-    return decode_mask(_read(path), protocol=protocol, name=str(path))
+    return decode_mask(read_file(path), protocol=protocol, name=str(path))
 
 
 def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
     """Read a mask file as ``read_mask`` does, but packed, which saves a pass over its pixels."""
-    return pack_grey(_grey(_read(path), protocol=protocol, name=str(path)), protocol=protocol)
+    return pack_grey(_grey(read_file(path), protocol=protocol, name=str(path)), protocol=protocol)
 
 
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
@@ -94,6 +94,15 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
     grey = _grey(data, protocol=protocol, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
     return np.greater(grey, THRESHOLDS[protocol], out=grey.view(np.bool_))
+
+
+def decode_grey(data: bytes, *, name: str = "") -> _Bytes:
+    """The grey values of an encoded mask, uint8 (H, W), as ``strict`` reads them.
+
+    Raises:
+        UserError: As for ``read_mask``.
+    """
+    return _grey(data, protocol="strict", name=name or "mask")
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
@@ -148,7 +157,12 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _read(path: str | Path) -> bytes:
+def read_file(path: str | Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     try:
         return Path(path).read_bytes()
     except OSError as error:

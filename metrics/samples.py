@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from metrics.classes import chosen_class
 from metrics.endocv import FIGURES, MEASURED, SCORED, add_figures
 from metrics.errors import Fault, FaultsError, UserError
 from metrics.masks import Protocol
@@ -91,7 +92,7 @@ def collect(
     *,
     figures: Sequence[str] = FIGURES,
     protocol: Protocol = "official",
-    class_name: str = "polyp",
+    class_name: str = "",
 ) -> Samples:
     """Pair the frames of all models in a frame table.
 
@@ -100,12 +101,13 @@ def collect(
         figures: Names from ``FIGURES``, or numeric columns of the table such as ``MEASURED``.
             The score is added where its four figures are among them.
         protocol: As for ``metrics.endocv.add_figures``.
-        class_name: Whose rows to use.
+        class_name: Whose rows to use; by default the chosen class's.
 
     Raises:
         FaultsError: A model lacks a frame that another has, or has one twice.
         UserError: There are no rows of the class, or a figure is unknown.
     """
+    class_name = class_name or chosen_class(table)
     rows = table[table["class"] == class_name]
     if rows.empty:
         raise UserError(f"expected frames of the class {class_name!r}, but the table has none.")

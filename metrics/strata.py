@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from metrics.classes import chosen_rows
 from metrics.errors import UserError
 
 STRATA: Final = ("none", "small", "medium", "large")
@@ -31,7 +32,7 @@ def add_stratum(table: pd.DataFrame, edges: tuple[float, float] = EDGES) -> pd.D
     if not 0 < edges[0] < edges[1] < 1:
         raise UserError(f"expected two rising area shares between 0 and 1, but got {edges}.")
     keys = [name for name in ("model", "frame") if name in table]
-    polyp = table[table["class"] == "polyp"]
+    polyp = chosen_rows(table)
     area = polyp["tp"] + polyp["fn"]
     share = area / (area + polyp["fp"] + polyp["tn"])
     codes = np.digitize(share, edges) + 1

@@ -62,7 +62,7 @@ def check(
 
     splits = load_splits(settings.splits)
     listings = _listings(folders, settings)
-    report = check_data(listings, splits, workers=_cores(), track=_track)
+    report = check_data(listings, splits, classes=settings.classes, workers=_cores(), track=_track)
     _show(report, splits.name, format_)
     if report.faults:
         context.exit(1)
@@ -143,7 +143,7 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
     workspace = Workspace(settings.workspace)
     for size in dict.fromkeys(sizes):
         with console.progress(f"Decoding frames at {size} x {size}") as bar:
-            ready = prepare(workspace, frames, size, progress=bar.update)
+            ready = prepare(workspace, frames, size, classes=settings.classes, progress=bar.update)
         counts = f"{len(ready.train):,} training and {len(ready.val):,} validation frames"
         console.success(f"{counts} at {size} x {size} in {ready.train.folder.parent}.")
 

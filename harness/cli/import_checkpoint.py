@@ -62,7 +62,12 @@ def command(
     models.get(model)
     models.check(options["encoder"], None)
     config = TrainConfig(
-        model=model, preset="imported", encoder_weights="none", nodes=nodes or (), **options
+        model=model,
+        preset="imported",
+        encoder_weights="none",
+        nodes=nodes or (),
+        classes=settings.classes,
+        **options,
     )
     run, imported = register(Workspace(settings.workspace), file, config)
     if imported.ignored:

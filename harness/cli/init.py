@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness import console, settings
 from harness.cli.options import setting_option
+from metrics.classes import Classes
 from metrics.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,24 @@ EPILOG = """\b
 Examples:
   harness init --endocv DIR --hyperkvasir DIR --test-frames DIR
   harness init --workspace /big/disk/workspace
+  harness init --class polyp=255 --class instrument=128
 """
+
+
+def _classes(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, int]:
+    """Mask values by class, refused where they cannot be told apart."""
+    pairs = [text.rpartition("=") for text in given]
+    wrong = [text for text, pair in zip(given, pairs, strict=True) if not pair[2].isdecimal()]
+    if wrong:
+        raise click.BadParameter(f"expected NAME=VALUE, such as polyp=255; got {', '.join(wrong)}")
+    if given:
+        Classes(
+            names=tuple(name for name, _, _ in pairs),
+            values=tuple(int(value) for _, _, value in pairs),
+        )
+    return {name: int(value) for name, _, value in pairs}
 
 
 @click.command(epilog=EPILOG)
@@ -42,20 +60,29 @@ Examples:
 @setting_option("workspace", env=False)
 @setting_option("splits", env=False)
 @setting_option("rounds", env=False)
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    callback=_classes,
+    metavar="NAME=VALUE",
+    help="A class and the grey value that means it in the masks; repeatable. By default polyp is "
+    "what is above 127.",
+)
 @click.option("--force", is_flag=True, help="Change what harness.toml says already.")
-def command(force: bool, **paths: Path | None) -> None:
+def command(force: bool, classes: dict[str, int], **paths: Path | None) -> None:
     """Write harness.toml in the current folder: where the frames lie.
 
     The folders are looked at first, and nothing is written when one of them is not what it should
     be. Settings that harness.toml holds already and that are not given here stay.
     """
     given = {name: path for name, path in paths.items() if path is not None}
-    if not given:
+    if not given and not classes:
         wanted = " ".join(f"{settings.flag(name)} DIR" for name in DATA)
         raise click.UsageError(f"nothing to write; give at least one of {wanted}")
     listings = look_at(given)
     file = Path(settings.FILE_NAME)
-    merged = merge(file, given, force=force)
+    merged = merge(file, given, classes, force=force)
     settings.write_file(file, merged)
     for name, listing in listings.items():
         frames = f"{len(listing.frames):,} frames"
@@ -106,7 +133,9 @@ def _file_faults(given: dict[str, Path]) -> list[Fault]:
     return faults
 
 
-def merge(file: Path, given: dict[str, Path], *, force: bool) -> dict[str, str | Path]:
+def merge(
+    file: Path, given: dict[str, Path], classes: dict[str, int], *, force: bool
+) -> dict[str, Any]:
     """What the file says already, with what is given.
 
     Raises:
@@ -124,11 +153,15 @@ def merge(file: Path, given: dict[str, Path], *, force: bool) -> dict[str, str |
         for name, path in given.items()
         if name in old and (here / old[name]).resolve() != (here / path).resolve()
     ]
-    if changed and not force:
-        lines = [
-            f"  {settings.flag(name)}: {old[name]} there, {given[name]} here" for name in changed
-        ]
+    lines = [f"  {settings.flag(name)}: {old[name]} there, {given[name]} here" for name in changed]
+    if classes and old.get(settings.CLASSES, classes) != classes:
+        lines.append(f"  [classes]: {_shown(old[settings.CLASSES])} there, {_shown(classes)} here")
+    if lines and not force:
         raise UserError(
             "\n".join([f"{file} says something else already:", *lines, "Change it with --force."])
         )
-    return {**old, **given}
+    return {**old, **given, **({settings.CLASSES: classes} if classes else {})}
+
+
+def _shown(classes: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in classes.items())

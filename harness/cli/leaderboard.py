@@ -205,6 +205,7 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
         )
     rows = []
     for row in registered.to_dict("records"):
-        figures = json.loads(row["summary"])["polyp"]
+        # The class that the run was trained for comes first.
+        figures = next(iter(json.loads(row["summary"]).values()))
         rows.append(figures | {key: row[key] for key in ("split", "model", "protocol")})
     return pd.DataFrame.from_records(rows)

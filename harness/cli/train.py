@@ -76,6 +76,12 @@ def _batch_size(
     metavar="N|auto",
     help="Frames a step; auto finds the largest power of two that a GPU's memory holds.",
 )
+@click.option(
+    "--loss-class",
+    metavar="NAME",
+    help="Of the classes in harness.toml the one that a single-channel loss trains, and by whose "
+    "IoU the best checkpoint is chosen; by default the first.",
+)
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
 @click.option(
     "--precision",
@@ -153,6 +159,8 @@ def command(
             _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
             training.resume(settings, None if resume == NEWEST else resume, machine, jobs)
             return
+        classes = settings.classes.choosing(overrides.pop("loss_class"))
+        overrides["classes"] = classes
         configs, with_ensemble = _plan(names, preset, overrides, machine)
         _start(settings, configs, with_ensemble, machine, jobs, leave_out=leave_out, folds=folds)
 

@@ -171,7 +171,9 @@ def _refuse_other_frames(run: Run, ready: Frames) -> None:
 
 def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
     with console.progress(f"Decoding frames at {config.size} pixels") as bar:
-        return jobs.prepare(workspace, frames, config.size, progress=bar.update)
+        return jobs.prepare(
+            workspace, frames, config.size, classes=config.classes, progress=bar.update
+        )
 
 
 def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: Machine) -> Run:

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from harness.data.fingerprint import DIGITS, combine, digest, raise_faults, read_files, rows_of
 from harness.data.frames import Interpolation, decode_image, resize_image, resize_mask
 from harness.parallel import map_ahead
+from metrics.classes import ONE, Classes
 from metrics.errors import Fault, UserError
-from metrics.masks import decode_mask
+from metrics.labels import decode_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ class FrameCache:
         folder: Where it lies.
         frames: The frames' ids, in the catalogue's order.
         images: uint8 (N, S, S, 3), RGB, read only.
-        masks: uint8 (N, S, S), class indices: 1 on the polyp, else 0; read only.
+        masks: uint8 (N, S, S), class indices: 0 on the background; read only.
         contents: The ``data_fingerprint`` of the catalogue it was built from.
     """
 
@@ -81,6 +82,7 @@ class FrameCache:
         jobs: int | None = None,
         progress: Callable[[int, int], object] = lambda _done, _total: None,
         interpolation: Interpolation = "bilinear",
+        classes: Classes = ONE,
     ) -> FrameCache:
         """The cache of a catalogue: opened where it is there, else built.
 
@@ -92,6 +94,7 @@ class FrameCache:
             progress: Called after each frame with the frames done and in all; not where the cache
                 was there.
             interpolation: How frames are resized, see :func:`harness.data.frames.resize_image`.
+            classes: What the masks' values mean.
 
         Returns:
             FrameCache: Open for reading.
@@ -105,14 +108,15 @@ class FrameCache:
             raise UserError(
                 "there are no frames to cache; 'harness data check' shows what was found."
             )
-        final = folder / _key(rows, size, interpolation)
+        final = folder / _key(rows, size, interpolation, classes)
         try:
             with contextlib.suppress(UserError):
                 return cls.open(final)
             folder.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=folder))
             try:
-                entries = _decode_all(rows, size, interpolation, jobs or os.cpu_count() or 1)
+                workers = jobs or os.cpu_count() or 1
+                entries = _decode_all(rows, size, interpolation, classes, workers)
                 _write(temporary, rows, size, entries, progress)
                 _rename(temporary, final)
             finally:
@@ -156,11 +160,15 @@ class _Entry:
 
 
 def _decode_all(
-    rows: Sequence[Mapping[str, Any]], size: int, interpolation: Interpolation, jobs: int
+    rows: Sequence[Mapping[str, Any]],
+    size: int,
+    interpolation: Interpolation,
+    classes: Classes,
+    jobs: int,
 ) -> Iterator[_Entry | Fault]:
     def decode(row: Mapping[str, Any]) -> _Entry | Fault:
         try:
-            return _decode(row, size, interpolation)
+            return _decode(row, size, interpolation, classes)
         except UserError as error:
             return Fault(path="", message=error.message)
 
@@ -168,14 +176,16 @@ def _decode_all(
         yield from map_ahead(pool, decode, rows, _AHEAD * jobs)
 
 
-def _decode(row: Mapping[str, Any], size: int, interpolation: Interpolation) -> _Entry:
+def _decode(
+    row: Mapping[str, Any], size: int, interpolation: Interpolation, classes: Classes
+) -> _Entry:
     if row["truth"] == "withheld":
         raise UserError(f"{row['image']}: its truth is withheld, so it cannot train or validate.")
     image_data, mask_data = read_files(row)
     image = decode_image(image_data, name=str(row["image"]))
     mask = np.zeros((size, size), np.uint8)
     if row["mask"]:
-        truth = decode_mask(mask_data, protocol="strict", name=str(row["mask"]))
+        truth = decode_labels(mask_data, classes, name=str(row["mask"]))
         if truth.shape != image.shape[:2]:
             raise UserError(
                 f"{row['mask']}: expected the frame's size {image.shape[1]} x {image.shape[0]}, "
@@ -233,9 +243,12 @@ def _rename(temporary: Path, final: Path) -> None:
     temporary.rename(final)
 
 
-def _key(rows: Sequence[Mapping[str, Any]], size: int, interpolation: Interpolation) -> str:
+def _key(
+    rows: Sequence[Mapping[str, Any]], size: int, interpolation: Interpolation, classes: Classes
+) -> str:
     """Name of the cache of these files as they are now."""
-    hashed = hashlib.sha256(f"{VERSION} {size} {interpolation}".encode())
+    values = "".join(f" {value}" for value in classes.values)
+    hashed = hashlib.sha256(f"{VERSION} {size} {interpolation}{values}".encode())
     for row in rows:
         stamps = [_stamp(row[name]) for name in ("image", "mask") if row[name]]
         hashed.update(repr((row["frame"], row["truth"], stamps)).encode())

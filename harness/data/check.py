@@ -16,6 +16,7 @@ from harness.data.leftovers import find_leftovers
 from harness.data.listing import Listing
 from harness.data.splits import Splits, assign, unassigned
 from harness.data.summary import summarise
+from metrics.classes import ONE, Classes
 from metrics.errors import Fault
 
 Track = Callable[[Iterable[Inspection], int], Iterable[Inspection]]
@@ -42,13 +43,19 @@ class DataReport:
 
 
 def check(
-    listings: Sequence[Listing], splits: Splits, *, workers: int = 2, track: Track | None = None
+    listings: Sequence[Listing],
+    splits: Splits,
+    *,
+    classes: Classes = ONE,
+    workers: int = 2,
+    track: Track | None = None,
 ) -> DataReport:
     """Decode every frame and mask, count them, and gather all faults.
 
     Args:
         listings: The datasets, as ``layouts.list_frames`` lists them.
         splits: The division in which leakage is looked for.
+        classes: What the masks' values mean.
         workers: Threads that decode.
         track: Wraps the stream of inspections, whose length is the second argument, to show
             progress.
@@ -57,7 +64,7 @@ def check(
         FaultsError: If the splits overlap.
     """
     files = [frame for listing in listings for frame in listing.frames]
-    stream: Iterable[Inspection] = inspect_all(files, workers)
+    stream: Iterable[Inspection] = inspect_all(files, workers, classes)
     found = list(track(stream, len(files)) if track else stream)
     frames = assign(to_catalogue(files, [(i.height, i.width) for i in found]), splits)
     frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)

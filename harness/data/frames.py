@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metrics.errors import UserError
+from metrics.labels import Labels
 
 Interpolation = Literal["bilinear", "nearest"]
 
@@ -111,15 +112,15 @@ def resize_image(
     return pixels
 
 
-def resize_mask(mask: NDArray[np.bool_], size: int) -> NDArray[np.uint8]:
+def resize_mask(mask: Labels, size: int) -> NDArray[np.uint8]:
     """A mask at the network's square size, by nearest neighbour from pixel centre to centre.
 
     Args:
-        mask: bool (H, W), true on the polyp.
+        mask: Labels (H, W): bool, or uint8 class indices.
         size: Side wanted, in pixels.
 
     Returns:
-        NDArray: uint8 (size, size), 1 on the polyp, else 0.
+        NDArray: uint8 (size, size), class indices.
     """
     return _resize_nearest(mask.astype(np.uint8), size)
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import cv2
@@ -15,7 +16,9 @@ import numpy.typing as npt
 from harness.data.frames import read_image
 from harness.data.listing import FrameFiles
 from harness.parallel import map_ahead
+from metrics.classes import ONE, Classes
 from metrics.errors import Fault, UserError
+from metrics.labels import mask_of, to_labels
 from metrics.masks import MAX_CHANNEL_SPREAD, THRESHOLDS
 
 Pixels = npt.NDArray[np.uint8]
@@ -37,7 +40,7 @@ class Inspection:
     Attributes:
         height: Of the frame, in pixels; 0 where it cannot be read.
         width: Of the frame, in pixels; 0 where it cannot be read.
-        polyp: Whether any pixel of the truth is polyp (above 127); ``None`` where the truth is
+        polyp: Whether any pixel of the truth is of the chosen class; ``None`` where the truth is
             withheld or cannot be read.
         digest: SHA-256 of the decoded pixels and their shape; empty where there are none.
         thumbnail: uint8 (64, 64), grey.
@@ -52,13 +55,15 @@ class Inspection:
     faults: tuple[Fault, ...] = ()
 
 
-def inspect_all(frames: Sequence[FrameFiles], workers: int) -> Iterator[Inspection]:
+def inspect_all(
+    frames: Sequence[FrameFiles], workers: int, classes: Classes = ONE
+) -> Iterator[Inspection]:
     """Inspect frames in threads (decoding and hashing run outside Python's lock), in order."""
     with ThreadPoolExecutor(workers) as pool:
-        yield from map_ahead(pool, inspect, frames, 2 * workers)
+        yield from map_ahead(pool, partial(inspect, classes=classes), frames, 2 * workers)
 
 
-def inspect(frame: FrameFiles) -> Inspection:
+def inspect(frame: FrameFiles, classes: Classes = ONE) -> Inspection:
     """Decode a frame and its mask in full, and say all that is wrong with them."""
     faults: list[Fault] = []
     try:
@@ -73,8 +78,9 @@ def inspect(frame: FrameFiles) -> Inspection:
         except UserError as error:
             faults.append(Fault(path="", message=error.message))
         else:
-            polyp = bool((mask[..., 0] > THRESHOLDS["strict"]).any())
-            problem = mask_problem(mask, image.shape[:2] if image.size else mask.shape[:2])
+            polyp = _has_chosen(mask, classes)
+            size = image.shape[:2] if image.size else mask.shape[:2]
+            problem = mask_problem(mask, size, classes)
             if problem:
                 faults.append(Fault(path=str(frame.mask), message=problem))
     return Inspection(
@@ -87,12 +93,23 @@ def inspect(frame: FrameFiles) -> Inspection:
     )
 
 
-def mask_problem(mask: Pixels, size: tuple[int, ...]) -> str:
+def _has_chosen(mask: Pixels, classes: Classes) -> bool | None:
+    if not classes.values:
+        return bool((mask[..., 0] > THRESHOLDS["strict"]).any())
+    try:
+        labels = to_labels(np.ascontiguousarray(mask[..., 2]), classes)
+    except UserError:
+        return None
+    return bool(mask_of(labels, classes.channel).any())
+
+
+def mask_problem(mask: Pixels, size: tuple[int, ...], classes: Classes = ONE) -> str:
     """What is wrong with a mask, or '' where it is sound. An empty mask is sound.
 
     Args:
         mask: uint8 (H, W, 3), as decoded.
         size: Height and width of its frame, in pixels.
+        classes: What its values mean.
     """
     problems = []
     if mask.shape[:2] != size:
@@ -101,17 +118,29 @@ def mask_problem(mask: Pixels, size: tuple[int, ...]) -> str:
             f"expected {width} x {height} pixels, the size of its frame, "
             f"but the mask has {mask_width} x {mask_height}"
         )
-    if values := _not_black_and_white(mask):
-        problems.append(f"expected a mask of black (0) and white (255), but it has {values}")
+    if values := _wrong_values(mask, classes):
+        problems.append(values)
     return "; ".join(problems)
 
 
-def _not_black_and_white(mask: Pixels) -> str:
-    red, green, blue = cv2.split(mask)
+def _wrong_values(mask: Pixels, classes: Classes) -> str:
+    red, green, blue = (np.asarray(channel, dtype=np.uint8) for channel in cv2.split(mask))
     spread = max(int(cv2.absdiff(red, green).max()), int(cv2.absdiff(green, blue).max()))
-    if spread > MAX_CHANNEL_SPREAD:
-        return f"colours (channels differ by up to {spread} of 255)"
-    grey = np.asarray(green, dtype=np.uint8)
+    over = spread > MAX_CHANNEL_SPREAD
+    colours = f"colours (channels differ by up to {spread} of 255)" if over else ""
+    if not classes.values:
+        found = colours or _not_black_and_white(green)
+        return found and f"expected a mask of black (0) and white (255), but it has {found}"
+    if colours:
+        return f"expected a mask of grey values, but it has {colours}"
+    try:
+        to_labels(blue, classes)
+    except UserError as error:
+        return error.message
+    return ""
+
+
+def _not_black_and_white(grey: Pixels) -> str:
     brightest = int(grey.max())
     if 0 < brightest <= THRESHOLDS["strict"] and _has_area(grey > 0, FAINT_AREA):
         return f"values up to {brightest} only, so that no pixel counts as polyp"

@@ -21,18 +21,18 @@ from torch import Tensor, nn
 
 from harness.checkpoints import fingerprint
 from harness.data.frames import read_image, resize_image
-from harness.engine import POLYP
 from harness.files import atomic_path, write_json
-from harness.fullsize import THRESHOLD, resize_map
+from harness.fullsize import THRESHOLD, most_probable, resize_map
 from harness.loading import Loaded
-from harness.prediction import Inference, Predictor
+from harness.prediction import Inference, Prediction, Predictor
 from harness.versions import versions
+from metrics.classes import BACKGROUND
 from metrics.errors import UserError
 
 TIE: Final = 1e-4
-"""A probability this near to one half may round to either side on another machine."""
+"""With the two most probable classes this near to each other's middle, a pixel may become either on
+another machine; of one class that is a probability this near to one half."""
 
-CLASSES: Final = ("background", "polyp")
 INPUT, OUTPUT = "images", "probabilities"
 
 _PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript")
@@ -46,7 +46,7 @@ class Difference:
     Attributes:
         frames: Frames compared.
         pixels: All their pixels.
-        ties: Pixels that differ where the harness's probability is within ``TIE`` of one half.
+        ties: Pixels that differ where the harness's probabilities are within ``TIE`` of a tie.
         others: Pixels that differ elsewhere.
     """
 
@@ -143,20 +143,32 @@ def compare(
     """
     session = _session(path)
     inference = Inference(device=torch.device("cpu"), batch_size=1)
-    predictor = Predictor(loaded.network, size=loaded.size, inference=inference)
+    predictor = Predictor(
+        loaded.network, size=loaded.size, inference=inference, classes=loaded.classes
+    )
     pixels = ties = others = 0
     for prediction in predictor.predict(frames):
         small = resize_image(read_image(prediction.image), loaded.size)
         images = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
-        polyp: NDArray[np.float32] = session.run([OUTPUT], {INPUT: images})[0][0, POLYP]
-        height, width = prediction.mask.shape
-        differs = (resize_map(polyp, height=height, width=width) > THRESHOLD) != prediction.mask
-        near = np.abs(prediction.probability - THRESHOLD) <= TIE
+        theirs: NDArray[np.float32] = session.run([OUTPUT], {INPUT: images})[0][0, 1:]
+        height, width = prediction.labels.shape
+        full = [resize_map(one, height=height, width=width) for one in theirs]
+        differs = most_probable(full) != prediction.labels
+        near = _margin(prediction) <= 2 * TIE
         pixels += differs.size
         ties += int((differs & near).sum())
         others += int((differs & ~near).sum())
         done()
     return Difference(frames=len(frames), pixels=pixels, ties=ties, others=others)
+
+
+def _margin(prediction: Prediction) -> NDArray[np.float32]:
+    """By how much each pixel's most probable class is ahead of the next, float32 (H, W)."""
+    height, width = prediction.labels.shape
+    full = [resize_map(one, height=height, width=width) for one in prediction.probabilities]
+    every = np.sort(np.stack([1 - sum(full), *full]), axis=0)
+    margin: NDArray[np.float32] = every[-1] - every[-2]
+    return margin
 
 
 def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict[str, Any]:
@@ -168,6 +180,7 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
         difference: What was compared, if anything.
     """
     run, size = loaded.run, loaded.size
+    classes = [BACKGROUND, *loaded.classes.names]
     return {
         "input": {
             "name": INPUT,
@@ -178,15 +191,18 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
         "output": {
             "name": OUTPUT,
             "type": "float32",
-            "shape": ["batch", len(CLASSES), size, size],
+            "shape": ["batch", len(classes), size, size],
             "meaning": "probabilities of the classes, 1 in sum",
         },
-        "classes": list(CLASSES),
+        "classes": classes,
+        "mask_values": dict(zip(loaded.classes.names, loaded.classes.values, strict=False)),
         "inside": ["normalisation", "all members", "softmax", "mean of the members"],
         "outside": [
             f"the frame to {size} x {size}, bilinearly with antialiasing, its shape not kept",
-            "the probability of polyp to the frame's size, bilinearly, pixel centre to centre",
-            f"a mask: true above {THRESHOLD}",
+            "the probabilities to the frame's size, bilinearly, pixel centre to centre",
+            f"a mask: true above {THRESHOLD}"
+            if len(loaded.classes) == 1
+            else "each pixel's most probable class; of equal ones the background, then the first",
         ],
         "run": run.run,
         "model": run.model,

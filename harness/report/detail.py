@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from harness.data.listing import natural
 from harness.report.columns import Column
 from harness.report.results import FIGURES, MODEL, N, View, left_out_columns, title_of
+from metrics.classes import chosen_rows
 from metrics.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
         summary: What ``results.figures`` gives.
         split: Name of the split, for the title.
     """
-    rows = summary[summary["class"] == "polyp"].reset_index(drop=True)
+    rows = chosen_rows(summary).reset_index(drop=True)
     return View(
         frame=rows,
         further=["model"],
@@ -93,8 +94,7 @@ def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> Vie
     from metrics.endocv import summarise
     from metrics.strata import EDGES, STRATA, add_stratum
 
-    polyp = add_stratum(frames)
-    polyp = polyp[polyp["class"] == "polyp"]
+    polyp = chosen_rows(add_stratum(frames))
     rows = summarise(polyp, by=("model", "stratum"), protocol=formulas)
     order = sorted(rows.index, key=lambda i: STRATA.index(str(rows.loc[i, "stratum"])))
     rows = rows.loc[order].reset_index(drop=True)
@@ -152,7 +152,7 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     by = ("model", "test_set")
     first = [Column(key="model", title="Package"), Column(key="test_set", title="Test set")]
     if kind == "contours":
-        polyp = frames[frames["class"] == "polyp"]
+        polyp = chosen_rows(frames)
         view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
     else:
         view = detection_view(frames, split="", by=by)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.columns import Column
 from harness.report.results import MODEL, N, View
+from metrics.classes import chosen_rows
 from metrics.registry import frame_metrics
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
         return None
     notes = [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
-        frame=summary[summary["class"] == "polyp"].reset_index(drop=True),
+        frame=chosen_rows(summary).reset_index(drop=True),
         further=["model"],
         columns=[
             MODEL,

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from harness import device as devices
 from harness.data.frames import read_image
 from harness.evaluation import truth_of
+from metrics.classes import ONE, Classes
 from metrics.divergence import divergence
-from metrics.masks import Mask, Protocol, read_mask
+from metrics.labels import mask_of, read_labels
+from metrics.masks import Mask, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +60,7 @@ def cards(
     masks: Mapping[str, Path],
     *,
     decoding: Protocol = "strict",
+    classes: Classes = ONE,
 ) -> list[Card]:
     """A card for each frame.
 
@@ -65,21 +68,27 @@ def cards(
         records: Rows of a catalogue, at most ``MOST``.
         masks: Model to the folder of its predicted masks, ``FRAME.png``.
         decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
+        classes: What the masks' values mean; the chosen class is drawn.
 
     Raises:
         UserError: If a frame or a mask cannot be read.
     """
     widest = next(width for most, width in WIDEST.items() if len(records) <= most)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
-        return list(pool.map(lambda record: _card(record, masks, decoding, widest), records))
+        return list(
+            pool.map(lambda record: _card(record, masks, decoding, classes, widest), records)
+        )
 
 
-def divergences(frames: Sequence[str], masks: Sequence[Path]) -> pd.DataFrame:
+def divergences(
+    frames: Sequence[str], masks: Sequence[Path], classes: Classes = ONE
+) -> pd.DataFrame:
     """How far the members of an ensemble disagree on each frame.
 
     Args:
         frames: The frames.
         masks: The folder of each member's masks, ``FRAME.png``.
+        classes: What the masks' values mean; the chosen class counts.
 
     Returns:
         DataFrame: One row a frame: ``frame``, ``disagreement`` and ``vote_variance``, see
@@ -91,7 +100,7 @@ def divergences(frames: Sequence[str], masks: Sequence[Path]) -> pd.DataFrame:
     import pandas as pd
 
     def measure(frame: str) -> dict[str, Any]:
-        found = divergence([read_mask(folder / f"{frame}.png") for folder in masks])
+        found = divergence([_chosen(folder / f"{frame}.png", classes) for folder in masks])
         return {"frame": frame, **found._asdict()}
 
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
@@ -123,23 +132,33 @@ def most_telling(
 
 
 def _card(
-    record: Mapping[str, Any], masks: Mapping[str, Path], decoding: Protocol, widest: int
+    record: Mapping[str, Any],
+    masks: Mapping[str, Path],
+    decoding: Protocol,
+    classes: Classes,
+    widest: int,
 ) -> Card:
     frame = str(record["frame"])
     image = read_image(Path(record["image"]))
     scale = min(1.0, widest / image.shape[1])
     width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    truth = mask_of(truth_of(record, decoding, classes), classes.channel)
     return Card(
         frame=frame,
         image=_embedded(image, width, height),
         width=width,
         height=height,
-        truth=contour_path(truth_of(record, decoding), scale),
+        truth=contour_path(truth, scale),
         contours={
-            model: contour_path(read_mask(folder / f"{frame}.png"), scale)
+            model: contour_path(_chosen(folder / f"{frame}.png", classes), scale)
             for model, folder in masks.items()
         },
     )
+
+
+def _chosen(path: Path, classes: Classes) -> Mask:
+    """The chosen class in a mask that was written."""
+    return mask_of(read_labels(path, classes), classes.channel)
 
 
 def contour_path(mask: Mask, scale: float) -> str:

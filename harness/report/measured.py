@@ -48,17 +48,23 @@ class Measured:
         """The protocol of the formulas."""
         return PROTOCOLS[self.protocol].formulas
 
+    @property
+    def is_papers(self) -> bool:
+        """Whether splits and classes are the paper's."""
+        return self.plain and results.is_papers(self.frames)
+
 
 def classes(measured: Measured, format_: Format) -> list[View]:
     """A table a class, and the polyp's by centre; one long one for CSV and JSON."""
     from metrics.paper import results as paper_results
 
-    reference = paper_results() if measured.plain else None
+    reference = paper_results() if measured.is_papers else None
     summary = results.figures(measured.frames, measured.formulas)
     named = {"split": measured.split, "protocol": measured.protocol}
     if format_ in ("csv", "json"):
         return [results.long_view(summary, paper=reference, **named)]
-    views = [results.class_view(summary, c, paper=reference, **named) for c in results.CLASSES]
+    names = summary["class"].unique()
+    views = [results.class_view(summary, c, paper=reference, **named) for c in names]
     return [*views, *places(measured, format_)]
 
 
@@ -72,8 +78,11 @@ def paper(measured: Measured, _format: Format) -> list[View]:
     """The paper's Table 2 or 3."""
     from metrics.paper import results as paper_results
 
-    if not measured.plain:
-        raise UserError("--table paper is for the paper's splits, not for --leave-out or --folds")
+    if not measured.is_papers:
+        raise UserError(
+            "--table paper is for the paper's splits and classes, not for --leave-out, --folds or "
+            "classes of your own"
+        )
     summary = results.figures(measured.frames, measured.formulas)
     return [papertable.table_view(summary, measured.split, paper_results())]
 

@@ -9,6 +9,7 @@ from harness.report import detail, foretelling, further, leading, papertable, pl
 from harness.report.framelist import frame_list
 from harness.report.results import title_of
 from harness.report.source import Section, Source, table
+from metrics.classes import ALL, chosen_class
 from metrics.paper import results as paper_results
 from metrics.samples import collect
 
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from harness.report.columns import Table
     from harness.report.source import Plot
     from metrics.samples import Samples
-
-_CLASSES = {
-    "polyp": "Polyp class",
-    "background": "Background class",
-    "all": "All classes (micro-average)",
-}
 
 
 def render(source: Source) -> str:
@@ -97,17 +92,17 @@ def _sections(source: Source, samples: Samples | None) -> list[Section]:
 
 
 def _classes(source: Source) -> tuple[list[Table | Plot], list[Table]]:
-    """The polyp's figures and the paper's table; the other classes to unfold."""
+    """The chosen class's figures and the paper's table; the other classes to unfold."""
     summary = results.figures(source.frames, source.formulas)
     tables = {
         name: table(
             results.class_view(summary, name, split=source.name, protocol=source.protocol),
-            title=title,
+            title=f"{name.capitalize()} class" if name != ALL else "All classes (micro-average)",
         )
-        for name, title in _CLASSES.items()
+        for name in summary["class"].unique()
     }
-    shown: list[Table | Plot] = [tables.pop("polyp")]
-    if source.split and source.plain:
+    shown: list[Table | Plot] = [tables.pop(chosen_class(summary))]
+    if source.split and source.plain and results.is_papers(source.frames):
         view = papertable.table_view(summary, source.split, paper_results())
         shown.append(table(view, title=f"{view.title} of the paper, and ours ({source.n})"))
     return shown, list(tables.values())

@@ -9,6 +9,7 @@ from harness.report import charts, detail, grids
 from harness.report.results import title_of
 from harness.report.source import Plot, table
 from harness.report.svg import for_both, legend
+from metrics.classes import chosen_rows
 from metrics.endocv import summarise
 from metrics.strata import EDGES, STRATA, add_stratum
 
@@ -105,7 +106,7 @@ def _plot(
 def _gap(source: Source, name: str, other: pd.DataFrame) -> Plot:
     """Mean F1 on one set and on the other, model by model; validation comes before the test."""
     sets = [
-        (name, _means(source, other[other["class"] == "polyp"]), other["frame"].nunique()),
+        (name, _means(source, chosen_rows(other)), other["frame"].nunique()),
         (source.name, _means(source, source.polyp), source.frames["frame"].nunique()),
     ]
     if source.split == "val":

@@ -11,13 +11,13 @@ from harness.data.listing import natural
 from harness.report.columns import Column
 from harness.report.formats import Format
 from harness.report.tables import TableSettings, render, show
+from metrics.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from metrics.masks import Protocol
 
-CLASSES: Final = {"polyp": "polyp", "background": "background", "all": "all classes (micro)"}
 PAPER_TABLES: Final = {"val": 2, "test": 3}
 """Number of the paper's table with the figures of a split."""
 
@@ -126,10 +126,11 @@ def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFr
     """
     from metrics.endocv import summarise
 
-    polyp = with_place(frames[frames["class"] == "polyp"])
+    polyp = with_place(chosen_rows(frames))
     summary = summarise(polyp, by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
     summary = summary.loc[ordered].reset_index(drop=True)
+    summary["class"] = chosen_class(frames)
     return summary.assign(title=summary["model"].map(title_of))
 
 
@@ -153,20 +154,21 @@ def class_view(
 
     Args:
         summary: What :func:`figures` gives.
-        class_: ``polyp``, ``background`` or ``all``.
+        class_: One of the summary's: ``polyp``, ``background``, ``all``, or another.
         split: Name of the split, for the title.
         protocol: For the title.
         paper: Rows of the paper (``metrics.paper.results``), or ``None`` where the split is not
             the paper's.
     """
     rows = _with_paper(summary[summary["class"] == class_], paper, class_, split)
-    latency = [LATENCY] if class_ == "polyp" else []
+    first = class_ == chosen_class(summary)
+    latency = [LATENCY] if first else []
+    named = "all classes (micro)" if class_ == ALL else class_
     return View(
         frame=rows,
         columns=[MODEL, *FIGURES, *latency, N, *left_out_columns(rows)],
-        title=f"{split} split, {CLASSES[class_]} ({protocol} protocol)",
-        caption=(_CAPTION if class_ == "polyp" else "Means over frames.")
-        + left_out_note(rows, protocol),
+        title=f"{split} split, {named} ({protocol} protocol)",
+        caption=(_CAPTION if first else "Means over frames.") + left_out_note(rows, protocol),
         reference_note=_note(rows, split),
     )
 
@@ -189,7 +191,8 @@ def long_view(
     import pandas as pd
 
     parts = [
-        _with_paper(summary[summary["class"] == class_], paper, class_, split) for class_ in CLASSES
+        _with_paper(summary[summary["class"] == class_], paper, class_, split)
+        for class_ in summary["class"].unique()
     ]
     frame = pd.concat(parts, ignore_index=True)
     first = [Column(key="model", title="Model"), Column(key="class", title="Class")]
@@ -208,6 +211,7 @@ def long_view(
 def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
     columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
+    class_ = chosen_class(summary)
     return View(
         frame=summary,
         further=["model"],
@@ -218,10 +222,15 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
             N,
             *left_out_columns(summary),
         ],
-        title=f"{split} split, polyp, by centre or sequence ({protocol} protocol)",
+        title=f"{split} split, {class_}, by centre or sequence ({protocol} protocol)",
         group="place",
         caption="Means over frames." + left_out_note(summary, protocol),
     )
+
+
+def is_papers(frames: pd.DataFrame) -> bool:
+    """Whether a frame table has the paper's classes, polyp and background, and no others."""
+    return set(frames["class"]) == {POLYP, BACKGROUND}
 
 
 def left_out_columns(rows: pd.DataFrame) -> list[Column]:

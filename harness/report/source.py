@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.report import svg
 from harness.report.results import View, title_of
 from harness.report.tables import laid_out
+from metrics.classes import chosen_rows
 from metrics.endocv import add_figures
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Source:
 
     @cached_property
     def polyp(self) -> pd.DataFrame:
-        """The polyp rows with their figures."""
-        return add_figures(self.frames[self.frames["class"] == "polyp"], self.formulas)
+        """The chosen class's rows with their figures."""
+        return add_figures(chosen_rows(self.frames), self.formulas)
 
     @cached_property
     def styles(self) -> dict[str, svg.Style]:

@@ -27,7 +27,7 @@ import models
 from harness import device as devices
 from harness.allocation import keep_memory
 from harness.evaluation import write_mask
-from harness.fullsize import full_mask
+from harness.fullsize import full_labels
 from harness.loading import Normalised
 from harness.predicting import predict_images
 from harness.prediction import Inference, Predictor
@@ -138,7 +138,7 @@ def plain_masks(frames: Sequence[Path]) -> list[np.ndarray]:
         image = torch.from_numpy(resize_image(pixels, SIZE)).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
             polyp = network(image.to(DEVICE))[0, 1].cpu().numpy()
-        masks.append(full_mask(polyp, pixels.shape[:2], "full-size"))
+        masks.append(full_labels(polyp[None], pixels.shape[:2], "full-size"))
     return masks
 
 
@@ -189,10 +189,10 @@ def test_writing_a_mask(
     path = tmp_path / "mask.png"
     cv2.setNumThreads(1)
 
-    benchmark(lambda: write_mask(path, full_mask(polyp, FULL, "full-size")))
+    benchmark(lambda: write_mask(path, full_labels(polyp[None], FULL, "full-size")))
 
     read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    mask = full_mask(polyp, FULL, "full-size")
+    mask = full_labels(polyp[None], FULL, "full-size")
     theirs = seconds(lambda: authors_export(polyp, FULL, tmp_path / "mask.jpg"), 10)
     cv2.setNumThreads(-1)
     assert np.array_equal(read, mask * np.uint8(255))

@@ -87,3 +87,17 @@ def test_bf16_is_near_and_leaves_the_network_as_it_was(
     assert (rounded - reference).abs().mean() < 0.01
     assert all(weight.dtype == torch.float32 for weight in ensemble.parameters())
     assert torch.equal(engine(ensemble)(frames), reference)
+
+
+def test_the_longest_member_goes_first_and_changes_nothing(
+    ensemble: nn.Module, frames: Tensor, reference: Tensor
+) -> None:
+    made = engine(ensemble)
+    begun: list[int] = []
+    for place, member in enumerate(made.members):
+        member.register_forward_pre_hook(lambda *_, place=place: begun.append(place))
+    made._seconds = [1.0, 3.0, 2.0]
+
+    assert torch.equal(made(frames[:2]), reference[:2])
+    assert begun == [1, 1, 2, 2, 0, 0]
+    assert all(seconds not in (1.0, 2.0, 3.0) for seconds in made._seconds)

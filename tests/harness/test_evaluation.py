@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.evaluation import evaluate_frames, truth_of
+from harness.evaluation import evaluate_frames, recount, truth_of
 from harness.prediction import Inference, Predictor
+from metrics.classes import Classes
 from metrics.errors import UserError
 
 HEIGHT, WIDTH = 32, 64
@@ -111,3 +112,45 @@ def test_masks_that_cannot_be_written_are_said(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match="cannot write"):
         evaluate_frames(predictor(), frames, masks=tmp_path / "masks")
+
+
+class Quarters(nn.Module):
+    """Says polyp of the first quarter of the columns, instrument of the second."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = torch.zeros(len(images), 3, *images.shape[2:])
+        quarter = images.shape[3] // 4
+        maps[:, 1, :, :quarter] = maps[:, 2, :, quarter : 2 * quarter] = 1.0
+        maps[:, 0, :, 2 * quarter :] = 1.0
+        return maps
+
+
+def test_every_class_has_its_counts_and_its_value(tmp_path: Path) -> None:
+    # Truth: polyp in columns 8..23, instrument in 24..31. Prediction: polyp in 0..15, instrument
+    # in 16..31. So polyp: 8 columns in both, 8 only in either; instrument: 8 in both, 8 only
+    # predicted; background: 32 in both, 8 only in the truth.
+    classes = Classes.from_table({"polyp": 255, "instrument": 100}).choosing("instrument")
+    mask = columns(8, 24)
+    mask[:, 24:32] = 100
+    frames = pd.DataFrame([row(tmp_path, "a", mask), row(tmp_path, "b", None)])
+    made = Predictor(Quarters(), size=64, inference=Inference(device=CPU), classes=classes)
+
+    table = evaluate_frames(made, frames, masks=tmp_path / "masks")
+
+    assert table["class"].tolist() == ["instrument", "polyp", "background"] * 2
+    counts = table.set_index(["frame", "class"])[["tp", "fp", "fn", "tn"]] // HEIGHT
+    assert counts.loc[("seq1/a", "polyp")].tolist() == [8, 8, 8, 40]
+    assert counts.loc[("seq1/a", "instrument")].tolist() == [8, 8, 0, 48]
+    assert counts.loc[("seq1/a", "background")].tolist() == [32, 0, 8, 24]
+    assert counts.loc[("seq1/b", "background")].tolist() == [32, 0, 32, 0]
+    kept = cv2.imread(str(tmp_path / "masks/seq1/a.png"), cv2.IMREAD_UNCHANGED)
+    assert kept[0].tolist() == [255] * 16 + [100] * 16 + [0] * 32
+    again = recount(
+        frames,
+        masks=tmp_path / "masks",
+        decoding="official",
+        latencies_ms={"seq1/a": 1.0, "seq1/b": 1.0},
+        classes=classes,
+    )
+    shared = ["frame", "class", "tp", "fp", "fn", "tn"]
+    pd.testing.assert_frame_equal(again[shared], table[shared])

@@ -14,6 +14,7 @@ from harness.loading import Loaded
 from harness.precision import changed_pixels, predictor_of, sample_of
 from harness.prediction import Inference, Prediction
 from harness.workspace import Run
+from metrics.classes import ONE
 
 CPU = torch.device("cpu")
 
@@ -47,7 +48,7 @@ def loaded() -> Loaded:
     run = Run(
         run="r", model="even", status="finished", folder=Path(), settings={}, members={}, row={}
     )
-    return Loaded(run=run, network=Even().eval(), size=32)
+    return Loaded(run=run, network=Even().eval(), size=32, classes=ONE)
 
 
 def said(precision: str, frames: list[Path]) -> list[str]:
@@ -74,7 +75,11 @@ def test_pixels_are_counted_by_hand() -> None:
     def predicted(*rows: str) -> Prediction:
         mask = np.array([[character == "#" for character in row] for row in rows])
         return Prediction(
-            image=Path(), polyp=np.zeros((1, 1), np.float32), mask=mask, latency_ms=1.0
+            image=Path(),
+            probabilities=np.zeros((1, 1, 1), np.float32),
+            labels=mask,
+            classes=ONE,
+            latency_ms=1.0,
         )
 
     found = changed_pixels(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.fullsize import full_mask, full_mask_on_device, resize_map
+from harness.fullsize import full_labels, full_labels_on_device, most_probable, resize_map
 from harness.prediction import Inference, Predictor
 from metrics.errors import UserError
 
@@ -75,9 +75,9 @@ def test_rounded_at_either_size(frames: list[Path], device: str) -> None:
 
     for rounding in ("full-size", "network-size"):
         if device == "cpu":
-            mask = full_mask(slope, size, rounding)
+            mask = full_labels(slope[None], size, rounding)
         else:
-            mask = full_mask_on_device(torch.from_numpy(slope), size, rounding).numpy()
+            mask = full_labels_on_device(torch.from_numpy(slope[None]), size, rounding).numpy()
         assert mask.sum(axis=1).tolist() == by_hand[rounding].tolist()
     assert by_hand["full-size"][0] != by_hand["network-size"][0]
 
@@ -88,7 +88,7 @@ def test_where_it_is_rounded_reaches_the_masks(frames: list[Path]) -> None:
 
     assert inference.settings["rounding"] == "network-size"
     for prediction in made:
-        expected = full_mask(prediction.polyp, prediction.mask.shape, "network-size")
+        expected = full_labels(prediction.probabilities, prediction.mask.shape, "network-size")
         assert np.array_equal(prediction.mask, expected)
 
 
@@ -178,3 +178,39 @@ def test_maps_are_resized_bilinearly() -> None:
     )
 
     assert np.allclose(resize_map(small, height=21, width=13), oracle[0, 0].numpy(), atol=1e-6)
+
+
+def test_a_pixel_is_of_its_most_probable_class() -> None:
+    polyp = np.array([[0.2, 0.6, 0.3, 0.25, 0.5]], np.float32)
+    instrument = np.array([[0.2, 0.3, 0.4, 0.5, 0.0]], np.float32)
+
+    # The background has 0.6, 0.1, 0.3, 0.25 and 0.5; of equals it comes first.
+    assert most_probable([polyp, instrument]).tolist() == [[0, 1, 2, 2, 0]]
+
+
+def test_one_class_by_argmax_is_one_class_rounded() -> None:
+    half = np.float32(0.5)
+    near = [np.nextafter(half, np.float32(end)) for end in (0, 1)]
+    values = np.random.default_rng(0).random(10_000, dtype=np.float32)
+    polyp = np.concatenate([values, [0, half, *near, 1]]).astype(np.float32)[None]
+
+    assert most_probable([polyp]).dtype == np.bool_
+    assert np.array_equal(most_probable([polyp]), most_probable([polyp, np.zeros_like(polyp)]) == 1)
+
+
+@pytest.mark.parametrize("rounding", ["full-size", "network-size"])
+def test_classes_are_decided_alike_on_both_sides(rounding: str) -> None:
+    raw = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
+    every = np.exp(raw) / np.exp(raw).sum(axis=0)
+
+    labels = full_labels(every[1:], (80, 56), rounding)
+    there = full_labels_on_device(torch.from_numpy(every[1:]), (80, 56), rounding).numpy()
+
+    assert set(np.unique(labels)) == {0, 1, 2}
+    assert np.mean(labels != there) < 0.001  # the two resize in another order of additions
+    if rounding == "full-size":
+        full = np.stack([resize_map(one, height=80, width=56) for one in every])
+        assert np.mean(labels != full.argmax(axis=0)) < 0.001
+    else:
+        middles = labels[5::10, 3::7]  # of 10 x 7 pixels each, where the network's pixel decides
+        assert np.array_equal(middles, every.argmax(axis=0))

@@ -106,3 +106,25 @@ def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no valid text"):
         settings.write_file(tmp_path / "harness.toml", {"endocv": "a\udcff"})
     assert not list(tmp_path.iterdir())
+
+
+def test_classes_are_a_table_of_mask_values(tmp_path: Path) -> None:
+    values = {"workspace": "out", "classes": {"polyp": 255, "surgical tool": 128}}
+    settings.write_file(tmp_path / "harness.toml", values)
+    assert settings.read_file(tmp_path / "harness.toml") == values
+    classes = settings.load(tmp_path, env={}).classes
+    assert (classes.names, classes.values) == (("polyp", "surgical tool"), (255, 128))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('classes = ["polyp"]', "expected a table of names and mask values"),
+        ("[classes]\n", "expected 1 to 254 classes, got 0"),
+        ("[classes]\npolyp = 255\ntool = 255", "names and values that all differ"),
+    ],
+)
+def test_impossible_classes_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "harness.toml").write_text(text)
+    with pytest.raises(FaultsError, match=said):
+        settings.load(tmp_path, env={})

@@ -40,7 +40,7 @@ def trainer() -> Any:
         polyp[:, 12:24, 12:24] = 0.9
         return torch.stack([1 - polyp, polyp], dim=1)
 
-    return SimpleNamespace(probabilities=probabilities)
+    return SimpleNamespace(probabilities=probabilities, channel=1)
 
 
 def read(folder: Path) -> EventAccumulator:

@@ -47,7 +47,7 @@ def frame(tmp_path: Path) -> Path:
 def test_the_members_come_behind_the_ensemble_which_stays_itself(ensemble: DivergentNets) -> None:
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, each=True)
+        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, each=1)
         output = engine(images)
         assert torch.equal(output[:, :2], ensemble(images))
         each = ensemble.member_probabilities(images)

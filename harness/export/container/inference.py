@@ -68,16 +68,19 @@ def frames_of(image: Any, name: str) -> NDArray[np.uint8]:
 
 
 def segment(session: Any, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask of one frame, 0 and 1, (H, W)."""
+    """The class of each pixel of a frame, (H, W): 0 for the background, 1 and on for the others."""
     (taken,) = session.get_inputs()
     height, width = frame.shape[:2]
     side = taken.shape[-1]
     small = np.asarray(Image.fromarray(frame).resize((side, side), Image.Resampling.BILINEAR))
     images = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
-    polyp = session.run(None, {taken.name: images})[0][0, 1]
-    full = cv2.resize(polyp, (width, height), interpolation=cv2.INTER_LINEAR)
-    mask: NDArray[np.uint8] = (full > 0.5).astype(np.uint8)
-    return mask
+    maps = session.run(None, {taken.name: images})[0][0, 1:]
+    full = [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
+    if len(full) == 1:
+        mask: NDArray[np.uint8] = (full[0] > 0.5).astype(np.uint8)
+        return mask
+    indices: NDArray[np.uint8] = np.stack([1 - sum(full), *full]).argmax(axis=0).astype(np.uint8)
+    return indices
 
 
 def run() -> Path:
@@ -100,7 +103,7 @@ def run() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "output.mha"
     SimpleITK.WriteImage(made, str(target), useCompression=True)
-    log.info("%s: %.1f %% of it is polyp", target, 100 * masks.mean())
+    log.info("%s: %.1f %% of it is segmented", target, 100 * (masks > 0).mean())
     return target
 
 

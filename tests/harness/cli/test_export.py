@@ -13,6 +13,7 @@ import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -25,6 +26,8 @@ from click.testing import CliRunner, Result
 from harness.cli import cli
 from harness.data.frames import read_image, resize_image
 from harness.export import onnx
+from harness.export.container import inference
+from harness.fullsize import full_labels
 from harness.loading import load
 from harness.prediction import Inference, Predictor
 from harness.workspace import Workspace
@@ -82,7 +85,7 @@ def test_onnxruntime_gives_the_same_masks(
         assert np.allclose(alone[0], of_batch, atol=1e-5)
         assert np.allclose(alone[0].sum(axis=0), 1, atol=1e-5)
         prediction = ours[frame.name]
-        assert np.allclose(alone[0, 1], prediction.polyp, atol=1e-4)
+        assert np.allclose(alone[0, 1], prediction.probabilities[0], atol=1e-4)
         height, width = prediction.mask.shape
         mask = cv2.resize(alone[0, 1], (width, height)) > 0.5
         sure = np.abs(prediction.probability - 0.5) > 1e-4
@@ -120,6 +123,25 @@ class Fake:
 
         output = self.predictor.probabilities(torch.from_numpy(inputs["images"])).numpy()
         return [self.change(output)]
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_the_container_decides_as_we_do(classes: int) -> None:
+    raw = np.random.default_rng(classes).normal(size=(1 + classes, SIZE, SIZE)).astype(np.float32)
+    every = np.exp(raw) / np.exp(raw).sum(axis=0)
+
+    class Session:
+        def get_inputs(self) -> list[Any]:
+            return [SimpleNamespace(name="images", shape=["batch", 3, SIZE, SIZE])]
+
+        def run(self, _names: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            assert inputs["images"].shape == (1, 3, SIZE, SIZE)
+            return [every[None]]
+
+    made = inference.segment(Session(), np.zeros((90, 70, 3), np.uint8))
+
+    assert np.array_equal(made, full_labels(every[1:], (90, 70), "full-size"))
+    assert made.max() == classes
 
 
 @pytest.mark.parametrize("shift", [0.0, 5e-5, 0.2])

@@ -107,3 +107,23 @@ def test_nothing_given_is_wrong_usage(here: Path) -> None:
     result = init()
     assert result.exit_code == 2
     assert "--endocv DIR" in result.stderr
+
+
+def test_classes_are_written_and_kept(here: Path) -> None:
+    assert init("--class", "polyp=255", "--class", "tool=128").exit_code == 0
+    assert init("--workspace", "out").exit_code == 0
+    assert settings.read_file(here / "harness.toml") == {
+        "workspace": "out",
+        "classes": {"polyp": 255, "tool": 128},
+    }
+    changed = init("--class", "polyp=255", "--class", "tool=64")
+    assert changed.exit_code == 1
+    assert "polyp 255, tool 128 there, polyp 255, tool 64 here" in changed.stderr
+    assert init("--class", "polyp=1", "--force").exit_code == 0
+    assert settings.load(here, env={}).classes.values == (1,)
+
+
+@pytest.mark.parametrize("given", ["polyp", "polyp=white", "polyp=0", "all=3"])
+def test_classes_that_cannot_be_are_refused(here: Path, given: str) -> None:
+    assert init("--class", given).exit_code in (1, 2)
+    assert not (here / "harness.toml").exists()
