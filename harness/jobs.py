@@ -17,6 +17,7 @@ from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
 from harness.epochs import Epoch, Watcher
+from harness.holding import held
 from harness.interrupts import default_signals
 from harness.loading import build, normalisation
 from harness.mlflow_tracking import Mlflow
@@ -140,11 +141,12 @@ def train(
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
-        UserError: If the weights cannot be had, the loss is no number, or the disk is full.
+        UserError: If another process trains the run, the weights cannot be had, the loss is no
+            number, or the disk is full.
     """
-    machine.team.share((workspace, run, frames))
-    fitting = _fit(workspace, run, frames, machine, watcher)
-    with ExitStack() as open_trackers:
+    with held(run), ExitStack() as open_trackers:
+        machine.team.share((workspace, run, frames))
+        fitting = _fit(workspace, run, frames, machine, watcher)
         board = TensorBoard(
             run.folder / "tensorboard",
             trainer=fitting.trainer,
