@@ -1,4 +1,4 @@
-"""A training that is killed again and again ends as one that was left alone."""
+"""A training that is stopped or killed again and again ends as one that was left alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from harness.data.synthetic import Synthetic, write_dataset
+from harness.holding import LOCK
 from harness.workspace import Run, Workspace
 
 KILLS = 10
@@ -79,3 +81,48 @@ def test_ten_kills_change_nothing(tmp_path: Path) -> None:
         assert resumed.best.read_bytes() == unbroken.best.read_bytes(), f"seed {seed}"
         assert figures(resumed) == figures(unbroken), f"seed {seed}"
         assert (resumed.status, list((broken / "plans").iterdir())) == ("finished", [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_networks_side_by_side_go_on_with_what_is_left(tmp_path: Path, number: int) -> None:
+    drawn = write_dataset(tmp_path / "drawn", frames=60, height=64)
+    networks = ("--model", "unet", "--model", "fpn", "--model", "deeplabv3")
+    recipe = ("--preset", "demo", *networks, "--epochs", "3", "--size", "32", "--jobs", "2")
+    runs: dict[str, dict[str, Run]] = {}
+    for name in ("whole", "broken"):
+        workspace = tmp_path / name
+        workspace.mkdir()
+        process = harness(drawn, workspace, *recipe)
+        if name == "broken":
+            stop_in_an_epoch(process, number)
+            status = 130 if number == signal.SIGINT else -signal.SIGKILL
+            assert process.returncode == status
+            assert len(Workspace(workspace).runs(status="finished")) < 3
+            until_nobody_trains(workspace)
+            process = harness(drawn, workspace, "--resume", "--jobs", "2")
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+        runs[name] = {run.model: run for run in Workspace(workspace).runs(status="finished")}
+        assert list((workspace / "plans").iterdir()) == []
+
+    assert runs["whole"].keys() == runs["broken"].keys() == {"unet", "fpn", "deeplabv3"}
+    for model, run in runs["whole"].items():
+        assert run.best.read_bytes() == runs["broken"][model].best.read_bytes(), model
+
+
+def stop_in_an_epoch(process: subprocess.Popen[str], number: int) -> None:
+    """Send a signal once two networks are under way and one of them has an epoch behind it."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 1/" in line:
+            break
+    process.send_signal(number)
+    process.communicate()
+
+
+def until_nobody_trains(workspace: Path) -> None:
+    """Wait for the processes that a killed parent left, which end at their next step."""
+    for run in Workspace(workspace).runs():
+        with FileLock(run.folder / LOCK, timeout=60):
+            pass
