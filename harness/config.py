@@ -108,8 +108,8 @@ class TrainConfig:
             raise UserError(f"unknown training setting {unknown[0]!r}{hint}")
         values = dict(values)
         values["nodes"] = tuple(values.get("nodes", ()))
-        classes = values.get("classes", ONE)
-        values["classes"] = classes if isinstance(classes, Classes) else Classes.from_dict(classes)
+        if "classes" in values:
+            values["classes"] = Classes.from_dict(values["classes"])
         return cls(**values)
 
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from metrics.labels import Labels, mask_of
-from metrics.masks import Mask
+from metrics.labels import Labels
 
 Rounding = Literal["full-size", "network-size"]
 """Where each pixel's class is decided: ``full-size`` brings the probabilities to the frame's own
@@ -34,9 +33,8 @@ def full_labels(
         rounding: See :data:`Rounding`.
     """
     if rounding == "network-size":
-        decided = most_probable(probabilities)
-        probabilities = np.stack([mask_of(decided, index) for index in _indices(probabilities)])
-        probabilities = probabilities.astype(np.float32)
+        indices = np.arange(1, 1 + len(probabilities))[:, None, None]
+        probabilities = (most_probable(probabilities) == indices).astype(np.float32)
     height, width = size
     return most_probable([resize_map(one, height=height, width=width) for one in probabilities])
 
@@ -52,9 +50,9 @@ def full_labels_on_device(
         rounding: See :data:`Rounding`.
     """
     if rounding == "network-size":
+        indices = torch.arange(1, 1 + len(probabilities), device=probabilities.device)
         decided = _most_probable_on_device(probabilities)
-        each = [decided == index for index in _indices(probabilities)]
-        probabilities = torch.stack(each).float()
+        probabilities = (decided == indices[:, None, None]).float()
     resized = functional.interpolate(
         probabilities[None], size, mode="bilinear", align_corners=False
     )
@@ -73,10 +71,10 @@ def most_probable(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
     Returns:
         Labels: bool (H, W) for one class, else uint8 class indices.
     """
-    stacked = np.stack(list(probabilities))
-    if len(stacked) == 1:
-        mask: Mask = stacked[0] > THRESHOLD
-        return mask
+    maps = list(probabilities)
+    if len(maps) == 1:
+        return maps[0] > THRESHOLD
+    stacked = np.stack(maps)
     every = np.concatenate([1 - stacked.sum(axis=0, keepdims=True), stacked])
     indices: NDArray[np.uint8] = every.argmax(axis=0).astype(np.uint8)
     return indices
@@ -87,10 +85,6 @@ def _most_probable_on_device(probabilities: Tensor) -> Tensor:
         return probabilities[0] > THRESHOLD
     background = 1 - probabilities.sum(dim=0, keepdim=True)
     return torch.cat([background, probabilities]).argmax(dim=0).to(torch.uint8)
-
-
-def _indices(probabilities: NDArray[np.float32] | Tensor) -> range:
-    return range(1, 1 + len(probabilities))
 
 
 def resize_map(probability: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:

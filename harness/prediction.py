@@ -26,13 +26,7 @@ from harness import device as devices
 from harness.config import Precision
 from harness.data.frames import read_image, resize_image
 from harness.engine import Engine
-from harness.fullsize import (
-    THRESHOLD,
-    Rounding,
-    full_labels,
-    full_labels_on_device,
-    resize_map,
-)
+from harness.fullsize import THRESHOLD, Rounding, full_labels, full_labels_on_device, resize_map
 from harness.parallel import map_ahead
 from harness.uncertainty import Uncertainty, measure
 from metrics.classes import ONE, Classes

@@ -53,9 +53,10 @@ def command(
 
     SOURCE is a folder of images, one image, or a video, of which each frame gets its mask,
     NAME_000001.png, and NAME_overlay.mp4 shows their outlines. Beside the masks, predictions.csv
-    says of each how large a share is polyp and how many milliseconds it took. With --uncertainty it
-    also says how far the members of the ensemble disagree, from 0 to 1: the more, the less the mask
-    is to be trusted. Of a model of several classes the masks hold the classes' own values.
+    says of each how large a share each class has and how many milliseconds it took. With
+    --uncertainty it also says how far the members of the ensemble disagree, from 0 to 1: the more,
+    the less the mask is to be trusted. Of a model of several classes the masks hold the classes'
+    own values.
     """
     import pandas as pd
 

@@ -159,8 +159,7 @@ def command(
             _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
             training.resume(settings, None if resume == NEWEST else resume, machine, jobs)
             return
-        classes = settings.classes.choosing(overrides.pop("loss_class"))
-        overrides["classes"] = classes
+        overrides["classes"] = settings.classes.choosing(overrides.pop("loss_class"))
         configs, with_ensemble = _plan(names, preset, overrides, machine)
         _start(settings, configs, with_ensemble, machine, jobs, leave_out=leave_out, folds=folds)
 

@@ -30,8 +30,8 @@ from metrics.classes import BACKGROUND
 from metrics.errors import UserError
 
 TIE: Final = 1e-4
-"""With the two most probable classes this near to each other's middle, a pixel may become either on
-another machine; of one class that is a probability this near to one half."""
+"""A pixel may fall to either of its two most probable classes on another machine where they are
+this near to the middle between them; of one class that is one half."""
 
 INPUT, OUTPUT = "images", "probabilities"
 
@@ -59,7 +59,7 @@ class Difference:
         """One line for a person."""
         return (
             f"{self.ties + self.others} of {self.pixels} pixels differ in {self.frames} frames, "
-            f"{self.ties} of them ties within {TIE:g} of one half"
+            f"{self.ties} of them within {TIE:g} of a tie"
         )
 
 

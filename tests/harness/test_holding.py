@@ -13,12 +13,10 @@ from harness.workspace import Run, Workspace
 from metrics.errors import UserError
 
 HOLD = """
-import sys
-from pathlib import Path
-from filelock import FileLock
-lock = FileLock(sys.argv[1])
-lock.acquire()
-Path(sys.argv[1]).write_text("12345")
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("12345", file=file, flush=True)
 print("held", flush=True)
 sys.stdin.read()
 """

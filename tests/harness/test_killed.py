@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import os
 import random
 import signal
@@ -12,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from harness.data.synthetic import Synthetic, write_dataset
 from harness.holding import LOCK
@@ -124,5 +124,5 @@ def stop_in_an_epoch(process: subprocess.Popen[str], number: int) -> None:
 def until_nobody_trains(workspace: Path) -> None:
     """Wait for the processes that a killed parent left, which end at their next step."""
     for run in Workspace(workspace).runs():
-        with FileLock(run.folder / LOCK, timeout=60):
-            pass
+        with (run.folder / LOCK).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
