@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,6 +9,7 @@ from typing import Final
 
 from harness.workspace import Run
 from metrics.errors import UserError
+from metrics.locks import try_lock
 
 LOCK: Final = ".lock"
 """Name of the file in a run's folder."""
@@ -28,16 +28,14 @@ def held(run: Run) -> Iterator[None]:
     with ExitStack() as opened:
         with suppress(OSError):
             file = opened.enter_context((run.folder / LOCK).open("a+", encoding="utf-8"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not try_lock(file):
                 file.seek(0)
                 holder = file.read().strip()
                 raise UserError(
                     f"{run.run} is being trained by another process"
                     f"{f' (process {holder})' if holder else ''}; wait for its end, or stop it "
                     "with Ctrl-C first"
-                ) from None
+                )
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()

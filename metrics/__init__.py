@@ -7,6 +7,7 @@ Modules, in the order in which the figures arise:
 * ``endocv``: the overlap figures, their means, the score and its standard deviations;
 * ``hausdorff``, ``boundary``, ``lesions``: figures that need the masks themselves;
 * ``generalisation``: what is lost from one set of frames to another;
+* ``divergence``, ``foretelling``: how far members disagree, and whether that foretells an error;
 * ``statistics``, ``comparison``, ``ranking``: intervals, tests and ranks over frames;
 * ``paper``: the published figures, for reference.
 

@@ -53,8 +53,7 @@ class Samples:
     @property
     def effective_clusters(self) -> float:
         """(sum n)^2 / sum n^2 over clusters of n frames: their number if they are equally long."""
-        sizes = np.bincount(self.clusters).astype(np.float64)
-        return float(sizes.sum() ** 2 / np.sum(sizes**2))
+        return effective_number(self.clusters)
 
     def position(self, model: str) -> int:
         """Where a model stands in the first axis of values.
@@ -130,7 +129,7 @@ def collect(
         models=tuple(str(name) for name in models),
         figures=chosen,
         values=values,
-        clusters=_clusters(full.drop_duplicates("frame")),
+        clusters=clusters_of(full.drop_duplicates("frame")),
         frames=tuple(str(name) for name in frames),
     )
 
@@ -139,6 +138,31 @@ def select(samples: Samples, figures: Sequence[str]) -> Samples:
     """The samples with some of their figures only, in the order given."""
     chosen = [samples.figures.index(name) for name in figures]
     return replace(samples, figures=tuple(figures), values=samples.values[..., chosen])
+
+
+def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Which frames are resampled together.
+
+    Args:
+        frames: One row a frame, with ``frame`` and, where they are known, ``sequence`` and
+            ``dataset``.
+
+    Returns:
+        int64 (N,): 0 to C - 1, in order of appearance; a frame of no sequence is alone in its.
+    """
+    single = frames["frame"].astype(str)
+    if "sequence" not in frames:
+        return pd.factorize(single)[0].astype(np.int64)
+    sequence = frames["sequence"].fillna("").astype(str)
+    dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
+    keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
+    return pd.factorize(keys)[0].astype(np.int64)
+
+
+def effective_number(clusters: npt.NDArray[np.int64]) -> float:
+    """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's."""
+    sizes = np.bincount(clusters).astype(np.float64)
+    return float(sizes.sum() ** 2 / np.sum(sizes**2))
 
 
 def _with_score(figures: tuple[str, ...], values: Floats) -> tuple[tuple[str, ...], Floats]:
@@ -171,14 +195,3 @@ def _refuse_unpaired(
         ],
         summary="the models cannot be compared frame by frame",
     )
-
-
-def _clusters(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Cluster codes of one row a frame, in that order."""
-    single = frames["frame"].astype(str)
-    if "sequence" not in frames:
-        return pd.factorize(single)[0].astype(np.int64)
-    sequence = frames["sequence"].fillna("").astype(str)
-    dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
-    keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
-    return pd.factorize(keys)[0].astype(np.int64)

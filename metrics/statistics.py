@@ -87,7 +87,7 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     drawn = [
         weighted_means(weights, sums, numbers, samples.figures)
-        for weights in _draws(rng, resamples, samples.n_clusters)
+        for weights in draws(rng, resamples, samples.n_clusters)
     ]
     total, number = sums.sum(axis=0), numbers.sum(axis=0)
     return Replicates(
@@ -100,6 +100,19 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
         n_frames=len(samples.frames),
         seed=seed,
     )
+
+
+def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[Floats]:
+    """How often each resample holds each cluster, a bounded number of resamples at a time.
+
+    Yields:
+        float64 (r, C), whose rows sum to C; the r sum to ``resamples``.
+    """
+    for size in chunk_sizes(resamples, clusters):
+        drawn = rng.integers(0, clusters, size=(size, clusters), dtype=np.int64)
+        drawn += clusters * np.arange(size)[:, None]
+        counted = np.bincount(drawn.ravel(), minlength=size * clusters)
+        yield counted.reshape(size, clusters).astype(np.float64)
 
 
 def weighted_means(
@@ -230,15 +243,6 @@ def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats
     shifted = bias + z
     corrected: Floats = bias + shifted / np.maximum(1 - acceleration * shifted, _SMALLEST)
     return corrected
-
-
-def _draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[Floats]:
-    """How often each cluster is drawn, (R, C), a bounded number of resamples at a time."""
-    for size in chunk_sizes(resamples, clusters):
-        drawn = rng.integers(0, clusters, size=(size, clusters), dtype=np.int64)
-        drawn += clusters * np.arange(size)[:, None]
-        counted = np.bincount(drawn.ravel(), minlength=size * clusters)
-        yield counted.reshape(size, clusters).astype(np.float64)
 
 
 def chunk_sizes(resamples: int, clusters: int) -> Iterator[int]:

@@ -8,14 +8,13 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
 
 from metrics.errors import UserError
-
-if sys.platform != "win32":
-    import fcntl
+from metrics.locks import LOCKS, try_lock
 
 _PARTIAL: Final = ".partial"
 _YOUNG_S: Final = 60.0
@@ -99,8 +98,8 @@ def create_locked(path: Path) -> tuple[IO[bytes], Path]:
     """A new partial file beside ``path``, open and locked by this process."""
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{_PARTIAL}")
     stream = temporary.open("x+b")
-    if sys.platform != "win32":
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with suppress(OSError):  # without locks, clear_leftovers leaves the file alone
+        try_lock(stream)
     return stream, temporary
 
 
@@ -119,13 +118,7 @@ def unwritable(folder: Path, error: OSError) -> UserError:
 
 
 def _is_abandoned(stream: IO[bytes], age_s: float) -> bool:
-    if sys.platform == "win32":
-        return age_s > _OLD_S
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return try_lock(stream) if LOCKS else age_s > _OLD_S
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,9 @@ from harness.report.columns import Column
 from harness.report.results import View, title_of
 from harness.report.source import Plot, table
 from harness.report.svg import for_both, legend
-from metrics.divergence import POOR, foretells
+from metrics.foretelling import POOR, Estimate, Foretelling, foretells
+from metrics.samples import clusters_of
+from metrics.statistics import LEVEL, RESAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +40,16 @@ def divergence(source: Source) -> list[Table | Plot]:
     import pandas as pd
 
     of_ensemble = source.polyp[source.polyp["model"] == source.ensemble]
-    joined = source.divergence.merge(of_ensemble[["frame", "f1"]], on="frame", validate="1:1")
+    joined = source.divergence.merge(of_ensemble, on="frame", validate="1:1")
     points = list(
         zip(joined["frame"], joined["disagreement"].tolist(), joined["f1"].tolist(), strict=True)
     )
-    rows = []
-    for key, title in MEASURES.items():
-        told = foretells(joined[key].to_numpy(), joined["f1"].to_numpy())
-        rows.append({"measure": title, "mean": joined[key].mean(), **told._asdict()})
+    f1 = joined["f1"].to_numpy()
+    told = {key: foretells(joined[key].to_numpy(), f1, clusters_of(joined)) for key in MEASURES}
+    rows = [
+        {"measure": title, "mean": joined[key].mean(), **_cells(told[key])}
+        for key, title in MEASURES.items()
+    ]
     members = ", ".join(title_of(name) for name in source.members)
     name = title_of(source.ensemble)
     view = View(
@@ -53,14 +57,26 @@ def divergence(source: Source) -> list[Table | Plot]:
         columns=[
             Column(key="measure", title="Disagreement"),
             Column(key="mean", title="Mean", decimals=3),
-            Column(key="spearman", title="Spearman with F1", decimals=3),
-            Column(key="auroc", title=f"AUROC, F1 < {POOR:g}", decimals=3),
+            Column(
+                key="spearman",
+                title="Spearman with F1",
+                decimals=3,
+                interval=("spearman_low", "spearman_high"),
+            ),
+            Column(
+                key="auroc",
+                title=f"AUROC, F1 < {POOR:g}",
+                decimals=3,
+                interval=("auroc_low", "auroc_high"),
+            ),
             Column(key="poor", title=f"F1 < {POOR:g}"),
             Column(key="frames", title="Frames"),
         ],
         title="Does disagreement foretell a poor prediction?",
         caption=f"Of {members}. An AUROC of 0.5 is chance; 1 means that the frames not to trust "
-        "are known without their truth. A dash: no frame is poor, or all are.",
+        "are known without their truth. A dash: no frame is poor, or all are. In brackets, "
+        f"{LEVEL:.0%} bootstrap intervals (BCa, {RESAMPLES:,} resamples of "
+        f"{told['disagreement'].clusters} sequences or single frames, seed 0).",
     )
     plot = Plot(
         title=f"Disagreement and F1 of {name}",
@@ -78,6 +94,15 @@ def divergence(source: Source) -> list[Table | Plot]:
         "between the members' masks, 0 (all alike) to 1.",
     )
     return [plot, table(view)]
+
+
+def _cells(told: Foretelling) -> dict[str, float]:
+    """A row of the table: each figure, and its limits beside it."""
+    cells: dict[str, float] = {"poor": told.poor, "frames": told.frames}
+    for name in ("spearman", "auroc"):
+        figure: Estimate = getattr(told, name)
+        cells |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return cells
 
 
 def training(source: Source) -> list[Table | Plot]:

@@ -1,10 +1,6 @@
-import math
-
-import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
-from metrics.divergence import Divergence, divergence, foretells
+from metrics.divergence import Divergence, divergence
 from metrics.errors import UserError
 
 
@@ -30,22 +26,3 @@ def test_too_few_members_or_other_shapes(drawn):
         divergence([drawn("#")])
     with pytest.raises(UserError, match="shape"):
         divergence([drawn("#"), drawn("##")])
-
-
-def test_scikit_learn_agrees():
-    rng = np.random.default_rng(0)
-    f1 = rng.random(200)
-    disagreement = np.round(1 - f1 + rng.normal(0, 0.4, 200), 1)  # rounded, so that some tie
-    result = foretells(disagreement, f1)
-    assert result.auroc == pytest.approx(roc_auc_score(f1 < 0.5, disagreement))
-    assert (result.poor, result.frames) == (int((f1 < 0.5).sum()), 200)
-    assert result.spearman < 0
-
-
-def test_what_cannot_be_told():
-    ones = np.ones(4)
-    assert math.isnan(foretells(np.arange(4.0), ones).auroc)
-    assert math.isnan(foretells(ones, np.arange(4.0)).spearman)
-    assert foretells(ones, np.array([0, 0, 1, 1.0])).auroc == 0.5
-    with pytest.raises(UserError, match="one figure a frame"):
-        foretells(ones, np.ones(3))
