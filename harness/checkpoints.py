@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from harness.files import atomic_path
+from harness.files import atomic_path, unwritable
 from metrics.errors import Fault, FaultsError, UserError
 
 
@@ -27,10 +27,16 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
 
     Returns:
         str: SHA-256 of the file, in hexadecimal.
+
+    Raises:
+        UnwritableError: If there is no room for it; the file that was there is kept.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
     with atomic_path(path) as temporary:
-        safetensors.torch.save_file(tensors, temporary)
+        try:
+            safetensors.torch.save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise unwritable(path.parent, error) from error
         return fingerprint(temporary)
 
 
@@ -71,9 +77,20 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write all that is needed to go on training."""
-    with atomic_path(path) as temporary:
-        torch.save(dict(state), temporary)
+    """Write all that is needed to go on training.
+
+    Raises:
+        UnwritableError: If there is no room for it; the file that was there is kept.
+    """
+    # Given a path instead of a file, torch would not say why it could not be written.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:
+            # Its archive cannot be closed then, which hides what the system said.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_state(path: Path) -> dict[str, Any]:

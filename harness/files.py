@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from metrics.errors import UserError
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class UnwritableError(UserError):
+    """A folder has no room or no rights; what was written there before is whole."""
 
 
 @contextmanager
@@ -27,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         Path: Where to write.
 
     Raises:
-        UserError: If the folder cannot be written.
+        UnwritableError: If the folder cannot be written, or the disk is full before the block ends.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +49,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
         _sync(path.parent)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise unwritable(path.parent, error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -52,11 +63,12 @@ def write_json(path: Path, values: Any) -> None:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def unwritable(folder: Path, error: OSError) -> UserError:
-    """The message for a folder that cannot be written."""
-    return UserError(
-        f"cannot write in {folder}: {error.strerror or error}. Give another folder with "
-        "--workspace, or make room and rights there."
+def unwritable(folder: Path, error: Exception) -> UnwritableError:
+    """The error for a folder that cannot be written, from what a library or the system said."""
+    said = getattr(error, "strerror", None) or error
+    return UnwritableError(
+        f"cannot write in {folder}: {said}. Give another folder with --workspace, or make room and "
+        "rights there."
     )
 
 

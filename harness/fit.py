@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from harness import checkpoints
 from harness.config import TrainConfig
 from harness.epochs import Epoch, Feed, Watcher, write_history
-from harness.files import write_json
+from harness.files import UnwritableError, write_json
 from harness.interrupts import Interrupted, StopRequest
 from harness.team import Agreement, is_lost_peer
 from harness.training import Trainer, Validation
@@ -87,8 +88,9 @@ class Fit:
             self._end("interrupted")
             raise self.team.said_once(stopped) from None
         except BaseException as error:
-            self._end("failed")
-            if isinstance(error, RuntimeError) and (fault := self._explained(error)):
+            with suppress(UnwritableError):  # it stays 'running' then, and can be resumed like that
+                self._end("failed")
+            if fault := self._explained(error):
                 raise fault from error
             raise
         self._end("finished")
@@ -103,8 +105,15 @@ class Fit:
             # before it is registered: a kill in between would leave nothing to go on from.
             self.run.last.unlink(missing_ok=True)
 
-    def _explained(self, error: RuntimeError) -> BaseException | None:
-        """What a user can do about an error of torch, where it is known."""
+    def _explained(self, error: BaseException) -> BaseException | None:
+        """What a user can do about an error, where it is known."""
+        if isinstance(error, UnwritableError):
+            return UserError(
+                f"{error.message} Nothing is lost but what came after the last writing. Then go on "
+                f"with: harness train --resume {self.run.run}"
+            )
+        if not isinstance(error, RuntimeError):
+            return None
         # On a CPU torch has no class of its own for it.
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             return UserError(

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.files import unwritable
 from metrics.errors import UserError
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "interrupted", "failed", "finished"]
 
-_SCHEMA = """
+_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS runs (
     run TEXT PRIMARY KEY,
     model TEXT NOT NULL,
@@ -131,6 +132,8 @@ class Workspace:
                 with connection:
                     yield connection
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_ROOM:
+                raise unwritable(self.root, error) from error
             raise UserError(
                 f"cannot use the register {self.register}: {error}. Expected an SQLite file that "
                 "can be written; give another folder with --workspace."

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +128,19 @@ class Drawer:
 def draw(tmp_path: Path) -> Drawer:
     """Draws datasets below the test's own folder."""
     return Drawer(tmp_path)
+
+
+@pytest.fixture
+def no_room() -> Callable[[int], AbstractContextManager[None]]:
+    """As on a full disk, no file grows beyond so many bytes until the block ends."""
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

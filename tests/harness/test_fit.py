@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,30 @@ def test_a_state_is_saved_when_it_is_due(
     assert workspace.run(run.run).status == "failed"
     again = make(workspace, run)
     assert (again.epoch, again.step) == kept
+
+
+def test_a_full_disk_loses_nothing(
+    tmp_path: Path, no_room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    whole, broken = Workspace(tmp_path / "whole"), Workspace(tmp_path / "broken")
+    unbroken = begin(whole)
+    make(whole, unbroken)()
+    run = begin(broken)
+
+    with ExitStack() as until_room_is_made:
+
+        def fill(done: int, _total: int) -> None:
+            if done == STEPS + 2:
+                until_room_is_made.enter_context(no_room(1000))
+
+        with pytest.raises(UserError, match=f"cannot write in .*--resume {run.run}"):
+            make(broken, run, watcher=Watcher(step=fill), save_every_s=0)()
+
+    assert broken.run(run.run).status == "running"  # no room to say that it failed
+    again = make(broken, run)
+    assert (again.epoch, again.step) == (1, 1)
+    again()
+    assert run.best.read_bytes() == unbroken.best.read_bytes()
 
 
 def test_memory_that_is_full_says_what_would_fit(tmp_path: Path) -> None:
