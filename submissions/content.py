@@ -122,7 +122,7 @@ def read_content(
     faults += _colour_faults(place, pixels)
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
     above_zero = pack(grey)
-    histogram = _histogram(grey, above_zero)
+    histogram = _of_bits(above_zero) if header.faxed else _histogram(grey, above_zero)
     faults += _value_faults(place, header, histogram)
     return _content(place, data, header, grey, above_zero, histogram), faults
 
@@ -166,7 +166,7 @@ def _decoded(data: bytes, header: Header) -> _Grey | None:
 
     A strip as ``encoding`` writes it holds the very bytes that OpenCV returns, and is unpacked
     directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does not, is
-    asked too; of a JPEG neither can tell.
+    asked too; of a JPEG or a fax neither can tell.
     """
     if header.deflated is not None:
         return _inflated(data[header.deflated], header.height, header.width)
@@ -180,7 +180,7 @@ def _decoded(data: bytes, header: Header) -> _Grey | None:
         return None
     if pixels.shape[:2] != (header.height, header.width):
         return None
-    if header.kind != "JPEG" and not _is_whole(data, header):
+    if header.kind != "JPEG" and not header.faxed and not _is_whole(data, header):
         return None
     return np.asarray(pixels, dtype=np.uint8)
 
@@ -239,6 +239,15 @@ def _histogram(grey: _Grey, above_zero: Bits) -> npt.NDArray[np.int64]:
     if looked_at.size:
         histogram += cv2.calcHist([looked_at], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     histogram[0] += grey.size - looked_at.size
+    return histogram
+
+
+def _of_bits(white: Bits) -> npt.NDArray[np.int64]:
+    """The histogram of a black and white image, whose pixels OpenCV returns as 0 and 255."""
+    histogram = np.zeros(256, dtype=np.int64)
+    height, width = white.shape
+    histogram[255] = white.pixels
+    histogram[0] = height * width - histogram[255]
     return histogram
 
 

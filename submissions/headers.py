@@ -26,6 +26,7 @@ _MAX_SAMPLES: Final = 4
 _MAX_STRIPS: Final = 1 << 16
 _TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
 
+_FAX: Final = 4
 _DEFLATE: Final = 8
 _PLAIN: Final[Mapping[int, int]] = MappingProxyType(
     {258: 8, 259: _DEFLATE, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1}
@@ -64,6 +65,7 @@ class Header:
         samples: Channels a pixel.
         deflated: Where the pixels lie, if they are one deflated strip of grey bytes and nothing
             else, as ``encoding`` writes them; else ``None``.
+        faxed: Whether they are bits of black and white by CCITT group 4.
     """
 
     kind: Kind
@@ -71,6 +73,7 @@ class Header:
     width: int
     samples: int = 1
     deflated: slice | None = None
+    faxed: bool = False
 
 
 def read_header(data: bytes) -> Header:
@@ -86,12 +89,19 @@ def read_header(data: bytes) -> Header:
         if data.startswith(start):
             try:
                 height, width, samples = parse(data)
-                deflated = _deflated(data) if kind == "TIFF" else None
+                tags = _tiff_tags(data) if kind == "TIFF" else {}
             except (struct.error, IndexError) as error:
                 raise HeaderError(f"a {kind} cut short in its header") from error
             if height < 1 or width < 1:
                 raise HeaderError(f"a {kind} of {width} x {height} pixels")
-            return Header(kind=kind, height=height, width=width, samples=samples, deflated=deflated)
+            return Header(
+                kind=kind,
+                height=height,
+                width=width,
+                samples=samples,
+                deflated=_deflated(tags),
+                faxed=_faxed(tags),
+            )
     raise HeaderError("not a TIFF, JPEG, PNG or BMP image")
 
 
@@ -117,8 +127,7 @@ def _tiff(data: bytes) -> _Shape:
     return height, width, samples
 
 
-def _deflated(data: bytes) -> slice | None:
-    tags = _tiff_tags(data)
+def _deflated(tags: Mapping[int, tuple[int, ...]]) -> slice | None:
     if not set(tags) <= _PLAIN.keys() | _SIZE_TAGS or len(tags.get(273, ())) != 1:
         return None
     if any(tags.get(tag, (value,)) != (value,) for tag, value in _PLAIN.items()):
@@ -128,6 +137,16 @@ def _deflated(data: bytes) -> slice | None:
     if _single(tags, 278, tags[257][0]) < tags[257][0]:
         return None
     return slice(tags[273][0], tags[273][0] + tags[279][0])
+
+
+def _faxed(tags: Mapping[int, tuple[int, ...]]) -> bool:
+    """By group 4, of one bit a pixel that is not the number of a colour."""
+    return (
+        tags.get(259) == (_FAX,)
+        and tags.get(258) == (1,)
+        and tags.get(277, (1,)) == (1,)
+        and tags.get(262) in {(0,), (1,)}
+    )
 
 
 def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:

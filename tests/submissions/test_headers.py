@@ -58,6 +58,14 @@ def patched(data: bytes, tag: int, value: int) -> bytes:
     raise AssertionError(tag)
 
 
+def test_a_fax_is_told_from_numbers_of_colours() -> None:
+    fax = encode_mask(MASK, "jpg").data
+    assert read_header(fax).faxed
+    assert read_header(patched(fax, 262, 0)).faxed  # white is zero
+    assert not read_header(patched(fax, 262, 3)).faxed
+    assert not read_header(FILES["TIFF"]).faxed
+
+
 @pytest.mark.parametrize(
     ("tag", "value", "message"),
     [
