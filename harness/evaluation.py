@@ -11,7 +11,6 @@ import numpy as np
 
 from harness import device as devices
 from harness.parallel import map_ahead
-from harness.png import encode_png
 from harness.prediction import Prediction, Predictor
 from metrics import registry
 from metrics.boundary import boundary_distances
@@ -22,6 +21,7 @@ from metrics.hausdorff import hausdorff_rows
 from metrics.labels import Labels, class_masks, mask_of, read_labels, to_grey
 from metrics.lesions import count_lesions
 from metrics.masks import Mask, Protocol
+from metrics.png import encode_png
 
 if TYPE_CHECKING:
     import pandas as pd

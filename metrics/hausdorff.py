@@ -114,4 +114,3 @@ def _differing(a: Words, b: Words) -> npt.NDArray[np.int32]:
     for word in range(1, a.shape[-1]):
         total += np.bitwise_count(a[..., word] ^ b[..., word])
     return total
-

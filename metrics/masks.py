@@ -23,6 +23,7 @@ from PIL import Image
 
 from metrics.bits import Bits, pack
 from metrics.errors import UserError
+from metrics.png import decode_png
 
 Protocol = Literal["official", "strict"]
 Mask = npt.NDArray[np.bool_]
@@ -223,8 +224,10 @@ def _refuse_truncated(image: Image.Image, *, name: str) -> None:
 
 
 def _decode(data: bytes, *, protocol: Protocol, name: str) -> _Bytes:
-    buffer = np.frombuffer(data, dtype=np.uint8)
     turned = is_turned(data, protocol=protocol)
+    if not turned and (plain := decode_png(data)) is not None:
+        return plain
+    buffer = np.frombuffer(data, dtype=np.uint8)
     try:
         pixels = None if turned else cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
         if pixels is None or pixels.dtype != np.uint8:

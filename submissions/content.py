@@ -26,9 +26,10 @@ from metrics.masks import (
     is_turned,
     pack_grey,
 )
+from metrics.png import chunks, decode_png
 from submissions.archive import UNREADABLE, Archive, Limits
 from submissions.findings import Finding, Kind
-from submissions.headers import Header, HeaderError, png_chunks, read_header
+from submissions.headers import Header, HeaderError, read_header
 
 _Grey = npt.NDArray[np.uint8]
 
@@ -164,25 +165,27 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
 def _decoded(data: bytes, header: Header) -> _Grey | None:
     """The stored pixels, (H, W) or (H, W, channels); ``None`` where they are damaged.
 
-    A strip as ``encoding`` writes it holds the very bytes that OpenCV returns, and is unpacked
-    directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does not, is
-    asked too; of a JPEG or a fax neither can tell.
+    A strip as ``encoding`` writes it and a plain PNG hold the very bytes that OpenCV returns, and
+    are unpacked directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does
+    not, is asked too; of a JPEG or a fax neither can tell.
     """
     if header.deflated is not None:
         return _inflated(data[header.deflated], header.height, header.width)
+    if (pixels := decode_png(data)) is not None:
+        return pixels
     if header.kind == "PNG" and not _png_fits(data, header):
         return None
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        stored = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
-    if pixels is None or pixels.dtype != np.uint8:
+    if stored is None or stored.dtype != np.uint8:
         return None
-    if pixels.shape[:2] != (header.height, header.width):
+    if stored.shape[:2] != (header.height, header.width):
         return None
     if header.kind != "JPEG" and not header.faxed and not _is_whole(data, header):
         return None
-    return np.asarray(pixels, dtype=np.uint8)
+    return np.asarray(stored, dtype=np.uint8)
 
 
 def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
@@ -202,7 +205,7 @@ def _png_fits(data: bytes, header: Header) -> bool:
     # A byte before each row; of an interlaced image each row comes in up to eight pieces.
     most = header.height * (header.width * header.samples + 8) + 64
     try:
-        for kind, start, length in png_chunks(data):
+        for kind, start, length in chunks(data):
             packed = data[start : start + length] if kind == b"IDAT" else b""
             while packed and not stream.eof and size <= most:
                 size += len(stream.decompress(packed, _AT_A_TIME))

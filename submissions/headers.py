@@ -9,10 +9,12 @@ sixteen bits, text that unpacks to gigabytes, thousands of scans), or that reade
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
+
+from metrics.png import SIGNATURE, PngError, chunks
 
 Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
 
@@ -45,7 +47,6 @@ _MAX_SEGMENTS: Final = 1000
 _MAX_SCANS: Final = 16
 _MAX_FILL: Final = 64
 
-_MAX_CHUNKS: Final = 20_000
 _PACKED_CHUNKS: Final = frozenset({b"zTXt", b"iTXt", b"iCCP"})
 _MAX_PACKED_TEXT: Final = 1 << 16
 
@@ -92,6 +93,8 @@ def read_header(data: bytes) -> Header:
                 tags = _tiff_tags(data) if kind == "TIFF" else {}
             except (struct.error, IndexError) as error:
                 raise HeaderError(f"a {kind} cut short in its header") from error
+            except PngError as error:
+                raise HeaderError(str(error)) from error
             if height < 1 or width < 1:
                 raise HeaderError(f"a {kind} of {width} x {height} pixels")
             return Header(
@@ -253,7 +256,7 @@ def _png(data: bytes) -> _Shape:
     if bits > 8:
         raise HeaderError("a PNG of more than 8 bits a channel")
     packed = 0
-    for kind, start, length in png_chunks(data):
+    for kind, start, length in chunks(data):
         if kind == b"acTL":
             raise HeaderError("a PNG of more than one picture")
         if kind == b"eXIf":
@@ -262,18 +265,6 @@ def _png(data: bytes) -> _Shape:
     if packed > _MAX_PACKED_TEXT:
         raise HeaderError(f"a PNG with {packed:,} bytes of packed text or colour profiles")
     return height, width, _PNG_SAMPLES.get(colour, _MAX_SAMPLES)
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and length of each chunk behind the header, to the last one."""
-    place = 33
-    for _ in range(_MAX_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if kind == b"IEND":
-            return
-        yield kind, place + 8, length
-        place += length + 12
-    raise HeaderError(f"a PNG of more than {_MAX_CHUNKS:,} chunks")
 
 
 def _bmp(data: bytes) -> _Shape:
@@ -294,6 +285,6 @@ _PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], _Shape]], ...]] = (
     (b"II*\0", "TIFF", _tiff),
     (b"MM\0*", "TIFF", _tiff),
     (b"\xff\xd8", "JPEG", _jpeg),
-    (b"\x89PNG\r\n\x1a\n", "PNG", _png),
+    (SIGNATURE, "PNG", _png),
     (b"BM", "BMP", _bmp),
 )

@@ -50,9 +50,10 @@ def test_a_file_cut_short_is_refused(kind: str, share: float) -> None:
 
 def patched(data: bytes, tag: int, value: int) -> bytes:
     """The TIFF with another value of a tag that it has."""
-    (count,) = struct.unpack_from("<H", data, 8)
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
     for index in range(count):
-        place = 10 + 12 * index
+        place = start + 2 + 12 * index
         if struct.unpack_from("<H", data, place)[0] == tag:
             return data[: place + 8] + struct.pack("<I", value) + data[place + 12 :]
     raise AssertionError(tag)
