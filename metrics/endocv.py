@@ -16,7 +16,7 @@ and, in the same manner, specificity = (tn + s) / (tn + fp + s), which they do n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -60,9 +60,7 @@ def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.Data
         UserError: A count column is missing.
     """
     _require(table, COUNTS)
-    tp, fp, fn, tn = (table[name].to_numpy(dtype=np.float64) for name in COUNTS)
-    compute = _official if protocol == "official" else _strict
-    return table.assign(**compute(tp, fp, fn, tn))
+    return table.assign(**_figures(table, protocol))
 
 
 def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
@@ -119,13 +117,25 @@ def summarise(
     by = list(by)
     _require(table, (*by, *COUNTS))
     names = [*FIGURES, *(name for name in (*MEASURED, *frame_metrics()) if name in table)]
-    full = add_figures(table, protocol)
-    summary = _means(full, by, names)
+    figures = _figures(table, protocol)
+    values = np.column_stack(
+        [figures[n] if n in figures else table[n].to_numpy(dtype=np.float64) for n in names]
+    )
+    codes, groups = _coded(table, by)
+    columns = _means(codes, len(groups), values, names)
     if _SET in table:
-        summary["sd_sets"] = _spread_of_sets(full, by)
-    front = [*by, "n", *names, "score", "sd_frames", "sd_metrics"]
-    front += ["sd_sets"] if _SET in table else []
-    return summary[[*front, *(name for name in summary if name not in front)]]
+        four = values[:, [names.index(name) for name in SCORED]]
+        columns["sd_sets"] = _spread_of_sets(table[_SET], codes, len(groups), four)
+    front = [
+        "n",
+        *names,
+        "score",
+        "sd_frames",
+        "sd_metrics",
+        *(["sd_sets"] if _SET in table else []),
+    ]
+    ordered = {name: columns[name] for name in dict.fromkeys((*front, *columns))}
+    return pd.concat([groups, pd.DataFrame(ordered)], axis=1)
 
 
 def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
@@ -183,6 +193,12 @@ _DEVIATION_KEYS: Final = (
 )
 
 
+def _figures(table: pd.DataFrame, protocol: Protocol) -> dict[str, Floats]:
+    """Each of ``FIGURES``, float64 (N,), from a table's counts."""
+    compute = _official if protocol == "official" else _strict
+    return compute(*(table[name].to_numpy(dtype=np.float64) for name in COUNTS))
+
+
 def _official(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
     # The order of operations is the evaluator's, so that the last bit agrees.
     s = SMOOTHING
@@ -216,14 +232,15 @@ def _ratio(numerator: Floats, denominator: Floats) -> Floats:
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
 
 
-def _means(full: pd.DataFrame, by: list[str], names: list[str]) -> pd.DataFrame:
-    codes, groups = _coded(full, by)
-    values = full[names].to_numpy(dtype=np.float64)
-    means, deviations, defined = _moments(codes, values, len(groups))
-    n = np.bincount(codes, minlength=len(groups))
+def _means(
+    codes: npt.NDArray[np.int64], groups: int, values: Floats, names: list[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a summary that come of the values (N, K), whose names are K."""
+    means, deviations, defined = _moments(codes, values, groups)
+    n = np.bincount(codes, minlength=groups)
     at = {name: number for number, name in enumerate(names)}
     four = [at[name] for name in SCORED]
-    columns = {
+    return {
         "n": n,
         **{name: means[:, number] for name, number in at.items()},
         "score": means[:, four].mean(axis=1),
@@ -232,25 +249,35 @@ def _means(full: pd.DataFrame, by: list[str], names: list[str]) -> pd.DataFrame:
         **{f"sd_{name}": deviations[:, at[name]] for name in FIGURES},
         **{f"left_out_{name}": n - defined[:, at[name]] for name in names if name != "latency_ms"},
     }
-    return pd.concat([groups, pd.DataFrame(columns)], axis=1)
 
 
-def _spread_of_sets(full: pd.DataFrame, by: list[str]) -> Floats:
+def _spread_of_sets(
+    test_sets: pd.Series[Any], codes: npt.NDArray[np.int64], groups: int, four: Floats
+) -> Floats:
     """For each group, the SD of the score over its test sets; NaN for fewer than two."""
-    groups_of_rows, groups = _coded(full, by)
-    in_a_set = (full[_SET].fillna("") != "").to_numpy()
-    codes, sets = _coded(full[in_a_set], [*dict.fromkeys([*by, _SET])])
-    figures = full.loc[in_a_set, list(SCORED)].to_numpy(dtype=np.float64)
-    scores = _moments(codes, figures, len(sets))[0].mean(axis=1, keepdims=True)
-    group_of_set = groups_of_rows[in_a_set][np.unique(codes, return_index=True)[1]]
-    _, deviations, defined = _moments(group_of_set, scores, len(groups))
+    in_a_set = (test_sets.fillna("") != "").to_numpy()
+    codes = codes[in_a_set]
+    of_set = _combined(codes, test_sets[in_a_set])
+    first = np.unique(of_set, return_index=True)[1]
+    scores = _moments(of_set, four[in_a_set], len(first))[0].mean(axis=1, keepdims=True)
+    _, deviations, defined = _moments(codes[first], scores, groups)
     return np.where(defined[:, 0] > 1, deviations[:, 0], np.nan)
 
 
 def _coded(table: pd.DataFrame, by: list[str]) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
     """Each row's group by number, and the groups, in order of first appearance."""
-    codes = table.groupby(by, sort=False, dropna=False).ngroup()
-    return np.asarray(codes, dtype=np.int64), table[by].drop_duplicates(ignore_index=True)
+    # As groupby would, but for less.
+    codes = np.zeros(len(table), dtype=np.int64)
+    for name in by:
+        codes = _combined(codes, table[name])
+    first = np.unique(codes, return_index=True)[1]
+    return codes, table[by].iloc[first].reset_index(drop=True)
+
+
+def _combined(codes: npt.NDArray[np.int64], column: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    """A number for each pair of a code and a column's value, in order of first appearance."""
+    of_column, values = pd.factorize(column, use_na_sentinel=False)
+    return pd.factorize(codes * len(values) + of_column)[0].astype(np.int64)
 
 
 def _moments(

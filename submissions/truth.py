@@ -11,12 +11,15 @@ from typing import Final
 
 from metrics.bits import Bits
 from metrics.errors import Fault, FaultsError, UserError
-from metrics.masks import read_bits
+from metrics.masks import read_bits, read_file, read_size
+from submissions.headers import HeaderError, read_header
 from submissions.layout import FRAME, Layout
-from submissions.rounds import IMAGE_SUFFIXES, frame_sizes
+from submissions.rounds import IMAGE_SUFFIXES
 
 _JPEG: Final = b"\xff\xd8"
 _KEPT_BYTES: Final = 256 << 20
+
+_Size = tuple[int, int]  # height and width in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Truth:
 
     folder: Path
     masks: dict[str, dict[str, Path]]
-    sizes: dict[str, dict[str, tuple[int, int]]]
+    sizes: dict[str, dict[str, _Size]]
     sha256: str
     lossy: int
     _kept: dict[tuple[str, str], Bits] = field(default_factory=dict, repr=False)
@@ -87,8 +90,7 @@ def find_truth(
     masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
         raise FaultsError(faults, f"the truth in {folder} cannot be used")
-    sizes = frame_sizes(masks)
-    sha256, lossy = _read_all(masks)
+    sizes, sha256, lossy = _read_all(masks)
     return Truth(folder=folder, masks=masks, sizes=sizes, sha256=sha256, lossy=lossy)
 
 
@@ -122,18 +124,42 @@ def _masks_of(folder: Path, layout: Layout, faults: list[Fault]) -> dict[str, Pa
     return masks
 
 
-def _read_all(masks: dict[str, dict[str, Path]]) -> tuple[str, int]:
-    """The fingerprint of all masks, and how many are JPEGs."""
+def _read_all(masks: dict[str, dict[str, Path]]) -> tuple[dict[str, dict[str, _Size]], str, int]:
+    """The size of each mask, the fingerprint of them all, and how many are JPEGs.
 
-    def read(path: Path) -> tuple[bytes, bool]:
-        data = path.read_bytes()
-        return hashlib.sha256(data).digest(), data.startswith(_JPEG)
+    Raises:
+        FaultsError: Masks cannot be read, all of them at once.
+    """
+    faults: list[Fault] = []
 
+    def read(path: Path) -> tuple[_Size, bytes, bool]:
+        try:
+            data = read_file(path)
+            size = _size(path, data)
+        except UserError as error:
+            faults.append(Fault(path="", message=error.message))
+            return (0, 0), b"", False
+        return size, hashlib.sha256(data).digest(), data.startswith(_JPEG)
+
+    sizes: dict[str, dict[str, _Size]] = {}
     whole, lossy = hashlib.sha256(), 0
     with ThreadPoolExecutor(4) as pool:
         for test_set, paths in masks.items():
+            sizes[test_set] = {}
             read_masks = zip(paths, pool.map(read, paths.values()), strict=True)
-            for name, (digest, is_jpeg) in read_masks:
+            for name, (size, digest, is_jpeg) in read_masks:
+                sizes[test_set][name] = size
                 whole.update(f"{test_set}/{name}\0".encode() + digest)
                 lossy += is_jpeg
-    return whole.hexdigest(), lossy
+    if faults:
+        raise FaultsError(faults, "the truth cannot be read")
+    return sizes, whole.hexdigest(), lossy
+
+
+def _size(path: Path, data: bytes) -> _Size:
+    """Height and width in pixels, from the header."""
+    try:
+        header = read_header(data)
+    except HeaderError:  # of a kind that packages may not hold, but a truth may
+        return read_size(path)
+    return header.height, header.width
