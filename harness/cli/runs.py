@@ -21,7 +21,7 @@ EPILOG = """\b
 Examples:
   harness runs
   harness runs show unet-20261124-031500
-  harness runs rm unet-20261124-031500
+  harness runs rm unet-20261124-031500 fpn-20261124-040200
 """
 
 
@@ -127,17 +127,21 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
 
 
 @command.command()
-@click.argument("run")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def rm(settings: Settings, run: str, yes: bool) -> None:
-    """Remove a run with its weights and evaluations; submissions stay."""
+def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
+    """Remove runs with their weights and evaluations; submissions stay."""
+    from harness.holding import held
     from harness.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
-    found = workspace.run(run)
+    found = [workspace.run(name) for name in dict.fromkeys(runs)]
     if not yes:
-        click.confirm(f"Remove {found.folder} with everything in it?", abort=True)
-    workspace.remove_run(found.run)
-    shutil.rmtree(found.folder, ignore_errors=True)
-    console.success(f"removed {found.run}")
+        folders = "\n".join(str(run.folder) for run in found)
+        click.confirm(f"{folders}\nRemove with everything in it?", abort=True)
+    for run in found:
+        with held(run):
+            workspace.remove_run(run.run)
+            shutil.rmtree(run.folder, ignore_errors=True)
+        console.success(f"removed {run.run}")
