@@ -63,7 +63,7 @@ def check(
     splits = load_splits(settings.splits)
     listings = _listings(folders, settings)
     report = check_data(listings, splits, classes=settings.classes, workers=_cores(), track=_track)
-    _show(report, splits.name, format_)
+    _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
 
@@ -148,7 +148,9 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
         console.success(f"{counts} at {size} x {size} in {ready.train.folder.parent}.")
 
 
-def _settings_of(report: DataReport, splits: str) -> tuple[pd.DataFrame, TableSettings]:
+def _settings_of(
+    report: DataReport, splits: str, chosen: str
+) -> tuple[pd.DataFrame, TableSettings]:
     """The counts of a check, and how they are shown; the paper's rows are marked as such."""
     from harness.data.summary import PAPER
     from harness.report.tables import Column
@@ -159,8 +161,8 @@ def _settings_of(report: DataReport, splits: str) -> tuple[pd.DataFrame, TableSe
             Column(key="split", title="Split"),
             Column(key="source", title="Source"),
             Column(key="frames", title="Frames", justify="right"),
-            Column(key="polyp", title="Polyp", justify="right"),
-            Column(key="non_polyp", title="Non-polyp", justify="right"),
+            Column(key="polyp", title=chosen.capitalize(), justify="right"),
+            Column(key="non_polyp", title=f"Non-{chosen}", justify="right"),
             Column(key="sizes", title="Width x height"),
         ),
         "title": f"Frames by split ({splits})",
@@ -171,10 +173,10 @@ def _settings_of(report: DataReport, splits: str) -> tuple[pd.DataFrame, TableSe
     }
 
 
-def _show(report: DataReport, splits: str, format_: Format) -> None:
+def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None:
     from harness.report import tables
 
-    frame, settings = _settings_of(report, splits)
+    frame, settings = _settings_of(report, splits, chosen)
     if format_ == "json":
         values = json.loads(tables.render(frame, format="json", **settings))
         faults = [{"path": fault.path, "message": fault.message} for fault in report.faults]

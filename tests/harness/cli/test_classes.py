@@ -74,6 +74,14 @@ def succeeds(*arguments: str) -> str:
     return result.stdout
 
 
+def test_frames_are_counted_by_the_chosen_class(here: Path) -> None:
+    settings.write_file(
+        here / "harness.toml",
+        {"endocv": "data", "classes": {"instrument": INSTRUMENT, "polyp": POLYP}},
+    )
+    assert "Non-instrument" in succeeds("data", "check")
+
+
 def test_two_classes_from_training_to_tables(here: Path) -> None:
     succeeds("data", "check")
     succeeds("train", *RECIPE, "--loss-class", "instrument", "--device", "cpu")
