@@ -75,7 +75,7 @@ def divergence(source: Source) -> list[Table | Plot]:
         title="Does disagreement foretell a poor prediction?",
         caption=f"Of {members}. An AUROC of 0.5 is chance; 1 means that the frames not to trust "
         "are known without their truth. A dash: no frame is poor, or all are. In brackets, "
-        f"{LEVEL:.0%} bootstrap intervals (BCa, {RESAMPLES:,} resamples of "
+        f"{100 * LEVEL:g} % bootstrap intervals (BCa, {RESAMPLES:,} resamples of "
         f"{told['disagreement'].clusters} sequences or single frames, seed 0).",
     )
     plot = Plot(
