@@ -38,7 +38,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.augment import Image, Pair, add_noise, resize_pair, warp
+from harness.data.warping import Image, Pair, add_noise, resize_pair, warp
 
 FLIP: Final = 0.5
 SCALE: Final = (0.5, 1.5)

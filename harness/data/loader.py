@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from harness.config import TrainConfig
 from harness.data import augment
 from harness.data.cache import FrameCache
+from harness.data.warping import Pair
 from metrics.errors import UserError
 
 LastBatch = Literal["even", "drop", "keep"]
@@ -88,7 +89,7 @@ class AugmentedFrames(Dataset[Any]):
         """Number of frames."""
         return len(self.cache)
 
-    def __getitem__(self, key: Key) -> tuple[augment.Image, augment.Image]:
+    def __getitem__(self, key: Key) -> Pair:
         """One frame, uint8 (S, S, 3), and its mask, uint8 (S, S)."""
         return self._augment(
             np.asarray(self.cache.images[key.frame]),

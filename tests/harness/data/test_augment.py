@@ -9,8 +9,9 @@ import pytest
 from albumentations.augmentations.geometric import functional as reference
 from numpy.typing import NDArray
 
-from harness.data import augment, augment_paper
+from harness.data import augment, augment_paper, warping
 from harness.data.augment import generator
+from harness.data.augment_light import Light
 
 SIZE = 96
 NAMES = ("paper", "light", "none")
@@ -78,7 +79,7 @@ def test_is_a_function_of_seed_epoch_and_frame(
 def test_none_changes_nothing_at_its_own_size(
     image: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> None:
-    same = augment.none(SIZE)(image, mask, generator(0, 0, 0))
+    same = augment.create("none", SIZE)(image, mask, generator(0, 0, 0))
     np.testing.assert_array_equal(same[0], image)
     np.testing.assert_array_equal(same[1], mask)
 
@@ -173,9 +174,9 @@ def test_one_warp_shows_what_two_would(image: NDArray[np.uint8]) -> None:
     for seed in range(10):
         first = augment_paper._shift_scale(SIZE, *np.random.default_rng(seed).random(3))
         second = augment_paper._perspective(np.random.default_rng(seed), SIZE)
-        once = augment.warp(image, mask, second @ first, SIZE)[0][..., :3]
-        between = augment.warp(image, mask, first, SIZE)[0][..., :3].copy()
-        twice = augment.warp(between, mask, second, SIZE)[0][..., :3]
+        once = warping.warp(image, mask, second @ first, SIZE)[0][..., :3]
+        between = warping.warp(image, mask, first, SIZE)[0][..., :3].copy()
+        twice = warping.warp(between, mask, second, SIZE)[0][..., :3]
         assert np.abs(once.astype(int) - twice).mean() < 3
 
 
@@ -190,7 +191,7 @@ def test_geometry_has_the_papers_odds() -> None:
 
 def test_warp_is_opencvs(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
     matrix = np.array([[1.2, 0.1, -8], [-0.2, 0.9, 12], [0, 0, 1.0]])
-    warped, truth = augment.warp(image, mask, matrix, SIZE)
+    warped, truth = warping.warp(image, mask, matrix, SIZE)
     plain = cv2.warpAffine(image, matrix[:2], (SIZE, SIZE), flags=cv2.INTER_LINEAR)
     assert np.abs(warped[..., :3].astype(int) - plain).max() <= 2
     nearest = cv2.warpAffine(mask, matrix[:2], (SIZE, SIZE), flags=cv2.INTER_NEAREST)
@@ -199,7 +200,7 @@ def test_warp_is_opencvs(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> N
 
 def test_noise_is_grey_and_as_strong_as_asked_for() -> None:
     grey = np.full((256, 256, 3), 128, np.uint8)
-    noisy = augment.add_noise(grey, 9.0, generator(0, 0, 0)).astype(int) - 128
+    noisy = warping.add_noise(grey, 9.0, generator(0, 0, 0)).astype(int) - 128
     assert not np.ptp(noisy, axis=2).any()
     assert noisy.std() == pytest.approx(9.0, rel=0.03)
     assert abs(noisy.mean()) < 0.2
@@ -207,7 +208,7 @@ def test_noise_is_grey_and_as_strong_as_asked_for() -> None:
 
 def test_light_is_centred_and_keeps_most_of_the_frame() -> None:
     """The frame's centre lands within the output, at a scale from 0.6 to 1.5."""
-    light = augment._Light(64)
+    light = Light(64)
     rng = np.random.default_rng(0)
     for _ in range(200):
         matrix = light._geometry(rng.random(10), SIZE)
@@ -221,8 +222,8 @@ def test_light_at_a_smaller_size_lies_where_it_does_at_the_full_one(
     image: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> None:
     for frame in range(20):
-        full = augment.light(SIZE)(image, mask, generator(0, 0, frame))[1]
-        half = augment.light(SIZE // 2)(image, mask, generator(0, 0, frame))[1]
+        full = Light(SIZE)(image, mask, generator(0, 0, frame))[1]
+        half = Light(SIZE // 2)(image, mask, generator(0, 0, frame))[1]
         shrunk = cv2.resize(full, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_AREA)
         assert np.abs(half.astype(float) - shrunk).mean() < 0.04
 
