@@ -28,6 +28,7 @@ from harness.parallel import map_ahead
 from metrics.classes import ONE, Classes
 from metrics.errors import Fault, UserError
 from metrics.labels import decode_labels
+from metrics.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,12 +236,13 @@ def _write(
 
 def _rename(temporary: Path, final: Path) -> None:
     """Put a whole cache in its place, unless another process was first."""
-    with contextlib.suppress(UserError):
-        FrameCache.open(final)
-        return
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.chmod(0o755)
-    temporary.rename(final)
+    with locked(final.parent):
+        with contextlib.suppress(UserError):
+            FrameCache.open(final)
+            return
+        shutil.rmtree(final, ignore_errors=True)  # what is there is not whole
+        temporary.chmod(0o755)
+        temporary.rename(final)
 
 
 def _key(

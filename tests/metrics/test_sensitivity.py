@@ -104,9 +104,8 @@ def test_the_wrong_threshold(thresholds, monkeypatch):
 
 
 def test_a_frame_dropped(monkeypatch):
-    monkeypatch.setattr(
-        endocv, "add_figures", lambda table, protocol, f=endocv.add_figures: f(table[2:], protocol)
-    )
+    summarise = endocv.summarise
+    monkeypatch.setattr(endocv, "summarise", lambda table, **rest: summarise(table[2:], **rest))
     assert not agree()
 
 

@@ -168,7 +168,12 @@ def test_a_damaged_cache_is_built_anew(found: pd.DataFrame, tmp_path: Path, name
     np.testing.assert_array_equal(FrameCache.build(found, SIZE, tmp_path).images, pixels)
 
 
-def test_two_builds_at_once_do_not_disturb_each_other(found: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [False, True])
+def test_builds_at_once_do_not_disturb_each_other(
+    found: pd.DataFrame, tmp_path: Path, broken: bool
+) -> None:
+    if broken:
+        (FrameCache.build(found, SIZE, tmp_path).folder / "index.json").write_text("{")
     with ThreadPoolExecutor(4) as pool:
         caches = list(pool.map(lambda _: FrameCache.build(found, SIZE, tmp_path), range(4)))
     for cache in caches:
