@@ -104,6 +104,21 @@ def chosen_runs(
     return [finished[name] for name in dict.fromkeys(wanted)]
 
 
+def table_file(run: Run, split: str, protocol: str) -> Path | None:
+    """Where the frame table of an evaluation lies; ``None`` if it was not made, or is outdated.
+
+    Args:
+        run: The run.
+        split: Its name.
+        protocol: One of ``PROTOCOLS``; those of one decoding share a table.
+    """
+    table, official = (run.evaluation(split) / name for name in (TABLE, OFFICIAL_TABLE))
+    if PROTOCOLS[protocol].decoding == "strict" or not table.exists():
+        return table if table.exists() else None
+    current = official.exists() and official.stat().st_mtime_ns >= table.stat().st_mtime_ns
+    return official if current else None
+
+
 def kept_table(
     workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
 ) -> pd.DataFrame | None:
@@ -188,9 +203,8 @@ def read_officially(
     """
     import pandas as pd
 
-    path, source = run.evaluation(split) / OFFICIAL_TABLE, run.evaluation(split) / TABLE
-    if path.exists() and path.stat().st_mtime_ns >= source.stat().st_mtime_ns:
-        return pd.read_parquet(path)
+    if kept := table_file(run, split, "official"):
+        return pd.read_parquet(kept)
     latencies = table.drop_duplicates("frame").set_index("frame")["latency_ms"].to_dict()
     counted = recount(
         frames,
@@ -200,7 +214,7 @@ def read_officially(
         classes=shared_classes([run]),
         done=progress,
     )
-    with atomic_path(path) as temporary:
+    with atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary:
         counted.to_parquet(temporary, index=False)
     return counted
 

@@ -40,7 +40,10 @@ Examples:
     help="What is compared, also hd95_px and the like; repeatable.",
 )
 @click.option(
-    "--protocol", type=click.Choice(["paper", "strict"]), default="paper", show_default=True
+    "--protocol",
+    type=click.Choice(["paper", "official", "strict"]),
+    default="paper",
+    show_default=True,
 )
 @click.option(
     "--method", type=click.Choice(["bca", "percentile"]), default="bca", show_default=True
@@ -73,7 +76,7 @@ def command(
     from metrics.endocv import FIGURES
     from metrics.samples import collect, select
 
-    table, first, second = _tables(Workspace(settings.workspace), split, a, b)
+    table, first, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     wanted = [name for name in dict.fromkeys(figures) if name != "score"]
     samples = collect(
         table,
@@ -99,18 +102,21 @@ def command(
 
 
 def _tables(
-    workspace: Workspace, split: str, a: str, b: str | None
+    workspace: Workspace, split: str, protocol: str, a: str, b: str | None
 ) -> tuple[pd.DataFrame, str, str]:
     """The frame tables of the runs compared, and the names that the first two have in it."""
     import pandas as pd
 
-    from harness.assess import TABLE
+    from harness.assess import table_file
     from harness.division import Division
 
-    evaluated = {
-        run.run: run for run in workspace.runs() if (run.evaluation(split) / TABLE).exists()
-    }
-    chosen = [_find(name, list(evaluated.values()), split) for name in (a, b) if name]
+    runs = {run.run: run for run in workspace.runs()}
+    found = {name: table_file(run, split, protocol) for name, run in runs.items()}
+    files = {name: path for name, path in found.items() if path}
+    evaluated = {name: runs[name] for name in files}
+    measure = f"harness evaluate --split {split}"
+    measure += f" --protocol {protocol}" if protocol == "official" else ""
+    chosen = [_find(name, list(evaluated.values()), split, measure) for name in (a, b) if name]
     if b is None:
         division = Division.of(chosen[0])
         alike = [run for run in evaluated.values() if Division.of(run) == division]
@@ -119,18 +125,18 @@ def _tables(
     if len({run.run for run in chosen}) < 2:
         raise UserError(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
-            f"Measure more with: harness evaluate --split {split}"
+            f"Measure more with: {measure}"
         )
     models = [run.model for run in chosen]
     names = [run.model if models.count(run.model) == 1 else run.run for run in chosen]
     tables = [
-        pd.read_parquet(run.evaluation(split) / TABLE).assign(model=name)
+        pd.read_parquet(files[run.run]).assign(model=name)
         for run, name in zip(chosen, names, strict=True)
     ]
     return pd.concat(tables, ignore_index=True), names[0], names[1] if b else ""
 
 
-def _find(name: str, evaluated: list[Run], split: str) -> Run:
+def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
     from harness.division import Division
 
     for run in evaluated:
@@ -139,5 +145,5 @@ def _find(name: str, evaluated: list[Run], split: str) -> Run:
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
     raise UserError(
         f"no evaluation of {name!r} on the {split} split; there are: {there}. Measure it with: "
-        f"harness evaluate --split {split} --model {name}"
+        f"{measure} --model {name}"
     )

@@ -531,6 +531,25 @@ def test_models_are_compared_in_pairs(place: Path) -> None:
     assert "no evaluation of 'nothing'" in refused.output
 
 
+def test_models_are_compared_by_the_organisers_reading(place: Path) -> None:
+    pair = ("compare", "fpn", "unet", "--split", "val", "--figure", "f1", "--resamples", "200")
+    measure = ("evaluate", "--split", "val", "--model", "unet", "--model", "fpn")
+    succeeds(*measure)
+    for official in place.glob("workspace/runs/*/evaluations/val/frames-official.parquet"):
+        official.unlink()
+    refused = call(*pair, "--protocol", "official")
+    assert refused.exit_code == 1
+    assert "harness evaluate --split val --protocol official --model fpn" in refused.output
+
+    frames = table(*measure, "--protocol", "official", "--table", "frames")
+    (row,) = table(*pair, "--protocol", "official").to_dict("records")
+
+    f1 = frames[frames["class"] == "polyp"].groupby("model")["f1"].mean()
+    assert row["difference"] == pytest.approx(f1["fpn"] - f1["unet"], abs=1e-9)
+    (papers,) = table(*pair).to_dict("records")  # which reads the rims of JPEGs otherwise
+    assert papers["difference"] != pytest.approx(row["difference"], abs=1e-9)
+
+
 def test_the_leaderboard_says_how_sure_its_ranks_are(place: Path) -> None:
     shutil.rmtree(place / "workspace/submissions", ignore_errors=True)
     for model in ("fpn", "triunet"):
