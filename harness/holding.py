@@ -20,23 +20,23 @@ def held(run: Run) -> Iterator[None]:
     """Hold a run for this process alone, to the end of the block or of the process.
 
     The operating system lets go of the lock however the process ends. Where the file system has no
-    locks, or the file cannot be written, nothing is held.
+    locks, or the file cannot be opened, nothing is held.
 
     Raises:
         UserError: If another process holds the run.
     """
     with ExitStack() as opened:
         with suppress(OSError):
-            file = opened.enter_context((run.folder / LOCK).open("a+", encoding="utf-8"))
+            # Unbuffered, as a full disk would otherwise fail the closing of it once more.
+            file = opened.enter_context((run.folder / LOCK).open("a+b", buffering=0))
             if not try_lock(file):
                 file.seek(0)
-                holder = file.read().strip()
+                holder = file.read().decode(errors="replace").strip()
                 raise UserError(
                     f"{run.run} is being trained by another process"
                     f"{f' (process {holder})' if holder else ''}; wait for its end, or stop it "
                     "with Ctrl-C first"
                 )
             file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            file.write(f"{os.getpid()}\n".encode())
         yield

@@ -122,20 +122,24 @@ def summarise(
         [figures[n] if n in figures else table[n].to_numpy(dtype=np.float64) for n in names]
     )
     codes, groups = _coded(table, by)
-    columns = _means(codes, len(groups), values, names)
+    means, deviations, defined = _moments(codes, values, len(groups))
+    n = np.bincount(codes, minlength=len(groups))
+    four = [names.index(name) for name in SCORED]
+    columns: dict[str, npt.NDArray[Any]] = {
+        "n": n,
+        **dict(zip(names, means.T, strict=True)),
+        "score": means[:, four].mean(axis=1),
+        "sd_frames": deviations[:, four].mean(axis=1),
+        "sd_metrics": means[:, four].std(axis=1),
+    }
     if _SET in table:
-        four = values[:, [names.index(name) for name in SCORED]]
-        columns["sd_sets"] = _spread_of_sets(table[_SET], codes, len(groups), four)
-    front = [
-        "n",
-        *names,
-        "score",
-        "sd_frames",
-        "sd_metrics",
-        *(["sd_sets"] if _SET in table else []),
-    ]
-    ordered = {name: columns[name] for name in dict.fromkeys((*front, *columns))}
-    return pd.concat([groups, pd.DataFrame(ordered)], axis=1)
+        columns["sd_sets"] = _spread_of_sets(table[_SET], codes, len(groups), values[:, four])
+    for name, deviation in zip(FIGURES, deviations.T, strict=False):
+        columns[f"sd_{name}"] = deviation
+    for name, number in zip(names, defined.T, strict=True):
+        if name != "latency_ms":
+            columns[f"left_out_{name}"] = n - number
+    return pd.concat([groups, pd.DataFrame(columns)], axis=1)
 
 
 def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
@@ -230,25 +234,6 @@ def _strict(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
     undefined = np.full_like(numerator, np.nan)
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
-
-
-def _means(
-    codes: npt.NDArray[np.int64], groups: int, values: Floats, names: list[str]
-) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a summary that come of the values (N, K), whose names are K."""
-    means, deviations, defined = _moments(codes, values, groups)
-    n = np.bincount(codes, minlength=groups)
-    at = {name: number for number, name in enumerate(names)}
-    four = [at[name] for name in SCORED]
-    return {
-        "n": n,
-        **{name: means[:, number] for name, number in at.items()},
-        "score": means[:, four].mean(axis=1),
-        "sd_frames": deviations[:, four].mean(axis=1),
-        "sd_metrics": means[:, four].std(axis=1),
-        **{f"sd_{name}": deviations[:, at[name]] for name in FIGURES},
-        **{f"left_out_{name}": n - defined[:, at[name]] for name in names if name != "latency_ms"},
-    }
 
 
 def _spread_of_sets(

@@ -15,12 +15,10 @@ import numpy.typing as npt
 
 from metrics.errors import UserError
 from metrics.samples import Floats, effective_number
-from metrics.statistics import LEVEL, RESAMPLES, draws, interval
+from metrics.statistics import RESAMPLES, chunk_sizes, draws, interval
 
 POOR: Final = 0.5
 """A frame whose F1 is below this counts as an error to be foretold."""
-
-_CHUNK_CELLS: Final = 2_000_000
 
 
 class Estimate(NamedTuple):
@@ -39,7 +37,7 @@ class Foretelling(NamedTuple):
             disagreement warns. NaN where either is the same for all frames.
         auroc: Probability that a poor frame has more disagreement than another, ties as half; one
             half is chance. NaN where no frame is poor, or every one.
-        poor: Frames with an F1 below the limit.
+        poor: Frames with an F1 below ``POOR``.
         frames: Frames in all.
         clusters: Sequences and single frames that were resampled.
     """
@@ -56,8 +54,6 @@ def foretells(
     f1: Floats,
     clusters: npt.NDArray[np.int64] | None = None,
     *,
-    poor: float = POOR,
-    level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Foretelling:
@@ -67,9 +63,7 @@ def foretells(
         disagreement: float64 (N,), of each frame.
         f1: float64 (N,), of the ensemble on each frame.
         clusters: int64 (N,) of ``samples.clusters_of``; by default each frame is one.
-        poor: F1 below which a prediction is poor.
-        level: Of the intervals, which are BCa.
-        resamples: How many draws of clusters.
+        resamples: How many draws of clusters the intervals (BCa) come from.
         seed: Fixes the draws.
 
     Raises:
@@ -82,14 +76,13 @@ def foretells(
             f"of {disagreement.shape}, {f1.shape} and {clusters.shape}."
         )
     n_clusters = int(clusters.max(initial=-1)) + 1
-    warns, is_poor = _Order(disagreement), f1 < poor
-    quality = _Order(f1)
+    warns, quality, is_poor = _Order(disagreement), _Order(f1), f1 < POOR
 
     def told(weights: Floats) -> Floats:
         """Float64 (R, 2) of how often, (R, C), each cluster is there."""
-        step = max(1, _CHUNK_CELLS // max(len(f1), 1))
-        parts = [weights[start : start + step, clusters] for start in range(0, len(weights), step)]
-        return np.concatenate([_figures(part, warns, quality, is_poor) for part in parts])
+        ends = np.cumsum(list(chunk_sizes(len(weights), len(f1))))
+        parts = np.split(weights, ends[:-1])
+        return np.concatenate([_figures(p[:, clusters], warns, quality, is_poor) for p in parts])
 
     estimates = told(np.ones((1, n_clusters)))[0]
     rng = np.random.default_rng(seed)
@@ -103,7 +96,6 @@ def foretells(
                 resampled[:, k],
                 left_out[:, k],
                 effective_clusters=effective_number(clusters),
-                level=level,
             ),
         )
         for k in range(2)

@@ -110,16 +110,15 @@ def _tables(
     from harness.assess import table_file
     from harness.division import Division
 
-    runs = {run.run: run for run in workspace.runs()}
-    found = {name: table_file(run, split, protocol) for name, run in runs.items()}
-    files = {name: path for name, path in found.items() if path}
-    evaluated = {name: runs[name] for name in files}
+    runs = workspace.runs()
+    files = {run.run: path for run in runs if (path := table_file(run, split, protocol))}
+    evaluated = [run for run in runs if run.run in files]
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
-    chosen = [_find(name, list(evaluated.values()), split, measure) for name in (a, b) if name]
+    chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
     if b is None:
         division = Division.of(chosen[0])
-        alike = [run for run in evaluated.values() if Division.of(run) == division]
+        alike = [run for run in evaluated if Division.of(run) == division]
         newest = {run.model: run for run in reversed(alike)}
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     if len({run.run for run in chosen}) < 2:

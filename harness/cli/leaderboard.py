@@ -155,7 +155,7 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
     """How sure the ranks of evaluated models are, by the paper protocol."""
     import pandas as pd
 
-    from harness.assess import TABLE
+    from harness.assess import table_file
     from harness.division import Division
     from harness.report.ranks import rank_view
     from harness.report.results import show_views
@@ -165,15 +165,12 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
     runs = [run for run in Workspace(settings.workspace).runs() if not Division.of(run)]
     views = []
     for split in splits:
-        evaluated = [run for run in runs if (run.evaluation(split) / TABLE).exists()]
-        newest = {run.model: run for run in reversed(evaluated)}
+        files = ((run.model, table_file(run, split, "paper")) for run in reversed(runs))
+        newest = {model: path for model, path in files if path}
         if len(newest) < 2:
             console.note(f"{split}: fewer than two evaluated models, nothing to compare.")
             continue
-        tables = [
-            pd.read_parquet(run.evaluation(split) / TABLE).assign(model=model)
-            for model, run in newest.items()
-        ]
+        tables = [pd.read_parquet(path).assign(model=model) for model, path in newest.items()]
         samples = collect(pd.concat(tables, ignore_index=True))
         views.append(rank_view(samples, title=f"Ranks on the {split} split"))
     show_views(views, format_, {"protocol": "paper"})

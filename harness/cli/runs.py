@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -140,8 +141,10 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     if not yes:
         folders = "\n".join(str(run.folder) for run in found)
         click.confirm(f"{folders}\nRemove with everything in it?", abort=True)
-    for run in found:
-        with held(run):
+    with ExitStack() as holds:
+        for run in found:
+            holds.enter_context(held(run))
+        for run in found:
             workspace.remove_run(run.run)
             shutil.rmtree(run.folder, ignore_errors=True)
-        console.success(f"removed {run.run}")
+            console.success(f"removed {run.run}")

@@ -44,8 +44,8 @@ def divergence(source: Source) -> list[Table | Plot]:
     points = list(
         zip(joined["frame"], joined["disagreement"].tolist(), joined["f1"].tolist(), strict=True)
     )
-    f1 = joined["f1"].to_numpy()
-    told = {key: foretells(joined[key].to_numpy(), f1, clusters_of(joined)) for key in MEASURES}
+    f1, clusters = joined["f1"].to_numpy(), clusters_of(joined)
+    told = {key: foretells(joined[key].to_numpy(), f1, clusters) for key in MEASURES}
     rows = [
         {"measure": title, "mean": joined[key].mean(), **_cells(told[key])}
         for key, title in MEASURES.items()

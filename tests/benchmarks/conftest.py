@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hausdorff import hausdorff_distance
 from sklearn.metrics import confusion_matrix
 
 S = 1e-15
@@ -41,6 +40,8 @@ def organisers_frame() -> Callable[[Path | Bytes, Path | Bytes], dict[str, float
     their values again and again, scikit-learn's confusion matrix, sums for each figure, and the
     package that they have for the Hausdorff distance, given rows of pixels as points.
     """
+    # Compiled by numba, which takes long to import where no benchmark runs.
+    from hausdorff import hausdorff_distance
 
     def read(source: Path | Bytes) -> Bytes:
         if isinstance(source, Path):

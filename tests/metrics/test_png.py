@@ -1,4 +1,4 @@
-"""Masks written here are read by others as they are."""
+"""Masks written here are read by others as they are, and the plain ones of others are here."""
 
 from __future__ import annotations
 

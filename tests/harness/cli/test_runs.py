@@ -49,7 +49,7 @@ def test_none_goes_if_one_is_not_there_or_is_not_agreed_to(runs: list[Run]) -> N
 def test_a_run_that_is_trained_stays(runs: list[Run]) -> None:
     with (runs[0].folder / LOCK).open("w") as file:
         assert try_lock(file)
-        refused = remove(runs[0].run, "--yes")
+        refused = remove(runs[1].run, runs[0].run, "--yes")
     assert refused.exit_code == 1
     assert "is being trained by another process" in refused.output
     assert left() == {"unet", "fpn", "unet++"}
