@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import warnings
 
 import albumentations as A
@@ -187,6 +188,20 @@ def test_geometry_has_the_papers_odds() -> None:
     # Four standard deviations of a fair coin thrown 600 times are 0.08.
     assert turned == pytest.approx(0.5, abs=0.08)
     assert projective == pytest.approx(0.5, abs=0.08)
+
+
+def test_motion_blurs_kernels_are_albumentations() -> None:
+    ours, theirs = augment_paper.MotionBlur(blur_limit=3, p=1), A.MotionBlur(blur_limit=3, p=1)
+    kernels = set()
+    for seed in range(500):
+        for blur in (ours, theirs):
+            blur.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        kernel = ours.get_params()["kernel"]
+        np.testing.assert_array_equal(kernel, theirs.get_params()["kernel"])
+        assert kernel.dtype == np.float32
+        assert ours.py_random.getstate() == theirs.py_random.getstate()
+        kernels.add(kernel.tobytes())
+    assert len(kernels) > 20
 
 
 def test_warp_is_opencvs(image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
