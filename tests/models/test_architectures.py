@@ -105,10 +105,12 @@ def test_training_moves_the_running_statistics_and_evaluating_does_not(name: str
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_parameter_learns_from_the_polyp_channel(name: str, precision: torch.dtype) -> None:
     network = copy.deepcopy(built(name)).train()
+    reduced = precision == torch.bfloat16
+    side = SIZE // 2 if reduced else SIZE  # where bf16 is emulated it takes several times as long
 
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-        logits = network(images())
-        loss = losses.create("single-channel-dice")(logits, masks())
+    with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+        logits = network(images()[..., :side, :side])
+        loss = losses.create("single-channel-dice")(logits, masks()[..., :side, :side])
     loss.backward()
 
     assert loss.dtype == torch.float32
