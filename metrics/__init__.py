@@ -11,5 +11,5 @@ Modules, in the order in which the figures arise:
 * ``statistics``, ``comparison``, ``ranking``: intervals, tests and ranks over frames;
 * ``paper``: the published figures, for reference.
 
-Nothing is imported here, so that ``metrics.errors`` stays cheap to load.
+Nothing is imported here, so that ``metrics.utils.errors`` stays cheap to load.
 """

@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from metrics.classes import chosen_rows
-from metrics.errors import UserError
-from metrics.masks import Protocol
+from metrics.masks.classes import chosen_rows
+from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
+from metrics.utils.errors import UserError
 
 Floats = npt.NDArray[np.float64]
 
@@ -147,7 +147,7 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
 
     Args:
         table: A frame table of one test set, counted by the ``official`` protocol. Its polyp rows
-            are used. The column hausdorff_rows (see ``metrics.hausdorff``) yields the evaluator's
+            are used. The column hausdorff_rows (see ``metrics.frame.hausdorff``) yields the evaluator's
             four Hausdorff keys, which are not distances between regions; without that column they
             are left out.
 

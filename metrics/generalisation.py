@@ -13,10 +13,10 @@ from typing import Final, cast
 import numpy as np
 import pandas as pd
 
-from metrics.classes import chosen_rows
 from metrics.endocv import summarise
-from metrics.errors import UserError
-from metrics.masks import Protocol
+from metrics.masks.classes import chosen_rows
+from metrics.masks.read import Protocol
+from metrics.utils.errors import UserError
 
 TOLERANCE: Final = 0.1
 """The share of the reference figure within which nothing counts as lost."""

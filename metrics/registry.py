@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
-from metrics.masks import Mask
-from metrics.plugins import load
+from metrics.masks.read import Mask
+from metrics.utils.plugins import load
 
 GROUP: Final = "harness.metrics"
 

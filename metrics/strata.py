@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from metrics.classes import chosen_rows
-from metrics.errors import UserError
+from metrics.masks.classes import chosen_rows
+from metrics.utils.errors import UserError
 
 STRATA: Final = ("none", "small", "medium", "large")
 EDGES: Final = (0.05, 0.15)

@@ -5,7 +5,6 @@ Importing this package loads no deep-learning library; the functions that build 
 
 from __future__ import annotations
 
-from models.description import Description, describe, parameters
 from models.encoders import encoder_names, normalisation, published_weights
 from models.errors import ModelError
 from models.registry import (
@@ -19,6 +18,7 @@ from models.registry import (
     register,
     smallest_batch,
 )
+from models.summary import Description, describe, parameters
 
 __all__ = [
     "DEFAULT_ENCODER",

@@ -55,7 +55,7 @@ class Architecture:
 _UNET = "Ronneberger et al., MICCAI 2015"
 _PAPER = "Thambawita et al., EndoCV 2021"
 _BASELINE = "models.baselines:build"
-_TRINET = "models.trinet:build"
+_TRINET = "models.triunet:build"
 
 # DeepLabs pool the whole image to one pixel and normalise it over the batch, which takes two
 # frames or more.

@@ -12,8 +12,8 @@ from typing import Final
 
 import pandas as pd
 
-from metrics.errors import UserError
 from metrics.paper import official
+from metrics.utils.errors import UserError
 
 GROUPS: Final = ("round", "split", "protocol", "truth_sha256")
 """Columns, where a table has them, within whose values ranks are counted."""

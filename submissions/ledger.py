@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from metrics.errors import UserError
-from submissions.register import migrate, open_register
+from metrics.utils.errors import UserError
+from submissions.database import migrate, open_register
 from submissions.rounds import Round
-from submissions.sealed import SealedPackage
+from submissions.writing.publish import SealedPackage
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from metrics.errors import Fault, FaultsError, UserError
-from metrics.masks import read_size
-from submissions.encoding import SUFFIXES
+from metrics.masks.read import read_size
+from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.layout import FRAME, TEST_SET, Layout
+from submissions.writing.encoding import SUFFIXES
 
 Frames = dict[str, dict[str, Path]]
 """Test set to frame name (the file's stem) to the frame's file."""

@@ -17,21 +17,21 @@ from typing import Any, Final
 
 import pandas as pd
 
-from metrics.bits import Bits, pack
-from metrics.boundary import boundary_distances
-from metrics.counts import count, count_bits, frame_rows
 from metrics.endocv import organisers_json, summarise
-from metrics.errors import FaultsError, UserError
-from metrics.hausdorff import hausdorff_bits
-from metrics.lesions import count_lesions
-from metrics.masks import Protocol, fit_prediction, read_mask
-from submissions.archive import refuse_special
-from submissions.content import Content
-from submissions.findings import Kind
+from metrics.frame.boundary import boundary_distances
+from metrics.frame.counts import count, count_bits, frame_rows
+from metrics.frame.hausdorff import hausdorff_bits
+from metrics.frame.lesions import count_lesions
+from metrics.masks.bits import Bits, pack
+from metrics.masks.read import Protocol, fit_prediction, read_mask
+from metrics.utils.errors import FaultsError, UserError
 from submissions.layout import Layout
 from submissions.ledger import OVERALL
+from submissions.reading.archive import refuse_special
+from submissions.reading.findings import Kind
+from submissions.reading.mask import Content
+from submissions.reading.validate import inspect_package
 from submissions.truth import Truth, find_truth
-from submissions.validate import inspect_package
 
 TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
     "official": ("size", "values"),
@@ -54,7 +54,7 @@ class PackageScore:
         truth_sha256: Which truth it was scored against.
         truth: Where that truth lies.
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
-            asked for, by strict with ``metrics.boundary`` and ``metrics.lesions``.
+            asked for, by strict with ``metrics.frame.boundary`` and ``metrics.frame.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
             ``metrics.endocv.summarise``, of the polyp class.
         organisers: Test set to the organisers' result file, by the official protocol only.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 
 ARROW: Final = "----->"
 AVERAGE: Final = "average_t"

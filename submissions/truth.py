@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from metrics.bits import Bits
-from metrics.errors import Fault, FaultsError, UserError
-from metrics.masks import read_bits, read_file, read_size
-from submissions.headers import HeaderError, read_header
+from metrics.masks.bits import Bits
+from metrics.masks.read import read_bits, read_file, read_size
+from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.layout import FRAME, Layout
+from submissions.reading.image_header import HeaderError, read_header
 from submissions.rounds import IMAGE_SUFFIXES
 
 _JPEG: Final = b"\xff\xd8"
@@ -47,7 +47,7 @@ class Truth:
         What would take more than 256 MiB in all is decoded anew each time.
 
         Raises:
-            UserError: As for ``metrics.masks.read_mask``.
+            UserError: As for ``metrics.masks.read.read_mask``.
         """
         kept = self._kept.get((test_set, name))
         if kept is None:

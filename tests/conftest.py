@@ -32,7 +32,7 @@ def own_settings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(autouse=True)
 def usual_console() -> Iterator[None]:
     """A command's ``--quiet`` and ``--json-logs`` end with its test."""
-    from harness import console
+    from harness.utils import console
 
     yield
     console.configure()

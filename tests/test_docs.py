@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from harness.cli import SECTIONS, cli
 from harness.data import known
-from harness.data.synthetic import write_dataset
+from harness.data.synthetic.dataset import write_dataset
 from metrics import registry as metric_registry
 from models import registry
 

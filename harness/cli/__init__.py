@@ -10,9 +10,10 @@ from typing import Final
 
 import click
 
-from harness import __version__, console
+from harness import __version__
+from harness.cli.exit import run
 from harness.cli.lazy import Entry, LazyGroup
-from harness.cli.running import run
+from harness.utils import console
 
 SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     "Set up": {

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
-from metrics.errors import UserError
+from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.tables import Format
-    from harness.settings import Settings
-    from harness.workspace import Run, Workspace
+    from harness.config.settings import Settings
+    from harness.report.tables.render import Format
+    from harness.runs.workspace import Run, Workspace
 
 EPILOG = """\b
 Examples:
@@ -69,12 +69,12 @@ def command(
     A and B are models, of which the newest evaluated run is taken, or runs. They are compared on
     the same frames, resampled by whole sequences.
     """
-    from harness.assess import PROTOCOLS
-    from harness.report.ranks import comparison_view
-    from harness.workspace import Workspace
-    from metrics.comparison import compare, compare_all
+    from harness.evaluation.evaluate_run import PROTOCOLS
+    from harness.report.views.ranks import comparison_view
+    from harness.runs.workspace import Workspace
     from metrics.endocv import FIGURES
-    from metrics.samples import collect, select
+    from metrics.statistics.comparison import compare, compare_all
+    from metrics.statistics.samples import collect, select
 
     table, first, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     wanted = [name for name in dict.fromkeys(figures) if name != "score"]
@@ -107,8 +107,8 @@ def _tables(
     """The frame tables of the runs compared, and the names that the first two have in it."""
     import pandas as pd
 
-    from harness.assess import table_file
-    from harness.division import Division
+    from harness.data.cross_validation import Division
+    from harness.evaluation.evaluate_run import table_file
 
     runs = workspace.runs()
     files = {run.run: path for run in runs if (path := table_file(run, split, protocol))}
@@ -136,7 +136,7 @@ def _tables(
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
-    from harness.division import Division
+    from harness.data.cross_validation import Division
 
     for run in evaluated:
         if name == run.run or (name == run.model and not Division.of(run)):

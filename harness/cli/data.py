@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
-from harness.settings import Settings
-from metrics.errors import FaultsError, UserError
+from harness.config.settings import Settings
+from harness.utils import console
+from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.data.check import DataReport
-    from harness.data.inspection import Inspection
+    from harness.data.check.check import DataReport
+    from harness.data.check.inspect_frame import Inspection
     from harness.data.listing import Listing
-    from harness.report.tables import Format, TableSettings
+    from harness.report.tables.render import Format, TableSettings
 
 
 EPILOG = """\b
@@ -57,7 +57,7 @@ def check(
     than their frame or not black and white, frames that stand in two splits (the same pixels, or
     nearly the same picture), and empty folders. With faults the exit status is 1.
     """
-    from harness.data.check import check as check_data
+    from harness.data.check.check import check as check_data
     from harness.data.splits import load_splits
 
     splits = load_splits(settings.splits)
@@ -96,7 +96,7 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     It has centres, sequences with and without polyps, segmented images and test sets, whose truth
     lies apart.
     """
-    from harness.data.synthetic import write_dataset
+    from harness.data.synthetic.dataset import write_dataset
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
@@ -136,8 +136,8 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
     frame that changes is decoded anew.
     """
     from harness.data.catalogue import catalogue
-    from harness.jobs import prepare
-    from harness.workspace import Workspace
+    from harness.runs.workspace import Workspace
+    from harness.training.run import prepare
 
     frames = catalogue(settings, needs=("endocv",))
     workspace = Workspace(settings.workspace)
@@ -152,8 +152,8 @@ def _settings_of(
     report: DataReport, splits: str, chosen: str
 ) -> tuple[pd.DataFrame, TableSettings]:
     """The counts of a check, and how they are shown; the paper's rows are marked as such."""
-    from harness.data.summary import PAPER
-    from harness.report.tables import Column
+    from harness.data.check.summary import PAPER
+    from harness.report.tables.render import Column
 
     frame = report.table.assign(paper=report.table["source"] == PAPER)
     return frame, {
@@ -174,16 +174,16 @@ def _settings_of(
 
 
 def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None:
-    from harness.report import tables
+    from harness.report.tables import render
 
     frame, settings = _settings_of(report, splits, chosen)
     if format_ == "json":
-        values = json.loads(tables.render(frame, format="json", **settings))
+        values = json.loads(render.render(frame, format="json", **settings))
         faults = [{"path": fault.path, "message": fault.message} for fault in report.faults]
         values |= {"faults": faults, "notes": report.notes}
         console.show(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    tables.show(frame, format=format_, **settings)
+    render.show(frame, format=format_, **settings)
     for note in report.notes:
         console.note(note)
     if report.faults:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness import console, settings
-from metrics.errors import UserError
+from harness.config import settings
+from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.data.synthetic import Synthetic
+    from harness.data.synthetic.dataset import Synthetic
 
 DATA: Final = "drawn"
 FRAMES: Final = 260
@@ -48,10 +49,10 @@ def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:
     """
     started = time.monotonic()
     _refuse_used(folder)
-    from harness.allocation import keep_memory
+    from harness.utils.allocation import keep_memory
 
     keep_memory()
-    from harness.data.synthetic import write_dataset
+    from harness.data.synthetic.dataset import write_dataset
 
     console.note(f"Drawing about {frames} frames in {folder / DATA} ...")
     drawn = write_dataset(folder / DATA, frames=frames, seed=seed)

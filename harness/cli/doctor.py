@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import format_option
-from harness.report.tables import Column, Format
+from harness.report.tables.render import Column, Format
 
 EPILOG = """\b
 Examples:
@@ -24,8 +24,9 @@ def command(format_: Format) -> None:
     """
     import pandas as pd
 
-    from harness import console, health
-    from harness.report import tables
+    from harness.cli import health
+    from harness.report.tables import render
+    from harness.utils import console
 
     checks = health.examine()
     frame = pd.DataFrame([vars(check) for check in checks])
@@ -36,7 +37,7 @@ def command(format_: Format) -> None:
         Column(key="found", title="Found"),
         Column(key="advice", title="What to do"),
     ]
-    tables.show(frame, format=format_, columns=columns, group="area")
+    render.show(frame, format=format_, columns=columns, group="area")
     faults = sum(check.status == "fault" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if faults:

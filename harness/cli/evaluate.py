@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, inference_options, with_settings
-from harness.report.formats import EVALUATION_TABLES
+from harness.report.tables.formats import EVALUATION_TABLES
+from harness.utils import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.prediction import Inference
-    from harness.report.tables import Format
-    from harness.settings import Settings
-    from harness.workspace import Run, Workspace
+    from harness.config.settings import Settings
+    from harness.inference.predictor import Inference
+    from harness.report.tables.render import Format
+    from harness.runs.workspace import Run, Workspace
 
 EPILOG = """\b
 Examples:
@@ -104,9 +104,9 @@ def command(
     """
     import pandas as pd
 
-    from harness.division import Division
-    from harness.report.measured import KINDS, Measured
-    from harness.report.results import show_views
+    from harness.data.cross_validation import Division
+    from harness.report.views.by_class import show_views
+    from harness.report.views.evaluation import KINDS, Measured
 
     splits = tuple(dict.fromkeys(wanted))
     chosen = _Chosen(
@@ -148,26 +148,28 @@ class _Chosen:
         folds: int | None,
         protocol: str,
     ) -> None:
-        from harness import assess
-        from harness.division import Division
-        from harness.division import folds as divisions
-        from harness.workspace import Workspace
+        from harness.data.cross_validation import Division
+        from harness.data.cross_validation import folds as divisions
+        from harness.evaluation import evaluate_run
+        from harness.runs.workspace import Workspace
 
         self.settings = settings
-        self.decoding = assess.PROTOCOLS[protocol].decoding
+        self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [Division(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [
-            run for one in wanted for run in assess.chosen_runs(self.workspace, names, runs, one)
+            run
+            for one in wanted
+            for run in evaluate_run.chosen_runs(self.workspace, names, runs, one)
         ]
 
     def measure(self, split: str, **options: Any) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
-        from harness import assess
         from harness.data.catalogue import catalogue, of_split
-        from harness.division import Division
+        from harness.data.cross_validation import Division
+        from harness.evaluation import evaluate_run
 
         own_test = split == "test" and not any(Division.of(run).leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
@@ -177,14 +179,16 @@ class _Chosen:
             table = _table(self.workspace, run, of_run, split, **options)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
-                    table = assess.read_officially(run, of_run, split, table, progress=bar.advance)
+                    table = evaluate_run.read_officially(
+                        run, of_run, split, table, progress=bar.advance
+                    )
             tables.append(table.assign(model=_label(run, self.found)))
         return pd.concat(tables, ignore_index=True)
 
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
     """The model's name, or the run's where two runs of the model are measured side by side."""
-    from harness.division import Division
+    from harness.data.cross_validation import Division
 
     alike = [r for r in chosen if r.model == run.model and Division.of(r) == Division.of(run)]
     return run.model if len({r.run for r in alike}) == 1 else run.run
@@ -200,15 +204,15 @@ def _table(
     inference: Inference,
 ) -> pd.DataFrame:
     """The frame table of a run, kept or made now."""
-    from harness import assess
+    from harness.evaluation import evaluate_run
 
-    settings = assess.settings_of(inference.settings)
-    kept = assess.kept_table(workspace, run, frames, split, settings)
+    settings = evaluate_run.settings_of(inference.settings)
+    kept = evaluate_run.kept_table(workspace, run, frames, split, settings)
     if kept is not None and not again:
         console.note(f"{run.run}: evaluated before; --again predicts anew")
         return kept
     with console.progress(f"{run.model} on {split}", len(frames)) as bar:
-        table = assess.assess(
+        table = evaluate_run.assess(
             workspace,
             run,
             frames,

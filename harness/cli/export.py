@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.settings import Settings
+    from harness.config.settings import Settings
 
 FRAMES = 50
 
@@ -69,12 +69,12 @@ def command(
     says so. The container reads one case and writes its mask; the weights lie apart.
     """
     import models
-    from harness import assess
-    from harness.allocation import keep_memory
     from harness.data.listing import images_in
+    from harness.evaluation import evaluate_run
     from harness.export import grand_challenge, onnx
-    from harness.loading import load
-    from harness.workspace import Workspace
+    from harness.runs.network import load
+    from harness.runs.workspace import Workspace
+    from harness.utils.allocation import keep_memory
 
     if format_ == "onnx" and (input_slug or output_slug):
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
@@ -82,7 +82,9 @@ def command(
     keep_memory()
     workspace = Workspace(settings.workspace)
     by_name = run in models.names()
-    (chosen,) = assess.chosen_runs(workspace, [run] if by_name else [], [] if by_name else [run])
+    (chosen,) = evaluate_run.chosen_runs(
+        workspace, [run] if by_name else [], [] if by_name else [run]
+    )
     images = images_in(frames)[:FRAMES] if frames else []
     loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import console
 from harness.cli.options import nodes_option, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.settings import Settings
+    from harness.config.settings import Settings
 
 EPILOG = """\b
 Examples:
@@ -55,9 +55,9 @@ def command(
     can then be evaluated, submitted, and taken into DivergentNets like one trained here.
     """
     import models
-    from harness.config import TrainConfig
-    from harness.importing import register
-    from harness.workspace import Workspace
+    from harness.config.training import TrainConfig
+    from harness.runs.import_checkpoint import register
+    from harness.runs.workspace import Workspace
 
     models.get(model)
     models.check(options["encoder"], None)

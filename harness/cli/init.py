@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import console, settings
 from harness.cli.options import setting_option
-from metrics.classes import Classes
-from metrics.errors import Fault, FaultsError, UserError
+from harness.config import settings
+from harness.utils import console
+from metrics.masks.classes import Classes
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     from harness.data.listing import Listing

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
-from harness.report.formats import FORMATS, SD_MEANINGS
-from metrics.errors import UserError
+from harness.report.tables.formats import FORMATS, SD_MEANINGS
+from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.tables import Format
-    from harness.settings import Settings
+    from harness.config.settings import Settings
+    from harness.report.tables.render import Format
 
 EPILOG = """\b
 Examples:
@@ -80,7 +80,7 @@ def command(
 
     Without scored submissions, evaluations of a split are ranked in their place.
     """
-    from harness.report.standings import standings_view
+    from harness.report.views.leaderboard import standings_view
     from submissions.leaderboard import rank, with_paper
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
@@ -97,7 +97,7 @@ def command(
             _show_ranks(settings, scores, protocol, format_)
             return
         if kind == "paper":
-            from harness.report.papertable import official_view
+            from harness.report.views.paper import official_view
 
             official_view(ranking).show(format_, {"protocol": protocol, "sd": sd})
             return
@@ -126,9 +126,9 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
     """How sure the ranks are, by resampling the frames of each round's best packages."""
     import pandas as pd
 
-    from harness.report.ranks import rank_view
-    from harness.report.results import show_views
-    from metrics.samples import collect
+    from harness.report.views.by_class import show_views
+    from harness.report.views.ranks import rank_view
+    from metrics.statistics.samples import collect
 
     views = []
     best = scores.sort_values("score", ascending=False, kind="stable")
@@ -155,12 +155,12 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
     """How sure the ranks of evaluated models are, by the paper protocol."""
     import pandas as pd
 
-    from harness.assess import table_file
-    from harness.division import Division
-    from harness.report.ranks import rank_view
-    from harness.report.results import show_views
-    from harness.workspace import Workspace
-    from metrics.samples import collect
+    from harness.data.cross_validation import Division
+    from harness.evaluation.evaluate_run import table_file
+    from harness.report.views.by_class import show_views
+    from harness.report.views.ranks import rank_view
+    from harness.runs.workspace import Workspace
+    from metrics.statistics.samples import collect
 
     runs = [run for run in Workspace(settings.workspace).runs() if not Division.of(run)]
     views = []
@@ -186,8 +186,8 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
 
     import pandas as pd
 
-    from harness.division import Division
-    from harness.workspace import Workspace
+    from harness.data.cross_validation import Division
+    from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     registered = workspace.evaluations(split)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import format_option
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.report.tables import Format
+    from harness.report.tables.render import Format
 
 EPILOG = """\b
 Examples:
@@ -43,9 +43,9 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
     import pandas as pd
 
     import models
-    from harness.report.columns import Column
-    from harness.report.tables import show
-    from harness.versions import versions
+    from harness.report.tables.columns import Column
+    from harness.report.tables.render import show
+    from harness.utils.versions import versions
 
     encoder = encoder or models.DEFAULT_ENCODER
     described = models.describe(encoder=encoder)
@@ -78,8 +78,8 @@ def _list_encoders(format_: Format) -> None:
     import pandas as pd
 
     import models
-    from harness.report.columns import Column
-    from harness.report.tables import show
+    from harness.report.tables.columns import Column
+    from harness.report.tables.render import show
 
     rows = pd.DataFrame(
         {"encoder": name, "weights": ", ".join(models.published_weights(name))}

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
-from harness import settings
-from harness.report.formats import FORMATS
+from harness.config import settings
+from harness.report.tables.formats import FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -63,7 +63,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 
 
 def device_option() -> Callable[[Command], Command]:
-    """``--device``, passed as ``device``: a name for ``harness.device.choose``."""
+    """``--device``, passed as ``device``: a name for ``harness.utils.device.choose``."""
     return click.option(
         "--device",
         default="auto",
@@ -105,9 +105,9 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
         def wrapped(*args: Any, device: str, **options: Any) -> object:
-            from harness import device as devices
-            from harness.allocation import keep_memory
-            from harness.prediction import Inference
+            from harness.inference.predictor import Inference
+            from harness.utils import device as devices
+            from harness.utils.allocation import keep_memory
 
             # Before torch allocates anything of size, or it does not take effect.
             keep_memory()

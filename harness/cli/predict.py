@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import console
 from harness.cli.options import inference_options, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.loading import Loaded
-    from harness.prediction import Inference
-    from harness.settings import Settings
-    from harness.video import Video
+    from harness.config.settings import Settings
+    from harness.inference.predictor import Inference
+    from harness.inference.video import Video
+    from harness.runs.network import Loaded
 
 EPILOG = """\b
 Examples:
@@ -60,20 +60,22 @@ def command(
     """
     import pandas as pd
 
-    from harness import assess, submitting, video
-    from harness.files import atomic_path
-    from harness.loading import load
-    from harness.predicting import MAPS
-    from harness.workspace import Workspace
+    from harness import submit
+    from harness.evaluation import evaluate_run
+    from harness.inference import video
+    from harness.inference.write_masks import MAPS
+    from harness.runs.network import load
+    from harness.runs.workspace import Workspace
+    from metrics.utils.files import atomic_path
 
     images = [] if _is_video(source) else _images(source)
     film = video.inspect(source) if _is_video(source) else None
     workspace = Workspace(settings.workspace)
     if name or run_name:
         names, runs = ([name] if name else []), ([run_name] if run_name else [])
-        run = assess.chosen_runs(workspace, names, runs)[0]
+        run = evaluate_run.chosen_runs(workspace, names, runs)[0]
     else:
-        run = submitting.default_run(workspace)
+        run = submit.default_run(workspace)
     loaded = load(run)
     rows = (
         _of_images(loaded, inference, images, out, uncertainty)
@@ -96,8 +98,8 @@ def command(
 def _of_images(
     loaded: Loaded, inference: Inference, images: list[Path], out: Path, uncertainty: bool
 ) -> list[dict[str, Any]]:
-    from harness.precision import predictor_of, sample_of
-    from harness.predicting import predict_images
+    from harness.inference.precision_check import predictor_of, sample_of
+    from harness.inference.write_masks import predict_images
 
     predictor = predictor_of(
         loaded, inference, sample=sample_of(images), say=console.note, uncertainty=uncertainty
@@ -109,8 +111,8 @@ def _of_images(
 def _of_video(
     loaded: Loaded, inference: Inference, film: Video, out: Path, uncertainty: bool
 ) -> list[dict[str, Any]]:
-    from harness.precision import predictor_of
-    from harness.predicting import first_frames, predict_video
+    from harness.inference.precision_check import predictor_of
+    from harness.inference.write_masks import first_frames, predict_video
 
     predictor = predictor_of(
         loaded, inference, sample=first_frames(film), say=console.note, uncertainty=uncertainty
@@ -131,7 +133,7 @@ def _is_video(source: Path) -> bool:
 
 def _images(source: Path) -> list[Path]:
     from harness.data.listing import images_in
-    from metrics.errors import Fault, FaultsError, UserError
+    from metrics.utils.errors import Fault, FaultsError, UserError
 
     images = [source] if source.is_file() else list(images_in(source))
     if not images:

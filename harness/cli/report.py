@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.results import View
-    from harness.report.source import Source
-    from harness.settings import Settings
+    from harness.config.settings import Settings
+    from harness.report.page.content import Source
+    from harness.report.views.by_class import View
 
 EPILOG = """\b
 Examples:
@@ -64,8 +64,8 @@ def command(
     By default of the test split. The page needs no network and no other file. It embeds frames of
     the dataset: treat it like them.
     """
-    from harness.files import atomic_path
-    from harness.report import page
+    from harness.report.page import page
+    from metrics.utils.files import atomic_path
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
@@ -90,15 +90,16 @@ def command(
 
 
 def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> Source:
-    from harness import assess, reporting
     from harness.data.catalogue import catalogue
-    from harness.workspace import Workspace
+    from harness.evaluation import evaluate_run
+    from harness.report.page import from_split
+    from harness.runs.workspace import Workspace
 
     needed = "hyperkvasir" if split == "test" else "endocv"
     settings.require(needed)
     workspace = Workspace(settings.workspace)
-    runs = assess.chosen_runs(workspace, names)
-    source = reporting.gather(
+    runs = evaluate_run.chosen_runs(workspace, names)
+    source = from_split.gather(
         workspace,
         runs,
         catalogue(settings, needs=[needed]),
@@ -116,14 +117,14 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> Source:
 
 
 def _of_round(settings: Settings, name: str, models: tuple[str, ...], truth: Path | None) -> Source:
-    from harness import roundreport
+    from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
     round_ = get_round(name, load_rounds(settings.rounds))
     scores = _scores(settings, name)
     if models:
         scores = scores[scores["model"].isin(models)]
-    return roundreport.gather(
+    return from_round.gather(
         settings, round_, scores, leaderboard=_leaderboard(scores), truth=truth
     )
 
@@ -137,7 +138,7 @@ def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:
     """Of the scored submissions, if there are any."""
-    from harness.report.standings import standings_view
+    from harness.report.views.leaderboard import standings_view
     from submissions.leaderboard import rank, with_paper
 
     if scores.empty:

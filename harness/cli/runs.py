@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.tables import Format
-    from harness.settings import Settings
-    from harness.workspace import Run
+    from harness.config.settings import Settings
+    from harness.report.tables.render import Format
+    from harness.runs.workspace import Run
 
 EPILOG = """\b
 Examples:
@@ -37,9 +37,9 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
         return
     import pandas as pd
 
-    from harness.report.columns import Column
-    from harness.report.tables import show
-    from harness.workspace import Workspace
+    from harness.report.tables.columns import Column
+    from harness.report.tables.render import show
+    from harness.runs.workspace import Workspace
 
     runs = Workspace(settings.workspace).runs()
     if not runs:
@@ -78,7 +78,7 @@ def show(settings: Settings, run: str, format_: str) -> None:
 
     import pandas as pd
 
-    from harness.workspace import Workspace
+    from harness.runs.workspace import Workspace
 
     found = Workspace(settings.workspace).run(run)
     file = found.folder / "history.csv"
@@ -93,9 +93,9 @@ def show(settings: Settings, run: str, format_: str) -> None:
 
 def _show_run(run: Run, history: pd.DataFrame) -> None:
     """For a reader: a few lines, then the table of epochs."""
-    from harness.report import tables
-    from harness.report.columns import Column
-    from harness.report.curves import sparkline
+    from harness.report.tables import render
+    from harness.report.tables.columns import Column
+    from harness.report.tables.sparkline import sparkline
 
     lines = [f"{run.run}: {run.status}, {run.folder}"]
     if run.row["best_iou"] is not None:
@@ -124,7 +124,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         Column(key="waiting", title="Waiting %", decimals=0, scale=100),
         Column(key="seconds", title="Seconds", decimals=0),
     ]
-    tables.show(history, columns=columns, title="Epochs")
+    render.show(history, columns=columns, title="Epochs")
 
 
 @command.command()
@@ -133,8 +133,8 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
 @click.pass_obj
 def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     """Remove runs with their weights and evaluations; submissions stay."""
-    from harness.holding import held
-    from harness.workspace import Workspace
+    from harness.runs.holding import held
+    from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     found = [workspace.run(name) for name in dict.fromkeys(runs)]

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
-from metrics.errors import UserError
+from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.tables import Format
-    from harness.settings import Settings
-    from metrics.masks import Protocol
+    from harness.config.settings import Settings
+    from harness.report.tables.render import Format
+    from metrics.masks.read import Protocol
     from submissions.ledger import Ledger
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
@@ -104,7 +104,7 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
-    from harness.allocation import keep_memory
+    from harness.utils.allocation import keep_memory
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
@@ -195,7 +195,7 @@ class _Job:
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:
-        from harness.files import atomic_path, write_json
+        from metrics.utils.files import atomic_path, write_json
 
         folder = self.out / f"{score.package.stem}-{score.package_sha256[:8]}" / score.protocol
         for test_set, result in score.organisers.items():
@@ -244,8 +244,8 @@ def _is_package(folder: Path, tasks: set[str]) -> bool:
 def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
     import pandas as pd
 
-    from harness.report.results import left_out_note
-    from harness.report.tables import show
+    from harness.report.tables.render import show
+    from harness.report.views.by_class import left_out_note
 
     if not scores:
         return
@@ -270,7 +270,7 @@ def _show_detail(
     """Another table of the packages' frames, each package in the place of a model."""
     import pandas as pd
 
-    from harness.report import detail
+    from harness.report.views import detail
 
     tables = [score.frames.assign(model=name) for name, score in scores]
     frames = pd.concat(tables, ignore_index=True)
@@ -287,8 +287,8 @@ def _show_detail(
 
 
 def _columns(figures: pd.DataFrame) -> list[Any]:
-    from harness.report.columns import Column
-    from harness.report.results import left_out_columns
+    from harness.report.tables.columns import Column
+    from harness.report.views.by_class import left_out_columns
 
     names = {
         "f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU",

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.columns import Column
-    from harness.report.tables import Format
-    from harness.settings import Settings
+    from harness.config.settings import Settings
+    from harness.report.tables.columns import Column
+    from harness.report.tables.render import Format
     from submissions.ledger import Ledger
 
 
@@ -34,7 +34,7 @@ Examples:
 @with_settings("workspace", "rounds")
 def command(settings: Settings, round_name: str | None, format_: Format) -> None:
     """List what was submitted, newest first, and how much of today's limit is left."""
-    from harness.report.tables import show
+    from harness.report.tables.render import show
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
@@ -59,7 +59,7 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
 
 def _columns(format_: Format) -> list[Column]:
     """What is shown; where nobody reads it off a screen, with the moment and the run."""
-    from harness.report.columns import Column
+    from harness.report.tables.columns import Column
 
     columns = [
         Column(key="number", title="No."),

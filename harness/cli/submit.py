@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness import console
 from harness.cli.options import inference_options, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.prediction import Inference
-    from harness.settings import Settings
-    from submissions.encoding import Format
+    from harness.config.settings import Settings
+    from harness.inference.predictor import Inference
+    from submissions.writing.encoding import Format
 
 EPILOG = """\b
 Examples:
@@ -56,11 +56,12 @@ def command(
     The package is checked the way the organisers read it, and counts against the round's daily
     limit only once it is whole.
     """
-    from harness import assess, submitting
-    from harness.workspace import Workspace
+    from harness import submit
+    from harness.evaluation import evaluate_run
+    from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
-    from submissions.package import check_format, format_for
     from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
+    from submissions.writing.package import check_format, format_for
 
     round_ = get_round(round_name, load_rounds(settings.rounds))
     file_format = file_format or format_for(round_.layout)
@@ -69,17 +70,17 @@ def command(
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
     chosen = (
-        assess.chosen_runs(workspace, names, runs)
+        evaluate_run.chosen_runs(workspace, names, runs)
         if names or runs
-        else [submitting.default_run(workspace)]
+        else [submit.default_run(workspace)]
     )
     ledger = Ledger(workspace.register)
-    submitting.refuse_when_used_up(ledger, round_, len(chosen))
+    submit.refuse_when_used_up(ledger, round_, len(chosen))
     sizes = frame_sizes(frames)
     total = sum(len(files) for files in frames.values())
     for run in chosen:
         with console.progress(f"{run.model}, round {round_.name}", total) as bar:
-            made = submitting.submit(
+            made = submit.submit(
                 workspace,
                 run,
                 round_,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness import console
 from harness.cli.options import device_option, nodes_option, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.config import TrainConfig
-    from harness.division import Division
-    from harness.jobs import Machine
-    from harness.settings import Settings
+    from harness.config.settings import Settings
+    from harness.config.training import TrainConfig
+    from harness.data.cross_validation import Division
+    from harness.training.run import Machine
 
 NEWEST: Final = "newest"
 AUTO: Final = "auto"
@@ -137,15 +137,15 @@ def command(
     Each network trains on its own with the recipe of the preset; any option overrides it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
-    from harness import device as devices
-    from harness import mlflow_tracking, team
-    from harness.allocation import keep_memory
     from harness.cli import training
-    from harness.jobs import Machine, follow
+    from harness.training import distributed, mlflow_tracking
+    from harness.training.run import Machine, follow
+    from harness.utils import device as devices
+    from harness.utils.allocation import keep_memory
 
     # Before torch allocates anything of size, or it does not take effect.
     keep_memory()
-    with team.join(devices.choose(device)) as (together, own):
+    with distributed.join(devices.choose(device)) as (together, own):
         machine = Machine(device=own, save_every_s=save_every, team=together, tracker=tracker or "")
         if jobs > 1 and not together.alone:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
@@ -179,10 +179,10 @@ def _start(
 
     from harness.cli import training
     from harness.data.catalogue import catalogue
-    from harness.division import Division
-    from harness.division import folds as divisions
-    from harness.plans import Plan
-    from harness.workspace import Workspace
+    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import folds as divisions
+    from harness.runs.workspace import Workspace
+    from harness.training.queue import Plan
 
     workspace = Workspace(settings.workspace)
     frames = catalogue(settings, needs=["endocv"])
@@ -216,10 +216,10 @@ def _plan(
 ) -> tuple[list[TrainConfig], bool]:
     """Every recipe, checked before the first training begins."""
     import models
-    from harness import jobs
-    from harness.config import resolve
+    from harness.config.training import resolve
+    from harness.training import run as training_run
 
-    networks, with_ensemble = jobs.plan(names)
+    networks, with_ensemble = training_run.plan(names)
     if overrides["nodes"] and "trinet" not in networks:
         raise click.UsageError("--nodes is for --model trinet")
     auto = overrides["batch_size"] == AUTO
@@ -237,7 +237,7 @@ def _plan(
 def _fitted(config: TrainConfig, machine: Machine) -> TrainConfig:
     from dataclasses import replace
 
-    from harness.memory import largest_batch
+    from harness.training.batch_size import largest_batch
 
     batch_size = largest_batch(config, device=machine.device) * machine.team.ranks
     console.note(f"{config.model}: {batch_size} frames a step on {machine.device}")

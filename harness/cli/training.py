@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import models
-from harness import console, ensemble, jobs, plans
-from harness.config import TrainConfig
+from harness.config.settings import Settings
+from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
-from harness.division import Division
-from harness.epochs import Epoch, Watcher
-from harness.interrupts import Interrupted
-from harness.jobs import Frames, Machine
-from harness.plans import Plan
-from harness.settings import Settings
-from harness.side_by_side import Job, Listener, slots, train_all
-from harness.workspace import Run, Workspace
-from metrics.errors import UserError
+from harness.data.cross_validation import Division
+from harness.runs import ensemble
+from harness.runs.workspace import Run, Workspace
+from harness.training import queue
+from harness.training import run as training_run
+from harness.training.history import Epoch, Watcher
+from harness.training.queue import Plan
+from harness.training.run import Frames, Machine
+from harness.training.workers import Job, Listener, slots, train_all
+from harness.utils import console
+from harness.utils.signals import Interrupted
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +77,7 @@ def _entered(
     ready = _prepare(workspace, _division(step).apply(frames), step)
     run = _begun(workspace, plan.runs.get(position))
     if run is None:
-        run = jobs.start(workspace, step, ready, machine)
+        run = training_run.start(workspace, step, ready, machine)
         plan.begin(position, run)
     _refuse_other_frames(run, ready)
     return run, ready
@@ -171,7 +174,7 @@ def _refuse_other_frames(run: Run, ready: Frames) -> None:
 
 def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
     with console.progress(f"Decoding frames at {config.size} pixels") as bar:
-        return jobs.prepare(
+        return training_run.prepare(
             workspace, frames, config.size, classes=config.classes, progress=bar.update
         )
 
@@ -194,7 +197,9 @@ def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: M
             bar.update(detail=f"loss {epoch.loss:.3f}, IoU {epoch.iou:.3f}, F1 {epoch.f1:.3f}")
             console.note(_line(epoch, config.epochs))
 
-        run = jobs.train(workspace, run, ready, machine, watcher=Watcher(step=step, epoch=tell))
+        run = training_run.train(
+            workspace, run, ready, machine, watcher=Watcher(step=step, epoch=tell)
+        )
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
         f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {config.size} pixels, "
@@ -229,7 +234,7 @@ def resume(settings: Settings, name: str | None, machine: Machine, at_once: int 
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
         return
-    plan = plans.unfinished(workspace, named.run if named else None)
+    plan = queue.unfinished(workspace, named.run if named else None)
     if plan is not None:
         work_off(workspace, plan, catalogue(settings, needs=["endocv"]), machine, at_once)
         return

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness import console
 from harness.cli.options import format_option, with_settings
+from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.report.tables import Format
-    from harness.settings import Settings
+    from harness.config.settings import Settings
+    from harness.report.tables.render import Format
+    from submissions.reading.validate import Inspection
     from submissions.rounds import Round
-    from submissions.validate import Inspection
 
 _MOST_ROWS: Final = 5000
 
@@ -57,8 +57,8 @@ def command(
     Nothing is unpacked, and a hostile package does no harm. With faults the exit status is 1.
     """
     from submissions.layout import Layout
+    from submissions.reading.validate import inspect_package
     from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
-    from submissions.validate import inspect_package
 
     rounds = load_rounds(settings.rounds)
     chosen = get_round(round_name, rounds) if round_name is not None else None
@@ -87,7 +87,7 @@ def _any_round() -> Round:
 def _show(package: Path, inspection: Inspection, format_: Format, *, complete: bool) -> None:
     import pandas as pd
 
-    from harness.report.tables import show
+    from harness.report.tables.render import show
 
     faults = inspection.findings
     masks = sum(map(len, inspection.frames.values()))

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from harness.data.fingerprint import DIGITS, combine, digest, raise_faults, read_files, rows_of
 from harness.data.frames import Interpolation, decode_image, resize_image, resize_mask
-from harness.parallel import map_ahead
-from metrics.classes import ONE, Classes
-from metrics.errors import Fault, UserError
-from metrics.labels import decode_labels
-from metrics.locks import locked
+from harness.utils.prefetch import map_ahead
+from metrics.masks.classes import ONE, Classes
+from metrics.masks.labels import decode_labels
+from metrics.utils.errors import Fault, UserError
+from metrics.utils.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,12 +8,12 @@ from typing import Final
 
 import pandas as pd
 
+from harness.config.settings import Settings, flag
 from harness.data.known import plug_in_kinds
 from harness.data.layouts import find_frames, list_frames
 from harness.data.listing import Listing
 from harness.data.splits import SPLITS, Splits, assign, load_splits
-from harness.settings import Settings, flag
-from metrics.errors import Fault, UserError
+from metrics.utils.errors import Fault, UserError
 
 SOURCES: Final = ("endocv", "hyperkvasir")
 """The settings that hold frames with their truth."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from metrics.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd

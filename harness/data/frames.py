@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metrics.errors import UserError
-from metrics.labels import Labels
+from metrics.masks.labels import Labels
+from metrics.utils.errors import UserError
 
 Interpolation = Literal["bilinear", "nearest"]
 

@@ -6,8 +6,8 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from metrics.errors import UserError
-from metrics.masks import read_size as read_any_size
+from metrics.masks.read import read_size as read_any_size
+from metrics.utils.errors import UserError
 
 _TIFF_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257

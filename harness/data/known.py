@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from harness.data.listing import Listing, folders_in, part
-from metrics.plugins import load
+from metrics.utils.plugins import load
 
 _CENTRE: Final = r"data_C\d+"
 _TEST_SET: Final = r"EndoCV_DATA\d+"

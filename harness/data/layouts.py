@@ -17,7 +17,7 @@ import pandas as pd
 from harness.data.headers import read_size
 from harness.data.known import Layout, layouts
 from harness.data.listing import FrameFiles, Listing, folders_in, images_in
-from metrics.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 COLUMNS: Final = (
     "frame",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from metrics.errors import Fault
+from metrics.utils.errors import Fault
 
 Truth = Literal["mask", "empty", "withheld"]
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from harness.config import TrainConfig
-from harness.data import augment
+from harness.config.training import TrainConfig
+from harness.data.augment import create
+from harness.data.augment.warp import Pair
 from harness.data.cache import FrameCache
-from harness.data.warping import Pair
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 
 LastBatch = Literal["even", "drop", "keep"]
 Batch = tuple[Tensor, Tensor]
@@ -78,12 +78,12 @@ class AugmentedFrames(Dataset[Any]):
     """
 
     def __init__(
-        self, cache: FrameCache, augmentation: augment.Name, *, seed: int, size: int
+        self, cache: FrameCache, augmentation: create.Name, *, seed: int, size: int
     ) -> None:
         self.cache = cache
         self.seed = seed
         self.size = size
-        self._augment = augment.create(augmentation, size)
+        self._augment = create.create(augmentation, size)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -94,7 +94,7 @@ class AugmentedFrames(Dataset[Any]):
         return self._augment(
             np.asarray(self.cache.images[key.frame]),
             np.asarray(self.cache.masks[key.frame]),
-            augment.generator(self.seed, key.epoch, key.frame),
+            create.generator(self.seed, key.epoch, key.frame),
         )
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from metrics.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 SPLITS: Final = ("train", "val", "test")
 

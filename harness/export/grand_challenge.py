@@ -15,11 +15,11 @@ import numpy as np
 
 from harness import __version__
 from harness.data.frames import read_image
-from harness.data.synthetic import write_dataset
+from harness.data.synthetic.dataset import write_dataset
 from harness.export.onnx import Difference, export_onnx, require
-from harness.files import unwritable
-from harness.loading import Loaded
-from metrics.errors import UserError
+from harness.runs.network import Loaded
+from metrics.utils.errors import UserError
+from metrics.utils.files import unwritable
 
 INPUT_SLUG: Final = "colonoscopy-frame"
 OUTPUT_SLUG: Final = "polyp-segmentation"

@@ -19,15 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.checkpoints import fingerprint
 from harness.data.frames import read_image, resize_image
-from harness.files import atomic_path, write_json
-from harness.fullsize import THRESHOLD, most_probable, resize_map
-from harness.loading import Loaded
-from harness.prediction import Inference, Prediction, Predictor
-from harness.versions import versions
-from metrics.classes import BACKGROUND
-from metrics.errors import UserError
+from harness.inference.postprocess import THRESHOLD, most_probable, resize_map
+from harness.inference.predictor import Inference, Prediction, Predictor
+from harness.runs.checkpoints import fingerprint
+from harness.runs.network import Loaded
+from harness.utils.versions import versions
+from metrics.masks.classes import BACKGROUND
+from metrics.utils.errors import UserError
+from metrics.utils.files import atomic_path, write_json
 
 TIE: Final = 1e-4
 """A pixel may fall to either of its two most probable classes on another machine where they are

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.convolutions import small_convolution
+from harness.training.small_convolutions import small_convolution
 
 CHANNELS = 512
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from harness.data import loader
 from harness.data.cache import FrameCache
-from harness.data.drawing import camera, scene, textures
+from harness.data.synthetic import camera, scene, textures
 
 SIZE = 256
 HEIGHT, WIDTH = 1080, 1350

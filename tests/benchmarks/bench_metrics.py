@@ -21,15 +21,15 @@ import torch
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from harness.allocation import keep_memory
-from metrics.counts import Counts, count, count_bits, frame_rows
+from harness.utils.allocation import keep_memory
 from metrics.endocv import organisers_json, summarise, with_all_classes
-from metrics.hausdorff import hausdorff_bits
-from metrics.masks import read_bits
-from metrics.png import decode_png
-from metrics.ranking import rank
-from metrics.samples import collect
-from metrics.statistics import intervals, resample
+from metrics.frame.counts import Counts, count, count_bits, frame_rows
+from metrics.frame.hausdorff import hausdorff_bits
+from metrics.masks.png import decode_png
+from metrics.masks.read import read_bits
+from metrics.statistics.bootstrap import intervals, resample
+from metrics.statistics.ranking import rank
+from metrics.statistics.samples import collect
 
 Mask = npt.NDArray[np.bool_]
 Pair = tuple[Path, Path]

@@ -24,13 +24,13 @@ from skimage.transform import resize
 from torch import nn
 
 import models
-from harness import device as devices
-from harness.allocation import keep_memory
-from harness.evaluation import write_mask
-from harness.fullsize import full_labels
-from harness.loading import Normalised
-from harness.predicting import predict_images
-from harness.prediction import Inference, Predictor
+from harness.evaluation.frame_table import write_mask
+from harness.inference.postprocess import full_labels
+from harness.inference.predictor import Inference, Predictor
+from harness.inference.write_masks import predict_images
+from harness.runs.network import Normalised
+from harness.utils import device as devices
+from harness.utils.allocation import keep_memory
 from models.divergentnets import DivergentNets
 
 ENCODER, SIZE = "se_resnext50_32x4d", 256

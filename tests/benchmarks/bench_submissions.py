@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.allocation import keep_memory
+from harness.utils.allocation import keep_memory
 from metrics.endocv import add_figures
-from submissions.encoding import encode_mask
 from submissions.ledger import Ledger
-from submissions.package import PackageWriter
+from submissions.reading.validate import inspect_package
 from submissions.rounds import Round
 from submissions.scoring import score_package
-from submissions.validate import inspect_package
+from submissions.writing.encoding import encode_mask
+from submissions.writing.package import PackageWriter
 
 HEIGHT, WIDTH, FRAMES = 1080, 1350, 96
 

@@ -21,12 +21,12 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
-from harness import device as devices
-from harness.allocation import keep_memory
-from harness.config import resolve
-from harness.jobs import TRAINED
-from harness.loading import build, normalisation
-from harness.training import Trainer
+from harness.config.training import resolve
+from harness.runs.network import build, normalisation
+from harness.training.run import TRAINED
+from harness.training.trainer import Trainer
+from harness.utils import device as devices
+from harness.utils.allocation import keep_memory
 
 BATCH = 8
 ROUNDS = 4

@@ -4,8 +4,9 @@ import click
 import click.testing
 import pytest
 
-from harness import __version__, console
+from harness import __version__
 from harness.cli import SECTIONS, cli
+from harness.utils import console
 
 NAMES = [name for entries in SECTIONS.values() for name in entries]
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from metrics.counts import Counts, frame_rows
-from metrics.samples import Samples
+from metrics.frame.counts import Counts, frame_rows
+from metrics.statistics.samples import Samples
 
 settings.register_profile("metrics", deadline=None, max_examples=60)
 settings.load_profile("metrics")

@@ -17,7 +17,7 @@ from metrics.endocv import (
     summarise,
     with_all_classes,
 )
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 
 PIXELS = st.integers(0, 2_000_000)
 COUNTS = st.tuples(PIXELS, PIXELS, PIXELS, PIXELS)

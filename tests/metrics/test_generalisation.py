@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.errors import UserError
 from metrics.generalisation import between_sets, deviation, generalisation
+from metrics.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

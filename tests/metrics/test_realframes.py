@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from metrics.counts import count, frame_rows
 from metrics.endocv import organisers_json
-from metrics.hausdorff import hausdorff_rows
-from metrics.masks import fit_prediction, read_mask
+from metrics.frame.counts import count, frame_rows
+from metrics.frame.hausdorff import hausdorff_rows
+from metrics.masks.read import fit_prediction, read_mask
 
 pytestmark = pytest.mark.realframes
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from metrics import registry
-from metrics.comparison import compare
-from metrics.counts import count, frame_rows
 from metrics.endocv import summarise
-from metrics.masks import Mask
-from metrics.ranking import rank
+from metrics.frame.counts import count, frame_rows
+from metrics.masks.read import Mask
 from metrics.registry import FrameMetric
-from metrics.samples import collect
+from metrics.statistics.comparison import compare
+from metrics.statistics.ranking import rank
+from metrics.statistics.samples import collect
 
 
 class Entry:

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from metrics import counts, endocv, masks
-from metrics.errors import FaultsError
-from metrics.samples import collect
+from metrics import endocv
+from metrics.frame import counts
+from metrics.masks import read
+from metrics.statistics.samples import collect
+from metrics.utils.errors import FaultsError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -29,19 +31,19 @@ def pairs() -> list[tuple[Mask, Mask]]:
     return [(holed, np.roll(polyp, 6, 1)), (polyp, small), (nothing, small), (polyp, nothing)]
 
 
-def scored(protocol: masks.Protocol) -> dict[str, float]:
+def scored(protocol: read.Protocol) -> dict[str, float]:
     """Means over the pairs by the code of this project, from encoded masks."""
     rows: list[dict[str, object]] = []
     for number, pair in enumerate(pairs()):
         truth, prediction = (
-            masks.decode_mask(_jpeg(mask), protocol=protocol, name="drawn") for mask in pair
+            read.decode_mask(_jpeg(mask), protocol=protocol, name="drawn") for mask in pair
         )
         rows += counts.frame_rows(counts.count(truth, prediction), frame=f"f{number}")
     summary = endocv.summarise(pd.DataFrame(rows), protocol=protocol)
     return summary.set_index("class").loc["polyp"].to_dict()
 
 
-def expected(protocol: masks.Protocol) -> dict[str, float]:
+def expected(protocol: read.Protocol) -> dict[str, float]:
     """The same means by way of sets of pixels."""
     threshold = 0 if protocol == "official" else 127
     figures: dict[str, list[float]] = {"ppv": [], "recall": [], "f1": []}
@@ -67,7 +69,7 @@ def agree() -> bool:
     """Whether both ways come to the same figures by both protocols."""
     return all(
         scored(protocol)[name] == pytest.approx(value, abs=1e-9)
-        for protocol in masks.THRESHOLDS
+        for protocol in read.THRESHOLDS
         for name, value in expected(protocol).items()
     )
 
@@ -99,7 +101,7 @@ def test_ppv_and_recall_swapped(compute, monkeypatch):
     "thresholds", [{"official": 0, "strict": 0}, {"official": 127, "strict": 127}]
 )
 def test_the_wrong_threshold(thresholds, monkeypatch):
-    monkeypatch.setattr(masks, "THRESHOLDS", thresholds)
+    monkeypatch.setattr(read, "THRESHOLDS", thresholds)
     assert not agree()
 
 

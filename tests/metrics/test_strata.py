@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from metrics.errors import UserError
 from metrics.strata import add_stratum
+from metrics.utils.errors import UserError
 
 
 def test_strata_by_area_share(table):

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import submissions
-from submissions.encoding import encode_mask
-from submissions.package import PackageWriter
 from submissions.timing import format_timing
+from submissions.writing.encoding import encode_mask
+from submissions.writing.package import PackageWriter
 
 Masks = dict[str, dict[str, np.ndarray]]
 Entries = dict[str, bytes]

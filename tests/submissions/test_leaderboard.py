@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 from submissions.leaderboard import rank, with_paper
 
 

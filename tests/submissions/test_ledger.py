@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 from submissions.ledger import Ledger, LimitError
-from submissions.package import PackageWriter
+from submissions.reading.validate import validate_package
 from submissions.rounds import Round, load_rounds
-from submissions.sealed import manifest_path
-from submissions.validate import validate_package
+from submissions.writing.package import PackageWriter
+from submissions.writing.publish import manifest_path
 
 ROUND = load_rounds()["2"]
 NOON = dt.datetime(2021, 3, 1, 12, tzinfo=dt.UTC)
@@ -110,7 +110,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from submissions.ledger import Ledger, LimitError
-from submissions.package import PackageWriter
+from submissions.writing.package import PackageWriter
 from submissions.rounds import load_rounds
 register, path = map(Path, sys.argv[1:3])
 try:
@@ -156,7 +156,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from submissions.ledger import Ledger
-from submissions.package import PackageWriter
+from submissions.writing.package import PackageWriter
 from submissions.rounds import Round
 register, folder = map(Path, sys.argv[1:3])
 ledger = Ledger(register)
@@ -205,7 +205,7 @@ def test_a_death_on_either_side_of_the_rename_costs_nothing(
 ) -> None:
     dying = """
 import os, signal
-from submissions.sealed import SealedPackage
+from submissions.writing.publish import SealedPackage
 publish = SealedPackage.publish
 def die(self):
     if {after}:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import submissions
-from metrics.errors import FaultsError, UserError
+from metrics.utils.errors import FaultsError, UserError
 from submissions.layout import Layout
 from submissions.rounds import BUILT_IN, Round, find_frames, frame_sizes, get_round, load_rounds
 

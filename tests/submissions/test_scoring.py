@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from metrics.errors import FaultsError, UserError
-from metrics.masks import read_bits
-from submissions.encoding import encode_mask
+from metrics.masks.read import read_bits
+from metrics.utils.errors import FaultsError, UserError
 from submissions.ledger import Ledger
-from submissions.package import PackageWriter
 from submissions.scoring import score_package, score_packages, score_rows
 from submissions.truth import find_truth
+from submissions.writing.encoding import encode_mask
+from submissions.writing.package import PackageWriter
 
 S = 1e-15
 MASK = "EndoCV2021/segmentation/EndoCV_DATA1_pred/a_0_mask.jpg"

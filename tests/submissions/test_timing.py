@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 from submissions.timing import check_latency, format_timing, parse_timing
 
 NAMES = ["a", "b"]

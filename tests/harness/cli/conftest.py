@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness import checkpoints, ensemble
-from harness.config import TrainConfig
-from harness.loading import Normalisation, Normalised, build, normalisation
-from harness.versions import versions
-from harness.workspace import Run, Workspace
+from harness.config.training import TrainConfig
+from harness.runs import checkpoints, ensemble
+from harness.runs.network import Normalisation, Normalised, build, normalisation
+from harness.runs.workspace import Run, Workspace
+from harness.utils.versions import versions
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, enter: Callable[..., Run
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of frames that the tests draw, of two sizes."""
-    from harness.data.synthetic import write_dataset
+    from harness.data.synthetic.dataset import write_dataset
 
     folder = tmp_path_factory.mktemp("frames")
     write_dataset(folder, frames=60, height=96)

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import settings
 from harness.cli import cli
-from harness.workspace import Workspace
+from harness.config import settings
+from harness.runs.workspace import Workspace
 
 SIDE = 64
 FRAMES = "round/EndoCV_DATA1"

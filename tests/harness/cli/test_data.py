@@ -8,7 +8,7 @@ import click.testing
 import pytest
 
 from harness.cli.data import command
-from harness.settings import MEANINGS, variable
+from harness.config.settings import MEANINGS, variable
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

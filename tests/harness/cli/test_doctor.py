@@ -5,9 +5,9 @@ import json
 import click.testing
 import pytest
 
-from harness import health
+from harness.cli import health
 from harness.cli.doctor import command
-from harness.health import Check
+from harness.cli.health import Check
 
 
 def invoke(*arguments: str) -> click.testing.Result:

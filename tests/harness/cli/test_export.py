@@ -27,10 +27,10 @@ from harness.cli import cli
 from harness.data.frames import read_image, resize_image
 from harness.export import onnx
 from harness.export.container import inference
-from harness.fullsize import full_labels
-from harness.loading import load
-from harness.prediction import Inference, Predictor
-from harness.workspace import Workspace
+from harness.inference.postprocess import full_labels
+from harness.inference.predictor import Inference, Predictor
+from harness.runs.network import load
+from harness.runs.workspace import Workspace
 
 SIZE = 64
 

@@ -10,10 +10,10 @@ import torch
 from click.testing import CliRunner, Result
 from torch import nn
 
-from harness.checkpoints import save_weights
 from harness.cli import cli
-from harness.loading import load
-from harness.workspace import Run, Workspace
+from harness.runs.checkpoints import save_weights
+from harness.runs.network import load
+from harness.runs.workspace import Run, Workspace
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click.testing
 import pytest
 
-from harness import settings
 from harness.cli.init import command
+from harness.config import settings
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

@@ -7,7 +7,7 @@ import click.testing
 import pytest
 
 from harness.cli.options import device_option, format_option, setting_option, with_settings
-from harness.settings import Settings
+from harness.config.settings import Settings
 
 
 def run(command: click.Command, *arguments: str) -> click.testing.Result:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
-from harness.workspace import Workspace
+from harness.runs.workspace import Workspace
 
 
 def call(workspace: Workspace, source: Path, out: Path, *arguments: str) -> Result:

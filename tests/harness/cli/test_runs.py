@@ -8,9 +8,9 @@ import click.testing
 import pytest
 
 from harness.cli.runs import command
-from harness.holding import LOCK
-from harness.workspace import Run, Workspace
-from metrics.locks import try_lock
+from harness.runs.holding import LOCK
+from harness.runs.workspace import Run, Workspace
+from metrics.utils.locks import try_lock
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ import pytest
 
 from harness.cli import cli
 from submissions.ledger import Ledger
-from submissions.package import PackageWriter
 from submissions.rounds import load_rounds
+from submissions.writing.package import PackageWriter
 
 NAMES = ("f0", "f1", "f2")
 SETS = ("EndoCV_DATA1", "EndoCV_DATA2", "EndoCV_DATA3")

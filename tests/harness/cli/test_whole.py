@@ -17,12 +17,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import jobs
 from harness.cli import cli
-from harness.data.synthetic import Synthetic, write_dataset
-from harness.report.results import title_of
-from harness.workspace import Run, Workspace
-from metrics.errors import UserError
+from harness.data.synthetic.dataset import Synthetic, write_dataset
+from harness.report.views.by_class import title_of
+from harness.runs.workspace import Run, Workspace
+from harness.training import run as training_run
+from metrics.utils.errors import UserError
 
 SMALL = ("--preset", "demo", "--epochs", "1", "--size", "32", "--device", "cpu")
 
@@ -315,14 +315,14 @@ def test_resume_goes_on_with_the_rest(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = ("--workspace", str(tmp_path))
-    train = jobs.train
+    train = training_run.train
 
     def fail_the_second(*arguments: Any, **options: Any) -> Run:
         if arguments[1].model == "fpn":
             raise UserError("no space is left")
         return train(*arguments, **options)
 
-    monkeypatch.setattr(jobs, "train", fail_the_second)
+    monkeypatch.setattr(training_run, "train", fail_the_second)
     result = call("train", *SMALL, "--model", "unet", "--model", "fpn", *workspace)
     assert result.exit_code == 1
     monkeypatch.undo()

@@ -17,8 +17,8 @@ from harness.data import frames
 from harness.data.cache import FrameCache
 from harness.data.fingerprint import data_fingerprint
 from harness.data.layouts import find_frames
-from metrics.errors import FaultsError, UserError
-from metrics.masks import read_mask
+from metrics.masks.read import read_mask
+from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.config.settings import Settings
 from harness.data import catalogue
-from harness.settings import Settings
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

@@ -8,7 +8,7 @@ import pytest
 
 from harness.data.fingerprint import DIGITS, data_fingerprint
 from harness.data.layouts import find_frames
-from metrics.errors import FaultsError
+from metrics.utils.errors import FaultsError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

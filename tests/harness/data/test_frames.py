@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.data import frames
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.settings import Settings
 from harness.data import known, layouts
 from harness.data.catalogue import catalogue, listings_of
 from harness.data.known import Layout
 from harness.data.listing import Listing, folders_in
-from harness.settings import Settings
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 from tests.harness.conftest import Drawer
 
 

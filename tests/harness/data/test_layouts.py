@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from harness.data import layouts
-from metrics.errors import FaultsError, UserError
+from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from harness.config import TrainConfig
-from harness.data import augment, loader
+from harness.config.training import TrainConfig
+from harness.data import loader
+from harness.data.augment import create
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
-from metrics.errors import UserError
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -116,7 +117,7 @@ def test_no_epoch_repeats_another(cache: FrameCache) -> None:
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize("augmentation", ["paper", "light"])
 def test_the_number_of_workers_changes_nothing(
-    cache: FrameCache, augmentation: augment.Name
+    cache: FrameCache, augmentation: create.Name
 ) -> None:
     alone = loader.CachedFeed(config(augmentation=augmentation), cache, cache)
     expected = [epoch_of(alone, 0), epoch_of(alone, 1), epoch_of(alone, 1, start=1)]

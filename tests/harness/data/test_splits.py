@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from harness.data import splits
-from metrics.errors import FaultsError, UserError
+from metrics.utils.errors import FaultsError, UserError
 
 PAPER = splits.load_splits()
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from harness import reporting
-from harness.evaluation import rows_of, truth_of, write_mask
-from harness.report.results import with_place
-from harness.report.source import Source
+from harness.evaluation.frame_table import rows_of, truth_of, write_mask
+from harness.report.page import from_split
+from harness.report.page.content import Source
+from harness.report.views.by_class import with_place
 
 SIZE = (48, 64)
 MEMBERS = ("fpn", "triunet")
@@ -41,8 +41,8 @@ def source(tmp_path: Path) -> Source:
             write_mask(masks[model] / f"{record['frame']}.png", mask)
             rows += rows_of(record, truth, mask, latency_ms=10.0 * (number + 1))
         tables[model] = pd.DataFrame(rows)
-    table = with_place(reporting.joined(tables))
-    divergence = reporting.divergence_of(catalogue, masks, MEMBERS)
+    table = with_place(from_split.joined(tables))
+    divergence = from_split.divergence_of(catalogue, masks, MEMBERS)
     history = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.1, 0.4, 0.6], "loss": [0.9, 0.5, 0.3]})
     return Source(
         name="val split",
@@ -51,7 +51,7 @@ def source(tmp_path: Path) -> Source:
         formulas="official",
         frames=table,
         histories={"unet": history, "fpn": history.assign(f1=[0.2, 0.3, 0.5])},
-        cards=reporting.cards_of(table, catalogue, masks, "divergentnets", divergence),
+        cards=from_split.cards_of(table, catalogue, masks, "divergentnets", divergence),
         facts={"unet": "run unet; <preset>"},
         divergence=divergence,
         ensemble="divergentnets",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.report.page import render
-from harness.report.source import Source
+from harness.report.page.content import Source
+from harness.report.page.page import render
 
 pytestmark = pytest.mark.browser
 

@@ -1,0 +1,1 @@
+"""Settings of a workspace and recipes of a training."""

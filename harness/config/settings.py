@@ -1,0 +1,223 @@
+"""Where the data and the workspace lie: flags, environment, ``harness.toml``, defaults.
+
+The nearest to the user wins: a flag on the command line, then an environment variable
+(``HARNESS_ENDOCV`` and so on), then ``harness.toml`` in the current folder. The current folder
+alone is searched, so that a command never picks up the settings of some folder above it. The
+classes stand in ``harness.toml`` only, as a table ``[classes]`` of names and mask values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from metrics.masks.classes import ONE, Classes
+from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import atomic_path
+
+FILE_NAME: Final = "harness.toml"
+PREFIX: Final = "HARNESS_"
+DEFAULT_WORKSPACE: Final = "workspace"
+CLASSES: Final = "classes"
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "endocv": "the EndoCV 2021 (PolypGen) training frames",
+    "hyperkvasir": "HyperKvasir's segmented images",
+    "test_frames": "the challenge's test frames, EndoCV_DATA1 and on",
+    "workspace": "the folder of runs, evaluations and submissions",
+    "splits": "a file of splits in place of the paper's",
+    "rounds": "a file of rounds beside the two that are built in",
+}
+"""What each setting holds, in the order in which they are written and shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where everything lies; paths are absolute once they come from :func:`load`.
+
+    Attributes:
+        endocv: EndoCV 2021 training release (PolypGen v3), or ``None`` when not set.
+        hyperkvasir: HyperKvasir's segmented images, or ``None`` when not set.
+        test_frames: Test release of the challenge, or ``None`` when not set.
+        workspace: Folder of runs, evaluations and submissions.
+        splits: A file of splits that replaces the paper's, or ``None``.
+        rounds: A file of rounds, or ``None``.
+        classes: What is told apart, by default polyp alone.
+    """
+
+    endocv: Path | None = None
+    hyperkvasir: Path | None = None
+    test_frames: Path | None = None
+    workspace: Path = Path(DEFAULT_WORKSPACE)
+    splits: Path | None = None
+    rounds: Path | None = None
+    classes: Classes = ONE
+
+    def require(self, *names: str) -> tuple[Path, ...]:
+        """The paths of the settings named, all of them set.
+
+        Args:
+            *names: Field names, such as ``endocv``.
+
+        Raises:
+            UserError: If any is not set; the message names each, ``harness init`` and
+                ``harness demo``.
+        """
+        paths = [getattr(self, name) for name in names]
+        missing = [name for name, path in zip(names, paths, strict=True) if path is None]
+        if missing:
+            raise UserError(_missing(missing))
+        return tuple(paths)
+
+
+def flag(name: str) -> str:
+    """The option of a setting on the command line: ``test_frames`` is ``--test-frames``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: ``test_frames`` is ``HARNESS_TEST_FRAMES``."""
+    return PREFIX + name.upper()
+
+
+def load(
+    cwd: Path | None = None,
+    flags: Mapping[str, str | Path | None] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Settings:
+    """Gather the settings from every source.
+
+    Args:
+        cwd: Folder that holds ``harness.toml`` and that relative paths start from; by default the
+            current one.
+        flags: Values from the command line by field name; ``None`` where not given.
+        env: Environment variables; by default those of the process.
+
+    Returns:
+        Settings: With absolute paths. Nothing is checked for being there.
+
+    Raises:
+        UserError: If ``harness.toml`` cannot be read or is no TOML.
+        FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
+            all at once.
+    """
+    folder = Path.cwd() if cwd is None else cwd
+    environment = os.environ if env is None else env
+    written = read_file(folder / FILE_NAME)
+    classes = written.pop(CLASSES, None)
+    values: dict[str, str | Path] = dict(written)
+    values |= {name: environment[variable(name)] for name in MEANINGS if _set(environment, name)}
+    values |= {name: value for name, value in (flags or {}).items() if value is not None}
+    values.setdefault("workspace", DEFAULT_WORKSPACE)
+    return Settings(
+        **{name: _absolute(folder, value) for name, value in values.items()},
+        classes=Classes.from_table(classes) if classes else ONE,
+    )
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The settings of a ``harness.toml`` as they stand in it; empty when there is none.
+
+    Raises:
+        UserError: If the file cannot be read or is no TOML.
+        FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
+            all at once.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not TOML: {error}. Mend it, or write it anew with 'harness init --force'."
+        ) from error
+    found = [fault for name, value in values.items() for fault in _faults(path, name, value)]
+    if found:
+        raise FaultsError(found, f"{path} cannot be used")
+    return values
+
+
+def write_file(path: Path, values: Mapping[str, Any]) -> None:
+    """Write settings as ``harness.toml``, whole or not at all.
+
+    Args:
+        path: The file, replaced when it is there.
+        values: Paths by field name, relative ones start from the folder of the file; and under
+            ``classes`` the mask values by class.
+
+    Raises:
+        UserError: If the folder cannot be written, or a path is not text.
+    """
+    lines = ["# Where the frames and the results lie. Relative paths start from this folder."]
+    for name, meaning in MEANINGS.items():
+        if name in values:
+            lines += ["", f"# {meaning}", f"{name} = {_quoted(str(values[name]))}"]
+    if classes := values.get(CLASSES):
+        lines += ["", "# the mask value that means each class", f"[{CLASSES}]"]
+        lines += [f"{_quoted(name)} = {value}" for name, value in classes.items()]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's, but for DEL."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"{text!a} is no valid text; rename it") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _set(environment: Mapping[str, str], name: str) -> bool:
+    # An empty variable counts as not set, as is usual in shells.
+    return bool(environment.get(variable(name)))
+
+
+def _absolute(folder: Path, value: str | Path) -> Path:
+    return Path(os.path.abspath(folder / Path(value).expanduser()))  # noqa: PTH100 (keeps links)
+
+
+def _faults(path: Path, name: str, value: object) -> list[Fault]:
+    known = [field.name for field in dataclasses.fields(Settings)]
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected {', '.join(known)}"
+        return [Fault(path=str(path), message=f"unknown setting {name!r}; {hint}")]
+    if name == CLASSES:
+        return _class_faults(path, value)
+    if not isinstance(value, str) or not value:
+        message = f"{name}: expected a path in quotation marks, got {value!r}"
+        return [Fault(path=str(path), message=message)]
+    return []
+
+
+def _class_faults(path: Path, value: object) -> list[Fault]:
+    if not isinstance(value, dict):
+        message = f"{CLASSES}: expected a table of names and mask values, got {value!r}"
+        return [Fault(path=str(path), message=message)]
+    try:
+        Classes.from_table(value)
+    except FaultsError as error:
+        return [Fault(path=str(path), message=str(fault)) for fault in error.faults]
+    return []
+
+
+def _missing(names: list[str]) -> str:
+    lines = [f"{len(names)} setting{'s are' if len(names) > 1 else ' is'} missing:"]
+    lines += [f"  {flag(name)} (or {variable(name)}): {MEANINGS[name]}" for name in names]
+    wanted = " ".join(f"{flag(name)} DIR" for name in names)
+    lines += [
+        f"Set {'them' if len(names) > 1 else 'it'} once for this folder with "
+        f"'harness init {wanted}',",
+        "or try everything on drawn frames, without any download, with 'harness demo'.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""What is in the dataset folders, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from harness.data.check import duplicates
+from harness.data.check.inspect_frame import Inspection, inspect_all
+from harness.data.check.leftovers import find_leftovers
+from harness.data.check.summary import summarise
+from harness.data.layouts import to_catalogue
+from harness.data.listing import Listing
+from harness.data.splits import Splits, assign, unassigned
+from metrics.masks.classes import ONE, Classes
+from metrics.utils.errors import Fault
+
+Track = Callable[[Iterable[Inspection], int], Iterable[Inspection]]
+
+WITHHELD = "test frames"
+"""The label of the challenge's test sets, which are no split, where leakage is looked for."""
+
+STRAYS_NAMED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataReport:
+    """What a check found.
+
+    Attributes:
+        table: The counts, as ``summary.summarise`` gives them.
+        faults: Everything that is wrong.
+        notes: What is worth knowing and no fault, one sentence each.
+    """
+
+    table: pd.DataFrame
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
+
+
+def check(
+    listings: Sequence[Listing],
+    splits: Splits,
+    *,
+    classes: Classes = ONE,
+    workers: int = 2,
+    track: Track | None = None,
+) -> DataReport:
+    """Decode every frame and mask, count them, and gather all faults.
+
+    Args:
+        listings: The datasets, as ``layouts.list_frames`` lists them.
+        splits: The division in which leakage is looked for.
+        classes: What the masks' values mean.
+        workers: Threads that decode.
+        track: Wraps the stream of inspections, whose length is the second argument, to show
+            progress.
+
+    Raises:
+        FaultsError: If the splits overlap.
+    """
+    files = [frame for listing in listings for frame in listing.frames]
+    stream: Iterable[Inspection] = inspect_all(files, workers, classes)
+    found = list(track(stream, len(files)) if track else stream)
+    frames = assign(to_catalogue(files, [(i.height, i.width) for i in found]), splits)
+    frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
+    faults = [
+        *chain.from_iterable((*listing.faults, *listing.oddities) for listing in listings),
+        *chain.from_iterable(inspection.faults for inspection in found),
+        *_leaks(frames, found),
+    ]
+    return DataReport(
+        table=summarise(frames, with_paper=splits.name == "paper"),
+        faults=tuple(faults),
+        notes=(*_unassigned(frames, splits), *_empty_masks(frames), *_leftovers(listings, faults)),
+    )
+
+
+def _leaks(frames: pd.DataFrame, found: Sequence[Inspection]) -> list[Fault]:
+    labels = frames["split"].where(frames["test_set"] == "", WITHHELD).tolist()
+    paths = frames["image"].tolist()
+    digests = [inspection.digest for inspection in found]
+    thumbnails = np.array([inspection.thumbnail for inspection in found], dtype=np.uint8)
+    if not found:
+        return []
+    return [
+        *duplicates.exact(labels, paths, digests),
+        *duplicates.near(labels, paths, digests, thumbnails),
+    ]
+
+
+def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
+    counts = unassigned(frames[frames["truth"] != "withheld"])
+    if not counts:
+        return []
+    parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    return [f"In no split of {splits.name!r}, and so not used: {parts}."]
+
+
+def _empty_masks(frames: pd.DataFrame) -> list[str]:
+    count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
+    return [f"{count} masks hold no polyp; their frames count as non-polyp."] if count else []
+
+
+def _leftovers(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:
+    notes = []
+    named = {fault.path for fault in faults}
+    for listing in listings:
+        used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
+        rest = find_leftovers(listing.root, used)
+        if rest.known:
+            parts = ", ".join(f"{kind} ({count})" for kind, count in rest.known.items())
+            notes.append(f"Not used in {listing.root}: {parts}.")
+        strays = [str(path) for path in rest.strays if str(path) not in named]
+        if strays:
+            more = len(strays) - STRAYS_NAMED
+            shown = ", ".join(strays[:STRAYS_NAMED]) + (f" and {more} more" if more > 0 else "")
+            notes.append(f"Stray files in {listing.root}: {shown}.")
+    return notes

@@ -1,0 +1,262 @@
+"""Registered runs measured on a split: predicted once, kept, and found again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from harness.data.cross_validation import Division
+from harness.data.fingerprint import data_fingerprint
+from harness.evaluation.frame_table import evaluate_frames, recount
+from harness.inference.precision_check import predictor_of, sample_of
+from harness.inference.predictor import Inference
+from harness.runs.network import load, shared_classes
+from harness.runs.workspace import Run, Workspace
+from harness.utils.versions import versions
+from metrics.endocv import summarise, with_all_classes
+from metrics.masks.classes import chosen_class
+from metrics.masks.read import Protocol
+from metrics.registry import frame_metrics
+from metrics.utils.errors import UserError
+from metrics.utils.files import atomic_path, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE: Final = "frames.parquet"
+TABLE_VERSION: Final = 1
+"""Raised when the frame table gets other columns, so that one kept from before is made anew."""
+
+OFFICIAL_TABLE: Final = "frames-official.parquet"
+
+
+class Rules(NamedTuple):
+    """How an evaluation reads the truth, and what its figures do where they are undefined.
+
+    Attributes:
+        decoding: ``strict`` binarises the truth above 127, ``official`` above 0.
+        formulas: ``official`` smooths, ``strict`` leaves undefined figures out of the mean.
+    """
+
+    decoding: Protocol
+    formulas: Protocol
+
+
+PROTOCOLS: Final[Mapping[str, Rules]] = {
+    "paper": Rules("strict", "official"),
+    "official": Rules("official", "official"),
+    "strict": Rules("strict", "strict"),
+}
+"""By name; ``paper`` is what the paper's Tables 2 and 3 take."""
+
+ORDER: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet", "divergentnets")
+"""The paper's order of models in its tables."""
+
+
+def chosen_runs(
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    runs: Sequence[str] = (),
+    division: Division | None = None,
+) -> list[Run]:
+    """The runs to measure.
+
+    Args:
+        workspace: Where runs are registered.
+        names: Models, of which the newest finished run is taken; empty for every model.
+        runs: Runs by identifier, in place of models.
+        division: Of which division of the frames; by default runs on the splits as they are.
+
+    Returns:
+        list[Run]: In the paper's order, other models after them.
+
+    Raises:
+        UserError: If a model has no finished run, or there is none at all.
+    """
+    if runs:
+        found = [workspace.run(name) for name in runs]
+        unfinished = [run.run for run in found if run.status != "finished"]
+        if unfinished:
+            raise UserError(
+                f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
+                f"{unfinished[0]}"
+            )
+        return found
+    wanted_division = division or Division()
+    finished = {
+        run.model: run
+        for run in reversed(workspace.runs(status="finished"))
+        if Division.of(run) == wanted_division
+    }
+    missing = [name for name in names if name not in finished]
+    if missing or not finished:
+        what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
+        there = f" There are: {', '.join(finished)}." if finished else ""
+        train = f"harness train{''.join(f' --model {name}' for name in missing)}"
+        what += f" ({division})" if division else ""
+        raise UserError(
+            f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
+            "'harness demo'."
+        )
+    wanted = names or sorted(finished, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
+    return [finished[name] for name in dict.fromkeys(wanted)]
+
+
+def table_file(run: Run, split: str, protocol: str) -> Path | None:
+    """Where the frame table of an evaluation lies; ``None`` if it was not made, or is outdated.
+
+    Args:
+        run: The run.
+        split: Its name.
+        protocol: One of ``PROTOCOLS``; those of one decoding share a table.
+    """
+    table, official = (run.evaluation(split) / name for name in (TABLE, OFFICIAL_TABLE))
+    if PROTOCOLS[protocol].decoding == "strict" or not table.exists():
+        return table if table.exists() else None
+    current = official.exists() and official.stat().st_mtime_ns >= table.stat().st_mtime_ns
+    return official if current else None
+
+
+def kept_table(
+    workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
+) -> pd.DataFrame | None:
+    """The frame table of an evaluation that was made of the same frames with the same settings.
+
+    Args:
+        workspace: Where evaluations are registered.
+        run: The run.
+        frames: The frames of the split.
+        split: Its name.
+        settings: What the evaluation depends on besides.
+    """
+    import pandas as pd
+
+    rows = workspace.evaluations(split)
+    rows = rows[(rows["run"] == run.run) & (rows["data"] == data_fingerprint(frames))]
+    path = run.evaluation(split) / TABLE
+    if rows.empty or json.loads(rows["settings"].iloc[0]) != settings or not path.exists():
+        return None
+    return pd.read_parquet(path)
+
+
+def assess(
+    workspace: Workspace,
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    *,
+    inference: Inference,
+    progress: Callable[[], object] = lambda: None,
+    say: Callable[[str], object] = lambda _: None,
+) -> pd.DataFrame:
+    """Predict a split with a run's best weights, and keep and register what comes out.
+
+    The run's folder gets ``evaluations/SPLIT/`` with the frame table, the predicted masks at the
+    frames' own sizes and a summary.
+
+    Args:
+        workspace: Where the run is registered.
+        run: A finished run.
+        frames: The frames of the split.
+        split: Its name.
+        inference: How the network predicts.
+        progress: Called after each frame.
+        say: Takes what a precision other than float32 changes.
+
+    Returns:
+        DataFrame: The frame table.
+
+    Raises:
+        UserError: If a frame or mask cannot be read, or the disk is full.
+    """
+    loaded = load(run)
+    images = [Path(image) for image in frames["image"]]
+    predictor = predictor_of(loaded, inference, sample=sample_of(images), say=say)
+    folder = run.evaluation(split)
+    table = evaluate_frames(predictor, frames, masks=masks_folder(run, split), done=progress)
+    with atomic_path(folder / TABLE) as temporary:
+        table.to_parquet(temporary, index=False)
+    _register(workspace, run, frames, split, table, settings_of(inference.settings))
+    return table
+
+
+def read_officially(
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    table: pd.DataFrame,
+    *,
+    progress: Callable[[], object] = lambda: None,
+) -> pd.DataFrame:
+    """The frame table of an evaluation with the truth read as the organisers read it.
+
+    Counted from the masks that were kept, once, and written beside the other.
+
+    Args:
+        run: An evaluated run.
+        frames: The frames of the split.
+        split: Its name.
+        table: The evaluation's frame table.
+        progress: Called after each frame.
+    """
+    import pandas as pd
+
+    if kept := table_file(run, split, "official"):
+        return pd.read_parquet(kept)
+    latencies = table.drop_duplicates("frame").set_index("frame")["latency_ms"].to_dict()
+    counted = recount(
+        frames,
+        masks=masks_folder(run, split),
+        decoding="official",
+        latencies_ms={str(frame): float(value) for frame, value in latencies.items()},
+        classes=shared_classes([run]),
+        done=progress,
+    )
+    with atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary:
+        counted.to_parquet(temporary, index=False)
+    return counted
+
+
+def settings_of(inference: Mapping[str, Any]) -> dict[str, Any]:
+    """What an evaluation depends on besides run and frames."""
+    # A table from before a metric plug-in was installed lacks its column, and is made anew.
+    plug_ins = {"metrics": sorted(frame_metrics())} if frame_metrics() else {}
+    return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
+
+
+def _register(
+    workspace: Workspace,
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    table: pd.DataFrame,
+    settings: dict[str, Any],
+) -> None:
+    summary = summarise(with_all_classes(table)).set_index("class")
+    figures = {str(name): _plain(row) for name, row in summary.to_dict("index").items()}
+    columns = {
+        "run": run.run,
+        "model": run.model,
+        "split": split,
+        "protocol": "paper",
+        "frames": len(frames),
+        "score": figures[chosen_class(table)]["score"],
+        "checkpoint": run.row["checkpoint"],
+        "data": data_fingerprint(frames),
+        "settings": settings,
+        "summary": figures,
+    }
+    write_json(run.evaluation(split) / "summary.json", columns)
+    workspace.enter_evaluation(**columns)
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, float | None]:
+    """A summary's row as JSON can hold it; what is undefined is null."""
+    return {str(name): None if value != value else float(value) for name, value in row.items()}
+
+
+def masks_folder(run: Run, split: str) -> Path:
+    """Where an evaluation keeps the predicted masks, ``FRAME.png``."""
+    return run.evaluation(split) / "masks"

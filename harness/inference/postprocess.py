@@ -1,0 +1,102 @@
+"""From probability maps at the network's size to each pixel's class at the frame's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from metrics.masks.labels import Labels
+
+Rounding = Literal["full-size", "network-size"]
+"""Where each pixel's class is decided: ``full-size`` brings the probabilities to the frame's own
+size first; ``network-size`` decides as they are, brings each class's mask to the frame's size and
+decides again, which cuts a single one at one half, as the paper's authors do."""
+
+THRESHOLD: Final = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
+
+
+def full_labels(
+    probabilities: NDArray[np.float32], size: tuple[int, int], rounding: Rounding
+) -> Labels:
+    """Each pixel's class in one frame, (H, W): bool for one class, else uint8 class indices.
+
+    Args:
+        probabilities: float32 (K, S, S) of the K foreground classes.
+        size: Height and width wanted.
+        rounding: See :data:`Rounding`.
+    """
+    if rounding == "network-size":
+        indices = np.arange(1, 1 + len(probabilities))[:, None, None]
+        probabilities = (most_probable(probabilities) == indices).astype(np.float32)
+    height, width = size
+    return most_probable([resize_map(one, height=height, width=width) for one in probabilities])
+
+
+def full_labels_on_device(
+    probabilities: Tensor, size: tuple[int, int], rounding: Rounding
+) -> Tensor:
+    """As :func:`full_labels`, on the device that the probabilities are on.
+
+    Args:
+        probabilities: float32 (K, S, S).
+        size: Height and width wanted.
+        rounding: See :data:`Rounding`.
+    """
+    if rounding == "network-size":
+        indices = torch.arange(1, 1 + len(probabilities), device=probabilities.device)
+        decided = _most_probable_on_device(probabilities)
+        probabilities = (decided == indices[:, None, None]).float()
+    resized = functional.interpolate(
+        probabilities[None], size, mode="bilinear", align_corners=False
+    )
+    return _most_probable_on_device(resized[0])
+
+
+def most_probable(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
+    """Each pixel's most probable class; of equal ones the background, then the first.
+
+    The background has what the others leave of 1. Against one class alone that is the paper's
+    mean rounded at one half (p > 1 - p exactly where p > 1/2, in floating point too).
+
+    Args:
+        probabilities: float32 (H, W) of each foreground class.
+
+    Returns:
+        Labels: bool (H, W) for one class, else uint8 class indices.
+    """
+    maps = list(probabilities)
+    if len(maps) == 1:
+        return maps[0] > THRESHOLD
+    stacked = np.stack(maps)
+    every = np.concatenate([1 - stacked.sum(axis=0, keepdims=True), stacked])
+    indices: NDArray[np.uint8] = every.argmax(axis=0).astype(np.uint8)
+    return indices
+
+
+def _most_probable_on_device(probabilities: Tensor) -> Tensor:
+    if len(probabilities) == 1:
+        return probabilities[0] > THRESHOLD
+    background = 1 - probabilities.sum(dim=0, keepdim=True)
+    return torch.cat([background, probabilities]).argmax(dim=0).to(torch.uint8)
+
+
+def resize_map(probability: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
+    """A probability map at another size, bilinearly (paper, Section 3.2).
+
+    Args:
+        probability: float32 (S, S).
+        height: Rows wanted.
+        width: Columns wanted.
+
+    Returns:
+        NDArray: float32 (height, width).
+    """
+    resized = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.float32)

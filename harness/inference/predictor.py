@@ -1,0 +1,287 @@
+"""Frames in, masks at the frames' own sizes out.
+
+One path serves `evaluate`, `predict` and `submit`: frames are decoded ahead of the network in
+threads, the network runs ahead of whoever takes the masks in a thread of its own, and maps are
+brought to the frames' own sizes behind it, on a GPU there and on a CPU in threads again. Memory
+stays flat however many frames there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.config.training import Precision
+from harness.data.frames import read_image, resize_image
+from harness.inference.engine import Engine
+from harness.inference.postprocess import (
+    THRESHOLD,
+    Rounding,
+    full_labels,
+    full_labels_on_device,
+    resize_map,
+)
+from harness.inference.uncertainty import Uncertainty, measure
+from harness.utils import device as devices
+from harness.utils.prefetch import map_ahead
+from metrics.masks.classes import ONE, Classes
+from metrics.masks.labels import Labels, mask_of
+from metrics.masks.read import Mask
+
+FLIPS: Final = ((), (3,), (2,), (2, 3))
+"""Axes that test-time augmentation flips: none, left and right, up and down, both."""
+
+SCALES: Final = (0.75, 1.25)
+"""Further sizes of its input, as shares of the network's own, to the nearest multiple of 32."""
+
+_MULTIPLE = 32
+_MILLISECONDS = 1000
+_BATCHES_AHEAD = 2
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inference:
+    """How a network predicts.
+
+    Attributes:
+        device: Where it runs.
+        precision: ``fp32``, the reference, or ``bf16``.
+        batch_size: Frames a batch; it changes nothing but the speed.
+        tta: Whether probabilities are the mean over flips and scales of the frame (test-time
+            augmentation), at six times the work.
+        rounding: Where probabilities become 0 or 1, see ``harness.inference.postprocess``.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+    batch_size: int = 8
+    tta: bool = False
+    rounding: Rounding = "full-size"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the masks depend on."""
+        return {"precision": self.precision, "tta": self.tta, "rounding": self.rounding}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a network says of one frame.
+
+    Attributes:
+        image: The frame's file, or what names it.
+        probabilities: float32 (K, S, S) of the K foreground classes, at the network's size.
+        labels: Each pixel's class (H, W) at the frame's own size, see
+            :func:`harness.inference.postprocess.most_probable`.
+        classes: What the labels mean.
+        latency_ms: From the file to the mask: decoding, the frame's share of its batch through
+            the network, and the way back to its own size.
+        uncertainty: How far the members disagree, where the predictor was asked for it.
+    """
+
+    image: Path
+    probabilities: NDArray[np.float32]
+    labels: Labels
+    classes: Classes
+    latency_ms: float
+    uncertainty: Uncertainty | None = None
+
+    @property
+    def mask(self) -> Mask:
+        """The chosen class's pixels, bool (H, W)."""
+        return mask_of(self.labels, self.classes.channel)
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """The chosen class's probability at the frame's own size, float32 (H, W)."""
+        height, width = self.labels.shape
+        return resize_map(self.probabilities[self.classes.channel - 1], height=height, width=width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decoded:
+    image: Path
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    milliseconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Forwarded:
+    frame: _Decoded
+    probabilities: NDArray[np.float32]
+    members: NDArray[np.float32]
+    labels: Labels | None
+    milliseconds: float
+
+
+class Predictor:
+    """A network ready to predict.
+
+    Args:
+        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
+        size: Side of the square network input, in pixels.
+        inference: How.
+        uncertainty: Whether predictions say how far the members of an ensemble disagree.
+        classes: What the network tells apart.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        size: int,
+        inference: Inference,
+        uncertainty: bool = False,
+        classes: Classes = ONE,
+    ) -> None:
+        self.engine = Engine(
+            network,
+            device=inference.device,
+            precision=inference.precision,
+            batch_size=inference.batch_size,
+            each=classes.channel if uncertainty else 0,
+        )
+        self.classes = classes
+        self.size = size
+        self.inference = inference
+
+    def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
+        """Predict frames in their order.
+
+        Args:
+            images: The frames' files; read lazily.
+
+        Yields:
+            Prediction: One a frame, in the order given.
+
+        Raises:
+            UserError: At the first frame that cannot be read.
+        """
+        return self._predict(images, lambda image: (image, read_image(image)))
+
+    def predict_pixels(
+        self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
+    ) -> Iterator[Prediction]:
+        """Predict frames that are decoded already.
+
+        Args:
+            frames: What names each, and its pixels, uint8 (H, W, 3) RGB; read lazily.
+
+        Yields:
+            Prediction: One a frame, in the order given.
+        """
+        return self._predict(frames, lambda frame: frame)
+
+    def _predict(
+        self, items: Iterable[Item], read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
+    ) -> Iterator[Prediction]:
+        ahead = 2 * self.inference.batch_size
+        with (
+            ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool,
+            ThreadPoolExecutor(1, thread_name_prefix="batches") as network,
+        ):
+            decoded = map_ahead(pool, lambda item: self._decode(item, read), items, ahead)
+            batches = _batches(decoded, self.inference.batch_size)
+            forwarded = map_ahead(network, self._forward, batches, _BATCHES_AHEAD)
+            frames = chain.from_iterable(forwarded)
+            yield from map_ahead(pool, self._finish, frames, ahead)
+
+    @torch.inference_mode()
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """One batch through the network.
+
+        Args:
+            pixels: (N, 3, S, S) uint8 on any device.
+
+        Returns:
+            Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
+            the chosen class's probabilities by each member follow behind the classes'.
+        """
+        inputs = pixels.to(self.inference.device, non_blocking=True).float()
+        if not self.inference.tta:
+            return self.engine(inputs)
+        total = torch.zeros(())
+        for flips in FLIPS:
+            total = self.engine(inputs.flip(flips)).flip(flips) + total.to(inputs.device)
+        for scale in SCALES:
+            side = max(_MULTIPLE, round(self.size * scale / _MULTIPLE) * _MULTIPLE)
+            scaled = functional.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
+            total += functional.interpolate(
+                self.engine(scaled), inputs.shape[2:], mode="bilinear", antialias=True
+            )
+        return total / (len(FLIPS) + len(SCALES))
+
+    def _decode(
+        self, item: Item, read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
+    ) -> _Decoded:
+        start = time.perf_counter()
+        image, frame = read(item)
+        pixels = resize_image(frame, self.size)
+        return _Decoded(
+            image=image,
+            pixels=pixels,
+            size=(frame.shape[0], frame.shape[1]),
+            milliseconds=(time.perf_counter() - start) * _MILLISECONDS,
+        )
+
+    @torch.inference_mode()
+    def _forward(self, batch: list[_Decoded]) -> list[_Forwarded]:
+        """Each frame with its foreground probabilities and its share of its batch's time."""
+        start = time.perf_counter()
+        pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
+        probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
+        end = 1 + len(self.classes)
+        foreground = probabilities[:, 1:end].contiguous()
+        labels: list[Labels | None] = [None] * len(batch)
+        if self.inference.device.type != "cpu":
+            rounding = self.inference.rounding
+            labels = [
+                full_labels_on_device(maps, frame.size, rounding).cpu().numpy()
+                for maps, frame in zip(foreground, batch, strict=True)
+            ]
+        small, members = foreground.cpu().numpy(), probabilities[:, end:].cpu().numpy()
+        spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
+        return [
+            _Forwarded(
+                frame=frame, probabilities=maps, members=each, labels=decided, milliseconds=spent
+            )
+            for frame, maps, each, decided in zip(batch, small, members, labels, strict=True)
+        ]
+
+    def _finish(self, forwarded: _Forwarded) -> Prediction:
+        """Bring probability maps to the frame's own size and decide, if a GPU has not."""
+        start = time.perf_counter()
+        frame, labels = forwarded.frame, forwarded.labels
+        if labels is None:
+            labels = full_labels(forwarded.probabilities, frame.size, self.inference.rounding)
+        height, width = frame.size
+        members = [resize_map(one, height=height, width=width) for one in forwarded.members]
+        uncertainty = measure(members, THRESHOLD) if members else None
+        spent = (time.perf_counter() - start) * _MILLISECONDS
+        return Prediction(
+            image=frame.image,
+            probabilities=forwarded.probabilities,
+            labels=labels,
+            classes=self.classes,
+            latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
+            uncertainty=uncertainty,
+        )
+
+
+def _batches(decoded: Iterator[_Decoded], size: int) -> Iterator[list[_Decoded]]:
+    while batch := list(islice(decoded, size)):
+        yield batch

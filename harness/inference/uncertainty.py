@@ -1,0 +1,81 @@
+"""Where the members of an ensemble disagree, pixel by pixel and frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.runs.network import Loaded
+from metrics.frame.disagreement import divergence
+from metrics.utils.errors import UserError
+from metrics.utils.files import atomic_path
+from models.divergentnets import DivergentNets
+
+LARGEST = 0.5
+"""Largest standard deviation that figures from 0 to 1 can have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncertainty:
+    """How far the members of an ensemble disagree on one frame.
+
+    Attributes:
+        deviation: float32 (H, W) at the frame's own size: the population standard deviation of
+            the members' polyp probabilities, 0 to 0.5.
+        disagreement: 1 minus the mean IoU over pairs of members' masks, 0 to 1.
+        vote_variance: Mean over pixels of the variance of the members' votes, 0 to 0.25.
+    """
+
+    deviation: NDArray[np.float32]
+    disagreement: float
+    vote_variance: float
+
+
+def check_ensemble(loaded: Loaded) -> None:
+    """Refuse a run whose predictions have no uncertainty.
+
+    Raises:
+        UserError: If the run is no ensemble of two members or more.
+    """
+    network = loaded.network
+    if not isinstance(network, DivergentNets) or len(network.members) < 2:
+        raise UserError(
+            f"{loaded.run.run} is a single network, and uncertainty is what the members of an "
+            "ensemble disagree upon. Take one with --model divergentnets; 'harness runs' lists "
+            "what is trained."
+        )
+
+
+def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> Uncertainty:
+    """Disagreement from the members' probability maps.
+
+    Args:
+        probabilities: float32 (H, W) of each member, at the frame's own size.
+        threshold: Above it a member's pixel is polyp.
+
+    Raises:
+        UserError: If there are fewer than two.
+    """
+    found = divergence([one > threshold for one in probabilities])
+    return Uncertainty(
+        deviation=np.std(np.stack(probabilities), axis=0),
+        disagreement=found.disagreement,
+        vote_variance=found.vote_variance,
+    )
+
+
+def write_map(path: Path, uncertainty: Uncertainty) -> None:
+    """Write the map as a grey PNG: 0 where the members agree, 255 at a deviation of 0.5.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    grey = np.rint(uncertainty.deviation / LARGEST * 255).astype(np.uint8)
+    encoded = cv2.imencode(".png", grey)[1]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

@@ -1,0 +1,175 @@
+"""The frames of a video file, and a video made of frames."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.utils.errors import UserError
+from metrics.utils.files import unwritable
+
+_USUAL_RATE: Final = 25.0
+_RATES: Final = (0.1, 1000.0)
+_MISSING: Final = 0.01  # some containers give a duration, from which the number of frames follows
+_OUTLINE: Final = (0, 255, 255)  # of a mask in the overlay, BGR: yellow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """What a video's header says.
+
+    Attributes:
+        path: The file.
+        rate: Frames a second; 25 where the header gives none that can be.
+        frames: How many frames it promises; 0 where it does not say.
+    """
+
+    path: Path
+    rate: float
+    frames: int
+
+
+def inspect(path: Path) -> Video:
+    """Read a video's header.
+
+    Raises:
+        UserError: If the file is no video that OpenCV reads, or was cut off before its index.
+    """
+    capture = _open(path)
+    try:
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        return Video(
+            path=path,
+            rate=rate if _RATES[0] <= rate <= _RATES[1] else _USUAL_RATE,
+            frames=max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))),
+        )
+    finally:
+        capture.release()
+
+
+def read_frames(video: Video) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video in their order, one at a time, as far as they can be read.
+
+    Yields:
+        NDArray: uint8 (H, W, 3), RGB.
+    """
+    capture = _open(video.path)
+    try:
+        while True:
+            there, frame = capture.read()
+            if not there:
+                return
+            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    finally:
+        capture.release()
+
+
+def check_whole(video: Video, count: int) -> None:
+    """Refuse a video that broke off.
+
+    Args:
+        video: The video.
+        count: Frames that could be read of it.
+
+    Raises:
+        UserError: If there is none, or clearly fewer than its header promises.
+    """
+    if count == 0 or count < video.frames * (1 - _MISSING) - 1:
+        raise UserError(
+            f"{video.path}: expected {video.frames or 'some'} frames, as its header says, but only "
+            f"{count} can be read: the file is truncated or damaged. Replace it with a whole copy."
+        )
+
+
+def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A frame with a mask's outline on it.
+
+    Args:
+        pixels: uint8 (H, W, 3), RGB.
+        mask: bool (H, W).
+
+    Returns:
+        NDArray: uint8 (H, W, 3), BGR, as OpenCV writes it.
+    """
+    drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    contours = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
+    cv2.drawContours(drawn, contours, -1, _OUTLINE, max(1, min(mask.shape) // 300))
+    return np.asarray(drawn, dtype=np.uint8)
+
+
+class Writer:
+    """Writes frames into a video; see :func:`writing`."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self.path = path
+        self.rate = rate
+        self._writer: cv2.VideoWriter | None = None
+
+    def add(self, frame: NDArray[np.uint8]) -> None:
+        """Append a frame, uint8 (H, W, 3) BGR; all are of the first one's size.
+
+        Raises:
+            UserError: If OpenCV cannot write such a video here.
+        """
+        if self._writer is None:
+            size = (frame.shape[1], frame.shape[0])
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self.path), code, self.rate, size)
+            if not self._writer.isOpened():
+                raise UserError(
+                    f"OpenCV cannot write an MPEG-4 video of {size[0]} x {size[1]} pixels here; "
+                    "install the opencv-python-headless that the project names"
+                )
+        self._writer.write(frame)
+
+    def close(self) -> None:
+        """End the video."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextlib.contextmanager
+def writing(path: Path, rate: float) -> Iterator[Writer]:
+    """A video that takes its name when the block ends well.
+
+    Args:
+        path: Its name; the folder is made when missing.
+        rate: Frames a second.
+
+    Raises:
+        UserError: If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+    with folder as name:
+        # OpenCV chooses the container by the name's ending, so the file keeps its own.
+        writer = Writer(Path(name) / path.name, rate)
+        try:
+            yield writer
+        finally:
+            writer.close()
+        if writer.path.exists():
+            writer.path.replace(path)
+
+
+def _open(path: Path) -> cv2.VideoCapture:
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        capture.release()
+        raise UserError(
+            f"{path}: expected a video that OpenCV reads (such as .mp4 or .avi), but it cannot be "
+            "opened: it is something else, damaged, or was cut off before its index. Replace it "
+            "with a whole copy."
+        )
+    return capture

@@ -1,0 +1,144 @@
+"""Masks for images or the frames of a video, written behind the network in threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.evaluation.frame_table import write_mask
+from harness.inference.precision_check import SAMPLE, Sample
+from harness.inference.predictor import Prediction, Predictor
+from harness.inference.uncertainty import write_map
+from harness.inference.video import Video, overlay, read_frames, writing
+from harness.utils import device as devices
+from harness.utils.prefetch import map_ahead
+from metrics.masks.labels import mask_of
+
+AHEAD = 16
+MAPS = "uncertainty"
+"""Folder of the maps, below that of the masks."""
+
+Row = dict[str, Any]
+
+
+def predict_images(
+    predictor: Predictor,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    done: Callable[[], object] = lambda: None,
+) -> list[Row]:
+    """Write a mask for each image, ``NAME.png``, and its map where uncertainty was asked for.
+
+    Args:
+        predictor: A network ready to predict.
+        images: The images, each with a name of its own.
+        out: The folder for the masks.
+        done: Called after each image.
+
+    Returns:
+        list: A row an image: its name, the share that each class has, the milliseconds it took.
+
+    Raises:
+        UserError: If an image cannot be read, or a mask cannot be written.
+    """
+
+    def write(prediction: Prediction) -> Row:
+        write_mask(out / f"{prediction.image.stem}.png", prediction.labels, prediction.classes)
+        if prediction.uncertainty is not None:
+            write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
+        return {"image": prediction.image.name, **_figures(prediction)}
+
+    rows = []
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
+        for row in map_ahead(pool, write, predictor.predict(images), AHEAD):
+            rows.append(row)
+            done()
+    return rows
+
+
+def predict_video(
+    predictor: Predictor,
+    video: Video,
+    out: Path,
+    *,
+    done: Callable[[], object] = lambda: None,
+) -> list[Row]:
+    """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
+
+    Args:
+        predictor: A network ready to predict.
+        video: The video.
+        out: The folder for the masks and ``STEM_overlay.mp4``.
+        done: Called after each frame.
+
+    Returns:
+        list: A row a frame: its mask's name, its second in the video, the share that each
+            class has, the milliseconds it took. Of a video that broke off, the frames before; see
+            ``harness.inference.video.check_whole``.
+
+    Raises:
+        UserError: If a mask or the video cannot be written.
+    """
+    waiting: deque[NDArray[np.uint8]] = deque()
+
+    def frames() -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+        for name, pixels in _numbered(video):
+            waiting.append(pixels)
+            yield name, pixels
+
+    def pairs() -> Iterator[tuple[Prediction, NDArray[np.uint8]]]:
+        for prediction in predictor.predict_pixels(frames()):
+            yield prediction, waiting.popleft()
+
+    def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
+        prediction, pixels = pair
+        write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
+        if prediction.uncertainty is not None:
+            write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
+        row = {"image": prediction.image.name, **_figures(prediction)}
+        return row, overlay(pixels, prediction.mask)
+
+    rows: list[Row] = []
+    with (
+        writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
+        ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool,
+    ):
+        for row, drawn in map_ahead(pool, write, pairs(), AHEAD):
+            writer.add(drawn)
+            rows.append({**row, "second": len(rows) / video.rate})
+            done()
+    return rows
+
+
+def first_frames(video: Video) -> Sample:
+    """The first frames of a video, to compare precisions on."""
+    return lambda predictor: predictor.predict_pixels(islice(_numbered(video), SAMPLE))
+
+
+def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+    """Each frame behind the name of its mask."""
+    for number, pixels in enumerate(read_frames(video), start=1):
+        yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
+
+
+def _figures(prediction: Prediction) -> Row:
+    row: Row = {
+        f"{name}_share": float(mask_of(prediction.labels, index).mean())
+        for index, name in enumerate(prediction.classes.names, start=1)
+    }
+    row["latency_ms"] = prediction.latency_ms
+    if (found := prediction.uncertainty) is not None:
+        row |= {
+            "disagreement": found.disagreement,
+            "vote_variance": found.vote_variance,
+            "mean_deviation": float(found.deviation.mean()),
+        }
+    return row

@@ -1,0 +1,138 @@
+"""What the page is made of, and what its sections are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from harness.report.page import svg
+from harness.report.tables.render import laid_out
+from harness.report.views.by_class import View, title_of
+from metrics.endocv import add_figures
+from metrics.masks.classes import chosen_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.page.gallery import Card
+    from harness.report.tables.columns import Table
+    from metrics.masks.read import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A plot and what it says.
+
+    Attributes:
+        title: What stands above.
+        html: The plot, for wide and for narrow screens, with its legend.
+        caption: What stands below, with n and units.
+    """
+
+    title: str
+    html: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page under a heading.
+
+    Attributes:
+        anchor: By which it is linked to.
+        heading: What stands above.
+        shown: Plots and tables, in order.
+        folded: Tables that a click unfolds, and that are printed unfolded.
+    """
+
+    anchor: str
+    heading: str
+    shown: Sequence[Table | Plot] = ()
+    folded: Sequence[Table] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(self.shown or self.folded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """All that a page is made of.
+
+    Attributes:
+        name: What was measured, such as 'test split' or 'round 2'.
+        split: Name of the split whose table the paper prints; empty for a round.
+        protocol: How truth and formulas were taken: a key of ``harness.evaluation.evaluate_run.PROTOCOLS``.
+        formulas: The protocol of ``metrics.endocv.summarise`` that goes with it.
+        frames: Frame tables of all models, with ``model`` and ``place``.
+        histories: Model to its history, one row an epoch.
+        cards: The gallery; empty where its files are not at hand.
+        facts: What the figures depend on, name to text.
+        divergence: One row a frame with ``frame``, ``disagreement`` and ``vote_variance``;
+            ``None`` without an ensemble and two of its members.
+        ensemble: Name of the ensemble; empty without one.
+        members: Those of its members that were measured as well.
+        elsewhere: Frame tables of the same models on other sets, by their name.
+        leaderboard: The leaderboard of scored submissions, or ``None``.
+        plain: Whether the split is the paper's.
+        notes: What is left out, and how to have it.
+    """
+
+    name: str
+    split: str
+    protocol: str
+    formulas: Protocol
+    frames: pd.DataFrame
+    histories: Mapping[str, pd.DataFrame]
+    cards: Sequence[Card]
+    facts: Mapping[str, str]
+    divergence: pd.DataFrame | None = None
+    ensemble: str = ""
+    members: Sequence[str] = ()
+    elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    leaderboard: View | None = None
+    plain: bool = True
+    notes: Sequence[str] = ()
+
+    @property
+    def models(self) -> list[str]:
+        """The models in their order."""
+        return list(dict.fromkeys(self.frames["model"]))
+
+    @cached_property
+    def polyp(self) -> pd.DataFrame:
+        """The chosen class's rows with their figures."""
+        return add_figures(chosen_rows(self.frames), self.formulas)
+
+    @cached_property
+    def styles(self) -> dict[str, svg.Style]:
+        """How each model is drawn."""
+        titles = [title_of(name) for name in self.models]
+        leading = title_of(self.ensemble) if self.ensemble else ""
+        return dict(zip(self.models, svg.styles(titles, leading), strict=True))
+
+    @property
+    def leader(self) -> str:
+        """Whose figures the gallery goes by: the ensemble, or else the best by mean F1."""
+        means = self.polyp.groupby("model")["f1"].mean()
+        return self.ensemble or str(means.idxmax())
+
+    @property
+    def n(self) -> str:
+        """How many frames, for captions."""
+        return f"n = {self.frames['frame'].nunique()} frames"
+
+
+def table(view: View, *, title: str = "") -> Table:
+    """A view as the cells of a table, under its own title or another."""
+    return laid_out(
+        view.frame,
+        columns=view.columns,
+        title=title or view.title,
+        caption=view.caption,
+        group=view.group,
+        reference="paper" if "paper" in view.frame else "",
+        reference_note=view.reference_note,
+    )

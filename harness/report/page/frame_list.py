@@ -1,0 +1,100 @@
+"""Every frame as a row: a table to sort and to filter, beside the gallery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.data.listing import natural
+from metrics.strata import STRATA, add_stratum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.report.page.content import Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A frame's row.
+
+    Attributes:
+        frame: Its identifier.
+        place: Its centre, sequence, test set or dataset.
+        stratum: Size of its polyp: none, small, medium or large.
+        f1: Of each model.
+        improvement: F1 of the ensemble less the members' mean; 0 without members.
+        disagreement: 1 minus the mean IoU over pairs of members; ``None`` without them.
+    """
+
+    frame: str
+    place: str
+    stratum: str
+    f1: Mapping[str, float]
+    improvement: float
+    disagreement: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameList:
+    """All rows, and what they can be filtered by.
+
+    Attributes:
+        entries: One a frame.
+        places: The places there are, in natural order.
+        strata: The sizes there are, from none to large.
+    """
+
+    entries: Sequence[Entry]
+    places: Sequence[str]
+    strata: Sequence[str]
+
+    def of(self, frame: str) -> Entry:
+        """The row of a frame."""
+        return next(entry for entry in self.entries if entry.frame == frame)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """The rows as the page's script reads them, F1 in the models' order."""
+        return [
+            {
+                "frame": entry.frame,
+                "place": entry.place,
+                "stratum": entry.stratum,
+                "f1": list(entry.f1.values()),
+                "improved": entry.improvement,
+                "disagreed": entry.disagreement or 0.0,
+            }
+            for entry in self.entries
+        ]
+
+
+def frame_list(source: Source) -> FrameList:
+    """Every frame with its place, its size and the F1 of each model, in the frames' order."""
+    polyp = add_stratum(source.polyp)
+    f1: dict[str, dict[str, float]] = {}
+    for row in polyp.to_dict("records"):
+        f1.setdefault(row["frame"], {})[row["model"]] = row["f1"]
+    spread: dict[str, float] = {}
+    if source.divergence is not None:
+        disagreements = source.divergence["disagreement"].tolist()
+        spread = dict(zip(source.divergence["frame"], disagreements, strict=True))
+    entries = [
+        Entry(
+            frame=row["frame"],
+            place=row["place"],
+            stratum=row["stratum"],
+            f1={name: f1[row["frame"]][name] for name in source.models},
+            improvement=_improvement(source, f1[row["frame"]]),
+            disagreement=spread.get(row["frame"]),
+        )
+        for row in polyp.drop_duplicates("frame").to_dict("records")
+    ]
+    places = sorted({entry.place for entry in entries}, key=natural)
+    there = {entry.stratum for entry in entries}
+    strata = [name for name in STRATA if name in there]
+    return FrameList(entries=entries, places=places, strata=strata)
+
+
+def _improvement(source: Source, f1: Mapping[str, float]) -> float:
+    members = [f1[name] for name in source.members]
+    return f1[source.ensemble] - sum(members) / len(members) if members else 0.0

@@ -1,0 +1,188 @@
+"""Frames with the contours of truth and of every model, as in the paper's Figure 4."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.frames import read_image
+from harness.evaluation.frame_table import truth_of
+from harness.utils import device as devices
+from metrics.frame.disagreement import divergence
+from metrics.masks.classes import ONE, Classes
+from metrics.masks.labels import mask_of, read_labels
+from metrics.masks.read import Mask, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDEST: Final = {64: 800, 120: 560}
+"""Width in pixels of the embedded frames, by how many frames there are at most."""
+
+MOST: Final = max(WIDEST)
+"""Frames at most; a page of more would be too large for a mail."""
+
+QUALITY: Final = 76
+SMOOTH_PX: Final = 0.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One frame of the gallery.
+
+    Attributes:
+        frame: Its identifier.
+        image: The frame as a data URI (JPEG).
+        width: Of the image, in pixels.
+        height: Of the image, in pixels.
+        truth: Contours as an SVG path in the image's pixels.
+        contours: The same of each model's mask.
+    """
+
+    frame: str
+    image: str
+    width: int
+    height: int
+    truth: str
+    contours: Mapping[str, str]
+
+
+def cards(
+    records: Sequence[Mapping[str, Any]],
+    masks: Mapping[str, Path],
+    *,
+    decoding: Protocol = "strict",
+    classes: Classes = ONE,
+) -> list[Card]:
+    """A card for each frame.
+
+    Args:
+        records: Rows of a catalogue, at most ``MOST``.
+        masks: Model to the folder of its predicted masks, ``FRAME.png``.
+        decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
+        classes: What the masks' values mean; the chosen class is drawn.
+
+    Raises:
+        UserError: If a frame or a mask cannot be read.
+    """
+    widest = next(width for most, width in WIDEST.items() if len(records) <= most)
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
+        return list(
+            pool.map(lambda record: _card(record, masks, decoding, classes, widest), records)
+        )
+
+
+def divergences(
+    frames: Sequence[str], masks: Sequence[Path], classes: Classes = ONE
+) -> pd.DataFrame:
+    """How far the members of an ensemble disagree on each frame.
+
+    Args:
+        frames: The frames.
+        masks: The folder of each member's masks, ``FRAME.png``.
+        classes: What the masks' values mean; the chosen class counts.
+
+    Returns:
+        DataFrame: One row a frame: ``frame``, ``disagreement`` and ``vote_variance``, see
+        ``metrics.frame.disagreement``.
+
+    Raises:
+        UserError: If a mask cannot be read, or there are fewer than two members.
+    """
+    import pandas as pd
+
+    def measure(frame: str) -> dict[str, Any]:
+        found = divergence([_chosen(folder / f"{frame}.png", classes) for folder in masks])
+        return {"frame": frame, **found._asdict()}
+
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
+        return pd.DataFrame(list(pool.map(measure, frames)))
+
+
+def most_telling(
+    frames: Sequence[str], orders: Sequence[Mapping[str, float]], most: int = MOST
+) -> list[str]:
+    """Frames to show where there are too many: the first of several orders, in turn.
+
+    Args:
+        frames: All frames.
+        orders: Each a figure by frame, of which the lowest come first.
+        most: How many at most.
+
+    Returns:
+        list: Identifiers, in the order of ``frames``.
+    """
+    if len(frames) <= most:
+        return list(frames)
+    queues = [sorted(frames, key=order.__getitem__) for order in orders]
+    chosen: set[str] = set()
+    for turn in zip(*queues, strict=True):
+        for frame in turn:
+            if len(chosen) < most:
+                chosen.add(frame)
+    return [frame for frame in frames if frame in chosen]
+
+
+def _card(
+    record: Mapping[str, Any],
+    masks: Mapping[str, Path],
+    decoding: Protocol,
+    classes: Classes,
+    widest: int,
+) -> Card:
+    frame = str(record["frame"])
+    image = read_image(Path(record["image"]))
+    scale = min(1.0, widest / image.shape[1])
+    width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    truth = mask_of(truth_of(record, decoding, classes), classes.channel)
+    return Card(
+        frame=frame,
+        image=_embedded(image, width, height),
+        width=width,
+        height=height,
+        truth=contour_path(truth, scale),
+        contours={
+            model: contour_path(_chosen(folder / f"{frame}.png", classes), scale)
+            for model, folder in masks.items()
+        },
+    )
+
+
+def _chosen(path: Path, classes: Classes) -> Mask:
+    """The chosen class in a mask that was written."""
+    return mask_of(read_labels(path, classes), classes.channel)
+
+
+def contour_path(mask: Mask, scale: float) -> str:
+    """Outlines of a mask as an SVG path.
+
+    Args:
+        mask: bool (H, W).
+        scale: From the mask's pixels to the path's units.
+
+    Returns:
+        str: Closed lines, holes included; empty for an empty mask.
+    """
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    parts = []
+    for outline in outlines:
+        smooth = cv2.approxPolyDP(outline, SMOOTH_PX / scale, closed=True)[:, 0]
+        # A pixel's coordinates name its corner in SVG, its centre here.
+        points = [f"{(x + 0.5) * scale:.1f} {(y + 0.5) * scale:.1f}" for x, y in smooth.tolist()]
+        parts.append(f"M{'L'.join(points)}Z")
+    return "".join(parts)
+
+
+def _embedded(image: NDArray[np.uint8], width: int, height: int) -> str:
+    smaller = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    colours = cv2.cvtColor(smaller, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".jpg", colours, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"

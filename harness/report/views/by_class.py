@@ -1,0 +1,292 @@
+"""From frame tables to the tables of a split: pure functions of what an evaluation wrote."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.data.listing import natural
+from harness.report.tables.columns import Column
+from harness.report.tables.formats import Format
+from harness.report.tables.render import TableSettings, render, show
+from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metrics.masks.read import Protocol
+
+PAPER_TABLES: Final = {"val": 2, "test": 3}
+"""Number of the paper's table with the figures of a split."""
+
+FIGURES: Final = (
+    Column(key="iou", title="IoU", decimals=3, best="max"),
+    Column(key="f1", title="F1", decimals=3, best="max"),
+    Column(key="f2", title="F2", decimals=3, best="max"),
+    Column(key="ppv", title="PPV", decimals=3, best="max"),
+    Column(key="recall", title="Recall", decimals=3, best="max"),
+    Column(key="specificity", title="Spec.", decimals=3, best="max"),
+    Column(key="accuracy", title="Acc.", decimals=3, best="max"),
+    Column(key="score", title="Score", decimals=3, best="max", sd="sd_frames"),
+)
+MODEL: Final = Column(key="title", title="Model")
+N: Final = Column(key="n", title="Frames", decimals=0)
+LATENCY: Final = Column(key="latency_ms", title="ms/frame", decimals=1, best="min")
+_CAPTION: Final = (
+    "Means over frames. Score: mean of F1, F2, PPV and recall, ± sd_frames (the mean of their SDs "
+    "over frames)."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A table, and how it is shown.
+
+    Attributes:
+        frame: Its rows.
+        columns: What is shown of them.
+        title: What stands above.
+        caption: What stands below.
+        group: Column whose change draws a line.
+        reference_note: What the rows with a true ``paper`` column are.
+        further: Columns that only CSV and JSON hold.
+    """
+
+    frame: pd.DataFrame
+    columns: Sequence[Column | str]
+    title: str
+    caption: str = ""
+    group: str = ""
+    reference_note: str = ""
+    further: Sequence[str] = ()
+
+    def show(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> None:
+        """Print it on stdout."""
+        show(self.frame, format=format_, **self._settings(format_, metadata))
+
+    def render(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> str:
+        """The table as text."""
+        return render(self.frame, format=format_, **self._settings(format_, metadata))
+
+    def _settings(self, format_: Format, metadata: Mapping[str, Any] | None) -> TableSettings:
+        further = self.further if format_ in ("csv", "json") else ()
+        return {
+            "columns": [*further, *self.columns],
+            "title": self.title,
+            "caption": self.caption,
+            "group": self.group,
+            "reference": "paper" if "paper" in self.frame else "",
+            "reference_note": self.reference_note,
+            "metadata": metadata,
+        }
+
+
+def show_views(
+    views: Sequence[View], format_: Format, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Print tables one under another; several as JSON make one array."""
+    if format_ == "json" and len(views) > 1:
+        texts = (view.render(format_, metadata).rstrip() for view in views)
+        sys.stdout.write("[" + ",\n".join(texts) + "]\n")
+        return
+    for number, view in enumerate(views):
+        if number:
+            sys.stdout.write("\n")
+        view.show(format_, metadata)
+
+
+def figures(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
+    """The figures of each model and class over all frames.
+
+    Args:
+        frames: Frame tables, one after another, with a ``model`` column.
+        formulas: The protocol of ``metrics.endocv.summarise``.
+
+    Returns:
+        DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
+        model's name as the paper writes it.
+    """
+    from metrics.endocv import summarise, with_all_classes
+
+    summary = summarise(with_all_classes(frames), by=("model", "class"), protocol=formulas)
+    return summary.assign(title=summary["model"].map(title_of))
+
+
+def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
+    """The polyp figures of each model at each centre.
+
+    Frames of no centre count for their sequence, their test set or else their dataset, in a
+    column ``place``; places are in natural order, models in that of the table.
+
+    Args:
+        frames: As for :func:`figures`.
+        formulas: The protocol of ``metrics.endocv.summarise``.
+    """
+    from metrics.endocv import summarise
+
+    polyp = with_place(chosen_rows(frames))
+    summary = summarise(polyp, by=("model", "place"), protocol=formulas)
+    ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
+    summary = summary.loc[ordered].reset_index(drop=True)
+    summary["class"] = chosen_class(frames)
+    return summary.assign(title=summary["model"].map(title_of))
+
+
+def with_place(frames: pd.DataFrame) -> pd.DataFrame:
+    """A frame table or catalogue with a column ``place``: centre, else sequence, set or dataset."""
+    place = frames["centre"]
+    for column in ("sequence", "test_set", "dataset"):
+        place = place.where(place != "", frames[column])
+    return frames.assign(place=place)
+
+
+def class_view(
+    summary: pd.DataFrame,
+    class_: str,
+    *,
+    split: str,
+    protocol: str,
+    paper: pd.DataFrame | None = None,
+) -> View:
+    """The table of one class: a row a model, and the paper's row right under it.
+
+    Args:
+        summary: What :func:`figures` gives.
+        class_: One of the summary's: ``polyp``, ``background``, ``all``, or another.
+        split: Name of the split, for the title.
+        protocol: For the title.
+        paper: Rows of the paper (``metrics.paper.results``), or ``None`` where the split is not
+            the paper's.
+    """
+    rows = _with_paper(summary[summary["class"] == class_], paper, class_, split)
+    first = class_ == chosen_class(summary)
+    latency = [LATENCY] if first else []
+    named = "all classes (micro)" if class_ == ALL else class_
+    return View(
+        frame=rows,
+        columns=[MODEL, *FIGURES, *latency, N, *left_out_columns(rows)],
+        title=f"{split} split, {named} ({protocol} protocol)",
+        caption=(_CAPTION if first else "Means over frames.") + left_out_note(rows, protocol),
+        reference_note=_note(rows, split),
+    )
+
+
+def long_view(
+    summary: pd.DataFrame,
+    *,
+    split: str,
+    protocol: str,
+    paper: pd.DataFrame | None = None,
+) -> View:
+    """The tables of all classes as one, for spreadsheets and programs.
+
+    Args:
+        summary: What :func:`figures` gives.
+        split: As for :func:`class_view`.
+        protocol: As for :func:`class_view`.
+        paper: As for :func:`class_view`.
+    """
+    import pandas as pd
+
+    parts = [
+        _with_paper(summary[summary["class"] == class_], paper, class_, split)
+        for class_ in summary["class"].unique()
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    first = [Column(key="model", title="Model"), Column(key="class", title="Class")]
+    shown = {key for column in (*first, *FIGURES, LATENCY, N) for key in column.keys}
+    rest = [c for c in frame.columns if c not in shown and c not in ("title", "paper", "misprint")]
+    return View(
+        frame=frame,
+        columns=[*first, *FIGURES, LATENCY, N, *rest],
+        title=f"{split} split ({protocol} protocol)",
+        caption=_CAPTION,
+        group="class",
+        reference_note=_note(frame, split),
+    )
+
+
+def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
+    """The table of the polyp figures by centre, what :func:`by_place` gives."""
+    columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
+    class_ = chosen_class(summary)
+    return View(
+        frame=summary,
+        further=["model"],
+        columns=[
+            Column(key="place", title="Centre or sequence"),
+            MODEL,
+            *columns,
+            N,
+            *left_out_columns(summary),
+        ],
+        title=f"{split} split, {class_}, by centre or sequence ({protocol} protocol)",
+        group="place",
+        caption="Means over frames." + left_out_note(summary, protocol),
+    )
+
+
+def is_papers(frames: pd.DataFrame) -> bool:
+    """Whether a frame table has the paper's classes, polyp and background, and no others."""
+    return set(frames["class"]) == {POLYP, BACKGROUND}
+
+
+def left_out_columns(rows: pd.DataFrame) -> list[Column]:
+    """For each figure that is undefined in some frame, in how many it was left out of the mean."""
+    titles = {column.key: column.title for column in FIGURES if column.key != "score"}
+    counted = {name: f"left_out_{name}" for name in titles if f"left_out_{name}" in rows}
+    return [
+        Column(key=key, title=f"{titles[name]} undef.", decimals=0)
+        for name, key in counted.items()
+        if (rows[key] > 0).any()
+    ]
+
+
+def left_out_note(rows: pd.DataFrame, protocol: str) -> str:
+    """What the strict protocol leaves out of the means of these rows, in a sentence."""
+    if protocol != "strict":
+        return ""
+    if left_out_columns(rows):
+        return " Undef.: frames where a figure has nothing to divide by, left out of its mean."
+    return " Every figure is defined in every frame, so none was left out of a mean."
+
+
+def title_of(model: str) -> str:
+    """How the paper writes a model's name; the name itself where it is not registered."""
+    import models
+
+    return models.get(model).title if model in models.names() else model
+
+
+def _with_paper(
+    rows: pd.DataFrame, paper: pd.DataFrame | None, class_: str, split: str
+) -> pd.DataFrame:
+    import pandas as pd
+
+    ours = rows.assign(paper=False, misprint=False)
+    if paper is None:
+        return ours.reset_index(drop=True)
+    wanted = (paper["split"] == split) & (paper["class"] == class_)
+    theirs = paper[wanted & paper["model"].isin(ours["model"])].assign(paper=True)
+    misprint = theirs["misprint"].map({True: " (misprint?)", False: ""})
+    theirs = theirs.assign(title="  paper" + misprint)
+    if theirs.empty:
+        return ours.reset_index(drop=True)
+    order = {model: position for position, model in enumerate(ours["model"])}
+    # Without the columns that only ours has, pandas would have to guess their type.
+    common = [column for column in ours.columns if column in theirs]
+    joined = pd.concat([ours, theirs[common]], ignore_index=True)
+    return joined.sort_values(
+        "model", key=lambda names: names.map(order), kind="stable"
+    ).reset_index(drop=True)
+
+
+def _note(rows: pd.DataFrame, split: str) -> str:
+    if not rows["paper"].any():
+        return ""
+    return (
+        f"the paper's Table {PAPER_TABLES[split]}: its recipe on the full datasets, other frames "
+        "than these."
+    )

@@ -1,0 +1,223 @@
+"""The further figures of a split: contours, lesions, sizes of polyps, generalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from harness.data.listing import natural
+from harness.report.tables.columns import Column
+from harness.report.views.by_class import FIGURES, MODEL, N, View, left_out_columns, title_of
+from metrics.masks.classes import chosen_rows
+from metrics.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metrics.masks.read import Protocol
+
+_CONTOURS: Final = (
+    Column(key="hausdorff_px", title="Hausdorff px", decimals=1, best="min"),
+    Column(key="hd95_px", title="HD95 px", decimals=1, best="min"),
+    Column(key="assd_px", title="ASSD px", decimals=1, best="min"),
+    Column(key="nsd_2px", title="NSD 2 px", decimals=3, best="max"),
+)
+_DETECTION: Final = (
+    Column(key="lesion_sensitivity", title="Polyps found", decimals=3, best="max"),
+    Column(key="false_polyps_a_frame", title="False polyps/frame", decimals=3, best="min"),
+    Column(key="frame_sensitivity", title="Frame sens.", decimals=3, best="max"),
+    Column(key="frame_specificity", title="Frame spec.", decimals=3, best="max"),
+    Column(key="frames_with", title="With polyp"),
+    Column(key="frames_without", title="Without"),
+)
+
+_NORMALISED: Final = {
+    "official": "the organisers' figure by its largest in the set",
+    "strict": "the true distance by the frame's diagonal",
+}
+
+
+def contour_view(summary: pd.DataFrame, *, split: str) -> View:
+    """How far the contours lie apart.
+
+    Args:
+        summary: What ``results.figures`` gives.
+        split: Name of the split, for the title.
+    """
+    rows = chosen_rows(summary).reset_index(drop=True)
+    return View(
+        frame=rows,
+        further=["model"],
+        columns=[
+            MODEL,
+            *_CONTOURS,
+            N,
+            Column(key="left_out_hausdorff_px", title="Left out", decimals=0),
+        ],
+        title=f"{split} split, polyp contours",
+        caption="Means over frames, in pixels of the frame's own size. A polyp that is missed, or "
+        "seen where there is none, counts as the frame's diagonal; frames without either are left "
+        "out. NSD: share of both contours within 2 pixels of the other.",
+    )
+
+
+def detection_view(frames: pd.DataFrame, *, split: str, by: Sequence[str] = ("model",)) -> View:
+    """Which polyps, and which frames with a polyp, are recognised.
+
+    Args:
+        frames: Frame tables with a ``model`` column.
+        split: Name of the split, for the title.
+        by: Columns of the groups.
+    """
+    from metrics.frame.lesions import MIN_IOU, summarise_detection
+
+    rows = summarise_detection(frames, by=by)
+    return View(
+        frame=rows.assign(title=rows["model"].map(title_of)),
+        further=["model"],
+        columns=[MODEL, *_DETECTION],
+        title=f"{split} split, polyps and frames recognised",
+        caption=f"A polyp is found by a predicted region of IoU {MIN_IOU:g} or more, one for one. "
+        "Frame sensitivity and specificity: is there a polyp at all (any pixel).",
+    )
+
+
+def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> View:
+    """The polyp figures by the size of the polyp.
+
+    Args:
+        frames: Frame tables with a ``model`` column.
+        split: Name of the split, for the title.
+        formulas: The protocol of ``metrics.endocv.summarise``.
+    """
+    from metrics.endocv import summarise
+    from metrics.strata import EDGES, STRATA, add_stratum
+
+    polyp = chosen_rows(add_stratum(frames))
+    rows = summarise(polyp, by=("model", "stratum"), protocol=formulas)
+    order = sorted(rows.index, key=lambda i: STRATA.index(str(rows.loc[i, "stratum"])))
+    rows = rows.loc[order].reset_index(drop=True)
+    columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
+    columns += [N, *left_out_columns(rows)]
+    return View(
+        frame=rows.assign(title=rows["model"].map(title_of)),
+        further=["model"],
+        columns=[Column(key="stratum", title="Polyp"), MODEL, *columns],
+        title=f"{split} split, by the size of the polyp",
+        caption=f"Share of the frame: small below {EDGES[0]:.0%}, large from {EDGES[1]:.0%}; none: "
+        "frames without a polyp.",
+        group="stratum",
+    )
+
+
+def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
+    """The organisers' Hausdorff figures of each model, with what they are not.
+
+    Args:
+        frames: Frame tables with the columns ``model`` and ``hausdorff_rows``.
+        split: Name of the split, for the title.
+    """
+    import pandas as pd
+
+    from metrics.endocv import organisers_json
+    from metrics.frame.hausdorff import WARNING
+
+    names = (
+        "hausdorff_distance_nonNorm", "hdf_std_noNorm", "hausdorff_distance", "hdf_std",
+    )  # fmt: skip
+    rows = []
+    for model, of_model in frames.assign(test_set="").groupby("model", sort=False):
+        written = organisers_json(of_model)["EndoCV2021_seg"]
+        values = {key: written[key]["value"] for key in names}
+        rows.append({"model": model, "title": title_of(str(model)), **values})
+    return View(
+        frame=pd.DataFrame(rows),
+        further=["model"],
+        columns=[MODEL, *(Column(key=key, decimals=3) for key in names)],
+        title=f"{split} split, the organisers' Hausdorff figures",
+        caption=WARNING,
+    )
+
+
+def by_test_set(frames: pd.DataFrame, kind: str) -> View:
+    """Contours or polyps of each package by test set.
+
+    Args:
+        frames: Frame tables by the strict protocol, with a package in each one's ``model``.
+        kind: ``contours`` or ``polyps``.
+    """
+    from metrics.endocv import summarise
+
+    by = ("model", "test_set")
+    first = [Column(key="model", title="Package"), Column(key="test_set", title="Test set")]
+    if kind == "contours":
+        polyp = chosen_rows(frames)
+        view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
+    else:
+        view = detection_view(frames, split="", by=by)
+    columns = [*first, *(column for column in view.columns if column is not MODEL)]
+    title = {"contours": "Polyp contours", "polyps": "Polyps and frames recognised"}[kind]
+    return replace(view, columns=columns, further=(), title=f"{title} (strict protocol)")
+
+
+def generalisation_view(
+    frames: pd.DataFrame,
+    by: str,
+    *,
+    title: str,
+    formulas: Protocol,
+    reference: str = "",
+    other: str = "",
+) -> View:
+    """What is lost from one set of frames to another, with the organisers' 10 % tolerance.
+
+    Args:
+        frames: Frame tables with a ``model`` column, of two sets or more.
+        by: The column that tells the sets apart.
+        title: What stands above.
+        formulas: The protocol of ``metrics.endocv.summarise``.
+        reference: The set from which; empty for each.
+        other: The set to which; empty for each.
+
+    Raises:
+        UserError: If there are fewer than two sets, or none of a name asked for.
+    """
+    from metrics.generalisation import between_sets
+
+    rows = between_sets(frames, by, protocol=formulas)
+    for column, name in (("reference", reference), ("other", other)):
+        if name and name not in set(rows[column]):
+            there = ", ".join(sorted(set(rows[column]), key=natural))
+            raise UserError(f"no {by} {name!r} here; there are {there}.")
+        rows = rows[rows[column] == name] if name else rows
+    if rows.empty:
+        raise UserError(f"expected two sets, but {reference!r} was given as both.")
+    order = sorted(
+        rows.index,
+        key=lambda i: (natural(str(rows.loc[i, "reference"])), str(rows.loc[i, "other"])),
+    )
+    rows = rows.loc[order].reset_index(drop=True)
+    names = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
+    gaps = {key: name for key, name in names.items() if f"gap_{key}" in rows}
+    return View(
+        frame=rows.assign(title=rows["model"].map(title_of)),
+        further=["model", *(f"deviation_{key}" for key in gaps)],
+        columns=[
+            Column(key="reference", title="From"),
+            Column(key="other", title="To"),
+            MODEL,
+            *(
+                Column(key=f"gap_{key}", title=f"{name} gap", decimals=3)
+                for key, name in gaps.items()
+            ),
+            Column(key="gap", title="Mean gap", decimals=3),
+            Column(key="deviation", title="Deviation", decimals=3, best="min"),
+            Column(key="generalisation_score", title="Score", decimals=3, best="max"),
+        ],
+        title=title,
+        caption="Gap: reference less other. Over F1, recall, PPV and, where measured, 1 - H, the "
+        f"normalised Hausdorff ({_NORMALISED[formulas]}). Deviation: mean over them of 0 within "
+        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures.",
+        group="other",
+    )

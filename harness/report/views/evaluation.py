@@ -1,0 +1,173 @@
+"""Which tables an evaluation is shown as, by the names of ``harness evaluate --table``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from harness.evaluation.evaluate_run import PROTOCOLS
+from harness.report.tables.formats import Format
+from harness.report.views import by_class, detail, plugins
+from harness.report.views import paper as paper_table
+from harness.report.views.by_class import View
+from metrics.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from metrics.masks.read import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Frame tables of several models, and how they are to be shown.
+
+    Attributes:
+        frames: One after another, with a ``model`` column.
+        split: The split, or several as ``val and test``.
+        protocol: ``paper``, ``official`` or ``strict``.
+        plain: Whether the frames are those of the paper's splits.
+        by: What tells sets apart for generalisation, ``split`` and the like; empty for the first
+            of them of which there are two.
+        reference: The set from which is generalised; empty for each.
+        other: The set to which; empty for each.
+    """
+
+    frames: pd.DataFrame
+    split: str
+    protocol: str
+    plain: bool = True
+    by: str = ""
+    reference: str = ""
+    other: str = ""
+
+    @property
+    def formulas(self) -> Protocol:
+        """The protocol of the formulas."""
+        return PROTOCOLS[self.protocol].formulas
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether splits and classes are the paper's."""
+        return self.plain and by_class.is_papers(self.frames)
+
+
+def classes(measured: Measured, format_: Format) -> list[View]:
+    """A table a class, and the polyp's by centre; one long one for CSV and JSON."""
+    from metrics.paper import results as paper_results
+
+    reference = paper_results() if measured.is_papers else None
+    summary = by_class.figures(measured.frames, measured.formulas)
+    named = {"split": measured.split, "protocol": measured.protocol}
+    if format_ in ("csv", "json"):
+        return [by_class.long_view(summary, paper=reference, **named)]
+    names = summary["class"].unique()
+    views = [by_class.class_view(summary, c, paper=reference, **named) for c in names]
+    return [*views, *places(measured, format_)]
+
+
+def places(measured: Measured, _format: Format) -> list[View]:
+    """The polyp's figures by centre or sequence."""
+    summary = by_class.by_place(measured.frames, measured.formulas)
+    return [by_class.place_view(summary, split=measured.split, protocol=measured.protocol)]
+
+
+def paper(measured: Measured, _format: Format) -> list[View]:
+    """The paper's Table 2 or 3."""
+    from metrics.paper import results as paper_results
+
+    if not measured.is_papers:
+        raise UserError(
+            "--table paper is for the paper's splits and classes, not for --leave-out, --folds or "
+            "classes of your own"
+        )
+    summary = by_class.figures(measured.frames, measured.formulas)
+    return [paper_table.table_view(summary, measured.split, paper_results())]
+
+
+def contours(measured: Measured, _format: Format) -> list[View]:
+    """Distances between contours; by the official protocol the organisers' figure beside them."""
+    summary = by_class.figures(measured.frames, measured.formulas)
+    views = [detail.contour_view(summary, split=measured.split)]
+    if "hausdorff_rows" in measured.frames:
+        views.append(detail.organisers_hausdorff_view(measured.frames, split=measured.split))
+    return views
+
+
+def polyps(measured: Measured, _format: Format) -> list[View]:
+    """Polyps found, and frames recognised."""
+    return [detail.detection_view(measured.frames, split=measured.split)]
+
+
+def strata(measured: Measured, _format: Format) -> list[View]:
+    """The polyp's figures by its size."""
+    return [
+        detail.stratum_view(measured.frames, split=measured.split, formulas=measured.formulas),
+    ]
+
+
+def generalisation(measured: Measured, _format: Format) -> list[View]:
+    """What is lost from one split, centre, sequence, dataset or test set to another.
+
+    Raises:
+        UserError: If there are fewer than two of them, or none of a name asked for.
+    """
+    by = measured.by or _told_apart(measured.frames)
+    return [
+        detail.generalisation_view(
+            measured.frames,
+            by,
+            title=f"{measured.split} split, generalisation from {by} to {by}".replace("_", " "),
+            formulas=measured.formulas,
+            reference=measured.reference,
+            other=measured.other,
+        )
+    ]
+
+
+def more(measured: Measured, format_: Format) -> list[View]:
+    """Contours, polyps and strata, and generalisation between centres where there are any."""
+    views = [view for make in (contours, polyps, strata) for view in make(measured, format_)]
+    if _several(measured.frames, "centre"):
+        views += generalisation(measured, format_)
+    return [*views, *plug_ins(measured, format_)]
+
+
+def plug_ins(measured: Measured, _format: Format) -> list[View]:
+    """The figures of ``harness.metrics`` plug-ins, where there are any."""
+    summary = by_class.figures(measured.frames, measured.formulas)
+    view = plugins.plug_in_view(summary, split=measured.split)
+    return [] if view is None else [view]
+
+
+def by_frame(measured: Measured, _format: Format) -> list[View]:
+    """Every figure of every frame and class."""
+    from metrics.endocv import add_figures
+
+    table = add_figures(measured.frames, measured.formulas)
+    front = ["model", "frame", "class"]
+    return [
+        View(
+            frame=table,
+            columns=[*front, *(name for name in table.columns if name not in front)],
+            title=f"{measured.split} split, by frame ({measured.protocol} protocol)",
+        )
+    ]
+
+
+KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
+    "classes": classes, "places": places, "paper": paper, "contours": contours, "polyps": polyps,
+    "strata": strata, "generalisation": generalisation, "more": more, "frames": by_frame,
+}  # fmt: skip
+
+
+def _several(frames: pd.DataFrame, column: str) -> bool:
+    return bool(frames.loc[frames[column] != "", column].nunique() > 1)
+
+
+def _told_apart(frames: pd.DataFrame) -> str:
+    columns = ("split", "centre", "test_set", "sequence")
+    return next((name for name in columns if _several(frames, name)), "centre")

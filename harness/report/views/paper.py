@@ -1,0 +1,132 @@
+"""The paper's Tables 2 to 4 for our models, with the paper's figures beside ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.evaluation.evaluate_run import ORDER
+from harness.report.tables.columns import Column
+from harness.report.views.by_class import PAPER_TABLES, View, title_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CLASSES: Final = {"all": "All", "polyp": "Polyp", "background": "Backgr."}
+_FIGURES: Final = {"iou": "IoU", "f1": "F1", "recall": "REC", "ppv": "PREC"}
+_KEYS: Final = [f"{class_}_{figure}" for class_ in _CLASSES for figure in _FIGURES]
+
+
+def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> View:
+    """Table 2 (validation) or 3 (test): the paper's columns, in the paper's order.
+
+    Args:
+        summary: What ``results.figures`` gives.
+        split: ``val`` or ``test``.
+        reference: ``metrics.paper.results()``.
+
+    Returns:
+        View: Under each of our rows the paper's, and the difference (ours less the paper's).
+    """
+    import pandas as pd
+
+    ours = _wide(summary)
+    theirs = _wide(reference[reference["split"] == split])
+    misprints = set(reference[(reference["split"] == split) & reference["misprint"]]["model"])
+    known = [name for name in ORDER if name in ours.index]
+    rest = [name for name in ours.index if name not in known]
+    rows = []
+    for name in (*known, *rest):
+        model = {"model": name}
+        rows.append(
+            {**model, "title": title_of(name), "paper": False, "kind": "ours", **ours.loc[name]}
+        )
+        if name not in theirs.index:
+            continue
+        mark = " (misprint?)" if name in misprints else ""
+        beside = {"paper": {"title": f"  paper{mark}", **theirs.loc[name]}}
+        beside["difference"] = {"title": "  difference", **(ours.loc[name] - theirs.loc[name])}
+        rows += [{**model, "paper": True, "kind": kind, **row} for kind, row in beside.items()]
+    notes = [
+        f"the paper's Table {PAPER_TABLES[split]}, and ours less it: its recipe on the full "
+        "datasets, other frames than these."
+    ]
+    if misprints:
+        notes.append("Its background row of DeepLabv3+ repeats the polyp row: likely a misprint.")
+    return View(
+        frame=pd.DataFrame(rows),
+        columns=[Column(key="title", title="Model"), *map(_column, _KEYS)],
+        title=f"Table {PAPER_TABLES[split]}: {split} split",
+        caption="Means over frames. All: the pixels of both classes together (micro-average).",
+        reference_note=" ".join(notes),
+        further=["model", "kind"],
+    )
+
+
+def official_view(ranking: pd.DataFrame) -> View:
+    """Table 4: round, model, score and SD, with the paper's figures and the difference.
+
+    Args:
+        ranking: What ``submissions.leaderboard.with_paper`` gives.
+    """
+    import pandas as pd
+
+    keys = ["round", "model"]
+    is_paper = ranking["source"] == "paper"
+    theirs = ranking[is_paper].set_index(keys)[["score", "sd"]]
+    rows: list[dict[Any, Any]] = []
+    for ours in ranking[~is_paper].to_dict("records"):
+        rows.append({**ours, "title": title_of(ours["model"]), "kind": "ours", "paper": False})
+        key = (ours["round"], ours["model"])
+        if key in theirs.index:
+            rows += _beside(ours, theirs.loc[key].to_dict())
+    ranked = {(row["round"], row["model"]) for row in rows}
+    for row in ranking[is_paper].to_dict("records"):
+        if (row["round"], row["model"]) not in ranked:
+            title = f"{title_of(row['model'])} (paper)"
+            rows.append({**row, "title": title, "kind": "paper", "paper": True})
+    frame = pd.DataFrame(rows)
+    frame = frame.sort_values("round", kind="stable", ignore_index=True)
+    return View(
+        frame=frame,
+        columns=[
+            Column(key="round", title="Round"),
+            Column(key="title", title="Model"),
+            Column(key="score", title="Score", decimals=3, best="max"),
+            Column(key="sd", title="SD", decimals=3),
+            Column(key="sd_name", title="SD is"),
+            Column(key="n", title="Frames", decimals=0),
+        ],
+        title="Table 4: official results",
+        caption="Score: mean of F1, F2, PPV and recall.",
+        group="round",
+        further=["model", "kind"],
+        reference_note="the paper's, on the organisers' frames, and ours less it; the paper names "
+        "no kind of SD.",
+    )
+
+
+def _beside(ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[dict[Any, Any]]:
+    """The paper's row under one of ours, and the difference."""
+    common = {"round": ours["round"], "model": ours["model"], "paper": True}
+    return [
+        {**common, **theirs, "title": "  paper", "kind": "paper", "sd_name": "as printed"},
+        {
+            **common,
+            "title": "  difference",
+            "kind": "difference",
+            "score": ours["score"] - theirs["score"],
+            "sd": ours["sd"] - theirs["sd"],
+        },
+    ]
+
+
+def _wide(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a model, one column a class and figure."""
+    wide = rows.pivot(index="model", columns="class", values=list(_FIGURES))
+    wide.columns = [f"{names[1]}_{names[0]}" for names in wide.columns.to_list()]
+    return wide.reindex(columns=_KEYS)
+
+
+def _column(key: str) -> Column:
+    class_, figure = key.rsplit("_", 1)
+    return Column(key=key, title=f"{_CLASSES[class_]} {_FIGURES[figure]}", decimals=3, best="max")

@@ -1,0 +1,106 @@
+"""Ranks with their own uncertainty, and models compared in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.tables.columns import Column
+from harness.report.views.by_class import View, title_of
+
+if TYPE_CHECKING:
+    from metrics.statistics.comparison import Comparison
+    from metrics.statistics.samples import Samples
+
+
+def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
+    """Models in order of a figure, with intervals of figure and rank.
+
+    Args:
+        samples: The models' figures on the same frames.
+        title: What stands above.
+        figure: What is ranked.
+    """
+    from metrics.statistics.ranking import rank
+
+    ranking = rank(samples, figure)
+    rows = ranking.table.assign(title=ranking.table["model"].map(title_of))
+    rows["ranks"] = [
+        f"{low}" if low == high else f"{low} to {high}"
+        for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
+    ]
+    tied = rows["tied_with"] != ""
+    rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
+    rows["told"] = [
+        ", ".join(title_of(name) for name in names.split(", ") if name)
+        for names in rows["tied_with"]
+    ]
+    level = f"{100 * ranking.level:g} %"
+    return View(
+        frame=rows,
+        columns=[
+            Column(key="place", title="Rank", justify="right"),
+            Column(key="title", title="Model"),
+            Column(
+                key="estimate",
+                title=f"{figure.capitalize()} [{level}]",
+                decimals=3,
+                interval=("low", "high"),
+            ),
+            Column(key="ranks", title=f"Rank, {level}"),
+            Column(key="p_first", title="P(first)", decimals=3),
+            Column(key="told", title="Cannot be told from"),
+            Column(key="rank", title="Mean then rank"),
+            Column(key="rank_by_frames", title="Rank then mean"),
+        ],
+        title=title,
+        further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
+        caption="Rank: 1 + how many are told to be better (paired permutation tests of all pairs, "
+        "Holm's correction); = where the data cannot tell it from others. "
+        f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
+        f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
+        f"{ranking.kendall_tau:.3f}.",
+    )
+
+
+def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
+    """Each comparison with its interval, tests and effect sizes.
+
+    Args:
+        comparisons: One a figure and pair.
+        title: What stands above.
+        settings: How it was resampled, for the caption.
+    """
+    from metrics.statistics.comparison import to_frame
+
+    rows = to_frame(comparisons)
+    corrected = bool(rows["p_holm"].notna().any())
+    first = comparisons[0]
+    columns: list[Column | str] = [
+        Column(key="b", title="Than"),
+        Column(key="figure", title="Figure"),
+        Column(key="mean_a", title=first.a, decimals=3),
+        Column(key="mean_b", title="Other", decimals=3),
+        Column(
+            key="difference",
+            title=f"Difference [{100 * first.level:g} %]",
+            decimals=3,
+            interval=("low", "high"),
+        ),
+        Column(key="p_permutation", title="p", decimals=4),
+        *([Column(key="p_holm", title="p (Holm)", decimals=4)] if corrected else []),
+        Column(key="p_wilcoxon", title="Wilcoxon p", decimals=4),
+        Column(key="cohens_dz", title="d_z", decimals=2),
+        Column(key="rank_biserial", title="r_rb", decimals=2),
+        Column(key="superiority", title="Better in", decimals=3),
+    ]
+    return View(
+        frame=rows,
+        columns=columns,
+        title=title,
+        caption=f"n = {first.n_frames} frames in {first.n_clusters} sequences or single frames. "
+        "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
+        f"sequences; better in: share of frames, ties as half. {settings}".rstrip(),
+        group="b",
+        further=["a", *(["p_holm"] if not corrected else []), "level", "n_frames", "n_clusters"],
+    )

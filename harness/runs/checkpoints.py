@@ -1,0 +1,114 @@
+"""Weights and training state on disk: whole or not at all, and safe to load."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import atomic_path, unwritable
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
+    """Write weights as safetensors.
+
+    Args:
+        path: The file, replaced when it is there.
+        weights: A state dict, on any device and in any memory format.
+
+    Returns:
+        str: SHA-256 of the file, in hexadecimal.
+
+    Raises:
+        UnwritableError: If there is no room for it; the file that was there is kept.
+    """
+    tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
+    with atomic_path(path) as temporary:
+        try:
+            safetensors.torch.save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise unwritable(path.parent, error) from error
+        return fingerprint(temporary)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load weights into ``network``; every tensor must fit.
+
+    Raises:
+        UserError: If the file is missing or no safetensors file.
+        FaultsError: If names or shapes do not match, all of them at once.
+    """
+    try:
+        weights = safetensors.torch.load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot read the weights {path}: {error}. The run may have been moved or cut off; "
+            "train it again, or give another with --run."
+        ) from error
+    expected = network.state_dict()
+    faults = [
+        Fault(path=name, message="expected by the model, missing in the file")
+        for name in sorted(expected.keys() - weights.keys())
+    ]
+    faults += [
+        Fault(path=name, message="in the file, unknown to the model")
+        for name in sorted(weights.keys() - expected.keys())
+    ]
+    faults += [
+        Fault(
+            path=name,
+            message=f"expected shape {tuple(expected[name].shape)}, got {tuple(tensor.shape)}",
+        )
+        for name, tensor in weights.items()
+        if name in expected and expected[name].shape != tensor.shape
+    ]
+    if faults:
+        raise FaultsError(faults, f"the weights {path} are of another model")
+    network.load_state_dict(weights)
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write all that is needed to go on training.
+
+    Raises:
+        UnwritableError: If there is no room for it; the file that was there is kept.
+    """
+    # Given a path instead of a file, torch would not say why it could not be written.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:
+            # Its archive cannot be closed then, which hides what the system said.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote, running no code from the file.
+
+    Raises:
+        UserError: If the file is missing or is no such state.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"cannot read the training state {path}: {error}. Start the run anew."
+        ) from error
+    return state
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

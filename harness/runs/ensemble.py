@@ -1,0 +1,113 @@
+"""DivergentNets as a run: the best checkpoints of its members, kept together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.config.training import TrainConfig
+from harness.data.cross_validation import Division
+from harness.runs.network import member_weights, shared_classes
+from harness.runs.workspace import Run, Workspace
+from harness.training import loop
+from harness.utils.versions import versions
+from metrics.utils.errors import UserError
+from metrics.utils.files import unwritable
+
+NAME = "divergentnets"
+
+
+def members_for(
+    workspace: Workspace,
+    names: Sequence[str],
+    trained: Mapping[str, Run] | None = None,
+    division: Division | None = None,
+) -> dict[str, Run]:
+    """A finished run of each member: one just trained, or else the newest.
+
+    Args:
+        workspace: Where runs are registered.
+        names: The members.
+        trained: Runs to prefer, by model.
+        division: Of which division of the frames; by default the splits as they are.
+
+    Raises:
+        UserError: If a member has no finished run; all missing ones are named.
+    """
+    alike = [
+        run
+        for run in workspace.runs(status="finished")
+        if Division.of(run) == (division or Division())
+    ]
+    newest = {run.model: run for run in reversed(alike)} | dict(trained or {})
+    found = {name: newest.get(name) for name in names}
+    missing = [name for name, run in found.items() if run is None]
+    if missing:
+        models = " ".join(f"--model {name}" for name in missing)
+        raise UserError(
+            f"{NAME} needs a trained run of each member; there is none of {', '.join(missing)}. "
+            f"Train them with: harness train {models}"
+        )
+    return {name: run for name, run in found.items() if run is not None}
+
+
+def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
+    """Enter an ensemble of finished runs as a run of its own.
+
+    The members' weights are linked (copied where the file system has no links), so the ensemble
+    outlives the removal of a member's run.
+
+    Args:
+        workspace: Where the members are registered.
+        members: Member name to its run.
+
+    Returns:
+        Run: The ensemble, finished.
+
+    Raises:
+        UserError: If the members take images of different sizes or tell different classes apart,
+            or the disk is full.
+    """
+    configs = {name: TrainConfig.from_dict(run.settings) for name, run in members.items()}
+    sizes = {name: config.size for name, config in configs.items()}
+    if len(set(sizes.values())) > 1:
+        raise UserError(
+            f"the members of {NAME} take images of different sizes ({sizes}); train all of them "
+            "at one --size"
+        )
+    shared_classes(members.values())
+    run = workspace.new_run(
+        NAME,
+        settings={"members": {name: config.to_dict() for name, config in configs.items()}},
+        versions=versions(),
+        seed=min(config.seed for config in configs.values()),
+        parameters=sum(int(run.row["parameters"] or 0) for run in members.values()),
+        data=_shared({run.row["data"] for run in members.values()}),
+        checkpoint=_shared({str(run.row["checkpoint"]) for run in members.values()}),
+        members={name: run.run for name, run in members.items()},
+    )
+    try:
+        for name, member in members.items():
+            _link(member.best, member_weights(run.folder, name))
+    except OSError as error:
+        workspace.finish_run(run.run, "failed")
+        raise unwritable(run.folder, error) from error
+    workspace.finish_run(run.run)
+    run = workspace.run(run.run)
+    loop.describe(run, members=dict(run.members))
+    return run
+
+
+def _shared(values: set[str | None]) -> str:
+    """One text for what the members have in common, or all that they have."""
+    return "+".join(sorted(str(value) for value in values))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,55 @@
+"""A checkpoint that others trained, as a run of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.config.training import TrainConfig
+from harness.runs import checkpoints
+from harness.runs.network import build
+from harness.runs.workspace import Run, Workspace
+from harness.training import loop
+from harness.utils.versions import versions
+from models.foreign_checkpoint import Imported, import_checkpoint
+
+
+def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
+    """Read a checkpoint without running code from it, and enter it as a finished run.
+
+    Args:
+        workspace: Where to enter it.
+        path: A file of ``torch.save``: a whole network or a state dict; or weights as
+            safetensors under the network's own names, such as another workspace's.
+        config: What it is: architecture, encoder, size, inputs.
+
+    Returns:
+        tuple: The run, and what the file held.
+
+    Raises:
+        ModelError: If the file cannot be read or holds another network; nothing is entered.
+        UserError: If the disk is full.
+        FaultsError: If safetensors hold another network.
+    """
+    network = build(config, weights=False)
+    if path.suffix == ".safetensors":
+        checkpoints.load_weights(path, network)
+        imported = Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
+    else:
+        imported = import_checkpoint(path, network)
+    run = workspace.new_run(
+        config.model,
+        settings=config.to_dict(),
+        versions=versions(),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        epochs=imported.epoch or 0,
+    )
+    try:
+        digest = checkpoints.save_weights(run.best, imported.weights)
+    except BaseException:
+        workspace.finish_run(run.run, "failed")
+        raise
+    workspace.update_run(run.run, checkpoint=digest)
+    workspace.finish_run(run.run)
+    run = workspace.run(run.run)
+    loop.describe(run, imported_from=str(path.absolute()))
+    return run, imported

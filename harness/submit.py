@@ -1,0 +1,151 @@
+"""A round's package from a trained run: predicted, checked, entered in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.evaluation.evaluate_run import ORDER
+from harness.inference.precision_check import predictor_of, sample_of
+from harness.inference.predictor import Inference
+from harness.runs.network import load
+from harness.runs.workspace import Run, Workspace, now
+from harness.utils.versions import versions
+from metrics.utils.errors import UserError
+from submissions.ledger import Entry, Ledger, LimitError
+from submissions.rounds import Frames, Round, Sizes
+from submissions.writing.encoding import Format
+from submissions.writing.package import PackageWriter
+from submissions.writing.publish import SealedPackage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """A package under its final name, and its place in the ledger."""
+
+    package: SealedPackage
+    entry: Entry
+
+
+def default_run(workspace: Workspace) -> Run:
+    """What is submitted when no model is named: DivergentNets, else the best on validation.
+
+    Raises:
+        UserError: If no run is finished.
+    """
+    ensemble = workspace.newest(ORDER[-1])
+    if ensemble is not None:
+        return ensemble
+    finished = workspace.runs(status="finished")
+    if not finished:
+        raise UserError(
+            f"no trained model in {workspace.root}. Train with 'harness train', or try everything "
+            "with 'harness demo'."
+        )
+    return max(finished, key=lambda run: run.row["best_iou"] or 0.0)
+
+
+def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:
+    """Refuse before hours of prediction what the ledger would refuse after them.
+
+    Raises:
+        LimitError: If fewer than ``count`` submissions are left today.
+    """
+    left = ledger.left(round_)
+    if left < count:
+        raise LimitError(
+            f"round {round_.name} takes {round_.daily_limit} submissions a day ({round_.time_zone})"
+            f", and {left} of them are left; asked for {count}. 'harness submissions' lists them; "
+            "go on tomorrow."
+        )
+
+
+def submit(
+    workspace: Workspace,
+    run: Run,
+    round_: Round,
+    frames: Frames,
+    sizes: Sizes,
+    *,
+    inference: Inference,
+    file_format: Format = "jpg",
+    done: Callable[[], object] = lambda: None,
+    say: Callable[[str], object] = lambda _: None,
+) -> Submission:
+    """Predict every frame of a round, package the masks and enter the package.
+
+    Args:
+        workspace: Whose ``submissions`` folder takes the package.
+        run: A finished run.
+        round_: The round.
+        frames: Its frames, see ``submissions.rounds.find_frames``.
+        sizes: Their sizes, see ``submissions.rounds.frame_sizes``.
+        inference: How the network predicts.
+        file_format: How masks are written.
+        done: Called after each frame.
+        say: Takes what a precision other than float32 changes.
+
+    Raises:
+        LimitError: If the round's submissions of the day are used up; nothing is entered.
+        UserError: If a frame cannot be read, or the disk is full; nothing is entered.
+    """
+    loaded = load(run)
+    places = _places(frames)
+    images = [file for _, _, file in places]
+    predictor = predictor_of(loaded, inference, sample=sample_of(images), say=say)
+    settings = settings_of(run, inference)
+    path = package_path(workspace, run, round_)
+    with PackageWriter(
+        path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings
+    ) as package:
+        predictions = predictor.predict(images)
+        for (test_set, name, _), prediction in zip(places, predictions, strict=True):
+            package.add(
+                test_set=test_set,
+                name=name,
+                mask=prediction.mask,
+                latency_ms=prediction.latency_ms,
+            )
+            done()
+        sealed = package.seal()
+        entry = Ledger(workspace.register).enter(
+            round_,
+            sealed,
+            model=run.model,
+            run=run.run,
+            checkpoint_sha256=run.row["checkpoint"] or "",
+            settings=settings,
+        )
+    return Submission(package=sealed, entry=entry)
+
+
+def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:
+    """A free name for a package: ``submissions/round-NAME/MODEL-TIME.zip``."""
+    folder = workspace.root / "submissions" / f"round-{round_.name}"
+    stem = f"{run.model}-{now():%Y%m%d-%H%M%S}"
+    path, count = folder / f"{stem}.zip", 1
+    while path.exists():
+        count += 1
+        path = folder / f"{stem}-{count}.zip"
+    return path
+
+
+def settings_of(run: Run, inference: Inference) -> dict[str, Any]:
+    """What made the masks, for manifest and ledger."""
+    return {
+        "run": run.run,
+        "model": run.model,
+        "checkpoint_sha256": run.row["checkpoint"],
+        "seed": run.row["seed"],
+        **inference.settings,
+        "members": dict(run.members),
+        "versions": versions(),
+    }
+
+
+def _places(frames: Frames) -> Sequence[tuple[str, str, Path]]:
+    return [
+        (test_set, name, file) for test_set, files in frames.items() for name, file in files.items()
+    ]

@@ -1,0 +1,219 @@
+"""The processes that train one network together, as torchrun starts them.
+
+The recipe stays what it is: a batch is divided among the processes, loss and batch norm are those
+of the whole batch, and the gradients are added up. So the number of processes changes the speed,
+and nothing of the result but the rounding and the draws of dropout.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from harness.training.sync_batchnorm import with_joint_norms
+from harness.utils import device as devices
+from harness.utils.signals import Interrupted
+from metrics.utils.errors import UserError
+
+Value = TypeVar("Value")
+
+# One process may decode all frames while the others wait for it. One that dies closes its
+# connections, which the others see at once.
+_PATIENCE: Final = dt.timedelta(hours=12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """The processes of a training; by default one alone.
+
+    Attributes:
+        rank: Which of them this is. The first leads: it alone writes and speaks.
+        ranks: How many they are.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.ranks == 1
+
+    def share(self, value: Value | None = None) -> Value | None:
+        """Give the leader's value to everyone."""
+        if self.alone:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        return values[0]
+
+    def gather(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """All parts in their order, where each process holds every ``ranks``-th of them.
+
+        Args:
+            parts: This process's, the first of which is number ``rank`` of all.
+
+        Returns:
+            list: On the CPU; in a process alone the parts as they are.
+        """
+        if self.alone:
+            return list(parts)
+        gathered: list[list[Tensor]] = [[] for _ in range(self.ranks)]
+        dist.all_gather_object(gathered, [part.cpu() for part in parts])
+        count = sum(len(part) for part in gathered)
+        return [gathered[at % self.ranks][at // self.ranks] for at in range(count)]
+
+    def whole_batch(self, logits: Tensor, masks: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+        """Logits and masks of the whole batch, of which each process computed a share.
+
+        The others' logits are constants here, so that backward through a function of the result
+        gives this process's part of the gradient; all parts together are the whole.
+
+        Args:
+            logits: (N, C, H, W), of frames ``rank``, ``rank + ranks``, ... of the batch.
+            masks: (N, H, W), of the same frames.
+            frames: How many the whole batch has.
+        """
+        if self.alone:
+            return logits, masks
+        counts = [len(range(rank, frames, self.ranks)) for rank in range(self.ranks)]
+        all_logits = self._gather_padded(logits.detach(), counts)
+        all_masks = self._gather_padded(masks, counts)
+        all_logits[self.rank] = logits
+        return torch.cat(all_logits), torch.cat(all_masks)
+
+    def _gather_padded(self, values: Tensor, counts: Sequence[int]) -> list[Tensor]:
+        # The backends gather tensors of one shape only.
+        padded = values.new_zeros((max(counts), *values.shape[1:]))
+        padded[: len(values)] = values
+        gathered = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(gathered, padded)
+        return [part[:count] for part, count in zip(gathered, counts, strict=True)]
+
+    def prepare(self, network: nn.Module) -> nn.Module:
+        """A network whose batch norms measure the whole batch; its weights keep their names."""
+        return network if self.alone else with_joint_norms(network)
+
+    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """What training goes through: it averages the gradients while backward still runs.
+
+        Everyone starts from the leader's weights.
+        """
+        if self.alone:
+            return network
+        return DistributedDataParallel(
+            network,
+            device_ids=[device] if device.type == "cuda" else None,
+            gradient_as_bucket_view=True,
+        )
+
+    def said_once(self, error: click.ClickException) -> BaseException:
+        """A fault that strikes all alike: the leader says it, the others end as it does."""
+        return error if self.leads else SystemExit(error.exit_code)
+
+
+ALONE: Final = Team()
+"""A process that trains by itself."""
+
+
+class Agreement:
+    """The largest number that any process of a team brought, known one call later.
+
+    Being a call behind, nobody waits for it: on a GPU the steps go on being queued.
+
+    Args:
+        team: Who agrees.
+    """
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+        self._number = torch.zeros(1, dtype=torch.int64)
+        self._work: Any = None
+
+    def __call__(self, number: int) -> int:
+        """Bring a number; what all agreed on in the call before this, alone the number itself."""
+        if self._team.alone:
+            return number
+        agreed = self.settle()
+        self._number = torch.tensor([number])
+        self._work = dist.all_reduce(self._number, dist.ReduceOp.MAX, async_op=True)
+        return agreed
+
+    def settle(self) -> int:
+        """What all agreed on in the last call; nothing is under way afterwards."""
+        if self._work is not None:
+            self._work.wait()
+            self._work = None
+        return int(self._number)
+
+
+def launched() -> bool:
+    """Whether torchrun, or something like it, started this process beside others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" in os.environ
+
+
+@contextmanager
+def join(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
+    """The team that torchrun started this process for, and this process's own device.
+
+    Args:
+        device: The device asked for; of several GPUs each process gets its own.
+
+    Raises:
+        UserError: If there are more processes than GPUs.
+    """
+    if not launched():
+        yield Team(), device
+        return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device.type == "cuda":
+        device = _own_gpu(local)
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, devices.cores() // beside))
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
+    team = Team(rank=dist.get_rank(), ranks=dist.get_world_size())
+    try:
+        yield team, device
+        if team.leads:
+            team.share(None)
+    except (Interrupted, SystemExit):
+        dist.destroy_process_group()
+        raise
+    except BaseException:
+        # NCCL takes leave only when its steps are done, and the others may be in the middle of one.
+        if device.type == "cpu":
+            dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
+
+
+def is_lost_peer(error: RuntimeError) -> bool:
+    """Whether an error says that another process cannot be reached any more."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+
+
+def _own_gpu(local: int) -> torch.device:
+    count = torch.cuda.device_count()
+    if local >= count:
+        raise UserError(
+            f"process {local + 1} of this machine has no GPU: there are {count}. Start "
+            f"'torchrun --nproc-per-node {count}', or add --device cpu."
+        )
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)

@@ -1,0 +1,80 @@
+"""What one epoch did, who is told of it, and where a run's batches come from."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from metrics.utils.files import atomic_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch did: a row of history.csv.
+
+    Attributes:
+        epoch: Counted from 1.
+        loss: Mean over the epoch's steps.
+        iou: Validation IoU of the polyp class, mean over frames at network size.
+        f1: Validation F1 of the polyp class, likewise.
+        learning_rate: In the last step.
+        seconds: Training and validation together.
+        images_per_second: Training alone.
+        waiting: Share of the training time spent waiting for data, from 0 to 1.
+        best: Whether its weights became the best checkpoint.
+    """
+
+    epoch: int
+    loss: float
+    iou: float
+    f1: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    waiting: float
+    best: bool
+
+
+class Feed(Protocol):
+    """Batches for a run, by position: the same position always gives the same batch."""
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+
+    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+        """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and ids, from step ``start`` on.
+
+        The ids are those of the whole batch; in a team images and masks are a share of it.
+        """
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images (N, 3, S, S) uint8 and masks (N, S, S) uint8 at network size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """Who is told how a run goes.
+
+    Attributes:
+        step: Called after each step with the steps done in the run and in all.
+        epoch: Called after each epoch.
+    """
+
+    step: Callable[[int, int], object] = lambda _done, _total: None
+    epoch: Callable[[Epoch], object] = lambda _epoch: None
+
+
+def write_history(path: Path, history: Sequence[Epoch]) -> None:
+    """Write epochs as CSV, one row each, whole or not at all."""
+    names = [field.name for field in dataclasses.fields(Epoch)]
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(epoch) for epoch in history)

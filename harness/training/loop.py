@@ -1,0 +1,260 @@
+"""One run from its first step, or from where it stopped, to its registered best checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from harness.config.training import TrainConfig
+from harness.runs import checkpoints
+from harness.runs.workspace import Run, Status, Workspace
+from harness.training.distributed import Agreement, is_lost_peer
+from harness.training.history import Epoch, Feed, Watcher, write_history
+from harness.training.trainer import Trainer, Validation
+from harness.utils.signals import Interrupted, StopRequest
+from metrics.utils.errors import UserError
+from metrics.utils.files import UnwritableError, write_json
+
+# Writing the whole state after every short epoch would cost more than the epochs; a run that is
+# killed repeats at most about this many seconds of work, and reaches the same weights.
+SAVE_EVERY_S: Final = 60.0
+
+
+class Fit:
+    """A run under way.
+
+    Args:
+        workspace: Where the run is registered.
+        run: The run, registered as running.
+        config: Its recipe.
+        trainer: Its network and optimiser; in a team, the leader's alone is written.
+        feed: Its batches.
+        watcher: Who is told.
+        save_every_s: Seconds between two writings of the state, at least.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        run: Run,
+        config: TrainConfig,
+        *,
+        trainer: Trainer,
+        feed: Feed,
+        watcher: Watcher,
+        save_every_s: float = SAVE_EVERY_S,
+    ) -> None:
+        self.workspace = workspace
+        self.run = run
+        self.config = config
+        self.trainer = trainer
+        self.feed = feed
+        self.watcher = watcher
+        self.team = trainer.team
+        self.epoch = 0
+        self.step = 0
+        self.losses: list[float] = []
+        self.history: list[Epoch] = []
+        self.save_every_s = save_every_s
+        self._saved = time.monotonic()
+        self._agree = Agreement(self.team)
+        if run.last.exists():
+            self._restore(checkpoints.load_state(run.last))
+
+    @property
+    def best(self) -> Epoch | None:
+        """The epoch whose weights are kept."""
+        marked = [epoch for epoch in self.history if epoch.best]
+        return marked[-1] if marked else None
+
+    def __call__(self) -> None:
+        """Train to the end.
+
+        Raises:
+            Interrupted: On SIGINT or SIGTERM, once everything is written.
+            UserError: If the loss is no longer a number, or the data or the disk fail.
+        """
+        try:
+            with StopRequest() as stop:
+                while self.epoch < self.config.epochs:
+                    self._train_epoch(stop)
+        except Interrupted as stopped:
+            self._end("interrupted")
+            raise self.team.said_once(stopped) from None
+        except BaseException as error:
+            with suppress(UnwritableError):  # it stays 'running' then, and can be resumed like that
+                self._end("failed")
+            if fault := self._explained(error):
+                raise fault from error
+            raise
+        self._end("finished")
+
+    def _end(self, status: Status) -> None:
+        """Register how the run ended."""
+        if not self.team.leads:
+            return
+        self.workspace.finish_run(self.run.run, status)
+        if status == "finished":
+            # The optimiser's state is twice the size of the network and of no use any more. Not
+            # before it is registered: a kill in between would leave nothing to go on from.
+            self.run.last.unlink(missing_ok=True)
+
+    def _explained(self, error: BaseException) -> BaseException | None:
+        """What a user can do about an error, where it is known."""
+        if isinstance(error, UnwritableError):
+            return UserError(
+                f"{error.message} Nothing is lost but what came after the last writing. Then go on "
+                f"with: harness train --resume {self.run.run}"
+            )
+        if not isinstance(error, RuntimeError):
+            return None
+        # On a CPU torch has no class of its own for it.
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            return UserError(
+                f"the memory of {self.trainer.device} does not hold {self.config.model} at a batch "
+                f"of {self.config.batch_size} frames of {self.config.size} pixels. Take "
+                f"--batch-size {max(2, self.config.batch_size // 2)}, or auto, which finds what "
+                "fits a GPU; the best checkpoint so far is kept."
+            )
+        if not self.team.alone and is_lost_peer(error):
+            fault = UserError(
+                "another process of this training ended or cannot be reached; its own message "
+                f"says why. Go on with the same command and 'train --resume {self.run.run}'."
+            )
+            return self.team.said_once(fault)
+        return None
+
+    def _train_epoch(self, stop: StopRequest) -> None:
+        started, waited, images = time.monotonic(), 0.0, 0
+        total = self.feed.steps * self.config.epochs
+        pending: list[Tensor] = []
+        ids: list[Sequence[str]] = []
+        batches = self.feed.train(self.epoch, start=self.step)
+        while True:
+            asked = time.monotonic()
+            batch = next(batches, None)
+            waited += time.monotonic() - asked
+            if batch is None:
+                break
+            passed = self.epoch * self.feed.steps + self.step
+            pending.append(
+                self.trainer.step(
+                    batch[0],
+                    batch[1],
+                    epoch=self.epoch,
+                    index=self.step,
+                    passed=passed,
+                    frames=len(batch[2]),
+                )
+            )
+            ids.append(batch[2])
+            images += len(batch[2])
+            self.step += 1
+            self.watcher.step(passed + 1, total)
+            if number := self._agree(stop.number):
+                self._settle(pending, ids)
+                self._stop(number)
+            if self._is_due():
+                self._settle(pending, ids)
+                self._save()
+        self._settle(pending, ids)
+        trained = time.monotonic() - started
+        validation = self.trainer.validate(self.feed.validation())
+        self._finish_epoch(
+            validation=validation,
+            seconds=time.monotonic() - started,
+            images_per_second=images / max(trained, 1e-9),
+            waiting=waited / max(trained, 1e-9),
+        )
+
+    def _settle(self, pending: list[Tensor], ids: list[Sequence[str]]) -> None:
+        """Fetch the losses left on the device; the only place where the host waits for it."""
+        if not pending:
+            return
+        losses = torch.stack(pending).float().cpu()
+        finite = torch.isfinite(losses)
+        if not bool(finite.all()):
+            first = int((~finite).nonzero()[0, 0])
+            # All processes of a team have the loss of the whole batch, and so all get here.
+            fault = UserError(
+                f"the loss became {losses[first].item()} in epoch {self.epoch + 1}, step "
+                f"{self.step - len(pending) + first + 1}. Its frames: {', '.join(ids[first])}. "
+                "Look at them with 'harness data check', lower --learning-rate or take "
+                "--precision fp32; the best checkpoint so far is kept."
+            )
+            raise self.team.said_once(fault)
+        self.losses += losses.tolist()
+        pending.clear()
+        ids.clear()
+
+    def _finish_epoch(self, *, validation: Validation, **timing: float) -> None:
+        best = self.best
+        improved = best is None or validation.iou > best.iou
+        report = Epoch(
+            epoch=self.epoch + 1,
+            loss=sum(self.losses) / max(1, len(self.losses)),
+            iou=validation.iou,
+            f1=validation.f1,
+            learning_rate=self.trainer.optimiser.param_groups[0]["lr"],
+            best=improved,
+            **timing,
+        )
+        self.history.append(report)
+        self.epoch, self.step, self.losses = self.epoch + 1, 0, []
+        columns: dict[str, Any] = {"epochs": self.epoch}
+        if improved and self.team.leads:
+            columns |= {
+                "checkpoint": checkpoints.save_weights(self.run.best, self.trainer.weights()),
+                "best_epoch": report.epoch,
+                "best_iou": report.iou,
+                "best_f1": report.f1,
+            }
+        if self._is_due() and self.epoch < self.config.epochs:
+            self._save()
+        if self.team.leads:
+            write_history(self.run.folder / "history.csv", self.history)
+            self.workspace.update_run(self.run.run, **columns)
+            self.watcher.epoch(report)
+
+    def _stop(self, number: int) -> None:
+        self._save()
+        raise Interrupted(
+            f"stopped in epoch {self.epoch + 1} of {self.config.epochs}; nothing is lost. "
+            f"Go on with: harness train --resume {self.run.run}",
+            number,
+        )
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._saved > self.save_every_s
+
+    def _save(self) -> None:
+        if not self.team.leads:
+            return
+        checkpoints.save_state(
+            self.run.last,
+            {
+                "trainer": self.trainer.state_dict(),
+                "epoch": self.epoch,
+                "step": self.step,
+                "losses": self.losses,
+                "history": [dataclasses.asdict(epoch) for epoch in self.history],
+            },
+        )
+        self._saved = time.monotonic()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.trainer.load_state_dict(state["trainer"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.losses = list(state["losses"])
+        self.history = [Epoch(**values) for values in state["history"]]
+
+
+def describe(run: Run, **further: Any) -> None:
+    """Write run.json: the run's register row, readable without the register."""
+    write_json(run.folder / "run.json", {**run.row, "settings": run.settings, **further})

@@ -1,0 +1,109 @@
+"""What one ``harness train`` has to do, kept on disk so that an interruption loses none of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from harness.config.training import TrainConfig
+from harness.data.cross_validation import Division
+from harness.runs.workspace import Run, Workspace, now
+from metrics.utils.errors import UserError
+from metrics.utils.files import write_json
+
+Step = TrainConfig | Division
+"""A network to train, or a division whose networks become an ensemble."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps in their order, and the runs that some of them have become.
+
+    Attributes:
+        path: Its file, gone once everything is done.
+        steps: What to do.
+        runs: The run of each step that was begun, by the step's position.
+    """
+
+    path: Path
+    steps: Sequence[Step]
+    runs: dict[int, str]
+
+    @classmethod
+    def new(cls, workspace: Workspace, steps: Sequence[Step]) -> Self:
+        """Enter a plan.
+
+        Raises:
+            UserError: If the workspace cannot be written.
+        """
+        folder = _folder(workspace)
+        stem = f"{now():%Y%m%d-%H%M%S-%f}"
+        plan = cls(path=folder / f"{stem}.json", steps=list(steps), runs={})
+        plan._write()
+        return plan
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """A plan from its file.
+
+        Raises:
+            UserError: If the file cannot be read.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            steps = [_step(step) for step in values["steps"]]
+            runs = {int(position): run for position, run in values["runs"].items()}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} cannot be read ({error}). It only says what was left to train; delete it, "
+                "and train what is missing by name."
+            ) from error
+        return cls(path=path, steps=steps, runs=runs)
+
+    @property
+    def networks(self) -> int:
+        """How many networks it trains in all."""
+        return sum(isinstance(step, TrainConfig) for step in self.steps)
+
+    def begin(self, position: int, run: Run) -> None:
+        """Note that a step has become a run."""
+        self.runs[position] = run.run
+        self._write()
+
+    def finish(self) -> None:
+        """Everything is done."""
+        self.path.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, {"steps": [_values(step) for step in self.steps], "runs": self.runs})
+
+
+def unfinished(workspace: Workspace, run: str | None = None) -> Plan | None:
+    """The newest plan that is not done, or the one that a run belongs to.
+
+    Args:
+        workspace: Where plans lie.
+        run: A run's identifier.
+    """
+    plans = (Plan.read(path) for path in sorted(_folder(workspace).glob("*.json"), reverse=True))
+    return next((plan for plan in plans if run is None or run in plan.runs.values()), None)
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.root / "plans"
+
+
+def _values(step: Step) -> dict[str, Any]:
+    kind = "train" if isinstance(step, TrainConfig) else "ensemble"
+    return {kind: dataclasses.asdict(step)}
+
+
+def _step(values: dict[str, Any]) -> Step:
+    if "train" in values:
+        return TrainConfig.from_dict(values["train"])
+    return Division(**values["ensemble"])

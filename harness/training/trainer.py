@@ -1,0 +1,284 @@
+"""One step, one epoch, one validation of one network.
+
+Nothing here reads or writes a file. Everything random is drawn from the seed and the position in
+the run, so that a run continued from any epoch or step goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness.config.training import TrainConfig
+from harness.training.distributed import ALONE, Team
+from harness.training.ema import WeightAverage
+from harness.training.small_convolutions import SmallConvolutions
+from harness.utils import device as devices
+from models import losses
+
+# Mixes epoch and step into the seed; any odd constants far apart would do.
+_EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
+_WARM_UP = 0.25
+_SMOOTHING = 1e-15  # the challenge's, as in metrics.endocv
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Means over the validation frames, for the chosen class at network size.
+
+    Attributes:
+        iou: Intersection over union.
+        f1: Dice coefficient.
+        frames: Number of frames.
+    """
+
+    iou: float
+    f1: float
+    frames: int
+
+
+class Trainer:
+    """A network, its optimiser and its average: what changes from step to step.
+
+    Args:
+        config: The recipe.
+        network: Normalised images (N, 3, H, W) in, logits (N, C, H, W) out.
+        device: Where it trains.
+        normalisation: Mean and standard deviation of the encoder's training images, three values
+            each on the scale 0 to 1.
+        steps: Steps of the whole run, for the schedule.
+        team: The processes that train it together; each has a trainer.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: nn.Module,
+        *,
+        device: torch.device,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]],
+        steps: int,
+        team: Team = ALONE,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.team = team
+        self.network = team.prepare(network.to(device).to(memory_format=torch.channels_last))
+        # Wrapped and compiled beside the network, so that its weights keep their names.
+        self._forward = _compiled(config, team.wrap(self.network, device))
+        # The processes of a team infer different numbers of batches, so each by itself.
+        self._infer = self._forward if team.alone else _compiled(config, self.network)
+        self.channel = config.classes.channel
+        self.loss = losses.create(config.loss, channel=self.channel)
+        self.steps = steps
+        self.optimiser = _optimiser(config, self.network, device)
+        self.average = WeightAverage(self.network, config.average) if config.average else None
+        mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
+        self._mean, self._std = mean, std
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images as the encoder expects them.
+
+        Args:
+            images: (N, 3, H, W) uint8 on any device.
+
+        Returns:
+            Tensor: (N, 3, H, W) float32, channels last, on the trainer's device.
+        """
+        moved = images.to(self.device, non_blocking=True).float()
+        return ((moved - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+
+    def step(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        *,
+        epoch: int,
+        index: int,
+        passed: int,
+        frames: int | None = None,
+    ) -> Tensor:
+        """One optimiser step.
+
+        Args:
+            images: (N, 3, H, W) uint8; in a team this process's share of the batch.
+            masks: (N, H, W) uint8 class indices.
+            epoch: Epoch, counted from 0.
+            index: Step within the epoch, counted from 0.
+            passed: Steps taken in the whole run before this one.
+            frames: Frames of the whole batch; by default those given.
+
+        Returns:
+            Tensor: The loss of the whole batch, a scalar left on the device so that nothing waits
+            for it.
+        """
+        # Dropout draws from the global generator: seeding it by position makes a resumed run
+        # draw what an unbroken one does.
+        torch.manual_seed(
+            (
+                self.config.seed
+                + _EPOCH_STRIDE * (epoch + 1)
+                + _STEP_STRIDE * (index + 1)
+                + _RANK_STRIDE * self.team.rank
+            )
+            % 2**32
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
+        self.network.train()
+        truth = masks.to(self.device, non_blocking=True).long()
+        logits, truth = self.team.whole_batch(self._logits(images), truth, frames or len(images))
+        loss: Tensor = self.loss(logits, truth)
+        # A team averages its gradients, and these are parts of a sum.
+        loss.backward(torch.full_like(loss, self.team.ranks))  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.network)
+        return loss.detach()
+
+    @torch.no_grad()
+    def validate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Validation:
+        """Measure the weights that a checkpoint would keep.
+
+        Args:
+            batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8; in a team each
+                process measures every ``ranks``-th batch.
+        """
+        true_positive, predicted, truth = self.overlaps(batches).double().numpy()
+        union = predicted + truth - true_positive
+        return Validation(
+            iou=float(np.mean((true_positive + _SMOOTHING) / (union + _SMOOTHING))),
+            f1=float(np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))),
+            frames=len(truth),
+        )
+
+    @torch.no_grad()
+    def overlaps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+        """Per frame the chosen class's pixels in both, the prediction and the truth; (3, N) int64.
+
+        Args:
+            batches: As for :meth:`validate`; the frames come back in their order, a team's too.
+        """
+        rows = []
+        with self._in_inference():
+            for images, masks in batches:
+                rows.append(_overlaps(self._logits(images), masks.to(self.device), self.channel))
+        return torch.cat(self.team.gather(rows), dim=1).cpu()
+
+    @torch.no_grad()
+    def probabilities(self, images: Tensor) -> Tensor:
+        """What the weights that a checkpoint would keep say of some images.
+
+        Args:
+            images: (N, 3, H, W) uint8.
+
+        Returns:
+            Tensor: (N, C, H, W) float32 that sum to 1 over the classes, on the trainer's device.
+        """
+        with self._in_inference():
+            return self._logits(images).float().softmax(dim=1)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights a checkpoint keeps: the average where there is one."""
+        return self.network.state_dict() if self.average is None else self.average.weights
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that changes from step to step, as plain values and tensors."""
+        state: dict[str, Any] = {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        if self.average is not None:
+            state |= {"average": self.average.weights, "updates": self.average.updates}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to what :meth:`state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            for name, tensor in state["average"].items():
+                self.average.weights[name].copy_(tensor)
+            self.average.updates = state["updates"]
+
+    def _logits(self, images: Tensor) -> Tensor:
+        # Elsewhere the mode would only look at every operation in passing.
+        plain_cpu = self.device.type == "cpu" and not self.config.compile
+        small = SmallConvolutions() if plain_cpu else nullcontext()
+        with devices.autocast(self.device, self.config.precision), small:
+            forward = self._forward if self.network.training else self._infer
+            logits: Tensor = forward(self.normalise(images))
+        return logits
+
+    @contextmanager
+    def _in_inference(self) -> Iterator[None]:
+        """The network in inference form, with the average in place where there is one."""
+        self.network.eval()
+        if self.average is None:
+            yield
+            return
+        kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        self.network.load_state_dict(self.average.weights)
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(kept)
+
+
+def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:
+    """The learning rate of a step: a pure function of where the run is.
+
+    ``step`` is the paper's (Section 3.2): a tenth from epoch ``drop_after`` on. ``one-cycle``
+    rises from a tenth over the first quarter and falls to a thousandth, both along a cosine.
+
+    Args:
+        config: The recipe.
+        epoch: Epoch, counted from 0.
+        passed: Steps taken before this one.
+        steps: Steps of the whole run.
+    """
+    peak = config.learning_rate
+    if config.schedule == "step":
+        return peak if epoch < config.drop_after else peak / 10
+    progress = passed / max(1, steps)
+    if progress < _WARM_UP:
+        low, high, part = peak / 10, peak, progress / _WARM_UP
+    else:
+        low, high, part = peak, peak / 1000, (progress - _WARM_UP) / (1 - _WARM_UP)
+    return low + (high - low) * (1 - math.cos(math.pi * part)) / 2
+
+
+def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:
+    compiled: Callable[[Tensor], Tensor] = torch.compile(network) if config.compile else network
+    return compiled
+
+
+def _overlaps(logits: Tensor, masks: Tensor, channel: int) -> Tensor:
+    """Per frame: a class's pixels in both, in the prediction, in the truth; (3, N) int64."""
+    prediction = logits.argmax(dim=1) == channel
+    truth = masks == channel
+    counted = torch.stack([prediction & truth, prediction, truth])
+    return counted.sum(dim=(2, 3))
+
+
+def _optimiser(
+    config: TrainConfig, network: nn.Module, device: torch.device
+) -> torch.optim.Optimizer:
+    adam = config.optimiser == "adam"
+    kind = torch.optim.Adam if adam else torch.optim.AdamW
+    return kind(
+        network.parameters(),
+        lr=config.learning_rate,
+        # A run of a thousand steps is over before an average over a thousand squares settles.
+        betas=(0.9, 0.999) if adam else (0.9, 0.99),
+        weight_decay=config.weight_decay,
+        fused=device.type in ("cpu", "cuda"),
+    )

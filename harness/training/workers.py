@@ -1,0 +1,216 @@
+"""Networks that train side by side, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import torch
+
+from harness.runs.workspace import Run, Workspace
+from harness.training.history import Epoch, Watcher
+from harness.training.run import Frames, Machine, train
+from harness.utils import device as devices
+from harness.utils.allocation import keep_memory
+from harness.utils.signals import StopRequest
+
+_POLL_S: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A place where one network trains at a time.
+
+    Attributes:
+        device: Its device, by name.
+        threads: Threads of torch's operators.
+    """
+
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run to train in a process of its own.
+
+    Attributes:
+        workspace: The workspace's folder.
+        run: The run.
+        frames: Its frames.
+        save_every_s: As in ``Machine``.
+        tracker: As in ``Machine``.
+    """
+
+    workspace: Path
+    run: Run
+    frames: Frames
+    save_every_s: float
+    tracker: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who is told how the networks do.
+
+    Attributes:
+        begun: Called with a run and the name of its device.
+        step: Called with a run, the steps done in it and its steps in all.
+        epoch: Called with a run and an epoch of it.
+        ended: Called with a run and what went wrong, empty where nothing did.
+    """
+
+    begun: Callable[[Run, str], object]
+    step: Callable[[Run, int, int], object]
+    epoch: Callable[[Run, Epoch], object]
+    ended: Callable[[Run, str], object]
+
+
+def slots(device: torch.device, count: int) -> list[Slot]:
+    """Places for networks: a GPU for each, or a share of the cores.
+
+    Args:
+        device: The device asked for; one GPU that is named by its number is shared by all.
+        count: How many networks at once.
+    """
+    threads = max(1, devices.cores() // count)
+    if str(device) != "cuda":
+        return [Slot(device=str(device), threads=threads)] * count
+    gpus = torch.cuda.device_count()
+    return [Slot(device=f"cuda:{place % gpus}", threads=threads) for place in range(count)]
+
+
+def train_all(jobs: Iterator[Job], places: Sequence[Slot], listener: Listener) -> int:
+    """Train runs, as many at once as there are places, whatever becomes of the others.
+
+    Args:
+        jobs: The runs; each is taken when a place is free for it.
+        places: Where.
+        listener: Who is told.
+
+    Returns:
+        int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
+        had; else 0.
+    """
+    free = deque(places)
+    with StopRequest() as stop, _processes() as running:
+        told = False
+        while True:
+            while free and not stop.number and (job := next(jobs, None)):
+                running.append(_start(job, free.popleft(), listener))
+            if not running:
+                return stop.number
+            if stop.number and not told:
+                told = True
+                for worker in running:
+                    worker.interrupt(stop.number)
+            for worker in _with_news(running):
+                if not worker.listen(listener):
+                    running.remove(worker)
+                    free.append(worker.slot)
+
+
+@dataclass(kw_only=True)
+class _Worker:
+    """The parent's end of a process that trains."""
+
+    run: Run
+    slot: Slot
+    process: BaseProcess
+    pipe: Connection
+    fault: str | None = None
+
+    def listen(self, listener: Listener) -> bool:
+        """Pass on one message; false when the process is at its end."""
+        try:
+            kind, *values = self.pipe.recv()
+        except EOFError:
+            self.process.join()
+            if self.fault is None:
+                code = self.process.exitcode or 0
+                ended = f"by signal {-code}" if code < 0 else f"with status {code}"
+                self.fault = f"its process ended {ended}; memory may have run out"
+            listener.ended(self.run, self.fault)
+            return False
+        if kind == "step":
+            listener.step(self.run, *values)
+        elif kind == "epoch":
+            listener.epoch(self.run, *values)
+        else:
+            (self.fault,) = values
+        return True
+
+    def interrupt(self, number: int) -> None:
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, number)
+
+
+@contextmanager
+def _processes() -> Iterator[list[_Worker]]:
+    """Workers under way; none outlives the block."""
+    running: list[_Worker] = []
+    try:
+        yield running
+    finally:
+        for worker in running:
+            worker.process.kill()
+            worker.process.join()
+
+
+def _start(job: Job, slot: Slot, listener: Listener) -> _Worker:
+    # Spawned, since a process that computed with threads or a GPU cannot be forked.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(job, slot, theirs), name=job.run.run)
+    process.start()
+    theirs.close()
+    listener.begun(job.run, slot.device)
+    return _Worker(run=job.run, slot=slot, process=process, pipe=ours)
+
+
+def _with_news(running: Sequence[_Worker]) -> list[_Worker]:
+    ready = wait([worker.pipe for worker in running], timeout=_POLL_S)
+    return [worker for worker in running if worker.pipe in ready]
+
+
+def _work(job: Job, slot: Slot, pipe: Connection) -> None:
+    """What a process does: train one run and tell of it."""
+    # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
+    os.setpgrp()
+    keep_memory()
+    torch.set_num_threads(slot.threads)
+
+    def tell(*message: Any) -> None:
+        try:
+            pipe.send(message)
+        except OSError:  # the parent is gone; the run can be resumed
+            signal.raise_signal(signal.SIGTERM)
+
+    machine = Machine(
+        device=torch.device(slot.device), save_every_s=job.save_every_s, tracker=job.tracker
+    )
+    watcher = Watcher(
+        step=lambda done, total: tell("step", done, total),
+        epoch=lambda epoch: tell("epoch", epoch),
+    )
+    try:
+        train(Workspace(job.workspace), job.run, job.frames, machine, watcher=watcher)
+    except click.ClickException as error:
+        tell("ended", error.message)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        tell("ended", f"{where}{error.strerror or error}")
+    except Exception as error:
+        tell("ended", f"{type(error).__name__}: {error}")
+    else:
+        tell("ended", "")

@@ -1,0 +1,1 @@
+"""Console, devices, threads, signals and versions."""

@@ -1,0 +1,90 @@
+"""Distances between the contours of truth and prediction, in pixels.
+
+A contour is the set of a mask's pixels that have a pixel outside the mask (or the frame's edge)
+above, below, left or right of them. Nearest pixels are found with SciPy's k-d tree, so distances
+are Euclidean and exact. Definitions as in Maier-Hein et al., Metrics reloaded (2024).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import KDTree
+
+from metrics.utils.errors import UserError
+
+TOLERANCE_PX: Final = 2.0
+"""How far a contour may lie off and still count as right in ``nsd_2px``."""
+
+_CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
+
+
+class BoundaryDistances(NamedTuple):
+    """How far apart two contours lie; lower is better but for ``nsd_2px``.
+
+    Attributes:
+        hausdorff_px: The largest distance from a pixel of either contour to the other contour.
+        hd95_px: The larger of the two directions' 95th percentiles of those distances.
+        assd_px: Average symmetric surface distance: the mean over the pixels of both contours.
+        nsd_2px: Normalised surface distance: the share of both contours' pixels that lie within
+            ``TOLERANCE_PX`` of the other contour; 0 to 1.
+    """
+
+    hausdorff_px: float
+    hd95_px: float
+    assd_px: float
+    nsd_2px: float
+
+
+def boundary_distances(
+    mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
+) -> BoundaryDistances:
+    """Compare the contours of two masks.
+
+    Args:
+        mask_truth: Bool array (H, W), True on the polyp.
+        mask_prediction: Bool array (H, W) of the same shape.
+
+    Returns:
+        Distances in pixels. With both masks empty there is no contour and all are NaN, to be left
+        out of a mean. With one empty, each distance is the frame's diagonal, more than any two
+        contours can be apart, and nsd_2px is 0: a missed polyp never improves a mean.
+
+    Raises:
+        UserError: The shapes differ.
+    """
+    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
+        raise UserError(
+            "expected two masks of one shape (height, width), but the truth has shape "
+            f"{mask_truth.shape} and the prediction {mask_prediction.shape}."
+        )
+    truth, prediction = contour(mask_truth), contour(mask_prediction)
+    if not len(truth) and not len(prediction):
+        return BoundaryDistances(math.nan, math.nan, math.nan, math.nan)
+    if not len(truth) or not len(prediction):
+        diagonal = math.hypot(*mask_truth.shape)
+        return BoundaryDistances(diagonal, diagonal, diagonal, 0.0)
+    truth_to_prediction, _ = KDTree(prediction).query(truth)
+    prediction_to_truth, _ = KDTree(truth).query(prediction)
+    both = np.concatenate([truth_to_prediction, prediction_to_truth])
+    return BoundaryDistances(
+        hausdorff_px=float(both.max()),
+        hd95_px=float(
+            max(np.percentile(truth_to_prediction, 95), np.percentile(prediction_to_truth, 95))
+        ),
+        assd_px=float(both.mean()),
+        nsd_2px=float(np.mean(both <= TOLERANCE_PX)),
+    )
+
+
+def contour(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """The pixels of a mask that touch what is not mask, as rows and columns (K, 2)."""
+    if mask.size == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    pixels = np.ascontiguousarray(mask, dtype=np.bool_).view(np.uint8)
+    inner = cv2.erode(pixels, _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return np.argwhere(pixels != inner)

@@ -1,0 +1,127 @@
+"""True and false positives and negatives of one frame, counted in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from metrics.masks.bits import Bits, set_bits
+from metrics.masks.classes import BACKGROUND, POLYP
+from metrics.utils.errors import UserError
+
+CLASSES = (POLYP, BACKGROUND)
+
+
+class Counts(NamedTuple):
+    """Pixels of a frame by truth and prediction, seen from one class.
+
+    Attributes:
+        tp: The class in both.
+        fp: The class in the prediction alone.
+        fn: The class in the truth alone.
+        tn: The class in neither.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+
+    def exchanged(self) -> Counts:
+        """The same pixels seen from the other of two classes: tp with tn, fp with fn."""
+        return Counts(tp=self.tn, fp=self.fn, fn=self.fp, tn=self.tp)
+
+    def __add__(self, other: object) -> Counts:
+        """Sum pixel by pixel, so that counts of parts add up to the counts of the whole."""
+        if not isinstance(other, Counts):
+            return NotImplemented
+        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]) -> Counts:
+    """Count a frame's pixels by truth and prediction.
+
+    Args:
+        mask_truth: Bool array (H, W), True on the polyp.
+        mask_prediction: Bool array (H, W) of the same shape.
+
+    Returns:
+        Counts in pixels of the polyp class. An empty mask is no special case.
+
+    Raises:
+        UserError: The shapes differ, or a mask is not two-dimensional.
+    """
+    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
+        raise UserError(
+            "expected two masks of one shape (height, width), but the truth has shape "
+            f"{mask_truth.shape} and the prediction {mask_prediction.shape}. "
+            "Bring both to the frame's own size first."
+        )
+    if mask_truth.size == 0:
+        return Counts(0, 0, 0, 0)
+    truth, prediction = _as_bytes(mask_truth), _as_bytes(mask_prediction)
+    in_truth = cv2.countNonZero(truth)
+    in_prediction = cv2.countNonZero(prediction)
+    differing = int(cv2.norm(truth, prediction, cv2.NORM_HAMMING))
+    tp = (in_truth + in_prediction - differing) // 2
+    tn = truth.size - tp - differing
+    return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
+
+
+def count_bits(truth: Bits, prediction: Bits) -> Counts:
+    """Count a frame's pixels as ``count`` does, of masks that are packed already."""
+    in_truth, in_prediction = truth.pixels, prediction.pixels
+    tp = set_bits(truth.words & prediction.words)
+    height, width = truth.shape
+    tn = height * width - in_truth - in_prediction + tp
+    return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
+
+
+def frame_rows(
+    counts: Counts, *, measured: Mapping[str, float] | None = None, **columns: object
+) -> tuple[dict[str, object], dict[str, object]]:
+    """A frame's two rows of the frame table: polyp first, then background.
+
+    Args:
+        counts: Of the polyp class.
+        measured: Columns that hold for the polyp alone, such as boundary distances; they are NaN
+            in the background's row.
+        **columns: What both rows carry: frame, dataset, centre, height, latency_ms, ...
+
+    Returns:
+        The row of the class 'polyp' and, with tp and tn, fp and fn exchanged, of 'background'.
+    """
+    polyp, background = class_rows(
+        {POLYP: counts, BACKGROUND: counts.exchanged()}, measured={POLYP: measured or {}}, **columns
+    )
+    return polyp, background
+
+
+def class_rows(
+    counts: Mapping[str, Counts],
+    *,
+    measured: Mapping[str, Mapping[str, float]],
+    **columns: object,
+) -> tuple[dict[str, object], ...]:
+    """A frame's rows of the frame table, one a class.
+
+    Args:
+        counts: By class, in the order of the rows.
+        measured: By class, columns that hold for it alone; NaN where a class lacks them.
+        **columns: What all rows carry.
+    """
+    names = dict.fromkeys(name for own in measured.values() for name in own)
+    unmeasured = dict.fromkeys(names, float("nan"))
+    return tuple(
+        columns | {"class": name} | of_class._asdict() | unmeasured | dict(measured.get(name, {}))
+        for name, of_class in counts.items()
+    )
+
+
+def _as_bytes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    boolean = mask if mask.dtype == np.bool_ else mask != 0
+    return np.ascontiguousarray(boolean).view(np.uint8)

@@ -1,0 +1,55 @@
+"""How far the members of an ensemble disagree on a frame.
+
+The paper calls the views of its members divergent without measuring it. Here a frame's divergence
+is 1 minus the mean IoU over all pairs of members' masks, and, pixel by pixel, the variance of
+their votes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from metrics.frame.counts import count
+from metrics.utils.errors import UserError
+
+
+class Divergence(NamedTuple):
+    """Disagreement on one frame; 0 where all members say the same.
+
+    Attributes:
+        disagreement: 1 minus the mean IoU over pairs of members, 0 to 1; two empty masks agree.
+        vote_variance: Mean over pixels of the variance of the members' votes of 0 and 1; at most
+            one quarter.
+    """
+
+    disagreement: float
+    vote_variance: float
+
+
+def divergence(masks: Sequence[npt.NDArray[np.bool_]]) -> Divergence:
+    """Disagreement of members on a frame.
+
+    Args:
+        masks: Bool arrays (H, W), one a member, all of one shape.
+
+    Raises:
+        UserError: There are fewer than two members, or their shapes differ.
+    """
+    if len(masks) < 2:
+        raise UserError(f"expected the masks of two members or more, but got {len(masks)}.")
+    ious = []
+    for a, b in combinations(masks, 2):
+        counts = count(a, b)
+        union = counts.tp + counts.fp + counts.fn
+        ious.append(counts.tp / union if union else 1.0)
+    share = np.mean(np.stack(masks), axis=0, dtype=np.float64)
+    return Divergence(
+        disagreement=1 - math.fsum(ious) / len(ious),
+        vote_variance=float(np.mean(share * (1 - share))),
+    )

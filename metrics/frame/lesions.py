@@ -1,0 +1,152 @@
+"""Polyps counted one by one, and frames by whether they hold a polyp at all.
+
+A polyp is a connected region of the mask, corners touching included. A polyp of the truth is
+found where a region of the prediction overlaps it with an IoU of at least ``MIN_IOU``; each region
+is used once, and the pairing finds as many polyps as can be, then the best overlaps. What is left
+of the prediction are false polyps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from metrics.masks.classes import chosen_rows
+from metrics.utils.errors import UserError
+
+MIN_IOU: Final = 0.1
+"""The overlap from which on a polyp counts as found: its place is right, its outline may not be."""
+
+LESIONS: Final = ("polyps", "polyps_found", "false_polyps")
+
+
+class LesionCounts(NamedTuple):
+    """Polyps of one frame.
+
+    Attributes:
+        polyps: Regions of the truth.
+        polyps_found: Those that the prediction finds.
+        false_polyps: Regions of the prediction that find none.
+    """
+
+    polyps: int
+    polyps_found: int
+    false_polyps: int
+
+
+def count_lesions(
+    mask_truth: npt.NDArray[np.bool_],
+    mask_prediction: npt.NDArray[np.bool_],
+    *,
+    min_iou: float = MIN_IOU,
+    min_pixels: int = 1,
+) -> LesionCounts:
+    """Count polyps, polyps found and false polyps of a frame.
+
+    Args:
+        mask_truth: Bool array (H, W), True on the polyp.
+        mask_prediction: Bool array (H, W) of the same shape.
+        min_iou: Overlap from which on a polyp is found; above 0.
+        min_pixels: Smaller regions are ignored, in truth and prediction alike.
+
+    Returns:
+        The counts; an empty mask holds no region.
+
+    Raises:
+        UserError: The shapes differ, or min_iou is not within (0, 1].
+    """
+    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
+        raise UserError(
+            "expected two masks of one shape (height, width), but the truth has shape "
+            f"{mask_truth.shape} and the prediction {mask_prediction.shape}."
+        )
+    if not 0 < min_iou <= 1:
+        raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
+    truth, sizes_truth = _regions(mask_truth, min_pixels)
+    prediction, sizes_prediction = _regions(mask_prediction, min_pixels)
+    polyps, guesses = len(sizes_truth), len(sizes_prediction)
+    if not polyps or not guesses:
+        return LesionCounts(polyps, 0, guesses)
+    shared = _shared_pixels(truth, prediction, polyps, guesses)
+    iou = shared / (sizes_truth[:, None] + sizes_prediction[None, :] - shared)
+    # One more pair outweighs any gain in overlap.
+    worth = np.where(iou >= min_iou, 1 + iou / (1 + min(polyps, guesses)), 0.0)
+    pairs = linear_sum_assignment(worth, maximize=True)
+    found = int(np.count_nonzero(worth[pairs]))
+    return LesionCounts(polyps, found, guesses - found)
+
+
+def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """How many polyps, and how many frames with a polyp, are recognised.
+
+    Args:
+        table: A frame table; its polyp rows are used.
+        by: Columns whose values make the groups; none for the whole table.
+
+    Returns:
+        One row a group: its columns; frames_with and frames_without a polyp; frame_sensitivity
+        and frame_specificity of 'is there a polyp at all' (any pixel of it); and, where the table
+        has the columns of ``LESIONS``, their sums, lesion_sensitivity (polyps found of all) and
+        false_polyps_a_frame. A share of nothing is NaN.
+
+    Raises:
+        UserError: A column is missing.
+    """
+    needed = ("class", "tp", "fp", "fn", *by)
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise UserError(f"expected a frame table, but it lacks {', '.join(missing)}.")
+    polyp = chosen_rows(table)
+    is_there, is_seen = polyp["tp"] + polyp["fn"] > 0, polyp["tp"] + polyp["fp"] > 0
+    lesions = [name for name in LESIONS if name in polyp]
+    work = polyp[[*by, *lesions]].assign(
+        frames=1,
+        frames_with=is_there.astype(int),
+        frames_without=(~is_there).astype(int),
+        seen=(is_there & is_seen).astype(int),
+        spared=(~is_there & ~is_seen).astype(int),
+    )
+    names = ["frames", "frames_with", "frames_without", "seen", "spared", *lesions]
+    if by:
+        out = work.groupby([*by], sort=False, dropna=False)[names].sum().reset_index()
+    else:
+        out = work[names].sum().to_frame().T
+    out["frame_sensitivity"] = _share(out["seen"], out["frames_with"])
+    out["frame_specificity"] = _share(out["spared"], out["frames_without"])
+    if len(lesions) == len(LESIONS):
+        out["lesion_sensitivity"] = _share(out["polyps_found"], out["polyps"])
+        out["false_polyps_a_frame"] = _share(out["false_polyps"], out["frames"])
+    return out.drop(columns=["seen", "spared"])
+
+
+def _regions(
+    mask: npt.NDArray[np.bool_], min_pixels: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Labels (H, W), 0 outside, and the size in pixels of each region 1, 2, ..."""
+    if not mask.any():
+        return np.zeros(mask.shape, dtype=np.int32), np.empty(0, dtype=np.int64)
+    pixels = np.ascontiguousarray(mask, dtype=np.bool_).view(np.uint8)
+    number, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
+    sizes = np.asarray(stats[1:, cv2.CC_STAT_AREA], dtype=np.int64)
+    kept = sizes >= min_pixels
+    relabelled = np.zeros(number, dtype=np.int32)
+    relabelled[1:][kept] = np.arange(1, kept.sum() + 1)
+    return relabelled[labels], sizes[kept]
+
+
+def _shared_pixels(
+    truth: npt.NDArray[np.int32], prediction: npt.NDArray[np.int32], polyps: int, guesses: int
+) -> npt.NDArray[np.int64]:
+    both = (truth > 0) & (prediction > 0)
+    cells = (truth[both].astype(np.int64) - 1) * guesses + prediction[both] - 1
+    return np.bincount(cells, minlength=polyps * guesses).reshape(polyps, guesses)
+
+
+def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:
+    return part.astype(float) / whole.where(whole > 0).astype(float)

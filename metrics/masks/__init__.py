@@ -1,0 +1,1 @@
+"""Reading masks, and the classes in them."""

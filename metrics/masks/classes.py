@@ -1,0 +1,146 @@
+"""Which classes there are besides the background, and the mask values that mean them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from metrics.utils.errors import Fault, FaultsError, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POLYP: Final = "polyp"
+BACKGROUND: Final = "background"
+ALL: Final = "all"
+"""The micro-average over the classes, background included."""
+
+MOST: Final = 254
+_WHITE: Final = 255
+_JPEG: Final = 48  # ringing at quality 75, Pillow's own, stays below
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classes:
+    """The foreground classes; a class's index is its place, from 1 on, and 0 is the background.
+
+    Attributes:
+        names: In the order of their indices.
+        values: The grey value of each in a mask file, 1 to 255. Empty for the one class whose
+            pixels are those above the threshold of a protocol (``metrics.masks.read.THRESHOLDS``).
+        chosen: The class that single-channel losses, checkpoints and submissions go by; by
+            default the first.
+    """
+
+    names: tuple[str, ...] = (POLYP,)
+    values: tuple[int, ...] = ()
+    chosen: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible classes, all faults at once, and settle which is chosen.
+
+        Raises:
+            FaultsError: If names or values are taken, missing or no names and values.
+            UserError: If no class has the name that is chosen.
+        """
+        faults = [Fault(path="[classes]", message=message) for message in _faults(self)]
+        if faults:
+            raise FaultsError(faults, "the classes cannot be told apart")
+        if self.chosen and self.chosen not in self.names:
+            nearest = difflib.get_close_matches(self.chosen, self.names, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise UserError(
+                f"no class {self.chosen!r}; {hint}there are {', '.join(self.names)}. 'harness init "
+                "--class NAME=VALUE' names others."
+            )
+        object.__setattr__(self, "chosen", self.chosen or self.names[0])
+
+    def __len__(self) -> int:
+        """How many foreground classes there are."""
+        return len(self.names)
+
+    @property
+    def channel(self) -> int:
+        """Index of the chosen class, and the channel of a network's output that means it."""
+        return self.names.index(self.chosen) + 1
+
+    @property
+    def tolerance(self) -> int:
+        """How far a grey value may lie from a class's: JPEG's, where that leaves no doubt."""
+        gaps = [high - low for low, high in pairwise((0, *sorted(self.values)))]
+        return min([_JPEG, *(2 * gap // 5 for gap in gaps)])
+
+    def choosing(self, name: str | None) -> Self:
+        """The same classes with another one chosen; as they are for ``None``.
+
+        Raises:
+            UserError: If there is no such class.
+        """
+        return self if name is None else replace(self, chosen=name)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """Classes from a table of name to value, such as ``[classes]`` of ``harness.toml``.
+
+        Raises:
+            FaultsError: If they are impossible.
+        """
+        return cls(names=tuple(table), values=tuple(table.values()))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The classes back from ``dataclasses.asdict`` and JSON."""
+        return cls(
+            names=tuple(values["names"]), values=tuple(values["values"]), chosen=values["chosen"]
+        )
+
+
+def _faults(classes: Classes) -> list[str]:
+    """Everything that is wrong with names and values."""
+    names, values = classes.names, classes.values
+    faults = [
+        f"expected a name other than {BACKGROUND} and {ALL}, got {name!r}"
+        for name in names
+        if not name or name in (BACKGROUND, ALL)
+    ]
+    faults += [
+        f"{name}: expected a grey value from 1 to {_WHITE}, got {value!r}"
+        for name, value in zip(names, values, strict=False)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _WHITE
+    ]
+    if not 0 < len(names) <= MOST:
+        faults.append(f"expected 1 to {MOST} classes, got {len(names)}")
+    if len(set(names)) < len(names) or len(set(map(str, values))) < len(values):
+        faults.append(f"expected names and values that all differ, got {_shown(names, values)}")
+    if len(values) != len(names) and (values or len(names) > 1):
+        faults.append(f"expected a value for each class, got {_shown(names, values)}")
+    return faults
+
+
+def _shown(names: tuple[str, ...], values: tuple[int, ...]) -> str:
+    return f"{', '.join(names) or 'none'} with {', '.join(map(str, values)) or 'none'}"
+
+
+ONE: Final = Classes()
+"""The challenge's: polyp, read above the threshold of a protocol."""
+
+
+def chosen_class(table: pd.DataFrame) -> str:
+    """The class that the figures of a table speak of where they speak of one: its first.
+
+    Args:
+        table: A frame table or a summary, with a column class.
+
+    Returns:
+        str: The first class that is neither background nor all; ``polyp`` where there is none.
+    """
+    names = (name for name in table["class"].unique() if name not in (BACKGROUND, ALL))
+    return next(names, POLYP)
+
+
+def chosen_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`chosen_class`, polyp where there are no others."""
+    return table[table["class"] == chosen_class(table)]

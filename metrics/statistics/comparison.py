@@ -1,0 +1,247 @@
+"""Is one model really better than another? Paired, on the same frames.
+
+The difference of two means gets a bootstrap interval, a permutation test (the two models'
+results are exchanged, a cluster at a time; every exchange where there are few clusters), the
+Wilcoxon signed-rank test on the clusters' mean differences, and effect sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from metrics.statistics.bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    Method,
+    Replicates,
+    holm,
+    interval,
+    resample,
+)
+from metrics.statistics.permutation import permutation_test
+from metrics.statistics.samples import Floats, Samples, lower_is_better
+
+_TIE: Final = 1e-12  # differences this close are equal, whatever the order of summation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two models on one figure.
+
+    Attributes:
+        a: The first model.
+        b: The second model.
+        figure: What is compared.
+        mean_a: Mean over the frames of a.
+        mean_b: Mean over the frames of b.
+        difference: mean_a - mean_b.
+        low: Lower end of the difference's interval.
+        high: Upper end.
+        level: The interval's level.
+        p_permutation: Two-sided, paired permutation test.
+        p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters; NaN for no cluster.
+        cohens_dz: Mean over SD of the clusters' differences; NaN where they do not vary.
+        rank_biserial: Matched-pairs rank-biserial correlation, -1 to 1; 0 for no difference.
+        superiority: Share of frames where a is better, ties as half, 0 to 1.
+        n_frames: Frames compared.
+        n_clusters: Sequences and single frames that they make.
+        p_holm: p_permutation corrected for all comparisons made together; NaN for one alone.
+    """
+
+    a: str
+    b: str
+    figure: str
+    mean_a: float
+    mean_b: float
+    difference: float
+    low: float
+    high: float
+    level: float
+    p_permutation: float
+    p_wilcoxon: float
+    cohens_dz: float
+    rank_biserial: float
+    superiority: float
+    n_frames: int
+    n_clusters: int
+    p_holm: float = float("nan")
+
+    @property
+    def p(self) -> float:
+        """The corrected p-value where there is one, else that of the permutation test."""
+        return self.p_permutation if np.isnan(self.p_holm) else self.p_holm
+
+    def sentence(self) -> str:
+        """The comparison in one plain sentence."""
+        name = _NAMES.get(self.figure, self.figure)
+        percent = f"{100 * self.level:g} % interval"
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{2 if self.p >= 0.01 else 3}f}"
+        if not self.p < 1 - self.level:
+            return (
+                f"The data cannot tell {self.a} from {self.b}: difference in {name} "
+                f"{self.difference:.3f}, {percent} {self.low:.3f} to {self.high:.3f}; {p}."
+            )
+        better = (self.difference < 0) == lower_is_better(self.figure)
+        first, second = (self.a, self.b) if better else (self.b, self.a)
+        ends = sorted((abs(self.low), abs(self.high)))
+        if self.low < 0 < self.high:
+            ends = [self.low, self.high] if self.difference > 0 else [-self.high, -self.low]
+        return (
+            f"{first} is better than {second} by {abs(self.difference):.3f} {name}, "
+            f"{percent} {ends[0]:.3f} to {ends[1]:.3f}; {p}."
+        )
+
+    def to_dict(self) -> dict[str, str | float | int]:
+        """All attributes by name."""
+        return asdict(self)
+
+
+_NAMES: Final = {
+    "iou": "IoU", "f1": "F1", "f2": "F2", "ppv": "PPV",
+    "hausdorff_px": "pixels of Hausdorff distance", "hd95_px": "pixels of HD95",
+    "assd_px": "pixels of average surface distance",
+    "nsd_2px": "normalised surface distance at 2 pixels", "latency_ms": "ms a frame",
+}  # fmt: skip
+
+
+def compare(
+    samples: Samples,
+    a: str,
+    b: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    method: Method = "bca",
+) -> tuple[Comparison, ...]:
+    """Compare two models on every figure.
+
+    Args:
+        samples: Both models' figures on the same frames.
+        a: The first model.
+        b: The second model; differences are a - b.
+        resamples: Of the bootstrap and of the permutation test.
+        seed: Fixes both.
+        level: Of the intervals.
+        method: Of the intervals.
+
+    Raises:
+        UserError: A model is not among the samples, or both are the same.
+    """
+    replicates = resample(samples, resamples=resamples, seed=seed)
+    p_values = permutation_test(samples, [(a, b)], resamples=resamples, seed=seed)
+    return _compare(samples, replicates, (a, b), p_values[0], level=level, method=method)
+
+
+def compare_all(
+    samples: Samples,
+    reference: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    method: Method = "bca",
+) -> tuple[Comparison, ...]:
+    """Compare one model with each other one, with Holm's correction per figure.
+
+    Args:
+        samples: All models' figures on the same frames.
+        reference: The model that is compared with each other one, as a.
+        resamples: As for ``compare``.
+        seed: As for ``compare``.
+        level: As for ``compare``.
+        method: As for ``compare``.
+
+    Returns:
+        The comparisons, model by model.
+    """
+    pairs = [(reference, other) for other in samples.models if other != reference]
+    replicates = resample(samples, resamples=resamples, seed=seed)
+    p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)
+    corrected = np.array([holm(column) for column in p_values.T]).T
+    out: list[Comparison] = []
+    for pair, p, p_holm in zip(pairs, p_values, corrected, strict=True):
+        rows = _compare(samples, replicates, pair, p, level=level, method=method)
+        out += [replace(row, p_holm=float(q)) for row, q in zip(rows, p_holm, strict=True)]
+    return tuple(out)
+
+
+def to_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """One row a comparison, one column an attribute."""
+    return pd.DataFrame([comparison.to_dict() for comparison in comparisons])
+
+
+def _compare(
+    samples: Samples,
+    replicates: Replicates,
+    pair: tuple[str, str],
+    p_values: Floats,
+    *,
+    level: float,
+    method: Method,
+) -> tuple[Comparison, ...]:
+    a, b = samples.position(pair[0]), samples.position(pair[1])
+    estimates = replicates.estimates[a] - replicates.estimates[b]
+    resampled = replicates.resampled[:, a] - replicates.resampled[:, b]
+    jackknife = replicates.jackknife[:, a] - replicates.jackknife[:, b]
+    settings = {"effective_clusters": replicates.effective_clusters, "level": level}
+    out = []
+    for k, figure in enumerate(samples.figures):
+        estimate = float(estimates[k])
+        low, high = interval(estimate, resampled[:, k], jackknife[:, k], method=method, **settings)
+        comparison = Comparison(
+            a=pair[0],
+            b=pair[1],
+            figure=figure,
+            mean_a=float(replicates.estimates[a, k]),
+            mean_b=float(replicates.estimates[b, k]),
+            difference=estimate,
+            low=low,
+            high=high,
+            level=level,
+            p_permutation=float(p_values[k]),
+            n_frames=len(samples.frames),
+            n_clusters=samples.n_clusters,
+            **_effects(
+                samples.values[a, :, k] - samples.values[b, :, k],
+                samples.clusters,
+                lower_is_better=lower_is_better(figure),
+            ),
+        )
+        out.append(comparison)
+    return tuple(out)
+
+
+def _effects(
+    differences: Floats, clusters: npt.NDArray[np.int64], *, lower_is_better: bool
+) -> dict[str, float]:
+    defined = ~np.isnan(differences)
+    differences, clusters = differences[defined], clusters[defined]
+    if not len(differences):
+        return dict.fromkeys(_EFFECTS, float("nan"))
+    sizes = np.bincount(clusters)
+    sums = np.bincount(clusters, weights=differences)
+    units = sums[sizes > 0] / sizes[sizes > 0]
+    units = np.where(np.abs(units) < _TIE, 0.0, units)
+    moved = units[units != 0]
+    spread = float(units.std(ddof=1)) if len(units) > 1 else 0.0
+    ranks = stats.rankdata(np.abs(moved))
+    balance = float(np.sum(ranks * np.sign(moved)) / ranks.sum()) if len(moved) else 0.0
+    won = differences < 0 if lower_is_better else differences > 0
+    better = np.where(np.abs(differences) < _TIE, 0.5, won)
+    return {
+        "p_wilcoxon": float(stats.wilcoxon(moved).pvalue) if len(moved) else 1.0,
+        "cohens_dz": float(units.mean()) / spread if spread > _TIE else float("nan"),
+        "rank_biserial": balance,
+        "superiority": float(better.mean()),
+    }
+
+
+_EFFECTS: Final = ("p_wilcoxon", "cohens_dz", "rank_biserial", "superiority")

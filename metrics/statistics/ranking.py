@@ -1,0 +1,156 @@
+"""Who leads, and how sure that is.
+
+Two ways to rank: mean-then-rank (the challenge's: average over frames, then rank the averages)
+and rank-then-mean (rank the models in each frame, then average the ranks); Kendall's tau says how
+far they agree. Ranks get intervals, and models that the data cannot tell apart are shown as tied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from metrics.endocv import SCORED
+from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, holm, intervals, resample
+from metrics.statistics.permutation import permutation_test
+from metrics.statistics.samples import Floats, Samples, lower_is_better, select
+from metrics.utils.errors import UserError
+
+_TIE: Final = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ranking:
+    """Models in order of one figure.
+
+    Attributes:
+        table: One row a model, best first: model, estimate, low, high (the figure and its
+            interval), rank (mean-then-rank), rank_low, rank_high (its interval), p_first
+            (probability of being first among the resamples, shared by equals), tied_rank (1 +
+            the number of models that are significantly better), tied_with (the models it cannot
+            be told from, comma-separated), mean_rank (over frames) and rank_by_frames
+            (rank-then-mean).
+        kendall_tau: Agreement of the two rankings, -1 to 1; NaN where one has only ties.
+        figure: What is ranked.
+        level: Of the intervals; 1 - level is the significance level, after Holm's correction.
+        settings: How it was resampled, in one line.
+    """
+
+    table: pd.DataFrame
+    kendall_tau: float
+    figure: str
+    level: float
+    settings: str
+
+
+def rank(
+    samples: Samples,
+    figure: str = "score",
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+    method: Method = "bca",
+) -> Ranking:
+    """Rank models by one figure, with the ranks' own uncertainty.
+
+    Args:
+        samples: All models' figures on the same frames.
+        figure: What to rank by; distances and times rank upwards, all else downwards.
+        resamples: Of the bootstrap and of the permutation tests.
+        seed: Fixes both.
+        level: Of the intervals.
+        method: Of the figure's interval; ranks take percentiles.
+
+    Raises:
+        UserError: The figure is not among the samples.
+    """
+    if figure not in samples.figures:
+        raise UserError(f"no figure {figure!r} here; there are {', '.join(samples.figures)}.")
+    needed = (*SCORED, "score") if figure == "score" else (figure,)
+    samples = select(samples, needed)
+    replicates = resample(samples, resamples=resamples, seed=seed)
+    table = intervals(replicates, level=level, method=method)
+    table = table[table["figure"] == figure].drop(columns="figure").reset_index(drop=True)
+    k = samples.figures.index(figure)
+    sign = 1.0 if lower_is_better(figure) else -1.0
+    costs = sign * replicates.estimates[:, k]
+    pairs = list(combinations(samples.models, 2))
+    p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)[:, k]
+    better, tied_with = _tell_apart(samples.models, costs, holm(p_values) < 1 - level)
+    mean_rank = _mean_rank(sign * samples.values[:, :, k])
+    table = table.assign(
+        rank=rank_columns(costs[None])[0],
+        **_spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
+        tied_rank=1 + better,
+        tied_with=tied_with,
+        mean_rank=mean_rank,
+        rank_by_frames=rank_columns(mean_rank[None])[0],
+    )
+    tau = _kendall(table["rank"].to_numpy(), table["rank_by_frames"].to_numpy())
+    table = table.sort_values(["rank", "model"], kind="stable", ignore_index=True)
+    return Ranking(
+        table=table, kendall_tau=tau, figure=figure, level=level, settings=replicates.settings()
+    )
+
+
+def _spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray[Any]]:
+    """The interval of resampled ranks (R, M), and how often each model is first."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    first = ranks == 1
+    shared = first / np.maximum(first.sum(axis=1, keepdims=True), 1)
+    return {
+        "rank_low": low.astype(np.int64),
+        "rank_high": high.astype(np.int64),
+        "p_first": shared.mean(axis=0),
+    }
+
+
+def rank_columns(values: Floats) -> npt.NDArray[np.int64]:
+    """Competition ranks along each row: 1 + how many are smaller, equals alike, NaN last."""
+    filled = np.where(np.isnan(values), np.inf, values)
+    smaller = filled[:, None, :] < filled[:, :, None] - _TIE
+    return np.asarray(1 + smaller.sum(axis=2), dtype=np.int64)
+
+
+def _mean_rank(values: Floats) -> Floats:
+    """Mean over frames of each model's rank in the frame, (M, N) to (M,).
+
+    Equals share the mean of their ranks. A frame where a model's figure is undefined does not
+    rank that model.
+    """
+    ranks = stats.rankdata(np.round(values, 12), axis=0, nan_policy="omit")
+    defined = ~np.isnan(ranks)
+    number = defined.sum(axis=1)
+    total = np.where(defined, ranks, 0.0).sum(axis=1)
+    undefined = np.full(len(values), np.nan)
+    mean: Floats = np.divide(total, number, out=undefined, where=number > 0)
+    return mean
+
+
+def _tell_apart(
+    models: tuple[str, ...], costs: Floats, told: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """For each model, how many are told to be better, and which cannot be told from it."""
+    better = np.zeros(len(models), dtype=np.int64)
+    tied: list[list[str]] = [[] for _ in models]
+    for (i, j), apart in zip(combinations(range(len(models)), 2), told, strict=True):
+        if apart:
+            better[j if costs[i] < costs[j] else i] += 1
+        else:
+            tied[i].append(models[j])
+            tied[j].append(models[i])
+    return better, [", ".join(names) for names in tied]
+
+
+def _kendall(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:
+    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
+        return float("nan")
+    return float(stats.kendalltau(a, b).statistic)

@@ -1,0 +1,197 @@
+"""Per-frame figures of several models on the same frames, ready to be resampled.
+
+Frames of one video are not independent, so they are resampled together: a sequence is one
+cluster, and a frame outside any sequence is a cluster by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from metrics.endocv import FIGURES, MEASURED, SCORED, add_figures
+from metrics.masks.classes import chosen_class
+from metrics.masks.read import Protocol
+from metrics.registry import frame_metrics
+from metrics.utils.errors import Fault, FaultsError, UserError
+
+Floats = npt.NDArray[np.float64]
+
+LOWER_IS_BETTER: Final = frozenset({"hausdorff_px", "hd95_px", "assd_px", "latency_ms"})
+"""Of the figures that are built in; see :func:`lower_is_better`."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """Figures of M models on the same N frames.
+
+    Attributes:
+        models: The M names.
+        figures: The names of the K figures; the last is 'score' where it could be formed.
+        values: Float array (M, N, K); NaN where a figure is undefined. A frame's score is the
+            mean of its F1, F2, PPV and recall.
+        clusters: Int array (N,), each frame's cluster, 0 to C - 1.
+        frames: The N frame ids.
+    """
+
+    models: tuple[str, ...]
+    figures: tuple[str, ...]
+    values: Floats
+    clusters: npt.NDArray[np.int64]
+    frames: tuple[str, ...]
+
+    @property
+    def n_clusters(self) -> int:
+        """How many sequences and single frames there are to resample."""
+        return int(self.clusters.max(initial=-1)) + 1
+
+    @property
+    def effective_clusters(self) -> float:
+        """(sum n)^2 / sum n^2 over clusters of n frames: their number if they are equally long."""
+        return effective_number(self.clusters)
+
+    def position(self, model: str) -> int:
+        """Where a model stands in the first axis of values.
+
+        Raises:
+            UserError: There is no such model.
+        """
+        if model not in self.models:
+            raise UserError(f"no model {model!r} here; there are {', '.join(self.models)}.")
+        return self.models.index(model)
+
+    def cluster_sums(self) -> tuple[Floats, Floats]:
+        """Per cluster, model and figure, the sum of the defined values and how many they are.
+
+        Returns:
+            Two float arrays (C, M, K), from which the mean over any choice of clusters follows.
+        """
+        defined = ~np.isnan(self.values)
+        filled = np.where(defined, self.values, 0.0)
+        shape = (self.n_clusters, len(self.models), len(self.figures))
+        sums, numbers = np.zeros(shape), np.zeros(shape)
+        np.add.at(sums, self.clusters, filled.transpose(1, 0, 2))
+        np.add.at(numbers, self.clusters, defined.transpose(1, 0, 2).astype(np.float64))
+        return sums, numbers
+
+
+def lower_is_better(figure: str) -> bool:
+    """Whether a smaller figure is the better one, also of a plug-in's."""
+    plug_in = frame_metrics().get(figure)
+    return figure in LOWER_IS_BETTER or (plug_in is not None and plug_in.better == "min")
+
+
+def collect(
+    table: pd.DataFrame,
+    *,
+    figures: Sequence[str] = FIGURES,
+    protocol: Protocol = "official",
+    class_name: str = "",
+) -> Samples:
+    """Pair the frames of all models in a frame table.
+
+    Args:
+        table: A frame table; without a model column it is one model named ''.
+        figures: Names from ``FIGURES``, or numeric columns of the table such as ``MEASURED``.
+            The score is added where its four figures are among them.
+        protocol: As for ``metrics.endocv.add_figures``.
+        class_name: Whose rows to use; by default the chosen class's.
+
+    Raises:
+        FaultsError: A model lacks a frame that another has, or has one twice.
+        UserError: There are no rows of the class, or a figure is unknown.
+    """
+    class_name = class_name or chosen_class(table)
+    rows = table[table["class"] == class_name]
+    if rows.empty:
+        raise UserError(f"expected frames of the class {class_name!r}, but the table has none.")
+    full = add_figures(rows, protocol)
+    unknown = [name for name in figures if name not in full]
+    if unknown:
+        raise UserError(
+            f"no figure {', '.join(unknown)} here; there are "
+            f"{', '.join((*FIGURES, *MEASURED, *frame_metrics()))}, the latter"
+            "  where the evaluation measured them."
+        )
+    names = full["model"] if "model" in full else pd.Series("", index=full.index)
+    model_codes, models = pd.factorize(names)
+    frame_codes, frames = pd.factorize(full["frame"])
+    _refuse_unpaired(model_codes, frame_codes, models, frames)
+    values = np.empty((len(models), len(frames), len(figures)))
+    values[model_codes, frame_codes] = full[list(figures)].to_numpy(dtype=np.float64)
+    chosen, values = _with_score(tuple(figures), values)
+    return Samples(
+        models=tuple(str(name) for name in models),
+        figures=chosen,
+        values=values,
+        clusters=clusters_of(full.drop_duplicates("frame")),
+        frames=tuple(str(name) for name in frames),
+    )
+
+
+def select(samples: Samples, figures: Sequence[str]) -> Samples:
+    """The samples with some of their figures only, in the order given."""
+    chosen = [samples.figures.index(name) for name in figures]
+    return replace(samples, figures=tuple(figures), values=samples.values[..., chosen])
+
+
+def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Which frames are resampled together.
+
+    Args:
+        frames: One row a frame, with ``frame`` and, where they are known, ``sequence`` and
+            ``dataset``.
+
+    Returns:
+        int64 (N,): 0 to C - 1, in order of appearance; a frame of no sequence is alone in its.
+    """
+    single = frames["frame"].astype(str)
+    if "sequence" not in frames:
+        return pd.factorize(single)[0].astype(np.int64)
+    sequence = frames["sequence"].fillna("").astype(str)
+    dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
+    keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
+    return pd.factorize(keys)[0].astype(np.int64)
+
+
+def effective_number(clusters: npt.NDArray[np.int64]) -> float:
+    """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's."""
+    sizes = np.bincount(clusters).astype(np.float64)
+    return float(sizes.sum() ** 2 / np.sum(sizes**2))
+
+
+def _with_score(figures: tuple[str, ...], values: Floats) -> tuple[tuple[str, ...], Floats]:
+    if not set(SCORED) <= set(figures):
+        return figures, values
+    score = values[..., [figures.index(name) for name in SCORED]].mean(axis=-1, keepdims=True)
+    return (*figures, "score"), np.concatenate([values, score], axis=-1)
+
+
+def _refuse_unpaired(
+    model_codes: npt.NDArray[np.intp],
+    frame_codes: npt.NDArray[np.intp],
+    models: pd.Index[str],
+    frames: pd.Index[str],
+) -> None:
+    cells = model_codes * len(frames) + frame_codes
+    seen = np.bincount(cells, minlength=len(models) * len(frames))
+    if (seen == 1).all():
+        return
+    wrong = np.argwhere(seen.reshape(len(models), len(frames)) != 1)
+    counts = seen[wrong[:, 0] * len(frames) + wrong[:, 1]]
+    raise FaultsError(
+        [
+            Fault(
+                path=str(frames[frame]),
+                message=f"expected once for each model, but {models[model]} has it {times} times. "
+                "Evaluate every model on the same frames.",
+            )
+            for (model, frame), times in zip(wrong, counts, strict=True)
+        ],
+        summary="the models cannot be compared frame by frame",
+    )

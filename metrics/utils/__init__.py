@@ -1,0 +1,1 @@
+"""Errors, files, locks and plug-ins: what all packages share."""

@@ -1,0 +1,180 @@
+"""Weights of networks that others trained and pickled whole, such as the paper's authors did.
+
+Their networks take images on the scale 0 to 255 as they are, without the normalisation of
+:func:`models.normalisation`; a file does not say so, and who imports one has to know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeGuard
+
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.safe_unpickle import Checkpoint, Inert, StoredTensor, read
+from models.weights import differences
+
+Names = dict[str, StoredTensor]
+
+_SHOWN: Final = 20
+_DEEPEST: Final = 50
+_LARGEST: Final = 100_000
+# The authors' TripleUnet names its three networks so, and inherits a fourth that it does not use.
+_TRIANGLE: Final = {"in_model_1": "left", "in_model_2": "right", "out_model": "head"}
+# DeepLabv3's decoder had numbers where it has names since segmentation-models-pytorch 0.4.
+_DEEPLAB: Final = {"0": "aspp", "1": "conv", "2": "bn"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What a checkpoint holds for a network.
+
+    Attributes:
+        weights: A state dict that fits the network, every tensor checked.
+        ignored: Names in the file that no part of the network has use for.
+        epoch: The epoch that the file says it is from; ``None`` if it does not.
+    """
+
+    weights: dict[str, Tensor]
+    ignored: tuple[str, ...]
+    epoch: int | None
+
+
+def import_checkpoint(path: Path, network: nn.Module) -> Imported:
+    """Weights for a network from a file of ``torch.save``, running no code in it.
+
+    The file may hold a whole network or a state dict, alone or in dictionaries, of any age; names
+    of older versions of segmentation-models-pytorch and of the authors' TriUNet are understood.
+
+    Args:
+        path: The file.
+        network: The architecture it should fit, of ``models.create``; left as it is.
+
+    Raises:
+        ModelError: If the file cannot be read, holds no network, or one that does not fit; then
+            all tensors that differ are named.
+    """
+    checkpoint = read(path)
+    found = list(_networks(checkpoint.content))
+    if not found:
+        raise ModelError(f"{path} holds no network; expected one, or a state dict")
+    expected = network.state_dict()
+    outcomes = [_fitted(names, expected) for names in found]
+    taken, ignored, faults = min(outcomes, key=lambda outcome: len(outcome[2]))
+    if faults:
+        lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
+        more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise ModelError(
+            f"{path} holds another network; is it of another model or encoder? {len(faults)} "
+            f"tensors do not fit, {len(expected)} are expected:\n{lines}{more}"
+        )
+    weights = {name: tensor.clone() for name, tensor in expected.items()}
+    for name, stored in taken.items():
+        weights[name] = checkpoint.tensor(stored).to(expected[name].dtype)
+    return Imported(weights=weights, ignored=ignored, epoch=_epoch(checkpoint))
+
+
+def _fitted(
+    names: Names, expected: Mapping[str, Tensor]
+) -> tuple[Names, tuple[str, ...], list[str]]:
+    """Tensors under the network's names, what was left out, and what does not fit."""
+    current, ignored = _current_names(_unwrapped(names, expected))
+    return current, ignored, differences(current, expected)
+
+
+def _unwrapped(names: Names, expected: Mapping[str, Tensor]) -> Names:
+    """Without what wrappers such as ``DataParallel`` put before every name."""
+    for _ in range(_DEEPEST):
+        first = {name.split(".")[0] for name in names}
+        if len(first) != 1 or names.keys() & expected.keys():
+            break
+        names = {name.partition(".")[2]: stored for name, stored in names.items()}
+    return {name.replace(".module.", "."): stored for name, stored in names.items()}
+
+
+def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:
+    parts = {name.split(".")[0] for name in names}
+    triangle = parts >= _TRIANGLE.keys()
+    current: Names = {}
+    ignored = []
+    for name, stored in names.items():
+        part, _, rest = name.partition(".")
+        if triangle and part not in _TRIANGLE:
+            ignored.append(name)
+            continue
+        renamed = f"{_TRIANGLE[part]}.{rest}" if triangle else name
+        current[_deeplab_name(renamed)] = stored
+    return current, tuple(ignored)
+
+
+def _deeplab_name(name: str) -> str:
+    return re.sub(
+        r"(^|\.)decoder\.([012])\.", lambda old: f"{old[1]}decoder.{_DEEPLAB[old[2]]}.", name
+    )
+
+
+def _networks(content: object) -> Iterator[Names]:
+    """Every network and state dict in a file's content, the outermost first."""
+    waiting, seen = deque([content]), set()
+    while waiting:
+        value = waiting.popleft()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Inert) and _is_module(value):
+            yield dict(_of_module(value))
+        elif isinstance(value, dict):
+            tensors = {str(key): inner for key, inner in value.items() if _is_tensor(inner)}
+            if tensors:
+                yield tensors
+            waiting += value.values()
+        elif isinstance(value, (list, tuple)):
+            waiting += value
+
+
+def _is_tensor(value: object) -> TypeGuard[StoredTensor]:
+    return isinstance(value, StoredTensor)
+
+
+def _is_module(value: Inert) -> bool:
+    return isinstance(value.state, dict) and isinstance(value.state.get("_modules"), dict)
+
+
+def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
+    """Names and tensors of a network, as its ``state_dict`` would have them.
+
+    Raises:
+        ModelError: If it is deeper or larger than a network can be, or contains itself.
+    """
+    waiting: list[tuple[str, Inert]] = [("", module)]
+    seen = 0
+    while waiting:
+        prefix, current = waiting.pop()
+        seen += 1
+        if seen > _LARGEST or prefix.count(".") > _DEEPEST:
+            raise ModelError("the file's network is deeper than a network can be")
+        if not _is_module(current):
+            continue
+        transient = current.state.get("_non_persistent_buffers_set")
+        for kind in ("_parameters", "_buffers"):
+            held = current.state.get(kind)
+            for name, value in held.items() if isinstance(held, dict) else ():
+                passing = isinstance(transient, set) and name in transient
+                if isinstance(value, StoredTensor) and not passing:
+                    yield f"{prefix}{name}", value
+        waiting += [
+            (f"{prefix}{name}.", child)
+            for name, child in current.state["_modules"].items()
+            if isinstance(child, Inert)
+        ]
+
+
+def _epoch(checkpoint: Checkpoint) -> int | None:
+    content = checkpoint.content
+    epoch = content.get("epoch") if isinstance(content, dict) else None
+    return epoch if type(epoch) is int else None

@@ -1,0 +1,1 @@
+"""Reading packages of others, which may be hostile."""

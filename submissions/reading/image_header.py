@@ -1,0 +1,290 @@
+"""An image's size from its header alone, for files that may be hostile.
+
+Only what masks are saved as is recognised: TIFF, JPEG, PNG and BMP. A header that could make a
+decoder allocate or compute more than its size says (tiles larger than the image, tags given twice,
+sixteen bits, text that unpacks to gigabytes, thousands of scans), or that readers take differently
+(several pages, an orientation), is refused here, before any decoder sees the file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from metrics.masks.png import SIGNATURE, PngError, chunks
+
+Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
+
+_Shape = tuple[int, int, int]  # height, width, samples a pixel
+
+_PNG_SAMPLES: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 3, 3: 3, 4: 2, 6: 4})
+_TURNED: Final = "turned by an orientation tag, which readers treat differently"
+_INKS: Final = "in the colours of a printer or a camera; expected black and white"
+_MAX_TAGS: Final = 200
+_MAX_SAMPLES: Final = 4
+_MAX_STRIPS: Final = 1 << 16
+_TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
+
+_FAX: Final = 4
+_DEFLATE: Final = 8
+_PLAIN: Final[Mapping[int, int]] = MappingProxyType(
+    {258: 8, 259: _DEFLATE, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1}
+)
+_SIZE_TAGS: Final = frozenset({256, 257, 273, 278, 279})
+_READ_TAGS: Final = _PLAIN.keys() | _SIZE_TAGS | {322, 323, 324, 325}
+_PACKINGS: Final = frozenset({1, 2, 3, 4, 5, _DEFLATE, 32946, 32773})
+"""None, the three of CCITT, LZW, deflate under its two numbers, PackBits."""
+
+_FRAME_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_BARE_MARKERS: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+_SCAN: Final = 0xDA
+_EXIF: Final = 0xE1
+_ORIENTATION: Final = 274
+_MAX_SEGMENTS: Final = 1000
+_MAX_SCANS: Final = 16
+_MAX_FILL: Final = 64
+
+_PACKED_CHUNKS: Final = frozenset({b"zTXt", b"iTXt", b"iCCP"})
+_MAX_PACKED_TEXT: Final = 1 << 16
+
+
+class HeaderError(ValueError):
+    """The header is no mask's; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What an image file says of itself.
+
+    Attributes:
+        kind: The format, by content.
+        height: In pixels.
+        width: In pixels.
+        samples: Channels a pixel.
+        deflated: Where the pixels lie, if they are one deflated strip of grey bytes and nothing
+            else, as ``encoding`` writes them; else ``None``.
+        faxed: Whether they are bits of black and white by CCITT group 4.
+    """
+
+    kind: Kind
+    height: int
+    width: int
+    samples: int = 1
+    deflated: slice | None = None
+    faxed: bool = False
+
+
+def read_header(data: bytes) -> Header:
+    """Size and format of an image in memory, without decoding a pixel.
+
+    Args:
+        data: The whole file.
+
+    Raises:
+        HeaderError: It is none of the formats, is cut short, or asks for more than a mask needs.
+    """
+    for start, kind, parse in _PARSERS:
+        if data.startswith(start):
+            try:
+                height, width, samples = parse(data)
+                tags = _tiff_tags(data) if kind == "TIFF" else {}
+            except (struct.error, IndexError) as error:
+                raise HeaderError(f"a {kind} cut short in its header") from error
+            except PngError as error:
+                raise HeaderError(str(error)) from error
+            if height < 1 or width < 1:
+                raise HeaderError(f"a {kind} of {width} x {height} pixels")
+            return Header(
+                kind=kind,
+                height=height,
+                width=width,
+                samples=samples,
+                deflated=_deflated(tags),
+                faxed=_faxed(tags),
+            )
+    raise HeaderError("not a TIFF, JPEG, PNG or BMP image")
+
+
+def _tiff(data: bytes) -> _Shape:
+    tags = _tiff_tags(data)
+    height, width = _single(tags, 257), _single(tags, 256)
+    samples = _single(tags, 277, 1)
+    if samples > _MAX_SAMPLES or any(bits not in {1, 8} for bits in tags.get(258, (1,))):
+        raise HeaderError("a TIFF of more than 8 bits a channel or 4 channels")
+    if _single(tags, _ORIENTATION, 1) != 1:
+        raise HeaderError(_TURNED)
+    if _single(tags, 262, 1) > 3:
+        raise HeaderError(_INKS)
+    if _single(tags, 259, 1) not in _PACKINGS:
+        raise HeaderError("a TIFF packed by a method that is not read; use deflate or LZW")
+    if 322 in tags and _single(tags, 322) * _single(tags, 323) > 4 * max(height * width, 1 << 16):
+        raise HeaderError("a TIFF with tiles larger than the image")
+    offsets, sizes = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
+    if not offsets or len(offsets) != len(sizes):
+        raise HeaderError("a TIFF that does not say where its pixels are")
+    if any(start + size > len(data) for start, size in zip(offsets, sizes, strict=True)):
+        raise HeaderError("a TIFF cut short")
+    return height, width, samples
+
+
+def _deflated(tags: Mapping[int, tuple[int, ...]]) -> slice | None:
+    if not set(tags) <= _PLAIN.keys() | _SIZE_TAGS or len(tags.get(273, ())) != 1:
+        return None
+    if any(tags.get(tag, (value,)) != (value,) for tag, value in _PLAIN.items()):
+        return None
+    if tags.get(258) != (8,) or tags.get(259) != (_DEFLATE,) or tags.get(262) != (1,):
+        return None
+    if _single(tags, 278, tags[257][0]) < tags[257][0]:
+        return None
+    return slice(tags[273][0], tags[273][0] + tags[279][0])
+
+
+def _faxed(tags: Mapping[int, tuple[int, ...]]) -> bool:
+    """By group 4, of one bit a pixel that is not the number of a colour."""
+    return (
+        tags.get(259) == (_FAX,)
+        and tags.get(258) == (1,)
+        and tags.get(277, (1,)) == (1,)
+        and tags.get(262) in {(0,), (1,)}
+    )
+
+
+def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
+    """The tags that are looked at, by number, with their values."""
+    order = "<" if data[:2] == b"II" else ">"
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    if count > _MAX_TAGS:
+        raise HeaderError(f"a TIFF of {count} tags")
+    tags: dict[int, tuple[int, ...]] = {}
+    last = -1
+    for index in range(count):
+        place = start + 2 + 12 * index
+        tag, kind, number = struct.unpack_from(f"{order}HHI", data, place)
+        if tag <= last:
+            raise HeaderError("a TIFF whose tags are repeated or out of order")
+        last = tag
+        letter = _TYPE_BYTES.get(kind)
+        if letter is None:
+            continue
+        if tag not in _READ_TAGS:
+            tags[tag] = ()
+            continue
+        if number > _MAX_STRIPS:
+            raise HeaderError(f"a TIFF of more than {_MAX_STRIPS:,} strips or tiles")
+        shape = f"{order}{number}{letter}"
+        inline = struct.calcsize(shape) <= 4
+        where = place + 8 if inline else struct.unpack_from(f"{order}I", data, place + 8)[0]
+        tags[tag] = struct.unpack_from(shape, data, where)
+    if any(struct.unpack_from(f"{order}I", data, start + 2 + 12 * count)):
+        raise HeaderError("a TIFF of more than one page")
+    return tags
+
+
+def _single(tags: Mapping[int, tuple[int, ...]], tag: int, default: int | None = None) -> int:
+    values = tags.get(tag, () if default is None else (default,))
+    if len(values) != 1:
+        raise HeaderError(f"a TIFF without a proper tag {tag}")
+    return values[0]
+
+
+def _jpeg(data: bytes) -> _Shape:
+    place: int = 2
+    size: _Shape | None = None
+    for _ in range(_MAX_SEGMENTS):
+        marker, place = _marker(data, place)
+        if marker in _BARE_MARKERS:
+            continue
+        if marker == _SCAN:
+            break
+        (length,) = struct.unpack_from(">H", data, place)
+        if marker in _FRAME_MARKERS:
+            if size is not None:
+                raise HeaderError("a JPEG of two frames")
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
+            if bits != 8:
+                raise HeaderError("a JPEG of more than 8 bits a channel")
+            if channels not in {1, 3}:
+                raise HeaderError(_INKS)
+            size = height, width, channels
+        if length < 2:
+            raise HeaderError("a damaged JPEG header")
+        if marker == _EXIF and data.startswith(b"Exif\0\0", place + 2):
+            _refuse_turned(data[place + 8 : place + length])
+        place += length
+    else:
+        raise HeaderError(f"a JPEG of more than {_MAX_SEGMENTS} segments before its pixels")
+    if size is None:
+        raise HeaderError("a JPEG without a size")
+    if data.rfind(b"\xff\xd9") < place:
+        raise HeaderError("a JPEG cut short")
+    if data.count(b"\xff\xda", place) >= _MAX_SCANS:
+        raise HeaderError(f"a JPEG of more than {_MAX_SCANS} scans")
+    return size
+
+
+def _marker(data: bytes, place: int) -> tuple[int, int]:
+    """The next marker and where it ends; bytes of 0xFF may fill the way to it."""
+    fill = data[place : place + _MAX_FILL]
+    marker = fill.lstrip(b"\xff")
+    if not marker or len(marker) == len(fill):
+        raise HeaderError("a damaged JPEG header")
+    return marker[0], place + len(fill) - len(marker) + 1
+
+
+def _refuse_turned(exif: bytes) -> None:
+    """Refuse an orientation other than upright in an Exif block, wherever it stands in it."""
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for index in range(min(count, _MAX_TAGS)):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, start + 2 + 12 * index)
+            if tag == _ORIENTATION and value in range(2, 9):
+                raise HeaderError(_TURNED)
+    except struct.error:
+        return
+
+
+def _png(data: bytes) -> _Shape:
+    if data[12:16] != b"IHDR":
+        raise HeaderError("a PNG without its header")
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    if bits > 8:
+        raise HeaderError("a PNG of more than 8 bits a channel")
+    packed = 0
+    for kind, start, length in chunks(data):
+        if kind == b"acTL":
+            raise HeaderError("a PNG of more than one picture")
+        if kind == b"eXIf":
+            _refuse_turned(data[start : start + length])
+        packed += length if kind in _PACKED_CHUNKS else 0
+    if packed > _MAX_PACKED_TEXT:
+        raise HeaderError(f"a PNG with {packed:,} bytes of packed text or colour profiles")
+    return height, width, _PNG_SAMPLES.get(colour, _MAX_SAMPLES)
+
+
+def _bmp(data: bytes) -> _Shape:
+    (header_bytes,) = struct.unpack_from("<I", data, 14)
+    if header_bytes < 40:
+        raise HeaderError("a BMP of a kind that is not read")
+    width, height = struct.unpack_from("<ii", data, 18)
+    bits, compression = struct.unpack_from("<HI", data, 28)
+    (start,) = struct.unpack_from("<I", data, 10)
+    if compression != 0:
+        raise HeaderError("a compressed BMP, which is not read")
+    if start + abs(height) * ((width * bits + 31) // 32 * 4) > len(data):
+        raise HeaderError("a BMP cut short")
+    return abs(height), width, max(1, bits // 8)
+
+
+_PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], _Shape]], ...]] = (
+    (b"II*\0", "TIFF", _tiff),
+    (b"MM\0*", "TIFF", _tiff),
+    (b"\xff\xd8", "JPEG", _jpeg),
+    (SIGNATURE, "PNG", _png),
+    (b"BM", "BMP", _bmp),
+)

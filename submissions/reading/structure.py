@@ -1,0 +1,190 @@
+"""Which file of a package is which mask, and what is out of place."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from submissions.layout import FRAME, Layout, is_junk
+from submissions.reading.archive import Archive
+from submissions.reading.findings import Finding, Kind, shown
+from submissions.reading.mask import Place
+from submissions.rounds import Sizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """The files of a package, each in its place.
+
+    Attributes:
+        masks: Every mask that belongs to a test set.
+        timings: Test set to its timing file's name in the archive.
+        findings: What is missing, extra or out of place.
+        junk: Files that an operating system left behind.
+    """
+
+    masks: tuple[Place, ...]
+    timings: Mapping[str, str]
+    findings: tuple[Finding, ...]
+    junk: tuple[str, ...]
+
+
+def arrange(
+    archive: Archive,
+    layout: Layout,
+    *,
+    expected: Sizes | None = None,
+    test_sets: Collection[str] | None = None,
+) -> Structure:
+    """Give every file its place.
+
+    Args:
+        archive: The opened package.
+        layout: Where things should lie.
+        expected: The frames that need a mask, with their sizes; ``None`` where they are unknown.
+        test_sets: The test sets asked for where ``expected`` is unknown; ``None`` for any.
+    """
+    files = [name for name in archive.files if not is_junk(name)]
+    known = expected.keys() if expected is not None else test_sets
+    sorting = _Sorting(layout=layout, expected=expected, known=known)
+    for name in files:
+        sorting.sort(name)
+    findings = [
+        *_root_findings(files, layout),
+        *sorting.findings,
+        *sorting.misplaced(),
+        *_folder_findings(archive.folders, files, layout, known),
+        *_missing(sorting, layout, expected, known),
+    ]
+    return Structure(
+        masks=tuple(sorted(sorting.masks.values(), key=lambda place: place.path)),
+        timings=sorting.timings,
+        findings=tuple(findings),
+        junk=tuple(name for name in archive.files if is_junk(name)),
+    )
+
+
+@dataclass(kw_only=True)
+class _Sorting:
+    layout: Layout
+    expected: Sizes | None
+    known: Collection[str] | None
+    masks: dict[tuple[str, str], Place] = field(default_factory=dict)
+    timings: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    strays: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def sort(self, name: str) -> None:
+        path = PurePosixPath(name)
+        parts = name.split("/")
+        top = self.layout.top
+        if len(parts) != len(top) + 2 or tuple(parts[: len(top)]) != top:
+            self.strays[str(path.parent), _where(self.layout)].append(name)
+            return
+        test_set = self.layout.predicted_test_set(parts[-2])
+        if test_set is None or not _is_asked_for(test_set, self.known, self.layout):
+            hint = _folder_hint(parts[-2], self.known, self.layout)
+            self.strays[str(path.parent), hint].append(name)
+        elif self.layout.timed_test_set(path.name) == test_set:
+            self.timings[test_set] = name
+        else:
+            self._sort_mask(test_set, path)
+
+    def _sort_mask(self, test_set: str, path: PurePosixPath) -> None:
+        name = self.layout.frame_of(path.stem)
+        if path.suffix not in self.layout.suffixes or name is None:
+            expected = [_mask_name(self.layout, suffix) for suffix in self.layout.suffixes]
+            if self.layout.timings:
+                expected.append(PurePosixPath(self.layout.timing(test_set)).name)
+            self._find("extra", path, f"an extra file; expected {' or '.join(expected)}")
+            return
+        if self.expected is not None and name not in self.expected[test_set]:
+            self._find("extra", path, f"an extra mask: {test_set} has no frame {shown(name)}")
+            return
+        earlier = self.masks.get((test_set, name))
+        if earlier is not None:
+            self._find("duplicate", path, f"a second mask of the frame of {shown(earlier.path)}")
+            return
+        size = self.expected[test_set][name] if self.expected is not None else None
+        self.masks[test_set, name] = Place(path=str(path), test_set=test_set, name=name, size=size)
+
+    def misplaced(self) -> Iterator[Finding]:
+        for (folder, hint), names in self.strays.items():
+            count = f"{len(names)} files are" if len(names) > 1 else "a file is"
+            path = shown(folder if len(names) > 1 else names[0])
+            yield Finding(kind="layout", path=path, message=f"{count} out of place: {hint}")
+
+    def _find(self, kind: Kind, path: PurePosixPath, message: str) -> None:
+        self.findings.append(Finding(kind=kind, path=shown(str(path)), message=message))
+
+
+def _where(layout: Layout) -> str:
+    return f"expected {layout.folder(f'{layout.prefix}k')}/{_mask_name(layout)}"
+
+
+def _mask_name(layout: Layout, suffix: str | None = None) -> str:
+    return f"{layout.masks.replace(FRAME, 'NAME')}{suffix or layout.suffixes[0]}"
+
+
+def _is_asked_for(test_set: str, known: Collection[str] | None, layout: Layout) -> bool:
+    return test_set in known if known is not None else test_set.startswith(layout.prefix)
+
+
+def _folder_hint(folder: str, known: Collection[str] | None, layout: Layout) -> str:
+    names = [f"{layout.prefix}k"] if known is None else known
+    folders = [PurePosixPath(layout.folder(test_set)).name for test_set in names]
+    if known is None:
+        return f"expected a folder {folders[0]}"
+    nearest = difflib.get_close_matches(folder, folders, n=1, cutoff=0.8)
+    if nearest:
+        return f"expected one of {', '.join(folders)}; the nearest is {nearest[0]}"
+    return f"expected one of {', '.join(folders)}"
+
+
+def _root_findings(files: Sequence[str], layout: Layout) -> Iterator[Finding]:
+    roots = sorted({name.split("/", 1)[0] for name in files})
+    if len(roots) > 1:
+        listed = ", ".join(shown(root) for root in roots[:5])
+        message = f"more than one root ({listed}); expected everything in {layout.root}/"
+        yield Finding(kind="layout", path="", message=message)
+
+
+def _folder_findings(
+    folders: Sequence[str], files: Sequence[str], layout: Layout, known: Collection[str] | None
+) -> Iterator[Finding]:
+    used = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    for folder in folders:
+        name = folder.rstrip("/")
+        parts = name.split("/")
+        if name in used or is_junk(name) or tuple(parts) == layout.top[: len(parts)]:
+            continue
+        test_set = layout.predicted_test_set(parts[-1])
+        placed = tuple(parts[:-1]) == layout.top
+        if not (placed and test_set is not None and _is_asked_for(test_set, known, layout)):
+            yield Finding(
+                kind="layout", path=shown(folder), message=f"an extra folder; {_where(layout)}"
+            )
+
+
+def _missing(
+    sorting: _Sorting, layout: Layout, expected: Sizes | None, known: Collection[str] | None
+) -> Iterator[Finding]:
+    present = {test_set for test_set, _ in sorting.masks}
+    for test_set in sorted(known if known is not None else present | sorting.timings.keys()):
+        if test_set not in present:
+            count = f"{len(expected[test_set])} masks" if expected is not None else "its masks"
+            folder = layout.folder(test_set)
+            yield Finding(kind="missing", path=folder, message=f"missing: {count} of {test_set}")
+            continue
+        for name in sorted(expected[test_set]) if expected is not None else ():
+            if (test_set, name) not in sorting.masks:
+                path, message = layout.mask(test_set, name), "the mask of this frame is missing"
+                yield Finding(kind="missing", path=path, message=message)
+        if layout.timings and test_set not in sorting.timings:
+            path = layout.timing(test_set)
+            yield Finding(kind="timing", path=path, message="the timing file is missing")
+    if known is None and not present:
+        yield Finding(kind="missing", path="", message=f"no masks at all; {_where(layout)}")

@@ -1,0 +1,232 @@
+"""Every fault of a package at once, however broken or hostile it is.
+
+A fault has one of these kinds:
+
+* ``archive``: not a zip, cut short, packed in a way that is not read, or one that two readers would
+  take differently: its directory and its entries contradict each other, bytes belong to neither;
+* ``name``, ``link``: a name that leads outside, or a symbolic link;
+* ``bomb``: more entries, bytes or pixels than any package needs;
+* ``encrypted``, ``unreadable``: a file that cannot be read;
+* ``layout``, ``missing``, ``extra``, ``duplicate``: what is not where it should be;
+* ``size``, ``values``: a mask that is not its frame's size, or not black and white;
+* ``timing``: a timing file that is missing or wrong.
+
+What operating systems put in a zip (``__MACOSX``, ``.DS_Store``) is noted and never read: the
+organisers' tools pass over it too. Of a real JPEG the faint rim around edges is noted, with what
+it adds; a lossless mask must hold 0 and 255 alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from metrics.utils.errors import Fault
+from submissions.layout import Layout
+from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
+from submissions.reading.findings import HOSTILE, Finding, Kind, found
+from submissions.reading.mask import Budget, Content, Place, quiet_decoders, read_content
+from submissions.reading.structure import Structure, arrange
+from submissions.rounds import Sizes
+from submissions.timing import most_bytes, parse_timing
+
+MAX_WORKERS: Final = 4
+"""Masks decoded at a time; with the limits it bounds the memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What is in a package, and what is wrong with it.
+
+    Attributes:
+        findings: Every fault with its kind; empty for a package that may be submitted.
+        notes: What is worth knowing and no fault.
+        frames: Test set to the names of the frames that have a mask.
+        latencies_ms: Test set to frame name to prediction time in milliseconds, as far as known.
+    """
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    frames: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    latencies_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def faults(self, *, besides: Collection[Kind] = ()) -> list[Fault]:
+        """The faults, save those of the kinds in ``besides``."""
+        return [
+            Fault(path=finding.path, message=finding.message)
+            for finding in self.findings
+            if finding.kind not in besides
+        ]
+
+
+def validate_package(
+    path: Path,
+    expected: Sizes | None = None,
+    *,
+    test_sets: Collection[str] | None = None,
+    layout: Layout | None = None,
+) -> list[Fault]:
+    """Every fault of a package.
+
+    Args:
+        path: A zip, or an unpacked folder.
+        expected: Test set to frame name to (height, width) of every frame that needs a mask, see
+            ``rounds.frame_sizes``; ``None`` checks what can be checked without the frames.
+        test_sets: The test sets asked for where ``expected`` is not given; ``None`` for any.
+        layout: The names inside; EndoCV 2021's by default.
+
+    Returns:
+        No fault for a package that may be submitted.
+
+    Raises:
+        UserError: There is no such file or folder.
+    """
+    inspection = inspect_package(path, expected, test_sets=test_sets, layout=layout)
+    return inspection.faults()
+
+
+def inspect_package(
+    path: Path,
+    expected: Sizes | None = None,
+    *,
+    test_sets: Collection[str] | None = None,
+    layout: Layout | None = None,
+    limits: Limits | None = None,
+    on_mask: Callable[[Content], None] | None = None,
+) -> Inspection:
+    """As ``validate_package``, with the notes, and with each mask handed on as it is read.
+
+    Args:
+        path: A zip, or an unpacked folder.
+        expected: As for ``validate_package``.
+        test_sets: As for ``validate_package``.
+        layout: As for ``validate_package``.
+        limits: How much is read at most.
+        on_mask: Called once a mask that could be decoded, from several threads, whether or not
+            the package turns out to be faulty.
+    """
+    layout, limits = layout or Layout(), limits or Limits()
+    with open_archive(path, layout.root, limits) as archive:
+        if not archive.files and any(f.kind in HOSTILE for f in archive.findings):
+            return Inspection(findings=archive.findings)
+        structure = arrange(archive, layout, expected=expected, test_sets=test_sets)
+        findings = [*archive.findings, *structure.findings]
+        latencies: dict[str, dict[str, float]] = {}
+        notes = _junk_note(structure)
+        if not any(finding.kind in HOSTILE for finding in findings):
+            contents = _contents(archive, structure, limits, on_mask, findings)
+            notes += _lossy_note(contents)
+            latencies = _timings(archive, structure, expected, findings)
+            findings += _unreadable_junk(archive, structure)
+    return Inspection(
+        findings=tuple(findings),
+        notes=tuple(notes),
+        frames=_frames(structure),
+        latencies_ms=latencies,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What is kept of a mask: its rim if it is a JPEG."""
+
+    lossy: bool
+    polyp_official: int
+    polyp_strict: int
+
+
+def _contents(
+    archive: Archive,
+    structure: Structure,
+    limits: Limits,
+    on_mask: Callable[[Content], None] | None,
+    findings: list[Finding],
+) -> list[_Read]:
+    budget = Budget(limits.work)
+
+    def check(place: Place) -> tuple[_Read | None, list[Finding]]:
+        content, faults = read_content(archive, place, limits, budget)
+        if content is None:
+            return None, faults
+        if on_mask is not None:
+            on_mask(content)
+        kept = _Read(
+            lossy=content.lossy,
+            polyp_official=content.polyp_official,
+            polyp_strict=content.polyp_strict,
+        )
+        return kept, faults
+
+    read: list[_Read] = []
+    with quiet_decoders(), ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+        try:
+            for kept, faults in pool.map(check, structure.masks):
+                findings += faults
+                read += [kept] if kept is not None else []
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return read
+
+
+def _timings(
+    archive: Archive, structure: Structure, expected: Sizes | None, findings: list[Finding]
+) -> dict[str, dict[str, float]]:
+    names = expected if expected is not None else _frames(structure)
+    latencies: dict[str, dict[str, float]] = {}
+    for test_set, path in structure.timings.items():
+        frames = tuple(names.get(test_set, ()))
+        try:
+            if archive.files[path] > most_bytes(len(frames)):
+                raise ValueError(f"{archive.files[path]:,} bytes for {len(frames)} frames")
+            text = archive.read(path).decode("utf-8-sig")
+        except UNREADABLE as error:
+            message = f"the timing file cannot be read ({error})"
+            findings.append(Finding(kind="timing", path=path, message=message))
+            continue
+        latencies[test_set], faults = parse_timing(text, frames)
+        findings += [Finding(kind="timing", path=path, message=message) for message in faults]
+    return latencies
+
+
+def _unreadable_junk(archive: Archive, structure: Structure) -> list[Finding]:
+    """What an unpacker would trip over, also where nobody looks at it."""
+    findings = []
+    for name in structure.junk:
+        try:
+            archive.read(name)
+        except UNREADABLE as error:
+            findings.append(found("unreadable", name, f"cannot be read from the package ({error})"))
+    return findings
+
+
+def _frames(structure: Structure) -> dict[str, tuple[str, ...]]:
+    frames: dict[str, list[str]] = {}
+    for place in structure.masks:
+        frames.setdefault(place.test_set, []).append(place.name)
+    return {test_set: tuple(names) for test_set, names in frames.items()}
+
+
+def _junk_note(structure: Structure) -> list[str]:
+    if not structure.junk:
+        return []
+    return [
+        f"{len(structure.junk)} files that an operating system left in the package were passed over"
+    ]
+
+
+def _lossy_note(read: list[_Read]) -> list[str]:
+    lossy = [mask for mask in read if mask.lossy]
+    if not lossy:
+        return []
+    official = sum(mask.polyp_official for mask in lossy)
+    strict = sum(mask.polyp_strict for mask in lossy)
+    gain = f"{official / strict - 1:+.1%}" if strict else f"+{official:,}"
+    return [
+        f"{len(lossy)} masks are lossy JPEGs: read as the organisers do (> 0) they hold {gain} "
+        "polyp pixels against > 127, which costs PPV; a lossless file under that name costs none"
+    ]

@@ -1,0 +1,289 @@
+"""A round's package, written whole or not at all, and the same bytes for the same input."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from metrics.frame.counts import Counts
+from metrics.masks.read import Mask
+from metrics.utils.errors import Fault, FaultsError, UserError
+from submissions.layout import Layout
+from submissions.reading.validate import inspect_package
+from submissions.rounds import Sizes
+from submissions.timing import check_latency, format_timing
+from submissions.writing.encoding import SUFFIXES, Format, encode_mask
+from submissions.writing.publish import (
+    SealedPackage,
+    clear_leftovers,
+    create_locked,
+    release_before_rename,
+    unwritable,
+)
+
+MANIFEST_VERSION: Final = 1
+
+_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold
+_SPOOL_BYTES: Final = 32 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spooled:
+    start: int
+    length: int
+    latency_ms: float
+    counts: Counts
+
+
+class PackageWriter:
+    """Collects a round's masks and writes the zip.
+
+    Masks may come in any order and from several threads; each is encoded and proved readable as
+    it comes, and only its encoded bytes are kept (in memory up to 32 MiB, then in a temporary
+    file). As a context manager it publishes at the end of a block that ends well, unless
+    :meth:`seal` was called, and leaves nothing behind where it does not.
+
+    Args:
+        path: The zip's final name; its folder is made when missing.
+        file_format: ``jpg`` (lossless, under the name that the organisers look for), ``tif``,
+            ``png`` or ``jpeg`` (lossy; the manifest says what it costs).
+        expected: Test set to frame name to (height, width): what must be added, no more, no less;
+            ``None`` to take what comes.
+        layout: The names inside.
+        settings: What made the masks, for the manifest; plain values that JSON can hold.
+
+    Raises:
+        UserError: The final name is taken, the folder cannot be written, or the round takes no
+            masks of this suffix.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        file_format: Format = "jpg",
+        expected: Sizes | None = None,
+        layout: Layout | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = path
+        self._format: Format = file_format
+        self._expected = expected
+        self._layout = layout or Layout()
+        self._settings = dict(settings or {})
+        self._masks: dict[str, dict[str, _Spooled]] = {}
+        self._lock = threading.Lock()
+        check_format(file_format, self._layout)
+        if path.exists():
+            raise UserError(f"{path}: is already there. Give the package another name.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            clear_leftovers(path.parent)
+            self._file, self._temporary = create_locked(path)
+        except OSError as error:
+            raise unwritable(path.parent, error) from error
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115
+        self._sealed: SealedPackage | None = None
+
+    def add(
+        self,
+        *,
+        test_set: str,
+        name: str,
+        mask: Mask,
+        latency_ms: float,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """Add the mask of one frame.
+
+        Args:
+            test_set: Such as ``EndoCV_DATA1``.
+            name: The frame file's stem.
+            mask: Bool array (H, W), True on the polyp; all False where there is none.
+            latency_ms: Prediction time of the frame in milliseconds.
+            size: Height and width of the frame, which the mask must have; taken from
+                ``expected`` where that was given.
+
+        Raises:
+            UserError: The mask is of another size or kind, was added before, or is not expected.
+        """
+        what = f"{test_set}/{name}"
+        if self._expected is not None:
+            if name not in self._expected.get(test_set, {}):
+                raise UserError(f"{what}: this frame is not part of the round.")
+            size = self._expected[test_set][name]
+        if size is not None and mask.shape != tuple(size):
+            raise UserError(
+                f"{what}: expected a mask of its frame's size (height, width) {tuple(size)}, got "
+                f"{mask.shape}. Resize the prediction to the frame first."
+            )
+        check_latency(latency_ms, what)
+        encoded = encode_mask(mask, self._format, name=what)
+        with self._lock:
+            masks = self._masks.setdefault(test_set, {})
+            if name in masks:
+                raise UserError(f"{what}: its mask was added before.")
+            start = self._spool.seek(0, os.SEEK_END)
+            self._spool.write(encoded.data)
+            masks[name] = _Spooled(
+                start=start,
+                length=len(encoded.data),
+                latency_ms=latency_ms,
+                counts=encoded.counts,
+            )
+
+    def seal(self) -> SealedPackage:
+        """Write the zip under a temporary name, flush it to the disk, and check it.
+
+        Returns:
+            What :meth:`SealedPackage.publish` or ``Ledger.enter`` gives its final name.
+
+        Raises:
+            FaultsError: Masks of the round are missing, or the written package fails its check.
+            UserError: The disk is full or cannot be written.
+        """
+        if self._sealed is None:
+            self._refuse_missing()
+            try:
+                self._write_zip()
+            except OSError as error:
+                raise unwritable(self.path.parent, error) from error
+            inspection = inspect_package(
+                self._temporary, self._expected, test_sets=self._masks.keys(), layout=self._layout
+            )
+            if inspection.findings:
+                summary = f"{self.path}: the written package is faulty"
+                raise FaultsError(inspection.faults(), summary)
+            with self._temporary.open("rb") as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            release_before_rename(self._file)
+            self._sealed = SealedPackage(
+                path=self.path,
+                temporary=self._temporary,
+                sha256=sha256,
+                manifest=self._manifest(sha256),
+            )
+        return self._sealed
+
+    def __enter__(self) -> Self:
+        """Nothing is opened that the constructor did not open."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish if all went well and nobody sealed the package; leave no partial file."""
+        try:
+            if kind is None and self._sealed is None:
+                self.seal().publish()
+        finally:
+            self._spool.close()
+            self._temporary.unlink(missing_ok=True)
+            self._temporary.with_name(f"{self._temporary.name}.json").unlink(missing_ok=True)
+            self._file.close()
+
+    def _refuse_missing(self) -> None:
+        message = "its mask was not added"
+        faults = [
+            Fault(path=f"{test_set}/{name}", message=message)
+            for test_set, names in (self._expected or {}).items()
+            for name in sorted(names.keys() - self._masks.get(test_set, {}).keys())
+        ]
+        if faults or not self._masks:
+            faults = faults or [Fault(path=str(self.path), message="no mask was added")]
+            raise FaultsError(faults, "the package is not complete")
+
+    def _write_zip(self) -> None:
+        suffix = SUFFIXES[self._format]
+        with zipfile.ZipFile(self._file, "w") as archive:
+            for test_set in sorted(self._masks):
+                masks = self._masks[test_set]
+                for name in sorted(masks):
+                    self._spool.seek(masks[name].start)
+                    data = self._spool.read(masks[name].length)
+                    _write_member(archive, self._layout.mask(test_set, name, suffix), data)
+                latencies = {name: spooled.latency_ms for name, spooled in masks.items()}
+                if self._layout.timings:
+                    text = format_timing(latencies)
+                    _write_member(archive, self._layout.timing(test_set), text.encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _manifest(self, sha256: str) -> dict[str, Any]:
+        """Says nothing of when or where, so that the same input yields the same file."""
+        every = [spooled for masks in self._masks.values() for spooled in masks.values()]
+        manifest: dict[str, Any] = {
+            "manifest": MANIFEST_VERSION,
+            "package": self.path.name,
+            "sha256": sha256,
+            "bytes": self._temporary.stat().st_size,
+            "format": self._format,
+            "root": self._layout.root,
+            "frames": len(every),
+            "latency_ms": fmean(spooled.latency_ms for spooled in every),
+            "test_sets": {
+                test_set: {
+                    "frames": len(masks),
+                    "latency_ms": fmean(spooled.latency_ms for spooled in masks.values()),
+                    "with_polyp": sum(s.counts.tp + s.counts.fn > 0 for s in masks.values()),
+                }
+                for test_set, masks in sorted(self._masks.items())
+            },
+            "settings": self._settings,
+        }
+        if self._format == "jpeg":
+            manifest["cost"] = _cost([spooled.counts for spooled in every])
+        return manifest
+
+
+def format_for(layout: Layout) -> Format:
+    """The format to write where none is named: the smallest lossless one that the round takes."""
+    return next(name for name in SUFFIXES if SUFFIXES[name] in layout.suffixes)
+
+
+def check_format(file_format: Format, layout: Layout) -> None:
+    """Refuse a format whose suffix the round does not take.
+
+    Raises:
+        UserError: It takes others, which are named.
+    """
+    if SUFFIXES[file_format] not in layout.suffixes:
+        names = [name for name, suffix in SUFFIXES.items() if suffix in layout.suffixes]
+        raise UserError(
+            f"masks as {file_format} end in {SUFFIXES[file_format]}, and the round asks for "
+            f"{' or '.join(layout.suffixes)}. Choose one of {', '.join(names)}."
+        )
+
+
+def _cost(counts: list[Counts]) -> dict[str, float]:
+    """Mean PPV and F1 of the masks as the organisers read them, against what they were.
+
+    Both are 1 for a mask that is empty before and after, as in the organisers' formulas.
+    """
+    return {
+        "ppv": fmean(_share(c.tp, c.tp + c.fp) for c in counts),
+        "f1": fmean(_share(2 * c.tp, 2 * c.tp + c.fp + c.fn) for c in counts),
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 1.0
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    info = zipfile.ZipInfo(name, date_time=_DATE)
+    info.create_system = 3
+    info.external_attr = 0o100644 << 16
+    archive.writestr(info, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)

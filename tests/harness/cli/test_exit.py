@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from harness.cli.exit import run
+from metrics.utils.errors import Fault, FaultsError
+
+
+def status(body: Callable[[], object], *arguments: str) -> int:
+    """Exit status of a command line whose only command does ``body``."""
+
+    @click.group()
+    @click.option("--debug", is_flag=True)
+    def root(debug: bool) -> None:
+        pass
+
+    @root.command("do")
+    def do() -> None:
+        body()
+
+    with pytest.raises(SystemExit) as end:
+        run(root, [*arguments, "do"])
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def raiser(error: BaseException) -> Callable[[], object]:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+def test_done_is_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(lambda: click.echo("result")) == 0
+    assert capsys.readouterr() == ("result\n", "")
+
+
+def test_a_fault_in_the_input_is_1_and_says_all(capsys: pytest.CaptureFixture[str]) -> None:
+    faults = [Fault(path="a.jpg", message="cut off"), Fault(path="b.jpg", message="empty")]
+    assert status(raiser(FaultsError(faults, "the frames cannot be used"))) == 1
+    assert capsys.readouterr().err == (
+        "error: the frames cannot be used (2 faults):\n  - a.jpg: cut off\n  - b.jpg: empty\n"
+    )
+
+
+def test_wrong_usage_is_2_and_names_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(raiser(click.BadParameter("no number"))) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: Invalid value: no number\nUsage: harness do")
+    assert "harness do --help" in err
+
+
+def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    @click.group()
+    def root() -> None:
+        pass
+
+    with pytest.raises(SystemExit) as end:
+        run(root, [])
+    assert end.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Usage: harness")
+    assert "error" not in err
+
+
+def test_an_own_exit_status_is_kept() -> None:
+    assert status(lambda: click.get_current_context().exit(7)) == 7
+
+
+def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(raiser(KeyboardInterrupt())) == 130
+    assert "error: stopped by Ctrl-C" in capsys.readouterr().err
+
+
+def test_sigterm_is_143_and_closes_what_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+    closed = []
+
+    def body() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            closed.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert status(body) == 143
+    assert closed == [True]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "error: stopped by SIGTERM" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.ENOSPC, "Make room"), (errno.EACCES, "Grant access")]
+)
+def test_a_system_fault_names_the_file_and_the_remedy(
+    number: int, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(raiser(OSError(number, os.strerror(number), "/data/best"))) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: /data/best: {os.strerror(number)}. {advice}")
+    assert "Traceback" not in err
+
+
+def test_a_question_that_nobody_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(raiser(EOFError())) == 1
+    assert "an answer was needed" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_not_worth_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(raiser(BrokenPipeError(errno.EPIPE, "Broken pipe"))) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_an_internal_error_leaves_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(raiser(ZeroDivisionError("by\nzero"))) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ZeroDivisionError: by\n")
+    assert "Traceback" not in err
+    found = re.search(r"The details are in (\S+)\.$", err.strip())
+    assert found
+    log = Path(found[1])
+    text = log.read_text(encoding="utf-8")
+    log.unlink()
+    assert "arguments: ['do']" in text
+    assert "Traceback" in text
+    assert "python: " in text
+
+
+def test_debug_shows_the_traceback_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(raiser(ZeroDivisionError("by zero")), "--debug") == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "harness-crash" not in err
+
+
+def test_too_little_memory_is_said_as_such(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert status(raiser(MemoryError("no more"))) == 1
+    assert "--batch-size" in capsys.readouterr().err
+
+
+def test_a_warning_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> None:
+        warnings.simplefilter("always")
+        warnings.warn("the plug-in is left out", stacklevel=1)
+
+    assert status(body) == 0
+    assert capsys.readouterr().err == "warning: the plug-in is left out\n"
+
+
+def program(*arguments: str, **settings: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "harness", *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **settings)  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_reader_that_leaves_is_no_fault() -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as pipe, program("--help", stdout=pipe) as process:
+        assert process.communicate()[1] == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_behind_stdout_is_said() -> None:
+    with Path("/dev/full").open("w") as full, program("--help", stdout=full) as process:
+        err = process.communicate()[1]
+    assert process.returncode == 1
+    assert err.startswith("error:")
+    assert "No space left" in err
+    assert "Traceback" not in err

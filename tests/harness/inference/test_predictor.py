@@ -1,0 +1,221 @@
+"""Frames in, masks at the frames' own sizes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from harness.inference.postprocess import (
+    full_labels,
+    full_labels_on_device,
+    most_probable,
+    resize_map,
+)
+from harness.inference.predictor import Inference, Predictor
+from metrics.utils.errors import UserError
+
+SIZES = [(40, 60), (33, 47), (64, 64), (120, 50), (31, 90)]
+CPU = torch.device("cpu")
+
+
+class Bright(nn.Module):
+    """Says that bright pixels are polyp: probability of half of them above one half."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        polyp = images[:, :1] / 255
+        return torch.cat([1 - polyp, polyp], dim=1)
+
+
+def predictor(batch_size: int = 2) -> Predictor:
+    return Predictor(Bright(), size=32, inference=Inference(device=CPU, batch_size=batch_size))
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> list[Path]:
+    """Frames of several sizes whose left part, of a share of its own, is white."""
+    paths = []
+    for index, (height, width) in enumerate(SIZES):
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[:, : width * (index + 1) // 8] = 255
+        paths.append(tmp_path / f"{index}.png")
+        cv2.imwrite(str(paths[-1]), pixels)
+    return paths
+
+
+def test_masks_have_the_frames_own_sizes_in_their_order(frames: list[Path]) -> None:
+    predictions = list(predictor().predict(frames))
+
+    assert [p.image for p in predictions] == frames
+    assert [p.mask.shape for p in predictions] == SIZES
+    assert all(p.mask.dtype == np.bool_ and p.probability.dtype == np.float32 for p in predictions)
+    shares = [p.mask.mean() for p in predictions]
+    assert shares == pytest.approx([(i + 1) / 8 for i in range(5)], abs=0.04)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 8])
+def test_the_size_of_the_batches_changes_nothing(frames: list[Path], batch_size: int) -> None:
+    reference = [p.mask for p in predictor().predict(frames)]
+    masks = [p.mask for p in predictor(batch_size).predict(frames)]
+
+    assert all(np.array_equal(one, two) for one, two in zip(reference, masks, strict=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", "other"])
+def test_rounded_at_either_size(frames: list[Path], device: str) -> None:
+    # A slope from 0 to 1 crosses one half in the middle. Rounded first, what is cut is a step
+    # between two pixels of the network; resized first, the slope itself: the column may differ.
+    slope = np.tile(np.linspace(0, 1, 8, dtype=np.float32) ** 2, (8, 1))
+    size = (8, 80)
+    by_hand = {
+        "full-size": (resize_map(slope, height=8, width=80) > 0.5).sum(axis=1),
+        "network-size": np.full(8, 10 * int((slope[0] > 0.5).sum())),
+    }
+
+    for rounding in ("full-size", "network-size"):
+        if device == "cpu":
+            mask = full_labels(slope[None], size, rounding)
+        else:
+            mask = full_labels_on_device(torch.from_numpy(slope[None]), size, rounding).numpy()
+        assert mask.sum(axis=1).tolist() == by_hand[rounding].tolist()
+    assert by_hand["full-size"][0] != by_hand["network-size"][0]
+
+
+def test_where_it_is_rounded_reaches_the_masks(frames: list[Path]) -> None:
+    inference = Inference(device=CPU, rounding="network-size")
+    made = list(Predictor(Bright(), size=32, inference=inference).predict(frames))
+
+    assert inference.settings["rounding"] == "network-size"
+    for prediction in made:
+        expected = full_labels(prediction.probabilities, prediction.mask.shape, "network-size")
+        assert np.array_equal(prediction.mask, expected)
+
+
+def test_pixels_are_predicted_as_files_are(frames: list[Path]) -> None:
+    read = ((path, cv2.imread(str(path))[:, :, ::-1]) for path in frames)
+
+    masks = [p.mask for p in predictor().predict_pixels(read)]
+
+    expected = [p.mask for p in predictor().predict(frames)]
+    assert all(np.array_equal(one, two) for one, two in zip(masks, expected, strict=True))
+
+
+def test_frames_are_read_as_masks_are_taken(frames: list[Path]) -> None:
+    taken: list[int] = []
+
+    def endless() -> Iterator[Path]:
+        for number in count():
+            taken.append(number)
+            yield frames[number % len(frames)]
+
+    stream = predictor(batch_size=2).predict(endless())
+    for _ in range(10):
+        next(stream)
+    stream.close()
+
+    # Four decoded ahead, two batches and one more with the network, four behind it.
+    assert 10 <= len(taken) <= 10 + 4 + 3 * 2 + 4
+
+
+def test_one_half_is_background() -> None:
+    class Undecided(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.full((len(images), 2, 32, 32), 0.5)
+
+    made = Predictor(Undecided(), size=32, inference=Inference(device=CPU))
+
+    assert not made.probabilities(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).gt(0.5).any()
+
+
+class Corner(nn.Module):
+    """Says that the upper left quarter is polyp, whatever it is shown."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        polyp = torch.zeros(len(images), 1, *images.shape[2:])
+        polyp[..., : images.shape[2] // 2, : images.shape[3] // 2] = 1.0
+        return torch.cat([1 - polyp, polyp], dim=1)
+
+
+def test_flips_and_scales_are_averaged() -> None:
+    made = Predictor(Corner(), size=64, inference=Inference(device=CPU, tta=True))
+    polyp = made.probabilities(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))[0, 1]
+
+    # Turned back, each flip votes for a quarter of its own; both scales for the upper left one.
+    quarters = [polyp[8, 8], polyp[8, 56], polyp[56, 8], polyp[56, 56]]
+    assert [float(value) for value in quarters] == pytest.approx([3 / 6, 1 / 6, 1 / 6, 1 / 6])
+
+
+def test_flips_and_scales_of_what_does_not_care_change_little(frames: list[Path]) -> None:
+    plain = list(predictor().predict(frames))
+    inference = Inference(device=CPU, batch_size=2, tta=True)
+    averaged = list(Predictor(Bright(), size=32, inference=inference).predict(frames))
+
+    for one, two in zip(plain, averaged, strict=True):
+        assert (one.mask != two.mask).mean() < 0.05
+
+
+def test_every_frame_says_how_long_it_took(frames: list[Path]) -> None:
+    assert all(p.latency_ms > 0 for p in predictor().predict(frames))
+
+
+def test_no_frames_no_predictions() -> None:
+    assert list(predictor().predict([])) == []
+
+
+def test_a_frame_that_cannot_be_read_is_named(frames: list[Path]) -> None:
+    frames[3].write_bytes(frames[3].read_bytes()[:60])
+
+    with pytest.raises(UserError, match=r"3\.png"):
+        list(predictor().predict(frames))
+
+
+def test_maps_are_resized_bilinearly() -> None:
+    # The oracle is torch's interpolation with the same convention of pixel centres.
+    small = np.random.default_rng(0).random((8, 8), dtype=np.float32)
+    oracle = torch.nn.functional.interpolate(
+        torch.from_numpy(small)[None, None], (21, 13), mode="bilinear", align_corners=False
+    )
+
+    assert np.allclose(resize_map(small, height=21, width=13), oracle[0, 0].numpy(), atol=1e-6)
+
+
+def test_a_pixel_is_of_its_most_probable_class() -> None:
+    polyp = np.array([[0.2, 0.6, 0.3, 0.25, 0.5]], np.float32)
+    instrument = np.array([[0.2, 0.3, 0.4, 0.5, 0.0]], np.float32)
+
+    # The background has 0.6, 0.1, 0.3, 0.25 and 0.5; of equals it comes first.
+    assert most_probable([polyp, instrument]).tolist() == [[0, 1, 2, 2, 0]]
+
+
+def test_one_class_by_argmax_is_one_class_rounded() -> None:
+    half = np.float32(0.5)
+    near = [np.nextafter(half, np.float32(end)) for end in (0, 1)]
+    values = np.random.default_rng(0).random(10_000, dtype=np.float32)
+    polyp = np.concatenate([values, [0, half, *near, 1]]).astype(np.float32)[None]
+
+    assert most_probable([polyp]).dtype == np.bool_
+    assert np.array_equal(most_probable([polyp]), most_probable([polyp, np.zeros_like(polyp)]) == 1)
+
+
+@pytest.mark.parametrize("rounding", ["full-size", "network-size"])
+def test_classes_are_decided_alike_on_both_sides(rounding: str) -> None:
+    raw = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
+    every = np.exp(raw) / np.exp(raw).sum(axis=0)
+
+    labels = full_labels(every[1:], (80, 56), rounding)
+    there = full_labels_on_device(torch.from_numpy(every[1:]), (80, 56), rounding).numpy()
+
+    assert set(np.unique(labels)) == {0, 1, 2}
+    assert np.mean(labels != there) < 0.001  # the two resize in another order of additions
+    if rounding == "full-size":
+        full = np.stack([resize_map(one, height=80, width=56) for one in every])
+        assert np.mean(labels != full.argmax(axis=0)) < 0.001
+    else:
+        middles = labels[5::10, 3::7]  # of 10 x 7 pixels each, where the network's pixel decides
+        assert np.array_equal(middles, every.argmax(axis=0))

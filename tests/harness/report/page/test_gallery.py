@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.evaluation.frame_table import write_mask
+from harness.report.page.gallery import contour_path, divergences, most_telling
+
+
+def points(path: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", path)]
+
+
+def test_the_outline_of_a_square_at_half_size() -> None:
+    mask = np.zeros((40, 60), bool)
+    mask[10:20, 30:50] = True
+    path = contour_path(mask, 0.5)
+    assert path.startswith("M")
+    assert path.endswith("Z")
+    corners = {(15.2, 5.2), (24.8, 5.2), (24.8, 9.8), (15.2, 9.8)}
+    assert {(round(x, 1), round(y, 1)) for x, y in points(path)} == corners
+
+
+def test_holes_have_outlines_and_empty_masks_none() -> None:
+    ring = np.zeros((40, 40), bool)
+    ring[5:35, 5:35] = True
+    ring[15:25, 15:25] = False
+    assert contour_path(ring, 1.0).count("M") == 2
+    assert contour_path(np.zeros((4, 4), bool), 1.0) == ""
+
+
+def test_the_worst_the_best_and_the_most_disagreed_upon_are_shown() -> None:
+    frames = [f"f{n}" for n in range(10)]
+    f1 = {frame: n / 10 for n, frame in enumerate(frames)}
+    best = {frame: -value for frame, value in f1.items()}
+    agreed = dict.fromkeys(frames, 1.0) | {"f5": 0.1, "f4": 0.2}
+    assert most_telling(frames, [f1, agreed, best], most=3) == ["f0", "f5", "f9"]
+    assert most_telling(frames, [f1, agreed, best], most=10) == frames
+
+
+def test_disagreement_of_each_frame_from_the_files(tmp_path: Path) -> None:
+    left, right = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
+    left[:, :2], right[:, 1:3] = True, True
+    for name, mask in (("a", left), ("b", right)):
+        write_mask(tmp_path / name / "C1/1.png", mask)
+        write_mask(tmp_path / name / "C1/2.png", left)
+    table = divergences(["C1/1", "C1/2"], [tmp_path / "a", tmp_path / "b"])
+    # 4 of 12 pixels are common; 8 pixels have one vote of two, a variance of one quarter.
+    assert table["disagreement"].tolist() == pytest.approx([2 / 3, 0])
+    assert table["vote_variance"].tolist() == [0.125, 0]

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import numpy as np
+
+from harness.report.views.ranks import rank_view
+from metrics.statistics.samples import Samples
+
+
+def test_what_the_data_cannot_tell_reads_as_a_tie() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0.6, 0.1, 60)
+    values = np.stack([hard + rng.normal(0, 0.05, 60) for _ in range(3)])
+    values[2] -= 0.3
+    samples = Samples(
+        models=("a", "b", "c"),
+        figures=("f1",),
+        values=values[..., None],
+        clusters=np.arange(60),
+        frames=tuple(map(str, range(60))),
+    )
+    view = rank_view(samples, title="", figure="f1")
+    places = view.frame.set_index("model")["place"].to_dict()
+    assert places == {"a": "1 =", "b": "1 =", "c": "3"}
+    assert "n = 60 frames in 60" in view.caption
+    assert "seed 0" in view.caption

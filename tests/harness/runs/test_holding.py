@@ -1,0 +1,59 @@
+"""A run is trained by one process at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.runs.holding import LOCK, held
+from harness.runs.workspace import Run, Workspace
+from metrics.utils.errors import UserError
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("12345", file=file, flush=True)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Workspace(tmp_path).new_run("unet", settings={}, versions={}, seed=0, data="")
+
+
+def test_a_run_that_another_process_holds_is_refused(run: Run) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(run.folder / LOCK)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        match = rf"{run.run} .*another process \(process 12345\)"
+        with pytest.raises(UserError, match=match), held(run):
+            pytest.fail("two hold it")
+    finally:
+        other.kill()
+        other.communicate()
+
+    with held(run):  # a killed process lets go
+        pass
+
+
+def test_a_run_is_let_go_at_the_end_and_at_an_error(run: Run) -> None:
+    for error in (None, ValueError()):
+        try:
+            with held(run):
+                if error:
+                    raise error
+        except ValueError:
+            pass
+    with held(run):
+        pass

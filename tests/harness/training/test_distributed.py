@@ -1,0 +1,209 @@
+"""Two processes that train one network do what one process does."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as processes
+from torch import Tensor
+
+from harness.config.training import TrainConfig
+from harness.data.synthetic.dataset import Synthetic, write_dataset
+from harness.runs.network import build, normalisation
+from harness.runs.workspace import Workspace
+from harness.training.distributed import ALONE, Agreement, Team
+from harness.training.sync_batchnorm import with_joint_norms
+from harness.training.trainer import Trainer
+from metrics.utils.errors import UserError
+
+RANKS = 2
+SIZE = 64
+FRAMES = 5  # so that the shares differ
+
+
+def config(**values: Any) -> TrainConfig:
+    recipe = {"encoder": "resnet18", "encoder_weights": "none", "size": SIZE, "epochs": 1, **values}
+    return TrainConfig(model="unet", **recipe)
+
+
+def batch(frames: int = FRAMES, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (frames, 3, SIZE, SIZE)
+    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    return images, (images[:, 0] > 127).to(torch.uint8)
+
+
+class DoubleTrainer(Trainer):
+    """Computes in float64: in float32 each ReLU that rounding flips moves the gradient by 1e-4."""
+
+    def normalise(self, images: Tensor) -> Tensor:
+        return super().normalise(images).double()
+
+
+def trainer(team: Team, **values: Any) -> Trainer:
+    recipe = config(**values)
+    # Each process starts from weights of its own; the leader's are taken.
+    torch.manual_seed(team.rank)
+    return DoubleTrainer(
+        recipe,
+        build(recipe, weights=False).double(),
+        device=torch.device("cpu"),
+        normalisation=normalisation(recipe),
+        steps=2,
+        team=team,
+    )
+
+
+def step(team: Team, loss: str) -> dict[str, Any]:
+    """The loss and the gradients of one step of this process's share, and what came of it."""
+    made = trainer(team, loss=loss, average=0.5)
+    images, masks = batch()
+    kept: dict[str, Tensor] = {}
+    made.optimiser.register_step_pre_hook(
+        lambda *_: kept.update(
+            {n: p.grad.clone() for n, p in made.network.named_parameters() if p.grad is not None}
+        )
+    )
+    mine = slice(team.rank, None, team.ranks)
+    value = made.step(images[mine], masks[mine], epoch=0, index=0, passed=0, frames=FRAMES)
+    return {"loss": value.item(), "gradients": kept, "weights": dict(made.weights())}
+
+
+def validate(team: Team) -> dict[str, Any]:
+    made = trainer(team)
+    batches = [batch(3, seed) for seed in range(3)]
+    # Five frames each, the last batch short.
+    batches.append(batch(2, 9))
+    counts = made.overlaps(batches[team.rank :: team.ranks])
+    result = made.validate(batches[team.rank :: team.ranks])
+    return {"counts": counts, "iou": result.iou, "f1": result.f1, "frames": result.frames}
+
+
+def agree(team: Team) -> list[int]:
+    """Only the second process brings a number, in its second call."""
+    agreement = Agreement(team)
+    brought = [0, 15, 0] if team.rank else [0, 0, 0]
+    return [*(agreement(number) for number in brought), agreement.settle()]
+
+
+def share(team: Team) -> Any:
+    return team.share({"run": "unet-1"} if team.leads else None)
+
+
+WORK: dict[str, Callable[[Team], Any]] = {
+    "single-channel-dice": functools.partial(step, loss="single-channel-dice"),
+    "dice+ce": functools.partial(step, loss="dice+ce"),
+    "validate": validate,
+    "agree": agree,
+    "share": share,
+}
+
+
+def _work(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS
+    )
+    team = Team(rank=rank, ranks=RANKS)
+    torch.save({name: work(team) for name, work in WORK.items()}, folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two processes got from all the work; started once, since torch loads slowly."""
+    folder = tmp_path_factory.mktemp("team")
+    processes.spawn(_work, (folder,), nprocs=RANKS)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(RANKS)]
+
+
+@pytest.mark.parametrize("loss", ["single-channel-dice", "dice+ce"])
+def test_a_step_is_that_of_the_whole_batch(results: list[dict[str, Any]], loss: str) -> None:
+    first, second = (result[loss] for result in results)
+    alone = step(ALONE, loss)
+
+    assert first["loss"] == second["loss"] == pytest.approx(alone["loss"], abs=1e-6)
+    assert first["gradients"].keys() == alone["gradients"].keys()
+    for name, expected in alone["gradients"].items():
+        assert torch.equal(first["gradients"][name], second["gradients"][name]), name
+        torch.testing.assert_close(first["gradients"][name], expected, atol=1e-6, rtol=0)
+    for name, expected in alone["weights"].items():
+        assert torch.equal(first["weights"][name], second["weights"][name]), name
+        if "running" in name:  # batch norm saw the whole batch
+            torch.testing.assert_close(first["weights"][name], expected, atol=1e-6, rtol=0)
+
+
+def test_validation_counts_are_those_of_one_process(results: list[dict[str, Any]]) -> None:
+    alone = validate(ALONE)
+
+    for result in results:
+        counted = result["validate"]
+        assert torch.equal(counted["counts"], alone["counts"])
+        assert all(counted[name] == alone[name] for name in ("iou", "f1", "frames"))
+
+
+def test_a_signal_to_one_process_is_known_to_all_one_step_later(
+    results: list[dict[str, Any]],
+) -> None:
+    assert [result["agree"] for result in results] == [[0, 0, 15, 0]] * RANKS
+
+
+def test_the_leaders_value_is_everyones(results: list[dict[str, Any]]) -> None:
+    assert [result["share"] for result in results] == [{"run": "unet-1"}] * RANKS
+
+
+def test_norms_that_cannot_be_divided_are_refused() -> None:
+    class Fused(torch.nn.BatchNorm2d):
+        pass
+
+    with pytest.raises(UserError, match="Fused cannot be divided"):
+        with_joint_norms(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), Fused(1)))
+
+
+def torchrun(drawn: Synthetic, workspace: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(RANKS)]
+    command += ["-m", "harness", "train", *arguments, "--endocv", str(drawn.endocv)]
+    return subprocess.Popen(
+        [*command, "--workspace", str(workspace), "--device", "cpu"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=workspace,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_torchrun_is_stopped_and_goes_on(tmp_path: Path, number: int) -> None:
+    drawn = write_dataset(tmp_path / "drawn", frames=60, height=64)
+    recipe = ("--preset", "demo", "--model", "unet", "--epochs", "3", "--size", "32")
+    process = torchrun(drawn, tmp_path, *recipe)
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if "epoch 1/3" in line:
+            break
+    process.send_signal(number)
+    _, rest = process.communicate()
+    said += rest
+
+    workspace = Workspace(tmp_path)
+    (run,) = workspace.runs()
+    assert run.status == "interrupted"
+    assert said.count(f"Go on with: harness train --resume {run.run}") == 1  # the leader says it
+    resumed = torchrun(drawn, tmp_path, "--resume")
+    _, said = resumed.communicate()
+
+    assert resumed.returncode == 0, said
+    (run,) = workspace.runs()
+    assert (run.status, run.row["epochs"]) == ("finished", 3)
+    assert len((run.folder / "history.csv").read_text().splitlines()) == 4

@@ -1,0 +1,230 @@
+"""A run from its first step to its registered best checkpoint, broken off and resumed."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from harness.config.training import TrainConfig
+from harness.runs.workspace import Run, Workspace
+from harness.training import loop as fitting
+from harness.training.loop import Epoch, Fit, Watcher
+from harness.training.trainer import Trainer
+from harness.utils.signals import Interrupted
+from metrics.utils.errors import UserError
+
+STEPS = 3
+CONFIG = {
+    "model": "unet",
+    "encoder_weights": "none",
+    "size": 64,
+    "epochs": 4,
+    "average": 0.5,
+    "schedule": "one-cycle",
+    "learning_rate": 0.05,
+}
+
+
+class Tiny(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(3, 2, 3, padding=1), nn.BatchNorm2d(2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.dropout(self.layers(images), 0.2, self.training)
+
+
+class RandomFeed:
+    """Batches that are a function of their position, and learnable: bright is polyp."""
+
+    steps = STEPS
+
+    def __init__(self, spoil: tuple[int, int] | None = None) -> None:
+        self.spoil = spoil
+
+    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+        for step in range(start, STEPS):
+            images, masks = pair(100 * epoch + step)
+            if (epoch, step) == self.spoil:
+                raise OSError(5, "Input/output error", "frame.jpg")
+            yield images, masks, [f"frame-{epoch}-{step}"]
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield pair(9999)
+
+
+def pair(seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randint(0, 256, (2, 3, 8, 8), generator=generator).float()
+    images = nn.functional.interpolate(coarse, (64, 64)).to(torch.uint8)
+    return images, (images[:, 0] > 127).to(torch.uint8)
+
+
+def begin(workspace: Workspace) -> Run:
+    return workspace.new_run("unet", settings=CONFIG, versions={}, seed=0)
+
+
+def make(
+    workspace: Workspace,
+    run: Run,
+    *,
+    watcher: Watcher | None = None,
+    feed: RandomFeed | None = None,
+    change: Callable[[nn.Module], None] = lambda _: None,
+    save_every_s: float = fitting.SAVE_EVERY_S,
+) -> Fit:
+    config = TrainConfig.from_dict(CONFIG)
+    network = Tiny()
+    change(network)
+    trainer = Trainer(
+        config,
+        network,
+        device=torch.device("cpu"),
+        normalisation=((0.5,) * 3, (0.25,) * 3),
+        steps=STEPS * config.epochs,
+    )
+    return Fit(
+        workspace,
+        run,
+        config,
+        trainer=trainer,
+        feed=feed or RandomFeed(),
+        watcher=watcher or Watcher(),
+        save_every_s=save_every_s,
+    )
+
+
+def kill_after(steps: int, number: int = signal.SIGTERM) -> Watcher:
+    def step(done: int, _total: int) -> None:
+        if done == steps:
+            os.kill(os.getpid(), number)
+
+    return Watcher(step=step)
+
+
+def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+    told: list[Epoch] = []
+
+    make(workspace, run, watcher=Watcher(epoch=told.append))()
+
+    run = workspace.run(run.run)
+    assert (run.status, run.row["epochs"]) == ("finished", 4)
+    best = max(told, key=lambda epoch: epoch.iou)
+    assert run.row["best_epoch"] == best.epoch
+    assert run.row["best_iou"] == best.iou
+    assert set(safetensors.torch.load_file(run.best)) == set(Tiny().state_dict())
+    assert not run.last.exists()
+    with (run.folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == pytest.approx([epoch.loss for epoch in told])
+
+
+@pytest.mark.parametrize("steps", [1, STEPS, 2 * STEPS + 1, 4 * STEPS - 1])
+def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, steps: int) -> None:
+    whole, broken = Workspace(tmp_path / "whole"), Workspace(tmp_path / "broken")
+    unbroken, run = begin(whole), begin(broken)
+    reference = make(whole, unbroken)
+    reference()
+
+    with pytest.raises(Interrupted, match=f"--resume {run.run}") as stop:
+        make(broken, run, watcher=kill_after(steps))()
+    assert stop.value.exit_code == 143
+    assert broken.run(run.run).status == "interrupted"
+    resumed = make(broken, run)
+    assert (resumed.epoch * STEPS + resumed.step) == steps
+    resumed()
+
+    ours, theirs = resumed.trainer.network.state_dict(), reference.trainer.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert run.best.read_bytes() == unbroken.best.read_bytes()
+    figures = [[(e.loss, e.iou, e.f1, e.best) for e in f.history] for f in (resumed, reference)]
+    assert figures[0] == figures[1]
+
+
+def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+
+    with pytest.raises(Interrupted) as stop:
+        make(workspace, begin(workspace), watcher=kill_after(2, signal.SIGINT))()
+
+    assert stop.value.exit_code == 130
+
+
+@pytest.mark.parametrize(("save_every_s", "kept"), [(0.0, (2, 1)), (1e9, (0, 0))])
+def test_a_state_is_saved_when_it_is_due(
+    tmp_path: Path, save_every_s: float, kept: tuple[int, int]
+) -> None:
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+
+    with pytest.raises(OSError, match=r"frame\.jpg"):
+        make(workspace, run, feed=RandomFeed(spoil=(2, 1)), save_every_s=save_every_s)()
+
+    assert workspace.run(run.run).status == "failed"
+    again = make(workspace, run)
+    assert (again.epoch, again.step) == kept
+
+
+def test_a_full_disk_loses_nothing(
+    tmp_path: Path, no_room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    whole, broken = Workspace(tmp_path / "whole"), Workspace(tmp_path / "broken")
+    unbroken = begin(whole)
+    make(whole, unbroken)()
+    run = begin(broken)
+
+    with ExitStack() as until_room_is_made:
+
+        def fill(done: int, _total: int) -> None:
+            if done == STEPS + 2:
+                until_room_is_made.enter_context(no_room(1000))
+
+        with pytest.raises(UserError, match=f"cannot write in .*--resume {run.run}"):
+            make(broken, run, watcher=Watcher(step=fill), save_every_s=0)()
+
+    assert broken.run(run.run).status == "running"  # no room to say that it failed
+    again = make(broken, run)
+    assert (again.epoch, again.step) == (1, 1)
+    again()
+    assert run.best.read_bytes() == unbroken.best.read_bytes()
+
+
+def test_memory_that_is_full_says_what_would_fit(tmp_path: Path) -> None:
+    def full(network: nn.Module) -> None:
+        def fail(_images: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+        network.forward = fail
+
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+    with pytest.raises(UserError, match="--batch-size 4, or auto"):
+        make(workspace, run, change=full)()
+    assert workspace.run(run.run).status == "failed"
+
+
+def test_a_loss_that_is_no_number_names_its_frames(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+
+    def poison(network: nn.Module) -> None:
+        nn.init.constant_(next(network.parameters()), float("nan"))
+
+    with pytest.raises(UserError, match=r"nan in epoch 1, step 1.*frame-0-0") as error:
+        make(workspace, run, change=poison)()
+
+    assert "--learning-rate" in error.value.message
+    assert workspace.run(run.run).status == "failed"
+    assert not run.best.exists()

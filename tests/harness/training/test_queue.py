@@ -1,0 +1,58 @@
+"""A plan comes back from its file as it was, and is found by the runs it led to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.config.training import resolve
+from harness.data.cross_validation import Division
+from harness.runs.workspace import Workspace
+from harness.training import queue
+from harness.training.queue import Plan
+from metrics.utils.errors import UserError
+
+STEPS = [resolve("unet", "quick", fold="1/2"), resolve("fpn", "demo"), Division(leave_out="C3")]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def test_a_plan_comes_back_as_it_was(workspace: Workspace) -> None:
+    plan = Plan.new(workspace, STEPS)
+    run = workspace.new_run("unet", settings={}, versions={})
+    plan.begin(0, run)
+
+    found = queue.unfinished(workspace)
+
+    assert found == plan
+    assert found is not None
+    assert list(found.steps) == STEPS
+    assert found.runs == {0: run.run}
+    assert found.networks == 2
+
+
+def test_a_plan_is_found_by_a_run_of_it(workspace: Workspace) -> None:
+    older, newer = Plan.new(workspace, STEPS), Plan.new(workspace, STEPS[:1])
+    run = workspace.new_run("unet", settings={}, versions={})
+    older.begin(1, run)
+
+    assert queue.unfinished(workspace) == newer
+    assert queue.unfinished(workspace, run.run) == older
+    assert queue.unfinished(workspace, "unet-of-another-plan") is None
+
+
+def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
+    Plan.new(workspace, STEPS).finish()
+    assert queue.unfinished(workspace) is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
+def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None:
+    plan = Plan.new(workspace, STEPS)
+    plan.path.write_text(text)
+    with pytest.raises(UserError, match="cannot be read"):
+        queue.unfinished(workspace)

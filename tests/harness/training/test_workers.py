@@ -1,0 +1,119 @@
+"""Runs that train side by side in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from harness.config.training import resolve
+from harness.data.cache import FrameCache
+from harness.data.layouts import find_frames
+from harness.runs.workspace import Run, Workspace
+from harness.training.history import Epoch
+from harness.training.run import Frames, Machine, start
+from harness.training.workers import Job, Listener, Slot, slots, train_all
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
+
+SIZE = 32
+CPU = torch.device("cpu")
+TWO = [Slot(device="cpu", threads=1)] * 2
+
+
+class Heard:
+    """What was told, and a way to answer the first step."""
+
+    def __init__(self, signal_at_first_step: int = 0) -> None:
+        self.epochs: list[tuple[str, int]] = []
+        self.ended: dict[str, str] = {}
+        self.most_at_once = 0
+        self._under_way: set[str] = set()
+        self._signal = signal_at_first_step
+
+    def begun(self, run: Run, device: str) -> None:
+        assert device == "cpu"
+        self._under_way.add(run.run)
+        self.most_at_once = max(self.most_at_once, len(self._under_way))
+
+    def step(self, run: Run, done: int, total: int) -> None:
+        assert 0 < done <= total
+        if self._signal:
+            os.kill(os.getpid(), self._signal)
+            self._signal = 0
+
+    def epoch(self, run: Run, epoch: Epoch) -> None:
+        self.epochs.append((run.run, epoch.epoch))
+
+    def end(self, run: Run, fault: str) -> None:
+        self._under_way.remove(run.run)
+        self.ended[run.run] = fault
+
+    def listener(self) -> Listener:
+        return Listener(begun=self.begun, step=self.step, epoch=self.epoch, ended=self.end)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def frames(draw: Drawer, tmp_path: Path) -> Frames:
+    found = find_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(4))))
+    cache = FrameCache.build(found, SIZE, tmp_path / "cache")
+    return Frames(train=cache, val=cache)
+
+
+def job(workspace: Workspace, frames: Frames, *, epochs: int, encoder: str = "resnet18") -> Job:
+    config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
+    run = start(workspace, config, frames, Machine(device=CPU))
+    return Job(workspace=workspace.root, run=run, frames=frames, save_every_s=60.0)
+
+
+def test_one_that_fails_does_not_stop_the_others(workspace: Workspace, frames: Frames) -> None:
+    bad = job(workspace, frames, epochs=1, encoder="resnet19")
+    good = job(workspace, frames, epochs=2)
+    heard = Heard()
+
+    assert train_all(iter([bad, good]), TWO, heard.listener()) == 0
+
+    assert heard.most_at_once == 2
+    assert heard.ended[good.run.run] == ""
+    assert "resnet18" in heard.ended[bad.run.run]  # the nearest encoder that there is
+    assert heard.epochs == [(good.run.run, 1), (good.run.run, 2)]
+    assert workspace.run(good.run.run).status == "finished"
+    assert workspace.run(bad.run.run).status != "finished"
+
+
+def test_a_signal_stops_all_of_them_with_everything_written(
+    workspace: Workspace, frames: Frames
+) -> None:
+    endless = [job(workspace, frames, epochs=100_000) for _ in range(2)]
+    heard = Heard(signal_at_first_step=signal.SIGTERM)
+
+    assert train_all(iter(endless), TWO[:1], heard.listener()) == signal.SIGTERM
+
+    stopped = workspace.run(endless[0].run.run)
+    assert stopped.status == "interrupted"
+    assert stopped.last.exists()
+    assert f"--resume {stopped.run}" in heard.ended[stopped.run]
+    assert endless[1].run.run not in heard.ended  # not begun any more
+
+
+def test_places_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.utils.device.cores", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    assert slots(CPU, 3) == [Slot(device="cpu", threads=2)] * 3
+    assert [slot.device for slot in slots(torch.device("cuda"), 3)] == [
+        "cuda:0",
+        "cuda:1",
+        "cuda:0",
+    ]
+    assert [slot.device for slot in slots(torch.device("cuda:1"), 2)] == ["cuda:1", "cuda:1"]

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from metrics.masks.classes import ONE, Classes
+from metrics.masks.labels import class_masks, decode_labels, mask_of, to_grey
+from metrics.masks.read import decode_mask
+from metrics.utils.errors import UserError
+
+TWO = Classes.from_table({"polyp": 255, "instrument": 128})
+
+
+def drawn(polyp: int = 255, instrument: int = 128) -> np.ndarray:
+    """A disc of one value with a bar of another across it."""
+    grey = np.zeros((120, 160), np.uint8)
+    cv2.circle(grey, (60, 60), 40, polyp, -1)
+    cv2.rectangle(grey, (70, 50), (150, 70), instrument, -1)
+    return grey
+
+
+def encoded(grey: np.ndarray, suffix: str = ".png", quality: int = 75) -> bytes:
+    return bytes(cv2.imencode(suffix, grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+
+
+@pytest.mark.parametrize(("suffix", "quality"), [(".png", 75), (".jpg", 75), (".jpg", 95)])
+def test_each_pixel_is_of_the_class_whose_value_is_nearest(suffix: str, quality: int) -> None:
+    labels = decode_labels(encoded(drawn(), suffix, quality), TWO)
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, drawn(polyp=1, instrument=2))
+
+
+@pytest.mark.parametrize("classes", [TWO, Classes.from_table({"a": 1, "b": 2}), ONE])
+def test_what_is_written_is_read_again(classes: Classes) -> None:
+    labels = drawn(polyp=1, instrument=len(classes))
+    labels = labels if len(classes) > 1 else labels > 0
+    read = decode_labels(encoded(to_grey(labels, classes)), classes)
+    assert read.dtype == labels.dtype
+    assert np.array_equal(read, labels)
+
+
+def test_one_class_without_a_value_is_read_by_the_protocol() -> None:
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(decode_labels(encoded(grey)), decode_mask(encoded(grey)))
+    assert decode_labels(encoded(grey), protocol="official").sum() == 255
+
+
+def test_one_class_with_a_value_is_a_bool_mask() -> None:
+    one = Classes.from_table({"nucleus": 7})
+    labels = decode_labels(encoded(drawn(7, 7)), one)
+    assert labels.dtype == np.bool_
+    assert np.array_equal(to_grey(labels, one), drawn(7, 7))
+
+
+def test_values_of_no_class_are_named_with_the_file() -> None:
+    grey = drawn()
+    grey[0, :5], grey[1, :2] = 60, 200
+    with pytest.raises(UserError) as found:
+        decode_labels(encoded(grey), TWO, name="a.png")
+    assert found.value.message.startswith(
+        "a.png: expected the values 0 (background), 255 (polyp), 128 (instrument), within 48, but "
+        "7 pixels have others: 60, 200. "
+    )
+
+
+def test_a_class_that_is_not_named_is_no_other() -> None:
+    with pytest.raises(UserError, match=r"others: 3\."):
+        decode_labels(encoded(drawn(1, 3)), Classes.from_table({"a": 1, "b": 2}))
+
+
+def test_the_chosen_class_comes_first() -> None:
+    labels = drawn(1, 2)
+    pairs = class_masks(labels, labels, TWO.choosing("instrument"))
+    assert list(pairs) == ["instrument", "polyp"]
+    assert np.array_equal(pairs["instrument"][0], labels == 2)
+    assert np.array_equal(mask_of(labels == 1, 0), labels != 1)
