@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evaluation.evaluate_run import ORDER
-from harness.inference.precision_check import predictor_of, sample_of
+from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.predictor import Inference
 from harness.runs.network import load
 from harness.runs.workspace import Run, Workspace, now
@@ -94,8 +94,8 @@ def submit(
     loaded = load(run)
     places = _places(frames)
     images = [file for _, _, file in places]
-    predictor = predictor_of(loaded, inference, sample=sample_of(images), say=say)
-    settings = settings_of(run, inference)
+    predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
+    settings = evaluation_settings(run, inference)
     path = package_path(workspace, run, round_)
     with PackageWriter(
         path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings
@@ -132,7 +132,7 @@ def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:
     return path
 
 
-def settings_of(run: Run, inference: Inference) -> dict[str, Any]:
+def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
     """What made the masks, for manifest and ledger."""
     return {
         "run": run.run,

@@ -14,7 +14,7 @@ _JUNK_FOLDER: Final = "__MACOSX"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class PackageLayout:
     """Where everything lies in a package: ``root/task/folders/masks`` and beside them ``timings``.
 
     Attributes:

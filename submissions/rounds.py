@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from metrics.masks.read import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
-from submissions.layout import FRAME, TEST_SET, Layout
+from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.writing.encoding import SUFFIXES
 
 Frames = dict[str, dict[str, Path]]
@@ -24,7 +24,7 @@ Sizes = Mapping[str, Mapping[str, tuple[int, int]]]
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
 
-_LAYOUT: Final = frozenset(field.name for field in fields(Layout))
+_LAYOUT: Final = frozenset(field.name for field in fields(PackageLayout))
 _SUFFIXES: Final = frozenset(SUFFIXES.values())
 
 _INIT: Final = (
@@ -52,7 +52,7 @@ class Round:
     daily_limit: int
     time_zone: str = "UTC"
     release: str = ""
-    layout: Layout = field(default_factory=Layout)
+    layout: PackageLayout = field(default_factory=PackageLayout)
 
 
 BUILT_IN: Final = (
@@ -71,7 +71,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     """The built-in rounds and those of a file, by name.
 
     The file is TOML with one table a round, such as ``[rounds.3]``, whose keys are the fields of
-    :class:`Round` and of its ``Layout``; only ``daily_limit`` is required. A round of a built-in
+    :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a built-in
     name replaces it.
 
     Args:
@@ -250,4 +250,4 @@ def _round(name: str, table: dict[str, Any]) -> Round:
     for key, value in table.items():
         fixed = tuple(value) if isinstance(value, list) else value
         (of_layout if key in _LAYOUT else of_round)[key] = fixed
-    return Round(name=name, layout=Layout(**of_layout), **of_round)
+    return Round(name=name, layout=PackageLayout(**of_layout), **of_round)

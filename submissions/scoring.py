@@ -25,7 +25,7 @@ from metrics.frame.lesions import count_lesions
 from metrics.masks.bits import Bits, pack
 from metrics.masks.read import Protocol, fit_prediction, read_mask
 from metrics.utils.errors import FaultsError, UserError
-from submissions.layout import Layout
+from submissions.layout import PackageLayout
 from submissions.ledger import OVERALL
 from submissions.reading.archive import refuse_special
 from submissions.reading.findings import Kind
@@ -82,7 +82,7 @@ def score_package(
     truth: Path | Truth,
     protocol: Protocol = "official",
     *,
-    layout: Layout | None = None,
+    layout: PackageLayout | None = None,
     hausdorff: bool = True,
 ) -> PackageScore:
     """Validate a package and score it.

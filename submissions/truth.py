@@ -12,7 +12,7 @@ from typing import Final
 from metrics.masks.bits import Bits
 from metrics.masks.read import read_bits, read_file, read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
-from submissions.layout import FRAME, Layout
+from submissions.layout import FRAME, PackageLayout
 from submissions.reading.image_header import HeaderError, read_header
 from submissions.rounds import IMAGE_SUFFIXES
 
@@ -63,7 +63,7 @@ class Truth:
 
 
 def find_truth(
-    folder: Path, test_sets: Collection[str] | None = None, layout: Layout | None = None
+    folder: Path, test_sets: Collection[str] | None = None, layout: PackageLayout | None = None
 ) -> Truth:
     """The masks ``TEST_SET/NAME_mask.*`` of a folder, named as in a package of the round.
 
@@ -79,7 +79,7 @@ def find_truth(
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
-    layout = layout or Layout()
+    layout = layout or PackageLayout()
     names = sorted(test_sets or _every_test_set(folder, layout.prefix))
     if not names:
         raise UserError(
@@ -99,11 +99,11 @@ def _every_test_set(folder: Path, prefix: str) -> list[str]:
     return [name for name in found if name.startswith(prefix) and name[0] != "."]
 
 
-def _wanted(layout: Layout) -> str:
+def _wanted(layout: PackageLayout) -> str:
     return f"{layout.masks.replace(FRAME, 'NAME')}.*"
 
 
-def _masks_of(folder: Path, layout: Layout, faults: list[Fault]) -> dict[str, Path]:
+def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[str, Path]:
     if not folder.is_dir():
         faults.append(Fault(path=str(folder), message="the test set's folder is missing"))
         return {}

@@ -107,7 +107,7 @@ def _tables(
     """The frame tables of the runs compared, and the names that the first two have in it."""
     import pandas as pd
 
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
     from harness.evaluation.evaluate_run import table_file
 
     runs = workspace.runs()
@@ -117,8 +117,8 @@ def _tables(
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
     if b is None:
-        division = Division.of(chosen[0])
-        alike = [run for run in evaluated if Division.of(run) == division]
+        division = SplitVariant.of(chosen[0])
+        alike = [run for run in evaluated if SplitVariant.of(run) == division]
         newest = {run.model: run for run in reversed(alike)}
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     if len({run.run for run in chosen}) < 2:
@@ -136,10 +136,10 @@ def _tables(
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
 
     for run in evaluated:
-        if name == run.run or (name == run.model and not Division.of(run)):
+        if name == run.run or (name == run.model and not SplitVariant.of(run)):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
     raise UserError(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.data.check.check import DataReport
-    from harness.data.check.inspect_frame import Inspection
+    from harness.data.check.inspect_frame import FrameReport
     from harness.data.listing import Listing
     from harness.report.tables.render import Format, TableSettings
 
@@ -194,7 +194,7 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
         console.success("No faults.")
 
 
-def _track(stream: Iterable[Inspection], total: int) -> Iterable[Inspection]:
+def _track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
     return console.track(stream, "Looking at frames", total)
 
 

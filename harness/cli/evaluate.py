@@ -104,7 +104,7 @@ def command(
     """
     import pandas as pd
 
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
     from harness.report.views.by_class import show_views
     from harness.report.views.evaluation import KINDS, Measured
 
@@ -126,7 +126,7 @@ def command(
             frames=frames.reset_index(drop=True),
             split=split,
             protocol=protocol,
-            plain=not any(Division.of(run) for run in chosen.found),
+            is_paper_split=not any(SplitVariant.of(run) for run in chosen.found),
             by=by or "",
             reference=reference or "",
             other=other or "",
@@ -148,7 +148,7 @@ class _Chosen:
         folds: int | None,
         protocol: str,
     ) -> None:
-        from harness.data.cross_validation import Division
+        from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
         from harness.runs.workspace import Workspace
@@ -156,7 +156,7 @@ class _Chosen:
         self.settings = settings
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
-        wanted = [Division(leave_out=leave_out)] if leave_out else divisions(folds)
+        wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [
             run
             for one in wanted
@@ -168,18 +168,18 @@ class _Chosen:
         import pandas as pd
 
         from harness.data.catalogue import catalogue, of_split
-        from harness.data.cross_validation import Division
+        from harness.data.cross_validation import SplitVariant
         from harness.evaluation import evaluate_run
 
-        own_test = split == "test" and not any(Division.of(run).leave_out for run in self.found)
+        own_test = split == "test" and not any(SplitVariant.of(run).leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
-            of_run = of_split(Division.of(run).apply(frames), split)
+            of_run = of_split(SplitVariant.of(run).apply(frames), split)
             table = _table(self.workspace, run, of_run, split, **options)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
-                    table = evaluate_run.read_officially(
+                    table = evaluate_run.official_table(
                         run, of_run, split, table, progress=bar.advance
                     )
             tables.append(table.assign(model=_label(run, self.found)))
@@ -188,9 +188,11 @@ class _Chosen:
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
     """The model's name, or the run's where two runs of the model are measured side by side."""
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
 
-    alike = [r for r in chosen if r.model == run.model and Division.of(r) == Division.of(run)]
+    alike = [
+        r for r in chosen if r.model == run.model and SplitVariant.of(r) == SplitVariant.of(run)
+    ]
     return run.model if len({r.run for r in alike}) == 1 else run.run
 
 
@@ -206,13 +208,13 @@ def _table(
     """The frame table of a run, kept or made now."""
     from harness.evaluation import evaluate_run
 
-    settings = evaluate_run.settings_of(inference.settings)
-    kept = evaluate_run.kept_table(workspace, run, frames, split, settings)
+    settings = evaluate_run.evaluation_settings(inference.settings)
+    kept = evaluate_run.cached_table(workspace, run, frames, split, settings)
     if kept is not None and not again:
         console.note(f"{run.run}: evaluated before; --again predicts anew")
         return kept
     with console.progress(f"{run.model} on {split}", len(frames)) as bar:
-        table = evaluate_run.assess(
+        table = evaluate_run.evaluate_run(
             workspace,
             run,
             frames,

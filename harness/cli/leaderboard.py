@@ -155,14 +155,14 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
     """How sure the ranks of evaluated models are, by the paper protocol."""
     import pandas as pd
 
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
     from harness.evaluation.evaluate_run import table_file
     from harness.report.views.by_class import show_views
     from harness.report.views.ranks import rank_view
     from harness.runs.workspace import Workspace
     from metrics.statistics.samples import collect
 
-    runs = [run for run in Workspace(settings.workspace).runs() if not Division.of(run)]
+    runs = [run for run in Workspace(settings.workspace).runs() if not SplitVariant.of(run)]
     views = []
     for split in splits:
         files = ((run.model, table_file(run, split, "paper")) for run in reversed(runs))
@@ -186,13 +186,13 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
 
     import pandas as pd
 
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     registered = workspace.evaluations(split)
     # A model trained without a centre, or on one fold, was measured on other frames.
-    whole = {run.run for run in workspace.runs() if not Division.of(run)}
+    whole = {run.run for run in workspace.runs() if not SplitVariant.of(run)}
     registered = registered[registered["run"].isin(whole)]
     if registered.empty:
         raise UserError(

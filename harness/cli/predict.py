@@ -98,10 +98,10 @@ def command(
 def _of_images(
     loaded: Loaded, inference: Inference, images: list[Path], out: Path, uncertainty: bool
 ) -> list[dict[str, Any]]:
-    from harness.inference.precision_check import predictor_of, sample_of
+    from harness.inference.precision_check import make_predictor, sample_of
     from harness.inference.write_masks import predict_images
 
-    predictor = predictor_of(
+    predictor = make_predictor(
         loaded, inference, sample=sample_of(images), say=console.note, uncertainty=uncertainty
     )
     with console.progress(f"{loaded.run.model} on {images[0].parent.name}", len(images)) as bar:
@@ -111,10 +111,10 @@ def _of_images(
 def _of_video(
     loaded: Loaded, inference: Inference, film: Video, out: Path, uncertainty: bool
 ) -> list[dict[str, Any]]:
-    from harness.inference.precision_check import predictor_of
+    from harness.inference.precision_check import make_predictor
     from harness.inference.write_masks import first_frames, predict_video
 
-    predictor = predictor_of(
+    predictor = make_predictor(
         loaded, inference, sample=first_frames(film), say=console.note, uncertainty=uncertainty
     )
     start = time.perf_counter()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.page.content import Source
+    from harness.report.page.content import PageContent
     from harness.report.views.by_class import View
 
 EPILOG = """\b
@@ -89,7 +89,7 @@ def command(
         click.launch(file.resolve().as_uri())
 
 
-def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> Source:
+def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
     from harness.data.catalogue import catalogue
     from harness.evaluation import evaluate_run
     from harness.report.page import from_split
@@ -105,7 +105,7 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> Source:
         catalogue(settings, needs=[needed]),
         split,
         leaderboard=_leaderboard(_scores(settings)),
-        plain=settings.splits is None,
+        is_paper_split=settings.splits is None,
     )
     left_out = [run.model for run in runs if run.model not in source.models]
     if left_out:
@@ -116,7 +116,9 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> Source:
     return source
 
 
-def _of_round(settings: Settings, name: str, models: tuple[str, ...], truth: Path | None) -> Source:
+def _of_round(
+    settings: Settings, name: str, models: tuple[str, ...], truth: Path | None
+) -> PageContent:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 

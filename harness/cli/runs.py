@@ -133,7 +133,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
 @click.pass_obj
 def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     """Remove runs with their weights and evaluations; submissions stay."""
-    from harness.runs.holding import held
+    from harness.runs.holding import lock_run
     from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
@@ -143,7 +143,7 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
         click.confirm(f"{folders}\nRemove with everything in it?", abort=True)
     with ExitStack() as holds:
         for run in found:
-            holds.enter_context(held(run))
+            holds.enter_context(lock_run(run))
         for run in found:
             workspace.remove_run(run.run)
             shutil.rmtree(run.folder, ignore_errors=True)

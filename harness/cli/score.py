@@ -162,7 +162,7 @@ class _Job:
 
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""
-        from submissions.layout import Layout
+        from submissions.layout import PackageLayout
         from submissions.scoring import package_sha256, score_package, score_rows
 
         known = self.submitted[self.submitted["package_sha256"] == package_sha256(package)]
@@ -173,7 +173,7 @@ class _Job:
             package,
             self._truth(round_),
             self.options["protocol"],
-            layout=round_.layout if round_ else Layout(),
+            layout=round_.layout if round_ else PackageLayout(),
             hausdorff=self.options["hausdorff"],
         )
         team = self.options["team"] or ("" if own is not None else shown)

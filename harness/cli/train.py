@@ -13,8 +13,8 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.config.training import TrainConfig
-    from harness.data.cross_validation import Division
-    from harness.training.run import Machine
+    from harness.data.cross_validation import SplitVariant
+    from harness.training.run import TrainingSetup
 
 NEWEST: Final = "newest"
 AUTO: Final = "auto"
@@ -139,36 +139,38 @@ def command(
     """
     from harness.cli import training
     from harness.training import distributed, mlflow_tracking
-    from harness.training.run import Machine, follow
+    from harness.training.run import TrainingSetup, train_worker
     from harness.utils import device as devices
     from harness.utils.allocation import keep_memory
 
     # Before torch allocates anything of size, or it does not take effect.
     keep_memory()
     with distributed.join(devices.choose(device)) as (together, own):
-        machine = Machine(device=own, save_every_s=save_every, team=together, tracker=tracker or "")
-        if jobs > 1 and not together.alone:
+        setup = TrainingSetup(
+            device=own, save_every_s=save_every, group=together, tracker=tracker or ""
+        )
+        if jobs > 1 and not together.is_single:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
-        if not together.leads:
-            follow(machine)
+        if not together.is_main:
+            train_worker(setup)
             return
         if tracker:
             mlflow_tracking.client()  # said before anything is entered
         settings.require("endocv")
         if resume is not None:
             _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
-            training.resume(settings, None if resume == NEWEST else resume, machine, jobs)
+            training.resume(settings, None if resume == NEWEST else resume, setup, jobs)
             return
         overrides["classes"] = settings.classes.choosing(overrides.pop("loss_class"))
-        configs, with_ensemble = _plan(names, preset, overrides, machine)
-        _start(settings, configs, with_ensemble, machine, jobs, leave_out=leave_out, folds=folds)
+        configs, with_ensemble = _plan(names, preset, overrides, setup)
+        _start(settings, configs, with_ensemble, setup, jobs, leave_out=leave_out, folds=folds)
 
 
 def _start(
     settings: Settings,
     configs: Sequence[TrainConfig],
     with_ensemble: bool,
-    machine: Machine,
+    setup: TrainingSetup,
     jobs: int,
     *,
     leave_out: str | None,
@@ -179,23 +181,23 @@ def _start(
 
     from harness.cli import training
     from harness.data.catalogue import catalogue
-    from harness.data.cross_validation import Division
+    from harness.data.cross_validation import SplitVariant
     from harness.data.cross_validation import folds as divisions
     from harness.runs.workspace import Workspace
-    from harness.training.queue import Plan
+    from harness.training.queue import RunQueue
 
     workspace = Workspace(settings.workspace)
     frames = catalogue(settings, needs=["endocv"])
-    steps: list[TrainConfig | Division] = []
-    for division in [Division(leave_out=leave_out)] if leave_out else divisions(folds):
+    steps: list[TrainConfig | SplitVariant] = []
+    for division in [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds):
         division.apply(frames)  # a centre that is not there is said before anything is entered
         steps += [
             replace(config, leave_out=division.leave_out, fold=division.fold) for config in configs
         ]
         steps += [division] if with_ensemble else []
-    plan = Plan.new(workspace, steps)
+    plan = RunQueue.new(workspace, steps)
     try:
-        training.work_off(workspace, plan, frames, machine, jobs)
+        training.run_all(workspace, plan, frames, setup, jobs)
     finally:
         if not plan.runs:
             plan.finish()
@@ -212,7 +214,7 @@ def _refuse_changes(names: Sequence[str], given: dict[str, Any]) -> None:
 
 
 def _plan(
-    names: Sequence[str], preset: str, overrides: dict[str, Any], machine: Machine
+    names: Sequence[str], preset: str, overrides: dict[str, Any], setup: TrainingSetup
 ) -> tuple[list[TrainConfig], bool]:
     """Every recipe, checked before the first training begins."""
     import models
@@ -231,14 +233,14 @@ def _plan(
         configs.append(resolve(name, preset, **given))
     if configs:
         models.check(configs[0].encoder, configs[0].encoder_weights)
-    return [_fitted(config, machine) if auto else config for config in configs], with_ensemble
+    return [_fitted(config, setup) if auto else config for config in configs], with_ensemble
 
 
-def _fitted(config: TrainConfig, machine: Machine) -> TrainConfig:
+def _fitted(config: TrainConfig, setup: TrainingSetup) -> TrainConfig:
     from dataclasses import replace
 
     from harness.training.batch_size import largest_batch
 
-    batch_size = largest_batch(config, device=machine.device) * machine.team.ranks
-    console.note(f"{config.model}: {batch_size} frames a step on {machine.device}")
+    batch_size = largest_batch(config, device=setup.device) * setup.group.world_size
+    console.note(f"{config.model}: {batch_size} frames a step on {setup.device}")
     return replace(config, batch_size=batch_size)

@@ -9,14 +9,14 @@ import models
 from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
-from harness.data.cross_validation import Division
+from harness.data.cross_validation import SplitVariant
 from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue
 from harness.training import run as training_run
-from harness.training.history import Epoch, Watcher
-from harness.training.queue import Plan
-from harness.training.run import Frames, Machine
+from harness.training.history import Callbacks, Epoch
+from harness.training.queue import RunQueue
+from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.workers import Job, Listener, slots, train_all
 from harness.utils import console
 from harness.utils.signals import Interrupted
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def work_off(
-    workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Machine, at_once: int = 1
+def run_all(
+    workspace: Workspace,
+    plan: RunQueue,
+    frames: pd.DataFrame,
+    setup: TrainingSetup,
+    at_once: int = 1,
 ) -> None:
     """Do what a plan has left: steps that have a finished run are passed over.
 
@@ -35,7 +39,7 @@ def work_off(
         workspace: Where runs are registered.
         plan: What to do; its file is gone once all is done.
         frames: A catalogue with its splits.
-        machine: Where to train.
+        setup: Where to train.
         at_once: Networks that train side by side.
 
     Raises:
@@ -44,8 +48,8 @@ def work_off(
             no number, or memory or disk are full.
     """
     if at_once > 1:
-        _train_side_by_side(workspace, plan, frames, machine, at_once)
-    finished: dict[Division, dict[str, Run]] = {}
+        _train_side_by_side(workspace, plan, frames, setup, at_once)
+    finished: dict[SplitVariant, dict[str, Run]] = {}
     trained = 0
     for position, step in enumerate(plan.steps):
         if not isinstance(step, TrainConfig):
@@ -54,37 +58,37 @@ def work_off(
         trained += 1
         run = _begun(workspace, plan.runs.get(position))
         if run is None or run.status != "finished":
-            run, ready = _entered(workspace, plan, position, step, frames, machine)
+            run, ready = _entered(workspace, plan, position, step, frames, setup)
             title = f"{step.model} ({trained} of {plan.networks})"
-            run = _train(workspace, run, ready, title, machine)
+            run = _train(workspace, run, ready, title, setup)
         finished.setdefault(_division(step), {})[step.model] = run
     plan.finish()
 
 
-def _division(step: TrainConfig) -> Division:
-    return Division(leave_out=step.leave_out, fold=step.fold)
+def _division(step: TrainConfig) -> SplitVariant:
+    return SplitVariant(leave_out=step.leave_out, fold=step.fold)
 
 
 def _entered(
     workspace: Workspace,
-    plan: Plan,
+    plan: RunQueue,
     position: int,
     step: TrainConfig,
     frames: pd.DataFrame,
-    machine: Machine,
-) -> tuple[Run, Frames]:
+    setup: TrainingSetup,
+) -> tuple[Run, TrainingFrames]:
     """The run of a step, a new one where it was not begun, and its frames."""
     ready = _prepare(workspace, _division(step).apply(frames), step)
     run = _begun(workspace, plan.runs.get(position))
     if run is None:
-        run = training_run.start(workspace, step, ready, machine)
+        run = training_run.start(workspace, step, ready, setup)
         plan.begin(position, run)
     _refuse_other_frames(run, ready)
     return run, ready
 
 
 def _train_side_by_side(
-    workspace: Workspace, plan: Plan, frames: pd.DataFrame, machine: Machine, at_once: int
+    workspace: Workspace, plan: RunQueue, frames: pd.DataFrame, setup: TrainingSetup, at_once: int
 ) -> None:
     """Train the networks that a plan has left; one that fails does not stop the others."""
     left = [
@@ -96,19 +100,19 @@ def _train_side_by_side(
 
     def begin() -> Iterator[Job]:
         for position, step in left:
-            run, ready = _entered(workspace, plan, position, step, frames, machine)
+            run, ready = _entered(workspace, plan, position, step, frames, setup)
             yield Job(
                 workspace=workspace.root,
                 run=run,
                 frames=ready,
-                save_every_s=machine.save_every_s,
-                tracker=machine.tracker,
+                save_every_s=setup.save_every_s,
+                tracker=setup.tracker,
             )
 
     go_on = f"harness train --resume --jobs {at_once}"
     with console.progress(f"{len(left)} networks, {at_once} at once") as bar:
         account = _Account(bar, len(left))
-        number = train_all(begin(), slots(machine.device, at_once), account.listener())
+        number = train_all(begin(), slots(setup.device, at_once), account.listener())
     if number:
         raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
     if account.faults:
@@ -164,7 +168,7 @@ def _begun(workspace: Workspace, name: str | None) -> Run | None:
     return next((run for run in workspace.runs() if run.run == name), None)
 
 
-def _refuse_other_frames(run: Run, ready: Frames) -> None:
+def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
     if ready.data != run.row["data"]:
         raise UserError(
             f"{run.run} began on other training and validation frames than are there now; going "
@@ -172,19 +176,21 @@ def _refuse_other_frames(run: Run, ready: Frames) -> None:
         )
 
 
-def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> Frames:
+def _prepare(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> TrainingFrames:
     with console.progress(f"Decoding frames at {config.size} pixels") as bar:
         return training_run.prepare(
             workspace, frames, config.size, classes=config.classes, progress=bar.update
         )
 
 
-def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: Machine) -> Run:
+def _train(
+    workspace: Workspace, run: Run, ready: TrainingFrames, title: str, setup: TrainingSetup
+) -> Run:
     config = TrainConfig.from_dict(run.settings)
     console.note(
         f"{title}: {len(ready.train)} training and {len(ready.val)} validation frames, "
         f"{config.epochs} epochs, {config.encoder}, seed {config.seed}, "
-        f"on {machine.device} -> {run.run}"
+        f"on {setup.device} -> {run.run}"
     )
     with console.progress(title) as bar:
 
@@ -198,7 +204,7 @@ def _train(workspace: Workspace, run: Run, ready: Frames, title: str, machine: M
             console.note(_line(epoch, config.epochs))
 
         run = training_run.train(
-            workspace, run, ready, machine, watcher=Watcher(step=step, epoch=tell)
+            workspace, run, ready, setup, callbacks=Callbacks(step=step, epoch=tell)
         )
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
@@ -217,17 +223,17 @@ def _line(epoch: Epoch, epochs: int) -> str:
     )
 
 
-def resume(settings: Settings, name: str | None, machine: Machine, at_once: int = 1) -> None:
+def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: int = 1) -> None:
     """Go on with a run, and with what was still to do after it.
 
     Args:
         settings: Where the workspace and the frames are.
         name: The run; ``None`` for what was begun last.
-        machine: Where to train.
+        setup: Where to train.
         at_once: Networks that train side by side, where several are left.
 
     Raises:
-        UserError: As for :func:`work_off`, or if there is no such run.
+        UserError: As for :func:`run_all`, or if there is no such run.
     """
     workspace = Workspace(settings.workspace)
     named = workspace.run(name) if name else None
@@ -236,7 +242,7 @@ def resume(settings: Settings, name: str | None, machine: Machine, at_once: int 
         return
     plan = queue.unfinished(workspace, named.run if named else None)
     if plan is not None:
-        work_off(workspace, plan, catalogue(settings, needs=["endocv"]), machine, at_once)
+        run_all(workspace, plan, catalogue(settings, needs=["endocv"]), setup, at_once)
         return
     run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
     if run is None:
@@ -244,14 +250,14 @@ def resume(settings: Settings, name: str | None, machine: Machine, at_once: int 
         return
     config = TrainConfig.from_dict(run.settings)
     ready = _prepare(
-        workspace, Division.of(run).apply(catalogue(settings, needs=["endocv"])), config
+        workspace, SplitVariant.of(run).apply(catalogue(settings, needs=["endocv"])), config
     )
     _refuse_other_frames(run, ready)
-    _train(workspace, run, ready, f"{config.model} (resumed)", machine)
+    _train(workspace, run, ready, f"{config.model} (resumed)", setup)
 
 
 def _register_ensemble(
-    workspace: Workspace, finished: Mapping[str, Run], division: Division
+    workspace: Workspace, finished: Mapping[str, Run], division: SplitVariant
 ) -> None:
     names = models.get(ensemble.NAME).members
     members = ensemble.members_for(workspace, names, finished, division)

@@ -13,7 +13,7 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.render import Format
-    from submissions.reading.validate import Inspection
+    from submissions.reading.validate import PackageReport
     from submissions.rounds import Round
 
 _MOST_ROWS: Final = 5000
@@ -56,7 +56,7 @@ def command(
 
     Nothing is unpacked, and a hostile package does no harm. With faults the exit status is 1.
     """
-    from submissions.layout import Layout
+    from submissions.layout import PackageLayout
     from submissions.reading.validate import inspect_package
     from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
 
@@ -71,7 +71,7 @@ def command(
         package,
         expected,
         test_sets=chosen.test_sets if chosen else None,
-        layout=chosen.layout if chosen else Layout(),
+        layout=chosen.layout if chosen else PackageLayout(),
     )
     _show(package, inspection, format_, complete=expected is not None)
     if inspection.findings:
@@ -84,7 +84,7 @@ def _any_round() -> Round:
     return Round(name="given", daily_limit=1)
 
 
-def _show(package: Path, inspection: Inspection, format_: Format, *, complete: bool) -> None:
+def _show(package: Path, inspection: PackageReport, format_: Format, *, complete: bool) -> None:
     import pandas as pd
 
     from harness.report.tables.render import show

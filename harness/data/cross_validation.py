@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Division:
+class SplitVariant:
     """A division of the catalogue, on top of its splits.
 
     Attributes:
@@ -64,8 +64,8 @@ class Division:
         return frames
 
 
-def folds(count: int | None) -> list[Division]:
+def folds(count: int | None) -> list[SplitVariant]:
     """Every fold of a cross-validation; the splits as they are where ``count`` is ``None``."""
     if count is None:
-        return [Division()]
-    return [Division(fold=f"{part}/{count}") for part in range(1, count + 1)]
+        return [SplitVariant()]
+    return [SplitVariant(fold=f"{part}/{count}") for part in range(1, count + 1)]

@@ -1,7 +1,7 @@
 """The layouts that are known: the challenge's, and those of plug-ins.
 
 A plug-in is a package with an entry point in the group ``harness.datasets`` that loads to a
-:class:`Layout`: it recognises a folder and lists the frames in it.
+:class:`DatasetLayout`: it recognises a folder and lists the frames in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CENTRE: Final = r"data_C\d+"
 _TEST_SET: Final = r"EndoCV_DATA\d+"
 
 
-class Layout(NamedTuple):
+class DatasetLayout(NamedTuple):
     """How one dataset lies in its folders.
 
     Attributes:
@@ -67,7 +67,7 @@ def _fill_pairs(listing: Listing, dataset: str) -> None:
 GROUP: Final = "harness.datasets"
 
 BUILT_IN: Final = (
-    Layout(
+    DatasetLayout(
         name="EndoCV 2021 (PolypGen)",
         expects="data_C1/images_C1 with data_C1/masks_C1, and sequenceData/",
         kind="endocv2021",
@@ -76,21 +76,21 @@ BUILT_IN: Final = (
         ),
         fill=_fill_endocv,
     ),
-    Layout(
+    DatasetLayout(
         name="EndoCV 2021 test frames",
         expects="EndoCV_DATA1/, EndoCV_DATA2/ and so on",
         kind="endocv2021-test",
         matches=lambda root: bool(folders_in(root, _TEST_SET)),
         fill=_fill_test,
     ),
-    Layout(
+    DatasetLayout(
         name="CVC-ClinicDB",
         expects="Original/ with 'Ground Truth/'",
         kind="cvc-clinicdb",
         matches=lambda root: len(folders_in(root, "Original|Ground Truth")) == 2,
         fill=_fill_clinicdb,
     ),
-    Layout(
+    DatasetLayout(
         name="images and masks (HyperKvasir, Kvasir-SEG or your own)",
         expects="images/ with masks/",
         kind="plain",
@@ -102,14 +102,14 @@ BUILT_IN: Final = (
 
 
 @cache
-def layouts() -> tuple[Layout, ...]:
+def layouts() -> tuple[DatasetLayout, ...]:
     """Every layout in the order in which they are tried: plug-ins before the last one built in.
 
     A plug-in that fails is named and left out.
     """
     *own, general = BUILT_IN
     taken = [layout.kind for layout in BUILT_IN]
-    found = load(GROUP, Layout, what="dataset", name=lambda layout: layout.kind, taken=taken)
+    found = load(GROUP, DatasetLayout, what="dataset", name=lambda layout: layout.kind, taken=taken)
     return (*own, *found.values(), general)
 
 

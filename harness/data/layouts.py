@@ -15,7 +15,7 @@ from typing import Final
 import pandas as pd
 
 from harness.data.headers import read_size
-from harness.data.known import Layout, layouts
+from harness.data.known import DatasetLayout, layouts
 from harness.data.listing import FrameFiles, Listing, folders_in, images_in
 from metrics.utils.errors import Fault, FaultsError, UserError
 
@@ -46,7 +46,7 @@ def find_frames(
     Args:
         root: The dataset's folder, or the folder around it.
         dataset: A name for the frames in place of the layout's own.
-        kinds: The layouts that it may have, by ``Layout.kind``; any by default.
+        kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
 
     Returns:
         DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and
@@ -110,7 +110,7 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
     Args:
         root: The dataset's folder, or the folder around it.
         dataset: A name for the frames in place of the layout's own.
-        kinds: The layouts that it may have, by ``Layout.kind``; any by default.
+        kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
 
     Raises:
         UserError: If the folder is missing, its layout is not recognised or not the one wanted,
@@ -131,7 +131,7 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
     return listing
 
 
-def recognise(root: Path) -> tuple[Layout, Path]:
+def recognise(root: Path) -> tuple[DatasetLayout, Path]:
     """The layout of a folder, and the folder that has it: ``root`` or one right below.
 
     Raises:
@@ -149,11 +149,11 @@ def recognise(root: Path) -> tuple[Layout, Path]:
     raise UserError(_unrecognised(root))
 
 
-def _layout_of(folder: Path) -> Layout | None:
+def _layout_of(folder: Path) -> DatasetLayout | None:
     return next((layout for layout in layouts() if layout.matches(folder)), None)
 
 
-def _own_name(layout: Layout, folder: Path) -> str:
+def _own_name(layout: DatasetLayout, folder: Path) -> str:
     """The dataset's name; pairs of images and masks are told apart by what lies around them."""
     if layout.kind != "plain":
         return layout.kind

@@ -114,8 +114,8 @@ class CachedFeed:
         train: Cache of the training frames.
         val: Cache of the validation frames.
         last: What becomes of frames that do not fill a batch, see :func:`batches`.
-        rank: Which process of ``ranks`` this is; each takes its share of every batch.
-        ranks: Processes that train together.
+        rank: Which process of ``world_size`` this is; each takes its share of every batch.
+        world_size: Processes that train together.
         pin: Whether batches lie in pinned memory, for a device that copies from there.
 
     Raises:
@@ -130,19 +130,19 @@ class CachedFeed:
         *,
         last: LastBatch = "even",
         rank: int = 0,
-        ranks: int = 1,
+        world_size: int = 1,
         pin: bool = False,
     ) -> None:
         self.config = config
         self.frames = train
         self.val = val
         self.last: LastBatch = last
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.world_size = rank, world_size
         smallest = min(map(len, self._batches(0)))
-        if smallest < ranks:
+        if smallest < world_size:
             raise UserError(
-                f"a batch of {smallest} frames cannot be divided among {ranks} processes. Take "
-                f"--batch-size {2 * ranks} or more, or fewer processes."
+                f"a batch of {smallest} frames cannot be divided among {world_size} processes. Take "
+                f"--batch-size {2 * world_size} or more, or fewer processes."
             )
         self._keys: list[list[Key]] = []
         self._loader = self._open(pin=pin)
@@ -167,7 +167,8 @@ class CachedFeed:
         """
         wanted = self._batches(epoch)[start:]
         self._keys[:] = [
-            [Key(int(index), epoch) for index in batch[self.rank :: self.ranks]] for batch in wanted
+            [Key(int(index), epoch) for index in batch[self.rank :: self.world_size]]
+            for batch in wanted
         ]
         for batch, (images, masks) in zip(wanted, self._loader, strict=True):
             yield images, masks, [self.frames.frames[index] for index in batch]
@@ -175,10 +176,10 @@ class CachedFeed:
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Validation frames in order: images (N, 3, S, S) uint8, masks (N, S, S) uint8.
 
-        Where processes train together, each gets every ``ranks``-th batch.
+        Where processes train together, each gets every ``world_size``-th batch.
         """
         step = self.config.batch_size
-        for at in range(self.rank * step, len(self.val), self.ranks * step):
+        for at in range(self.rank * step, len(self.val), self.world_size * step):
             images = torch.from_numpy(np.array(self.val.images[at : at + step]))
             masks = torch.from_numpy(np.array(self.val.masks[at : at + step]))
             yield images.permute(0, 3, 1, 2), masks

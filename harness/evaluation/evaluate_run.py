@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from harness.data.cross_validation import Division
+from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation.frame_table import evaluate_frames, recount
-from harness.inference.precision_check import predictor_of, sample_of
+from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.predictor import Inference
 from harness.runs.network import load, shared_classes
 from harness.runs.workspace import Run, Workspace
@@ -59,7 +59,7 @@ def chosen_runs(
     workspace: Workspace,
     names: Sequence[str] = (),
     runs: Sequence[str] = (),
-    division: Division | None = None,
+    division: SplitVariant | None = None,
 ) -> list[Run]:
     """The runs to measure.
 
@@ -84,11 +84,11 @@ def chosen_runs(
                 f"{unfinished[0]}"
             )
         return found
-    wanted_division = division or Division()
+    wanted_division = division or SplitVariant()
     finished = {
         run.model: run
         for run in reversed(workspace.runs(status="finished"))
-        if Division.of(run) == wanted_division
+        if SplitVariant.of(run) == wanted_division
     }
     missing = [name for name in names if name not in finished]
     if missing or not finished:
@@ -119,7 +119,7 @@ def table_file(run: Run, split: str, protocol: str) -> Path | None:
     return official if current else None
 
 
-def kept_table(
+def cached_table(
     workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
 ) -> pd.DataFrame | None:
     """The frame table of an evaluation that was made of the same frames with the same settings.
@@ -141,7 +141,7 @@ def kept_table(
     return pd.read_parquet(path)
 
 
-def assess(
+def evaluate_run(
     workspace: Workspace,
     run: Run,
     frames: pd.DataFrame,
@@ -173,16 +173,16 @@ def assess(
     """
     loaded = load(run)
     images = [Path(image) for image in frames["image"]]
-    predictor = predictor_of(loaded, inference, sample=sample_of(images), say=say)
+    predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     folder = run.evaluation(split)
     table = evaluate_frames(predictor, frames, masks=masks_folder(run, split), done=progress)
     with atomic_path(folder / TABLE) as temporary:
         table.to_parquet(temporary, index=False)
-    _register(workspace, run, frames, split, table, settings_of(inference.settings))
+    _register(workspace, run, frames, split, table, evaluation_settings(inference.settings))
     return table
 
 
-def read_officially(
+def official_table(
     run: Run,
     frames: pd.DataFrame,
     split: str,
@@ -219,7 +219,7 @@ def read_officially(
     return counted
 
 
-def settings_of(inference: Mapping[str, Any]) -> dict[str, Any]:
+def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation depends on besides run and frames."""
     # A table from before a metric plug-in was installed lacks its column, and is made anew.
     plug_ins = {"metrics": sorted(frame_metrics())} if frame_metrics() else {}

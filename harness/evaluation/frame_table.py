@@ -156,7 +156,7 @@ def rows_of(
     counts = {name: count(*pair) for name, pair in pairs.items()}
     # Of one class the background is the rest, and need not be counted again.
     counts[BACKGROUND] = (
-        counts[classes.chosen].exchanged()
+        counts[classes.chosen].swapped()
         if len(classes) == 1
         else count(mask_of(truth, 0), mask_of(prediction, 0))
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.frames import read_image, resize_image
-from harness.inference.postprocess import THRESHOLD, most_probable, resize_map
+from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.predictor import Inference, Prediction, Predictor
 from harness.runs.checkpoints import fingerprint
 from harness.runs.network import Loaded
@@ -153,7 +153,7 @@ def compare(
         theirs: NDArray[np.float32] = session.run([OUTPUT], {INPUT: images})[0][0, 1:]
         height, width = prediction.labels.shape
         full = [resize_map(one, height=height, width=width) for one in theirs]
-        differs = most_probable(full) != prediction.labels
+        differs = argmax_labels(full) != prediction.labels
         near = _margin(prediction) <= 2 * TIE
         pixels += differs.size
         ties += int((differs & near).sum())

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from metrics.masks.labels import Labels
 
-Rounding = Literal["full-size", "network-size"]
+DecisionSize = Literal["full-size", "network-size"]
 """Where each pixel's class is decided: ``full-size`` brings the probabilities to the frame's own
 size first; ``network-size`` decides as they are, brings each class's mask to the frame's size and
 decides again, which cuts a single one at one half, as the paper's authors do."""
@@ -22,32 +22,32 @@ decides again, which cuts a single one at one half, as the paper's authors do.""
 THRESHOLD: Final = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
 
 
-def full_labels(
-    probabilities: NDArray[np.float32], size: tuple[int, int], rounding: Rounding
+def upsample_and_decide(
+    probabilities: NDArray[np.float32], size: tuple[int, int], rounding: DecisionSize
 ) -> Labels:
     """Each pixel's class in one frame, (H, W): bool for one class, else uint8 class indices.
 
     Args:
         probabilities: float32 (K, S, S) of the K foreground classes.
         size: Height and width wanted.
-        rounding: See :data:`Rounding`.
+        rounding: See :data:`DecisionSize`.
     """
     if rounding == "network-size":
         indices = np.arange(1, 1 + len(probabilities))[:, None, None]
-        probabilities = (most_probable(probabilities) == indices).astype(np.float32)
+        probabilities = (argmax_labels(probabilities) == indices).astype(np.float32)
     height, width = size
-    return most_probable([resize_map(one, height=height, width=width) for one in probabilities])
+    return argmax_labels([resize_map(one, height=height, width=width) for one in probabilities])
 
 
-def full_labels_on_device(
-    probabilities: Tensor, size: tuple[int, int], rounding: Rounding
+def upsample_and_decide_on_device(
+    probabilities: Tensor, size: tuple[int, int], rounding: DecisionSize
 ) -> Tensor:
-    """As :func:`full_labels`, on the device that the probabilities are on.
+    """As :func:`upsample_and_decide`, on the device that the probabilities are on.
 
     Args:
         probabilities: float32 (K, S, S).
         size: Height and width wanted.
-        rounding: See :data:`Rounding`.
+        rounding: See :data:`DecisionSize`.
     """
     if rounding == "network-size":
         indices = torch.arange(1, 1 + len(probabilities), device=probabilities.device)
@@ -59,7 +59,7 @@ def full_labels_on_device(
     return _most_probable_on_device(resized[0])
 
 
-def most_probable(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
+def argmax_labels(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
     """Each pixel's most probable class; of equal ones the background, then the first.
 
     The background has what the others leave of 1. Against one class alone that is the paper's

@@ -33,7 +33,7 @@ class Changed:
     pixels: int
 
 
-def predictor_of(
+def make_predictor(
     loaded: Loaded,
     inference: Inference,
     *,

@@ -27,10 +27,10 @@ from harness.data.frames import read_image, resize_image
 from harness.inference.engine import Engine
 from harness.inference.postprocess import (
     THRESHOLD,
-    Rounding,
-    full_labels,
-    full_labels_on_device,
+    DecisionSize,
     resize_map,
+    upsample_and_decide,
+    upsample_and_decide_on_device,
 )
 from harness.inference.uncertainty import Uncertainty, measure
 from harness.utils import device as devices
@@ -69,7 +69,7 @@ class Inference:
     precision: Precision = "fp32"
     batch_size: int = 8
     tta: bool = False
-    rounding: Rounding = "full-size"
+    rounding: DecisionSize = "full-size"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Prediction:
         image: The frame's file, or what names it.
         probabilities: float32 (K, S, S) of the K foreground classes, at the network's size.
         labels: Each pixel's class (H, W) at the frame's own size, see
-            :func:`harness.inference.postprocess.most_probable`.
+            :func:`harness.inference.postprocess.argmax_labels`.
         classes: What the labels mean.
         latency_ms: From the file to the mask: decoding, the frame's share of its batch through
             the network, and the way back to its own size.
@@ -250,7 +250,7 @@ class Predictor:
         if self.inference.device.type != "cpu":
             rounding = self.inference.rounding
             labels = [
-                full_labels_on_device(maps, frame.size, rounding).cpu().numpy()
+                upsample_and_decide_on_device(maps, frame.size, rounding).cpu().numpy()
                 for maps, frame in zip(foreground, batch, strict=True)
             ]
         small, members = foreground.cpu().numpy(), probabilities[:, end:].cpu().numpy()
@@ -267,7 +267,9 @@ class Predictor:
         start = time.perf_counter()
         frame, labels = forwarded.frame, forwarded.labels
         if labels is None:
-            labels = full_labels(forwarded.probabilities, frame.size, self.inference.rounding)
+            labels = upsample_and_decide(
+                forwarded.probabilities, frame.size, self.inference.rounding
+            )
         height, width = frame.size
         members = [resize_map(one, height=height, width=width) for one in forwarded.members]
         uncertainty = measure(members, THRESHOLD) if members else None

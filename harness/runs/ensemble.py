@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.config.training import TrainConfig
-from harness.data.cross_validation import Division
+from harness.data.cross_validation import SplitVariant
 from harness.runs.network import member_weights, shared_classes
 from harness.runs.workspace import Run, Workspace
 from harness.training import loop
@@ -23,7 +23,7 @@ def members_for(
     workspace: Workspace,
     names: Sequence[str],
     trained: Mapping[str, Run] | None = None,
-    division: Division | None = None,
+    division: SplitVariant | None = None,
 ) -> dict[str, Run]:
     """A finished run of each member: one just trained, or else the newest.
 
@@ -39,7 +39,7 @@ def members_for(
     alike = [
         run
         for run in workspace.runs(status="finished")
-        if Division.of(run) == (division or Division())
+        if SplitVariant.of(run) == (division or SplitVariant())
     ]
     newest = {run.model: run for run in reversed(alike)} | dict(trained or {})
     found = {name: newest.get(name) for name in names}

@@ -16,7 +16,7 @@ LOCK: Final = ".lock"
 
 
 @contextmanager
-def held(run: Run) -> Iterator[None]:
+def lock_run(run: Run) -> Iterator[None]:
     """Hold a run for this process alone, to the end of the block or of the process.
 
     The operating system lets go of the lock however the process ends. Where the file system has no

@@ -33,37 +33,37 @@ _PATIENCE: Final = dt.timedelta(hours=12)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Team:
+class ProcessGroup:
     """The processes of a training; by default one alone.
 
     Attributes:
         rank: Which of them this is. The first leads: it alone writes and speaks.
-        ranks: How many they are.
+        world_size: How many they are.
     """
 
     rank: int = 0
-    ranks: int = 1
+    world_size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
     @property
-    def alone(self) -> bool:
+    def is_single(self) -> bool:
         """Whether there is no other process."""
-        return self.ranks == 1
+        return self.world_size == 1
 
     def share(self, value: Value | None = None) -> Value | None:
         """Give the leader's value to everyone."""
-        if self.alone:
+        if self.is_single:
             return value
         values = [value]
         dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
         return values[0]
 
     def gather(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        """All parts in their order, where each process holds every ``ranks``-th of them.
+        """All parts in their order, where each process holds every ``world_size``-th of them.
 
         Args:
             parts: This process's, the first of which is number ``rank`` of all.
@@ -71,12 +71,12 @@ class Team:
         Returns:
             list: On the CPU; in a process alone the parts as they are.
         """
-        if self.alone:
+        if self.is_single:
             return list(parts)
-        gathered: list[list[Tensor]] = [[] for _ in range(self.ranks)]
+        gathered: list[list[Tensor]] = [[] for _ in range(self.world_size)]
         dist.all_gather_object(gathered, [part.cpu() for part in parts])
         count = sum(len(part) for part in gathered)
-        return [gathered[at % self.ranks][at // self.ranks] for at in range(count)]
+        return [gathered[at % self.world_size][at // self.world_size] for at in range(count)]
 
     def whole_batch(self, logits: Tensor, masks: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Logits and masks of the whole batch, of which each process computed a share.
@@ -85,13 +85,13 @@ class Team:
         gives this process's part of the gradient; all parts together are the whole.
 
         Args:
-            logits: (N, C, H, W), of frames ``rank``, ``rank + ranks``, ... of the batch.
+            logits: (N, C, H, W), of frames ``rank``, ``rank + world_size``, ... of the batch.
             masks: (N, H, W), of the same frames.
             frames: How many the whole batch has.
         """
-        if self.alone:
+        if self.is_single:
             return logits, masks
-        counts = [len(range(rank, frames, self.ranks)) for rank in range(self.ranks)]
+        counts = [len(range(rank, frames, self.world_size)) for rank in range(self.world_size)]
         all_logits = self._gather_padded(logits.detach(), counts)
         all_masks = self._gather_padded(masks, counts)
         all_logits[self.rank] = logits
@@ -107,14 +107,14 @@ class Team:
 
     def prepare(self, network: nn.Module) -> nn.Module:
         """A network whose batch norms measure the whole batch; its weights keep their names."""
-        return network if self.alone else with_joint_norms(network)
+        return network if self.is_single else with_joint_norms(network)
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """What training goes through: it averages the gradients while backward still runs.
 
         Everyone starts from the leader's weights.
         """
-        if self.alone:
+        if self.is_single:
             return network
         return DistributedDataParallel(
             network,
@@ -122,12 +122,12 @@ class Team:
             gradient_as_bucket_view=True,
         )
 
-    def said_once(self, error: click.ClickException) -> BaseException:
+    def raise_on_main(self, error: click.ClickException) -> BaseException:
         """A fault that strikes all alike: the leader says it, the others end as it does."""
-        return error if self.leads else SystemExit(error.exit_code)
+        return error if self.is_main else SystemExit(error.exit_code)
 
 
-ALONE: Final = Team()
+SINGLE: Final = ProcessGroup()
 """A process that trains by itself."""
 
 
@@ -137,17 +137,17 @@ class Agreement:
     Being a call behind, nobody waits for it: on a GPU the steps go on being queued.
 
     Args:
-        team: Who agrees.
+        group: Who agrees.
     """
 
-    def __init__(self, team: Team) -> None:
-        self._team = team
+    def __init__(self, group: ProcessGroup) -> None:
+        self._team = group
         self._number = torch.zeros(1, dtype=torch.int64)
         self._work: Any = None
 
     def __call__(self, number: int) -> int:
         """Bring a number; what all agreed on in the call before this, alone the number itself."""
-        if self._team.alone:
+        if self._team.is_single:
             return number
         agreed = self.settle()
         self._number = torch.tensor([number])
@@ -168,7 +168,7 @@ def launched() -> bool:
 
 
 @contextmanager
-def join(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
+def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
     """The team that torchrun started this process for, and this process's own device.
 
     Args:
@@ -178,7 +178,7 @@ def join(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
         UserError: If there are more processes than GPUs.
     """
     if not launched():
-        yield Team(), device
+        yield ProcessGroup(), device
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
@@ -187,11 +187,11 @@ def join(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
     torch.set_num_threads(max(1, devices.cores() // beside))
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
-    team = Team(rank=dist.get_rank(), ranks=dist.get_world_size())
+    group = ProcessGroup(rank=dist.get_rank(), world_size=dist.get_world_size())
     try:
-        yield team, device
-        if team.leads:
-            team.share(None)
+        yield group, device
+        if group.is_main:
+            group.share(None)
     except (Interrupted, SystemExit):
         dist.destroy_process_group()
         raise

@@ -41,7 +41,7 @@ class Epoch:
     best: bool
 
 
-class Feed(Protocol):
+class BatchSource(Protocol):
     """Batches for a run, by position: the same position always gives the same batch."""
 
     @property
@@ -59,7 +59,7 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watcher:
+class Callbacks:
     """Who is told how a run goes.
 
     Attributes:

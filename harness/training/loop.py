@@ -15,7 +15,7 @@ from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.workspace import Run, Status, Workspace
 from harness.training.distributed import Agreement, is_lost_peer
-from harness.training.history import Epoch, Feed, Watcher, write_history
+from harness.training.history import BatchSource, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
 from harness.utils.signals import Interrupted, StopRequest
 from metrics.utils.errors import UserError
@@ -26,7 +26,7 @@ from metrics.utils.files import UnwritableError, write_json
 SAVE_EVERY_S: Final = 60.0
 
 
-class Fit:
+class TrainingLoop:
     """A run under way.
 
     Args:
@@ -35,7 +35,7 @@ class Fit:
         config: Its recipe.
         trainer: Its network and optimiser; in a team, the leader's alone is written.
         feed: Its batches.
-        watcher: Who is told.
+        callbacks: Who is told.
         save_every_s: Seconds between two writings of the state, at least.
     """
 
@@ -46,8 +46,8 @@ class Fit:
         config: TrainConfig,
         *,
         trainer: Trainer,
-        feed: Feed,
-        watcher: Watcher,
+        feed: BatchSource,
+        callbacks: Callbacks,
         save_every_s: float = SAVE_EVERY_S,
     ) -> None:
         self.workspace = workspace
@@ -55,15 +55,15 @@ class Fit:
         self.config = config
         self.trainer = trainer
         self.feed = feed
-        self.watcher = watcher
-        self.team = trainer.team
+        self.callbacks = callbacks
+        self.group = trainer.group
         self.epoch = 0
         self.step = 0
         self.losses: list[float] = []
         self.history: list[Epoch] = []
         self.save_every_s = save_every_s
         self._saved = time.monotonic()
-        self._agree = Agreement(self.team)
+        self._agree = Agreement(self.group)
         if run.last.exists():
             self._restore(checkpoints.load_state(run.last))
 
@@ -86,7 +86,7 @@ class Fit:
                     self._train_epoch(stop)
         except Interrupted as stopped:
             self._end("interrupted")
-            raise self.team.said_once(stopped) from None
+            raise self.group.raise_on_main(stopped) from None
         except BaseException as error:
             with suppress(UnwritableError):  # it stays 'running' then, and can be resumed like that
                 self._end("failed")
@@ -97,7 +97,7 @@ class Fit:
 
     def _end(self, status: Status) -> None:
         """Register how the run ended."""
-        if not self.team.leads:
+        if not self.group.is_main:
             return
         self.workspace.finish_run(self.run.run, status)
         if status == "finished":
@@ -122,12 +122,12 @@ class Fit:
                 f"--batch-size {max(2, self.config.batch_size // 2)}, or auto, which finds what "
                 "fits a GPU; the best checkpoint so far is kept."
             )
-        if not self.team.alone and is_lost_peer(error):
+        if not self.group.is_single and is_lost_peer(error):
             fault = UserError(
                 "another process of this training ended or cannot be reached; its own message "
                 f"says why. Go on with the same command and 'train --resume {self.run.run}'."
             )
-            return self.team.said_once(fault)
+            return self.group.raise_on_main(fault)
         return None
 
     def _train_epoch(self, stop: StopRequest) -> None:
@@ -156,7 +156,7 @@ class Fit:
             ids.append(batch[2])
             images += len(batch[2])
             self.step += 1
-            self.watcher.step(passed + 1, total)
+            self.callbacks.step(passed + 1, total)
             if number := self._agree(stop.number):
                 self._settle(pending, ids)
                 self._stop(number)
@@ -188,7 +188,7 @@ class Fit:
                 "Look at them with 'harness data check', lower --learning-rate or take "
                 "--precision fp32; the best checkpoint so far is kept."
             )
-            raise self.team.said_once(fault)
+            raise self.group.raise_on_main(fault)
         self.losses += losses.tolist()
         pending.clear()
         ids.clear()
@@ -208,7 +208,7 @@ class Fit:
         self.history.append(report)
         self.epoch, self.step, self.losses = self.epoch + 1, 0, []
         columns: dict[str, Any] = {"epochs": self.epoch}
-        if improved and self.team.leads:
+        if improved and self.group.is_main:
             columns |= {
                 "checkpoint": checkpoints.save_weights(self.run.best, self.trainer.weights()),
                 "best_epoch": report.epoch,
@@ -217,10 +217,10 @@ class Fit:
             }
         if self._is_due() and self.epoch < self.config.epochs:
             self._save()
-        if self.team.leads:
+        if self.group.is_main:
             write_history(self.run.folder / "history.csv", self.history)
             self.workspace.update_run(self.run.run, **columns)
-            self.watcher.epoch(report)
+            self.callbacks.epoch(report)
 
     def _stop(self, number: int) -> None:
         self._save()
@@ -234,7 +234,7 @@ class Fit:
         return time.monotonic() - self._saved > self.save_every_s
 
     def _save(self) -> None:
-        if not self.team.leads:
+        if not self.group.is_main:
             return
         checkpoints.save_state(
             self.run.last,

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.config.training import TrainConfig
-from harness.data.cross_validation import Division
+from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Run, Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 
-Step = TrainConfig | Division
+Step = TrainConfig | SplitVariant
 """A network to train, or a division whose networks become an ensemble."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RunQueue:
     """Steps in their order, and the runs that some of them have become.
 
     Attributes:
@@ -83,14 +83,16 @@ class Plan:
         write_json(self.path, {"steps": [_values(step) for step in self.steps], "runs": self.runs})
 
 
-def unfinished(workspace: Workspace, run: str | None = None) -> Plan | None:
+def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
     """The newest plan that is not done, or the one that a run belongs to.
 
     Args:
         workspace: Where plans lie.
         run: A run's identifier.
     """
-    plans = (Plan.read(path) for path in sorted(_folder(workspace).glob("*.json"), reverse=True))
+    plans = (
+        RunQueue.read(path) for path in sorted(_folder(workspace).glob("*.json"), reverse=True)
+    )
     return next((plan for plan in plans if run is None or run in plan.runs.values()), None)
 
 
@@ -106,4 +108,4 @@ def _values(step: Step) -> dict[str, Any]:
 def _step(values: dict[str, Any]) -> Step:
     if "train" in values:
         return TrainConfig.from_dict(values["train"])
-    return Division(**values["ensemble"])
+    return SplitVariant(**values["ensemble"])

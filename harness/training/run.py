@@ -15,12 +15,12 @@ from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
 from harness.runs import ensemble
-from harness.runs.holding import held
+from harness.runs.holding import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace
 from harness.training import loop
-from harness.training.distributed import ALONE, Team, is_lost_peer
-from harness.training.history import Epoch, Watcher
+from harness.training.distributed import SINGLE, ProcessGroup, is_lost_peer
+from harness.training.history import Callbacks, Epoch
 from harness.training.loggers import TensorBoard
 from harness.training.mlflow_tracking import Mlflow
 from harness.training.trainer import Trainer
@@ -37,24 +37,24 @@ TRAINED = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class TrainingSetup:
     """Where a run trains; it changes nothing of what the run becomes.
 
     Attributes:
         device: The network's device.
         save_every_s: Seconds between two writings of what a resumed run needs.
-        team: The processes that share the work.
+        group: The processes that share the work.
         tracker: ``mlflow`` to tell MLflow of the run as well; empty for TensorBoard alone.
     """
 
     device: torch.device
     save_every_s: float = loop.SAVE_EVERY_S
-    team: Team = ALONE
+    group: ProcessGroup = SINGLE
     tracker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frames:
+class TrainingFrames:
     """The frames of a training, decoded once at network size.
 
     Attributes:
@@ -78,7 +78,7 @@ def prepare(
     *,
     classes: Classes = ONE,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
-) -> Frames:
+) -> TrainingFrames:
     """Decode the training and validation frames, or find them decoded already.
 
     Args:
@@ -102,12 +102,14 @@ def prepare(
 
         return cache.FrameCache.build(of, size, folder, progress=tell, classes=classes)
 
-    return Frames(train=decoded(train, 0), val=decoded(val, len(train)))
+    return TrainingFrames(train=decoded(train, 0), val=decoded(val, len(train)))
 
 
-def start(workspace: Workspace, config: TrainConfig, frames: Frames, machine: Machine) -> Run:
+def start(
+    workspace: Workspace, config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup
+) -> Run:
     """Enter a run of a recipe as running, with the precision that ``auto`` means on the machine."""
-    precision = devices.precision(config.precision, machine.device)
+    precision = devices.precision(config.precision, setup.device)
     config = dataclasses.replace(config, precision=precision)
     return workspace.new_run(
         config.model,
@@ -121,21 +123,21 @@ def start(workspace: Workspace, config: TrainConfig, frames: Frames, machine: Ma
 def train(
     workspace: Workspace,
     run: Run,
-    frames: Frames,
-    machine: Machine,
+    frames: TrainingFrames,
+    setup: TrainingSetup,
     *,
-    watcher: Watcher,
+    callbacks: Callbacks,
 ) -> Run:
     """Train a run to its end, from its first step or from where it stopped.
 
-    A team's leader calls this, and the others :func:`follow`.
+    A team's leader calls this, and the others :func:`train_worker`.
 
     Args:
         workspace: Where the run is registered.
         run: A run of :func:`start`, or one that was interrupted.
         frames: Its frames at its network size.
-        machine: Where and how it trains.
-        watcher: Who is told how it goes.
+        setup: Where and how it trains.
+        callbacks: Who is told how it goes.
 
     Returns:
         Run: The run, finished.
@@ -145,9 +147,9 @@ def train(
         UserError: If another process trains the run, the weights cannot be had, the loss is no
             number, or the disk is full.
     """
-    with held(run), ExitStack() as open_trackers:
-        machine.team.share((workspace, run, frames))
-        fitting = _fit(workspace, run, frames, machine, watcher)
+    with lock_run(run), ExitStack() as open_trackers:
+        setup.group.share((workspace, run, frames))
+        fitting = _fit(workspace, run, frames, setup, callbacks)
         board = TensorBoard(
             run.folder / "tensorboard",
             trainer=fitting.trainer,
@@ -155,81 +157,85 @@ def train(
             passed=fitting.epoch,
         )
         trackers: list[Callable[[Epoch], None]] = [open_trackers.enter_context(board)]
-        if machine.tracker == "mlflow":
+        if setup.tracker == "mlflow":
             trackers.append(open_trackers.enter_context(Mlflow(workspace.root, run)))
 
         def tell(epoch: Epoch) -> None:
             for tracker in trackers:
                 tracker(epoch)
-            watcher.epoch(epoch)
+            callbacks.epoch(epoch)
 
-        fitting.watcher = dataclasses.replace(watcher, epoch=tell)
+        fitting.callbacks = dataclasses.replace(callbacks, epoch=tell)
         fitting()
     run = workspace.run(run.run)
     loop.describe(run)
     return run
 
 
-def follow(machine: Machine) -> None:
+def train_worker(setup: TrainingSetup) -> None:
     """Train along with a team's leader until it has nothing left to train.
 
     Whatever concerns all is said by the leader; without it this process ends, with status 1.
     """
     try:
-        while job := _next(machine.team):
+        while job := _next(setup.group):
             # The leader's workspace as it is: opening another would write to the register.
             workspace, run, frames = job
-            _fit(workspace, run, frames, machine, Watcher())()
+            _fit(workspace, run, frames, setup, Callbacks())()
     except RuntimeError as error:
         if not is_lost_peer(error):
             raise
         raise SystemExit(1) from error
 
 
-def _next(team: Team) -> tuple[Workspace, Run, Frames] | None:
+def _next(group: ProcessGroup) -> tuple[Workspace, Run, TrainingFrames] | None:
     """The leader's next run; waiting for it, a signal ends this process at once."""
     with default_signals():
-        return team.share()
+        return group.share()
 
 
 def _fit(
-    workspace: Workspace, run: Run, frames: Frames, machine: Machine, watcher: Watcher
-) -> loop.Fit:
+    workspace: Workspace,
+    run: Run,
+    frames: TrainingFrames,
+    setup: TrainingSetup,
+    callbacks: Callbacks,
+) -> loop.TrainingLoop:
     """Everything that a training needs, where it stands."""
     config = TrainConfig.from_dict(run.settings)
     if config.workers is None:
-        config = dataclasses.replace(config, workers=devices.workers(machine.device))
+        config = dataclasses.replace(config, workers=devices.workers(setup.device))
     torch.manual_seed(config.seed)
     # With a state to go on from, the encoder's first weights are not needed again; and a team
     # starts from the leader's.
-    network = build(config, weights=machine.team.leads and not run.last.exists())
-    if machine.team.leads:
+    network = build(config, weights=setup.group.is_main and not run.last.exists())
+    if setup.group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
         workspace.update_run(run.run, parameters=parameters, status="running")
     feed = CachedFeed(
         config,
         frames.train,
         frames.val,
-        pin=machine.device.type == "cuda",
-        rank=machine.team.rank,
-        ranks=machine.team.ranks,
+        pin=setup.device.type == "cuda",
+        rank=setup.group.rank,
+        world_size=setup.group.world_size,
     )
     trainer = Trainer(
         config,
         network,
-        device=machine.device,
+        device=setup.device,
         normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
-        team=machine.team,
+        group=setup.group,
     )
-    return loop.Fit(
+    return loop.TrainingLoop(
         workspace,
         run,
         config,
         trainer=trainer,
         feed=feed,
-        watcher=watcher,
-        save_every_s=machine.save_every_s,
+        callbacks=callbacks,
+        save_every_s=setup.save_every_s,
     )
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.training.distributed import ALONE, Team
+from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import WeightAverage
 from harness.training.small_convolutions import SmallConvolutions
 from harness.utils import device as devices
@@ -54,7 +54,7 @@ class Trainer:
         normalisation: Mean and standard deviation of the encoder's training images, three values
             each on the scale 0 to 1.
         steps: Steps of the whole run, for the schedule.
-        team: The processes that train it together; each has a trainer.
+        group: The processes that train it together; each has a trainer.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Trainer:
         device: torch.device,
         normalisation: tuple[tuple[float, ...], tuple[float, ...]],
         steps: int,
-        team: Team = ALONE,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.config = config
         self.device = device
-        self.team = team
-        self.network = team.prepare(network.to(device).to(memory_format=torch.channels_last))
+        self.group = group
+        self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
         # Wrapped and compiled beside the network, so that its weights keep their names.
-        self._forward = _compiled(config, team.wrap(self.network, device))
+        self._forward = _compiled(config, group.wrap(self.network, device))
         # The processes of a team infer different numbers of batches, so each by itself.
-        self._infer = self._forward if team.alone else _compiled(config, self.network)
+        self._infer = self._forward if group.is_single else _compiled(config, self.network)
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps
@@ -126,7 +126,7 @@ class Trainer:
                 self.config.seed
                 + _EPOCH_STRIDE * (epoch + 1)
                 + _STEP_STRIDE * (index + 1)
-                + _RANK_STRIDE * self.team.rank
+                + _RANK_STRIDE * self.group.rank
             )
             % 2**32
         )
@@ -134,10 +134,10 @@ class Trainer:
             group["lr"] = learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
         self.network.train()
         truth = masks.to(self.device, non_blocking=True).long()
-        logits, truth = self.team.whole_batch(self._logits(images), truth, frames or len(images))
+        logits, truth = self.group.whole_batch(self._logits(images), truth, frames or len(images))
         loss: Tensor = self.loss(logits, truth)
         # A team averages its gradients, and these are parts of a sum.
-        loss.backward(torch.full_like(loss, self.team.ranks))  # type: ignore[no-untyped-call]
+        loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         if self.average is not None:
@@ -150,7 +150,7 @@ class Trainer:
 
         Args:
             batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8; in a team each
-                process measures every ``ranks``-th batch.
+                process measures every ``world_size``-th batch.
         """
         true_positive, predicted, truth = self.overlaps(batches).double().numpy()
         union = predicted + truth - true_positive
@@ -171,7 +171,7 @@ class Trainer:
         with self._in_inference():
             for images, masks in batches:
                 rows.append(_overlaps(self._logits(images), masks.to(self.device), self.channel))
-        return torch.cat(self.team.gather(rows), dim=1).cpu()
+        return torch.cat(self.group.gather(rows), dim=1).cpu()
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ import click
 import torch
 
 from harness.runs.workspace import Run, Workspace
-from harness.training.history import Epoch, Watcher
-from harness.training.run import Frames, Machine, train
+from harness.training.history import Callbacks, Epoch
+from harness.training.run import TrainingFrames, TrainingSetup, train
 from harness.utils import device as devices
 from harness.utils.allocation import keep_memory
 from harness.utils.signals import StopRequest
@@ -48,13 +48,13 @@ class Job:
         workspace: The workspace's folder.
         run: The run.
         frames: Its frames.
-        save_every_s: As in ``Machine``.
-        tracker: As in ``Machine``.
+        save_every_s: As in ``TrainingSetup``.
+        tracker: As in ``TrainingSetup``.
     """
 
     workspace: Path
     run: Run
-    frames: Frames
+    frames: TrainingFrames
     save_every_s: float
     tracker: str = ""
 
@@ -196,15 +196,15 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
         except OSError:  # the parent is gone; the run can be resumed
             signal.raise_signal(signal.SIGTERM)
 
-    machine = Machine(
+    setup = TrainingSetup(
         device=torch.device(slot.device), save_every_s=job.save_every_s, tracker=job.tracker
     )
-    watcher = Watcher(
+    callbacks = Callbacks(
         step=lambda done, total: tell("step", done, total),
         epoch=lambda epoch: tell("epoch", epoch),
     )
     try:
-        train(Workspace(job.workspace), job.run, job.frames, machine, watcher=watcher)
+        train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
     except click.ClickException as error:
         tell("ended", error.message)
     except OSError as error:

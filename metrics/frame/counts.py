@@ -31,7 +31,7 @@ class Counts(NamedTuple):
     fn: int
     tn: int
 
-    def exchanged(self) -> Counts:
+    def swapped(self) -> Counts:
         """The same pixels seen from the other of two classes: tp with tn, fp with fn."""
         return Counts(tp=self.tn, fp=self.fn, fn=self.fp, tn=self.tp)
 
@@ -96,7 +96,7 @@ def frame_rows(
         The row of the class 'polyp' and, with tp and tn, fp and fn exchanged, of 'background'.
     """
     polyp, background = class_rows(
-        {POLYP: counts, BACKGROUND: counts.exchanged()}, measured={POLYP: measured or {}}, **columns
+        {POLYP: counts, BACKGROUND: counts.swapped()}, measured={POLYP: measured or {}}, **columns
     )
     return polyp, background
 

@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-class Foretelling(NamedTuple):
+class ErrorPrediction(NamedTuple):
     """How well disagreement tells poor predictions from good ones.
 
     Attributes:
@@ -49,14 +49,14 @@ class Foretelling(NamedTuple):
     clusters: int
 
 
-def foretells(
+def predict_errors(
     disagreement: Floats,
     f1: Floats,
     clusters: npt.NDArray[np.int64] | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Foretelling:
+) -> ErrorPrediction:
     """Whether disagreement foretells poor predictions.
 
     Args:
@@ -100,7 +100,7 @@ def foretells(
         )
         for k in range(2)
     )
-    return Foretelling(spearman, auroc, int(is_poor.sum()), len(f1), n_clusters)
+    return ErrorPrediction(spearman, auroc, int(is_poor.sum()), len(f1), n_clusters)
 
 
 class _Order:

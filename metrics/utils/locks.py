@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 if sys.platform != "win32":
     import fcntl
 
-LOCKS: Final = sys.platform != "win32"
+HAS_LOCKS: Final = sys.platform != "win32"
 """Whether this system has them. Where it has not, everything is free."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from submissions.layout import FRAME, Layout, is_junk
+from submissions.layout import FRAME, PackageLayout, is_junk
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding, Kind, shown
 from submissions.reading.mask import Place
@@ -34,7 +34,7 @@ class Structure:
 
 def arrange(
     archive: Archive,
-    layout: Layout,
+    layout: PackageLayout,
     *,
     expected: Sizes | None = None,
     test_sets: Collection[str] | None = None,
@@ -69,7 +69,7 @@ def arrange(
 
 @dataclass(kw_only=True)
 class _Sorting:
-    layout: Layout
+    layout: PackageLayout
     expected: Sizes | None
     known: Collection[str] | None
     masks: dict[tuple[str, str], Place] = field(default_factory=dict)
@@ -121,19 +121,19 @@ class _Sorting:
         self.findings.append(Finding(kind=kind, path=shown(str(path)), message=message))
 
 
-def _where(layout: Layout) -> str:
+def _where(layout: PackageLayout) -> str:
     return f"expected {layout.folder(f'{layout.prefix}k')}/{_mask_name(layout)}"
 
 
-def _mask_name(layout: Layout, suffix: str | None = None) -> str:
+def _mask_name(layout: PackageLayout, suffix: str | None = None) -> str:
     return f"{layout.masks.replace(FRAME, 'NAME')}{suffix or layout.suffixes[0]}"
 
 
-def _is_asked_for(test_set: str, known: Collection[str] | None, layout: Layout) -> bool:
+def _is_asked_for(test_set: str, known: Collection[str] | None, layout: PackageLayout) -> bool:
     return test_set in known if known is not None else test_set.startswith(layout.prefix)
 
 
-def _folder_hint(folder: str, known: Collection[str] | None, layout: Layout) -> str:
+def _folder_hint(folder: str, known: Collection[str] | None, layout: PackageLayout) -> str:
     names = [f"{layout.prefix}k"] if known is None else known
     folders = [PurePosixPath(layout.folder(test_set)).name for test_set in names]
     if known is None:
@@ -144,7 +144,7 @@ def _folder_hint(folder: str, known: Collection[str] | None, layout: Layout) -> 
     return f"expected one of {', '.join(folders)}"
 
 
-def _root_findings(files: Sequence[str], layout: Layout) -> Iterator[Finding]:
+def _root_findings(files: Sequence[str], layout: PackageLayout) -> Iterator[Finding]:
     roots = sorted({name.split("/", 1)[0] for name in files})
     if len(roots) > 1:
         listed = ", ".join(shown(root) for root in roots[:5])
@@ -153,7 +153,10 @@ def _root_findings(files: Sequence[str], layout: Layout) -> Iterator[Finding]:
 
 
 def _folder_findings(
-    folders: Sequence[str], files: Sequence[str], layout: Layout, known: Collection[str] | None
+    folders: Sequence[str],
+    files: Sequence[str],
+    layout: PackageLayout,
+    known: Collection[str] | None,
 ) -> Iterator[Finding]:
     used = {str(parent) for name in files for parent in PurePosixPath(name).parents}
     for folder in folders:
@@ -170,7 +173,7 @@ def _folder_findings(
 
 
 def _missing(
-    sorting: _Sorting, layout: Layout, expected: Sizes | None, known: Collection[str] | None
+    sorting: _Sorting, layout: PackageLayout, expected: Sizes | None, known: Collection[str] | None
 ) -> Iterator[Finding]:
     present = {test_set for test_set, _ in sorting.masks}
     for test_set in sorted(known if known is not None else present | sorting.timings.keys()):

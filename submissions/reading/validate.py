@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault
-from submissions.layout import Layout
+from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
 from submissions.reading.findings import HOSTILE, Finding, Kind, found
 from submissions.reading.mask import Budget, Content, Place, quiet_decoders, read_content
@@ -39,7 +39,7 @@ MAX_WORKERS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inspection:
+class PackageReport:
     """What is in a package, and what is wrong with it.
 
     Attributes:
@@ -68,7 +68,7 @@ def validate_package(
     expected: Sizes | None = None,
     *,
     test_sets: Collection[str] | None = None,
-    layout: Layout | None = None,
+    layout: PackageLayout | None = None,
 ) -> list[Fault]:
     """Every fault of a package.
 
@@ -94,10 +94,10 @@ def inspect_package(
     expected: Sizes | None = None,
     *,
     test_sets: Collection[str] | None = None,
-    layout: Layout | None = None,
+    layout: PackageLayout | None = None,
     limits: Limits | None = None,
     on_mask: Callable[[Content], None] | None = None,
-) -> Inspection:
+) -> PackageReport:
     """As ``validate_package``, with the notes, and with each mask handed on as it is read.
 
     Args:
@@ -109,10 +109,10 @@ def inspect_package(
         on_mask: Called once a mask that could be decoded, from several threads, whether or not
             the package turns out to be faulty.
     """
-    layout, limits = layout or Layout(), limits or Limits()
+    layout, limits = layout or PackageLayout(), limits or Limits()
     with open_archive(path, layout.root, limits) as archive:
         if not archive.files and any(f.kind in HOSTILE for f in archive.findings):
-            return Inspection(findings=archive.findings)
+            return PackageReport(findings=archive.findings)
         structure = arrange(archive, layout, expected=expected, test_sets=test_sets)
         findings = [*archive.findings, *structure.findings]
         latencies: dict[str, dict[str, float]] = {}
@@ -122,7 +122,7 @@ def inspect_package(
             notes += _lossy_note(contents)
             latencies = _timings(archive, structure, expected, findings)
             findings += _unreadable_junk(archive, structure)
-    return Inspection(
+    return PackageReport(
         findings=tuple(findings),
         notes=tuple(notes),
         frames=_frames(structure),

@@ -17,16 +17,16 @@ from typing import IO, Any, Final, Self
 from metrics.frame.counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
-from submissions.layout import Layout
+from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
 from submissions.timing import check_latency, format_timing
 from submissions.writing.encoding import SUFFIXES, Format, encode_mask
 from submissions.writing.publish import (
     SealedPackage,
-    clear_leftovers,
     create_locked,
     release_before_rename,
+    remove_stale_partials,
     unwritable,
 )
 
@@ -72,13 +72,13 @@ class PackageWriter:
         *,
         file_format: Format = "jpg",
         expected: Sizes | None = None,
-        layout: Layout | None = None,
+        layout: PackageLayout | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
         self._format: Format = file_format
         self._expected = expected
-        self._layout = layout or Layout()
+        self._layout = layout or PackageLayout()
         self._settings = dict(settings or {})
         self._masks: dict[str, dict[str, _Spooled]] = {}
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class PackageWriter:
             raise UserError(f"{path}: is already there. Give the package another name.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            clear_leftovers(path.parent)
+            remove_stale_partials(path.parent)
             self._file, self._temporary = create_locked(path)
         except OSError as error:
             raise unwritable(path.parent, error) from error
@@ -248,12 +248,12 @@ class PackageWriter:
         return manifest
 
 
-def format_for(layout: Layout) -> Format:
+def format_for(layout: PackageLayout) -> Format:
     """The format to write where none is named: the smallest lossless one that the round takes."""
     return next(name for name in SUFFIXES if SUFFIXES[name] in layout.suffixes)
 
 
-def check_format(file_format: Format, layout: Layout) -> None:
+def check_format(file_format: Format, layout: PackageLayout) -> None:
     """Refuse a format whose suffix the round does not take.
 
     Raises:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from metrics.utils.errors import UserError
-from metrics.utils.locks import LOCKS, try_lock
+from metrics.utils.locks import HAS_LOCKS, try_lock
 
 _PARTIAL: Final = ".partial"
-_YOUNG_S: Final = 60.0
-_OLD_S: Final = 86_400.0
+MIN_AGE_S: Final = 60.0
+MAX_AGE_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def manifest_path(package: Path) -> Path:
     return package.with_suffix(".json")
 
 
-def clear_leftovers(folder: Path) -> list[Path]:
+def remove_stale_partials(folder: Path) -> list[Path]:
     """Remove the partial packages of processes that were killed, and return their names.
 
     A partial file is locked by the process that writes it, and the system drops that lock with
@@ -86,7 +86,7 @@ def clear_leftovers(folder: Path) -> list[Path]:
         try:
             age_s = time.time() - path.stat().st_mtime
             with path.open("rb") as stream:
-                if age_s > _YOUNG_S and _is_abandoned(stream, age_s):
+                if age_s > MIN_AGE_S and _is_abandoned(stream, age_s):
                     path.unlink()
                     removed.append(path)
         except OSError:
@@ -98,7 +98,7 @@ def create_locked(path: Path) -> tuple[IO[bytes], Path]:
     """A new partial file beside ``path``, open and locked by this process."""
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{_PARTIAL}")
     stream = temporary.open("x+b")
-    with suppress(OSError):  # without locks, clear_leftovers leaves the file alone
+    with suppress(OSError):  # without locks, remove_stale_partials leaves the file alone
         try_lock(stream)
     return stream, temporary
 
@@ -118,7 +118,7 @@ def unwritable(folder: Path, error: OSError) -> UserError:
 
 
 def _is_abandoned(stream: IO[bytes], age_s: float) -> bool:
-    return try_lock(stream) if LOCKS else age_s > _OLD_S
+    return try_lock(stream) if HAS_LOCKS else age_s > MAX_AGE_S
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,7 +25,7 @@ from torch import nn
 
 import models
 from harness.evaluation.frame_table import write_mask
-from harness.inference.postprocess import full_labels
+from harness.inference.postprocess import upsample_and_decide
 from harness.inference.predictor import Inference, Predictor
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised
@@ -138,7 +138,7 @@ def plain_masks(frames: Sequence[Path]) -> list[np.ndarray]:
         image = torch.from_numpy(resize_image(pixels, SIZE)).permute(2, 0, 1)[None].float()
         with torch.inference_mode():
             polyp = network(image.to(DEVICE))[0, 1].cpu().numpy()
-        masks.append(full_labels(polyp[None], pixels.shape[:2], "full-size"))
+        masks.append(upsample_and_decide(polyp[None], pixels.shape[:2], "full-size"))
     return masks
 
 
@@ -189,10 +189,10 @@ def test_writing_a_mask(
     path = tmp_path / "mask.png"
     cv2.setNumThreads(1)
 
-    benchmark(lambda: write_mask(path, full_labels(polyp[None], FULL, "full-size")))
+    benchmark(lambda: write_mask(path, upsample_and_decide(polyp[None], FULL, "full-size")))
 
     read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    mask = full_labels(polyp[None], FULL, "full-size")
+    mask = upsample_and_decide(polyp[None], FULL, "full-size")
     theirs = seconds(lambda: authors_export(polyp, FULL, tmp_path / "mask.jpg"), 10)
     cv2.setNumThreads(-1)
     assert np.array_equal(read, mask * np.uint8(255))

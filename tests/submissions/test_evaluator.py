@@ -15,7 +15,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.metrics import confusion_matrix
 
-from submissions.layout import Layout
+from submissions.layout import PackageLayout
 from submissions.scoring import score_package
 
 S = 1e-15
@@ -107,7 +107,7 @@ def write(folder: Path, masks: Iterator[bytes | np.ndarray]) -> tuple[Path, Path
         for file in predictions.iterdir():
             archive.write(file, f"{PRED}/{file.name}")
         lines = [*(f"{name} -----> 5.0" for name in names), "average_t -----> 5.0"]
-        archive.writestr(Layout().timing(SET), "\n".join(lines))
+        archive.writestr(PackageLayout().timing(SET), "\n".join(lines))
     return package, truth_folder, predictions
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import submissions
 from metrics.utils.errors import FaultsError, UserError
-from submissions.layout import Layout
+from submissions.layout import PackageLayout
 from submissions.rounds import BUILT_IN, Round, find_frames, frame_sizes, get_round, load_rounds
 
 
@@ -100,7 +100,7 @@ def test_a_file_adds_rounds_without_code(tmp_path: Path) -> None:
         daily_limit=7,
         time_zone="Europe/Oslo",
         release="v9",
-        layout=Layout(
+        layout=PackageLayout(
             root="Polyps2030",
             task="",
             folders="set-{test_set}",
@@ -183,7 +183,7 @@ def test_the_guides_table_shows_what_the_challenge_has(tmp_path: Path) -> None:
     blocks = [block.split("```")[0] for block in guide.read_text("utf-8").split("```toml\n")[1:]]
     file.write_text(next(block for block in blocks if "[rounds.3]" in block))
     shown = load_rounds(file)["3"]
-    assert shown.layout == Layout()
+    assert shown.layout == PackageLayout()
     assert (shown.daily_limit, shown.time_zone) == (2, "UTC")
-    keys = {field.name for field in fields(Round) + fields(Layout)} - {"name", "layout"}
+    keys = {field.name for field in fields(Round) + fields(PackageLayout)} - {"name", "layout"}
     assert set(tomllib.loads(file.read_text())["rounds"]["3"]) == keys

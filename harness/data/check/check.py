@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.data.check import duplicates
-from harness.data.check.inspect_frame import Inspection, inspect_all
+from harness.data.check.inspect_frame import FrameReport, inspect_all
 from harness.data.check.leftovers import find_leftovers
 from harness.data.check.summary import summarise
 from harness.data.layouts import to_catalogue
@@ -19,7 +19,7 @@ from harness.data.splits import Splits, assign, unassigned
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 
-Track = Callable[[Iterable[Inspection], int], Iterable[Inspection]]
+Track = Callable[[Iterable[FrameReport], int], Iterable[FrameReport]]
 
 WITHHELD = "test frames"
 """The label of the challenge's test sets, which are no split, where leakage is looked for."""
@@ -64,7 +64,7 @@ def check(
         FaultsError: If the splits overlap.
     """
     files = [frame for listing in listings for frame in listing.frames]
-    stream: Iterable[Inspection] = inspect_all(files, workers, classes)
+    stream: Iterable[FrameReport] = inspect_all(files, workers, classes)
     found = list(track(stream, len(files)) if track else stream)
     frames = assign(to_catalogue(files, [(i.height, i.width) for i in found]), splits)
     frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
@@ -80,7 +80,7 @@ def check(
     )
 
 
-def _leaks(frames: pd.DataFrame, found: Sequence[Inspection]) -> list[Fault]:
+def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
     labels = frames["split"].where(frames["test_set"] == "", WITHHELD).tolist()
     paths = frames["image"].tolist()
     digests = [inspection.digest for inspection in found]

@@ -34,7 +34,7 @@ FAINT_AREA: Final = 17
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inspection:
+class FrameReport:
     """What one frame's files hold.
 
     Attributes:
@@ -57,13 +57,13 @@ class Inspection:
 
 def inspect_all(
     frames: Sequence[FrameFiles], workers: int, classes: Classes = ONE
-) -> Iterator[Inspection]:
+) -> Iterator[FrameReport]:
     """Inspect frames in threads (decoding and hashing run outside Python's lock), in order."""
     with ThreadPoolExecutor(workers) as pool:
         yield from map_ahead(pool, partial(inspect, classes=classes), frames, 2 * workers)
 
 
-def inspect(frame: FrameFiles, classes: Classes = ONE) -> Inspection:
+def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
     """Decode a frame and its mask in full, and say all that is wrong with them."""
     faults: list[Fault] = []
     try:
@@ -83,7 +83,7 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> Inspection:
             problem = mask_problem(mask, size, classes)
             if problem:
                 faults.append(Fault(path=str(frame.mask), message=problem))
-    return Inspection(
+    return FrameReport(
         height=image.shape[0],
         width=image.shape[1],
         polyp=polyp,

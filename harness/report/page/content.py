@@ -58,7 +58,7 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class PageContent:
     """All that a page is made of.
 
     Attributes:
@@ -76,7 +76,7 @@ class Source:
         members: Those of its members that were measured as well.
         elsewhere: Frame tables of the same models on other sets, by their name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
-        plain: Whether the split is the paper's.
+        is_paper_split: Whether the split is the paper's.
         notes: What is left out, and how to have it.
     """
 
@@ -93,7 +93,7 @@ class Source:
     members: Sequence[str] = ()
     elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     leaderboard: View | None = None
-    plain: bool = True
+    is_paper_split: bool = True
     notes: Sequence[str] = ()
 
     @property

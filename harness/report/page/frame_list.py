@@ -11,7 +11,7 @@ from metrics.strata import STRATA, add_stratum
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from harness.report.page.content import Source
+    from harness.report.page.content import PageContent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class FrameList:
         ]
 
 
-def frame_list(source: Source) -> FrameList:
+def frame_list(source: PageContent) -> FrameList:
     """Every frame with its place, its size and the F1 of each model, in the frames' order."""
     polyp = add_stratum(source.polyp)
     f1: dict[str, dict[str, float]] = {}
@@ -95,6 +95,6 @@ def frame_list(source: Source) -> FrameList:
     return FrameList(entries=entries, places=places, strata=strata)
 
 
-def _improvement(source: Source, f1: Mapping[str, float]) -> float:
+def _improvement(source: PageContent, f1: Mapping[str, float]) -> float:
     members = [f1[name] for name in source.members]
     return f1[source.ensemble] - sum(members) / len(members) if members else 0.0

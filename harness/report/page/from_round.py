@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data.catalogue import test_frames
 from harness.evaluation.frame_table import write_mask
 from harness.report.page import from_split
-from harness.report.page.content import Source
+from harness.report.page.content import PageContent
 from harness.report.views.by_class import View, with_place
 from metrics.utils.errors import UserError
 
@@ -30,7 +30,7 @@ def gather(
     *,
     leaderboard: View | None,
     truth: Path | None = None,
-) -> Source:
+) -> PageContent:
     """The page's source: the frame tables of the best package of each model, and a gallery.
 
     The gallery needs the test frames, the packages, and the truth they were scored against; where
@@ -61,7 +61,7 @@ def gather(
         drawn.draw(settings, round_, {name: best[name] for name in tables}, truth)
     except UserError as error:
         notes.append(f"without pictures: {error.message}")
-    return Source(
+    return PageContent(
         name=f"round {round_.name}",
         split="",
         protocol="official",
@@ -74,7 +74,7 @@ def gather(
         ensemble=ensemble,
         members=drawn.members,
         leaderboard=leaderboard,
-        plain=False,
+        is_paper_split=False,
         notes=notes,
     )
 

@@ -9,7 +9,7 @@ from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation import evaluate_run
 from harness.report.page import gallery
-from harness.report.page.content import Source
+from harness.report.page.content import PageContent
 from harness.report.views.by_class import View, with_place
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, now
@@ -36,8 +36,8 @@ def gather(
     split: str,
     *,
     leaderboard: View | None = None,
-    plain: bool = True,
-) -> Source:
+    is_paper_split: bool = True,
+) -> PageContent:
     """The page's source: frame tables, histories and a gallery of the models that were measured.
 
     Args:
@@ -46,7 +46,7 @@ def gather(
         catalogue: The frames of the split, and of the others as far as they are at hand.
         split: Its name.
         leaderboard: The leaderboard of scored submissions, if there is one.
-        plain: Whether the split is the paper's.
+        is_paper_split: Whether the split is the paper's.
 
     Raises:
         UserError: If no run was evaluated on the split, runs tell different classes apart, or a
@@ -66,7 +66,7 @@ def gather(
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members = [name for name in chosen[ensemble].members if name in chosen] if ensemble else []
     divergence = divergence_of(frames, masks, members, classes)
-    return Source(
+    return PageContent(
         name=f"{split} split",
         split=split,
         protocol="paper",
@@ -80,7 +80,7 @@ def gather(
         members=members if divergence is not None else [],
         elsewhere=_elsewhere(workspace, list(chosen.values()), catalogue, _OTHER[split]),
         leaderboard=leaderboard,
-        plain=plain,
+        is_paper_split=is_paper_split,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.report.page import section_centres, section_disagreement, section_ranking
-from harness.report.page.content import Section, Source, table
+from harness.report.page.content import PageContent, Section, table
 from harness.report.page.frame_list import frame_list
 from harness.report.views import by_class, detail, plugins
 from harness.report.views import paper as paper_table
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metrics.statistics.samples import Samples
 
 
-def render(source: Source) -> str:
+def render(source: PageContent) -> str:
     """The page as HTML, with everything in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -35,7 +35,7 @@ def render(source: Source) -> str:
     return environment.get_template("report.html").render(**_context(source))
 
 
-def _context(source: Source) -> dict[str, Any]:
+def _context(source: PageContent) -> dict[str, Any]:
     models = source.models
     samples = collect(source.frames, protocol=source.formulas) if len(models) > 1 else None
     return {
@@ -56,7 +56,7 @@ def _context(source: Source) -> dict[str, Any]:
     }
 
 
-def _sections(source: Source, samples: Samples | None) -> list[Section]:
+def _sections(source: PageContent, samples: Samples | None) -> list[Section]:
     """Everything but the gallery, in the page's order."""
     leaderboard = [table(source.leaderboard)] if source.leaderboard is not None else []
     shown, classes = _classes(source)
@@ -95,7 +95,7 @@ def _sections(source: Source, samples: Samples | None) -> list[Section]:
     ]
 
 
-def _classes(source: Source) -> tuple[list[Table | Plot], list[Table]]:
+def _classes(source: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
     summary = by_class.figures(source.frames, source.formulas)
     tables = {
@@ -106,13 +106,13 @@ def _classes(source: Source) -> tuple[list[Table | Plot], list[Table]]:
         for name in summary["class"].unique()
     }
     shown: list[Table | Plot] = [tables.pop(chosen_class(summary))]
-    if source.split and source.plain and by_class.is_papers(source.frames):
+    if source.split and source.is_paper_split and by_class.is_papers(source.frames):
         view = paper_table.table_view(summary, source.split, paper_results())
         shown.append(table(view, title=f"{view.title} of the paper, and ours ({source.n})"))
     return shown, list(tables.values())
 
 
-def _details(source: Source) -> list[Table | Plot]:
+def _details(source: PageContent) -> list[Table | Plot]:
     summary = by_class.figures(source.frames, source.formulas)
     shown: list[Table | Plot] = []
     if "hd95_px" in source.frames:

@@ -17,7 +17,7 @@ from metrics.strata import EDGES, STRATA, add_stratum
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.report.page.content import Source
+    from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
 
 _SIZES = (
@@ -27,7 +27,7 @@ _SIZES = (
 )
 
 
-def distribution(source: Source) -> Plot:
+def distribution(source: PageContent) -> Plot:
     """The F1 of every frame of every model."""
     by_model = source.polyp.groupby("model", sort=False)
     values = {title_of(str(name)): rows["f1"].tolist() for name, rows in by_model}
@@ -43,7 +43,7 @@ def distribution(source: Source) -> Plot:
     )  # fmt: skip
 
 
-def by_place(source: Source) -> list[Table | Plot]:
+def by_place(source: PageContent) -> list[Table | Plot]:
     """F1 of every model in every place and every size of polyp, as plots."""
     polyp = add_stratum(source.polyp)
     shown: list[Table | Plot] = []
@@ -56,13 +56,13 @@ def by_place(source: Source) -> list[Table | Plot]:
     return shown
 
 
-def folded(source: Source) -> list[Table]:
+def folded(source: PageContent) -> list[Table]:
     """The same as tables, with every figure."""
     view = detail.stratum_view(source.frames, split=source.name, formulas=source.formulas)
     return [table(view, title="By the size of the polyp")]
 
 
-def gaps(source: Source) -> tuple[list[Table | Plot], list[Table]]:
+def gaps(source: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """What is lost from one set to another: a plot, and tables to unfold."""
     shown: list[Table | Plot] = []
     for name, other in source.elsewhere.items():
@@ -81,7 +81,7 @@ def _several(frames: pd.DataFrame, column: str) -> bool:
 
 
 def _plot(
-    source: Source, polyp: pd.DataFrame, by: str, names: list[str], title: str, caption: str
+    source: PageContent, polyp: pd.DataFrame, by: str, names: list[str], title: str, caption: str
 ) -> Plot:
     means: dict[str, dict[str, float]] = {}
     n: dict[str, int] = {}
@@ -104,7 +104,7 @@ def _plot(
     return Plot(title=title, html=key + drawn, caption=f"{caption}; {source.n}.")
 
 
-def _gap(source: Source, name: str, other: pd.DataFrame) -> Plot:
+def _gap(source: PageContent, name: str, other: pd.DataFrame) -> Plot:
     """Mean F1 on one set and on the other, model by model; validation comes before the test."""
     sets = [
         (name, _means(source, chosen_rows(other)), other["frame"].nunique()),
@@ -128,7 +128,7 @@ def _gap(source: Source, name: str, other: pd.DataFrame) -> Plot:
     )
 
 
-def _means(source: Source, polyp: pd.DataFrame) -> dict[str, float]:
+def _means(source: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
     """Mean F1 of each model."""
     summary = summarise(polyp, ("model",), source.formulas)
     return dict(zip(summary["model"], summary["f1"].tolist(), strict=True))

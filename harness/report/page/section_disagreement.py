@@ -10,7 +10,7 @@ from harness.report.page.svg import for_both, legend
 from harness.report.tables.columns import Column
 from harness.report.views.by_class import View, title_of
 from metrics.statistics.bootstrap import LEVEL, RESAMPLES
-from metrics.statistics.error_prediction import POOR, Estimate, Foretelling, foretells
+from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate, predict_errors
 from metrics.statistics.samples import clusters_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.report.page.content import Source
+    from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
 
 MEASURES: Final = {
@@ -33,7 +33,7 @@ _CURVES: Final = (
 )  # fmt: skip
 
 
-def divergence(source: Source) -> list[Table | Plot]:
+def divergence(source: PageContent) -> list[Table | Plot]:
     """Disagreement against F1, frame by frame, and how well the one foretells the other."""
     if source.divergence is None:
         return []
@@ -45,7 +45,7 @@ def divergence(source: Source) -> list[Table | Plot]:
         zip(joined["frame"], joined["disagreement"].tolist(), joined["f1"].tolist(), strict=True)
     )
     f1, clusters = joined["f1"].to_numpy(), clusters_of(joined)
-    told = {key: foretells(joined[key].to_numpy(), f1, clusters) for key in MEASURES}
+    told = {key: predict_errors(joined[key].to_numpy(), f1, clusters) for key in MEASURES}
     rows = [
         {"measure": title, "mean": joined[key].mean(), **_cells(told[key])}
         for key, title in MEASURES.items()
@@ -96,7 +96,7 @@ def divergence(source: Source) -> list[Table | Plot]:
     return [plot, table(view)]
 
 
-def _cells(told: Foretelling) -> dict[str, float]:
+def _cells(told: ErrorPrediction) -> dict[str, float]:
     """A row of the table: each figure, and its limits beside it."""
     cells: dict[str, float] = {"poor": told.poor, "frames": told.frames}
     for name in ("spearman", "auroc"):
@@ -105,14 +105,14 @@ def _cells(told: Foretelling) -> dict[str, float]:
     return cells
 
 
-def training(source: Source) -> list[Table | Plot]:
+def training(source: PageContent) -> list[Table | Plot]:
     """The curves of every run that has them."""
     known = {name: rows for name, rows in source.histories.items() if not rows.empty}
     return [_curve(source, known, *curve) for curve in _CURVES] if known else []
 
 
 def _curve(
-    source: Source,
+    source: PageContent,
     known: Mapping[str, pd.DataFrame],
     key: str,
     title: str,

@@ -18,7 +18,7 @@ from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 
 if TYPE_CHECKING:
-    from harness.report.page.content import Source
+    from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
     from metrics.statistics.samples import Samples
 
@@ -41,7 +41,7 @@ def _titles(names: str) -> str:
     return " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]]))
 
 
-def ranking(source: Source, samples: Samples) -> list[Table | Plot]:
+def ranking(source: PageContent, samples: Samples) -> list[Table | Plot]:
     """The score with its interval, the ranks' own uncertainty, and both as a table."""
     rows = rank(samples).table.to_dict("records")
     n = f"{source.n} in {samples.n_clusters} sequences or single frames"
@@ -89,7 +89,7 @@ def ranking(source: Source, samples: Samples) -> list[Table | Plot]:
     ]
 
 
-def pairs(source: Source, samples: Samples) -> list[Table | Plot]:
+def pairs(source: PageContent, samples: Samples) -> list[Table | Plot]:
     """Every pair of models: the difference in F1 and its p, in one matrix."""
     f1 = select(samples, ["f1"])
     means = np.nanmean(f1.values[:, :, 0], axis=1)

@@ -51,7 +51,7 @@ class View:
         caption: What stands below.
         group: Column whose change draws a line.
         reference_note: What the rows with a true ``paper`` column are.
-        further: Columns that only CSV and JSON hold.
+        data_only_columns: Columns that only CSV and JSON hold.
     """
 
     frame: pd.DataFrame
@@ -60,7 +60,7 @@ class View:
     caption: str = ""
     group: str = ""
     reference_note: str = ""
-    further: Sequence[str] = ()
+    data_only_columns: Sequence[str] = ()
 
     def show(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> None:
         """Print it on stdout."""
@@ -71,7 +71,7 @@ class View:
         return render(self.frame, format=format_, **self._settings(format_, metadata))
 
     def _settings(self, format_: Format, metadata: Mapping[str, Any] | None) -> TableSettings:
-        further = self.further if format_ in ("csv", "json") else ()
+        further = self.data_only_columns if format_ in ("csv", "json") else ()
         return {
             "columns": [*further, *self.columns],
             "title": self.title,
@@ -214,7 +214,7 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     class_ = chosen_class(summary)
     return View(
         frame=summary,
-        further=["model"],
+        data_only_columns=["model"],
         columns=[
             Column(key="place", title="Centre or sequence"),
             MODEL,

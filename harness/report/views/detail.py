@@ -48,7 +48,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
     rows = chosen_rows(summary).reset_index(drop=True)
     return View(
         frame=rows,
-        further=["model"],
+        data_only_columns=["model"],
         columns=[
             MODEL,
             *_CONTOURS,
@@ -75,7 +75,7 @@ def detection_view(frames: pd.DataFrame, *, split: str, by: Sequence[str] = ("mo
     rows = summarise_detection(frames, by=by)
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
-        further=["model"],
+        data_only_columns=["model"],
         columns=[MODEL, *_DETECTION],
         title=f"{split} split, polyps and frames recognised",
         caption=f"A polyp is found by a predicted region of IoU {MIN_IOU:g} or more, one for one. "
@@ -102,7 +102,7 @@ def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> Vie
     columns += [N, *left_out_columns(rows)]
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
-        further=["model"],
+        data_only_columns=["model"],
         columns=[Column(key="stratum", title="Polyp"), MODEL, *columns],
         title=f"{split} split, by the size of the polyp",
         caption=f"Share of the frame: small below {EDGES[0]:.0%}, large from {EDGES[1]:.0%}; none: "
@@ -133,7 +133,7 @@ def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
         rows.append({"model": model, "title": title_of(str(model)), **values})
     return View(
         frame=pd.DataFrame(rows),
-        further=["model"],
+        data_only_columns=["model"],
         columns=[MODEL, *(Column(key=key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
         caption=WARNING,
@@ -158,7 +158,7 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
         view = detection_view(frames, split="", by=by)
     columns = [*first, *(column for column in view.columns if column is not MODEL)]
     title = {"contours": "Polyp contours", "polyps": "Polyps and frames recognised"}[kind]
-    return replace(view, columns=columns, further=(), title=f"{title} (strict protocol)")
+    return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 
 
 def generalisation_view(
@@ -202,7 +202,7 @@ def generalisation_view(
     gaps = {key: name for key, name in names.items() if f"gap_{key}" in rows}
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
-        further=["model", *(f"deviation_{key}" for key in gaps)],
+        data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
         columns=[
             Column(key="reference", title="From"),
             Column(key="other", title="To"),

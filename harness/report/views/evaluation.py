@@ -29,7 +29,7 @@ class Measured:
         frames: One after another, with a ``model`` column.
         split: The split, or several as ``val and test``.
         protocol: ``paper``, ``official`` or ``strict``.
-        plain: Whether the frames are those of the paper's splits.
+        is_paper_split: Whether the frames are those of the paper's splits.
         by: What tells sets apart for generalisation, ``split`` and the like; empty for the first
             of them of which there are two.
         reference: The set from which is generalised; empty for each.
@@ -39,7 +39,7 @@ class Measured:
     frames: pd.DataFrame
     split: str
     protocol: str
-    plain: bool = True
+    is_paper_split: bool = True
     by: str = ""
     reference: str = ""
     other: str = ""
@@ -52,7 +52,7 @@ class Measured:
     @property
     def is_papers(self) -> bool:
         """Whether splits and classes are the paper's."""
-        return self.plain and by_class.is_papers(self.frames)
+        return self.is_paper_split and by_class.is_papers(self.frames)
 
 
 def classes(measured: Measured, format_: Format) -> list[View]:

@@ -41,7 +41,7 @@ def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str)
     return View(
         frame=frame,
         columns=columns,
-        further=[str(name) for name in ranking if name not in shown],
+        data_only_columns=[str(name) for name in ranking if name not in shown],
         title=f"Leaderboard, {protocol} protocol",
         caption=" ".join(notes),
         group=group,

@@ -58,7 +58,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
         title=f"Table {PAPER_TABLES[split]}: {split} split",
         caption="Means over frames. All: the pixels of both classes together (micro-average).",
         reference_note=" ".join(notes),
-        further=["model", "kind"],
+        data_only_columns=["model", "kind"],
     )
 
 
@@ -99,7 +99,7 @@ def official_view(ranking: pd.DataFrame) -> View:
         title="Table 4: official results",
         caption="Score: mean of F1, F2, PPV and recall.",
         group="round",
-        further=["model", "kind"],
+        data_only_columns=["model", "kind"],
         reference_note="the paper's, on the organisers' frames, and ours less it; the paper names "
         "no kind of SD.",
     )

@@ -26,7 +26,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     notes = [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
         frame=chosen_rows(summary).reset_index(drop=True),
-        further=["model"],
+        data_only_columns=["model"],
         columns=[
             MODEL,
             *(

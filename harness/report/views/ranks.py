@@ -54,7 +54,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             Column(key="rank_by_frames", title="Rank then mean"),
         ],
         title=title,
-        further=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
+        data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
         caption="Rank: 1 + how many are told to be better (paired permutation tests of all pairs, "
         "Holm's correction); = where the data cannot tell it from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
@@ -102,5 +102,11 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
         "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
         f"sequences; better in: share of frames, ties as half. {settings}".rstrip(),
         group="b",
-        further=["a", *(["p_holm"] if not corrected else []), "level", "n_frames", "n_clusters"],
+        data_only_columns=[
+            "a",
+            *(["p_holm"] if not corrected else []),
+            "level",
+            "n_frames",
+            "n_clusters",
+        ],
     )

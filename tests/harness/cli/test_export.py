@@ -27,7 +27,7 @@ from harness.cli import cli
 from harness.data.frames import read_image, resize_image
 from harness.export import onnx
 from harness.export.container import inference
-from harness.inference.postprocess import full_labels
+from harness.inference.postprocess import upsample_and_decide
 from harness.inference.predictor import Inference, Predictor
 from harness.runs.network import load
 from harness.runs.workspace import Workspace
@@ -140,7 +140,7 @@ def test_the_container_decides_as_we_do(classes: int) -> None:
 
     made = inference.segment(Session(), np.zeros((90, 70, 3), np.uint8))
 
-    assert np.array_equal(made, full_labels(every[1:], (90, 70), "full-size"))
+    assert np.array_equal(made, upsample_and_decide(every[1:], (90, 70), "full-size"))
     assert made.max() == classes
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
 
 
-def settings_of(draw: Drawer) -> Settings:
+def evaluation_settings(draw: Drawer) -> Settings:
     return Settings(
         endocv=draw.endocv(),
         hyperkvasir=draw.hyperkvasir(),
@@ -22,7 +22,7 @@ def settings_of(draw: Drawer) -> Settings:
 
 
 def test_both_datasets_with_the_papers_splits(draw: Drawer) -> None:
-    found = catalogue.catalogue(settings_of(draw))
+    found = catalogue.catalogue(evaluation_settings(draw))
     assert found.groupby("split").size().to_dict() == {
         "": 1,
         "test": 2,
@@ -59,7 +59,7 @@ def test_a_dataset_under_the_wrong_setting_is_refused(draw: Drawer) -> None:
 
 
 def test_the_frames_of_a_split_are_numbered_anew(draw: Drawer) -> None:
-    val = catalogue.of_split(catalogue.catalogue(settings_of(draw)), "val")
+    val = catalogue.of_split(catalogue.catalogue(evaluation_settings(draw)), "val")
     assert val["frame"].tolist() == [
         "seq2/seq2_1",
         "seq2/seq2_2",
@@ -76,6 +76,6 @@ def test_an_empty_split_says_what_there_is(draw: Drawer) -> None:
 
 
 def test_test_frames(draw: Drawer) -> None:
-    assert len(catalogue.test_frames(settings_of(draw))) == 3
+    assert len(catalogue.test_frames(evaluation_settings(draw))) == 3
     with pytest.raises(UserError, match="--test-frames"):
         catalogue.test_frames(Settings())

@@ -11,7 +11,7 @@ import pytest
 from harness.config.settings import Settings
 from harness.data import known, layouts
 from harness.data.catalogue import catalogue, listings_of
-from harness.data.known import Layout
+from harness.data.known import DatasetLayout
 from harness.data.listing import Listing, folders_in
 from metrics.utils.errors import UserError
 from tests.harness.conftest import Drawer
@@ -34,7 +34,7 @@ def fill(listing: Listing, dataset: str) -> None:
         listing.add_pairs(folder, masks, dataset=dataset, sequence=folder.name)
 
 
-CASES = Layout(
+CASES = DatasetLayout(
     name="cases with ground truth",
     expects="case1/ with case1_GT/",
     kind="cases",

@@ -137,7 +137,7 @@ def test_the_global_generator_stays_where_it_is(cache: FrameCache) -> None:
 def test_processes_share_each_batch(cache: FrameCache) -> None:
     alone = loader.CachedFeed(config(batch_size=8), cache, cache)
     two = [
-        loader.CachedFeed(config(batch_size=8), cache, cache, rank=rank, ranks=2)
+        loader.CachedFeed(config(batch_size=8), cache, cache, rank=rank, world_size=2)
         for rank in range(2)
     ]
     assert {feed.steps for feed in two} == {alone.steps}
@@ -157,13 +157,13 @@ def test_processes_share_each_batch(cache: FrameCache) -> None:
 
 def test_a_batch_smaller_than_the_team_is_refused(cache: FrameCache) -> None:
     with pytest.raises(UserError, match="--batch-size 10 or more"):
-        loader.CachedFeed(config(batch_size=4), cache, cache, rank=0, ranks=5)
+        loader.CachedFeed(config(batch_size=4), cache, cache, rank=0, world_size=5)
 
 
 def test_processes_share_the_batches_of_validation(cache: FrameCache) -> None:
     alone = list(loader.CachedFeed(config(), cache, cache).validation())
     shares = [
-        list(loader.CachedFeed(config(), cache, cache, rank=rank, ranks=2).validation())
+        list(loader.CachedFeed(config(), cache, cache, rank=rank, world_size=2).validation())
         for rank in range(2)
     ]
     assert [len(share) for share in shares] == [2, 1]

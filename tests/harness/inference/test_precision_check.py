@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.inference.precision_check import changed_pixels, predictor_of, sample_of
+from harness.inference.precision_check import changed_pixels, make_predictor, sample_of
 from harness.inference.predictor import Inference, Prediction
 from harness.runs.network import Loaded
 from harness.runs.workspace import Run
@@ -54,7 +54,7 @@ def loaded() -> Loaded:
 def said(precision: str, frames: list[Path]) -> list[str]:
     messages: list[str] = []
     inference = Inference(device=CPU, precision=precision)
-    predictor_of(loaded(), inference, sample=sample_of(frames), say=messages.append)
+    make_predictor(loaded(), inference, sample=sample_of(frames), say=messages.append)
     return messages
 
 

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.inference.postprocess import (
-    full_labels,
-    full_labels_on_device,
-    most_probable,
+    argmax_labels,
     resize_map,
+    upsample_and_decide,
+    upsample_and_decide_on_device,
 )
 from harness.inference.predictor import Inference, Predictor
 from metrics.utils.errors import UserError
@@ -80,9 +80,11 @@ def test_rounded_at_either_size(frames: list[Path], device: str) -> None:
 
     for rounding in ("full-size", "network-size"):
         if device == "cpu":
-            mask = full_labels(slope[None], size, rounding)
+            mask = upsample_and_decide(slope[None], size, rounding)
         else:
-            mask = full_labels_on_device(torch.from_numpy(slope[None]), size, rounding).numpy()
+            mask = upsample_and_decide_on_device(
+                torch.from_numpy(slope[None]), size, rounding
+            ).numpy()
         assert mask.sum(axis=1).tolist() == by_hand[rounding].tolist()
     assert by_hand["full-size"][0] != by_hand["network-size"][0]
 
@@ -93,7 +95,9 @@ def test_where_it_is_rounded_reaches_the_masks(frames: list[Path]) -> None:
 
     assert inference.settings["rounding"] == "network-size"
     for prediction in made:
-        expected = full_labels(prediction.probabilities, prediction.mask.shape, "network-size")
+        expected = upsample_and_decide(
+            prediction.probabilities, prediction.mask.shape, "network-size"
+        )
         assert np.array_equal(prediction.mask, expected)
 
 
@@ -190,7 +194,7 @@ def test_a_pixel_is_of_its_most_probable_class() -> None:
     instrument = np.array([[0.2, 0.3, 0.4, 0.5, 0.0]], np.float32)
 
     # The background has 0.6, 0.1, 0.3, 0.25 and 0.5; of equals it comes first.
-    assert most_probable([polyp, instrument]).tolist() == [[0, 1, 2, 2, 0]]
+    assert argmax_labels([polyp, instrument]).tolist() == [[0, 1, 2, 2, 0]]
 
 
 def test_one_class_by_argmax_is_one_class_rounded() -> None:
@@ -199,8 +203,8 @@ def test_one_class_by_argmax_is_one_class_rounded() -> None:
     values = np.random.default_rng(0).random(10_000, dtype=np.float32)
     polyp = np.concatenate([values, [0, half, *near, 1]]).astype(np.float32)[None]
 
-    assert most_probable([polyp]).dtype == np.bool_
-    assert np.array_equal(most_probable([polyp]), most_probable([polyp, np.zeros_like(polyp)]) == 1)
+    assert argmax_labels([polyp]).dtype == np.bool_
+    assert np.array_equal(argmax_labels([polyp]), argmax_labels([polyp, np.zeros_like(polyp)]) == 1)
 
 
 @pytest.mark.parametrize("rounding", ["full-size", "network-size"])
@@ -208,8 +212,8 @@ def test_classes_are_decided_alike_on_both_sides(rounding: str) -> None:
     raw = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
     every = np.exp(raw) / np.exp(raw).sum(axis=0)
 
-    labels = full_labels(every[1:], (80, 56), rounding)
-    there = full_labels_on_device(torch.from_numpy(every[1:]), (80, 56), rounding).numpy()
+    labels = upsample_and_decide(every[1:], (80, 56), rounding)
+    there = upsample_and_decide_on_device(torch.from_numpy(every[1:]), (80, 56), rounding).numpy()
 
     assert set(np.unique(labels)) == {0, 1, 2}
     assert np.mean(labels != there) < 0.001  # the two resize in another order of additions

@@ -11,7 +11,7 @@ from PIL import Image
 
 from harness.evaluation.frame_table import rows_of, truth_of, write_mask
 from harness.report.page import from_split
-from harness.report.page.content import Source
+from harness.report.page.content import PageContent
 from harness.report.views.by_class import with_place
 
 SIZE = (48, 64)
@@ -24,7 +24,7 @@ HOLDS = {"C1": (6, 20), "C2": (5, 9), "seq6_neg": (3, 0)}
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
+def source(tmp_path: Path) -> PageContent:
     """Fourteen frames of three places, one of them without polyps, and four models."""
     catalogue = pd.DataFrame(
         [row for place, holds in HOLDS.items() for row in _frames(tmp_path, place, *holds)]
@@ -44,7 +44,7 @@ def source(tmp_path: Path) -> Source:
     table = with_place(from_split.joined(tables))
     divergence = from_split.divergence_of(catalogue, masks, MEMBERS)
     history = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.1, 0.4, 0.6], "loss": [0.9, 0.5, 0.3]})
-    return Source(
+    return PageContent(
         name="val split",
         split="val",
         protocol="paper",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.report.page.content import Source
+from harness.report.page.content import PageContent
 from harness.report.page.page import render
 
 pytestmark = pytest.mark.browser
@@ -44,7 +44,7 @@ def driver(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.fixture
-def opened(driver: Any, source: Source, tmp_path: Path) -> Any:
+def opened(driver: Any, source: PageContent, tmp_path: Path) -> Any:
     file = tmp_path / "page.html"
     file.write_text(render(source), encoding="utf-8")
     driver.set_window_size(1400, 1000)
@@ -61,7 +61,7 @@ def choose(driver: Any, name: str, value: str) -> None:
     )
 
 
-def f1_of(source: Source, model: str) -> dict[str, float]:
+def f1_of(source: PageContent, model: str) -> dict[str, float]:
     rows = source.polyp[source.polyp["model"] == model]
     return dict(zip(rows["frame"], rows["f1"], strict=True))
 
@@ -83,7 +83,7 @@ def test_nothing_sticks_out_sideways(opened: Any, width: int) -> None:
     assert not opened.execute_script(shown % ("narrow" if width > 560 else "wide"))
 
 
-def test_cards_and_rows_are_sorted(opened: Any, source: Source) -> None:
+def test_cards_and_rows_are_sorted(opened: Any, source: PageContent) -> None:
     f1 = f1_of(source, "divergentnets")
     worst = opened.execute_script(CARDS)
     assert [f1[frame] for frame in worst] == sorted(f1.values())
@@ -103,7 +103,7 @@ def test_cards_and_rows_are_sorted(opened: Any, source: Source) -> None:
     assert shown == sorted(spread, reverse=True)
 
 
-def test_frames_are_filtered(opened: Any, source: Source) -> None:
+def test_frames_are_filtered(opened: Any, source: PageContent) -> None:
     choose(opened, "place", "C2")
     assert {frame.split("/")[0] for frame in opened.execute_script(CARDS)} == {"C2"}
     assert opened.find_element("id", "shown").text == "5 of 14 frames"
@@ -132,7 +132,7 @@ def test_a_heading_sorts_its_table(opened: Any) -> None:
     assert opened.execute_script(cells) == falling[::-1]
 
 
-def test_a_click_shows_the_full_frame_with_each_model(opened: Any, source: Source) -> None:
+def test_a_click_shows_the_full_frame_with_each_model(opened: Any, source: PageContent) -> None:
     first = opened.execute_script(ROWS)[0]
     opened.execute_script("document.querySelector('#rows tbody tr button').click()")
     assert opened.execute_script("return document.getElementById('full').open")
@@ -154,7 +154,7 @@ def test_a_click_shows_the_full_frame_with_each_model(opened: Any, source: Sourc
     assert opened.find_element("id", "full-title").text.startswith(opened.execute_script(CARDS)[1])
 
 
-def test_each_model_beside_the_others(opened: Any, source: Source) -> None:
+def test_each_model_beside_the_others(opened: Any, source: PageContent) -> None:
     choose(opened, "place", "C2")
     choose(opened, "show", "each")
     strips = opened.execute_script(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs.holding import LOCK, held
+from harness.runs.holding import LOCK, lock_run
 from harness.runs.workspace import Run, Workspace
 from metrics.utils.errors import UserError
 
@@ -37,23 +37,23 @@ def test_a_run_that_another_process_holds_is_refused(run: Run) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
         match = rf"{run.run} .*another process \(process 12345\)"
-        with pytest.raises(UserError, match=match), held(run):
+        with pytest.raises(UserError, match=match), lock_run(run):
             pytest.fail("two hold it")
     finally:
         other.kill()
         other.communicate()
 
-    with held(run):  # a killed process lets go
+    with lock_run(run):  # a killed process lets go
         pass
 
 
 def test_a_run_is_let_go_at_the_end_and_at_an_error(run: Run) -> None:
     for error in (None, ValueError()):
         try:
-            with held(run):
+            with lock_run(run):
                 if error:
                     raise error
         except ValueError:
             pass
-    with held(run):
+    with lock_run(run):
         pass

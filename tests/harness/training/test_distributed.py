@@ -20,7 +20,7 @@ from harness.config.training import TrainConfig
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Workspace
-from harness.training.distributed import ALONE, Agreement, Team
+from harness.training.distributed import SINGLE, Agreement, ProcessGroup
 from harness.training.sync_batchnorm import with_joint_norms
 from harness.training.trainer import Trainer
 from metrics.utils.errors import UserError
@@ -49,23 +49,23 @@ class DoubleTrainer(Trainer):
         return super().normalise(images).double()
 
 
-def trainer(team: Team, **values: Any) -> Trainer:
+def trainer(group: ProcessGroup, **values: Any) -> Trainer:
     recipe = config(**values)
     # Each process starts from weights of its own; the leader's are taken.
-    torch.manual_seed(team.rank)
+    torch.manual_seed(group.rank)
     return DoubleTrainer(
         recipe,
         build(recipe, weights=False).double(),
         device=torch.device("cpu"),
         normalisation=normalisation(recipe),
         steps=2,
-        team=team,
+        group=group,
     )
 
 
-def step(team: Team, loss: str) -> dict[str, Any]:
+def step(group: ProcessGroup, loss: str) -> dict[str, Any]:
     """The loss and the gradients of one step of this process's share, and what came of it."""
-    made = trainer(team, loss=loss, average=0.5)
+    made = trainer(group, loss=loss, average=0.5)
     images, masks = batch()
     kept: dict[str, Tensor] = {}
     made.optimiser.register_step_pre_hook(
@@ -73,33 +73,33 @@ def step(team: Team, loss: str) -> dict[str, Any]:
             {n: p.grad.clone() for n, p in made.network.named_parameters() if p.grad is not None}
         )
     )
-    mine = slice(team.rank, None, team.ranks)
+    mine = slice(group.rank, None, group.world_size)
     value = made.step(images[mine], masks[mine], epoch=0, index=0, passed=0, frames=FRAMES)
     return {"loss": value.item(), "gradients": kept, "weights": dict(made.weights())}
 
 
-def validate(team: Team) -> dict[str, Any]:
-    made = trainer(team)
+def validate(group: ProcessGroup) -> dict[str, Any]:
+    made = trainer(group)
     batches = [batch(3, seed) for seed in range(3)]
     # Five frames each, the last batch short.
     batches.append(batch(2, 9))
-    counts = made.overlaps(batches[team.rank :: team.ranks])
-    result = made.validate(batches[team.rank :: team.ranks])
+    counts = made.overlaps(batches[group.rank :: group.world_size])
+    result = made.validate(batches[group.rank :: group.world_size])
     return {"counts": counts, "iou": result.iou, "f1": result.f1, "frames": result.frames}
 
 
-def agree(team: Team) -> list[int]:
+def agree(group: ProcessGroup) -> list[int]:
     """Only the second process brings a number, in its second call."""
-    agreement = Agreement(team)
-    brought = [0, 15, 0] if team.rank else [0, 0, 0]
+    agreement = Agreement(group)
+    brought = [0, 15, 0] if group.rank else [0, 0, 0]
     return [*(agreement(number) for number in brought), agreement.settle()]
 
 
-def share(team: Team) -> Any:
-    return team.share({"run": "unet-1"} if team.leads else None)
+def share(group: ProcessGroup) -> Any:
+    return group.share({"run": "unet-1"} if group.is_main else None)
 
 
-WORK: dict[str, Callable[[Team], Any]] = {
+WORK: dict[str, Callable[[ProcessGroup], Any]] = {
     "single-channel-dice": functools.partial(step, loss="single-channel-dice"),
     "dice+ce": functools.partial(step, loss="dice+ce"),
     "validate": validate,
@@ -113,8 +113,8 @@ def _work(rank: int, folder: Path) -> None:
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS
     )
-    team = Team(rank=rank, ranks=RANKS)
-    torch.save({name: work(team) for name, work in WORK.items()}, folder / f"{rank}.pt")
+    group = ProcessGroup(rank=rank, world_size=RANKS)
+    torch.save({name: work(group) for name, work in WORK.items()}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -129,7 +129,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("loss", ["single-channel-dice", "dice+ce"])
 def test_a_step_is_that_of_the_whole_batch(results: list[dict[str, Any]], loss: str) -> None:
     first, second = (result[loss] for result in results)
-    alone = step(ALONE, loss)
+    alone = step(SINGLE, loss)
 
     assert first["loss"] == second["loss"] == pytest.approx(alone["loss"], abs=1e-6)
     assert first["gradients"].keys() == alone["gradients"].keys()
@@ -143,7 +143,7 @@ def test_a_step_is_that_of_the_whole_batch(results: list[dict[str, Any]], loss: 
 
 
 def test_validation_counts_are_those_of_one_process(results: list[dict[str, Any]]) -> None:
-    alone = validate(ALONE)
+    alone = validate(SINGLE)
 
     for result in results:
         counted = result["validate"]

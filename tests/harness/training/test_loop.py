@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness.config.training import TrainConfig
 from harness.runs.workspace import Run, Workspace
 from harness.training import loop as fitting
-from harness.training.loop import Epoch, Fit, Watcher
+from harness.training.loop import Callbacks, Epoch, TrainingLoop
 from harness.training.trainer import Trainer
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
@@ -78,11 +78,11 @@ def make(
     workspace: Workspace,
     run: Run,
     *,
-    watcher: Watcher | None = None,
+    callbacks: Callbacks | None = None,
     feed: RandomFeed | None = None,
     change: Callable[[nn.Module], None] = lambda _: None,
     save_every_s: float = fitting.SAVE_EVERY_S,
-) -> Fit:
+) -> TrainingLoop:
     config = TrainConfig.from_dict(CONFIG)
     network = Tiny()
     change(network)
@@ -93,23 +93,23 @@ def make(
         normalisation=((0.5,) * 3, (0.25,) * 3),
         steps=STEPS * config.epochs,
     )
-    return Fit(
+    return TrainingLoop(
         workspace,
         run,
         config,
         trainer=trainer,
         feed=feed or RandomFeed(),
-        watcher=watcher or Watcher(),
+        callbacks=callbacks or Callbacks(),
         save_every_s=save_every_s,
     )
 
 
-def kill_after(steps: int, number: int = signal.SIGTERM) -> Watcher:
+def kill_after(steps: int, number: int = signal.SIGTERM) -> Callbacks:
     def step(done: int, _total: int) -> None:
         if done == steps:
             os.kill(os.getpid(), number)
 
-    return Watcher(step=step)
+    return Callbacks(step=step)
 
 
 def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
     run = begin(workspace)
     told: list[Epoch] = []
 
-    make(workspace, run, watcher=Watcher(epoch=told.append))()
+    make(workspace, run, callbacks=Callbacks(epoch=told.append))()
 
     run = workspace.run(run.run)
     assert (run.status, run.row["epochs"]) == ("finished", 4)
@@ -139,7 +139,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, steps: int) ->
     reference()
 
     with pytest.raises(Interrupted, match=f"--resume {run.run}") as stop:
-        make(broken, run, watcher=kill_after(steps))()
+        make(broken, run, callbacks=kill_after(steps))()
     assert stop.value.exit_code == 143
     assert broken.run(run.run).status == "interrupted"
     resumed = make(broken, run)
@@ -157,7 +157,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
 
     with pytest.raises(Interrupted) as stop:
-        make(workspace, begin(workspace), watcher=kill_after(2, signal.SIGINT))()
+        make(workspace, begin(workspace), callbacks=kill_after(2, signal.SIGINT))()
 
     assert stop.value.exit_code == 130
 
@@ -192,7 +192,7 @@ def test_a_full_disk_loses_nothing(
                 until_room_is_made.enter_context(no_room(1000))
 
         with pytest.raises(UserError, match=f"cannot write in .*--resume {run.run}"):
-            make(broken, run, watcher=Watcher(step=fill), save_every_s=0)()
+            make(broken, run, callbacks=Callbacks(step=fill), save_every_s=0)()
 
     assert broken.run(run.run).status == "running"  # no room to say that it failed
     again = make(broken, run)

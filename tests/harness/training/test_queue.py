@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from harness.config.training import resolve
-from harness.data.cross_validation import Division
+from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Workspace
 from harness.training import queue
-from harness.training.queue import Plan
+from harness.training.queue import RunQueue
 from metrics.utils.errors import UserError
 
-STEPS = [resolve("unet", "quick", fold="1/2"), resolve("fpn", "demo"), Division(leave_out="C3")]
+STEPS = [resolve("unet", "quick", fold="1/2"), resolve("fpn", "demo"), SplitVariant(leave_out="C3")]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_a_plan_comes_back_as_it_was(workspace: Workspace) -> None:
-    plan = Plan.new(workspace, STEPS)
+    plan = RunQueue.new(workspace, STEPS)
     run = workspace.new_run("unet", settings={}, versions={})
     plan.begin(0, run)
 
@@ -36,7 +36,7 @@ def test_a_plan_comes_back_as_it_was(workspace: Workspace) -> None:
 
 
 def test_a_plan_is_found_by_a_run_of_it(workspace: Workspace) -> None:
-    older, newer = Plan.new(workspace, STEPS), Plan.new(workspace, STEPS[:1])
+    older, newer = RunQueue.new(workspace, STEPS), RunQueue.new(workspace, STEPS[:1])
     run = workspace.new_run("unet", settings={}, versions={})
     older.begin(1, run)
 
@@ -46,13 +46,13 @@ def test_a_plan_is_found_by_a_run_of_it(workspace: Workspace) -> None:
 
 
 def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
-    Plan.new(workspace, STEPS).finish()
+    RunQueue.new(workspace, STEPS).finish()
     assert queue.unfinished(workspace) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
 def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None:
-    plan = Plan.new(workspace, STEPS)
+    plan = RunQueue.new(workspace, STEPS)
     plan.path.write_text(text)
     with pytest.raises(UserError, match="cannot be read"):
         queue.unfinished(workspace)

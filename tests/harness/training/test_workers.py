@@ -15,7 +15,7 @@ from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
 from harness.runs.workspace import Run, Workspace
 from harness.training.history import Epoch
-from harness.training.run import Frames, Machine, start
+from harness.training.run import TrainingFrames, TrainingSetup, start
 from harness.training.workers import Job, Listener, Slot, slots, train_all
 
 if TYPE_CHECKING:
@@ -64,19 +64,23 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.fixture
-def frames(draw: Drawer, tmp_path: Path) -> Frames:
+def frames(draw: Drawer, tmp_path: Path) -> TrainingFrames:
     found = find_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(4))))
     cache = FrameCache.build(found, SIZE, tmp_path / "cache")
-    return Frames(train=cache, val=cache)
+    return TrainingFrames(train=cache, val=cache)
 
 
-def job(workspace: Workspace, frames: Frames, *, epochs: int, encoder: str = "resnet18") -> Job:
+def job(
+    workspace: Workspace, frames: TrainingFrames, *, epochs: int, encoder: str = "resnet18"
+) -> Job:
     config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
-    run = start(workspace, config, frames, Machine(device=CPU))
+    run = start(workspace, config, frames, TrainingSetup(device=CPU))
     return Job(workspace=workspace.root, run=run, frames=frames, save_every_s=60.0)
 
 
-def test_one_that_fails_does_not_stop_the_others(workspace: Workspace, frames: Frames) -> None:
+def test_one_that_fails_does_not_stop_the_others(
+    workspace: Workspace, frames: TrainingFrames
+) -> None:
     bad = job(workspace, frames, epochs=1, encoder="resnet19")
     good = job(workspace, frames, epochs=2)
     heard = Heard()
@@ -92,7 +96,7 @@ def test_one_that_fails_does_not_stop_the_others(workspace: Workspace, frames: F
 
 
 def test_a_signal_stops_all_of_them_with_everything_written(
-    workspace: Workspace, frames: Frames
+    workspace: Workspace, frames: TrainingFrames
 ) -> None:
     endless = [job(workspace, frames, epochs=100_000) for _ in range(2)]
     heard = Heard(signal_at_first_step=signal.SIGTERM)

@@ -67,7 +67,7 @@ def test_exchanging_truth_and_prediction_exchanges_fp_and_fn(pair):
 @given(pairs())
 def test_background_counts_are_those_of_the_inverted_masks(pair):
     truth, prediction = pair
-    assert count(truth, prediction).exchanged() == count(~truth, ~prediction)
+    assert count(truth, prediction).swapped() == count(~truth, ~prediction)
 
 
 @given(pairs(), st.data())

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from metrics.statistics.bootstrap import draws, interval
-from metrics.statistics.error_prediction import foretells
+from metrics.statistics.error_prediction import predict_errors
 from metrics.utils.errors import UserError
 
 FEW = st.integers(0, 4).map(float)  # few values, so that many tie
@@ -17,7 +17,7 @@ FEW = st.integers(0, 4).map(float)  # few values, so that many tie
 @given(st.lists(st.tuples(FEW, FEW), min_size=3, max_size=30))
 def test_scipy_and_scikit_learn_agree(frames):
     disagreement, f1 = np.array(frames).T / 4
-    told = foretells(disagreement, f1, resamples=1)
+    told = predict_errors(disagreement, f1, resamples=1)
     varied = np.ptp(disagreement) and np.ptp(f1)
     assert told.spearman.value == pytest.approx(
         spearmanr(disagreement, f1).statistic if varied else math.nan, nan_ok=True
@@ -48,7 +48,7 @@ def test_intervals_are_those_of_resampled_sequences():
         [drawn_again(w) for part in draws(np.random.default_rng(7), 300, 12) for w in part]
     )
     left_out = np.array([drawn_again(w) for w in 1 - np.eye(12)])
-    told = foretells(disagreement, f1, clusters, resamples=300, seed=7)
+    told = predict_errors(disagreement, f1, clusters, resamples=300, seed=7)
     for k, figure in enumerate((told.spearman, told.auroc)):
         expected = interval(
             figure.value,
@@ -63,16 +63,16 @@ def test_intervals_are_those_of_resampled_sequences():
 
 def test_what_cannot_be_told():
     ones, rising = np.ones(4), np.arange(4.0)
-    assert all(map(math.isnan, foretells(rising, ones).auroc))
-    assert all(map(math.isnan, foretells(ones, rising).spearman))
-    assert foretells(ones, np.array([0, 0, 1, 1.0])).auroc.value == 0.5
-    one_video = foretells(rising, rising, np.zeros(4, np.int64))
+    assert all(map(math.isnan, predict_errors(rising, ones).auroc))
+    assert all(map(math.isnan, predict_errors(ones, rising).spearman))
+    assert predict_errors(ones, np.array([0, 0, 1, 1.0])).auroc.value == 0.5
+    one_video = predict_errors(rising, rising, np.zeros(4, np.int64))
     assert one_video.spearman.value == 1
     assert math.isnan(one_video.spearman.low)
 
 
 def test_arrays_that_do_not_fit():
     with pytest.raises(UserError, match="of each"):
-        foretells(np.ones(4), np.ones(3))
+        predict_errors(np.ones(4), np.ones(3))
     with pytest.raises(UserError, match="of each"):
-        foretells(np.ones(0), np.ones(0))
+        predict_errors(np.ones(0), np.ones(0))

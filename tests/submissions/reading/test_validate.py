@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from metrics.utils.errors import UserError
-from submissions.layout import Layout
+from submissions.layout import PackageLayout
 from submissions.reading.archive import Limits, name_fault
 from submissions.reading.validate import inspect_package, validate_package
 from submissions.writing.encoding import encode_mask
@@ -244,9 +244,11 @@ def test_a_real_jpeg_is_noted_with_what_it_adds(entries, zipped, sizes, masks) -
 def test_other_rounds_name_their_own_root_and_sets(entries, zipped) -> None:
     renamed = {n.replace("EndoCV2021", "R").replace("EndoCV_", ""): d for n, d in entries.items()}
     path = zipped(renamed)
-    assert validate_package(path, test_sets=["DATA1", "DATA2"], layout=Layout(root="R")) == []
+    assert (
+        validate_package(path, test_sets=["DATA1", "DATA2"], layout=PackageLayout(root="R")) == []
+    )
     assert kinds(path).keys() == {"layout", "missing"}
-    faults = validate_package(path, test_sets=["DATA1", "DATA3"], layout=Layout(root="R"))
+    faults = validate_package(path, test_sets=["DATA1", "DATA3"], layout=PackageLayout(root="R"))
     assert {fault.path for fault in faults} == {
         "R/segmentation/DATA3_pred",
         "R/segmentation/DATA2_pred",

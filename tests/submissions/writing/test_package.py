@@ -16,7 +16,7 @@ import pytest
 from metrics.utils.errors import FaultsError, UserError
 from submissions.reading.validate import validate_package
 from submissions.writing.package import PackageWriter
-from submissions.writing.publish import clear_leftovers, manifest_path
+from submissions.writing.publish import manifest_path, remove_stale_partials
 
 
 def write(path: Path, masks, order=None, **options) -> Path:
@@ -242,8 +242,8 @@ def test_a_killed_writer_leaves_a_partial_file_that_the_next_one_clears(
     (partial,) = tmp_path.iterdir()
     old = time.time() - 3600
     os.utime(partial, (old, old))
-    assert clear_leftovers(tmp_path) == []  # its writer lives
+    assert remove_stale_partials(tmp_path) == []  # its writer lives
     process.kill()
     process.communicate(timeout=60)
-    assert clear_leftovers(tmp_path) == [partial]
+    assert remove_stale_partials(tmp_path) == [partial]
     assert list(tmp_path.iterdir()) == []

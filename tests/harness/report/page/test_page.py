@@ -14,17 +14,17 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from harness.report.page.content import Source
+from harness.report.page.content import PageContent
 from harness.report.page.frame_list import frame_list
 from harness.report.page.page import render
 
 
 @pytest.fixture
-def page(source: Source) -> str:
+def page(source: PageContent) -> str:
     return render(source)
 
 
-def f1_of(source: Source) -> pd.DataFrame:
+def f1_of(source: PageContent) -> pd.DataFrame:
     """F1 by frame and model from the counts, with the organisers' smoothing."""
     polyp = source.frames[source.frames["class"] == "polyp"]
     overlap, rest = 2 * polyp["tp"] + 1e-15, polyp["fp"] + polyp["fn"]
@@ -57,7 +57,7 @@ def test_everything_is_in_the_file_itself(page: str) -> None:
     assert "something is left out" in page
 
 
-def test_means_are_those_of_the_frame_table(source: Source, page: str) -> None:
+def test_means_are_those_of_the_frame_table(source: PageContent, page: str) -> None:
     means = f1_of(source).mean()
     shown = {row[0]: float(row[2]) for row in table_of(page, "Polyp class")}
 
@@ -73,7 +73,7 @@ def test_means_are_those_of_the_frame_table(source: Source, page: str) -> None:
     assert {row[-1] for row in table_of(page, "Polyp class")} == {"14"}
 
 
-def test_the_list_of_frames_is_the_frame_table(source: Source, page: str) -> None:
+def test_the_list_of_frames_is_the_frame_table(source: PageContent, page: str) -> None:
     f1 = f1_of(source)
     entries = json.loads(re.search(r'id="entries">(.*?)</script>', page)[1])  # type: ignore[index]
 
@@ -93,7 +93,7 @@ def test_the_list_of_frames_is_the_frame_table(source: Source, page: str) -> Non
     )
 
 
-def test_places_and_sizes_are_drawn_with_their_figures(source: Source, page: str) -> None:
+def test_places_and_sizes_are_drawn_with_their_figures(source: PageContent, page: str) -> None:
     f1 = f1_of(source)
     section = html.unescape(section_of(page, "places"))
     centre = f1[f1.index.str.startswith("C2/")]
@@ -103,7 +103,7 @@ def test_places_and_sizes_are_drawn_with_their_figures(source: Source, page: str
     assert f"U-Net, none (n = 3): {empty['unet'].mean():.3f}" in section
 
 
-def test_disagreement_is_measured_on_every_frame(source: Source, page: str) -> None:
+def test_disagreement_is_measured_on_every_frame(source: PageContent, page: str) -> None:
     assert source.divergence is not None
     f1 = f1_of(source)["divergentnets"]
     spread = source.divergence.set_index("frame")["disagreement"].loc[f1.index]
@@ -118,7 +118,7 @@ def test_disagreement_is_measured_on_every_frame(source: Source, page: str) -> N
     assert variance[0].startswith("variance of votes")
 
 
-def test_the_gap_and_the_pairs_are_differences_of_means(source: Source, page: str) -> None:
+def test_the_gap_and_the_pairs_are_differences_of_means(source: PageContent, page: str) -> None:
     f1 = f1_of(source)
     there = f1[f1.index.str.startswith("C1/")]
     gap = html.unescape(section_of(page, "gaps"))
@@ -150,7 +150,7 @@ def test_plots_are_well_formed_for_wide_and_narrow_screens(page: str) -> None:
         ET.fromstring(svg)
 
 
-def test_one_model_without_pictures_has_a_page(source: Source) -> None:
+def test_one_model_without_pictures_has_a_page(source: PageContent) -> None:
     alone = source.frames[source.frames["model"] == "unet"]
     page = render(
         dataclasses.replace(

@@ -34,4 +34,4 @@ def test_further_columns_are_for_programs() -> None:
     view = standings_view(
         ranking("a" * 64, rounds=("1",)), sd="sd_frames", protocol="official", group="round"
     )
-    assert "truth_sha256" in view.further
+    assert "truth_sha256" in view.data_only_columns
