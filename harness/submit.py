@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.evaluation.evaluate_run import ORDER
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.predictor import Inference
 from harness.runs.network import load
 from harness.runs.workspace import Run, Workspace, now
 from harness.utils.versions import versions
-from metrics.utils.errors import UserError
 from submissions.ledger import Entry, Ledger, LimitError
 from submissions.rounds import Frames, Round, Sizes
 from submissions.writing.encoding import Format
@@ -27,24 +25,6 @@ class Submission:
 
     package: SealedPackage
     entry: Entry
-
-
-def default_run(workspace: Workspace) -> Run:
-    """What is submitted when no model is named: DivergentNets, else the best on validation.
-
-    Raises:
-        UserError: If no run is finished.
-    """
-    ensemble = workspace.newest(ORDER[-1])
-    if ensemble is not None:
-        return ensemble
-    finished = workspace.runs(status="finished")
-    if not finished:
-        raise UserError(
-            f"no trained model in {workspace.root}. Train with 'harness train', or try everything "
-            "with 'harness demo'."
-        )
-    return max(finished, key=lambda run: run.row["best_iou"] or 0.0)
 
 
 def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:

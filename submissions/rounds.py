@@ -71,8 +71,8 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     """The built-in rounds and those of a file, by name.
 
     The file is TOML with one table a round, such as ``[rounds.3]``, whose keys are the fields of
-    :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a built-in
-    name replaces it.
+    :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a
+    built-in name replaces it.
 
     Args:
         file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.

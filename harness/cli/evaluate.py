@@ -105,7 +105,7 @@ def command(
     import pandas as pd
 
     from harness.data.cross_validation import SplitVariant
-    from harness.report.views.by_class import show_views
+    from harness.report.tables.view import show_views
     from harness.report.views.evaluation import KINDS, Measured
 
     splits = tuple(dict.fromkeys(wanted))
@@ -151,6 +151,7 @@ class _Chosen:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
+        from harness.runs.select import chosen_runs
         from harness.runs.workspace import Workspace
 
         self.settings = settings
@@ -158,9 +159,7 @@ class _Chosen:
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [
-            run
-            for one in wanted
-            for run in evaluate_run.chosen_runs(self.workspace, names, runs, one)
+            run for one in wanted for run in chosen_runs(self.workspace, names, runs, one)
         ]
 
     def measure(self, split: str, **options: Any) -> pd.DataFrame:

@@ -70,9 +70,9 @@ def command(
     """
     import models
     from harness.data.listing import images_in
-    from harness.evaluation import evaluate_run
     from harness.export import grand_challenge, onnx
     from harness.runs.network import load
+    from harness.runs.select import chosen_runs
     from harness.runs.workspace import Workspace
     from harness.utils.allocation import keep_memory
 
@@ -82,9 +82,7 @@ def command(
     keep_memory()
     workspace = Workspace(settings.workspace)
     by_name = run in models.names()
-    (chosen,) = evaluate_run.chosen_runs(
-        workspace, [run] if by_name else [], [] if by_name else [run]
-    )
+    (chosen,) = chosen_runs(workspace, [run] if by_name else [], [] if by_name else [run])
     images = images_in(frames)[:FRAMES] if frames else []
     loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:

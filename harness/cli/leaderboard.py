@@ -126,7 +126,7 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
     """How sure the ranks are, by resampling the frames of each round's best packages."""
     import pandas as pd
 
-    from harness.report.views.by_class import show_views
+    from harness.report.tables.view import show_views
     from harness.report.views.ranks import rank_view
     from metrics.statistics.samples import collect
 
@@ -157,7 +157,7 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
 
     from harness.data.cross_validation import SplitVariant
     from harness.evaluation.evaluate_run import table_file
-    from harness.report.views.by_class import show_views
+    from harness.report.tables.view import show_views
     from harness.report.views.ranks import rank_view
     from harness.runs.workspace import Workspace
     from metrics.statistics.samples import collect

@@ -60,11 +60,10 @@ def command(
     """
     import pandas as pd
 
-    from harness import submit
-    from harness.evaluation import evaluate_run
     from harness.inference import video
     from harness.inference.write_masks import MAPS
     from harness.runs.network import load
+    from harness.runs.select import chosen_runs, default_run
     from harness.runs.workspace import Workspace
     from metrics.utils.files import atomic_path
 
@@ -73,9 +72,9 @@ def command(
     workspace = Workspace(settings.workspace)
     if name or run_name:
         names, runs = ([name] if name else []), ([run_name] if run_name else [])
-        run = evaluate_run.chosen_runs(workspace, names, runs)[0]
+        run = chosen_runs(workspace, names, runs)[0]
     else:
-        run = submit.default_run(workspace)
+        run = default_run(workspace)
     loaded = load(run)
     rows = (
         _of_images(loaded, inference, images, out, uncertainty)

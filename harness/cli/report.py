@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.page.content import PageContent
-    from harness.report.views.by_class import View
+    from harness.report.tables.view import View
 
 EPILOG = """\b
 Examples:
@@ -91,14 +91,14 @@ def command(
 
 def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
     from harness.data.catalogue import catalogue
-    from harness.evaluation import evaluate_run
     from harness.report.page import from_split
+    from harness.runs.select import chosen_runs
     from harness.runs.workspace import Workspace
 
     needed = "hyperkvasir" if split == "test" else "endocv"
     settings.require(needed)
     workspace = Workspace(settings.workspace)
-    runs = evaluate_run.chosen_runs(workspace, names)
+    runs = chosen_runs(workspace, names)
     source = from_split.gather(
         workspace,
         runs,

@@ -57,7 +57,7 @@ def command(
     limit only once it is whole.
     """
     from harness import submit
-    from harness.evaluation import evaluate_run
+    from harness.runs.select import chosen_runs, default_run
     from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
     from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
@@ -69,11 +69,7 @@ def command(
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
-    chosen = (
-        evaluate_run.chosen_runs(workspace, names, runs)
-        if names or runs
-        else [submit.default_run(workspace)]
-    )
+    chosen = chosen_runs(workspace, names, runs) if names or runs else [default_run(workspace)]
     ledger = Ledger(workspace.register)
     submit.refuse_when_used_up(ledger, round_, len(chosen))
     sizes = frame_sizes(frames)

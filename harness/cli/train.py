@@ -219,9 +219,9 @@ def _plan(
     """Every recipe, checked before the first training begins."""
     import models
     from harness.config.training import resolve
-    from harness.training import run as training_run
+    from harness.training.queue import plan
 
-    networks, with_ensemble = training_run.plan(names)
+    networks, with_ensemble = plan(names)
     if overrides["nodes"] and "trinet" not in networks:
         raise click.UsageError("--nodes is for --model trinet")
     auto = overrides["batch_size"] == AUTO

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metrics.masks.labels import Labels
+from metrics.masks.classes import ONE, Classes
+from metrics.masks.labels import Labels, read_labels
+from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 
 Interpolation = Literal["bilinear", "nearest"]
@@ -212,3 +215,29 @@ def _resize_nearest(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(
         cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8
     )
+
+
+def truth_of(
+    frame: Mapping[str, Any], decoding: Protocol = "strict", classes: Classes = ONE
+) -> Labels:
+    """The truth of a catalogue row (H, W): bool of one class, class indices of several.
+
+    Args:
+        frame: The row.
+        decoding: ``strict`` binarises at > 127, ``official`` at > 0; of classes that have values
+            of their own, both take these.
+        classes: What the mask's values mean.
+
+    Raises:
+        UserError: If the mask cannot be read or is of another size than its frame.
+    """
+    size = (int(frame["height"]), int(frame["width"]))
+    if frame["truth"] == "empty":
+        return np.zeros(size, dtype=np.bool_ if len(classes) == 1 else np.uint8)
+    mask = read_labels(Path(frame["mask"]), classes, protocol=decoding)
+    if mask.shape != size:
+        raise UserError(
+            f"{frame['mask']}: expected the frame's size {size[1]} x {size[0]}, got "
+            f"{mask.shape[1]} x {mask.shape[0]}; 'harness data check' lists all such masks"
+        )
+    return mask

@@ -141,8 +141,8 @@ class CachedFeed:
         smallest = min(map(len, self._batches(0)))
         if smallest < world_size:
             raise UserError(
-                f"a batch of {smallest} frames cannot be divided among {world_size} processes. Take "
-                f"--batch-size {2 * world_size} or more, or fewer processes."
+                f"a batch of {smallest} frames cannot be divided among {world_size} processes. "
+                f"Take --batch-size {2 * world_size} or more, or fewer processes."
             )
         self._keys: list[list[Key]] = []
         self._loader = self._open(pin=pin)

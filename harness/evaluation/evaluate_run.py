@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation.frame_table import evaluate_frames, recount
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.predictor import Inference
 from harness.runs.network import load, shared_classes
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Run, Workspace, masks_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
-from metrics.utils.errors import UserError
 from metrics.utils.files import atomic_path, write_json
 
 if TYPE_CHECKING:
@@ -50,58 +48,6 @@ PROTOCOLS: Final[Mapping[str, Rules]] = {
     "strict": Rules("strict", "strict"),
 }
 """By name; ``paper`` is what the paper's Tables 2 and 3 take."""
-
-ORDER: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet", "divergentnets")
-"""The paper's order of models in its tables."""
-
-
-def chosen_runs(
-    workspace: Workspace,
-    names: Sequence[str] = (),
-    runs: Sequence[str] = (),
-    division: SplitVariant | None = None,
-) -> list[Run]:
-    """The runs to measure.
-
-    Args:
-        workspace: Where runs are registered.
-        names: Models, of which the newest finished run is taken; empty for every model.
-        runs: Runs by identifier, in place of models.
-        division: Of which division of the frames; by default runs on the splits as they are.
-
-    Returns:
-        list[Run]: In the paper's order, other models after them.
-
-    Raises:
-        UserError: If a model has no finished run, or there is none at all.
-    """
-    if runs:
-        found = [workspace.run(name) for name in runs]
-        unfinished = [run.run for run in found if run.status != "finished"]
-        if unfinished:
-            raise UserError(
-                f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
-                f"{unfinished[0]}"
-            )
-        return found
-    wanted_division = division or SplitVariant()
-    finished = {
-        run.model: run
-        for run in reversed(workspace.runs(status="finished"))
-        if SplitVariant.of(run) == wanted_division
-    }
-    missing = [name for name in names if name not in finished]
-    if missing or not finished:
-        what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
-        there = f" There are: {', '.join(finished)}." if finished else ""
-        train = f"harness train{''.join(f' --model {name}' for name in missing)}"
-        what += f" ({division})" if division else ""
-        raise UserError(
-            f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
-            "'harness demo'."
-        )
-    wanted = names or sorted(finished, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
-    return [finished[name] for name in dict.fromkeys(wanted)]
 
 
 def table_file(run: Run, split: str, protocol: str) -> Path | None:
@@ -255,8 +201,3 @@ def _register(
 def _plain(row: Mapping[Any, Any]) -> dict[str, float | None]:
     """A summary's row as JSON can hold it; what is undefined is null."""
     return {str(name): None if value != value else float(value) for name, value in row.items()}
-
-
-def masks_folder(run: Run, split: str) -> Path:
-    """Where an evaluation keeps the predicted masks, ``FRAME.png``."""
-    return run.evaluation(split) / "masks"

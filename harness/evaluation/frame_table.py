@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from harness.data.frames import truth_of
 from harness.inference.predictor import Prediction, Predictor
 from harness.utils import device as devices
 from harness.utils.prefetch import map_ahead
@@ -18,10 +17,8 @@ from metrics.frame.counts import class_rows, count
 from metrics.frame.hausdorff import hausdorff_rows
 from metrics.frame.lesions import count_lesions
 from metrics.masks.classes import BACKGROUND, ONE, Classes
-from metrics.masks.labels import Labels, class_masks, mask_of, read_labels, to_grey
-from metrics.masks.png import encode_png
+from metrics.masks.labels import Labels, class_masks, mask_of, read_labels, write_mask
 from metrics.masks.read import Mask, Protocol
-from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,25 +64,6 @@ def evaluate_frames(
             rows.extend(two)
             done()
     return pd.DataFrame(rows)
-
-
-def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
-    """Write a mask as a PNG of 0 and 255, or of the classes' own values.
-
-    Args:
-        path: The file; its folder is made when missing.
-        labels: bool (H, W), or class indices.
-        classes: What they mean.
-
-    Raises:
-        UserError: If it cannot be written.
-    """
-    encoded = encode_png(to_grey(labels, classes))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def recount(
@@ -176,32 +154,6 @@ def _measured(mask_truth: Mask, mask_prediction: Mask, *, organisers: bool) -> d
     if organisers:
         measured["hausdorff_rows"] = hausdorff_rows(mask_truth, mask_prediction)
     return measured
-
-
-def truth_of(
-    frame: Mapping[str, Any], decoding: Protocol = "strict", classes: Classes = ONE
-) -> Labels:
-    """The truth of a catalogue row (H, W): bool of one class, class indices of several.
-
-    Args:
-        frame: The row.
-        decoding: ``strict`` binarises at > 127, ``official`` at > 0; of classes that have values
-            of their own, both take these.
-        classes: What the mask's values mean.
-
-    Raises:
-        UserError: If the mask cannot be read or is of another size than its frame.
-    """
-    size = (int(frame["height"]), int(frame["width"]))
-    if frame["truth"] == "empty":
-        return np.zeros(size, dtype=np.bool_ if len(classes) == 1 else np.uint8)
-    mask = read_labels(Path(frame["mask"]), classes, protocol=decoding)
-    if mask.shape != size:
-        raise UserError(
-            f"{frame['mask']}: expected the frame's size {size[1]} x {size[0]}, got "
-            f"{mask.shape[1]} x {mask.shape[0]}; 'harness data check' lists all such masks"
-        )
-    return mask
 
 
 def _pairs(

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.evaluation.frame_table import write_mask
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
 from harness.utils.prefetch import map_ahead
-from metrics.masks.labels import mask_of
+from metrics.masks.labels import mask_of, write_mask
 
 AHEAD = 16
 MAPS = "uncertainty"

@@ -10,8 +10,7 @@ from pathlib import Path
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.network import member_weights, shared_classes
-from harness.runs.workspace import Run, Workspace
-from harness.training import loop
+from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.utils.versions import versions
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
@@ -96,7 +95,7 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         raise unwritable(run.folder, error) from error
     workspace.finish_run(run.run)
     run = workspace.run(run.run)
-    loop.describe(run, members=dict(run.members))
+    write_run_json(run, members=dict(run.members))
     return run
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.network import build
-from harness.runs.workspace import Run, Workspace
-from harness.training import loop
+from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.utils.versions import versions
 from models.foreign_checkpoint import Imported, import_checkpoint
 
@@ -51,5 +50,5 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
     workspace.update_run(run.run, checkpoint=digest)
     workspace.finish_run(run.run)
     run = workspace.run(run.run)
-    loop.describe(run, imported_from=str(path.absolute()))
+    write_run_json(run, imported_from=str(path.absolute()))
     return run, imported

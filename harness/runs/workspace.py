@@ -6,17 +6,25 @@ submit at once. The files of a run are enough to use it; the register is how it 
 
 from __future__ import annotations
 
-import datetime as dt
-import difflib
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from metrics.utils.errors import UserError
+from metrics.utils.files import write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+import datetime as dt
+import difflib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
 from metrics.utils.files import unwritable
 
 if TYPE_CHECKING:
@@ -260,3 +268,13 @@ def _insert(
     names, marks = ", ".join(values), ", ".join("?" * len(values))
     verb = "INSERT OR REPLACE" if replace else "INSERT"
     register.execute(f"{verb} INTO {table} ({names}) VALUES ({marks})", list(values.values()))
+
+
+def write_run_json(run: Run, **further: Any) -> None:
+    """Write run.json: the run's register row, readable without the register."""
+    write_json(run.folder / "run.json", {**run.row, "settings": run.settings, **further})
+
+
+def masks_folder(run: Run, split: str) -> Path:
+    """Where an evaluation keeps the predicted masks, ``FRAME.png``."""
+    return run.evaluation(split) / "masks"

@@ -19,7 +19,7 @@ from harness.training.history import BatchSource, Callbacks, Epoch, write_histor
 from harness.training.trainer import Trainer, Validation
 from harness.utils.signals import Interrupted, StopRequest
 from metrics.utils.errors import UserError
-from metrics.utils.files import UnwritableError, write_json
+from metrics.utils.files import UnwritableError
 
 # Writing the whole state after every short epoch would cost more than the epochs; a run that is
 # killed repeats at most about this many seconds of work, and reaches the same weights.
@@ -253,8 +253,3 @@ class TrainingLoop:
         self.epoch, self.step = state["epoch"], state["step"]
         self.losses = list(state["losses"])
         self.history = [Epoch(**values) for values in state["history"]]
-
-
-def describe(run: Run, **further: Any) -> None:
-    """Write run.json: the run's register row, readable without the register."""
-    write_json(run.folder / "run.json", {**run.row, "settings": run.settings, **further})

@@ -11,9 +11,13 @@ from typing import Any, Self
 
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
+from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
+
+TRAINED = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
+"""The networks trained by default, in the paper's order."""
 
 Step = TrainConfig | SplitVariant
 """A network to train, or a division whose networks become an ensemble."""
@@ -109,3 +113,20 @@ def _step(values: dict[str, Any]) -> Step:
     if "train" in values:
         return TrainConfig.from_dict(values["train"])
     return SplitVariant(**values["ensemble"])
+
+
+def plan(names: Sequence[str]) -> tuple[list[str], bool]:
+    """What to train for the models asked for.
+
+    Args:
+        names: Registered names, or ``all``; empty for the paper's six and their ensemble.
+
+    Returns:
+        tuple: Networks to train, in order and without repetition, and whether to register
+        DivergentNets from its members afterwards.
+    """
+    wanted = list(dict.fromkeys(names or ["all"]))
+    if "all" in wanted:
+        return list(TRAINED), True
+    with_ensemble = ensemble.NAME in wanted
+    return [name for name in wanted if name != ensemble.NAME], with_ensemble

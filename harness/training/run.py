@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,10 +14,9 @@ from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
-from harness.runs import ensemble
 from harness.runs.holding import lock_run
 from harness.runs.network import build, normalisation
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.training import loop
 from harness.training.distributed import SINGLE, ProcessGroup, is_lost_peer
 from harness.training.history import Callbacks, Epoch
@@ -31,9 +30,6 @@ from metrics.masks.classes import ONE, Classes
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TRAINED = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
-"""The networks trained by default, in the paper's order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +164,7 @@ def train(
         fitting.callbacks = dataclasses.replace(callbacks, epoch=tell)
         fitting()
     run = workspace.run(run.run)
-    loop.describe(run)
+    write_run_json(run)
     return run
 
 
@@ -237,20 +233,3 @@ def _fit(
         callbacks=callbacks,
         save_every_s=setup.save_every_s,
     )
-
-
-def plan(names: Sequence[str]) -> tuple[list[str], bool]:
-    """What to train for the models asked for.
-
-    Args:
-        names: Registered names, or ``all``; empty for the paper's six and their ensemble.
-
-    Returns:
-        tuple: Networks to train, in order and without repetition, and whether to register
-        DivergentNets from its members afterwards.
-    """
-    wanted = list(dict.fromkeys(names or ["all"]))
-    if "all" in wanted:
-        return list(TRAINED), True
-    with_ensemble = ensemble.NAME in wanted
-    return [name for name in wanted if name != ensemble.NAME], with_ensemble

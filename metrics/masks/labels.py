@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
+from metrics.masks.png import encode_png
 from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask, read_file
 from metrics.utils.errors import UserError
 
@@ -29,8 +30,8 @@ def read_labels(
     Args:
         path: An image file of any kind that OpenCV reads.
         classes: What its values mean.
-        protocol: As for ``metrics.masks.read.read_mask``, where the one class has no value of its own;
-            values that mean classes are read alike by all protocols.
+        protocol: As for ``metrics.masks.read.read_mask``, where the one class has no value of its
+            own; values that mean classes are read alike by all protocols.
 
     Raises:
         UserError: The file cannot be read, see ``read_mask``, or has values of no class.
@@ -103,3 +104,22 @@ def class_masks(
     order = sorted(classes.names, key=lambda name: name != classes.chosen)
     places = {name: classes.names.index(name) + 1 for name in order}
     return {name: (mask_of(truth, at), mask_of(prediction, at)) for name, at in places.items()}
+
+
+def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
+    """Write a mask as a PNG of 0 and 255, or of the classes' own values.
+
+    Args:
+        path: The file; its folder is made when missing.
+        labels: bool (H, W), or class indices.
+        classes: What they mean.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    encoded = encode_png(to_grey(labels, classes))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error

@@ -2,8 +2,8 @@
 
 Two figures: Spearman's rank correlation of disagreement and F1, and the area under the ROC curve
 of disagreement for 'this frame is poor'. Their intervals come from resampled sequences, as those of
-the means do (:mod:`metrics.statistics.bootstrap`). A resample is a weight a frame, and both figures follow
-from the weighted midranks of all resamples at once: frames are sorted only once.
+the means do (:mod:`metrics.statistics.bootstrap`). A resample is a weight a frame, and both figures
+follow from the weighted midranks of all resamples at once: frames are sorted only once.
 """
 
 from __future__ import annotations

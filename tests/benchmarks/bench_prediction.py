@@ -24,13 +24,13 @@ from skimage.transform import resize
 from torch import nn
 
 import models
-from harness.evaluation.frame_table import write_mask
 from harness.inference.postprocess import upsample_and_decide
 from harness.inference.predictor import Inference, Predictor
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised
 from harness.utils import device as devices
 from harness.utils.allocation import keep_memory
+from metrics.masks.labels import write_mask
 from models.divergentnets import DivergentNets
 
 ENCODER, SIZE = "se_resnext50_32x4d", 256

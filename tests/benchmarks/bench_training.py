@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from harness.config.training import resolve
 from harness.runs.network import build, normalisation
-from harness.training.run import TRAINED
+from harness.training.queue import TRAINED
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.allocation import keep_memory

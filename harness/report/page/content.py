@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.page import svg
 from harness.report.tables.render import laid_out
-from harness.report.views.by_class import View, title_of
+from harness.report.tables.view import View, title_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_rows
 
@@ -64,7 +64,8 @@ class PageContent:
     Attributes:
         name: What was measured, such as 'test split' or 'round 2'.
         split: Name of the split whose table the paper prints; empty for a round.
-        protocol: How truth and formulas were taken: a key of ``harness.evaluation.evaluate_run.PROTOCOLS``.
+        protocol: How truth and formulas were taken: a key of
+            ``harness.evaluation.evaluate_run.PROTOCOLS``.
         formulas: The protocol of ``metrics.endocv.summarise`` that goes with it.
         frames: Frame tables of all models, with ``model`` and ``place``.
         histories: Model to its history, one row an epoch.

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.catalogue import test_frames
-from harness.evaluation.frame_table import write_mask
 from harness.report.page import from_split
 from harness.report.page.content import PageContent
-from harness.report.views.by_class import View, with_place
+from harness.report.tables.view import View
+from harness.report.views.by_class import with_place
+from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

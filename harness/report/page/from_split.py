@@ -10,9 +10,10 @@ from harness.data.fingerprint import data_fingerprint
 from harness.evaluation import evaluate_run
 from harness.report.page import gallery
 from harness.report.page.content import PageContent
-from harness.report.views.by_class import View, with_place
+from harness.report.tables.view import View
+from harness.report.views.by_class import with_place
 from harness.runs.network import shared_classes
-from harness.runs.workspace import Run, Workspace, now
+from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
@@ -62,7 +63,7 @@ def gather(
     chosen = {run.model: run for run in runs if run.model in measured}
     classes = shared_classes(chosen.values())
     table = with_place(joined(measured))
-    masks = {name: evaluate_run.masks_folder(run, split) for name, run in chosen.items()}
+    masks = {name: masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members = [name for name in chosen[ensemble].members if name in chosen] if ensemble else []
     divergence = divergence_of(frames, masks, members, classes)

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.frames import read_image
-from harness.evaluation.frame_table import truth_of
+from harness.data.frames import read_image, truth_of
 from harness.utils import device as devices
 from metrics.frame.disagreement import divergence
 from metrics.masks.classes import ONE, Classes

@@ -8,9 +8,9 @@ from harness import __version__
 from harness.report.page import section_centres, section_disagreement, section_ranking
 from harness.report.page.content import PageContent, Section, table
 from harness.report.page.frame_list import frame_list
+from harness.report.tables.view import title_of
 from harness.report.views import by_class, detail, plugins
 from harness.report.views import paper as paper_table
-from harness.report.views.by_class import title_of
 from metrics.masks.classes import ALL, chosen_class
 from metrics.paper import results as paper_results
 from metrics.statistics.samples import collect

@@ -8,8 +8,8 @@ from harness.data.listing import natural
 from harness.report.page import charts, grids
 from harness.report.page.content import Plot, table
 from harness.report.page.svg import for_both, legend
+from harness.report.tables.view import title_of
 from harness.report.views import detail
-from harness.report.views.by_class import title_of
 from metrics.endocv import summarise
 from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum

@@ -8,7 +8,7 @@ from harness.report.page import charts, grids
 from harness.report.page.content import Plot, table
 from harness.report.page.svg import for_both, legend
 from harness.report.tables.columns import Column
-from harness.report.views.by_class import View, title_of
+from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap import LEVEL, RESAMPLES
 from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate, predict_errors
 from metrics.statistics.samples import clusters_of

@@ -10,8 +10,8 @@ import numpy as np
 from harness.report.page import charts, grids
 from harness.report.page.content import Plot, table
 from harness.report.page.svg import for_both
+from harness.report.tables.view import title_of
 from harness.report.views import ranks
-from harness.report.views.by_class import title_of
 from metrics.statistics.bootstrap import LEVEL, holm
 from metrics.statistics.permutation import permutation_test
 from metrics.statistics.ranking import rank

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
-from harness.report.views.by_class import FIGURES, MODEL, N, View, left_out_columns, title_of
+from harness.report.tables.view import View, title_of
+from harness.report.views.by_class import FIGURES, MODEL, N, left_out_columns
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.tables.formats import Format
+from harness.report.tables.view import View
 from harness.report.views import by_class, detail, plugins
 from harness.report.views import paper as paper_table
-from harness.report.views.by_class import View
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import SD_MEANINGS
-from harness.report.views.by_class import View
+from harness.report.tables.view import View
 from submissions.leaderboard import PAPER
 
 if TYPE_CHECKING:

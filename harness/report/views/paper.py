@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.evaluation.evaluate_run import ORDER
 from harness.report.tables.columns import Column
-from harness.report.views.by_class import PAPER_TABLES, View, title_of
+from harness.report.tables.view import View, title_of
+from harness.report.views.by_class import PAPER_TABLES
+from harness.runs.select import ORDER
 
 if TYPE_CHECKING:
     import pandas as pd

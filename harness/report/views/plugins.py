@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.report.tables.columns import Column
-from harness.report.views.by_class import MODEL, N, View
+from harness.report.tables.view import View
+from harness.report.views.by_class import MODEL, N
 from metrics.masks.classes import chosen_rows
 from metrics.registry import frame_metrics
 

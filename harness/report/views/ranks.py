@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.report.tables.columns import Column
-from harness.report.views.by_class import View, title_of
+from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
     from metrics.statistics.comparison import Comparison

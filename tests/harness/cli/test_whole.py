@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 
 from harness.cli import cli
 from harness.data.synthetic.dataset import Synthetic, write_dataset
-from harness.report.views.by_class import title_of
+from harness.report.tables.view import title_of
 from harness.runs.workspace import Run, Workspace
 from harness.training import run as training_run
 from metrics.utils.errors import UserError

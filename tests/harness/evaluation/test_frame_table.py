@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.evaluation.frame_table import evaluate_frames, recount, truth_of
+from harness.data.frames import truth_of
+from harness.evaluation.frame_table import evaluate_frames, recount
 from harness.inference.predictor import Inference, Predictor
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from harness.evaluation.frame_table import rows_of, truth_of, write_mask
+from harness.data.frames import truth_of
+from harness.evaluation.frame_table import rows_of
 from harness.report.page import from_split
 from harness.report.page.content import PageContent
 from harness.report.views.by_class import with_place
+from metrics.masks.labels import write_mask
 
 SIZE = (48, 64)
 MEMBERS = ("fpn", "triunet")

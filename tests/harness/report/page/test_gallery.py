@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.evaluation.frame_table import write_mask
 from harness.report.page.gallery import contour_path, divergences, most_telling
+from metrics.masks.labels import write_mask
 
 
 def points(path: str) -> list[tuple[float, float]]:
