@@ -115,6 +115,7 @@ class Engine:
         self._seconds = [0.0] * len(self.members)
         self._threads = devices.single_threads() if device.type == "cpu" else None
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+        self._replaying = threading.Lock()
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -185,22 +186,25 @@ class Engine:
         return torch.cat([mean, *(member[:, self.each, None] for member in members)], dim=1)
 
     def _replayed(self, images: Tensor) -> Tensor:
-        """Recorded at the first batch of a shape, replayed at the others."""
-        if images.shape not in self._graphs:
-            self._graphs[images.shape] = self._recorded(images)
-        graph, inputs, output = self._graphs[images.shape]
-        inputs.copy_(images)
-        graph.replay()
-        return output.clone()
+        """Recorded at the first batch of a shape, replayed at the others.
+
+        A second thread waits, since all batches of a shape pass through the same tensors.
+        """
+        with self._replaying:
+            if images.shape not in self._graphs:
+                self._graphs[images.shape] = self._recorded(images)
+            graph, inputs, output = self._graphs[images.shape]
+            inputs.copy_(images)
+            graph.replay()
+            return output.clone()
 
     def _recorded(self, images: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         """A graph of all members' work on a batch, its input and its output."""
-        # The graph holds every kernel of the members with the addresses it reads and writes. A
-        # replay launches them all at once and reads its images where the recording did, so each
-        # batch is copied there. The warm-up lets cuDNN and cuBLAS choose kernels and reserve
-        # memory, which must not happen while recording, and on a side stream, since the default
-        # stream cannot be recorded. Only this thread must then refrain from calls that cannot be
-        # recorded ('thread_local'): others may go on reading frames and running their networks.
+        # The graph holds the members' kernels with the addresses they read and write, so each batch
+        # is copied to where the recording read its images. The warm-up lets cuDNN and cuBLAS choose
+        # kernels and reserve memory beforehand; it is on a side stream, as is the recording, since
+        # the default stream cannot be recorded. 'thread_local' forbids what cannot be recorded to
+        # this thread alone: others go on copying frames and running their networks.
         exact = exact_float32(self.device) if self.precision == "fp32" else contextlib.nullcontext()
         with _PROCESS_WIDE, exact:
             inputs = images.clone(memory_format=torch.channels_last)

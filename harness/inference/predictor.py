@@ -8,7 +8,7 @@ GPU and on a CPU in threads again. Memory stays flat however many frames there a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -269,7 +269,7 @@ class Predictor:
                 if device.type != "cpu"
             ]
             small, members, *full = on_cpu([foreground, probabilities[:, end:], *decided])
-        labels_of: Sequence[Labels | None] = full or [None] * len(batch)
+        labels_of: list[Labels | None] = [*full, *[None] * (len(batch) - len(full))]
         spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
         return [
             _Forwarded(

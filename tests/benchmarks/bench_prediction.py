@@ -45,7 +45,7 @@ DEVICE = devices.choose("auto")
 ON_CPU = DEVICE.type == "cpu"
 HEIGHT, WIDTH, FRAMES = (1080, 1350, 4) if ON_CPU else (*FULL, 64)
 BATCHES = (1, 4) if ON_CPU else (1, 8, 32)
-STEPS, TRAINED_SIZE = 80, 128
+STEPS, TRAINED_SIZE = 80, 64
 BF16_PAYS = not ON_CPU or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
@@ -210,7 +210,7 @@ def mask_file(image: Path) -> Path:
 
 def test_bf16_of_a_trained_network(benchmark: Any, tmp_path: Path) -> None:
     """Drawn frames: bf16 changes at most one pixel of a thousand."""
-    drawn = write_dataset(tmp_path, frames=80, height=256)
+    drawn = write_dataset(tmp_path, frames=60, height=192)
     images = sorted(drawn.endocv.glob("data_C*/images_*/*.jpg"))
     network = trained(images)
 

@@ -331,6 +331,27 @@ def test_engines_in_two_threads_record_one_after_the_other(
     assert torch.equal(*outputs)
 
 
+def test_two_threads_of_one_engine_keep_their_frames_apart(
+    cuda: FakeCuda, frames: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Colours(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images[:, :2] / 255
+
+    made = cuda.engine(Colours(), monkeypatch)
+
+    def redo() -> None:
+        ((_, inputs, output),) = made._graphs.values()
+        threading.Event().wait(0.02)  # time for the other thread to come in
+        output.copy_(inputs[:, :2] / 255)
+
+    cuda.redo = redo
+    with ThreadPoolExecutor(2) as pool:
+        outputs = list(pool.map(lambda one: made(one[None]), frames[:4]))
+
+    assert torch.equal(torch.cat(outputs), frames[:4, :2] / 255)
+
+
 def test_the_rewritten_network_is_tried_in_exact_float32(
     cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
