@@ -107,6 +107,7 @@ def _train_side_by_side(
                 frames=ready,
                 save_every_s=setup.save_every_s,
                 tracker=setup.tracker,
+                graphs=setup.graphs,
             )
 
     go_on = f"harness train --resume --jobs {at_once}"

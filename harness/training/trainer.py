@@ -83,6 +83,11 @@ class Trainer:
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
         self._mean, self._std = mean, std
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step, or of the state that was loaded."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
     def normalise(self, images: Tensor) -> Tensor:
         """Images as the encoder expects them.
 

@@ -34,10 +34,12 @@ class Slot:
     Attributes:
         device: Its device, by name.
         threads: Threads of torch's operators.
+        trainings: Networks that share the machine's cores, this one included.
     """
 
     device: str
     threads: int
+    trainings: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,7 @@ class Job:
         frames: Its frames.
         save_every_s: As in ``TrainingSetup``.
         tracker: As in ``TrainingSetup``.
+        graphs: As in ``TrainingSetup``.
     """
 
     workspace: Path
@@ -57,6 +60,7 @@ class Job:
     frames: TrainingFrames
     save_every_s: float
     tracker: str = ""
+    graphs: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +87,14 @@ def slots(device: torch.device, count: int) -> list[Slot]:
         device: The device asked for; one GPU that is named by its number is shared by all.
         count: How many networks at once.
     """
+    names = [str(device)]
+    if names == ["cuda"]:
+        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     threads = max(1, devices.cores() // count)
-    if str(device) != "cuda":
-        return [Slot(device=str(device), threads=threads)] * count
-    gpus = torch.cuda.device_count()
-    return [Slot(device=f"cuda:{place % gpus}", threads=threads) for place in range(count)]
+    return [
+        Slot(device=names[place % len(names)], threads=threads, trainings=count)
+        for place in range(count)
+    ]
 
 
 def train_all(jobs: Iterator[Job], places: Sequence[Slot], listener: Listener) -> int:
@@ -197,8 +204,14 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     setup = TrainingSetup(
-        device=torch.device(slot.device), save_every_s=job.save_every_s, tracker=job.tracker
+        device=torch.device(slot.device),
+        save_every_s=job.save_every_s,
+        tracker=job.tracker,
+        side_by_side=slot.trainings,
+        graphs=job.graphs,
     )
+    # Before anything else in this process asks for a GPU, and starts one that is not its own.
+    devices.make_current(setup.device)
     callbacks = Callbacks(
         step=lambda done, total: tell("step", done, total),
         epoch=lambda epoch: tell("epoch", epoch),

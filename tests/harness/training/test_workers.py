@@ -14,6 +14,7 @@ from harness.config.training import resolve
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
 from harness.runs.workspace import Run, Workspace
+from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.run import TrainingFrames, TrainingSetup, start
 from harness.training.workers import Job, Listener, Slot, slots, train_all
@@ -114,10 +115,18 @@ def test_places_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("harness.utils.device.cores", lambda: 8)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
-    assert slots(CPU, 3) == [Slot(device="cpu", threads=2)] * 3
+    assert slots(CPU, 3) == [Slot(device="cpu", threads=2, trainings=3)] * 3
     assert [slot.device for slot in slots(torch.device("cuda"), 3)] == [
         "cuda:0",
         "cuda:1",
         "cuda:0",
     ]
     assert [slot.device for slot in slots(torch.device("cuda:1"), 2)] == ["cuda:1", "cuda:1"]
+
+
+def test_the_cores_are_shared_by_everything_that_trains_on_the_machine() -> None:
+    alone, beside = TrainingSetup(device=CPU), TrainingSetup(device=CPU, side_by_side=3)
+    four = ProcessGroup(rank=5, world_size=8, on_machine=4)
+
+    assert (alone.trainings, beside.trainings) == (1, 3)
+    assert TrainingSetup(device=CPU, group=four).trainings == 4
