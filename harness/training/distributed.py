@@ -53,7 +53,7 @@ class ProcessGroup:
     rank: int = 0
     world_size: int = 1
     on_machine: int = 1
-    waiting: dist.ProcessGroup | None = None
+    waiting: Any = None
 
     @property
     def is_main(self) -> bool:

@@ -234,6 +234,7 @@ def _fit(
         normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
         group=setup.group,
+        graphs=setup.graphs,
     )
     return loop.TrainingLoop(
         workspace,

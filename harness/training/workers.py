@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,18 +66,20 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Who is told how the networks do.
+    """Callbacks of networks that train side by side.
 
     Attributes:
         begun: Called with a run and the name of its device.
         step: Called with a run, the steps done in it and its steps in all.
         epoch: Called with a run and an epoch of it.
+        warned: Called with a run and what the user should know, though the run goes on.
         ended: Called with a run and what went wrong, empty where nothing did.
     """
 
     begun: Callable[[Run, str], object]
     step: Callable[[Run, int, int], object]
     epoch: Callable[[Run, Epoch], object]
+    warned: Callable[[Run, str], object]
     ended: Callable[[Run, str], object]
 
 
@@ -103,7 +106,7 @@ def train_all(jobs: Iterator[Job], places: Sequence[Slot], listener: Listener) -
     Args:
         jobs: The runs; each is taken when a place is free for it.
         places: Where.
-        listener: Who is told.
+        listener: Callbacks.
 
     Returns:
         int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
@@ -153,6 +156,8 @@ class _Worker:
             listener.step(self.run, *values)
         elif kind == "epoch":
             listener.epoch(self.run, *values)
+        elif kind == "warned":
+            listener.warned(self.run, *values)
         else:
             (self.fault,) = values
         return True
@@ -216,6 +221,7 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
         step=lambda done, total: tell("step", done, total),
         epoch=lambda epoch: tell("epoch", epoch),
     )
+    warnings.showwarning = lambda message, *_args, **_kwargs: tell("warned", str(message))
     try:
         train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
     except click.ClickException as error:

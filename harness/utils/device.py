@@ -203,7 +203,7 @@ class Pace:
         """A step was queued; wait until at most ``AHEAD`` are."""
         if self._device.type != "cuda":
             return
-        end = torch.cuda.Event(blocking=True)
+        end = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         end.record(torch.cuda.current_stream(self._device))
         self._ends.append(end)
         if len(self._ends) > self.AHEAD:

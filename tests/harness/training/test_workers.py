@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -17,7 +18,7 @@ from harness.runs.workspace import Run, Workspace
 from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.run import TrainingFrames, TrainingSetup, start
-from harness.training.workers import Job, Listener, Slot, slots, train_all
+from harness.training.workers import Job, Listener, Slot, _Worker, slots, train_all
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -32,6 +33,7 @@ class Heard:
 
     def __init__(self, signal_at_first_step: int = 0) -> None:
         self.epochs: list[tuple[str, int]] = []
+        self.warned: list[str] = []
         self.ended: dict[str, str] = {}
         self.most_at_once = 0
         self._under_way: set[str] = set()
@@ -56,7 +58,13 @@ class Heard:
         self.ended[run.run] = fault
 
     def listener(self) -> Listener:
-        return Listener(begun=self.begun, step=self.step, epoch=self.epoch, ended=self.end)
+        return Listener(
+            begun=self.begun,
+            step=self.step,
+            epoch=self.epoch,
+            warned=lambda run, message: self.warned.append(f"{run.run}: {message}"),
+            ended=self.end,
+        )
 
 
 @pytest.fixture
@@ -109,6 +117,18 @@ def test_a_signal_stops_all_of_them_with_everything_written(
     assert stopped.last.exists()
     assert f"--resume {stopped.run}" in heard.ended[stopped.run]
     assert endless[1].run.run not in heard.ended  # not begun any more
+
+
+def test_a_warning_is_passed_on(workspace: Workspace, frames: TrainingFrames) -> None:
+    run = job(workspace, frames, epochs=1).run
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    worker = _Worker(run=run, slot=TWO[0], process=multiprocessing.Process(), pipe=ours)
+    heard = Heard()
+
+    theirs.send(("warned", "not recorded"))
+
+    assert worker.listen(heard.listener())  # it goes on
+    assert heard.warned == [f"{run.run}: not recorded"]
 
 
 def test_places_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
