@@ -160,18 +160,13 @@ class TrainingLoop:
             if batch is None:
                 break
             passed = self.epoch * steps + self.step
-            pending.append(
-                self.trainer.step(
-                    batch[0],
-                    batch[1],
-                    epoch=self.epoch,
-                    index=self.step,
-                    passed=passed,
-                    frames=len(batch[2]),
-                )
+            frames = len(batch[2])
+            loss = self.trainer.step(
+                *batch[:2], epoch=self.epoch, index=self.step, passed=passed, frames=frames
             )
+            pending.append(loss)
             ids.append(batch[2])
-            images += len(batch[2])
+            images += frames
             self.step += 1
             self.callbacks.step(passed + 1, steps * self.config.epochs)
             if number := self._agree(stop.number):
