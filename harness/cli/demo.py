@@ -50,7 +50,7 @@ def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:
     """
     started = time.monotonic()
     _refuse_used(folder)
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
 
     keep_memory()
     from harness.data.synthetic.dataset import write_dataset

@@ -99,6 +99,8 @@ def _click_message(error: click.ClickException) -> str:
 
 def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
     """A fault of the system or of the harness itself; the latter leaves a log file."""
+    from harness.utils.device import is_out_of_memory
+
     debug = "--debug" in arguments
     if debug:
         traceback.print_exc()
@@ -107,7 +109,7 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
     if debug:
         return FAULT
     kind = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         hint = "The memory was not enough; try a smaller --batch-size or --size."
     else:
         hint = "This is a fault of the harness, not of your input."

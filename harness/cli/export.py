@@ -71,7 +71,7 @@ def command(
     from harness.data.listing import images_in
     from harness.export import grand_challenge, onnx
     from harness.runs.network import load
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
 
     if format_ == "onnx" and any(slugs.values()):
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")

@@ -137,7 +137,7 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
         def wrapped(*args: Any, device: str, **options: Any) -> object:
             from harness.inference.predictor import Inference
             from harness.utils import device as devices
-            from harness.utils.allocation import keep_memory
+            from harness.utils.device import keep_memory
 
             # Before torch allocates anything of size, or it does not take effect.
             keep_memory()

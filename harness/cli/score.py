@@ -103,7 +103,7 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
     keep_memory()

@@ -5,9 +5,11 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import click.testing
 import pytest
+import torch
 
 from harness.cli import doctor
 from harness.cli.doctor import Check, command
@@ -177,3 +179,16 @@ def test_caches_are_said_and_never_a_fault(tmp_path: Path, monkeypatch: pytest.M
     assert "0.5 GiB" in full["frames"].found
     assert "se_resnext50_32x4d" in full["weights"].found
     assert {check.status for check in full.values()} == {"ok"}
+
+
+def test_each_card_is_named_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def card(index: int) -> SimpleNamespace:
+        return SimpleNamespace(name=f"Card {index}", total_memory=80 * doctor.GIB)
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", card)
+
+    found = by_name(doctor.devices())
+
+    assert found["cuda:0"].found == "Card 0, 80.0 GiB"
+    assert found["cuda:1"].found == "Card 1, 80.0 GiB"
