@@ -70,6 +70,7 @@ class MessageHandler(logging.Handler):
         stderr().print(text, soft_wrap=True)
 
 
+logging.addLevelName(SUCCESS, "SUCCESS")
 handler: Final = MessageHandler()
 _logger: Final = logging.getLogger("harness")
 _logger.addHandler(handler)
