@@ -9,7 +9,7 @@ import torch
 
 from harness.__main__ import main
 
-GPU_SHARE = 0.02
+GPU_SHARE = 0.01
 CPU_BYTES = 3 * 2**30
 """Beyond what the process has mapped once torch is loaded."""
 
