@@ -37,7 +37,7 @@ Examples:
     "figures",
     multiple=True,
     default=("score", "f1", "iou", "f2", "ppv", "recall"),
-    help="What is compared, also hd95_px and the like; repeatable.",
+    help="The metric compared, such as iou or hd95_px; repeatable.",
 )
 @click.option(
     "--protocol",
@@ -62,10 +62,10 @@ def command(
     format_: Format,
     **options: Any,
 ) -> None:
-    """Is model A better than B? Without B: than each other evaluated model, with Holm's correction.
+    """Test whether model A is better than B, or than every other model, with Holm's correction.
 
-    A and B are models, of which the newest evaluated run is taken, or runs. They are compared on
-    the same frames, resampled by whole sequences.
+    A and B are runs, or models, of which the newest evaluated run is taken. They are compared on
+    the same frames; the bootstrap resamples whole sequences.
     """
     from harness.evaluation.evaluate_run import PROTOCOLS
     from harness.report.views.ranks import comparison_view

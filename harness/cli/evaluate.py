@@ -38,22 +38,22 @@ Examples:
     type=click.Choice(["val", "test"]),
     multiple=True,
     required=True,
-    help="What to predict; repeatable.",
+    help="The split to predict; repeatable.",
 )
 @click.option(
     "--model",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Models, of which the newest finished run is measured; repeatable. By default all.",
+    help="Models, of which the newest finished run is taken; repeatable. By default all.",
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
-@click.option("--again", is_flag=True, help="Predict anew what was evaluated before.")
-@click.option("--leave-out", metavar="CENTRE", help="Of the models trained without a centre.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
+@click.option("--again", is_flag=True, help="Predict again what was evaluated before.")
+@click.option("--leave-out", metavar="CENTRE", help="Evaluate models trained without a centre.")
 @click.option(
     "--folds",
     type=click.IntRange(2),
-    help="Of the models of a cross-validation, all folds together.",
+    help="Evaluate the models of a cross-validation, all folds together.",
 )
 @click.option(
     "--protocol",
@@ -74,8 +74,8 @@ Examples:
 @click.option(
     "--by",
     type=click.Choice(["split", "centre", "sequence", "dataset", "test_set"]),
-    help="What tells the sets of --table generalisation apart; by default the first of these of "
-    "which there are two.",
+    help="How --table generalisation groups the frames; by default the first of these that gives "
+    "two groups or more.",
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
@@ -93,10 +93,10 @@ def command(
     format_: Format,
     **options: Any,
 ) -> None:
-    """Measure trained models on a split, per class and per centre.
+    """Evaluate trained models on a split, per class and per centre.
 
-    Every frame is predicted at its own size and compared with its truth. The frame table, the
-    predicted masks and a summary stay in the run's folder; a second call reads them.
+    Every frame is predicted at its own size and compared with its true mask. The frame table, the
+    predicted masks and a summary are kept in the run's folder; a second call reads them.
     """
     import pandas as pd
 
@@ -124,7 +124,7 @@ def command(
 
 
 class _Chosen:
-    """The runs that a call asks for, and their frame tables."""
+    """The runs that were asked for, and their frame tables."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class _Chosen:
         settings = evaluate_run.evaluation_settings(self.inference.settings)
         kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
         if kept is not None and not self.again:
-            console.note(f"{run.run}: evaluated before; --again predicts anew")
+            console.note(f"{run.run}: evaluated before; --again predicts it again")
             return kept
         with console.progress(f"{run.model} on {split}", len(frames)) as bar:
             table = evaluate_run.evaluate_run(

@@ -34,7 +34,7 @@ Examples:
 @click.option(
     "--split",
     type=click.Choice(["val", "test"]),
-    help="Rank evaluations of a split in place of scored submissions.",
+    help="Rank evaluations of a split instead of scored submissions.",
 )
 @click.option(
     "--protocol",
@@ -54,7 +54,7 @@ Examples:
     "--paper/--no-paper",
     default=True,
     show_default=True,
-    help="The paper's Table 4 for reference; its rows are of other frames.",
+    help="Show the paper's Table 4 for reference; it is of other frames.",
 )
 @click.option(
     "--table",
@@ -62,7 +62,7 @@ Examples:
     type=click.Choice(["full", "paper", "ranks"]),
     default="full",
     show_default=True,
-    help="paper: the columns of the paper's Table 4. ranks: how sure the ranks are.",
+    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are.",
 )
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
@@ -76,9 +76,9 @@ def command(
     kind: str,
     format_: Format,
 ) -> None:
-    """Show who leads, by round: the best score of each model, with its deviation and speed.
+    """Rank scored submissions by round: the best of each model, with its SD and speed.
 
-    Without scored submissions, evaluations of a split are ranked in their place.
+    Without scored submissions, evaluations of a split are ranked instead.
     """
     from submissions.leaderboard import rank, with_paper
     from submissions.ledger import Ledger
@@ -137,7 +137,7 @@ def _show_evaluations(
 
 
 def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_: Format) -> None:
-    """How sure the ranks are, by resampling the frames of each round's best packages."""
+    """How certain the ranks are, by resampling the frames of each round's best packages."""
     import pandas as pd
 
     from harness.report.tables.view import show_views
@@ -166,7 +166,7 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
 
 
 def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
-    """How sure the ranks of evaluated models are, by the paper protocol."""
+    """How certain the ranks of evaluated models are, by the paper protocol."""
     import pandas as pd
 
     from harness.data.cross_validation import SplitVariant

@@ -53,13 +53,12 @@ Examples:
     type=click.Choice(["official", "strict"]),
     default="official",
     show_default=True,
-    help="How masks are read, and what is tolerated.",
+    help="How masks are read, and which faults are tolerated.",
 )
 @click.option(
     "--team",
     metavar="NAME",
-    help="Whose the packages are; by default a package that "
-    "was not submitted here is named after its file.",
+    help="The team; by default a package that was not submitted here is named after its file.",
 )
 @click.option(
     "--out",
@@ -80,7 +79,7 @@ Examples:
     default="scores",
     show_default=True,
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
-    "polyps found. generalisation: what is lost from one test set to another.",
+    "polyps found. generalisation: the loss from one test set to another.",
 )
 @format_option()
 @with_settings("workspace", "rounds")
@@ -126,7 +125,7 @@ def command(
 
 
 class _Job:
-    """What all packages of one call share; the truth of each round is read once."""
+    """What the packages of one call share; the truth of each round is read once."""
 
     def __init__(
         self,
@@ -245,7 +244,7 @@ def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Pro
 def _show_detail(
     kind: str, scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol
 ) -> None:
-    """Another table of the packages' frames, each package in the place of a model."""
+    """Another table of the packages' frames, with packages as models."""
     import pandas as pd
 
     from harness.report.views import detail

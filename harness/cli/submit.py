@@ -34,7 +34,7 @@ Examples:
     help="Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
     "or the best on validation where there is none.",
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(
     "--mask-format",
     "file_format",
@@ -56,7 +56,7 @@ def command(
     """Predict a round's test sets and package the masks for submission.
 
     The package is checked the way the organisers read it, and counts against the round's daily
-    limit only once it is whole.
+    limit only once it is complete.
     """
     from harness import submit
     from harness.runs.select import chosen_runs, default_run
