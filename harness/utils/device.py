@@ -263,7 +263,7 @@ def single_threads() -> ThreadPoolExecutor:
     begun = threading.Barrier(count + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # sets the thread up; without it, the first operator would reset the number
+        torch.get_num_threads()  # at this first call a new thread takes the process's number
         torch.set_num_threads(1)
         begun.wait()
 
