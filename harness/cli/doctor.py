@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import format_option
-from harness.report.tables.render import Column, Format
+from harness.report.tables.formats import Format
 
 EPILOG = """\b
 Examples:
@@ -25,7 +25,8 @@ def command(format_: Format) -> None:
     import pandas as pd
 
     from harness.cli import health
-    from harness.report.tables import render
+    from harness.report.tables.columns import Column
+    from harness.report.tables.view import View
     from harness.utils import console
 
     checks = health.examine()
@@ -37,7 +38,7 @@ def command(format_: Format) -> None:
         Column(key="found", title="Found"),
         Column(key="advice", title="What to do"),
     ]
-    render.show(frame, format=format_, columns=columns, group="area")
+    View(frame=frame, columns=columns, group="area").show(format_)
     faults = sum(check.status == "fault" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if faults:

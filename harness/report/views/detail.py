@@ -157,7 +157,7 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
         view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
     else:
         view = detection_view(frames, split="", by=by)
-    columns = [*first, *(column for column in view.columns if column is not MODEL)]
+    columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
     title = {"contours": "Polyp contours", "polyps": "Polyps and frames recognised"}[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 
