@@ -29,7 +29,7 @@ class View:
         title: Heading above the table.
         caption: Text below it.
         group: Column whose change draws a line.
-        reference_note: What the rows marked by ``paper`` are; stands below, beside a dagger.
+        reference_note: What the rows marked by ``paper`` are; shown below, beside a dagger.
         data_only_columns: Columns that only CSV and JSON hold.
     """
 

@@ -18,7 +18,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
 
     Args:
         samples: The models' figures on the same frames.
-        title: What stands above.
+        title: Heading above the table.
         figure: What is ranked.
     """
     from metrics.statistics.ranking import rank
@@ -68,7 +68,7 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
 
     Args:
         comparisons: One a figure and pair.
-        title: What stands above.
+        title: Heading above the table.
         settings: How it was resampled, for the caption.
     """
     from metrics.statistics.comparison import to_frame

@@ -27,12 +27,18 @@ HOLDS = {"C1": (6, 20), "C2": (5, 9), "seq6_neg": (3, 0)}
 
 
 @pytest.fixture(scope="session")
-def content(tmp_path_factory: pytest.TempPathFactory) -> PageContent:
-    """Fourteen frames of three places, one of them without polyps, and four models."""
-    folder = tmp_path_factory.mktemp("page")
-    catalogue = pd.DataFrame(
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Fourteen frames of three places, one of them without polyps."""
+    folder = tmp_path_factory.mktemp("frames")
+    return pd.DataFrame(
         [row for place, holds in HOLDS.items() for row in _frames(folder, place, *holds)]
     )
+
+
+@pytest.fixture(scope="session")
+def content(catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> PageContent:
+    """The results of four models on the catalogue."""
+    folder = tmp_path_factory.mktemp("page")
     masks = {model: folder / model for model in SHIFTS}
     found = {}
     for number, (model, shift) in enumerate(SHIFTS.items()):
