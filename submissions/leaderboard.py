@@ -1,6 +1,7 @@
 """Who leads: a ranking by score, with the paper's official results beside it.
 
-Ranks are counted among what is comparable only: one round, one protocol, one truth. Of several
+Ranks are counted among what is comparable only: one round, one protocol, one truth, or one set
+of frames (``data``, a fingerprint). Of several
 scores of one model of one team, the best is ranked. The paper's rows are of the organisers'
 frames, not of ours: they are marked by their ``source`` and carry no rank.
 """
@@ -15,12 +16,12 @@ import pandas as pd
 from metrics.paper import official
 from metrics.utils.errors import UserError
 
-GROUPS: Final = ("round", "split", "protocol", "truth_sha256")
+GROUPS: Final = ("round", "split", "protocol", "truth_sha256", "data")
 """Columns, where a table has them, within whose values ranks are counted."""
 
 COLUMNS: Final = (
     "rank", "source", "round", "split", "team", "model", "score", "sd", "sd_name", "f1", "f2",
-    "ppv", "recall", "n", "latency_ms", "protocol", "truth_sha256",
+    "ppv", "recall", "n", "latency_ms", "protocol", "truth_sha256", "data",
 )  # fmt: skip
 
 SD_NAMES: Final = ("sd_frames", "sd_sets", "sd_metrics")
@@ -33,8 +34,8 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 
     Args:
         rows: One row a score, with the columns model and score, and of the rest those that are
-            known: round or split, team, protocol, truth_sha256, sd_frames, sd_sets, sd_metrics,
-            f1, f2, ppv, recall, n, latency_ms.
+            known: round or split, team, protocol, truth_sha256, data, sd_frames, sd_sets,
+            sd_metrics, f1, f2, ppv, recall, n, latency_ms.
         sd: Which of the SDs to show; its name stands beside it, as ``sd_name``.
         source: What the rows are, for the column of that name.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from harness.runs.workspace import Run, Workspace
 
 EPILOG = """\b
@@ -98,14 +98,10 @@ def _tables(
     workspace: Workspace, split: str, protocol: str, a: str, b: str | None
 ) -> tuple[pd.DataFrame, str, str]:
     """The frame tables of the runs compared, and the names that the first two have in it."""
-    import pandas as pd
-
     from harness.data.cross_validation import SplitVariant
-    from harness.evaluation.evaluate_run import table_file
+    from harness.evaluation import tables
 
-    runs = workspace.runs()
-    files = {run.run: path for run in runs if (path := table_file(run, split, protocol))}
-    evaluated = [run for run in runs if run.run in files]
+    evaluated = tables.evaluated(workspace.runs(), split, protocol)
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
@@ -114,18 +110,14 @@ def _tables(
         alike = [run for run in evaluated if SplitVariant.of(run) == division]
         newest = {run.model: run for run in reversed(alike)}
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
-    if len({run.run for run in chosen}) < 2:
+    chosen = list({run.run: run for run in chosen}.values())
+    if len(chosen) < 2:
         raise UserError(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
-    models = [run.model for run in chosen]
-    names = [run.model if models.count(run.model) == 1 else run.run for run in chosen]
-    tables = [
-        pd.read_parquet(files[run.run]).assign(model=name)
-        for run, name in zip(chosen, names, strict=True)
-    ]
-    return pd.concat(tables, ignore_index=True), names[0], names[1] if b else ""
+    names = list(tables.labels(chosen).values())
+    return tables.load(chosen, split, protocol), names[0], names[1] if b else ""
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:

@@ -17,12 +17,11 @@ from harness.utils.device import cores
 from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.data.check.check import DataReport
     from harness.data.check.inspect_frame import FrameReport
     from harness.data.listing import Listing
-    from harness.report.tables.render import Format, TableSettings
+    from harness.report.tables.formats import Format
+    from harness.report.tables.view import View
 
 
 EPILOG = """\b
@@ -148,16 +147,15 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
         console.success(f"{counts} at {size} x {size} in {ready.train.folder.parent}.")
 
 
-def _settings_of(
-    report: DataReport, splits: str, chosen: str
-) -> tuple[pd.DataFrame, TableSettings]:
-    """The counts of a check and how they are shown, with the paper's rows marked."""
+def _view(report: DataReport, splits: str, chosen: str) -> View:
+    """The counts of a check, with the paper's rows marked."""
     from harness.data.check.summary import PAPER
-    from harness.report.tables.render import Column
+    from harness.report.tables.columns import Column
+    from harness.report.tables.view import View
 
-    frame = report.table.assign(paper=report.table["source"] == PAPER)
-    return frame, {
-        "columns": (
+    return View(
+        frame=report.table.assign(paper=report.table["source"] == PAPER),
+        columns=(
             Column(key="split", title="Split"),
             Column(key="source", title="Source"),
             Column(key="frames", title="Frames", justify="right"),
@@ -165,25 +163,21 @@ def _settings_of(
             Column(key="non_polyp", title=f"Non-{chosen}", justify="right"),
             Column(key="sizes", title="Width x height"),
         ),
-        "title": f"Frames by split ({splits})",
-        "group": "split",
-        "reference": "paper",
-        "reference_note": "Table 1 of the DivergentNets paper, for comparison",
-        "metadata": {"splits": splits},
-    }
+        title=f"Frames by split ({splits})",
+        group="split",
+        reference_note="Table 1 of the DivergentNets paper, for comparison",
+    )
 
 
 def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None:
-    from harness.report.tables import render
-
-    frame, settings = _settings_of(report, splits, chosen)
+    view, metadata = _view(report, splits, chosen), {"splits": splits}
     if format_ == "json":
-        values = json.loads(render.render(frame, format="json", **settings))
+        values = json.loads(view.render("json", metadata))
         faults = [{"path": fault.path, "message": fault.message} for fault in report.faults]
         values |= {"faults": faults, "notes": report.notes}
         console.show(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    render.show(frame, format=format_, **settings)
+    view.show(format_, metadata)
     for note in report.notes:
         console.note(note)
     if report.faults:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
 
 EPILOG = """\b

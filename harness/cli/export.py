@@ -66,8 +66,7 @@ def command(
 
     The ONNX file takes RGB frames (uint8) at the network's size and gives probabilities;
     normalisation, all members of an ensemble, softmax and mean are part of it. A JSON file beside
-    it describes it. The container reads one case and writes its mask; its weights are a separate
-    archive.
+    it describes it. The container reads one case and writes its mask; its weights are apart.
     """
     from harness.data.listing import images_in
     from harness.export import grand_challenge, onnx

@@ -76,19 +76,19 @@ def command(
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
-    console.note(f"Gathering what was measured {what} ...")
+    console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        source = _of_round(settings, round_name, names, truth)
+        content = _of_round(settings, round_name, names, truth)
     else:
-        source = _of_split(settings, split or "test", names)
-    file = out or settings.workspace / f"report-{source.name.replace(' split', '')}.html"
+        content = _of_split(settings, split or "test", names)
+    file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
     with atomic_path(file) as temporary:
-        temporary.write_text(page.render(source), encoding="utf-8")
-    for note in source.notes:
+        temporary.write_text(page.render(content), encoding="utf-8")
+    for note in content.notes:
         console.warn(note)
     megabytes = file.stat().st_size / 1e6
-    console.success(f"{file}: {len(source.cards)} frames in the gallery, {megabytes:.1f} MB")
+    console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
     if show:
         click.launch(file.resolve().as_uri())
 
@@ -103,7 +103,7 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
     settings.require(needed)
     workspace = Workspace(settings.workspace)
     runs = chosen_runs(workspace, names)
-    source = from_split.gather(
+    content = from_split.gather(
         workspace,
         runs,
         catalogue(settings, needs=[needed]),
@@ -111,13 +111,13 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
         leaderboard=_leaderboard(_scores(settings)),
         is_paper_split=settings.splits is None,
     )
-    left_out = [run.model for run in runs if run.model not in source.models]
+    left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
         console.warn(
             f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
             f"with: harness evaluate --split {split}"
         )
-    return source
+    return content
 
 
 def _of_round(

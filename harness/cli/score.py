@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from metrics.masks.read import Protocol
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
@@ -221,7 +221,7 @@ def _find(paths: tuple[Path, ...], tasks: set[str]) -> list[tuple[Path, str]]:
 def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
     import pandas as pd
 
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from harness.report.views.by_class import left_out_note
 
     if not scores:
@@ -230,15 +230,14 @@ def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Pro
     figures = pd.concat(parts, ignore_index=True)
     if len(scores) > 1:
         figures = figures[figures["test_set"] == "all"].sort_values("score", ascending=False)
-    show(
-        figures,
-        format=format_,
+    view = View(
+        frame=figures,
         columns=_columns(figures),
         title=f"Scores by the {protocol} protocol",
         caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
         "mean of their SDs over frames)." + left_out_note(figures, protocol),
-        metadata={"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256},
     )
+    view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
 
 
 def _show_detail(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.columns import Column
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from submissions.ledger import Ledger
 
 
@@ -34,7 +34,7 @@ Examples:
 @with_settings("workspace", "rounds")
 def command(settings: Settings, round_name: str | None, format_: Format) -> None:
     """List what was submitted, newest first, and how much of today's limit is left."""
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
@@ -48,7 +48,7 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
     else:
         if format_ not in ("csv", "json"):
             rows = _short(rows)
-        show(rows, format=format_, title="Submissions", columns=_columns(format_))
+        View(frame=rows, title="Submissions", columns=_columns(format_)).show(format_)
     for round_ in rounds.values():
         left = ledger.left(round_)
         console.note(

@@ -12,7 +12,7 @@ from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from submissions.reading.validate import PackageReport
     from submissions.rounds import Round
 
@@ -87,7 +87,7 @@ def _any_round() -> Round:
 def _show(package: Path, inspection: PackageReport, format_: Format, *, complete: bool) -> None:
     import pandas as pd
 
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
 
     faults = inspection.findings
     masks = sum(map(len, inspection.frames.values()))
@@ -100,15 +100,15 @@ def _show(package: Path, inspection: PackageReport, format_: Format, *, complete
         )
     if faults or format_ == "json":
         listed = faults if format_ == "json" else faults[:_MOST_ROWS]
-        show(
-            pd.DataFrame(
+        view = View(
+            frame=pd.DataFrame(
                 [(fault.kind, fault.path, fault.message) for fault in listed],
                 columns=["kind", "path", "fault"],
             ),
-            format=format_,
             title=f"{package}: {len(faults)} fault{'s' if len(faults) != 1 else ''}",
-            metadata={"package": str(package), "masks": masks, "notes": list(inspection.notes)},
         )
+        notes = list(inspection.notes)
+        view.show(format_, {"package": str(package), "masks": masks, "notes": notes})
         if len(listed) < len(faults):
             more = len(faults) - len(listed)
             console.note(f"... and {more:,} more faults; --format json lists them all.")

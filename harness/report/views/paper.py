@@ -21,12 +21,12 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     """Table 2 (validation) or 3 (test): the paper's columns, in the paper's order.
 
     Args:
-        summary: What ``results.figures`` gives.
+        summary: What ``by_class.figures`` gives.
         split: ``val`` or ``test``.
         reference: ``metrics.paper.results()``.
 
     Returns:
-        View: Under each of our rows the paper's, and the difference (ours less the paper's).
+        View: Under each of our rows the paper's, and the difference (ours minus the paper's).
     """
     import pandas as pd
 
@@ -48,8 +48,8 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
         beside["difference"] = {"title": "  difference", **(ours.loc[name] - theirs.loc[name])}
         rows += [{**model, "paper": True, "kind": kind, **row} for kind, row in beside.items()]
     notes = [
-        f"the paper's Table {PAPER_TABLES[split]}, and ours less it: its recipe on the full "
-        "datasets, other frames than these."
+        f"the paper's Table {PAPER_TABLES[split]}, and ours minus it: trained by its recipe on "
+        "the full datasets, evaluated on other frames."
     ]
     if misprints:
         notes.append("Its background row of DeepLabv3+ repeats the polyp row: likely a misprint.")
@@ -101,7 +101,7 @@ def official_view(ranking: pd.DataFrame) -> View:
         caption="Score: mean of F1, F2, PPV and recall.",
         group="round",
         data_only_columns=["model", "kind"],
-        reference_note="the paper's, on the organisers' frames, and ours less it; the paper names "
+        reference_note="the paper's, on the organisers' frames, and ours minus it; the paper names "
         "no kind of SD.",
     )
 

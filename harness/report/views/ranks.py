@@ -1,4 +1,4 @@
-"""Ranks with their own uncertainty, and models compared in pairs."""
+"""Ranks with their uncertainty, and models compared in pairs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
 
     Args:
         samples: The models' figures on the same frames.
-        title: What stands above.
+        title: Heading above the table.
         figure: What is ranked.
     """
     from metrics.statistics.ranking import rank
@@ -31,7 +31,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     ]
     tied = rows["tied_with"] != ""
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["told"] = [
+    rows["ties"] = [
         ", ".join(title_of(name) for name in names.split(", ") if name)
         for names in rows["tied_with"]
     ]
@@ -49,14 +49,14 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             ),
             Column(key="ranks", title=f"Rank, {level}"),
             Column(key="p_first", title="P(first)", decimals=3),
-            Column(key="told", title="Cannot be told from"),
+            Column(key="ties", title="Tied with"),
             Column(key="rank", title="Mean then rank"),
             Column(key="rank_by_frames", title="Rank then mean"),
         ],
         title=title,
         data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
-        caption="Rank: 1 + how many are told to be better (paired permutation tests of all pairs, "
-        "Holm's correction); = where the data cannot tell it from others. "
+        caption="Rank: 1 + the number of models that are significantly better (paired permutation "
+        "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
         f"{ranking.kendall_tau:.3f}.",
@@ -68,7 +68,7 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
 
     Args:
         comparisons: One a figure and pair.
-        title: What stands above.
+        title: Heading above the table.
         settings: How it was resampled, for the caption.
     """
     from metrics.statistics.comparison import to_frame
