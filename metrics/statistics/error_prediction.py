@@ -5,9 +5,8 @@ of disagreement for 'this frame is poor'. Their intervals come from resampled se
 the means do (:mod:`metrics.statistics.bootstrap`).
 
 A resample is a weight a frame, how often it was drawn, and both figures follow from weighted
-midranks. So the frames are sorted once and all resamples are ranked together, which is some
-hundred times faster than ``scipy.stats.spearmanr`` and ``mannwhitneyu`` on each resample; the
-tests hold the figures against those two.
+midranks. So the frames are sorted once and all resamples are ranked together, some twenty times
+faster than by ``scipy.stats.spearmanr`` and ``mannwhitneyu`` one by one, with the same figures.
 """
 
 from __future__ import annotations
