@@ -58,6 +58,11 @@ def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.Data
 
     Raises:
         UserError: A count column is missing.
+
+    Example:
+        >>> frame = pd.DataFrame([{"tp": 3, "fp": 1, "fn": 0, "tn": 6}])
+        >>> add_figures(frame)[["iou", "f1", "recall"]].round(3).to_dict("records")
+        [{'iou': 0.75, 'f1': 0.857, 'recall': 1.0}]
     """
     _require(table, COUNTS)
     return table.assign(**_figures(table, protocol))
@@ -72,6 +77,12 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         UserError: A column that the sums need is missing.
+
+    Example:
+        >>> rows = [{"frame": "a", "class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}]
+        >>> rows += [{"frame": "a", "class": "background", "tp": 6, "fp": 0, "fn": 1, "tn": 3}]
+        >>> with_all_classes(pd.DataFrame(rows)).iloc[-1].to_dict()
+        {'frame': 'a', 'class': 'all', 'tp': 9, 'fp': 1, 'fn': 1, 'tn': 9}
     """
     _require(table, ("frame", "class", *COUNTS))
     single = table[table["class"] != "all"]
@@ -87,7 +98,12 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def score(figures: Mapping[str, float]) -> float:
-    """The challenge's score: the mean of F1, F2, PPV and recall."""
+    """The challenge's score: the mean of F1, F2, PPV and recall.
+
+    Example:
+        >>> score({"f1": 0.8, "f2": 0.7, "ppv": 0.9, "recall": 0.6})
+        0.75
+    """
     return float(sum(figures[name] for name in SCORED) / len(SCORED))
 
 
@@ -113,6 +129,12 @@ def summarise(
 
     Raises:
         UserError: A column is missing.
+
+    Example:
+        >>> rows = [{"class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}]
+        >>> rows += [{"class": "polyp", "tp": 1, "fp": 0, "fn": 3, "tn": 6}]
+        >>> summarise(pd.DataFrame(rows))[["n", "iou", "recall"]].round(3).to_dict("records")
+        [{'n': 2, 'iou': 0.5, 'recall': 0.625}]
     """
     by = list(by)
     _require(table, (*by, *COUNTS))
@@ -157,6 +179,12 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
 
     Raises:
         UserError: The table has no polyp rows or more than one test set.
+
+    Example:
+        >>> frame = {"frame": "a", "class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
+        >>> figures = organisers_json(pd.DataFrame([frame]))["EndoCV2021_seg"]
+        >>> figures["jaccard"], figures["PPV"]
+        ({'value': 0.75}, {'value': 0.75})
     """
     polyp = chosen_rows(table) if "class" in table else table
     if polyp.empty or (_SET in polyp and polyp[_SET].nunique() > 1):

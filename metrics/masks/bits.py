@@ -51,6 +51,10 @@ def pack(pixels: npt.NDArray[Any]) -> Bits:
 
     Args:
         pixels: Array (H, W) of booleans or integers.
+
+    Example:
+        >>> pack(np.ones((2, 70), dtype=bool)).words.shape  # two words hold 70 pixels
+        (2, 2)
     """
     height, width = pixels.shape
     packed = np.packbits(pixels, axis=1)
@@ -60,5 +64,10 @@ def pack(pixels: npt.NDArray[Any]) -> Bits:
 
 
 def set_bits(words: Words) -> int:
-    """How many bits are set."""
+    """How many bits are set.
+
+    Example:
+        >>> set_bits(np.array([0b1011, 0], dtype=np.uint64))
+        3
+    """
     return int(np.bitwise_count(words).sum(dtype=np.int64))

@@ -81,6 +81,16 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
 
     Raises:
         UserError: Fewer than one resample is asked for.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> replicates = resample(samples, resamples=100)
+        >>> replicates.estimates.round(3).tolist(), replicates.resampled.shape
+        ([[0.825], [0.525]], (100, 2, 1))
     """
     _require_resamples(resamples)
     sums, numbers = samples.cluster_sums()
@@ -107,6 +117,11 @@ def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[F
 
     Yields:
         float64 (r, C), whose rows sum to C; the r sum to ``resamples``.
+
+    Example:
+        >>> (weights,) = draws(np.random.default_rng(0), resamples=3, clusters=4)
+        >>> weights.sum(axis=1)
+        array([4., 4., 4.])
     """
     for size in chunk_sizes(resamples, clusters):
         drawn = rng.integers(0, clusters, size=(size, clusters), dtype=np.int64)
@@ -128,6 +143,12 @@ def weighted_means(
 
     Returns:
         Float array (R, ..., K).
+
+    Example:
+        >>> sums, numbers = np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]])
+        >>> weighted_means(np.array([[1.0, 1.0], [2.0, 0.0]]), sums, numbers, ("f1",)).round(3)
+        array([[1.667],
+               [1.   ]])
     """
     shape = (len(weights), *sums.shape[1:])
     flat = numbers.reshape(len(numbers), -1)
@@ -146,6 +167,10 @@ def means(sums: Floats, numbers: Floats, figures: tuple[str, ...]) -> Floats:
         sums: Float array (..., K).
         numbers: Float array that broadcasts with it.
         figures: The K names.
+
+    Example:
+        >>> means(np.array([3.0, 0.0]), np.array([4.0, 0.0]), ("f1", "iou"))
+        array([0.75,  nan])
     """
     undefined = np.full(sums.shape, np.nan)
     out: Floats = np.divide(sums, numbers, out=undefined, where=numbers > 0)
@@ -169,6 +194,17 @@ def intervals(
     Returns:
         One row a model and figure: model, figure, estimate, low, high. With a single cluster
         there is nothing to resample, and low and high are NaN.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> intervals(resample(samples)).round(2)
+          model figure  estimate  low  high
+        0     a     f1      0.82  0.7   0.9
+        1     b     f1      0.52  0.4   0.6
     """
     clusters = replicates.effective_clusters if widen else None
     rows = []
@@ -210,6 +246,14 @@ def interval(
 
     Raises:
         UserError: The level does not lie between 0 and 1.
+
+    Example:
+        >>> values = np.array([0.4, 0.5, 0.6, 0.7])
+        >>> drawn = np.random.default_rng(0).choice(values, (1000, 4)).mean(axis=1)
+        >>> left_out = (values.sum() - values) / 3
+        >>> low, high = interval(0.55, drawn, left_out, effective_clusters=None)
+        >>> round(low, 2), round(high, 2)
+        (0.45, 0.65)
     """
     if not 0 < level < 1:
         raise UserError(f"expected a level between 0 and 1 such as 0.95, but got {level}.")
@@ -246,7 +290,12 @@ def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats
 
 
 def chunk_sizes(resamples: int, clusters: int) -> Iterator[int]:
-    """Split a number of resamples so that a chunk's weights stay within some 16 MB."""
+    """Split a number of resamples so that a chunk's weights stay within some 16 MB.
+
+    Example:
+        >>> list(chunk_sizes(1000, clusters=5_000))
+        [400, 400, 200]
+    """
     step = max(1, _CHUNK_CELLS // max(clusters, 1))
     yield from (min(step, resamples - start) for start in range(0, resamples, step))
 
@@ -260,6 +309,10 @@ def holm(p_values: npt.ArrayLike) -> Floats:
 
     Returns:
         Float array (n,), the corrected values in the given order, at most 1.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        array([0.03, 0.06, 0.06])
     """
     p = np.asarray(p_values, dtype=np.float64)
     corrected = np.full(p.shape, np.nan)

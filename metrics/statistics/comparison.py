@@ -134,6 +134,16 @@ def compare(
 
     Raises:
         UserError: A model is not among the samples, or both are the same.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> (comparison,) = compare(samples, "a", "b")
+        >>> round(comparison.difference, 3), comparison.p_permutation
+        (0.3, 0.125)
     """
     replicates = resample(samples, resamples=resamples, seed=seed)
     p_values = permutation_test(samples, [(a, b)], resamples=resamples, seed=seed)
@@ -161,6 +171,15 @@ def compare_all(
 
     Returns:
         The comparisons, model by model.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> [(row.a, row.b, row.p_holm) for row in compare_all(samples, "a")]
+        [('a', 'b', 0.125)]
     """
     pairs = [(reference, other) for other in samples.models if other != reference]
     replicates = resample(samples, resamples=resamples, seed=seed)
@@ -174,7 +193,17 @@ def compare_all(
 
 
 def to_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One row a comparison, one column an attribute."""
+    """One row a comparison, one column an attribute.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> to_frame(compare_all(samples, "a"))[["a", "b", "n_frames"]].to_dict("records")
+        [{'a': 'a', 'b': 'b', 'n_frames': 4}]
+    """
     return pd.DataFrame([comparison.to_dict() for comparison in comparisons])
 
 

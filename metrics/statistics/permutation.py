@@ -36,6 +36,15 @@ def permutation_test(
 
     Returns:
         Float array (pairs, K) of p-values; NaN where a figure is undefined.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> permutation_test(samples, [("a", "b")])  # 2 of all 16 exchanges
+        array([[0.125]])
     """
     if not pairs:
         return np.empty((0, len(samples.figures)))

@@ -70,6 +70,15 @@ def rank(
 
     Raises:
         UserError: The figure is not among the samples.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> rank(samples, "f1").table[["model", "rank", "tied_with"]].to_dict("records")
+        [{'model': 'a', 'rank': 1, 'tied_with': 'b'}, {'model': 'b', 'rank': 2, 'tied_with': 'a'}]
     """
     if figure not in samples.figures:
         raise UserError(f"no figure {figure!r} here; there are {', '.join(samples.figures)}.")
@@ -114,7 +123,12 @@ def _spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray
 
 
 def rank_columns(values: Floats) -> npt.NDArray[np.int64]:
-    """Competition ranks along each row: 1 + how many are smaller, equals alike, NaN last."""
+    """Competition ranks along each row: 1 + how many are smaller, equals alike, NaN last.
+
+    Example:
+        >>> rank_columns(np.array([[0.2, 0.1, 0.2, np.nan]]))
+        array([[2, 1, 2, 4]])
+    """
     filled = np.where(np.isnan(values), np.inf, values)
     smaller = filled[:, None, :] < filled[:, :, None] - _TIE
     return np.asarray(1 + smaller.sum(axis=2), dtype=np.int64)
