@@ -53,6 +53,14 @@ def read_size(path: str | Path) -> tuple[int, int]:
 
     Raises:
         UserError: The file cannot be read, is no image, or has more than ``MAX_PIXELS``.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.png")
+        ...     _ = path.write_bytes(cv2.imencode(".png", np.zeros((3, 4)))[1].tobytes())
+        ...     read_size(path)
+        (3, 4)
     """
     try:
         with Path(path).open("rb") as stream:
@@ -81,6 +89,11 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
 
     Raises:
         UserError: It is no image, truncated, damaged, or has more than ``MAX_PIXELS``.
+
+    Example:
+        >>> blue = np.full((1, 1, 3), (255, 0, 0), dtype=np.uint8)  # OpenCV's order, BGR
+        >>> decode(cv2.imencode(".png", blue)[1].tobytes(), RGB_AS_STORED, name="blue.png")
+        array([[[  0,   0, 255]]], dtype=uint8)
     """
     try:
         with _header(io.BytesIO(data), name=name) as image:

@@ -69,6 +69,13 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
 
     Raises:
         UserError: As for ``read_mask``.
+
+    Example:
+        >>> data = cv2.imencode(".png", np.array([[0, 50, 200]], dtype=np.uint8))[1].tobytes()
+        >>> decode_mask(data)
+        array([[False, False,  True]])
+        >>> decode_mask(data, protocol="official")
+        array([[False,  True,  True]])
     """
     grey = _grey(data, protocol=protocol, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
@@ -80,12 +87,22 @@ def decode_grey(data: bytes, *, name: str = "") -> _Bytes:
 
     Raises:
         UserError: As for ``read_mask``.
+
+    Example:
+        >>> decode_grey(cv2.imencode(".png", np.array([[0, 50]], dtype=np.uint8))[1].tobytes())
+        array([[ 0, 50]], dtype=uint8)
     """
     return _grey(data, protocol="strict", name=name or "mask")
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
-    """Binarise decoded grey values, uint8 (H, W), into bits."""
+    """Binarise decoded grey values, uint8 (H, W), into bits.
+
+    Example:
+        >>> grey = np.array([[0, 50, 200]], dtype=np.uint8)
+        >>> pack_grey(grey, protocol="official").pixels, pack_grey(grey, protocol="strict").pixels
+        (2, 1)
+    """
     threshold = THRESHOLDS[protocol]
     return pack(np.greater(grey, threshold) if threshold else grey)
 
@@ -111,6 +128,12 @@ def fit_prediction(
 
     Raises:
         UserError: The size differs and the protocol is ``strict``.
+
+    Example:
+        >>> half = np.array([[True, False]])
+        >>> fit_prediction(half, (2, 4), protocol="official")
+        array([[ True,  True, False, False],
+               [ True,  True, False, False]])
     """
     if mask_prediction.shape == shape:
         return mask_prediction
