@@ -1,4 +1,9 @@
-"""Masks as bits: an eighth of the memory, and counted 64 pixels at a time."""
+"""Masks packed into bits: an eighth of the memory, and counted 64 pixels at a time.
+
+Each row is padded with zeros to whole 64-bit words. Then the pixels that two masks share are the
+set bits of ``a & b``, those that differ the set bits of ``a ^ b``, and ``np.bitwise_count`` counts
+a word at once. The order of the bits within a word depends on the machine and does not matter.
+"""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
 from metrics.masks.image import read_file
-from metrics.masks.png import encode_png
 from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask
 from metrics.utils.errors import UserError
 
@@ -153,9 +153,9 @@ def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
         ...     read_labels(Path(folder, "a.png"))
         array([[False,  True]])
     """
-    encoded = encode_png(to_grey(labels, classes))
+    _, encoded = cv2.imencode(".png", to_grey(labels, classes))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded)
+        path.write_bytes(encoded.tobytes())
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,8 +1,8 @@
-"""How sure the means are: bootstrap over sequences, on per-frame figures.
+"""Bootstrap intervals of means over frames, by resampling sequences.
 
-Each resample is a vector of how often each cluster was drawn, so that all means of all models
-come from one matrix product. A mean is the sum over the drawn frames by their number, which
-differs from draw to draw, as sequences differ in length.
+A resample is a vector of how often each cluster was drawn, so that all means of all models come
+from one matrix product, weights times the clusters' sums. A mean is the sum over the drawn frames
+by their number, which differs from draw to draw, as sequences differ in length.
 
 Intervals are the percentile interval and BCa (Efron 1987). With few clusters, or clusters of
 unequal length, both are too short. They are widened in the manner of Hesterberg (2015, 'What
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -92,7 +91,8 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
         >>> replicates.estimates.round(3).tolist(), replicates.resampled.shape
         ([[0.825], [0.525]], (100, 2, 1))
     """
-    _require_resamples(resamples)
+    if resamples < 1:
+        raise UserError(f"expected at least one resample, but got {resamples}.")
     sums, numbers = samples.cluster_sums()
     rng = np.random.default_rng(seed)
     drawn = [
@@ -113,10 +113,10 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
 
 
 def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[Floats]:
-    """How often each resample holds each cluster, a bounded number of resamples at a time.
+    """Draw clusters with replacement, a bounded number of resamples at a time.
 
     Yields:
-        float64 (r, C), whose rows sum to C; the r sum to ``resamples``.
+        float64 (r, C): how often each of r resamples has each cluster. Rows sum to C.
 
     Example:
         >>> (weights,) = draws(np.random.default_rng(0), resamples=3, clusters=4)
@@ -124,6 +124,7 @@ def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[F
         array([4., 4., 4.])
     """
     for size in chunk_sizes(resamples, clusters):
+        # Row i draws from its own numbers, i C to i C + C - 1, so that one count does all rows.
         drawn = rng.integers(0, clusters, size=(size, clusters), dtype=np.int64)
         drawn += clusters * np.arange(size)[:, None]
         counted = np.bincount(drawn.ravel(), minlength=size * clusters)
@@ -143,16 +144,11 @@ def weighted_means(
 
     Returns:
         Float array (R, ..., K).
-
-    Example:
-        >>> sums, numbers = np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]])
-        >>> weighted_means(np.array([[1.0, 1.0], [2.0, 0.0]]), sums, numbers, ("f1",)).round(3)
-        array([[1.667],
-               [1.   ]])
     """
     shape = (len(weights), *sums.shape[1:])
     flat = numbers.reshape(len(numbers), -1)
     summed = (weights @ sums.reshape(len(sums), -1)).reshape(shape)
+    # Where all figures are defined for the same frames, one column of the numbers does for all.
     if (flat == flat[:, :1]).all():
         counted = (weights @ flat[:, :1]).reshape(-1, *(1 for _ in shape[1:]))
     else:
@@ -279,6 +275,8 @@ def _widening(values: Floats, left_out: Floats) -> float:
 
 
 def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats:
+    # Efron (1987): the bias is how far the estimate lies from the resamples' median, the
+    # acceleration the skew of the clusters' influence, both in normal quantiles.
     below = np.mean(values < estimate) + np.mean(values == estimate) / 2
     bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
     influence = left_out.mean() - left_out
@@ -298,31 +296,3 @@ def chunk_sizes(resamples: int, clusters: int) -> Iterator[int]:
     """
     step = max(1, _CHUNK_CELLS // max(clusters, 1))
     yield from (min(step, resamples - start) for start in range(0, resamples, step))
-
-
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's step-down correction for several tests.
-
-    Args:
-        p_values: Float array (n,); NaN stands for a test that could not be made and counts for
-            none.
-
-    Returns:
-        Float array (n,), the corrected values in the given order, at most 1.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        array([0.03, 0.06, 0.06])
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    corrected = np.full(p.shape, np.nan)
-    order = np.flatnonzero(~np.isnan(p))
-    order = order[np.argsort(p[order], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return corrected
-
-
-def _require_resamples(resamples: int) -> None:
-    if resamples < 1:
-        raise UserError(f"expected at least one resample, but got {resamples}.")

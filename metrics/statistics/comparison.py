@@ -1,8 +1,7 @@
-"""Is one model really better than another? Paired, on the same frames.
+"""Paired comparison of models on the same frames.
 
-The difference of two means gets a bootstrap interval, a permutation test (the two models'
-results are exchanged, a cluster at a time; every exchange where there are few clusters), the
-Wilcoxon signed-rank test on the clusters' mean differences, and effect sizes.
+The difference of two means gets a bootstrap interval, a permutation test, the Wilcoxon signed-rank
+test on the clusters' mean differences, and effect sizes.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ from metrics.statistics.bootstrap import (
     RESAMPLES,
     Method,
     Replicates,
-    holm,
     interval,
     resample,
 )
-from metrics.statistics.permutation import permutation_test
+from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import Floats, Samples, lower_is_better
 
 _TIE: Final = 1e-12  # differences this close are equal, whatever the order of summation

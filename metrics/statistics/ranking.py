@@ -1,4 +1,4 @@
-"""Who leads, and how sure that is.
+"""Rankings of models, with the uncertainty of each rank.
 
 Two ways to rank: mean-then-rank (the challenge's: average over frames, then rank the averages)
 and rank-then-mean (rank the models in each frame, then average the ranks); Kendall's tau says how
@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from metrics.endocv import SCORED
-from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, holm, intervals, resample
-from metrics.statistics.permutation import permutation_test
+from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, intervals, resample
+from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import Floats, Samples, lower_is_better, select
 from metrics.utils.errors import UserError
 
@@ -150,12 +150,12 @@ def _mean_rank(values: Floats) -> Floats:
 
 
 def _tell_apart(
-    models: tuple[str, ...], costs: Floats, told: npt.NDArray[np.bool_]
+    models: tuple[str, ...], costs: Floats, differ: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """For each model, how many are told to be better, and which cannot be told from it."""
+    """For each model, how many are significantly better, and which cannot be told from it."""
     better = np.zeros(len(models), dtype=np.int64)
     tied: list[list[str]] = [[] for _ in models]
-    for (i, j), apart in zip(combinations(range(len(models)), 2), told, strict=True):
+    for (i, j), apart in zip(combinations(range(len(models)), 2), differ, strict=True):
         if apart:
             better[j if costs[i] < costs[j] else i] += 1
         else:

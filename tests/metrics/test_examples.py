@@ -25,6 +25,7 @@ WITHOUT = {
     "metrics.masks.read.read_mask",
     "metrics.registry.frame_metrics",
     "metrics.registry.measured",
+    "metrics.statistics.bootstrap.weighted_means",  # as means
 }
 
 
