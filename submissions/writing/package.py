@@ -17,13 +17,13 @@ from typing import IO, Any, Final, Self
 from metrics.frame.counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.files import create_partial, remove_stale_partials
+from metrics.utils.files import create_partial, remove_stale_partials, unwritable
 from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
 from submissions.timing import check_latency, format_timing
 from submissions.writing.encoding import SUFFIXES, Format, encode_mask
-from submissions.writing.publish import SealedPackage, release_before_rename, unwritable
+from submissions.writing.publish import SealedPackage, release_before_rename
 
 MANIFEST_VERSION: Final = 1
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from metrics.utils.errors import UserError
-from metrics.utils.files import publish, write_json
+from metrics.utils.files import publish, unwritable, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +68,3 @@ def release_before_rename(stream: IO[bytes]) -> None:
     """Close the partial file where an open file cannot be renamed (Windows)."""
     if sys.platform == "win32":
         stream.close()
-
-
-def unwritable(folder: Path, error: OSError) -> UserError:
-    """The message for a folder that cannot be written."""
-    return UserError(
-        f"{folder}: the package cannot be written ({error.strerror or error}). Make room and "
-        "rights there, or give another folder."
-    )
