@@ -26,7 +26,7 @@ MAX_PIXELS: Final = 100_000_000
 """Larger images are refused from their header, before anything is decoded."""
 
 RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-BGR_AS_STORED: Final = cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION
+BGR_AS_STORED: Final = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 """Flags for three channels of 8 bits; an EXIF orientation is not followed."""
 
 _TIFF: Final = (b"II*\0", b"MM\0*")
