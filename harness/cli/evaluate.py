@@ -141,31 +141,28 @@ class _Chosen:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
-        from harness.runs.select import chosen_runs
+        from harness.runs.select import select
         from harness.runs.workspace import Workspace
 
         self.settings, self.again, self.inference = settings, again, inference
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
-        self.found = [
-            run for one in wanted for run in chosen_runs(self.workspace, names, runs, one)
-        ]
-        self.are_of_the_paper_split = not any(SplitVariant.of(run) for run in self.found)
+        self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        self.are_of_the_paper_split = not any(run.variant for run in self.found)
 
     def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
         from harness.data.catalogue import catalogue, of_split
-        from harness.data.cross_validation import SplitVariant
         from harness.evaluation import evaluate_run
 
-        own_test = split == "test" and not any(SplitVariant.of(run).leave_out for run in self.found)
+        own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
-            of_run = of_split(SplitVariant.of(run).apply(frames), split)
+            of_run = of_split(run.variant.apply(frames), split)
             table = self._table(run, of_run, split)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
@@ -200,9 +197,5 @@ class _Chosen:
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
     """The model's name, or the run's where two runs of the model are measured side by side."""
-    from harness.data.cross_validation import SplitVariant
-
-    alike = [
-        r for r in chosen if r.model == run.model and SplitVariant.of(r) == SplitVariant.of(run)
-    ]
+    alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
     return run.model if len({r.run for r in alike}) == 1 else run.run

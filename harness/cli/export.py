@@ -103,8 +103,8 @@ def _given(slugs: dict[str, str | None]) -> dict[str, str]:
 def _chosen(settings: Settings, name: str) -> Run:
     """The run of that name, or the newest run of that model."""
     import models
-    from harness.runs.select import chosen_runs
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
 
     names, runs = ([name], []) if name in models.names() else ([], [name])
-    return chosen_runs(Workspace(settings.workspace), names, runs)[0]
+    return select(Workspace(settings.workspace), names, runs)[0]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from harness.runs.workspace import Workspace
     from metrics.masks.read import Protocol
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
@@ -102,6 +103,7 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
+    from harness.runs.workspace import Workspace
     from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
@@ -112,7 +114,7 @@ def command(
     if round_name is not None:
         get_round(round_name, rounds)
     found = _find(packages, {round_.layout.task for round_ in rounds.values()})
-    job = _Job(settings, rounds, truth, round_name, out or settings.workspace / "scores", options)
+    job = _Job(Workspace(settings.workspace), rounds, truth, round_name, out, options)
     scores = job.score_all(found)
     if kind == "scores":
         _show(scores, format_, options["protocol"])
@@ -129,17 +131,17 @@ class _Job:
 
     def __init__(
         self,
-        settings: Settings,
+        workspace: Workspace,
         rounds: dict[str, Round],
         truth_folder: Path,
         round_name: str | None,
-        out: Path,
+        out: Path | None,
         options: dict[str, Any],
     ) -> None:
         from submissions.ledger import Ledger
 
-        self.ledger = Ledger(settings.workspace / "register.sqlite")
-        self.rounds, self.truth_folder = rounds, truth_folder
+        self.workspace, self.rounds, self.truth_folder = workspace, rounds, truth_folder
+        self.ledger = Ledger(workspace.root)
         self.round_name, self.out, self.options = round_name, out, options
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
@@ -197,7 +199,9 @@ class _Job:
     def _write(self, score: PackageScore) -> None:
         from metrics.utils.files import atomic_path, write_json
 
-        folder = self.out / f"{score.package.stem}-{score.package_sha256[:8]}" / score.protocol
+        folder = self.workspace.score_folder(
+            score.package, score.package_sha256, score.protocol, top=self.out
+        )
         for test_set, result in score.organisers.items():
             write_json(folder / f"{test_set}.json", result)
         with atomic_path(folder / "frames.csv") as temporary:

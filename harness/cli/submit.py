@@ -59,7 +59,7 @@ def command(
     limit only once it is complete.
     """
     from harness import submit
-    from harness.runs.select import chosen_runs, default_run
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
     from submissions.rounds import find_frames, get_round, load_rounds
@@ -71,8 +71,9 @@ def command(
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
-    chosen = chosen_runs(workspace, names, runs) if names or runs else [default_run(workspace)]
-    submit.refuse_when_used_up(Ledger(workspace.register), round_, len(chosen))
+    chosen = select(workspace, names, runs, default="best")
+    workspace.check_writable()
+    submit.refuse_when_used_up(Ledger(workspace.root), round_, len(chosen))
     for run in chosen:
         _submit(workspace, run, round_, frames, inference, file_format)
 

@@ -54,7 +54,7 @@ class View:
         if format_ == "table" and console.stdout().is_terminal:
             console.show(render.rich_table(self.table()))
         else:
-            sys.stdout.write(self.render(format_, metadata))
+            sys.stdout.write(console.escape(self.render(format_, metadata)))
 
     def render(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> str:
         """The table as text that ends in a line break.
@@ -117,7 +117,7 @@ def show_views(
     """Print tables one under another; several as JSON make one array."""
     if format_ == "json" and len(views) > 1:
         texts = (view.render(format_, metadata).rstrip() for view in views)
-        sys.stdout.write("[" + ",\n".join(texts) + "]\n")
+        sys.stdout.write(console.escape("[" + ",\n".join(texts) + "]\n"))
         return
     for number, view in enumerate(views):
         if number:
