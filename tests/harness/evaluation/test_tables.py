@@ -52,7 +52,7 @@ def test_tables_of_scored_packages(tmp_path: Path) -> None:
     (folder / "frames.csv").write_text("frame,centre,latency_ms\nS/1,,\nS/2,C1,2.5\n")
 
     found, missing = tables.load_scored(
-        tmp_path, {"us unet": score, "fpn": {**score, "package": "fpn.zip"}}
+        Workspace(tmp_path), {"us unet": score, "fpn": {**score, "package": "fpn.zip"}}
     )
 
     assert missing == ["fpn"]
