@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
+from metrics.masks.image import read_file
 from metrics.masks.png import encode_png
-from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask, read_file
+from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask
 from metrics.utils.errors import UserError
 
 Labels = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
