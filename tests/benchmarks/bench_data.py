@@ -181,9 +181,7 @@ def test_sample(
 
 
 @pytest.mark.parametrize("name", ["light", "none"])
-def test_cheap_sample(
-    benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path, name: loader.augment.Name
-) -> None:
+def test_cheap_sample(benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path, name: str) -> None:
     """A sample at 128 pixels, against decoding and the paper's augmentations without the loop."""
     small = loader.AugmentedFrames(
         FrameCache.build(catalogue, 128, tmp_path), name, seed=0, size=128

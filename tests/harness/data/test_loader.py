@@ -116,9 +116,7 @@ def test_no_epoch_repeats_another(cache: FrameCache) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize("augmentation", ["paper", "light"])
-def test_the_number_of_workers_changes_nothing(
-    cache: FrameCache, augmentation: create.Name
-) -> None:
+def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: str) -> None:
     alone = loader.CachedFeed(config(augmentation=augmentation), cache, cache)
     expected = [epoch_of(alone, 0), epoch_of(alone, 1), epoch_of(alone, 1, start=1)]
     feed = loader.CachedFeed(config(augmentation=augmentation, workers=2), cache, cache)
