@@ -10,7 +10,6 @@ import torch
 
 from harness.config.training import TrainConfig
 from harness.data import loader
-from harness.data.augment import create
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
 from metrics.utils.errors import UserError
