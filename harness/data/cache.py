@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,23 +117,13 @@ class FrameCache:
                 "there are no frames to cache; 'harness data check' shows what was found."
             )
         files = FileDigests(folder)
-        settings = f"{VERSION} {size} {interpolation} {classes.values}"
-        final = folder / _key(size, settings, frame_digests(rows, files))
+        settings = _Settings(size, interpolation, classes)
         try:
             with contextlib.suppress(UserError):
-                cache = cls.open(final)
+                cache = cls.open(folder / settings.key(frame_digests(rows, files)))
                 files.save()
                 return cache
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=folder))
-            try:
-                workers = jobs or os.cpu_count() or 1
-                entries = _decode_all(rows, size, interpolation, classes, workers)
-                decoded = _write(temporary, rows, size, entries, progress)
-                final = folder / _key(size, settings, decoded)
-                _rename(temporary, final)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+            final = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
             files.save()
         except OSError as error:
             raise _no_room(folder, len(rows) * size * size * 4, error) from error
@@ -164,8 +154,20 @@ class FrameCache:
             ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
+class _Settings(NamedTuple):
+    """What decides the bytes of a cache, besides the files."""
+
+    size: int
+    interpolation: Interpolation
+    classes: Classes
+
+    def key(self, digests: Sequence[str | Fault]) -> str:
+        """Name of the cache of frames in their order; a frame that cannot be read has a fault."""
+        parts = (VERSION, self.size, self.interpolation, self.classes.values, *digests)
+        return f"{self.size}-{sha256(' '.join(map(str, parts)).encode())[:DIGITS]}"
+
+
+class _Entry(NamedTuple):
     """One decoded frame."""
 
     image: NDArray[np.uint8]
@@ -173,16 +175,32 @@ class _Entry:
     digest: str
 
 
-def _decode_all(
+def _build(
     rows: Sequence[Mapping[str, Any]],
-    size: int,
-    interpolation: Interpolation,
-    classes: Classes,
+    settings: _Settings,
+    folder: Path,
     jobs: int,
+    progress: Callable[[int, int], object],
+) -> Path:
+    """Decode the frames into a new cache; its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".cache.", dir=folder))
+    try:
+        entries = _decode_all(rows, settings, jobs)
+        digests = _write(temporary, rows, settings.size, entries, progress)
+        final = folder / settings.key(digests)
+        _rename(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def _decode_all(
+    rows: Sequence[Mapping[str, Any]], settings: _Settings, jobs: int
 ) -> Iterator[_Entry | Fault]:
     def decode(row: Mapping[str, Any]) -> _Entry | Fault:
         try:
-            return _decode(row, size, interpolation, classes)
+            return _decode(row, settings)
         except UserError as error:
             return Fault(path="", message=error.message)
 
@@ -190,17 +208,16 @@ def _decode_all(
         yield from map_ahead(pool, decode, rows, _AHEAD * jobs)
 
 
-def _decode(
-    row: Mapping[str, Any], size: int, interpolation: Interpolation, classes: Classes
-) -> _Entry:
+def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
     if row["truth"] == "withheld":
         raise UserError(f"{row['image']}: its truth is withheld, so it cannot train or validate.")
+    size = settings.size
     image_data = read_file(row["image"])
     mask_data = read_file(row["mask"]) if row["mask"] else b""
     image = decode_image(image_data, name=str(row["image"]))
     mask = np.zeros((size, size), np.uint8)
     if row["mask"]:
-        truth = decode_labels(mask_data, classes, name=str(row["mask"]))
+        truth = decode_labels(mask_data, settings.classes, name=str(row["mask"]))
         if truth.shape != image.shape[:2]:
             raise UserError(
                 f"{row['mask']}: expected the frame's size {image.shape[1]} x {image.shape[0]}, "
@@ -208,7 +225,7 @@ def _decode(
             )
         mask = resize_mask(truth, size)
     return _Entry(
-        image=resize_image(image, size, interpolation=interpolation),
+        image=resize_image(image, size, interpolation=settings.interpolation),
         mask=mask,
         digest=frame_digest(row, sha256(image_data), sha256(mask_data)),
     )
@@ -271,12 +288,6 @@ def _lock(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             held.enter_context(FileLock(folder / ".lock", fallback_to_soft=False))
         yield
-
-
-def _key(size: int, settings: str, digests: Sequence[str | Fault]) -> str:
-    """Name of the cache of frames in their order; files that cannot be read have none."""
-    hashed = sha256("\n".join([settings, *map(str, digests)]).encode())
-    return f"{size}-{hashed[:DIGITS]}"
 
 
 def _no_room(folder: Path, needed: int, error: OSError) -> UserError:
