@@ -40,6 +40,11 @@ def measure_disagreement(masks: Sequence[npt.NDArray[np.bool_]]) -> Disagreement
 
     Raises:
         UserError: There are fewer than two members, or their shapes differ.
+
+    Example:
+        >>> members = [np.array([[True, True]]), np.array([[True, False]])]
+        >>> measure_disagreement(members)
+        Disagreement(disagreement=0.5, vote_variance=0.125)
     """
     if len(masks) < 2:
         raise UserError(f"expected the masks of two members or more, but got {len(masks)}.")

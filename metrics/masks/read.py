@@ -1,4 +1,4 @@
-"""What a polyp pixel is: reading a mask and binarising it, by protocol.
+"""Reading a mask and binarising it, by protocol.
 
 ``official`` decodes as the organisers' evaluator does: OpenCV in colour, first channel, every
 value above 0 is polyp. ``strict`` takes values above 127, so that the rim of faint values that
@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
 from metrics.masks.image import BGR_AS_STORED, decode, read_file
-from metrics.masks.png import decode_png
 from metrics.utils.errors import UserError
 
 Protocol = Literal["official", "strict"]
@@ -69,6 +68,13 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
 
     Raises:
         UserError: As for ``read_mask``.
+
+    Example:
+        >>> data = cv2.imencode(".png", np.array([[0, 50, 200]], dtype=np.uint8))[1].tobytes()
+        >>> decode_mask(data)
+        array([[False, False,  True]])
+        >>> decode_mask(data, protocol="official")
+        array([[False,  True,  True]])
     """
     grey = _grey(data, protocol=protocol, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
@@ -80,12 +86,22 @@ def decode_grey(data: bytes, *, name: str = "") -> _Bytes:
 
     Raises:
         UserError: As for ``read_mask``.
+
+    Example:
+        >>> decode_grey(cv2.imencode(".png", np.array([[0, 50]], dtype=np.uint8))[1].tobytes())
+        array([[ 0, 50]], dtype=uint8)
     """
     return _grey(data, protocol="strict", name=name or "mask")
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
-    """Binarise decoded grey values, uint8 (H, W), into bits."""
+    """Binarise decoded grey values, uint8 (H, W), into bits.
+
+    Example:
+        >>> grey = np.array([[0, 50, 200]], dtype=np.uint8)
+        >>> pack_grey(grey, protocol="official").pixels, pack_grey(grey, protocol="strict").pixels
+        (2, 1)
+    """
     threshold = THRESHOLDS[protocol]
     return pack(np.greater(grey, threshold) if threshold else grey)
 
@@ -111,6 +127,12 @@ def fit_prediction(
 
     Raises:
         UserError: The size differs and the protocol is ``strict``.
+
+    Example:
+        >>> half = np.array([[True, False]])
+        >>> fit_prediction(half, (2, 4), protocol="official")
+        array([[ True,  True, False, False],
+               [ True,  True, False, False]])
     """
     if mask_prediction.shape == shape:
         return mask_prediction
@@ -131,8 +153,6 @@ def fit_prediction(
 def _grey(data: bytes, *, protocol: Protocol, name: str) -> _Bytes:
     """The first channel as it is stored, of a file that is whole."""
     if not is_turned(data, protocol=protocol):
-        if (plain := decode_png(data)) is not None:
-            return plain
         pixels = decode(data, cv2.IMREAD_UNCHANGED, name=name)
         if pixels.dtype != np.uint8:
             pixels = decode(data, BGR_AS_STORED, name=name)

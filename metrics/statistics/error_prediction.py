@@ -71,6 +71,11 @@ def predict_errors(
 
     Raises:
         UserError: There are no frames, or the lengths differ.
+
+    Example:
+        >>> found = predict_errors(np.array([0.1, 0.2, 0.6, 0.8]), np.array([0.9, 0.8, 0.7, 0.2]))
+        >>> found.spearman.value, found.auroc.value, found.poor
+        (-1.0, 1.0, 1)
     """
     clusters = np.arange(len(f1)) if clusters is None else clusters
     if f1.ndim != 1 or not len(f1) or not disagreement.shape == f1.shape == clusters.shape:
