@@ -142,7 +142,8 @@ class Scene:
         window = slice(low[1], high[1]), slice(low[0], high[0])
         shape = np.zeros(self.mask[window].shape, np.float32)
         for outline in outlines:
-            shape[polygon(*(outline - low).T[::-1], shape.shape)] = 1
+            right, down = (outline - low).T
+            shape[polygon(down, right, shape.shape)] = 1
         if shape.sum() >= SMALLEST_PIXELS:
             self.mask[window] |= shape > 0
             self._paint(surface[window], shape, radius, towards / away, away, flat)
