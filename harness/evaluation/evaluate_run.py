@@ -80,7 +80,8 @@ def cached_table(
     import pandas as pd
 
     rows = workspace.evaluations(split)
-    rows = rows[(rows["run"] == run.run) & (rows["data"] == data_fingerprint(frames))]
+    data = data_fingerprint(frames, workspace.root / "cache")
+    rows = rows[(rows["run"] == run.run) & (rows["data"] == data)]
     path = run.evaluation(split) / TABLE
     if rows.empty or json.loads(rows["settings"].iloc[0]) != settings or not path.exists():
         return None
@@ -190,7 +191,7 @@ def _register(
         "frames": len(frames),
         "score": figures[chosen_class(table)]["score"],
         "checkpoint": run.row["checkpoint"],
-        "data": data_fingerprint(frames),
+        "data": data_fingerprint(frames, workspace.root / "cache"),
         "settings": settings,
         "summary": figures,
     }
