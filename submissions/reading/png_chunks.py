@@ -1,4 +1,4 @@
-"""The chunks of a PNG (ISO/IEC 15948), walked without decoding any."""
+"""List the chunks of a PNG (ISO/IEC 15948) without decoding them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _MAX_CHUNKS: Final = 20_000
 
 
 class PngError(ValueError):
-    """A PNG whose structure is not to be followed; the text says why."""
+    """A PNG with a damaged or excessive structure; the text says why."""
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and length of each chunk behind the header, to the last one.
+    """Kind, offset of the data and length of each chunk after the header, in order.
 
     Raises:
         struct.error: The file is cut short.
-        PngError: There are more of them than any image needs.
+        PngError: There are more chunks than any image needs.
     """
     place = _HEAD_BYTES
     for _ in range(_MAX_CHUNKS):
