@@ -11,15 +11,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.safe_unpickle import Checkpoint, Inert, StoredTensor, read
+from models.safe_unpickle import Inert, read
 from models.weights import differences
 
-Names = dict[str, StoredTensor]
+Names = dict[str, Tensor]
 
 _SHOWN: Final = 20
 _DEEPEST: Final = 50
@@ -59,8 +60,8 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
         ModelError: If the file cannot be read, holds no network, or one that does not fit; then
             all tensors that differ are named.
     """
-    checkpoint = read(path)
-    found = list(_networks(checkpoint.content))
+    content = read(path)
+    found = list(_networks(content))
     if not found:
         raise ModelError(f"{path} holds no network; expected one, or a state dict")
     expected = network.state_dict()
@@ -74,9 +75,11 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
             f"tensors do not fit, {len(expected)} are expected:\n{lines}{more}"
         )
     weights = {name: tensor.clone() for name, tensor in expected.items()}
-    for name, stored in taken.items():
-        weights[name] = checkpoint.tensor(stored).to(expected[name].dtype)
-    return Imported(weights=weights, ignored=ignored, epoch=_epoch(checkpoint))
+    for name, tensor in taken.items():
+        # Not a view: tensors of a file may share their values.
+        copied = tensor.detach().clone(memory_format=torch.contiguous_format)
+        weights[name] = copied.to(expected[name].dtype)
+    return Imported(weights=weights, ignored=ignored, epoch=_epoch(content))
 
 
 def _fitted(
@@ -93,8 +96,8 @@ def _unwrapped(names: Names, expected: Mapping[str, Tensor]) -> Names:
         first = {name.split(".")[0] for name in names}
         if len(first) != 1 or names.keys() & expected.keys():
             break
-        names = {name.partition(".")[2]: stored for name, stored in names.items()}
-    return {name.replace(".module.", "."): stored for name, stored in names.items()}
+        names = {name.partition(".")[2]: tensor for name, tensor in names.items()}
+    return {name.replace(".module.", "."): tensor for name, tensor in names.items()}
 
 
 def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:
@@ -102,13 +105,13 @@ def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:
     triangle = parts >= _TRIANGLE.keys()
     current: Names = {}
     ignored = []
-    for name, stored in names.items():
+    for name, tensor in names.items():
         part, _, rest = name.partition(".")
         if triangle and part not in _TRIANGLE:
             ignored.append(name)
             continue
         renamed = f"{_TRIANGLE[part]}.{rest}" if triangle else name
-        current[_deeplab_name(renamed)] = stored
+        current[_deeplab_name(renamed)] = tensor
     return current, tuple(ignored)
 
 
@@ -129,7 +132,7 @@ def _networks(content: object) -> Iterator[Names]:
         if isinstance(value, Inert) and _is_module(value):
             yield dict(_of_module(value))
         elif isinstance(value, dict):
-            tensors = {str(key): inner for key, inner in value.items() if _is_tensor(inner)}
+            tensors = {str(key): inner for key, inner in value.items() if isinstance(inner, Tensor)}
             if tensors:
                 yield tensors
             waiting += value.values()
@@ -137,15 +140,11 @@ def _networks(content: object) -> Iterator[Names]:
             waiting += value
 
 
-def _is_tensor(value: object) -> TypeGuard[StoredTensor]:
-    return isinstance(value, StoredTensor)
-
-
 def _is_module(value: Inert) -> bool:
     return isinstance(value.state, dict) and isinstance(value.state.get("_modules"), dict)
 
 
-def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
+def _of_module(module: Inert) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors of a network, as its ``state_dict`` would have them.
 
     Raises:
@@ -165,7 +164,7 @@ def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
             held = current.state.get(kind)
             for name, value in held.items() if isinstance(held, dict) else ():
                 passing = isinstance(transient, set) and name in transient
-                if isinstance(value, StoredTensor) and not passing:
+                if isinstance(value, Tensor) and not passing:
                     yield f"{prefix}{name}", value
         waiting += [
             (f"{prefix}{name}.", child)
@@ -174,7 +173,6 @@ def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
         ]
 
 
-def _epoch(checkpoint: Checkpoint) -> int | None:
-    content = checkpoint.content
+def _epoch(content: object) -> int | None:
     epoch = content.get("epoch") if isinstance(content, dict) else None
     return epoch if type(epoch) is int else None
