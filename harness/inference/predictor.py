@@ -157,7 +157,7 @@ class Predictor:
             device=inference.device,
             precision=inference.precision,
             batch_size=inference.batch_size,
-            each=classes.channel if uncertainty else 0,
+            member_class=classes.channel if uncertainty else 0,
         )
         self.classes = classes
         self.size = size
