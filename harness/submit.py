@@ -90,7 +90,7 @@ def submit(
             )
             done()
         sealed = package.seal()
-        entry = Ledger(workspace.register).enter(
+        entry = Ledger(workspace.root).enter(
             round_,
             sealed,
             model=run.model,

@@ -9,12 +9,16 @@ from models.encoders import encoder_names, normalisation, published_weights
 from models.errors import ModelError
 from models.registry import (
     DEFAULT_ENCODER,
+    ENSEMBLE,
+    PAPER_NETWORKS,
+    PAPER_ORDER,
     Architecture,
     check,
     check_size,
     create,
     get,
     names,
+    paper_order,
     register,
     smallest_batch,
 )
@@ -22,6 +26,9 @@ from models.summary import Description, describe, parameters
 
 __all__ = [
     "DEFAULT_ENCODER",
+    "ENSEMBLE",
+    "PAPER_NETWORKS",
+    "PAPER_ORDER",
     "Architecture",
     "Description",
     "ModelError",
@@ -33,6 +40,7 @@ __all__ = [
     "get",
     "names",
     "normalisation",
+    "paper_order",
     "parameters",
     "published_weights",
     "register",

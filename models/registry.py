@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 GROUP: Final = "harness.models"
 DEFAULT_ENCODER: Final = "se_resnext50_32x4d"
+PAPER_NETWORKS: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
+"""The networks of the paper, in the order of its tables."""
+ENSEMBLE: Final = "divergentnets"
+PAPER_ORDER: Final = (*PAPER_NETWORKS, ENSEMBLE)
+"""The models of the paper, in the order of its tables."""
 STRIDE: Final = 32
 """What the sides of an image have to be a multiple of: the encoders halve it five times."""
 
@@ -104,7 +109,7 @@ _REGISTERED: dict[str, Architecture] = {
             smallest_batch=2,
         ),
         Architecture(
-            name="divergentnets",
+            name=ENSEMBLE,
             title="DivergentNets",
             source=_PAPER,
             members=("unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet"),
@@ -145,6 +150,12 @@ def get(name: str) -> Architecture:
         hint = f"did you mean {nearest[0]!r}? " if nearest else ""
         raise ModelError(f"unknown model {name!r}; {hint}known are {', '.join(known)}")
     return known[name]
+
+
+def paper_order(name: str) -> tuple[int, str]:
+    """A sort key: the paper's models in the order of its tables, then others by name."""
+    place = PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER)
+    return place, name
 
 
 def create(

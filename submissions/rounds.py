@@ -1,4 +1,4 @@
-"""What a round asks for: its test sets, its daily limit, its time zone. A round is data."""
+"""The rounds of a challenge: test sets, daily limit, time zone, package layout; their frames."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from metrics.masks.read import read_size
+from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.writing.encoding import SUFFIXES
 
@@ -78,7 +79,8 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
         file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.
 
     Raises:
-        FaultsError: The file cannot be read or holds faults, all of them at once.
+        UserError: The file cannot be read, is not TOML, or holds no rounds.
+        FaultsError: Tables of it have faults; all of them at once.
     """
     rounds = {built_in.name: built_in for built_in in BUILT_IN}
     if file is None:
@@ -199,10 +201,7 @@ def _round_faults(table: Any) -> list[str]:
     if not isinstance(table, dict):
         return ["expected a table of settings"]
     known = ({field.name for field in fields(Round)} - {"name", "layout"}) | _LAYOUT
-    faults = [
-        f"unknown key {key!r}; expected some of {', '.join(sorted(known))}"
-        for key in table.keys() - known
-    ]
+    faults = [f"unknown key {key!r}; {suggest(key, sorted(known))}" for key in table.keys() - known]
     limit = table.get("daily_limit")
     if type(limit) is not int or limit < 1:
         faults.append(f"daily_limit: expected a whole number of 1 or more, got {limit!r}")

@@ -1,6 +1,6 @@
-"""The organisers' evaluation of a package, or of many.
+"""Scoring a package with the organisers' formulas.
 
-Each package is validated first, and scored in the same pass over its masks. By the ``official``
+A package is validated first, and scored in the same pass over its masks. By the ``official``
 protocol a mask of another size than its frame's, or of other values than 0 and 255, is noted and
 scored as the organisers' tools score it (resized; above 0 is polyp); every other fault refuses
 the package. The ``strict`` protocol refuses those too. A missing prediction is always a fault.
@@ -9,8 +9,7 @@ the package. The ``strict`` protocol refuses those too. A missing prediction is 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -131,31 +130,6 @@ def score_package(
     )
 
 
-def score_packages(
-    packages: Iterable[Path], truth: Path | Truth, protocol: Protocol = "official", **options: Any
-) -> Iterator[tuple[Path, PackageScore | UserError]]:
-    """Score many teams' packages; what is wrong with one does not keep the rest from it.
-
-    Args:
-        packages: Zips or unpacked folders.
-        truth: As for ``score_package``.
-        protocol: As for ``score_package``.
-        **options: As for ``score_package``.
-
-    Yields:
-        Each package with its score, or with why it has none.
-
-    Raises:
-        UserError: The truth itself cannot be used.
-    """
-    truth = truth if isinstance(truth, Truth) else find_truth(truth)
-    for package in packages:
-        try:
-            yield package, score_package(package, truth, protocol, **options)
-        except UserError as error:
-            yield package, error
-
-
 def score_rows(
     score: PackageScore, *, round_name: str = "", team: str = "", model: str = ""
 ) -> list[dict[str, Any]]:
@@ -177,9 +151,7 @@ def score_rows(
             "protocol": score.protocol,
             "truth_sha256": score.truth_sha256,
             "test_set": row["test_set"],
-            "settings": json.dumps(
-                {"notes": list(score.notes), "truth": str(score.truth.resolve())}
-            ),
+            "settings": {"notes": list(score.notes), "truth": str(score.truth.resolve())},
         }
         | {name: _plain(row[name]) for name in _FIGURES if name in row}
         for row in score.figures.to_dict("records")

@@ -84,16 +84,6 @@ def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
     return chosen
 
 
-def test_frames(settings: Settings) -> pd.DataFrame:
-    """The challenge's test frames, whose truth is withheld.
-
-    Raises:
-        UserError: If ``test_frames`` is not set, or is no folder of test sets.
-    """
-    (path,) = settings.require("test_frames")
-    return _find("test_frames", path)
-
-
 def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
     """The frames of the folders of several settings, before any file is opened.
 

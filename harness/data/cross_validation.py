@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from harness.data import splits
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from harness.runs.workspace import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +28,6 @@ class SplitVariant:
         """Refuse what cannot be."""
         if self.leave_out and self.fold:
             raise UserError("--leave-out and --folds are two divisions; give one of them")
-
-    @classmethod
-    def of(cls, run: Run) -> Self:
-        """The division that a run, or the members of an ensemble, trained on."""
-        settings: Mapping[str, Any] = run.settings
-        if run.members:
-            settings = next(iter(settings["members"].values()))
-        return cls(leave_out=settings.get("leave_out", ""), fold=settings.get("fold", ""))
 
     def __bool__(self) -> bool:
         """Whether it differs from the splits as they are."""

@@ -10,19 +10,19 @@ from pathlib import Path
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.network import member_weights, shared_classes
+from harness.runs.select import newest_by_model
 from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.utils.versions import versions
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
-
-NAME = "divergentnets"
+from models import ENSEMBLE
 
 
 def members_for(
     workspace: Workspace,
     names: Sequence[str],
     trained: Mapping[str, Run] | None = None,
-    division: SplitVariant | None = None,
+    variant: SplitVariant | None = None,
 ) -> dict[str, Run]:
     """A finished run of each member: one just trained, or else the newest.
 
@@ -30,24 +30,20 @@ def members_for(
         workspace: Where runs are registered.
         names: The members.
         trained: Runs to prefer, by model.
-        division: Of which division of the frames; by default the splits as they are.
+        variant: Of which variant of the splits; by default the splits as they are.
 
     Raises:
         UserError: If a member has no finished run; all missing ones are named.
     """
-    alike = [
-        run
-        for run in workspace.runs(status="finished")
-        if SplitVariant.of(run) == (division or SplitVariant())
-    ]
-    newest = {run.model: run for run in reversed(alike)} | dict(trained or {})
+    finished = workspace.runs(status="finished")
+    newest = newest_by_model(finished, variant or SplitVariant()) | dict(trained or {})
     found = {name: newest.get(name) for name in names}
     missing = [name for name, run in found.items() if run is None]
     if missing:
         models = " ".join(f"--model {name}" for name in missing)
         raise UserError(
-            f"{NAME} needs a trained run of each member; there is none of {', '.join(missing)}. "
-            f"Train them with: harness train {models}"
+            f"{ENSEMBLE} needs a trained run of each member; there is none of "
+            f"{', '.join(missing)}. Train them with: harness train {models}"
         )
     return {name: run for name, run in found.items() if run is not None}
 
@@ -73,12 +69,12 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
     sizes = {name: config.size for name, config in configs.items()}
     if len(set(sizes.values())) > 1:
         raise UserError(
-            f"the members of {NAME} take images of different sizes ({sizes}); train all of them "
-            "at one --size"
+            f"the members of {ENSEMBLE} take images of different sizes ({sizes}); train all of "
+            "them at one --size"
         )
     shared_classes(members.values())
     run = workspace.new_run(
-        NAME,
+        ENSEMBLE,
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},
         versions=versions(),
         seed=min(config.seed for config in configs.values()),

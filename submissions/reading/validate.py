@@ -28,8 +28,9 @@ from typing import Final
 from metrics.utils.errors import Fault
 from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
+from submissions.reading.decode import quiet_decoders
 from submissions.reading.findings import HOSTILE, Finding, Kind, found
-from submissions.reading.mask import Budget, Content, Place, quiet_decoders, read_content
+from submissions.reading.mask import Budget, Content, Place, read_content
 from submissions.reading.structure import Structure, arrange
 from submissions.rounds import Sizes
 from submissions.timing import most_bytes, parse_timing
