@@ -1,4 +1,4 @@
-"""DivergentNets: an ensemble whose probabilities are the mean of its members' (paper, Section 2.2)."""
+"""DivergentNets: the mean of its members' probabilities (paper, Section 2.2)."""
 
 from __future__ import annotations
 
