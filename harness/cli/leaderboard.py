@@ -33,7 +33,7 @@ Examples:
 @click.option(
     "--split",
     type=click.Choice(["val", "test"]),
-    help="Rank evaluations of a split in place of scored submissions.",
+    help="Rank evaluations of a split instead of scored submissions.",
 )
 @click.option(
     "--protocol",
@@ -53,7 +53,7 @@ Examples:
     "--paper/--no-paper",
     default=True,
     show_default=True,
-    help="The paper's Table 4 for reference; its rows are of other frames.",
+    help="Show the paper's Table 4 for reference; it is of other frames.",
 )
 @click.option(
     "--table",
@@ -61,7 +61,7 @@ Examples:
     type=click.Choice(["full", "paper", "ranks"]),
     default="full",
     show_default=True,
-    help="paper: the columns of the paper's Table 4. ranks: how sure the ranks are.",
+    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are.",
 )
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
@@ -75,33 +75,47 @@ def command(
     kind: str,
     format_: Format,
 ) -> None:
-    """Show who leads, by round: the best score of each model, with its deviation and speed.
+    """Rank scored submissions by round: the best of each model, with its SD and speed.
 
-    Without scored submissions, evaluations of a split are ranked in their place.
+    Without scored submissions, evaluations of a split are ranked instead.
     """
-    from harness.report.views.leaderboard import standings_view
     from submissions.leaderboard import rank, with_paper
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
-    metadata = {"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]}
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
-    if split is None and not scores.empty:
+    if split is not None or scores.empty:
+        _show_evaluations(settings, split, sd, kind, format_)
+    elif kind == "ranks":
+        _show_ranks(settings, scores, protocol, format_)
+    else:
         ranking = rank(scores, sd=sd)
-        wanted = [round_name] if round_name is not None else None
-        ranking = with_paper(ranking, wanted) if paper and protocol == "official" else ranking
-        if kind == "ranks":
-            _show_ranks(settings, scores, protocol, format_)
-            return
-        if kind == "paper":
-            from harness.report.views.paper import official_view
+        if paper and protocol == "official":
+            ranking = with_paper(ranking, [round_name] if round_name is not None else None)
+        _show_scores(ranking, sd, protocol, kind, format_)
 
-            official_view(ranking).show(format_, {"protocol": protocol, "sd": sd})
-            return
-        standings_view(ranking, sd=sd, protocol=protocol, group="round").show(format_, metadata)
+
+def _show_scores(ranking: pd.DataFrame, sd: str, protocol: str, kind: str, format_: Format) -> None:
+    from harness.report.views.leaderboard import standings_view
+    from harness.report.views.paper import official_view
+
+    metadata = {"protocol": protocol, "sd": sd}
+    if kind == "paper":
+        official_view(ranking).show(format_, metadata)
         return
+    view = standings_view(ranking, sd=sd, protocol=protocol, group="round")
+    view.show(format_, metadata | {"sd_meaning": SD_MEANINGS[sd]})
+
+
+def _show_evaluations(
+    settings: Settings, split: str | None, sd: str, kind: str, format_: Format
+) -> None:
+    """Rank evaluations of a split, or of each split, by the paper protocol."""
+    from harness.report.views.leaderboard import standings_view
+    from submissions.leaderboard import rank
+
     rows = _evaluations(settings, split)
     if split is None:
         console.note(
@@ -118,11 +132,11 @@ def command(
         return
     ranking = rank(rows, sd=sd, source="evaluated")
     view = standings_view(ranking, sd=sd, protocol="paper", group="split")
-    view.show(format_, {**metadata, "protocol": "paper"})
+    view.show(format_, {"protocol": "paper", "sd": sd, "sd_meaning": SD_MEANINGS[sd]})
 
 
 def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_: Format) -> None:
-    """How sure the ranks are, by resampling the frames of each round's best packages."""
+    """How certain the ranks are, by resampling the frames of each round's best packages."""
     import pandas as pd
 
     from harness.report.tables.view import show_views
@@ -153,7 +167,7 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
 
 
 def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
-    """How sure the ranks of evaluated models are, by the paper protocol."""
+    """How certain the ranks of evaluated models are, by the paper protocol."""
     import pandas as pd
 
     from harness.evaluation.evaluate_run import table_file

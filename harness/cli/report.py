@@ -27,8 +27,12 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--split", type=click.Choice(["val", "test"]), help="The evaluations shown.")
-@click.option("--round", "round_name", metavar="NAME", help="A round's scored packages instead.")
+@click.option(
+    "--split", type=click.Choice(["val", "test"]), help="Show the evaluations of this split."
+)
+@click.option(
+    "--round", "round_name", metavar="NAME", help="Show a round's scored packages instead."
+)
 @click.option(
     "--model",
     "names",
@@ -41,7 +45,7 @@ Examples:
     "--truth",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="With --round: the true masks, by default where they lay when the packages were scored.",
+    help="With --round: the true masks, by default where they were when the packages were scored.",
 )
 @click.option(
     "--out",
@@ -59,10 +63,10 @@ def command(
     out: Path | None,
     show: bool,
 ) -> None:
-    """Write one HTML page of all that was measured on a split, with the frames to look at.
+    """Write an HTML page of all results on a split, by default test, with its frames.
 
-    By default of the test split. The page needs no network and no other file. It embeds frames of
-    the dataset: treat it like them.
+    The page needs no network and no other file. It embeds frames of the dataset, so the dataset's
+    terms apply to it.
     """
     from harness.report.page import page
     from metrics.utils.files import atomic_path

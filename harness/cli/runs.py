@@ -73,7 +73,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
 @format_option("table", "json")
 @click.pass_obj
 def show(settings: Settings, run: str, format_: str) -> None:
-    """Show a run: what came of it, its curves, its recipe, its history."""
+    """Show a run: results, settings, curves and history."""
     import json
 
     import pandas as pd
@@ -92,7 +92,7 @@ def show(settings: Settings, run: str, format_: str) -> None:
 
 
 def _show_run(run: Run, history: pd.DataFrame) -> None:
-    """For a reader: a few lines, then the table of epochs."""
+    """A few lines, then the table of epochs."""
     from harness.report.tables import render
     from harness.report.tables.columns import Column
     from harness.report.tables.sparkline import sparkline

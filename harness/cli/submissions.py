@@ -29,7 +29,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--round", "round_name", metavar="NAME", help="Of one round only.")
+@click.option("--round", "round_name", metavar="NAME", help="One round only.")
 @format_option()
 @with_settings("workspace", "rounds")
 def command(settings: Settings, round_name: str | None, format_: Format) -> None:
@@ -58,7 +58,7 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
 
 
 def _columns(format_: Format) -> list[Column]:
-    """What is shown; where nobody reads it off a screen, with the moment and the run."""
+    """The columns shown; CSV and JSON also have the time and the run."""
     from harness.report.tables.columns import Column
 
     columns = [
@@ -80,7 +80,7 @@ def _columns(format_: Format) -> list[Column]:
 
 
 def _short(rows: pd.DataFrame) -> pd.DataFrame:
-    """Hashes by their beginning, settings by what says how it was predicted."""
+    """Shortened hashes, and the settings of the prediction."""
     rows = rows.copy()
     for key in ("package_sha256", "checkpoint_sha256"):
         rows[key] = rows[key].str[:8]

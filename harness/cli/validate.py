@@ -39,7 +39,7 @@ Examples:
     "--round",
     "round_name",
     metavar="NAME",
-    help="The round whose test sets are asked for; its frames are then those of --test-frames.",
+    help="The round whose test sets are required; its frames are then those of --test-frames.",
 )
 @format_option("table", "json")
 @with_settings("test_frames", "rounds")
@@ -95,7 +95,7 @@ def _show(package: Path, inspection: PackageReport, format_: Format, *, complete
         console.note(note)
     if not complete:
         console.note(
-            "Without the frames, missing masks and wrong sizes cannot be told; give --frames DIR, "
+            "Without the frames, missing masks and wrong sizes are not found; give --frames DIR, "
             "or --round NAME after 'harness init'."
         )
     if faults or format_ == "json":

@@ -19,7 +19,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix
 
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from metrics.endocv import organisers_json, summarise, with_all_classes
 from metrics.frame.counts import Counts, count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits

@@ -372,7 +372,7 @@ def test_with_nothing_unfinished_resume_says_so(place: Path) -> None:
         (("evaluate", "--split", "test", "--model", "triunet++"), "no finished run of triunet++"),
         (("evaluate", "--split", "test", "--run", "nowhere"), "no run 'nowhere'"),
         (("submit", "--round", "7"), "no round '7'"),
-        (("predict", "drawn", "--out", "masks"), "no images right in drawn"),
+        (("predict", "drawn", "--out", "masks"), "no images in drawn itself"),
     ],
 )
 def test_what_cannot_be_done_is_said(place: Path, arguments: tuple[str, ...], message: str) -> None:
