@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.inference.predictor import Inference
     from harness.inference.video import Video
     from harness.runs.network import Loaded
+    from harness.runs.workspace import Run, Workspace
 
 EPILOG = """\b
 Examples:
@@ -68,14 +69,12 @@ def command(
 
     from harness.inference import video
     from harness.runs.network import load
-    from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from metrics.utils.files import atomic_path
 
     images = [] if _is_video(source) else _images(source)
     film = video.inspect(source) if _is_video(source) else None
-    names, runs = ([name] if name else []), ([run_name] if run_name else [])
-    loaded = load(select(Workspace(settings.workspace), names, runs, default="best")[0])
+    loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
     if film is None:
         rows = _of_images(loaded, inference, images, out, uncertainty)
     else:
@@ -88,6 +87,13 @@ def command(
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
     if uncertainty:
         _name_the_least_certain(table, out)
+
+
+def _chosen(workspace: Workspace, name: str | None, run_name: str | None) -> Run:
+    from harness.runs.select import select
+
+    names, runs = ([name] if name else []), ([run_name] if run_name else [])
+    return select(workspace, names, runs, default="best")[0]
 
 
 def _name_the_least_certain(table: pd.DataFrame, out: Path) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
-    from harness.runs.workspace import Workspace
     from metrics.masks.read import Protocol
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
@@ -103,7 +102,6 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
-    from harness.runs.workspace import Workspace
     from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
@@ -114,7 +112,7 @@ def command(
     if round_name is not None:
         get_round(round_name, rounds)
     found = _find(packages, {round_.layout.task for round_ in rounds.values()})
-    job = _Job(Workspace(settings.workspace), rounds, truth, round_name, out, options)
+    job = _Job(settings, rounds, truth, round_name, out, options)
     scores = job.score_all(found)
     if kind == "scores":
         _show(scores, format_, options["protocol"])
@@ -131,17 +129,19 @@ class _Job:
 
     def __init__(
         self,
-        workspace: Workspace,
+        settings: Settings,
         rounds: dict[str, Round],
         truth_folder: Path,
         round_name: str | None,
         out: Path | None,
         options: dict[str, Any],
     ) -> None:
+        from harness.runs.workspace import Workspace
         from submissions.ledger import Ledger
 
-        self.workspace, self.rounds, self.truth_folder = workspace, rounds, truth_folder
-        self.ledger = Ledger(workspace.root)
+        self.workspace = Workspace(settings.workspace)
+        self.ledger = Ledger(settings.workspace)
+        self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.options = round_name, out, options
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
