@@ -110,13 +110,21 @@ def _crashed(error: Exception, arguments: Sequence[str]) -> int:
         traceback.print_exc()
         return FAULT
     kind = f"{type(error).__name__}: {error}".splitlines()[0]
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if _is_out_of_memory(error):
         hint = "The memory was not enough; try a smaller --batch-size or --size."
     else:
         hint = "This is a fault of the harness, not of your input."
     log = _crash_log(error, arguments)
     console.fail(f"{kind}\n{hint} {f'The details are in {log}.' if log else ''}".rstrip())
     return FAULT
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if "torch" not in sys.modules:  # too slow to load for a command that did not need it
+        return isinstance(error, MemoryError)
+    from harness.utils import device
+
+    return device.is_out_of_memory(error)
 
 
 def _crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:

@@ -63,7 +63,8 @@ def _batch_size(
     flag_value=NEWEST,
     metavar="[RUN]",
     help="Go on with an unfinished run, and with what was still to do after it; without RUN, the "
-    "newest.",
+    "newest. On a CPU the weights become those of an unbroken run; on a GPU batches and "
+    "augmentations are the same, and the weights are so up to rounding.",
 )
 @click.option("--epochs", type=int, help="Passes over the training frames.")
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
@@ -89,8 +90,20 @@ def _batch_size(
     help="Of the network; the presets' auto is bf16 where the device computes it natively.",
 )
 @click.option("--compile", is_flag=True, default=None, help="Have torch compile the network.")
+@click.option(
+    "--cuda-graphs/--no-cuda-graphs",
+    "graphs",
+    default=True,
+    show_default=True,
+    help="On a GPU, record a training step and replay it, which at small batches is faster.",
+)
 @click.option("--seed", type=int, help="Of weights, data order and augmentations.")
-@click.option("--workers", type=int, help="Processes that augment beside the training.")
+@click.option(
+    "--workers",
+    type=int,
+    help="Processes that augment beside each training; by default as many as the cores allow, "
+    "divided among all trainings of the machine.",
+)
 @click.option(
     "--save-every",
     type=click.FloatRange(min=0),
@@ -130,6 +143,7 @@ def command(
     save_every: float,
     jobs: int,
     tracker: str | None,
+    graphs: bool,
     **overrides: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -147,7 +161,11 @@ def command(
     keep_memory()
     with distributed.join(devices.choose(device)) as (together, own):
         setup = TrainingSetup(
-            device=own, save_every_s=save_every, group=together, tracker=tracker or ""
+            device=own,
+            save_every_s=save_every,
+            group=together,
+            tracker=tracker or "",
+            graphs=graphs,
         )
         if jobs > 1 and not together.is_single:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")

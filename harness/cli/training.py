@@ -107,6 +107,7 @@ def _train_side_by_side(
                 frames=ready,
                 save_every_s=setup.save_every_s,
                 tracker=setup.tracker,
+                graphs=setup.graphs,
             )
 
     go_on = f"harness train --resume --jobs {at_once}"
@@ -140,7 +141,13 @@ class _Account:
         self._steps: dict[str, tuple[int, int]] = {}
 
     def listener(self) -> Listener:
-        return Listener(begun=self._begun, step=self._step, epoch=self._epoch, ended=self._ended)
+        return Listener(
+            begun=self._begun,
+            step=self._step,
+            epoch=self._epoch,
+            warned=lambda run, message: console.warn(f"{run.model}: {message}"),
+            ended=self._ended,
+        )
 
     def _begun(self, run: Run, device: str) -> None:
         console.note(f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}")

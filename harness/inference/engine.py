@@ -1,33 +1,88 @@
-"""A network as it runs best on its device, with masks that do not depend on how it is run.
+"""Runs a network for prediction in the way that is fastest on its device.
 
 On a CPU each frame goes through each member of an ensemble by itself, on one thread, and the
 threads share out these pieces. A convolution's sums are added in another order for another size of
 the batch or number of threads; a piece is always the same, so its bits are too. It is also the
 faster way, since no operator waits for its slowest thread.
 
-On a GPU a batch goes through all members at once, filled up to its full size so that it is always
-the same work, and on CUDA recorded once and replayed (a CUDA graph).
+On a GPU a batch goes through all members at once, padded to the full batch size so that its shape
+is always the same. On CUDA that work is recorded once per shape and replayed (a CUDA graph), the
+members beside each other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import Any, Final
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.config.training import Precision
-from harness.inference.fuse import fused
+from harness.inference.fuse import TOLERANCE, fused
 from harness.runs.network import Softmax
+from harness.utils import console
 from harness.utils import device as devices
 from models.divergentnets import DivergentNets
 
-_TRIAL = 64  # side of the images that a rewritten network is tried on
+_TRIAL: Final = 64  # side of the images that a rewritten network is tried on
+_WARM_UPS: Final = 2
+
+# TF32 is switched for the whole process, and a process can record one CUDA graph at a time: a
+# thread that does either holds this lock, so that no other restores the switches beneath it.
+_PROCESS_WIDE: Final = threading.RLock()
+
+
+def current_device(device: torch.device) -> AbstractContextManager[object]:
+    """Make ``device`` the calling thread's current one on CUDA; elsewhere there is no such thing.
+
+    Every thread begins with cuda:0, and pinned memory, events and graphs belong to whichever
+    device is current.
+    """
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Compute float32 in full on CUDA, with kernels that give the same bits every time.
+
+    From Ampere on, convolutions (and matrix products, where they are told to) otherwise round their
+    inputs to 10 bits (TF32). One thread at a time has this; elsewhere than on CUDA it does nothing.
+
+    Only torch's newer switches are set: it refuses to answer where the older ones (``allow_tf32``)
+    say something else.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with _PROCESS_WIDE:
+        rounding = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]
+        choice = cudnn.deterministic, cudnn.benchmark
+        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
+            cudnn.deterministic, cudnn.benchmark = choice
+
+
+def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
+    """Arrays of tensors of one device; CUDA's are copied all at once and waited for once."""
+    device = tensors[0].device
+    if device.type != "cuda":
+        return [tensor.cpu().numpy() for tensor in tensors]
+    copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]  # into pinned memory
+    torch.cuda.current_stream(device).synchronize()
+    return [copy.numpy() for copy in copies]
 
 
 class Engine:
@@ -50,15 +105,17 @@ class Engine:
         batch_size: int,
         each: int = 0,
     ) -> None:
-        self.device = device
+        self.device = _with_index(device)
         self.precision = precision
         self.batch_size = batch_size
         self.each = each
-        members = [_prepared(member, device, precision) for member in _members(network)]
-        self.members = members
-        self._seconds = [0.0] * len(members)
+        self.members = [
+            _prepared(member, name, self.device, precision) for name, member in _members(network)
+        ]
+        self._seconds = [0.0] * len(self.members)
         self._threads = devices.single_threads() if device.type == "cpu" else None
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+        self._replaying = threading.Lock()
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
@@ -71,11 +128,16 @@ class Engine:
         """
         if self._threads is not None:
             return self._joined(self._shared_out(images, self._threads))
-        count = len(images)
-        filled = functional.pad(images, (0, 0) * 3 + (0, max(0, self.batch_size - count)))
-        filled = filled.contiguous(memory_format=torch.channels_last)
-        run = self._replayed if self.device.type == "cuda" else self._together
-        return run(filled)[:count]
+        padded = self._padded(images)
+        with current_device(self.device):
+            run = self._replayed if self.device.type == "cuda" else self._together
+            return run(padded)[: len(images)]
+
+    def _padded(self, images: Tensor) -> Tensor:
+        """Images with black ones behind them up to the batch size, channels last."""
+        missing = max(0, self.batch_size - len(images))
+        padded = functional.pad(images, (0, 0) * 3 + (0, missing)) if missing else images
+        return padded.contiguous(memory_format=torch.channels_last)
 
     def _shared_out(self, images: Tensor, threads: ThreadPoolExecutor) -> list[Tensor]:
         """Each member's probabilities of all images, one frame and member a piece.
@@ -98,8 +160,24 @@ class Engine:
         return output.float()
 
     def _together(self, images: Tensor) -> Tensor:
-        with _exact(self.device, self.precision), devices.autocast(self.device, self.precision):
+        with devices.autocast(self.device, self.precision):
             return self._joined([member(images).float() for member in self.members])
+
+    def _on_streams(self, images: Tensor, streams: Sequence[torch.cuda.Stream]) -> Tensor:
+        """As ``_together``, each member on a stream of its own, so that they run at once.
+
+        A frame at a time, most kernels are too small to fill a GPU.
+        """
+        main = torch.cuda.current_stream(self.device)
+        outputs = []
+        with devices.autocast(self.device, self.precision):
+            for member, stream in zip(self.members, streams, strict=True):
+                stream.wait_stream(main)
+                with torch.cuda.stream(stream):
+                    outputs.append(member(images).float())
+            for stream in streams:
+                main.wait_stream(stream)
+            return self._joined(outputs)
 
     def _joined(self, members: Sequence[Tensor]) -> Tensor:
         mean = _mean(members)
@@ -108,23 +186,41 @@ class Engine:
         return torch.cat([mean, *(member[:, self.each, None] for member in members)], dim=1)
 
     def _replayed(self, images: Tensor) -> Tensor:
-        """Recorded at the first batch of a shape, replayed at the others."""
-        if images.shape not in self._graphs:
+        """Recorded at the first batch of a shape, replayed at the others.
+
+        A second thread waits, since all batches of a shape pass through the same tensors.
+        """
+        with self._replaying:
+            if images.shape not in self._graphs:
+                self._graphs[images.shape] = self._recorded(images)
+            graph, inputs, output = self._graphs[images.shape]
+            inputs.copy_(images)
+            graph.replay()
+            return output.clone()
+
+    def _recorded(self, images: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
+        """A graph of all members' work on a batch, its input and its output."""
+        # The graph holds the members' kernels with the addresses they read and write, so each batch
+        # is copied to where the recording read its images. The warm-up lets cuDNN and cuBLAS choose
+        # kernels and reserve memory beforehand; it is on a side stream, as is the recording, since
+        # the default stream cannot be recorded. 'thread_local' forbids what cannot be recorded to
+        # this thread alone: others go on copying frames and running their networks.
+        exact = exact_float32(self.device) if self.precision == "fp32" else contextlib.nullcontext()
+        with _PROCESS_WIDE, exact:
             inputs = images.clone(memory_format=torch.channels_last)
-            stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            graph = torch.cuda.CUDAGraph()
+            stream, *streams = [
+                torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+                for _ in range(1 + len(self.members))
+            ]
             stream.wait_stream(torch.cuda.current_stream(self.device))
             with torch.cuda.stream(stream):
-                for _ in range(2):  # cuDNN chooses its kernels before anything is recorded
-                    self._together(inputs)
+                for _ in range(_WARM_UPS):
+                    self._on_streams(inputs, streams)
             torch.cuda.current_stream(self.device).wait_stream(stream)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                output = self._together(inputs)
-            self._graphs[images.shape] = (graph, inputs, output)
-        graph, inputs, output = self._graphs[images.shape]
-        inputs.copy_(images)
-        graph.replay()
-        return output.clone()
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                output = self._on_streams(inputs, streams)
+        return graph, inputs, output
 
 
 def _mean(members: Sequence[Tensor]) -> Tensor:
@@ -135,17 +231,35 @@ def _mean(members: Sequence[Tensor]) -> Tensor:
     return total / len(members)
 
 
-def _members(network: nn.Module) -> list[nn.Module]:
-    """Networks whose probabilities are averaged; a single network is its own only member."""
+def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Names and networks whose probabilities are averaged; a single one is its own only member."""
     if isinstance(network, DivergentNets):
-        return [Softmax(member) for member in network.members]
-    return [network]
+        members = zip(network.names, network.members, strict=True)
+        return [(name, Softmax(member)) for name, member in members]
+    return [("the network", network)]
 
 
-def _prepared(member: nn.Module, device: torch.device, precision: Precision) -> nn.Module:
+def _with_index(device: torch.device) -> torch.device:
+    """``cuda`` as the device that is current now, since another thread's may be another."""
+    if device == torch.device("cuda"):
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def _prepared(
+    member: nn.Module, name: str, device: torch.device, precision: Precision
+) -> nn.Module:
+    def refused(difference: float) -> None:
+        console.warn(
+            f"{name} runs as it was trained, which is slower: rewritten for prediction, its output "
+            f"differs by {difference:.1e} of the largest value, more than {TOLERANCE:.0e}."
+        )
+
     member = member.to(device).eval()
     example = torch.rand(1, 3, _TRIAL, _TRIAL, generator=torch.Generator().manual_seed(0)) * 255
-    made = fused(member, example.to(device)).to(memory_format=torch.channels_last)
+    with current_device(device), exact_float32(device):
+        made = fused(member, example.to(device), refused=refused)
+    made = made.to(memory_format=torch.channels_last)
     if precision == "bf16":
         _keep_as_bf16(made)
     return made
@@ -158,10 +272,3 @@ def _keep_as_bf16(member: nn.Module) -> None:
             if weight.ndim == 4:
                 kept = nn.Parameter(weight.to(torch.bfloat16), requires_grad=False)
                 setattr(module, name, kept)
-
-
-def _exact(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Float32 in full, where cuDNN would round convolutions' inputs to 10 bits (TF32)."""
-    if device.type != "cuda" or precision != "fp32":
-        return contextlib.nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)

@@ -20,18 +20,27 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 TOLERANCE: Final = 1e-4
-"""Largest difference of the rewritten network's output, as a share of the largest output."""
+"""Largest difference of the rewritten network's output, as a share of the largest output (of 1 if
+all are smaller)."""
 
 
-def fused(network: nn.Module, example: Tensor) -> nn.Module:
+def fused(
+    network: nn.Module,
+    example: Tensor,
+    *,
+    refused: Callable[[float], object] = lambda _: None,
+) -> nn.Module:
     """A network that predicts what ``network`` does, faster.
 
     It is tried on the example: where the two do not agree to within ``TOLERANCE``, as with a
-    plug-in that uses a convolution's output twice, nothing is rewritten.
+    plug-in that uses a convolution's output twice, nothing is rewritten. TF32 has to be off
+    meanwhile, since it alone makes a larger difference.
 
     Args:
         network: In evaluation mode; it is not changed.
         example: Images (N, 3, H, W) float that it takes, on its device.
+        refused: Called where nothing is rewritten, with the difference as a share of the largest
+            output.
 
     Returns:
         nn.Module: A copy, for prediction only, that shares the tensors it did not rewrite.
@@ -42,8 +51,11 @@ def fused(network: nn.Module, example: Tensor) -> nn.Module:
         _fold_batch_norms(made, example)
         _split_upsampling(made, example)
         difference = (made(example) - expected).abs().max()
-        fits = bool(difference <= TOLERANCE * expected.abs().max().clamp(min=1))
-    return made if fits else _copy(network)
+        share = float(difference / expected.abs().max().clamp(min=1))
+    if share <= TOLERANCE:
+        return made
+    refused(share)
+    return _copy(network)
 
 
 def _copy(network: nn.Module) -> nn.Module:

@@ -1,9 +1,8 @@
 """Frames in, masks at the frames' own sizes out.
 
-One path serves `evaluate`, `predict` and `submit`: frames are decoded ahead of the network in
-threads, the network runs ahead of whoever takes the masks in a thread of its own, and maps are
-brought to the frames' own sizes behind it, on a GPU there and on a CPU in threads again. Memory
-stays flat however many frames there are.
+One path serves `evaluate`, `predict` and `submit`: threads decode frames ahead of the network, the
+network has a thread of its own, and its maps are brought to the frames' own sizes, on a GPU by the
+GPU and on a CPU in threads again. Memory stays flat however many frames there are.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from torch.nn import functional
 
 from harness.config.training import Precision
 from harness.data.frames import read_image, resize_image
-from harness.inference.engine import Engine
+from harness.inference.engine import Engine, current_device, on_cpu
 from harness.inference.postprocess import (
     THRESHOLD,
     DecisionSize,
@@ -88,7 +87,8 @@ class Prediction:
             :func:`harness.inference.postprocess.argmax_labels`.
         classes: What the labels mean.
         latency_ms: From the file to the mask: decoding, the frame's share of its batch through
-            the network, and the way back to its own size.
+            the network, and the way back to its own size. The warm-up before the first frame is
+            no part of it.
         uncertainty: How far the members disagree, where the predictor was asked for it.
     """
 
@@ -131,6 +131,10 @@ class _Forwarded:
 class Predictor:
     """A network ready to predict.
 
+    Before its first frame it predicts a black one, untimed: a GPU's first batch of each shape
+    chooses kernels and records a CUDA graph, and a CPU's first frame builds oneDNN's primitives and
+    tells which member takes longest.
+
     Args:
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
         size: Side of the square network input, in pixels.
@@ -158,6 +162,7 @@ class Predictor:
         self.classes = classes
         self.size = size
         self.inference = inference
+        self._warm = False
 
     def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
         """Predict frames in their order.
@@ -189,7 +194,8 @@ class Predictor:
     def _predict(
         self, items: Iterable[Item], read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
     ) -> Iterator[Prediction]:
-        ahead = 2 * self.inference.batch_size
+        self._warm_up()
+        ahead = max(2 * self.inference.batch_size, devices.cores())
         with (
             ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool,
             ThreadPoolExecutor(1, thread_name_prefix="batches") as network,
@@ -211,7 +217,7 @@ class Predictor:
             Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
             the chosen class's probabilities by each member follow behind the classes'.
         """
-        inputs = pixels.to(self.inference.device, non_blocking=True).float()
+        inputs = pixels.to(self.engine.device, non_blocking=True).float()
         if not self.inference.tta:
             return self.engine(inputs)
         total = torch.zeros(())
@@ -238,28 +244,38 @@ class Predictor:
             milliseconds=(time.perf_counter() - start) * _MILLISECONDS,
         )
 
+    def _warm_up(self) -> None:
+        """Predict a black frame the way that all are, flips, scales and copies included."""
+        if not self._warm:
+            black = np.zeros((self.size, self.size, 3), np.uint8)
+            frame = _Decoded(image=Path(), pixels=black, size=black.shape[:2], milliseconds=0.0)
+            self._forward([frame])
+            self._warm = True
+
     @torch.inference_mode()
     def _forward(self, batch: list[_Decoded]) -> list[_Forwarded]:
         """Each frame with its foreground probabilities and its share of its batch's time."""
         start = time.perf_counter()
-        pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
-        probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
+        device = self.engine.device
         end = 1 + len(self.classes)
-        foreground = probabilities[:, 1:end].contiguous()
-        labels: list[Labels | None] = [None] * len(batch)
-        if self.inference.device.type != "cpu":
-            rounding = self.inference.rounding
-            labels = [
-                upsample_and_decide_on_device(maps, frame.size, rounding).cpu().numpy()
+        with current_device(device):
+            pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
+            pixels = pixels.pin_memory() if device.type == "cuda" else pixels
+            probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
+            foreground = probabilities[:, 1:end].contiguous()
+            decided = [
+                upsample_and_decide_on_device(maps, frame.size, self.inference.rounding)
                 for maps, frame in zip(foreground, batch, strict=True)
+                if device.type != "cpu"
             ]
-        small, members = foreground.cpu().numpy(), probabilities[:, end:].cpu().numpy()
+            small, members, *full = on_cpu([foreground, probabilities[:, end:], *decided])
+        labels_of: list[Labels | None] = [*full, *[None] * (len(batch) - len(full))]
         spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
         return [
             _Forwarded(
-                frame=frame, probabilities=maps, members=each, labels=decided, milliseconds=spent
+                frame=frame, probabilities=maps, members=each, labels=labels, milliseconds=spent
             )
-            for frame, maps, each, decided in zip(batch, small, members, labels, strict=True)
+            for frame, maps, each, labels in zip(batch, small, members, labels_of, strict=True)
         ]
 
     def _finish(self, forwarded: _Forwarded) -> Prediction:

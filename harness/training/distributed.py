@@ -27,9 +27,15 @@ from metrics.utils.errors import UserError
 
 Value = TypeVar("Value")
 
-# One process may decode all frames while the others wait for it. One that dies closes its
-# connections, which the others see at once.
-_PATIENCE: Final = dt.timedelta(hours=12)
+# Steps and validations wait for each other for less. NCCL does not see that a process is gone, so
+# this is also how long a step may hang before it is given up.
+_STEP_LIMIT: Final = dt.timedelta(minutes=30)
+# The first process may decode frames for hours while the others wait for its next run, over gloo:
+# one that dies closes its connections there, which the others see at once.
+_RUN_LIMIT: Final = dt.timedelta(hours=12)
+# NCCL's watchdog ends the process by SIGABRT when a step is given up. 2 has it end the step alone,
+# so that the next call of NCCL raises an error and a message can be given.
+_NCCL_ERRORS: Final = ("TORCH_NCCL_ASYNC_ERROR_HANDLING", "2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +45,15 @@ class ProcessGroup:
     Attributes:
         rank: Which of them this is. The first leads: it alone writes and speaks.
         world_size: How many they are.
+        on_machine: How many of them share this machine's cores.
+        waiting: The process group in which the others wait for the leader's next run; ``None``
+            for the default one.
     """
 
     rank: int = 0
     world_size: int = 1
+    on_machine: int = 1
+    waiting: Any = None
 
     @property
     def is_main(self) -> bool:
@@ -59,7 +70,8 @@ class ProcessGroup:
         if self.is_single:
             return value
         values = [value]
-        dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        cpu = torch.device("cpu")
+        dist.broadcast_object_list(values, src=0, group=self.waiting, device=cpu)
         return values[0]
 
     def gather(self, parts: Sequence[Tensor]) -> list[Tensor]:
@@ -180,14 +192,7 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
     if not launched():
         yield ProcessGroup(), device
         return
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if device.type == "cuda":
-        device = _own_gpu(local)
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(max(1, devices.cores() // beside))
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=_PATIENCE)
-    group = ProcessGroup(rank=dist.get_rank(), world_size=dist.get_world_size())
+    group, device = meet(device)
     try:
         yield group, device
         if group.is_main:
@@ -203,9 +208,43 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
     dist.destroy_process_group()
 
 
+def meet(device: torch.device) -> tuple[ProcessGroup, torch.device]:
+    """Connect to the other processes of a team.
+
+    Args:
+        device: The device asked for; of several GPUs this process gets its own.
+
+    Returns:
+        tuple: The team and this process's device.
+
+    Raises:
+        UserError: If there are more processes than GPUs.
+    """
+    on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(max(1, devices.cores() // on_machine))
+    if device.type == "cuda":
+        device = _own_gpu(int(os.environ.get("LOCAL_RANK", "0")))
+        os.environ.setdefault(*_NCCL_ERRORS)
+        # With its device named, NCCL connects at once and on no other.
+        dist.init_process_group("cpu:gloo,cuda:nccl", timeout=_STEP_LIMIT, device_id=device)
+    else:
+        dist.init_process_group("gloo", timeout=_STEP_LIMIT)
+    group = ProcessGroup(
+        rank=dist.get_rank(),
+        world_size=dist.get_world_size(),
+        on_machine=on_machine,
+        waiting=dist.new_group(backend="gloo", timeout=_RUN_LIMIT),
+    )
+    return group, device
+
+
 def is_lost_peer(error: RuntimeError) -> bool:
-    """Whether an error says that another process cannot be reached any more."""
-    return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+    """Whether an error says that another process cannot be reached any more.
+
+    NCCL's come as a class of their own, gloo's as a plain RuntimeError.
+    """
+    said = str(error).lower()
+    return isinstance(error, dist.DistError) or "gloo" in said or "nccl" in said
 
 
 def _own_gpu(local: int) -> torch.device:
@@ -215,5 +254,6 @@ def _own_gpu(local: int) -> torch.device:
             f"process {local + 1} of this machine has no GPU: there are {count}. Start "
             f"'torchrun --nproc-per-node {count}', or add --device cpu."
         )
-    torch.cuda.set_device(local)
-    return torch.device("cuda", local)
+    own = torch.device("cuda", local)
+    devices.make_current(own)
+    return own

@@ -17,6 +17,7 @@ from harness.runs.workspace import Run, Status, Workspace
 from harness.training.distributed import Agreement, is_lost_peer
 from harness.training.history import BatchSource, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
+from harness.utils import device as devices
 from harness.utils.signals import Interrupted, StopRequest
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
@@ -35,7 +36,7 @@ class TrainingLoop:
         config: Its recipe.
         trainer: Its network and optimiser; in a team, the leader's alone is written.
         feed: Its batches.
-        callbacks: Who is told.
+        callbacks: Callbacks.
         save_every_s: Seconds between two writings of the state, at least.
     """
 
@@ -114,25 +115,41 @@ class TrainingLoop:
             )
         if not isinstance(error, RuntimeError):
             return None
-        # On a CPU torch has no class of its own for it.
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if devices.is_out_of_memory(error):
             return UserError(
-                f"the memory of {self.trainer.device} does not hold {self.config.model} at a batch "
-                f"of {self.config.batch_size} frames of {self.config.size} pixels. Take "
-                f"--batch-size {max(2, self.config.batch_size // 2)}, or auto, which finds what "
-                "fits a GPU; the best checkpoint so far is kept."
+                f"the memory of {self.trainer.device} does not hold {self._work()}. "
+                f"{self._smaller()}"
+            )
+        if devices.is_perhaps_out_of_memory(error):
+            reason = str(error).splitlines()[0]
+            return UserError(
+                f"a library of {self.trainer.device} failed while training {self._work()}: "
+                f"{reason}. Where the GPU's memory is full, this is how it may show; 'nvidia-smi' "
+                f"tells what else holds it. {self._smaller()}"
             )
         if not self.group.is_single and is_lost_peer(error):
             fault = UserError(
-                "another process of this training ended or cannot be reached; its own message "
-                f"says why. Go on with the same command and 'train --resume {self.run.run}'."
+                "another process of this training ended, cannot be reached, or kept the others "
+                "waiting for 30 minutes; its own message says why. Go on with the same command "
+                f"and 'train --resume {self.run.run}'."
             )
             return self.group.raise_on_main(fault)
         return None
 
+    def _work(self) -> str:
+        config = self.config
+        return f"{config.model} at a batch of {config.batch_size} frames of {config.size} pixels"
+
+    def _smaller(self) -> str:
+        """What takes less memory."""
+        return (
+            f"Take --batch-size {max(2, self.config.batch_size // 2)}, a smaller --size or fewer "
+            "--jobs; the best checkpoint so far is kept."
+        )
+
     def _train_epoch(self, stop: StopRequest) -> None:
         started, waited, images = time.monotonic(), 0.0, 0
-        total = self.feed.steps * self.config.epochs
+        steps = self.feed.steps
         pending: list[Tensor] = []
         ids: list[Sequence[str]] = []
         batches = self.feed.train(self.epoch, start=self.step)
@@ -142,21 +159,16 @@ class TrainingLoop:
             waited += time.monotonic() - asked
             if batch is None:
                 break
-            passed = self.epoch * self.feed.steps + self.step
-            pending.append(
-                self.trainer.step(
-                    batch[0],
-                    batch[1],
-                    epoch=self.epoch,
-                    index=self.step,
-                    passed=passed,
-                    frames=len(batch[2]),
-                )
+            passed = self.epoch * steps + self.step
+            frames = len(batch[2])
+            loss = self.trainer.step(
+                *batch[:2], epoch=self.epoch, index=self.step, passed=passed, frames=frames
             )
+            pending.append(loss)
             ids.append(batch[2])
-            images += len(batch[2])
+            images += frames
             self.step += 1
-            self.callbacks.step(passed + 1, total)
+            self.callbacks.step(passed + 1, steps * self.config.epochs)
             if number := self._agree(stop.number):
                 self._settle(pending, ids)
                 self._stop(number)
@@ -174,9 +186,12 @@ class TrainingLoop:
         )
 
     def _settle(self, pending: list[Tensor], ids: list[Sequence[str]]) -> None:
-        """Fetch the losses left on the device; the only place where the host waits for it."""
+        """Fetch the losses left on the device, for which Python waits until all steps are done."""
         if not pending:
             return
+        # A process that is gone is known here at once. Without it the steps never end, or NCCL
+        # gives them up and leaves numbers that nobody may save.
+        self._agree.settle()
         losses = torch.stack(pending).float().cpu()
         finite = torch.isfinite(losses)
         if not bool(finite.all()):
@@ -201,7 +216,7 @@ class TrainingLoop:
             loss=sum(self.losses) / max(1, len(self.losses)),
             iou=validation.iou,
             f1=validation.f1,
-            learning_rate=self.trainer.optimiser.param_groups[0]["lr"],
+            learning_rate=self.trainer.learning_rate,
             best=improved,
             **timing,
         )
@@ -234,18 +249,18 @@ class TrainingLoop:
         return time.monotonic() - self._saved > self.save_every_s
 
     def _save(self) -> None:
-        if not self.group.is_main:
-            return
-        checkpoints.save_state(
-            self.run.last,
-            {
-                "trainer": self.trainer.state_dict(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "losses": self.losses,
-                "history": [dataclasses.asdict(epoch) for epoch in self.history],
-            },
-        )
+        if self.group.is_main:
+            checkpoints.save_state(
+                self.run.last,
+                {
+                    "trainer": self.trainer.state_dict(),
+                    "epoch": self.epoch,
+                    "step": self.step,
+                    "losses": self.losses,
+                    "history": [dataclasses.asdict(epoch) for epoch in self.history],
+                },
+            )
+        # The others write nothing, but wait for their device as rarely as the leader does.
         self._saved = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:

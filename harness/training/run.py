@@ -41,12 +41,21 @@ class TrainingSetup:
         save_every_s: Seconds between two writings of what a resumed run needs.
         group: The processes that share the work.
         tracker: ``mlflow`` to tell MLflow of the run as well; empty for TensorBoard alone.
+        side_by_side: Runs that train on this machine at once and share its cores.
+        graphs: Whether a GPU's steps are recorded as CUDA graphs.
     """
 
     device: torch.device
     save_every_s: float = loop.SAVE_EVERY_S
     group: ProcessGroup = SINGLE
     tracker: str = ""
+    side_by_side: int = 1
+    graphs: bool = True
+
+    @property
+    def trainings(self) -> int:
+        """Processes that train on this machine at once."""
+        return self.side_by_side * self.group.on_machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +142,7 @@ def train(
         run: A run of :func:`start`, or one that was interrupted.
         frames: Its frames at its network size.
         setup: Where and how it trains.
-        callbacks: Who is told how it goes.
+        callbacks: Callbacks.
 
     Returns:
         Run: The run, finished.
@@ -200,7 +209,9 @@ def _fit(
     """Everything that a training needs, where it stands."""
     config = TrainConfig.from_dict(run.settings)
     if config.workers is None:
-        config = dataclasses.replace(config, workers=devices.workers(setup.device))
+        workers = devices.workers(setup.device, trainings=setup.trainings)
+        config = dataclasses.replace(config, workers=workers)
+    devices.make_current(setup.device)
     torch.manual_seed(config.seed)
     # With a state to go on from, the encoder's first weights are not needed again; and a team
     # starts from the leader's.
@@ -223,6 +234,7 @@ def _fit(
         normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
         group=setup.group,
+        graphs=setup.graphs,
     )
     return loop.TrainingLoop(
         workspace,

@@ -6,7 +6,6 @@ the run, so that a run continued from any epoch or step goes on as if it had nev
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,15 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
+from harness.training import optimiser as optimisers
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import WeightAverage
+from harness.training.graphed_step import CudaRecorder, GraphedSteps
 from harness.training.small_convolutions import SmallConvolutions
 from harness.utils import device as devices
 from models import losses
 
 # Mixes epoch and step into the seed; any odd constants far apart would do.
 _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
-_WARM_UP = 0.25
 _SMOOTHING = 1e-15  # the challenge's, as in metrics.endocv
 
 
@@ -55,6 +55,8 @@ class Trainer:
             each on the scale 0 to 1.
         steps: Steps of the whole run, for the schedule.
         group: The processes that train it together; each has a trainer.
+        graphs: Whether steps are recorded as CUDA graphs, which takes a GPU, a process alone and a
+            network that is not compiled.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Trainer:
         normalisation: tuple[tuple[float, ...], tuple[float, ...]],
         steps: int,
         group: ProcessGroup = SINGLE,
+        graphs: bool = True,
     ) -> None:
         self.config = config
         self.device = device
@@ -78,10 +81,18 @@ class Trainer:
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps
-        self.optimiser = _optimiser(config, self.network, device)
+        self.optimiser = optimisers.create(config, self.network, device)
         self.average = WeightAverage(self.network, config.average) if config.average else None
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
         self._mean, self._std = mean, std
+        self._pace = devices.Pace(device)
+        graphed = graphs and device.type == "cuda" and group.is_single and not config.compile
+        self._graphed = GraphedSteps(CudaRecorder(device)) if graphed else None
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the last step, or of the state that was loaded."""
+        return float(self.optimiser.param_groups[0]["lr"])
 
     def normalise(self, images: Tensor) -> Tensor:
         """Images as the encoder expects them.
@@ -130,18 +141,33 @@ class Trainer:
             )
             % 2**32
         )
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
-        self.network.train()
-        truth = masks.to(self.device, non_blocking=True).long()
-        logits, truth = self.group.whole_batch(self._logits(images), truth, frames or len(images))
-        loss: Tensor = self.loss(logits, truth)
-        # A team averages its gradients, and these are parts of a sum.
-        loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        rate = optimisers.learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
+        optimisers.set_learning_rate(self.optimiser, rate)
+        if self._graphed is None:
+            loss = self._advance(images, masks, frames)
+        else:
+            loss = self._graphed(self._advance, images, masks)
         if self.average is not None:
-            self.average.update(self.network)
+            self.average.update()
+        self._pace.step()
+        return loss
+
+    def _advance(self, images: Tensor, masks: Tensor, frames: int | None = None) -> Tensor:
+        """The part of a step that a CUDA graph can repeat: nothing in it depends on the position.
+
+        Parameters as for :meth:`step`, and the same result.
+        """
+        self.network.train()
+        # Gradients are made anew, in a recording within the graph's own memory.
+        self.optimiser.zero_grad(set_to_none=True)
+        with devices.full_float32(self.device, tuned=True):
+            truth = masks.to(self.device, non_blocking=True).long()
+            logits = self._logits(images)
+            logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
+            loss: Tensor = self.loss(logits, truth)
+            # A team averages its gradients, and these are parts of a sum.
+            loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
+        self.optimiser.step()
         return loss.detach()
 
     @torch.no_grad()
@@ -194,7 +220,7 @@ class Trainer:
         """All that changes from step to step, as plain values and tensors."""
         state: dict[str, Any] = {
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": optimisers.portable(self.optimiser.state_dict()),
         }
         if self.average is not None:
             state |= {"average": self.average.weights, "updates": self.average.updates}
@@ -203,7 +229,9 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go back to what :meth:`state_dict` gave."""
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        optimisers.load(self.optimiser, state["optimiser"])
+        if self._graphed is not None:
+            self._graphed.forget()  # the optimiser's state lies elsewhere now
         if self.average is not None:
             for name, tensor in state["average"].items():
                 self.average.weights[name].copy_(tensor)
@@ -213,7 +241,8 @@ class Trainer:
         # Elsewhere the mode would only look at every operation in passing.
         plain_cpu = self.device.type == "cpu" and not self.config.compile
         small = SmallConvolutions() if plain_cpu else nullcontext()
-        with devices.autocast(self.device, self.config.precision), small:
+        cached = self.device.type != "cuda"  # each weight is converted once in a step anyway
+        with devices.autocast(self.device, self.config.precision, cached=cached), small:
             forward = self._forward if self.network.training else self._infer
             logits: Tensor = forward(self.normalise(images))
         return logits
@@ -222,38 +251,16 @@ class Trainer:
     def _in_inference(self) -> Iterator[None]:
         """The network in inference form, with the average in place where there is one."""
         self.network.eval()
-        if self.average is None:
-            yield
-            return
-        kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average.weights)
-        try:
-            yield
-        finally:
-            self.network.load_state_dict(kept)
-
-
-def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:
-    """The learning rate of a step: a pure function of where the run is.
-
-    ``step`` is the paper's (Section 3.2): a tenth from epoch ``drop_after`` on. ``one-cycle``
-    rises from a tenth over the first quarter and falls to a thousandth, both along a cosine.
-
-    Args:
-        config: The recipe.
-        epoch: Epoch, counted from 0.
-        passed: Steps taken before this one.
-        steps: Steps of the whole run.
-    """
-    peak = config.learning_rate
-    if config.schedule == "step":
-        return peak if epoch < config.drop_after else peak / 10
-    progress = passed / max(1, steps)
-    if progress < _WARM_UP:
-        low, high, part = peak / 10, peak, progress / _WARM_UP
-    else:
-        low, high, part = peak, peak / 1000, (progress - _WARM_UP) / (1 - _WARM_UP)
-    return low + (high - low) * (1 - math.cos(math.pi * part)) / 2
+        with devices.full_float32(self.device):
+            if self.average is None:
+                yield
+                return
+            kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+            self.network.load_state_dict(self.average.weights)
+            try:
+                yield
+            finally:
+                self.network.load_state_dict(kept)
 
 
 def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -267,18 +274,3 @@ def _overlaps(logits: Tensor, masks: Tensor, channel: int) -> Tensor:
     truth = masks == channel
     counted = torch.stack([prediction & truth, prediction, truth])
     return counted.sum(dim=(2, 3))
-
-
-def _optimiser(
-    config: TrainConfig, network: nn.Module, device: torch.device
-) -> torch.optim.Optimizer:
-    adam = config.optimiser == "adam"
-    kind = torch.optim.Adam if adam else torch.optim.AdamW
-    return kind(
-        network.parameters(),
-        lr=config.learning_rate,
-        # A run of a thousand steps is over before an average over a thousand squares settles.
-        betas=(0.9, 0.999) if adam else (0.9, 0.99),
-        weight_decay=config.weight_decay,
-        fused=device.type in ("cpu", "cuda"),
-    )

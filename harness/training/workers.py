@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,10 +35,12 @@ class Slot:
     Attributes:
         device: Its device, by name.
         threads: Threads of torch's operators.
+        trainings: Networks that share the machine's cores, this one included.
     """
 
     device: str
     threads: int
+    trainings: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,7 @@ class Job:
         frames: Its frames.
         save_every_s: As in ``TrainingSetup``.
         tracker: As in ``TrainingSetup``.
+        graphs: As in ``TrainingSetup``.
     """
 
     workspace: Path
@@ -57,22 +61,25 @@ class Job:
     frames: TrainingFrames
     save_every_s: float
     tracker: str = ""
+    graphs: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Who is told how the networks do.
+    """Callbacks of networks that train side by side.
 
     Attributes:
         begun: Called with a run and the name of its device.
         step: Called with a run, the steps done in it and its steps in all.
         epoch: Called with a run and an epoch of it.
+        warned: Called with a run and what the user should know, though the run goes on.
         ended: Called with a run and what went wrong, empty where nothing did.
     """
 
     begun: Callable[[Run, str], object]
     step: Callable[[Run, int, int], object]
     epoch: Callable[[Run, Epoch], object]
+    warned: Callable[[Run, str], object]
     ended: Callable[[Run, str], object]
 
 
@@ -83,11 +90,14 @@ def slots(device: torch.device, count: int) -> list[Slot]:
         device: The device asked for; one GPU that is named by its number is shared by all.
         count: How many networks at once.
     """
+    names = [str(device)]
+    if names == ["cuda"]:
+        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     threads = max(1, devices.cores() // count)
-    if str(device) != "cuda":
-        return [Slot(device=str(device), threads=threads)] * count
-    gpus = torch.cuda.device_count()
-    return [Slot(device=f"cuda:{place % gpus}", threads=threads) for place in range(count)]
+    return [
+        Slot(device=names[place % len(names)], threads=threads, trainings=count)
+        for place in range(count)
+    ]
 
 
 def train_all(jobs: Iterator[Job], places: Sequence[Slot], listener: Listener) -> int:
@@ -96,7 +106,7 @@ def train_all(jobs: Iterator[Job], places: Sequence[Slot], listener: Listener) -
     Args:
         jobs: The runs; each is taken when a place is free for it.
         places: Where.
-        listener: Who is told.
+        listener: Callbacks.
 
     Returns:
         int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
@@ -146,6 +156,8 @@ class _Worker:
             listener.step(self.run, *values)
         elif kind == "epoch":
             listener.epoch(self.run, *values)
+        elif kind == "warned":
+            listener.warned(self.run, *values)
         else:
             (self.fault,) = values
         return True
@@ -197,12 +209,19 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     setup = TrainingSetup(
-        device=torch.device(slot.device), save_every_s=job.save_every_s, tracker=job.tracker
+        device=torch.device(slot.device),
+        save_every_s=job.save_every_s,
+        tracker=job.tracker,
+        side_by_side=slot.trainings,
+        graphs=job.graphs,
     )
+    # Before anything else in this process asks for a GPU, and starts one that is not its own.
+    devices.make_current(setup.device)
     callbacks = Callbacks(
         step=lambda done, total: tell("step", done, total),
         epoch=lambda epoch: tell("epoch", epoch),
     )
+    warnings.showwarning = lambda message, *_args, **_kwargs: tell("warned", str(message))
     try:
         train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
     except click.ClickException as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -17,6 +19,19 @@ from metrics.utils.errors import UserError
 
 _AMPERE = 8  # the first CUDA capability whose tensor cores multiply bf16
 _BF16_OF_A_CPU = ("amx_bf16", "avx512_bf16")
+_MOST_WORKERS: Final = 8
+
+# CUDA, MPS and NCCL say 'out of memory'; cuBLAS and cuDNN give a status; torch says the rest of
+# a CPU. All but torch's own class for GPUs come as a plain RuntimeError.
+_OUT_OF_MEMORY: Final = re.compile(
+    r"out of memory|can't allocate memory|not enough memory"
+    r"|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_\w*ALLOC\w*_FAILED",
+    re.IGNORECASE,
+)
+# What cuBLAS and cuDNN say where they find no room for their handles, and in other cases too.
+_PERHAPS_OUT_OF_MEMORY: Final = re.compile(
+    r"(CUBLAS|CUDNN)_STATUS_(NOT_INITIALIZED|INTERNAL_ERROR)|unable to find an engine"
+)
 
 
 def choose(name: str = "auto") -> torch.device:
@@ -57,13 +72,52 @@ def available() -> list[str]:
     return [*names, "cpu"]
 
 
-def workers(device: torch.device) -> int:
+def make_current(device: torch.device) -> None:
+    """Make a GPU the current device of this process, which libraries take where none is named.
+
+    Some of torch's own parts ask for the current device alone: the thread that pins batches, the
+    streams of the data loader, NCCL.
+
+    Args:
+        device: Any device; only a GPU with a number changes anything.
+    """
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory of the machine or of its GPU did not suffice.
+
+    Args:
+        error: Of torch or of a library below it.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+
+
+def is_perhaps_out_of_memory(error: BaseException) -> bool:
+    """Whether an error often, but not always, means that a GPU's memory is full.
+
+    Args:
+        error: Of torch or of a library below it.
+    """
+    return isinstance(error, RuntimeError) and bool(_PERHAPS_OUT_OF_MEMORY.search(str(error)))
+
+
+def workers(device: torch.device, *, trainings: int = 1) -> int:
     """How many processes that augment pay beside a training on ``device``.
 
     On a CPU none: they would take the cores that the network computes on, and every step waits
     for its slowest thread.
+
+    Args:
+        device: Where the network trains.
+        trainings: Processes that train on this machine at once and share its cores.
     """
-    return 0 if device.type == "cpu" else max(1, min(8, cores() - 1))
+    if device.type == "cpu":
+        return 0
+    return max(1, min(_MOST_WORKERS, cores() // trainings - 1))
 
 
 def precision(name: Precision, device: torch.device) -> Precision:
@@ -89,11 +143,71 @@ def _cpu_has(*features: str) -> bool:
     return any(capabilities.get(feature) for feature in features)
 
 
-def autocast(device: torch.device, name: Precision) -> AbstractContextManager[object]:
-    """Mixed precision for ``bf16``, nothing for ``fp32``."""
+def autocast(
+    device: torch.device, name: Precision, *, cached: bool = True
+) -> AbstractContextManager[object]:
+    """Mixed precision for ``bf16``, nothing for ``fp32``.
+
+    Args:
+        device: Where the network runs.
+        name: ``auto``, ``fp32`` or ``bf16``.
+        cached: Whether converted weights are kept until the block ends. A CUDA graph must not
+            find what was converted before it.
+    """
     if precision(name, device) == "fp32":
         return contextlib.nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=cached)
+
+
+@contextlib.contextmanager
+def full_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None]:
+    """Compute float32 in float32 in the block, where a GPU would round to 10 bits (TF32).
+
+    By default cuDNN multiplies the inputs of float32 convolutions in TF32. The settings are the
+    process's, not the thread's. They are made through the older of torch's two interfaces, since
+    it refuses to mix them.
+
+    Args:
+        device: Where the network runs; only on a GPU anything changes.
+        tuned: Whether cuDNN tries its algorithms on each new shape and keeps the fastest.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    products = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=tuned, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+
+
+class Pace:
+    """Keeps Python at most two steps ahead of a GPU.
+
+    Python could queue hundreds of steps. It would then take batches as fast as the loader makes
+    them and seem to wait for data while the GPU has plenty to do, and a signal would come late.
+
+    Args:
+        device: Where the steps run; elsewhere than on a GPU nothing waits.
+    """
+
+    AHEAD: Final = 2
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._ends: deque[torch.cuda.Event] = deque()
+
+    def step(self) -> None:
+        """A step was queued; wait until at most ``AHEAD`` are."""
+        if self._device.type != "cuda":
+            return
+        end = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        end.record(torch.cuda.current_stream(self._device))
+        self._ends.append(end)
+        if len(self._ends) > self.AHEAD:
+            self._ends.popleft().synchronize()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 from harness.cli.exit import run
 from metrics.utils.errors import Fault, FaultsError
@@ -147,11 +148,22 @@ def test_debug_shows_the_traceback_instead(capsys: pytest.CaptureFixture[str]) -
     assert "harness-crash" not in err
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("no more"),
+        torch.OutOfMemoryError("Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
 def test_too_little_memory_is_said_as_such(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert status(raiser(MemoryError("no more"))) == 1
+    assert status(raiser(error)) == 1
     assert "--batch-size" in capsys.readouterr().err
 
 

@@ -4,8 +4,10 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from harness.cli import health
 from harness.cli.health import Check
@@ -134,3 +136,16 @@ def test_caches_are_said_and_never_a_fault(tmp_path: Path, monkeypatch: pytest.M
     assert "0.5 GiB" in full["frames"].found
     assert "se_resnext50_32x4d" in full["weights"].found
     assert {check.status for check in full.values()} == {"ok"}
+
+
+def test_each_card_is_named_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def card(index: int) -> SimpleNamespace:
+        return SimpleNamespace(name=f"Card {index}", total_memory=80 * health.GIB)
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", card)
+
+    found = {check.name: check.found for check in health.devices()}
+
+    assert found["cuda:0"] == "Card 0, 80.0 GiB"
+    assert found["cuda:1"] == "Card 1, 80.0 GiB"

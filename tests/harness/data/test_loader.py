@@ -127,6 +127,30 @@ def test_the_number_of_workers_changes_nothing(
     assert len(set(images)) == len(images)
 
 
+def test_batches_for_a_gpu_are_pinned_as_they_are(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(loader.CachedFeed(config(), cache, cache).train(0))
+    pinned: list[int] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        copied = tensor.clone()  # as torch's own, in the same memory format
+        pinned.append(id(copied))
+        return copied
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    got = list(loader.CachedFeed(config(), cache, cache, pin=True).train(0))
+
+    assert [id(tensor) for batch in got for tensor in batch[:2]] == pinned
+    for (images, masks, ids), (own_images, own_masks, own_ids) in zip(got, expected, strict=True):
+        assert torch.equal(images, own_images)
+        assert torch.equal(masks, own_masks)
+        assert ids == own_ids
+        assert images.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_the_global_generator_stays_where_it_is(cache: FrameCache) -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()

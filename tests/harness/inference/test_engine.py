@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import models
-from harness.inference.engine import Engine
+from harness.inference import engine as engines
+from harness.inference.engine import Engine, current_device, exact_float32
 from harness.utils import device as devices
 from models.divergentnets import DivergentNets
 
 CPU = torch.device("cpu")
+SECOND = torch.device("cuda", 1)
 MEMBERS = ("unet++", "fpn", "deeplabv3")
 
 
@@ -101,3 +105,273 @@ def test_the_longest_member_goes_first_and_changes_nothing(
     assert torch.equal(made(frames[:2]), reference[:2])
     assert begun == [1, 1, 2, 2, 0, 0]
     assert all(seconds not in (1.0, 2.0, 3.0) for seconds in made._seconds)
+
+
+def test_a_rewriting_that_is_refused_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    class Twice(nn.Module):
+        """Its convolution's output goes into the batch norm, and around it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 2, 1)
+            self.norm = nn.BatchNorm2d(2)
+            nn.init.constant_(self.convolution.weight, 1e-3)
+            nn.init.constant_(self.norm.running_mean[1:], 1.0)
+
+        def forward(self, images: Tensor) -> Tensor:
+            between = self.convolution(images)
+            return self.norm(between) + between
+
+    engine(DivergentNets({"plain": nn.Conv2d(3, 2, 1), "twice": Twice()}).eval())
+
+    said = capsys.readouterr().err
+    assert "twice runs as it was trained" in said
+    assert "plain" not in said
+
+
+# What only a GPU does, as far as a CPU can do it.
+
+
+@pytest.mark.parametrize("each", [0, 1])
+def test_all_members_at_once_say_what_frames_one_by_one_do(
+    ensemble: nn.Module, frames: Tensor, each: int
+) -> None:
+    made = Engine(ensemble, device=CPU, precision="fp32", batch_size=4, each=each)
+    images = frames[:4] / 255  # on its scale of 0 to 255 these networks' logits are huge
+    with torch.inference_mode():
+        together = made._together(images)
+
+    assert together.shape[1] == 2 + each * len(MEMBERS)
+    assert torch.allclose(together, made(images), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_padding_never_changes_the_real_frames(
+    ensemble: nn.Module, frames: Tensor, count: int
+) -> None:
+    made = engine(ensemble)
+    others = torch.cat([frames[:count], frames.flip(0)[: 4 - count]])
+    with torch.inference_mode():
+        padded = made._padded(frames[:count])
+        output = made._together(padded)[:count]
+        beside_others = made._together(made._padded(others))[:count]
+
+    assert padded.shape == (4, 3, 64, 64)
+    assert torch.equal(padded[:count], frames[:count])
+    assert not padded[count:].any()
+    assert torch.equal(output, beside_others)
+    assert torch.allclose(output, made(frames[:count]), atol=1e-5)
+
+
+def rounding() -> tuple[str, str, bool, bool]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
+
+
+def test_exact_float32_switches_tf32_off_and_on_again() -> None:
+    before = rounding()
+    assert before[0] == "tf32"  # as torch has it
+
+    with exact_float32(SECOND):
+        assert rounding() == ("ieee", "ieee", True, False)
+        with exact_float32(SECOND):  # as an engine that is built within
+            pass
+        assert rounding()[0] == "ieee"
+    with pytest.raises(ZeroDivisionError), exact_float32(SECOND):
+        raise ZeroDivisionError
+    with exact_float32(CPU):
+        assert rounding() == before
+
+    assert rounding() == before
+    assert torch.backends.cudnn.allow_tf32  # the older switch still answers
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_a_thread_waits_for_the_other_that_has_tf32_off() -> None:
+    entered, leave = threading.Event(), threading.Event()
+    seen: list[tuple[str, str, bool, bool]] = []
+    before = rounding()
+
+    def first() -> None:
+        with exact_float32(SECOND):
+            entered.set()
+            leave.wait(10)
+
+    def second() -> None:
+        with exact_float32(SECOND):
+            seen.append(rounding())
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        entered.wait(10)
+        two = pool.submit(second)
+        assert seen == []
+        leave.set()
+        one.result(), two.result()
+
+    assert seen == [("ieee", "ieee", True, False)]
+    assert rounding() == before
+
+
+class FakeCuda:
+    """Stands in for torch.cuda: keeps the current device and streams of each thread.
+
+    A graph's replay does the work anew on the tensors of the recording.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.local = threading.local()
+        self.recordings: list[tuple[torch.device, object, str]] = []
+        self.recording = threading.Lock()
+        self.redo: Callable[[], None] = lambda: None
+        fake = self
+
+        class Device:
+            def __init__(self, device: torch.device) -> None:
+                self.device = device
+
+            def __enter__(self) -> None:
+                self.before = fake.current()
+                fake.local.device = self.device
+
+            def __exit__(self, *_: object) -> None:
+                fake.local.device = self.before
+
+        class Stream:
+            def __init__(self, device: torch.device) -> None:
+                self.device = device
+
+            def wait_stream(self, _: object) -> None:
+                assert fake.current() == self.device
+
+            def __enter__(self) -> None:
+                assert fake.current() == self.device
+
+            def __exit__(self, *_: object) -> None: ...
+
+        class Graph:
+            def replay(self) -> None:
+                assert fake.current() == SECOND
+                fake.redo()
+
+        class Record:
+            def __init__(self, _: object, *, stream: Stream, capture_error_mode: str) -> None:
+                fake.recordings.append((fake.current(), stream.device, capture_error_mode))
+
+            def __enter__(self) -> None:
+                assert fake.recording.acquire(blocking=False), "two recordings at once"
+
+            def __exit__(self, *_: object) -> None:
+                fake.recording.release()
+
+        monkeypatch.setattr(torch.cuda, "device", Device)
+        monkeypatch.setattr(torch.cuda, "Stream", Stream)
+        monkeypatch.setattr(torch.cuda, "stream", lambda stream: stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+        monkeypatch.setattr(torch.cuda, "graph", Record)
+
+    def current(self) -> torch.device:
+        return getattr(self.local, "device", torch.device("cuda", 0))
+
+    def engine(self, network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Engine:
+        """An engine that believes it runs on the second GPU."""
+        made = engine(network)
+        monkeypatch.setattr(made, "device", SECOND)
+        monkeypatch.setattr(made, "_threads", None)
+        return made
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    return FakeCuda(monkeypatch)
+
+
+def test_a_graph_is_recorded_once_a_shape_on_the_engines_own_device(
+    cuda: FakeCuda, ensemble: nn.Module, frames: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cuda.engine(ensemble, monkeypatch)
+    seen: list[tuple[str, str, bool, bool]] = []
+    made.members[0].register_forward_pre_hook(lambda *_: seen.append(rounding()))
+
+    def redo() -> None:
+        _, inputs, output = made._graphs[torch.Size([4, 3, 64, 64])]
+        output.copy_(made._together(inputs))
+
+    cuda.redo = redo
+    first = made(frames[:2])
+    assert set(seen) == {("ieee", "ieee", True, False)} | {rounding()}
+    assert len(seen) == engines._WARM_UPS + 1 + 1  # the last by the replay
+    second = made(frames[2:5])
+    cuda.redo = lambda: None
+    made(frames[:1, :, :32, :32])
+
+    assert [one[0] for one in cuda.recordings] == [SECOND, SECOND]
+    assert {one[1:] for one in cuda.recordings} == {(SECOND, "thread_local")}
+    assert [len(first), len(second)] == [2, 3]
+    expected = engine(ensemble)(frames)
+    assert torch.allclose(torch.cat([first, second]), expected, atol=1e-5)
+    assert cuda.current() == torch.device("cuda", 0)
+
+
+def test_engines_in_two_threads_record_one_after_the_other(
+    cuda: FakeCuda, frames: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            threading.Event().wait(0.02)  # time for the other thread to come in
+            return images[:, :2] / 255
+
+    made = [cuda.engine(Slow(), monkeypatch) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        outputs = list(pool.map(lambda one: one(frames), made))
+
+    assert len(cuda.recordings) == 2
+    assert torch.equal(*outputs)
+
+
+def test_two_threads_of_one_engine_keep_their_frames_apart(
+    cuda: FakeCuda, frames: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Colours(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images[:, :2] / 255
+
+    made = cuda.engine(Colours(), monkeypatch)
+
+    def redo() -> None:
+        ((_, inputs, output),) = made._graphs.values()
+        threading.Event().wait(0.02)  # time for the other thread to come in
+        output.copy_(inputs[:, :2] / 255)
+
+    cuda.redo = redo
+    with ThreadPoolExecutor(2) as pool:
+        outputs = list(pool.map(lambda one: made(one[None]), frames[:4]))
+
+    assert torch.equal(torch.cat(outputs), frames[:4, :2] / 255)
+
+
+def test_the_rewritten_network_is_tried_in_exact_float32(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    def tried(network: nn.Module, *_: object, **__: object) -> nn.Module:
+        seen.append((cuda.current(), *rounding()))
+        return network
+
+    monkeypatch.setattr(engines, "fused", tried)
+    monkeypatch.setattr(nn.Module, "to", lambda module, *_, **__: module)
+    monkeypatch.setattr(Tensor, "to", lambda tensor, *_, **__: tensor)
+    made = Engine(nn.Identity(), device=torch.device("cuda"), precision="bf16", batch_size=1)
+
+    assert seen == [(SECOND, "ieee", "ieee", True, False)]
+    assert made.device == SECOND  # the one that was current where it was built
+
+
+def test_only_cuda_has_a_current_device(cuda: FakeCuda) -> None:
+    with current_device(SECOND):
+        assert cuda.current() == SECOND
+    with current_device(CPU):
+        assert cuda.current() == torch.device("cuda", 0)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from harness.inference.fuse import UpsampledConvolution, fused
+from harness.inference.fuse import TOLERANCE, UpsampledConvolution, fused
 
 ENCODER = "resnet18"
 
@@ -93,8 +93,17 @@ class UsedTwice(nn.Module):
 
 def test_what_would_change_the_output_is_left_alone() -> None:
     original = UsedTwice().eval()
-    made = fused(original, images())
+    differences: list[float] = []
+    made = fused(original, images(), refused=differences.append)
 
     assert made is not original
     assert isinstance(made.norm, nn.BatchNorm2d)
     assert torch.equal(made(images()), original(images()))
+    (difference,) = differences
+    assert difference > TOLERANCE
+
+
+def test_nothing_is_said_of_a_network_that_could_be_rewritten() -> None:
+    differences: list[float] = []
+    fused(network("unet"), images(), refused=differences.append)
+    assert differences == []

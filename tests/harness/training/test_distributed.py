@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from harness.config.training import TrainConfig
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Workspace
-from harness.training.distributed import SINGLE, Agreement, ProcessGroup
+from harness.training.distributed import SINGLE, Agreement, ProcessGroup, is_lost_peer, meet
 from harness.training.sync_batchnorm import with_joint_norms
 from harness.training.trainer import Trainer
 from metrics.utils.errors import UserError
@@ -99,6 +101,18 @@ def share(group: ProcessGroup) -> Any:
     return group.share({"run": "unet-1"} if group.is_main else None)
 
 
+def lose(group: ProcessGroup) -> bool:
+    """Whether the process that stays learns of the other's end from the steps' agreement."""
+    agreement = Agreement(group)
+    try:
+        agreement(0)
+        agreement(0)
+        agreement.settle()
+    except RuntimeError as error:
+        return is_lost_peer(error)
+    return False
+
+
 WORK: dict[str, Callable[[ProcessGroup], Any]] = {
     "single-channel-dice": functools.partial(step, loss="single-channel-dice"),
     "dice+ce": functools.partial(step, loss="dice+ce"),
@@ -114,7 +128,12 @@ def _work(rank: int, folder: Path) -> None:
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=RANKS
     )
     group = ProcessGroup(rank=rank, world_size=RANKS)
-    torch.save({name: work(group) for name, work in WORK.items()}, folder / f"{rank}.pt")
+    results = {name: work(group) for name, work in WORK.items()}
+    if not group.is_main:
+        torch.save(results, folder / f"{rank}.pt")
+        os._exit(0)  # without a word, as a process that is killed
+    results["lost"] = lose(group)
+    torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -159,6 +178,58 @@ def test_a_signal_to_one_process_is_known_to_all_one_step_later(
 
 def test_the_leaders_value_is_everyones(results: list[dict[str, Any]]) -> None:
     assert [result["share"] for result in results] == [{"run": "unet-1"}] * RANKS
+
+
+def test_a_process_that_is_gone_is_known_at_the_next_step(results: list[dict[str, Any]]) -> None:
+    assert results[0]["lost"]
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (dist.DistBackendError("NCCL communicator was aborted on rank 1"), True),
+        (RuntimeError("NCCL error: remote process exited or there was a network error"), True),
+        (RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer"), True),
+        (RuntimeError("shapes do not match"), False),
+    ],
+)
+def test_errors_of_the_connection_are_known(error: RuntimeError, lost: bool) -> None:
+    assert is_lost_peer(error) == lost
+
+
+def test_processes_on_gpus_meet_each_on_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+    current: list[torch.device] = []
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "2")  # so that it is put back
+    monkeypatch.delenv("TORCH_NCCL_ASYNC_ERROR_HANDLING")
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.append(device))
+    monkeypatch.setattr(dist, "init_process_group", lambda *a, **kw: asked.append((*a, kw)))
+    monkeypatch.setattr(dist, "new_group", lambda **kw: kw["timeout"])
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 4)
+
+    group, device = meet(torch.device("cuda"))
+
+    own = torch.device("cuda", 1)
+    minutes = datetime.timedelta(minutes=30)
+    assert asked == [("cpu:gloo,cuda:nccl", {"timeout": minutes, "device_id": own})]
+    assert (device, current) == (own, [own])
+    assert (group.rank, group.world_size, group.on_machine) == (3, 4, 2)
+    assert group.waiting == datetime.timedelta(hours=12)  # decoding may take the leader that long
+    assert os.environ["TORCH_NCCL_ASYNC_ERROR_HANDLING"] == "2"
+
+
+def test_a_process_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+
+    with pytest.raises(UserError, match="process 2 of this machine has no GPU: there are 1"):
+        meet(torch.device("cuda"))
 
 
 def test_norms_that_cannot_be_divided_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from harness.config.training import TrainConfig
 from harness.runs.workspace import Run, Workspace
 from harness.training import loop as fitting
+from harness.training.distributed import ProcessGroup
 from harness.training.loop import Callbacks, Epoch, TrainingLoop
 from harness.training.trainer import Trainer
 from harness.utils.signals import Interrupted
@@ -177,6 +179,30 @@ def test_a_state_is_saved_when_it_is_due(
     assert (again.epoch, again.step) == kept
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_every_process_of_a_team_waits_for_its_device_as_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("harness.training.loop.time.monotonic", lambda: float(next(clock)))
+    workspace = Workspace(tmp_path)
+    made = make(workspace, begin(workspace), save_every_s=20.0)
+    made.group = ProcessGroup(rank=rank, world_size=2)
+    settled: list[int] = []
+    settle = made._settle
+
+    def counted(pending: list[Tensor], ids: list[Sequence[str]]) -> None:
+        settled.append(len(pending))
+        settle(pending, ids)
+
+    monkeypatch.setattr(made, "_settle", counted)
+    made()
+
+    # Once an epoch, and where a state is due: about every 20 ticks of a clock that is asked three
+    # times a step.
+    assert settled == [3, 2, 1, 3, 3]
+
+
 def test_a_full_disk_loses_nothing(
     tmp_path: Path, no_room: Callable[[int], AbstractContextManager[None]]
 ) -> None:
@@ -201,18 +227,40 @@ def test_a_full_disk_loses_nothing(
     assert run.best.read_bytes() == unbroken.best.read_bytes()
 
 
-def test_memory_that_is_full_says_what_would_fit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("Tried to allocate 2.00 GiB"), "memory of cpu does not hold unet"),
+        (RuntimeError("CUDNN_STATUS_ALLOC_FAILED"), "memory of cpu does not hold unet at a batch"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED\nand more"), "how it may show"),
+    ],
+)
+def test_memory_that_is_full_says_what_takes_less(
+    tmp_path: Path, error: Exception, said: str
+) -> None:
     def full(network: nn.Module) -> None:
         def fail(_images: Tensor) -> Tensor:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
 
         network.forward = fail
 
     workspace = Workspace(tmp_path)
     run = begin(workspace)
-    with pytest.raises(UserError, match="--batch-size 4, or auto"):
+    with pytest.raises(UserError, match=f"{said}.*--batch-size 4, "):
         make(workspace, run, change=full)()
     assert workspace.run(run.run).status == "failed"
+
+
+def test_an_error_of_our_own_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    def wrong(network: nn.Module) -> None:
+        def fail(_images: Tensor) -> Tensor:
+            raise RuntimeError("shapes do not match")
+
+        network.forward = fail
+
+    workspace = Workspace(tmp_path)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        make(workspace, begin(workspace), change=wrong)()
 
 
 def test_a_loss_that_is_no_number_names_its_frames(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -14,9 +15,10 @@ from harness.config.training import resolve
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
 from harness.runs.workspace import Run, Workspace
+from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.run import TrainingFrames, TrainingSetup, start
-from harness.training.workers import Job, Listener, Slot, slots, train_all
+from harness.training.workers import Job, Listener, Slot, _Worker, slots, train_all
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -31,6 +33,7 @@ class Heard:
 
     def __init__(self, signal_at_first_step: int = 0) -> None:
         self.epochs: list[tuple[str, int]] = []
+        self.warned: list[str] = []
         self.ended: dict[str, str] = {}
         self.most_at_once = 0
         self._under_way: set[str] = set()
@@ -55,7 +58,13 @@ class Heard:
         self.ended[run.run] = fault
 
     def listener(self) -> Listener:
-        return Listener(begun=self.begun, step=self.step, epoch=self.epoch, ended=self.end)
+        return Listener(
+            begun=self.begun,
+            step=self.step,
+            epoch=self.epoch,
+            warned=lambda run, message: self.warned.append(f"{run.run}: {message}"),
+            ended=self.end,
+        )
 
 
 @pytest.fixture
@@ -110,14 +119,34 @@ def test_a_signal_stops_all_of_them_with_everything_written(
     assert endless[1].run.run not in heard.ended  # not begun any more
 
 
+def test_a_warning_is_passed_on(workspace: Workspace, frames: TrainingFrames) -> None:
+    run = job(workspace, frames, epochs=1).run
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    worker = _Worker(run=run, slot=TWO[0], process=multiprocessing.Process(), pipe=ours)
+    heard = Heard()
+
+    theirs.send(("warned", "not recorded"))
+
+    assert worker.listen(heard.listener())  # it goes on
+    assert heard.warned == [f"{run.run}: not recorded"]
+
+
 def test_places_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.utils.device.cores", lambda: 8)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
-    assert slots(CPU, 3) == [Slot(device="cpu", threads=2)] * 3
+    assert slots(CPU, 3) == [Slot(device="cpu", threads=2, trainings=3)] * 3
     assert [slot.device for slot in slots(torch.device("cuda"), 3)] == [
         "cuda:0",
         "cuda:1",
         "cuda:0",
     ]
     assert [slot.device for slot in slots(torch.device("cuda:1"), 2)] == ["cuda:1", "cuda:1"]
+
+
+def test_the_cores_are_shared_by_everything_that_trains_on_the_machine() -> None:
+    alone, beside = TrainingSetup(device=CPU), TrainingSetup(device=CPU, side_by_side=3)
+    four = ProcessGroup(rank=5, world_size=8, on_machine=4)
+
+    assert (alone.trainings, beside.trainings) == (1, 3)
+    assert TrainingSetup(device=CPU, group=four).trainings == 4

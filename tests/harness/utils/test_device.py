@@ -50,3 +50,113 @@ def test_what_is_asked_for_is_done(name: devices.Precision) -> None:
 
 def test_elsewhere_auto_is_fp32() -> None:
     assert devices.precision("auto", torch.device("mps")) == "fp32"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("ncclUnhandledCudaError: Cuda failure 2 'out of memory'"),
+    ],
+)
+def test_full_memory_is_known_by_what_the_libraries_say(error: Exception) -> None:
+    assert devices.is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"),
+        ValueError("out of memory"),
+    ],
+)
+def test_other_errors_are_not_taken_for_full_memory(error: Exception) -> None:
+    assert not devices.is_out_of_memory(error)
+    assert not devices.is_perhaps_out_of_memory(error)
+
+
+@pytest.mark.parametrize("status", ["CUDNN_STATUS_NOT_INITIALIZED", "CUBLAS_STATUS_INTERNAL_ERROR"])
+def test_a_library_that_fails_for_several_reasons_is_no_proof_of_full_memory(status: str) -> None:
+    error = RuntimeError(f"error: {status}")
+    assert devices.is_perhaps_out_of_memory(error)
+    assert not devices.is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("cores", "trainings", "expected"),
+    [(16, 1, 8), (6, 1, 5), (16, 2, 7), (16, 4, 3), (16, 6, 1), (16, 32, 1), (1, 1, 1)],
+)
+def test_trainings_share_the_cores_for_their_workers(
+    monkeypatch: pytest.MonkeyPatch, cores: int, trainings: int, expected: int
+) -> None:
+    monkeypatch.setattr("harness.utils.device.cores", lambda: cores)
+
+    assert devices.workers(CUDA, trainings=trainings) == expected
+    assert devices.workers(CPU, trainings=trainings) == 0
+
+
+def test_only_a_gpu_with_a_number_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", made.append)
+
+    for name in ("cpu", "mps", "cuda", "cuda:1"):
+        devices.make_current(torch.device(name))
+
+    assert made == [torch.device("cuda:1")]
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_float32_is_float32_on_a_gpu(tuned: bool) -> None:
+    def settings() -> tuple[bool, bool, str, bool]:
+        cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+        precision = torch.get_float32_matmul_precision()
+        return cudnn.allow_tf32, cudnn.benchmark, precision, products.allow_tf32
+
+    torch.set_float32_matmul_precision("high")
+    try:
+        before = settings()
+        with devices.full_float32(CUDA, tuned=tuned):
+            assert settings() == (False, tuned, "highest", False)
+        assert settings() == before
+        with devices.full_float32(CPU):
+            assert settings() == before
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_python_is_at_most_two_steps_ahead_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+
+    class Event:
+        made = 0
+
+        def __init__(self, *, blocking: bool) -> None:
+            assert blocking  # a core that spins is lost to the workers
+            Event.made += 1
+            self.number = Event.made
+
+        def record(self, stream: str) -> None:
+            assert stream == "stream of cuda:1"
+
+        def synchronize(self) -> None:
+            done.append(self.number)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    pace = devices.Pace(torch.device("cuda:1"))
+    waited = []
+    for _ in range(4):
+        pace.step()
+        waited.append(list(done))
+
+    assert waited == [[], [], [1], [1, 2]]
