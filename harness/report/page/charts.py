@@ -73,7 +73,7 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
     base = chart(rows).encode(
         y=models(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]
     )
-    bars = base.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.6).encode(
+    bars = base.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.75).encode(
         x=alt.X("low:Q", title=axis, scale=scale, axis=ticks), x2="high:Q"
     )
     marks = base.mark_point(filled=True, size=110, opacity=1, stroke=PAGE, strokeWidth=1).encode(

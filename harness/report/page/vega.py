@@ -103,7 +103,7 @@ def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec
     drawn = chart.properties(width="container", autosize=fit, description=title).configure(
         background="transparent",
         font=_FONT,
-        padding={"left": 0, "right": 16, "top": 6, "bottom": 0},
+        padding={"left": 0, "right": 16, "top": 6, "bottom": 4},
         axis=axis,
         axisQuantitative={"tickCount": 6},
         legend={"labelColor": TEXT, "labelFontSize": 13, "symbolSize": 90, "padding": 0,
