@@ -105,17 +105,15 @@ def _tables(
     workspace: Workspace, split: str, protocol: str, a: str, b: str | None
 ) -> tuple[pd.DataFrame, str, str]:
     """The frame tables of the runs compared, and the names that the first two have in it."""
-    from harness.data.cross_validation import SplitVariant
     from harness.evaluation import tables
+    from harness.runs.select import newest_by_model
 
     evaluated = tables.evaluated(workspace.runs(), split, protocol)
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
     if b is None:
-        division = SplitVariant.of(chosen[0])
-        alike = [run for run in evaluated if SplitVariant.of(run) == division]
-        newest = {run.model: run for run in reversed(alike)}
+        newest = newest_by_model(evaluated, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     chosen = list({run.run: run for run in chosen}.values())
     if len(chosen) < 2:
@@ -128,10 +126,9 @@ def _tables(
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
-    from harness.data.cross_validation import SplitVariant
 
     for run in evaluated:
-        if name == run.run or (name == run.model and not SplitVariant.of(run)):
+        if name == run.run or (name == run.model and not run.variant):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
     raise UserError(

@@ -88,7 +88,7 @@ def command(
     metadata = {"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]}
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
-    scores = Ledger(settings.workspace / "register.sqlite").scores(round_name, protocol=protocol)
+    scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is None and not scores.empty:
         ranking = rank(scores, sd=sd)
         wanted = [round_name] if round_name is not None else None
@@ -127,8 +127,10 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
     from harness.report.views.ranks import rank_view
+    from harness.runs.workspace import Workspace
     from metrics.statistics.samples import collect
 
+    workspace = Workspace(settings.workspace)
     views = []
     best = scores.sort_values("score", ascending=False, kind="stable")
     best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
@@ -137,7 +139,7 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
             " ".join(filter(None, [row["team"], row["model"]])): {str(k): v for k, v in row.items()}
             for row in group.to_dict("records")
         }
-        found, missing = tables.load_scored(settings.workspace, rows)
+        found, missing = tables.load_scored(workspace, rows)
         for name in missing:
             console.warn(
                 f"{name}: its frame table is missing; score {rows[name]['package']} again. It is "
@@ -153,7 +155,6 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
 
 def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
     """How certain the ranks of evaluated models are, by the paper protocol."""
-    from harness.data.cross_validation import SplitVariant
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
     from harness.report.views.leaderboard import HASH_SHOWN
@@ -162,7 +163,7 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
     from metrics.statistics.samples import collect
 
     workspace = Workspace(settings.workspace)
-    whole = [run for run in workspace.runs() if not SplitVariant.of(run)]
+    whole = [run for run in workspace.runs() if not run.variant]
     views = []
     for split in splits:
         data = workspace.evaluations(split).set_index("run")["data"].to_dict()
@@ -192,13 +193,12 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
 
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     registered = workspace.evaluations(split)
     # A model trained without a centre, or on one fold, was measured on other frames.
-    whole = {run.run for run in workspace.runs() if not SplitVariant.of(run)}
+    whole = {run.run for run in workspace.runs() if not run.variant}
     registered = registered[registered["run"].isin(whole)]
     if registered.empty:
         raise UserError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.fingerprint import data_fingerprint
@@ -79,12 +78,12 @@ def evaluated_on(
 
 
 def load_scored(
-    workspace: Path, scores: Mapping[str, Mapping[str, Any]]
+    workspace: Workspace, scores: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The frame table of each scored package.
 
     Args:
-        workspace: The workspace's folder.
+        workspace: Where the scores lie.
         scores: Name to the package's row of ``Ledger.scores``.
 
     Returns:
@@ -94,8 +93,8 @@ def load_scored(
 
     tables, missing = {}, []
     for name, row in scores.items():
-        folder = f"{Path(row['package']).stem}-{row['package_sha256'][:8]}"
-        file = workspace / "scores" / folder / row["protocol"] / "frames.csv"
+        folder = workspace.score_folder(row["package"], row["package_sha256"], row["protocol"])
+        file = folder / "frames.csv"
         if file.exists():
             tables[name] = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
         else:

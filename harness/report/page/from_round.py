@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.catalogue import test_frames
 from harness.evaluation import tables
 from harness.report.page import from_split
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
+from harness.runs.workspace import Workspace
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -98,7 +98,7 @@ def _frame_tables(
     settings: Settings, round_: Round, best: Scores
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The frame table of each score, and a note on each that is missing."""
-    found, missing = tables.load_scored(settings.workspace, best)
+    found, missing = tables.load_scored(Workspace(settings.workspace), best)
     if not found:
         raise UserError(
             f"no frame table of a score in round {round_.name} is left in "
@@ -130,7 +130,7 @@ def _gallery(
     truth = find_truth(_truth_folder(folder, first), round_.test_sets)
     if truth.sha256 != first["truth_sha256"]:
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
-    frames = _frames(settings, truth)
+    frames = _frames(settings, round_, truth)
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         masks = {}
         for number, (name, row) in enumerate(best.items()):
@@ -147,7 +147,7 @@ def _members(settings: Settings, round_: Round, best: Scores, ensemble: str) -> 
     """The packages of the very runs that the ensemble was made of, as far as they are entered."""
     from submissions.ledger import Ledger
 
-    entries = Ledger(settings.workspace / "register.sqlite").submissions(round_.name)
+    entries = Ledger(settings.workspace).submissions(round_.name)
     entered = {row["package_sha256"]: row for row in entries.to_dict("records")}
     package = entered.get(best[ensemble]["package_sha256"])
     if package is None:
@@ -169,21 +169,29 @@ def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
     return Path(kept)
 
 
-def _frames(settings: Settings, truth: Truth) -> pd.DataFrame:
+def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     """The test frames with their truth, which only an organiser has."""
-    frames = test_frames(settings)
-    paths = {
-        f"{test_set}/{name}": str(path)
-        for test_set, masks in truth.masks.items()
-        for name, path in masks.items()
-    }
-    frames = frames[frames["frame"].isin(paths)].reset_index(drop=True)
-    if len(frames) < len(paths):
+    import pandas as pd
+
+    from submissions.rounds import find_frames, frame_sizes
+
+    (folder,) = settings.require("test_frames")
+    images = find_frames(round_, folder)
+    sizes = frame_sizes(images)
+    rows = [
+        {"frame": f"{test_set}/{name}", "image": str(image), "truth": "mask",
+         "mask": str(truth.masks[test_set][name]), "height": height, "width": width}
+        for test_set, names in images.items()
+        for name, image in names.items()
+        for height, width in [sizes[test_set][name]]
+        if name in truth.masks.get(test_set, {})
+    ]  # fmt: skip
+    if len(rows) < truth.frames:
         raise UserError(
-            f"{settings.test_frames} holds {len(frames)} of the {len(paths)} frames that were "
-            "scored. Name the release with --test-frames."
+            f"{folder} holds {len(rows)} of the {truth.frames} frames that were scored. Name the "
+            "release with --test-frames."
         )
-    return frames.assign(truth="mask", mask=frames["frame"].map(paths))
+    return pd.DataFrame.from_records(rows)
 
 
 def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:

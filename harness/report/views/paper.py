@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import models
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
-from harness.runs.select import ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     theirs = _wide(reference[reference["split"] == split])
     misprints = set(reference.query("split == @split and misprint")["model"])
     rows = []
-    for name in sorted(ours.index, key=lambda name: ORDER.index(name) if name in ORDER else 99):
+    for name in sorted(ours.index, key=_order):
         model = {"model": name, "title": title_of(name)}
         rows.append({**model, "paper": False, "kind": "ours", **ours.loc[name]})
         if name not in theirs.index:
@@ -113,6 +113,12 @@ def _beside(ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[dict[Any, Any]
             "sd": ours["sd"] - theirs["sd"],
         },
     ]
+
+
+def _order(model: str) -> int:
+    """Its place in the paper's tables; other models come last."""
+    order = list(models.PAPER_ORDER)
+    return order.index(model) if model in order else len(order)
 
 
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:

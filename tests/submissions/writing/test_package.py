@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.files import remove_stale_partials
 from submissions.reading.validate import validate_package
 from submissions.writing.package import PackageWriter
-from submissions.writing.publish import manifest_path, remove_stale_partials
+from submissions.writing.publish import manifest_path
 
 
 def write(path: Path, masks, order=None, **options) -> Path:
@@ -174,7 +175,7 @@ def test_a_taken_name_is_refused(package) -> None:
 
 def test_a_folder_that_cannot_be_written_is_a_clear_fault(tmp_path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot write in"):
         PackageWriter(tmp_path / "file" / "p.zip")
 
 
