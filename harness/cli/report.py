@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,9 +79,10 @@ def command(
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content = _of_round(settings, round_name, names, truth)
+        content, scores = _of_round(settings, round_name, names, truth)
     else:
-        content = _of_split(settings, split or "test", names)
+        content, scores = _of_split(settings, split or "test", names), _scores(settings)
+    content = replace(content, leaderboard=_leaderboard(scores))
     file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
     with atomic_path(file) as temporary:
@@ -108,8 +110,6 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
         runs,
         catalogue(settings, needs=[needed]),
         split,
-        leaderboard=_leaderboard(_scores(settings)),
-        is_paper_split=settings.splits is None,
     )
     left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
@@ -117,12 +117,12 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
             f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
             f"with: harness evaluate --split {split}"
         )
-    return content
+    return replace(content, is_paper_split=settings.splits is None)
 
 
 def _of_round(
     settings: Settings, name: str, models: tuple[str, ...], truth: Path | None
-) -> PageContent:
+) -> tuple[PageContent, pd.DataFrame]:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
@@ -130,9 +130,7 @@ def _of_round(
     scores = _scores(settings, name)
     if models:
         scores = scores[scores["model"].isin(models)]
-    return from_round.gather(
-        settings, round_, scores, leaderboard=_leaderboard(scores), truth=truth
-    )
+    return from_round.gather(settings, round_, scores, truth), scores
 
 
 def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:

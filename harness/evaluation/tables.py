@@ -83,7 +83,7 @@ def load_scored(
     """The frame table of each scored package.
 
     Args:
-        workspace: Where the scores are.
+        workspace: Where the scores lie.
         scores: Name to the package's row of ``Ledger.scores``.
 
     Returns:

@@ -25,6 +25,7 @@ from harness.report.page.vega import (
     chart,
     colour,
     models,
+    numbers,
     shape,
     short,
     spec,
@@ -68,29 +69,18 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
     if whole:
         scale = alt.Scale(domain=[0.5, max(len(rows), 2) + 0.5], nice=False)
         ticks = alt.Axis(values=[*range(1, max(len(rows), 2) + 1)], tickCount=len(rows), format="d")
-    said = [
-        alt.Tooltip("model:N"),
-        alt.Tooltip("value:Q", format=form),
-        alt.Tooltip("low:Q", format=form),
-        alt.Tooltip("high:Q", format=form),
-    ]
-    base = chart(rows).encode(y=models(styles), color=colour(styles, legend=False), tooltip=said)
-    bars = base.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.6).encode(
+    figures = [alt.Tooltip(f"{name}:Q", format=form) for name in ("value", "low", "high")]
+    base = chart(rows).encode(
+        y=models(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]
+    )
+    bars = base.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.75).encode(
         x=alt.X("low:Q", title=axis, scale=scale, axis=ticks), x2="high:Q"
     )
     marks = base.mark_point(filled=True, size=110, opacity=1, stroke=PAGE, strokeWidth=1).encode(
         x=alt.X("value:Q", title=axis), shape=shape(styles, legend=False)
     )
-    figures = (
-        chart(rows)
-        .mark_text(dy=-13, color=TEXT)
-        .encode(
-            x=alt.X("value:Q", title=axis),
-            y=models(styles),
-            text=alt.Text("value:Q", format=form),
-        )
-    )
-    return spec(alt.layer(bars, marks, figures).properties(height=ROW * len(rows)), title)
+    text = numbers(rows, styles, "value", alt.Text("value:Q", format=form), axis)
+    return spec(alt.layer(bars, marks, text).properties(height=ROW * len(rows)), title)
 
 
 def distributions(
@@ -205,13 +195,5 @@ def spans(
         x=start, stroke=colour(styles, legend=False, channel=alt.Stroke)
     )
     dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("end:Q", title=axis))
-    label = (
-        chart(data)
-        .mark_text(dy=-13, color=TEXT)
-        .encode(
-            x=alt.X("end:Q", title=axis),
-            y=models(styles),
-            text=alt.Text("gap:Q", format="+.3f"),
-        )
-    )
-    return spec(alt.layer(line, ring, dot, label).properties(height=ROW * len(rows)), title)
+    text = numbers(data, styles, "end", alt.Text("gap:Q", format="+.3f"), axis)
+    return spec(alt.layer(line, ring, dot, text).properties(height=ROW * len(rows)), title)

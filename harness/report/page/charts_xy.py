@@ -21,7 +21,7 @@ from harness.report.page.vega import (
     Spec,
     chart,
     colour,
-    key,
+    dashes,
     shape,
     short,
     spec,
@@ -103,10 +103,6 @@ def lines(
     epochs = alt.Scale(domain=[1, max(last, 2) * 1.015], nice=False)
     chosen = alt.selection_point(fields=["model"], bind="legend")
     shown = alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12))
-    dashes = alt.Scale(
-        domain=[style.label for style in styles],
-        range=[[2, 3] if style.dashed else [1, 0] for style in styles],
-    )
     base = chart(rows).encode(
         x=alt.X("epoch:Q", scale=epochs, axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
         y=alt.Y("value:Q", title=axis, scale=alt.Scale(zero=False, nice=True)),
@@ -114,9 +110,7 @@ def lines(
         opacity=shown,
         tooltip=["model:N", "epoch:Q", alt.Tooltip("value:Q", format=".3f")],
     )
-    curves = base.mark_line(strokeWidth=2, clip=True).encode(
-        strokeDash=alt.StrokeDash("model:N", scale=dashes, legend=key())
-    )
+    curves = base.mark_line(strokeWidth=2, clip=True).encode(strokeDash=dashes(styles))
     ends = (
         base.transform_filter("datum.last")
         .mark_point(filled=True, size=80, stroke=PAGE, strokeWidth=1)
@@ -151,12 +145,9 @@ def matrix(styles: Sequence[Style], cells: Mapping[tuple[int, int], Pair], *, ti
         tooltip=["row:N", "column:N", alt.Tooltip("difference:Q", format="+.3f"), "p:N"],
     )
     strong = alt.datum.significant
+    better = alt.Scale(domain=[True, False], range=[COLOURS[0], HIGHLIGHT])
     squares = base.mark_rect(strokeWidth=1.5).encode(
-        fill=alt.Fill(
-            "better:N",
-            scale=alt.Scale(domain=[True, False], range=[COLOURS[0], HIGHLIGHT]),
-            legend=None,
-        ),
+        fill=alt.Fill("better:N", scale=better, legend=None),
         fillOpacity=alt.FillOpacity("size:Q", scale=alt.Scale(range=[0, 0.55]), legend=None),
         stroke=alt.when(strong).then(alt.value(TEXT)).otherwise(alt.value(PAGE)),
     )

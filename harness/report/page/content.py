@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
 from metrics.endocv import add_figures
@@ -80,7 +81,6 @@ class PageContent:
         split: Name of the split whose table the paper prints; empty for a round.
         protocol: How truth and formulas were taken: a key of
             ``harness.evaluation.evaluate_run.PROTOCOLS``.
-        formulas: The protocol of ``metrics.endocv.summarise`` that goes with it.
         frames: Frame tables of all models, with ``model`` and ``place``.
         histories: Model to its history, one row an epoch.
         cards: The gallery; empty where its files are not at hand.
@@ -94,11 +94,10 @@ class PageContent:
     """
 
     name: str
-    split: str
+    split: str = ""
     protocol: str
-    formulas: Protocol
     frames: pd.DataFrame
-    histories: Mapping[str, pd.DataFrame]
+    histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     cards: Sequence[Card]
     facts: Mapping[str, str]
     ensemble: str = ""
@@ -107,6 +106,11 @@ class PageContent:
     leaderboard: View | None = None
     is_paper_split: bool = True
     notes: Sequence[str] = ()
+
+    @property
+    def formulas(self) -> Protocol:
+        """The protocol of ``metrics.endocv.summarise``."""
+        return PROTOCOLS[self.protocol].formulas
 
     @property
     def models(self) -> list[str]:

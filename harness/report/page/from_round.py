@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from harness.evaluation import tables
 from harness.report.page import from_split
 from harness.report.page.content import Members, PageContent
-from harness.report.tables.view import View
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
 from metrics.masks.labels import write_mask
@@ -33,55 +32,40 @@ def gather(
     settings: Settings,
     round_: Round,
     scores: pd.DataFrame,
-    *,
-    leaderboard: View | None,
     truth: Path | None = None,
 ) -> PageContent:
     """The frame tables of the best package of each team and model, and a gallery.
 
-    The gallery needs the test frames, the packages, and the truth they were scored against; where
-    one of them is not at hand any more, the page is without it and says so.
+    The gallery needs the test frames, the packages and the truth of their scores; without one of
+    them the page has no gallery and says so.
 
     Args:
         settings: Where test frames and workspace lie.
         round_: The round.
         scores: Its scores by the official protocol, newest first.
-        leaderboard: The round's leaderboard.
         truth: The truth's folder; by default the one that the packages were scored against.
 
     Raises:
         UserError: If nothing is scored in the round, or no frame table of a score is left.
     """
     best = best_scores(scores, round_.name)
-    found, missing = tables.load_scored(Workspace(settings.workspace), best)
-    if not found:
-        raise UserError(
-            f"no frame table of a score in round {round_.name} is left in "
-            f"{settings.workspace / 'scores'}. Score the packages again with 'harness score'."
-        )
+    found, notes = _frame_tables(settings, round_, best)
     table = with_place(tables.join(found))
     ensemble = from_split.ENSEMBLE if from_split.ENSEMBLE in found else ""
-    notes = [f"{name}: its frame table is missing; score its package again" for name in missing]
     cards: list[Card] = []
     members = None
-    shown = {name: best[name] for name in found}
     try:
-        cards, members = _gallery(settings, round_, shown, truth, table, ensemble)
+        cards, members = _gallery(settings, round_, best, truth, table, ensemble)
     except UserError as error:
         notes.append(f"without pictures: {error.message}")
     return PageContent(
         name=f"round {round_.name}",
-        split="",
         protocol="official",
-        formulas="official",
         frames=table,
-        histories={},
         cards=cards,
         facts=_facts(best, table),
         ensemble=ensemble,
         members=members,
-        leaderboard=leaderboard,
-        is_paper_split=False,
         notes=notes,
     )
 
@@ -110,6 +94,21 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
     }
 
 
+def _frame_tables(
+    settings: Settings, round_: Round, best: Scores
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """The frame table of each score, and a note on each that is missing."""
+    found, missing = tables.load_scored(Workspace(settings.workspace), best)
+    if not found:
+        raise UserError(
+            f"no frame table of a score in round {round_.name} is left in "
+            f"{settings.workspace / 'scores'}. Score the packages again with 'harness score'."
+        )
+    return found, [
+        f"{name}: its frame table is missing; score its package again" for name in missing
+    ]
+
+
 def _gallery(
     settings: Settings,
     round_: Round,
@@ -126,6 +125,7 @@ def _gallery(
     """
     from submissions.truth import find_truth
 
+    best = {name: row for name, row in best.items() if name in set(table["model"])}
     first = next(iter(best.values()))
     truth = find_truth(_truth_folder(folder, first), round_.test_sets)
     if truth.sha256 != first["truth_sha256"]:

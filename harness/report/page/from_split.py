@@ -10,7 +10,6 @@ from harness.data.fingerprint import data_fingerprint
 from harness.evaluation import tables
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
-from harness.report.tables.view import View
 from harness.report.views.by_class import with_place
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
@@ -35,9 +34,6 @@ def gather(
     runs: Sequence[Run],
     catalogue: pd.DataFrame,
     split: str,
-    *,
-    leaderboard: View | None = None,
-    is_paper_split: bool = True,
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
@@ -46,35 +42,23 @@ def gather(
         runs: Runs to show, one a model; those not evaluated on these frames are left out.
         catalogue: The frames of the split, and of the others as far as they are at hand.
         split: Its name.
-        leaderboard: The leaderboard of scored submissions, if there is one.
-        is_paper_split: Whether the split is the paper's.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
             frame or mask cannot be read.
     """
     frames = of_split(catalogue, split)
-    shown = tables.evaluated_on(workspace, runs, frames, split)
-    if not shown:
-        raise UserError(
-            f"no model was measured on these frames of the {split} split yet. Do it with: harness "
-            f"evaluate --split {split}"
-        )
-    chosen = {run.model: run for run in shown}
+    chosen = _evaluated(workspace, runs, frames, split)
+    shown = list(chosen.values())
     classes = shared_classes(shown)
     table = with_place(tables.load(shown, split))
     masks = {name: masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
-    members, notes = (
-        _members(workspace, chosen[ensemble], shown, frames, split, classes)
-        if ensemble
-        else (None, [])
-    )
+    members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
     return PageContent(
         name=f"{split} split",
         split=split,
         protocol="paper",
-        formulas="official",
         frames=table,
         histories={name: _history(run) for name, run in chosen.items() if not run.members},
         cards=cards_of(table, frames, masks, ensemble, members, classes=classes),
@@ -82,21 +66,34 @@ def gather(
         ensemble=ensemble,
         members=members,
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
-        leaderboard=leaderboard,
-        is_paper_split=is_paper_split,
         notes=notes,
     )
 
 
+def _evaluated(
+    workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
+) -> dict[str, Run]:
+    """Model to its run, of those that were evaluated on these frames."""
+    shown = tables.evaluated_on(workspace, runs, frames, split)
+    if not shown:
+        raise UserError(
+            f"no model was measured on these frames of the {split} split yet. Do it with: harness "
+            f"evaluate --split {split}"
+        )
+    return {run.model: run for run in shown}
+
+
 def _members(
     workspace: Workspace,
-    ensemble: Run,
+    ensemble: Run | None,
     shown: Sequence[Run],
     frames: pd.DataFrame,
     split: str,
     classes: Classes,
 ) -> tuple[Members | None, list[str]]:
     """The runs that the ensemble is made of, whichever runs of these models the page shows."""
+    if ensemble is None:
+        return None, []
     registered = {run.run: run for run in workspace.runs()}
     own = {name: registered[run] for name, run in ensemble.members.items() if run in registered}
     measured = tables.evaluated_on(workspace, list(own.values()), frames, split)

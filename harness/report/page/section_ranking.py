@@ -80,14 +80,13 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
 
 def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], list[Table]]:
     """Every pair of models: difference in F1 and p-value, as a matrix and as a table."""
-    import pandas as pd
-
     f1 = select(samples, ["f1"])
     means = np.nanmean(f1.values[:, :, 0], axis=1)
     found = list(combinations(range(len(f1.models)), 2))
     names = [(f1.models[a], f1.models[b]) for a, b in found]
     corrected = holm(permutation_test(f1, names)[:, 0])
-    cells, rows = {}, []
+    cells: dict[tuple[int, int], charts_xy.Pair] = {}
+    rows: list[dict[str, object]] = []
     for (a, b), p in zip(found, corrected, strict=True):
         difference, significant = float(means[a] - means[b]), bool(p < 1 - LEVEL)
         cells[a, b] = charts_xy.Pair(difference=difference, p=float(p), significant=significant)
@@ -108,6 +107,12 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
         f"{len(found)} pairs. Framed: significant at {1 - LEVEL:.2g}; {content.n} in "
         f"{samples.n_clusters} sequences or single frames.",
     )
+    return [plot], [_pair_table(rows)]
+
+
+def _pair_table(rows: list[dict[str, object]]) -> Table:
+    import pandas as pd
+
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
@@ -119,4 +124,4 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
         ],
         title="Differences in F1 as a table",
     )
-    return [plot], [view.table()]
+    return view.table()

@@ -47,6 +47,22 @@ def models(styles: Sequence[Style]) -> alt.Y:
     return alt.Y("model:N", title=None, sort=[style.label for style in styles], axis=axis)
 
 
+def numbers(
+    rows: Sequence[Mapping[str, Any]], styles: Sequence[Style], x: str, text: alt.Text, title: str
+) -> alt.Chart:
+    """A figure above the mark of each model."""
+    at = alt.X(f"{x}:Q", title=title)
+    texts: alt.Chart = chart(rows).mark_text(dy=-13, color=TEXT)
+    return texts.encode(x=at, y=models(styles), text=text)
+
+
+def dashes(styles: Sequence[Style]) -> alt.StrokeDash:
+    """Whole or dashed lines by model."""
+    patterns = [[2, 3] if style.dashed else [1, 0] for style in styles]
+    scale = alt.Scale(domain=[style.label for style in styles], range=patterns)
+    return alt.StrokeDash("model:N", scale=scale, legend=key())
+
+
 def colour(styles: Sequence[Style], *, legend: bool = True, channel: Any = alt.Color) -> Any:
     """A channel of colour by model."""
     domain, colours = [s.label for s in styles], [s.colour for s in styles]
@@ -87,7 +103,7 @@ def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec
     drawn = chart.properties(width="container", autosize=fit, description=title).configure(
         background="transparent",
         font=_FONT,
-        padding={"left": 0, "right": 16, "top": 6, "bottom": 0},
+        padding={"left": 0, "right": 16, "top": 6, "bottom": 4},
         axis=axis,
         axisQuantitative={"tickCount": 6},
         legend={"labelColor": TEXT, "labelFontSize": 13, "symbolSize": 90, "padding": 0,

@@ -33,6 +33,13 @@ _DETECTION: Final = (
     Column(key="frames_without", title="Without"),
 )
 
+_SETS: Final = (Column(key="reference", title="From"), Column(key="other", title="To"))
+_SUMMARY: Final = (
+    Column(key="gap", title="Mean gap", decimals=3),
+    Column(key="deviation", title="Deviation", decimals=3, best="min"),
+    Column(key="generalisation_score", title="Score", decimals=3, best="max"),
+)
+_GAPS: Final = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
 _NORMALISED: Final = {
     "official": "the organisers' figure by its largest in the set",
     "strict": "the true distance by the frame's diagonal",
@@ -184,6 +191,25 @@ def generalisation_view(
     Raises:
         UserError: If there are fewer than two sets, or none of a name asked for.
     """
+    rows = _between_sets(frames, by, formulas, reference, other)
+    gaps = {key: name for key, name in _GAPS.items() if f"gap_{key}" in rows}
+    each = [Column(key=f"gap_{key}", title=f"{name} gap", decimals=3) for key, name in gaps.items()]
+    return View(
+        frame=rows.assign(title=rows["model"].map(title_of)),
+        data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
+        columns=[*_SETS, MODEL, *each, *_SUMMARY],
+        title=title,
+        caption="Gap: reference minus other. Over F1, recall, PPV and, where measured, 1 - H, the "
+        f"normalised Hausdorff ({_NORMALISED[formulas]}). Deviation: their mean, each 0 within "
+        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures.",
+        group="other",
+    )
+
+
+def _between_sets(
+    frames: pd.DataFrame, by: str, formulas: Protocol, reference: str, other: str
+) -> pd.DataFrame:
+    """The drops asked for, in natural order of the sets."""
     from metrics.generalisation import between_sets
 
     rows = between_sets(frames, by, protocol=formulas)
@@ -198,27 +224,4 @@ def generalisation_view(
         rows.index,
         key=lambda i: (natural(str(rows.loc[i, "reference"])), str(rows.loc[i, "other"])),
     )
-    rows = rows.loc[order].reset_index(drop=True)
-    names = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
-    gaps = {key: name for key, name in names.items() if f"gap_{key}" in rows}
-    return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
-        data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
-        columns=[
-            Column(key="reference", title="From"),
-            Column(key="other", title="To"),
-            MODEL,
-            *(
-                Column(key=f"gap_{key}", title=f"{name} gap", decimals=3)
-                for key, name in gaps.items()
-            ),
-            Column(key="gap", title="Mean gap", decimals=3),
-            Column(key="deviation", title="Deviation", decimals=3, best="min"),
-            Column(key="generalisation_score", title="Score", decimals=3, best="max"),
-        ],
-        title=title,
-        caption="Gap: reference minus other. Over F1, recall, PPV and, where measured, 1 - H, the "
-        f"normalised Hausdorff ({_NORMALISED[formulas]}). Deviation: their mean, each 0 within "
-        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures.",
-        group="other",
-    )
+    return rows.loc[order].reset_index(drop=True)

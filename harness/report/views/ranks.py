@@ -9,6 +9,8 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from metrics.statistics.comparison import Comparison
     from metrics.statistics.samples import Samples
 
@@ -24,20 +26,9 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     from metrics.statistics.ranking import rank
 
     ranking = rank(samples, figure)
-    rows = ranking.table.assign(title=ranking.table["model"].map(title_of))
-    rows["ranks"] = [
-        f"{low}" if low == high else f"{low} to {high}"
-        for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
-    ]
-    tied = rows["tied_with"] != ""
-    rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["ties"] = [
-        ", ".join(title_of(name) for name in names.split(", ") if name)
-        for names in rows["tied_with"]
-    ]
     level = f"{100 * ranking.level:g} %"
     return View(
-        frame=rows,
+        frame=_readable(ranking.table),
         columns=[
             Column(key="place", title="Rank", justify="right"),
             Column(key="title", title="Model"),
@@ -63,6 +54,22 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     )
 
 
+def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Ranks with titles, ranges and ties as text."""
+    rows = ranking.assign(title=ranking["model"].map(title_of))
+    rows["ranks"] = [
+        f"{low}" if low == high else f"{low} to {high}"
+        for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
+    ]
+    tied = rows["tied_with"] != ""
+    rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
+    rows["ties"] = [
+        ", ".join(title_of(name) for name in names.split(", ") if name)
+        for names in rows["tied_with"]
+    ]
+    return rows
+
+
 def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
     """Each comparison with its interval, tests and effect sizes.
 
@@ -76,17 +83,15 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
     rows = to_frame(comparisons)
     corrected = bool(rows["p_holm"].notna().any())
     first = comparisons[0]
-    columns: list[Column | str] = [
+    hidden = [] if corrected else ["p_holm"]
+    level = f"{100 * first.level:g} %"
+    interval = ("low", "high")
+    columns = [
         Column(key="b", title="Than"),
         Column(key="figure", title="Figure"),
         Column(key="mean_a", title=first.a, decimals=3),
         Column(key="mean_b", title="Other", decimals=3),
-        Column(
-            key="difference",
-            title=f"Difference [{100 * first.level:g} %]",
-            decimals=3,
-            interval=("low", "high"),
-        ),
+        Column(key="difference", title=f"Difference [{level}]", decimals=3, interval=interval),
         Column(key="p_permutation", title="p", decimals=4),
         *([Column(key="p_holm", title="p (Holm)", decimals=4)] if corrected else []),
         Column(key="p_wilcoxon", title="Wilcoxon p", decimals=4),
@@ -102,11 +107,5 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
         "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
         f"sequences; better in: share of frames, ties as half. {settings}".rstrip(),
         group="b",
-        data_only_columns=[
-            "a",
-            *(["p_holm"] if not corrected else []),
-            "level",
-            "n_frames",
-            "n_clusters",
-        ],
+        data_only_columns=["a", *hidden, "level", "n_frames", "n_clusters"],
     )

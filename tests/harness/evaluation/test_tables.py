@@ -45,14 +45,14 @@ def test_a_run_without_an_evaluation(workspace: Workspace) -> None:
         tables.load([run], "val")
 
 
-def test_tables_of_scored_packages(tmp_path: Path) -> None:
+def test_tables_of_scored_packages(workspace: Workspace) -> None:
     score = {"package": "a/unet.zip", "package_sha256": "0123456789", "protocol": "official"}
-    folder = tmp_path / "scores/unet-01234567/official"
+    folder = workspace.root / "scores/unet-01234567/official"
     folder.mkdir(parents=True)
     (folder / "frames.csv").write_text("frame,centre,latency_ms\nS/1,,\nS/2,C1,2.5\n")
 
     found, missing = tables.load_scored(
-        Workspace(tmp_path), {"us unet": score, "fpn": {**score, "package": "fpn.zip"}}
+        workspace, {"us unet": score, "fpn": {**score, "package": "fpn.zip"}}
     )
 
     assert missing == ["fpn"]

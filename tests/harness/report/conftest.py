@@ -59,7 +59,6 @@ def content(catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
         name="val split",
         split="val",
         protocol="paper",
-        formulas="official",
         frames=table,
         histories={"unet": history, "fpn": history.assign(f1=[0.2, 0.3, 0.5])},
         cards=from_split.cards_of(table, catalogue, masks, "divergentnets", members),
