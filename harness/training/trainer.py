@@ -160,7 +160,7 @@ class Trainer:
         self.network.train()
         # Gradients are made anew, in a recording within the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
-        with devices.full_float32(self.device, tuned=True):
+        with devices.exact_float32(self.device, tuned=True):
             truth = masks.to(self.device, non_blocking=True).long()
             logits = self._logits(images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
@@ -251,7 +251,7 @@ class Trainer:
     def _in_inference(self) -> Iterator[None]:
         """The network in inference form, with the average in place where there is one."""
         self.network.eval()
-        with devices.full_float32(self.device):
+        with devices.exact_float32(self.device):
             if self.average is None:
                 yield
                 return

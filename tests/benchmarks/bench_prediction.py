@@ -27,7 +27,6 @@ import models
 from harness.config.training import Precision
 from harness.data.frames import read_image, resize_image, resize_mask
 from harness.data.synthetic.dataset import write_dataset
-from harness.inference.engine import exact_float32
 from harness.inference.postprocess import upsample_and_decide
 from harness.inference.precision_check import changed_pixels
 from harness.inference.predictor import Inference, Prediction, Predictor
@@ -35,6 +34,7 @@ from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
 from harness.utils.allocation import keep_memory
+from harness.utils.device import exact_float32
 from metrics.masks.labels import write_mask
 from metrics.masks.read import read_mask
 from models.divergentnets import DivergentNets
