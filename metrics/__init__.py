@@ -1,15 +1,18 @@
 """From two masks to every figure that is printed.
 
-Modules, in the order in which the figures arise:
+Rooms, each of which imports only those above it:
 
-* ``masks``: reading a mask and saying which pixels are polyp, by protocol;
-* ``counts``: true and false positives and negatives of one frame;
-* ``endocv``: the overlap figures, their means, the score and its standard deviations;
-* ``hausdorff``, ``boundary``, ``lesions``: figures that need the masks themselves;
-* ``generalisation``: what is lost from one set of frames to another;
-* ``divergence``, ``foretelling``: how far members disagree, and whether that foretells an error;
-* ``statistics``, ``comparison``, ``ranking``: intervals, tests and ranks over frames;
-* ``paper``: the published figures, for reference.
+* ``utils``: errors, atomic files, checking of tables, plug-ins;
+* ``masks``: reading and writing masks; ``image`` decodes, ``read`` says which pixels are polyp,
+  by protocol, ``classes`` and ``labels`` do so for several classes, ``bits`` packs masks;
+* ``frame``: figures of one frame: ``counts`` (true and false positives and negatives),
+  ``hausdorff``, ``boundary``, ``lesions``, and ``disagreement`` of an ensemble's members;
+* ``endocv``: the organisers' overlap figures, their means, the score and its deviations, and with
+  it ``registry`` (plug-ins' figures), ``generalisation`` (what is lost from one set of frames to
+  another), ``strata`` (frames by the size of their polyp) and ``paper`` (the published figures);
+* ``statistics``: over frames and models: ``samples`` pairs the frames, ``bootstrap`` gives
+  intervals, ``permutation`` and ``comparison`` test, ``ranking`` ranks, ``error_prediction`` asks
+  whether disagreement predicts errors.
 
 Nothing is imported here, so that ``metrics.utils.errors`` stays cheap to load.
 """

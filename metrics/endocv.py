@@ -26,6 +26,7 @@ from metrics.masks.classes import chosen_rows
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
+from metrics.utils.groups import combine_codes, group_codes, moments, ratio
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,6 +59,11 @@ def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.Data
 
     Raises:
         UserError: A count column is missing.
+
+    Example:
+        >>> frame = pd.DataFrame([{"tp": 3, "fp": 1, "fn": 0, "tn": 6}])
+        >>> add_figures(frame)[["iou", "f1", "recall"]].round(3).to_dict("records")
+        [{'iou': 0.75, 'f1': 0.857, 'recall': 1.0}]
     """
     _require(table, COUNTS)
     return table.assign(**_figures(table, protocol))
@@ -72,6 +78,12 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         UserError: A column that the sums need is missing.
+
+    Example:
+        >>> rows = [{"frame": "a", "class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}]
+        >>> rows += [{"frame": "a", "class": "background", "tp": 6, "fp": 0, "fn": 1, "tn": 3}]
+        >>> with_all_classes(pd.DataFrame(rows)).iloc[-1].to_dict()
+        {'frame': 'a', 'class': 'all', 'tp': 9, 'fp': 1, 'fn': 1, 'tn': 9}
     """
     _require(table, ("frame", "class", *COUNTS))
     single = table[table["class"] != "all"]
@@ -87,7 +99,12 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def score(figures: Mapping[str, float]) -> float:
-    """The challenge's score: the mean of F1, F2, PPV and recall."""
+    """The challenge's score: the mean of F1, F2, PPV and recall.
+
+    Example:
+        >>> score({"f1": 0.8, "f2": 0.7, "ppv": 0.9, "recall": 0.6})
+        0.75
+    """
     return float(sum(figures[name] for name in SCORED) / len(SCORED))
 
 
@@ -113,6 +130,12 @@ def summarise(
 
     Raises:
         UserError: A column is missing.
+
+    Example:
+        >>> rows = [{"class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}]
+        >>> rows += [{"class": "polyp", "tp": 1, "fp": 0, "fn": 3, "tn": 6}]
+        >>> summarise(pd.DataFrame(rows))[["n", "iou", "recall"]].round(3).to_dict("records")
+        [{'n': 2, 'iou': 0.5, 'recall': 0.625}]
     """
     by = list(by)
     _require(table, (*by, *COUNTS))
@@ -121,8 +144,8 @@ def summarise(
     values = np.column_stack(
         [figures[n] if n in figures else table[n].to_numpy(dtype=np.float64) for n in names]
     )
-    codes, groups = _coded(table, by)
-    means, deviations, defined = _moments(codes, values, len(groups))
+    codes, groups = group_codes(table, by)
+    means, deviations, defined = moments(codes, values, len(groups))
     n = np.bincount(codes, minlength=len(groups))
     four = [names.index(name) for name in SCORED]
     columns: dict[str, npt.NDArray[Any]] = {
@@ -157,6 +180,12 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
 
     Raises:
         UserError: The table has no polyp rows or more than one test set.
+
+    Example:
+        >>> frame = {"frame": "a", "class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
+        >>> figures = organisers_json(pd.DataFrame([frame]))["EndoCV2021_seg"]
+        >>> figures["jaccard"], figures["PPV"]
+        ({'value': 0.75}, {'value': 0.75})
     """
     polyp = chosen_rows(table) if "class" in table else table
     if polyp.empty or (_SET in polyp and polyp[_SET].nunique() > 1):
@@ -214,26 +243,21 @@ def _official(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Float
         "f2": 5.0 * (ppv * recall) / (4.0 * ppv + recall + s),
         "ppv": ppv,
         "recall": recall,
-        "accuracy": _ratio(tp + tn, tp + tn + fp + fn),
+        "accuracy": ratio(tp + tn, tp + tn + fp + fn),
         "specificity": (tn + s) / (tn + fp + s),
     }
 
 
 def _strict(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]:
     return {
-        "iou": _ratio(tp, tp + fp + fn),
-        "f1": _ratio(2 * tp, 2 * tp + fp + fn),
-        "f2": _ratio(5 * tp, 5 * tp + 4 * fn + fp),
-        "ppv": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
-        "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
-        "specificity": _ratio(tn, tn + fp),
+        "iou": ratio(tp, tp + fp + fn),
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
+        "f2": ratio(5 * tp, 5 * tp + 4 * fn + fp),
+        "ppv": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
+        "accuracy": ratio(tp + tn, tp + fp + fn + tn),
+        "specificity": ratio(tn, tn + fp),
     }
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    undefined = np.full_like(numerator, np.nan)
-    return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
 
 
 def _spread_of_sets(
@@ -242,43 +266,11 @@ def _spread_of_sets(
     """For each group, the SD of the score over its test sets; NaN for fewer than two."""
     in_a_set = (test_sets.fillna("") != "").to_numpy()
     codes = codes[in_a_set]
-    of_set = _combined(codes, test_sets[in_a_set])
+    of_set = combine_codes(codes, test_sets[in_a_set])
     first = np.unique(of_set, return_index=True)[1]
-    scores = _moments(of_set, four[in_a_set], len(first))[0].mean(axis=1, keepdims=True)
-    _, deviations, defined = _moments(codes[first], scores, groups)
+    scores = moments(of_set, four[in_a_set], len(first))[0].mean(axis=1, keepdims=True)
+    _, deviations, defined = moments(codes[first], scores, groups)
     return np.where(defined[:, 0] > 1, deviations[:, 0], np.nan)
-
-
-def _coded(table: pd.DataFrame, by: list[str]) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
-    """Each row's group by number, and the groups, in order of first appearance."""
-    # As groupby would, but for less.
-    codes = np.zeros(len(table), dtype=np.int64)
-    for name in by:
-        codes = _combined(codes, table[name])
-    first = np.unique(codes, return_index=True)[1]
-    return codes, table[by].iloc[first].reset_index(drop=True)
-
-
-def _combined(codes: npt.NDArray[np.int64], column: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    """A number for each pair of a code and a column's value, in order of first appearance."""
-    of_column, values = pd.factorize(column, use_na_sentinel=False)
-    return pd.factorize(codes * len(values) + of_column)[0].astype(np.int64)
-
-
-def _moments(
-    codes: npt.NDArray[np.int64], values: Floats, groups: int
-) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    """Mean, population SD and number of the defined values, (groups, K) of (N, K)."""
-
-    def sums(columns: Floats) -> Floats:
-        summed = [np.bincount(codes, weights=one, minlength=groups) for one in columns.T]
-        return np.stack(summed, axis=1).astype(np.float64)  # of no rows, bincount makes integers
-
-    defined = ~np.isnan(values)
-    number = sums(defined.astype(np.float64))
-    means = _ratio(sums(np.where(defined, values, 0.0)), number)
-    squares = np.where(defined, values - means[codes], 0.0) ** 2
-    return means, np.sqrt(_ratio(sums(squares), number)), number.astype(np.int64)
 
 
 def _hausdorff_values(plain: Floats) -> tuple[Floats, Floats]:

@@ -37,6 +37,10 @@ def deviation(reference: float, other: float, *, tolerance: float = TOLERANCE) -
         0 within (1 - tolerance) A to (1 + tolerance) A, else |(1 - tolerance) A - B|: as the
         organisers have it, also a B that is better than A by more than the tolerance deviates.
         NaN where either figure is.
+
+    Example:
+        >>> deviation(0.8, 0.75), round(deviation(0.8, 0.5), 3)
+        (0.0, 0.22)
     """
     slack = tolerance * reference
     if reference - slack <= other <= reference + slack:
@@ -57,6 +61,11 @@ def generalisation(
     Returns:
         gap (mean of A - B), deviation and generalisation_score, each over the figures that both
         have, then gap_FIGURE and deviation_FIGURE.
+
+    Example:
+        >>> figures = generalisation({"f1": 0.8, "recall": 0.9}, {"f1": 0.5, "recall": 0.85})
+        >>> {name: round(figures[name], 3) for name in ("gap", "deviation", "generalisation_score")}
+        {'gap': 0.175, 'deviation': 0.11, 'generalisation_score': 0.675}
     """
     names = [name for name in FIGURES if name in reference and name in other]
     gaps = {name: reference[name] - other[name] for name in names}
@@ -98,6 +107,13 @@ def between_sets(
 
     Raises:
         UserError: The column is missing or names fewer than two sets.
+
+    Example:
+        >>> row = {"class": "polyp", "fp": 1, "fn": 1, "tn": 6}
+        >>> rows = [{**row, "tp": 8, "centre": "C1"}, {**row, "tp": 2, "centre": "C2"}]
+        >>> between = between_sets(pd.DataFrame(rows), "centre")
+        >>> between[["reference", "other", "gap"]].round(3).to_numpy().tolist()
+        [['C1', 'C2', 0.222], ['C2', 'C1', -0.222]]
     """
     if by not in table or table.loc[table[by] != "", by].nunique() < 2:
         raise UserError(

@@ -20,6 +20,11 @@ def results() -> pd.DataFrame:
         Columns table, split ('val' or 'test'), model, class ('all', 'polyp', 'background'), iou,
         f1, recall, ppv (the paper's PREC), and misprint: True for Table 3's DeepLabv3+
         background row, which repeats the polyp row.
+
+    Example:
+        >>> table = results()
+        >>> table[(table["model"] == "unet") & (table["class"] == "polyp")]["split"].tolist()
+        ['val', 'test']
     """
     table = _read("results.csv").rename(columns={"precision": "ppv"})
     table["split"] = table["split"].replace({"validation": "val"})
@@ -29,7 +34,12 @@ def results() -> pd.DataFrame:
 
 
 def official() -> pd.DataFrame:
-    """Table 4, the organisers' scores: columns table, round (1 or 2), model, score, sd."""
+    """Table 4, the organisers' scores: columns table, round (1 or 2), model, score, sd.
+
+    Example:
+        >>> official().columns.tolist()
+        ['table', 'round', 'model', 'score', 'sd']
+    """
     return _read("official-results.csv")
 
 

@@ -40,6 +40,11 @@ class FrameMetric:
         better: Whether the largest or the smallest is the best.
         decimals: Digits behind the point in tables.
         note: What it is, in a sentence for the table's caption.
+
+    Example:
+        >>> def area_error(truth: Mask, prediction: Mask) -> float:
+        ...     return float(prediction.sum()) - float(truth.sum())
+        >>> metric = FrameMetric(name="area_error_px", title="Area error, px", compute=area_error)
     """
 
     name: str

@@ -28,6 +28,12 @@ def add_stratum(table: pd.DataFrame, edges: tuple[float, float] = EDGES) -> pd.D
 
     Raises:
         UserError: A frame has no polyp row, or the edges do not rise from 0 to 1.
+
+    Example:
+        >>> rows = [{"frame": "a", "class": "polyp", "tp": 4, "fp": 0, "fn": 0, "tn": 96}]
+        >>> rows += [{"frame": "b", "class": "polyp", "tp": 20, "fp": 0, "fn": 0, "tn": 80}]
+        >>> add_stratum(pd.DataFrame(rows))["stratum"].tolist()
+        ['small', 'large']
     """
     if not 0 < edges[0] < edges[1] < 1:
         raise UserError(f"expected two rising area shares between 0 and 1, but got {edges}.")

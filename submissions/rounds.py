@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from metrics.masks.read import read_size
+from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.writing.encoding import SUFFIXES

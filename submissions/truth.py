@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from metrics.masks.bits import Bits
-from metrics.masks.read import read_bits, read_file, read_size
+from metrics.masks.image import read_file, read_size
+from metrics.masks.read import read_bits
 from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.layout import FRAME, PackageLayout
 from submissions.reading.image_header import HeaderError, read_header

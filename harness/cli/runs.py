@@ -133,7 +133,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
 @click.pass_obj
 def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     """Remove runs with their weights and evaluations; submissions stay."""
-    from harness.runs.holding import lock_run
+    from harness.runs.lock import lock_run
     from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)

@@ -28,7 +28,6 @@ from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import decode_labels
 from metrics.utils.errors import Fault, UserError
-from metrics.utils.locks import locked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,13 +235,24 @@ def _write(
 
 def _rename(temporary: Path, final: Path) -> None:
     """Put a whole cache in its place, unless another process was first."""
-    with locked(final.parent):
+    with _alone(final.parent):
         with contextlib.suppress(UserError):
             FrameCache.open(final)
             return
         shutil.rmtree(final, ignore_errors=True)  # what is there is not whole
         temporary.chmod(0o755)
         temporary.rename(final)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait for other processes that rename in the folder; without locks nobody is waited for."""
+    from filelock import FileLock
+
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            held.enter_context(FileLock(folder / ".lock", fallback_to_soft=False))
+        yield
 
 
 def _key(

@@ -6,33 +6,21 @@ is ignored, for frames and for masks alike, so that the two always lie on each o
 
 from __future__ import annotations
 
-import io
-import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from metrics.masks.classes import ONE, Classes
+from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.labels import Labels, read_labels
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 
 Interpolation = Literal["bilinear", "nearest"]
-
-MAX_PIXELS: Final = 100_000_000
-"""Larger images are refused from their header, before anything is decoded."""
-
-_MEGA: Final = 1_000_000
-_COLOUR_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_TIFF_ENTRY: Final = 12
-_TIFF_PHOTOMETRIC, _TIFF_SAMPLES, _TIFF_EXTRA_SAMPLES = 262, 277, 338
-_TIFF_BLACK_IS_ZERO, _TIFF_RGB = 1, 2
-_RGB: Final = 3
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -45,23 +33,14 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         NDArray: uint8 (H, W, 3), RGB; a grey image has three equal channels.
 
     Raises:
-        UserError: If the file is missing, no image, truncated or larger than ``MAX_PIXELS``.
+        UserError: If the file is missing, no image, truncated or larger than
+            ``metrics.masks.image.MAX_PIXELS``.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error}). "
-            "Check the path and its permissions."
-        ) from error
-    return decode_image(data, name=str(path))
+    return decode_image(read_file(path), name=str(path))
 
 
 def decode_image(data: bytes, *, name: str = "image") -> NDArray[np.uint8]:
     """Decode a frame that is already in memory.
-
-    OpenCV fills in what a truncated file lacks without a word, so the end of the file is looked
-    for first, and where it is not found Pillow, which complains, decides.
 
     Args:
         data: The file's bytes.
@@ -73,16 +52,7 @@ def decode_image(data: bytes, *, name: str = "image") -> NDArray[np.uint8]:
     Raises:
         UserError: As for :func:`read_image`.
     """
-    if is_tiff(data):
-        data = tag_as_colour(data)
-    _check(data, name)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _COLOUR_AS_STORED)
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise UserError(f"{name}: cannot be decoded. Save it anew as JPEG, PNG or TIFF.")
-    return np.asarray(pixels, dtype=np.uint8)
+    return decode(data, RGB_AS_STORED, name=name)
 
 
 def resize_image(
@@ -126,87 +96,6 @@ def resize_mask(mask: Labels, size: int) -> NDArray[np.uint8]:
         NDArray: uint8 (size, size), class indices.
     """
     return _resize_nearest(mask.astype(np.uint8), size)
-
-
-def is_tiff(data: bytes) -> bool:
-    """Whether the bytes begin as a classic TIFF does."""
-    return data[:4] in (b"II*\0", b"MM\0*")
-
-
-def tag_as_colour(data: bytes) -> bytes:
-    """A TIFF whose colour channels are declared as grey and extra samples, declared as RGB.
-
-    CVC-ClinicDB ships such files; OpenCV reads the first channel alone, and Pillow nothing.
-
-    Args:
-        data: A TIFF file's bytes.
-
-    Returns:
-        bytes: The same bytes where the file is in order, or is too damaged to tell.
-    """
-    order = "<" if data[:2] == b"II" else ">"
-    try:
-        start = struct.unpack_from(f"{order}I", data, 4)[0]
-        count = struct.unpack_from(f"{order}H", data, start)[0]
-        body = data[start + 2 : start + 2 + _TIFF_ENTRY * count]
-        values = {tag: value for tag, value, _ in struct.iter_unpack(f"{order}H6xHH", body)}
-    except struct.error:
-        return data
-    channels = values.get(_TIFF_SAMPLES, 1)
-    if values.get(_TIFF_PHOTOMETRIC) != _TIFF_BLACK_IS_ZERO or channels != _RGB:
-        return data
-    patched = bytearray(data)
-    entries = [body[at : at + _TIFF_ENTRY] for at in range(0, len(body), _TIFF_ENTRY)]
-    tags = [struct.unpack_from(f"{order}H", entry)[0] for entry in entries]
-    if _TIFF_EXTRA_SAMPLES in tags:
-        # The entries behind it close the gap, and the end mark of the directory follows them.
-        del entries[tags.index(_TIFF_EXTRA_SAMPLES)]
-        tags.remove(_TIFF_EXTRA_SAMPLES)
-    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries) + bytes(4)
-    patched[start : start + len(directory)] = directory
-    photometric = start + 2 + _TIFF_ENTRY * tags.index(_TIFF_PHOTOMETRIC) + 8
-    struct.pack_into(f"{order}H", patched, photometric, _TIFF_RGB)
-    return bytes(patched)
-
-
-def _check(data: bytes, name: str) -> None:
-    """Refuse from its header what is no image or too large, and what is not whole."""
-    try:
-        image = Image.open(io.BytesIO(data))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(name) from error
-    except (OSError, ValueError, SyntaxError) as error:
-        what = "is empty" if not data else "cannot be recognised as an image"
-        raise UserError(
-            f"{name}: expected a JPEG, PNG, TIFF or BMP image, but the file {what}. "
-            "Replace it with a whole copy."
-        ) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name, f"{image.width} x {image.height}")
-    if _has_end(data, image.format):
-        return
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(
-            f"{name}: the image is truncated or damaged ({error}). "
-            "Replace the file with a whole copy."
-        ) from error
-
-
-def _has_end(data: bytes, format_name: str | None) -> bool:
-    """Whether the file's own end mark is there; false where the format has none."""
-    if format_name in ("JPEG", "MPO"):
-        # A thumbnail has an end mark too; only one behind the last scan's start counts.
-        return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    return format_name == "PNG" and data.rfind(b"IEND", -64) > 0
-
-
-def _too_large(name: str, size: str = "more") -> UserError:
-    return UserError(
-        f"{name}: expected at most {MAX_PIXELS // _MEGA} megapixels, but the header says {size}. "
-        "Such a file is not decoded; save it at its frame's own size."
-    )
 
 
 def _resize_nearest(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

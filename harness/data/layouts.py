@@ -14,9 +14,9 @@ from typing import Final
 
 import pandas as pd
 
-from harness.data.headers import read_size
 from harness.data.known import DatasetLayout, layouts
 from harness.data.listing import FrameFiles, Listing, folders_in, images_in
+from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 COLUMNS: Final = (

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.runs.network import Loaded
-from metrics.frame.disagreement import divergence
+from metrics.frame.disagreement import measure_disagreement
 from metrics.utils.errors import UserError
 from metrics.utils.files import atomic_path
 from models.divergentnets import DivergentNets
@@ -61,7 +61,7 @@ def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> U
     Raises:
         UserError: If there are fewer than two.
     """
-    found = divergence([one > threshold for one in probabilities])
+    found = measure_disagreement([one > threshold for one in probabilities])
     return Uncertainty(
         deviation=np.std(np.stack(probabilities), axis=0),
         disagreement=found.disagreement,

@@ -14,7 +14,7 @@ from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import CachedFeed
-from harness.runs.holding import lock_run
+from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.training import loop

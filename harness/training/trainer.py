@@ -22,11 +22,11 @@ from harness.training.ema import WeightAverage
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
 from harness.training.small_convolutions import SmallConvolutions
 from harness.utils import device as devices
+from metrics.endocv import SMOOTHING
 from models import losses
 
 # Mixes epoch and step into the seed; any odd constants far apart would do.
 _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
-_SMOOTHING = 1e-15  # the challenge's, as in metrics.endocv
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +181,8 @@ class Trainer:
         true_positive, predicted, truth = self.overlaps(batches).double().numpy()
         union = predicted + truth - true_positive
         return Validation(
-            iou=float(np.mean((true_positive + _SMOOTHING) / (union + _SMOOTHING))),
-            f1=float(np.mean((2 * true_positive + _SMOOTHING) / (predicted + truth + _SMOOTHING))),
+            iou=float(np.mean((true_positive + SMOOTHING) / (union + SMOOTHING))),
+            f1=float(np.mean((2 * true_positive + SMOOTHING) / (predicted + truth + SMOOTHING))),
             frames=len(truth),
         )
 

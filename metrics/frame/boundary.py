@@ -56,6 +56,13 @@ def boundary_distances(
 
     Raises:
         UserError: The shapes differ.
+
+    Example:
+        >>> truth, prediction = np.zeros((2, 8, 8), dtype=bool)
+        >>> truth[2:5, 2:5] = True
+        >>> prediction[2:5, 3:6] = True  # a pixel to the right
+        >>> boundary_distances(truth, prediction)
+        BoundaryDistances(hausdorff_px=1.0, hd95_px=1.0, assd_px=0.5, nsd_2px=1.0)
     """
     if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
         raise UserError(
@@ -82,7 +89,12 @@ def boundary_distances(
 
 
 def contour(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """The pixels of a mask that touch what is not mask, as rows and columns (K, 2)."""
+    """The pixels of a mask that touch what is not mask, as rows and columns (K, 2).
+
+    Example:
+        >>> len(contour(np.ones((3, 3), dtype=bool)))  # all but the middle
+        8
+    """
     if mask.size == 0:
         return np.empty((0, 2), dtype=np.int64)
     pixels = np.ascontiguousarray(mask, dtype=np.bool_).view(np.uint8)

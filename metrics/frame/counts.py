@@ -54,6 +54,11 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
 
     Raises:
         UserError: The shapes differ, or a mask is not two-dimensional.
+
+    Example:
+        >>> truth = np.array([[True, True, False]])
+        >>> count(truth, np.array([[True, False, False]]))
+        Counts(tp=1, fp=0, fn=1, tn=1)
     """
     if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
         raise UserError(
@@ -73,7 +78,14 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
 
 
 def count_bits(truth: Bits, prediction: Bits) -> Counts:
-    """Count a frame's pixels as ``count`` does, of masks that are packed already."""
+    """Count a frame's pixels as ``count`` does, of masks that are packed already.
+
+    Example:
+        >>> from metrics.masks.bits import pack
+        >>> truth, prediction = np.array([[1, 1, 0]]), np.array([[1, 0, 0]])
+        >>> count_bits(pack(truth), pack(prediction))
+        Counts(tp=1, fp=0, fn=1, tn=1)
+    """
     in_truth, in_prediction = truth.pixels, prediction.pixels
     tp = set_bits(truth.words & prediction.words)
     height, width = truth.shape
@@ -94,6 +106,13 @@ def frame_rows(
 
     Returns:
         The row of the class 'polyp' and, with tp and tn, fp and fn exchanged, of 'background'.
+
+    Example:
+        >>> rows = frame_rows(Counts(tp=3, fp=0, fn=1, tn=6), measured={"hd95_px": 1.0}, frame="a")
+        >>> rows[0]
+        {'frame': 'a', 'class': 'polyp', 'tp': 3, 'fp': 0, 'fn': 1, 'tn': 6, 'hd95_px': 1.0}
+        >>> rows[1]
+        {'frame': 'a', 'class': 'background', 'tp': 6, 'fp': 1, 'fn': 0, 'tn': 3, 'hd95_px': nan}
     """
     polyp, background = class_rows(
         {POLYP: counts, BACKGROUND: counts.swapped()}, measured={POLYP: measured or {}}, **columns
@@ -113,6 +132,11 @@ def class_rows(
         counts: By class, in the order of the rows.
         measured: By class, columns that hold for it alone; NaN where a class lacks them.
         **columns: What all rows carry.
+
+    Example:
+        >>> counts = {"polyp": Counts(3, 0, 1, 6), "tool": Counts(2, 1, 0, 7)}
+        >>> [row["class"] for row in class_rows(counts, measured={}, frame="a")]
+        ['polyp', 'tool']
     """
     names = dict.fromkeys(name for own in measured.values() for name in own)
     unmeasured = dict.fromkeys(names, float("nan"))

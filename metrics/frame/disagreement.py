@@ -1,8 +1,8 @@
 """How far the members of an ensemble disagree on a frame.
 
-The paper calls the views of its members divergent without measuring it. Here a frame's divergence
-is 1 minus the mean IoU over all pairs of members' masks, and, pixel by pixel, the variance of
-their votes.
+The paper says that its members' views diverge and does not measure it. Here it is measured twice:
+as 1 minus the mean IoU over all pairs of members' masks, and as the variance of their votes, pixel
+by pixel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from metrics.frame.counts import count
 from metrics.utils.errors import UserError
 
 
-class Divergence(NamedTuple):
+class Disagreement(NamedTuple):
     """Disagreement on one frame; 0 where all members say the same.
 
     Attributes:
@@ -32,7 +32,7 @@ class Divergence(NamedTuple):
     vote_variance: float
 
 
-def divergence(masks: Sequence[npt.NDArray[np.bool_]]) -> Divergence:
+def measure_disagreement(masks: Sequence[npt.NDArray[np.bool_]]) -> Disagreement:
     """Disagreement of members on a frame.
 
     Args:
@@ -40,6 +40,11 @@ def divergence(masks: Sequence[npt.NDArray[np.bool_]]) -> Divergence:
 
     Raises:
         UserError: There are fewer than two members, or their shapes differ.
+
+    Example:
+        >>> members = [np.array([[True, True]]), np.array([[True, False]])]
+        >>> measure_disagreement(members)
+        Disagreement(disagreement=0.5, vote_variance=0.125)
     """
     if len(masks) < 2:
         raise UserError(f"expected the masks of two members or more, but got {len(masks)}.")
@@ -49,7 +54,7 @@ def divergence(masks: Sequence[npt.NDArray[np.bool_]]) -> Divergence:
         union = counts.tp + counts.fp + counts.fn
         ious.append(counts.tp / union if union else 1.0)
     share = np.mean(np.stack(masks), axis=0, dtype=np.float64)
-    return Divergence(
+    return Disagreement(
         disagreement=1 - math.fsum(ious) / len(ious),
         vote_variance=float(np.mean(share * (1 - share))),
     )

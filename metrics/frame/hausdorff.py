@@ -46,6 +46,13 @@ def hausdorff_rows(
 
     Raises:
         UserError: The shapes differ.
+
+    Example:
+        >>> truth = np.array([[1, 1, 1, 1], [0, 0, 0, 0]], dtype=bool)
+        >>> hausdorff_rows(truth, truth[::-1])  # moved down: the same set of rows
+        0.0
+        >>> hausdorff_rows(truth, np.zeros_like(truth))  # the full row differs by 4 pixels
+        2.0
     """
     if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
         raise UserError(
@@ -56,7 +63,13 @@ def hausdorff_rows(
 
 
 def hausdorff_bits(truth: Bits, prediction: Bits) -> float:
-    """The figure of ``hausdorff_rows``, of masks that are packed already."""
+    """The figure of ``hausdorff_rows``, of masks that are packed already.
+
+    Example:
+        >>> truth = np.array([[1, 1, 1, 1], [0, 0, 0, 0]])
+        >>> hausdorff_bits(pack(truth), pack(np.zeros_like(truth)))
+        2.0
+    """
     used = np.flatnonzero(
         np.bitwise_or.reduce(truth.words, axis=0) | np.bitwise_or.reduce(prediction.words, axis=0)
     )
@@ -64,15 +77,16 @@ def hausdorff_bits(truth: Bits, prediction: Bits) -> float:
         return 0.0
     columns = slice(used[0], used[-1] + 1)
     a, b = truth.words[:, columns], prediction.words[:, columns]
-    # Rows that are alike at one height are in both sets, and add nothing to the figure.
+    # A row of a that b has at the same height has distance 0, and need not be looked at.
     unlike = np.any(a != b, axis=1)
-    new_a, new_b = _unlike_the_row_above(a), _unlike_the_row_above(b)
+    new_a, new_b = _differs_from_above(a), _differs_from_above(b)
     furthest = _furthest(a[new_a & unlike], b[new_b], at_least=0)
     furthest = _furthest(b[new_b & unlike], a[new_a], at_least=furthest)
     return math.sqrt(furthest)
 
 
-def _unlike_the_row_above(words: Words) -> npt.NDArray[np.bool_]:
+def _differs_from_above(words: Words) -> npt.NDArray[np.bool_]:
+    """For each row, whether it differs from the one above; a repeated row adds no new point."""
     new = np.ones(len(words), dtype=np.bool_)
     np.any(words[1:] != words[:-1], axis=1, out=new[1:])
     return new
@@ -81,8 +95,10 @@ def _unlike_the_row_above(words: Words) -> npt.NDArray[np.bool_]:
 def _furthest(a: Words, b: Words, *, at_least: int) -> int:
     """The largest, over rows of a, of the pixels by which the nearest row of b differs.
 
-    Rows with an upper bound on that number no larger than what is already known are not compared
-    with all of b.
+    Comparing each row of a with each of b would take most of the time. So each row first gets an
+    upper bound, its distance to a few rows of b. The rows with the largest bounds are compared with
+    all of b, a block at a time; once the largest bound that is left is no larger than the distance
+    found already, no further row can raise it.
     """
     if not len(a):
         return at_least
@@ -98,7 +114,12 @@ def _furthest(a: Words, b: Words, *, at_least: int) -> int:
 
 
 def _upper_bounds(a: Words, b: Words) -> npt.NDArray[np.int64]:
-    """Pixels by which each row of a differs from the best of a few rows as full as itself."""
+    """Pixels by which each row of a differs from the best of a few rows of b.
+
+    Any rows would give a bound. Rows with nearly as many pixels set are taken, found by bisection
+    among the rows of b sorted by that number, since two rows differ by at least the difference of
+    their numbers.
+    """
     fullness_a, fullness_b = (np.bitwise_count(rows).sum(axis=1, dtype=np.int64) for rows in (a, b))
     by_fullness = np.argsort(fullness_b)
     place = np.searchsorted(fullness_b, fullness_a, sorter=by_fullness)

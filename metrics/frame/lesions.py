@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
+from skimage import measure
 
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
@@ -60,6 +60,12 @@ def count_lesions(
 
     Raises:
         UserError: The shapes differ, or min_iou is not within (0, 1].
+
+    Example:
+        >>> truth = np.array([[1, 1, 0, 0, 1]], dtype=bool)
+        >>> prediction = np.array([[1, 0, 0, 0, 0]], dtype=bool)
+        >>> count_lesions(truth, prediction)
+        LesionCounts(polyps=2, polyps_found=1, false_polyps=0)
     """
     if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
         raise UserError(
@@ -68,12 +74,17 @@ def count_lesions(
         )
     if not 0 < min_iou <= 1:
         raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
-    truth, sizes_truth = _regions(mask_truth, min_pixels)
-    prediction, sizes_prediction = _regions(mask_prediction, min_pixels)
-    polyps, guesses = len(sizes_truth), len(sizes_prediction)
+    truth, sizes_truth = _regions(mask_truth)
+    prediction, sizes_prediction = _regions(mask_prediction)
+    kept_truth = np.flatnonzero(sizes_truth >= min_pixels)
+    kept_prediction = np.flatnonzero(sizes_prediction >= min_pixels)
+    polyps, guesses = len(kept_truth), len(kept_prediction)
     if not polyps or not guesses:
         return LesionCounts(polyps, 0, guesses)
-    shared = _shared_pixels(truth, prediction, polyps, guesses)
+    both = mask_truth & mask_prediction
+    shared = _shared_pixels(truth[both], prediction[both], len(sizes_truth), len(sizes_prediction))
+    shared = shared[np.ix_(kept_truth, kept_prediction)]
+    sizes_truth, sizes_prediction = sizes_truth[kept_truth], sizes_prediction[kept_prediction]
     iou = shared / (sizes_truth[:, None] + sizes_prediction[None, :] - shared)
     # One more pair outweighs any gain in overlap.
     worth = np.where(iou >= min_iou, 1 + iou / (1 + min(polyps, guesses)), 0.0)
@@ -97,6 +108,13 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
 
     Raises:
         UserError: A column is missing.
+
+    Example:
+        >>> frames = [{"frame": "a", "class": "polyp", "tp": 5, "fp": 0, "fn": 1}]
+        >>> frames += [{"frame": "b", "class": "polyp", "tp": 0, "fp": 2, "fn": 0}]
+        >>> found = summarise_detection(pd.DataFrame(frames))
+        >>> found[["frame_sensitivity", "frame_specificity"]].to_dict("records")
+        [{'frame_sensitivity': 1.0, 'frame_specificity': 0.0}]
     """
     needed = ("class", "tp", "fp", "fn", *by)
     missing = [name for name in needed if name not in table]
@@ -125,26 +143,29 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     return out.drop(columns=["seen", "spared"])
 
 
-def _regions(
-    mask: npt.NDArray[np.bool_], min_pixels: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+def _regions(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Labels (H, W), 0 outside, and the size in pixels of each region 1, 2, ..."""
     if not mask.any():
-        return np.zeros(mask.shape, dtype=np.int32), np.empty(0, dtype=np.int64)
-    pixels = np.ascontiguousarray(mask, dtype=np.bool_).view(np.uint8)
-    number, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
-    sizes = np.asarray(stats[1:, cv2.CC_STAT_AREA], dtype=np.int64)
-    kept = sizes >= min_pixels
-    relabelled = np.zeros(number, dtype=np.int32)
-    relabelled[1:][kept] = np.arange(1, kept.sum() + 1)
-    return relabelled[labels], sizes[kept]
+        return np.zeros(mask.shape, dtype=np.int64), np.empty(0, dtype=np.int64)
+    labels = measure.label(mask, connectivity=2)
+    return labels, np.bincount(labels[mask])[1:]
 
 
 def _shared_pixels(
-    truth: npt.NDArray[np.int32], prediction: npt.NDArray[np.int32], polyps: int, guesses: int
+    truth: npt.NDArray[np.int64], prediction: npt.NDArray[np.int64], polyps: int, guesses: int
 ) -> npt.NDArray[np.int64]:
-    both = (truth > 0) & (prediction > 0)
-    cells = (truth[both].astype(np.int64) - 1) * guesses + prediction[both] - 1
+    """How many pixels each region of the truth shares with each one of the prediction.
+
+    Args:
+        truth: Labels (N,) of the pixels that are in both masks.
+        prediction: Their labels there.
+        polyps: Regions of the truth.
+        guesses: Regions of the prediction.
+
+    Returns:
+        Int array (polyps, guesses).
+    """
+    cells = (truth.astype(np.int64) - 1) * guesses + prediction - 1
     return np.bincount(cells, minlength=polyps * guesses).reshape(polyps, guesses)
 
 

@@ -1,1 +1,1 @@
-"""Reading masks, and the classes in them."""
+"""Masks: reading, writing, and the classes in them."""

@@ -1,4 +1,9 @@
-"""Masks as bits: an eighth of the memory, and counted 64 pixels at a time."""
+"""Masks packed into bits: an eighth of the memory, and counted 64 pixels at a time.
+
+Each row is padded with zeros to whole 64-bit words. Then the pixels that two masks share are the
+set bits of ``a & b``, those that differ the set bits of ``a ^ b``, and ``np.bitwise_count`` counts
+a word at once. The order of the bits within a word depends on the machine and does not matter.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +56,10 @@ def pack(pixels: npt.NDArray[Any]) -> Bits:
 
     Args:
         pixels: Array (H, W) of booleans or integers.
+
+    Example:
+        >>> pack(np.ones((2, 70), dtype=bool)).words.shape  # two words hold 70 pixels
+        (2, 2)
     """
     height, width = pixels.shape
     packed = np.packbits(pixels, axis=1)
@@ -60,5 +69,10 @@ def pack(pixels: npt.NDArray[Any]) -> Bits:
 
 
 def set_bits(words: Words) -> int:
-    """How many bits are set."""
+    """How many bits are set.
+
+    Example:
+        >>> set_bits(np.array([0b1011, 0], dtype=np.uint64))
+        3
+    """
     return int(np.bitwise_count(words).sum(dtype=np.int64))

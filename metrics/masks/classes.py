@@ -33,6 +33,13 @@ class Classes:
             pixels are those above the threshold of a protocol (``metrics.masks.read.THRESHOLDS``).
         chosen: The class that single-channel losses, checkpoints and submissions go by; by
             default the first.
+
+    Example:
+        >>> classes = Classes.from_table({"polyp": 255, "instrument": 128})
+        >>> classes.names, classes.chosen, classes.channel
+        (('polyp', 'instrument'), 'polyp', 1)
+        >>> classes.choosing("instrument").channel
+        2
     """
 
     names: tuple[str, ...] = (POLYP,)
@@ -136,11 +143,22 @@ def chosen_class(table: pd.DataFrame) -> str:
 
     Returns:
         str: The first class that is neither background nor all; ``polyp`` where there is none.
+
+    Example:
+        >>> import pandas as pd
+        >>> chosen_class(pd.DataFrame({"class": ["background", "adenoma", "all"]}))
+        'adenoma'
     """
     names = (name for name in table["class"].unique() if name not in (BACKGROUND, ALL))
     return next(names, POLYP)
 
 
 def chosen_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`chosen_class`, polyp where there are no others."""
+    """The rows of :func:`chosen_class`, polyp where there are no others.
+
+    Example:
+        >>> import pandas as pd
+        >>> len(chosen_rows(pd.DataFrame({"class": ["polyp", "background", "polyp"]})))
+        2
+    """
     return table[table["class"] == chosen_class(table)]

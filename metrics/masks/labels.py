@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
+from metrics.masks.image import read_file
 from metrics.masks.png import encode_png
-from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask, read_file
+from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask
 from metrics.utils.errors import UserError
 
 Labels = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
@@ -42,7 +43,14 @@ def read_labels(
 def decode_labels(
     data: bytes, classes: Classes = ONE, *, protocol: Protocol = "strict", name: str = ""
 ) -> Labels:
-    """Read an encoded mask that is already in memory; see :func:`read_labels`."""
+    """Read an encoded mask that is already in memory; see :func:`read_labels`.
+
+    Example:
+        >>> classes = Classes.from_table({"polyp": 255, "instrument": 128})
+        >>> data = cv2.imencode(".png", np.array([[0, 128]], dtype=np.uint8))[1].tobytes()
+        >>> decode_labels(data, classes)
+        array([[0, 2]], dtype=uint8)
+    """
     if not classes.values:
         return decode_mask(data, protocol=protocol, name=name)
     return to_labels(decode_grey(data, name=name), classes, name=name)
@@ -58,6 +66,11 @@ def to_labels(grey: npt.NDArray[np.uint8], classes: Classes, *, name: str = "") 
 
     Raises:
         UserError: If values lie too far from those of the classes.
+
+    Example:
+        >>> classes = Classes.from_table({"polyp": 255, "instrument": 128})
+        >>> to_labels(np.array([[0, 255, 130]], dtype=np.uint8), classes)
+        array([[0, 1, 2]], dtype=uint8)
     """
     known = np.array((0, *classes.values))
     distances = np.abs(np.arange(_WHITE + 1)[:, None] - known)
@@ -78,7 +91,12 @@ def to_labels(grey: npt.NDArray[np.uint8], classes: Classes, *, name: str = "") 
 
 
 def to_grey(labels: Labels, classes: Classes = ONE) -> npt.NDArray[np.uint8]:
-    """The grey values that a mask file holds: each class's own, 255 where it has none."""
+    """The grey values that a mask file holds: each class's own, 255 where it has none.
+
+    Example:
+        >>> to_grey(np.array([[False, True]]))
+        array([[  0, 255]], dtype=uint8)
+    """
     if not classes.values:
         return labels.astype(np.uint8) * _WHITE
     return np.array((0, *classes.values), dtype=np.uint8)[labels.astype(np.uint8, copy=False)]
@@ -90,6 +108,10 @@ def mask_of(labels: Labels, index: int) -> Mask:
     Args:
         labels: Of one class or several.
         index: The class's, 1 for the one class; 0 for the background.
+
+    Example:
+        >>> mask_of(np.array([[0, 1, 2]], dtype=np.uint8), 2)
+        array([[False, False,  True]])
     """
     if labels.dtype == np.bool_:
         mask: Mask = labels.view(np.bool_)
@@ -100,7 +122,14 @@ def mask_of(labels: Labels, index: int) -> Mask:
 def class_masks(
     truth: Labels, prediction: Labels, classes: Classes
 ) -> dict[str, tuple[Mask, Mask]]:
-    """Truth and prediction of each foreground class, the chosen one first."""
+    """Truth and prediction of each foreground class, the chosen one first.
+
+    Example:
+        >>> classes = Classes.from_table({"polyp": 255, "instrument": 128}).choosing("instrument")
+        >>> labels = np.array([[0, 1, 2]], dtype=np.uint8)
+        >>> list(class_masks(labels, labels, classes))
+        ['instrument', 'polyp']
+    """
     order = sorted(classes.names, key=lambda name: name != classes.chosen)
     places = {name: classes.names.index(name) + 1 for name in order}
     return {name: (mask_of(truth, at), mask_of(prediction, at)) for name, at in places.items()}
@@ -116,6 +145,13 @@ def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
 
     Raises:
         UserError: If it cannot be written.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_mask(Path(folder, "a.png"), np.array([[False, True]]))
+        ...     read_labels(Path(folder, "a.png"))
+        array([[False,  True]])
     """
     encoded = encode_png(to_grey(labels, classes))
     try:

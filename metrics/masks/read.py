@@ -7,11 +7,7 @@ JPEG leaves around an edge does not count.
 
 from __future__ import annotations
 
-import io
-import threading
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -19,9 +15,9 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from metrics.masks.bits import Bits, pack
+from metrics.masks.image import BGR_AS_STORED, decode, read_file
 from metrics.masks.png import decode_png
 from metrics.utils.errors import UserError
 
@@ -32,28 +28,10 @@ _Bytes = npt.NDArray[np.uint8]
 THRESHOLDS: Final[Mapping[Protocol, int]] = MappingProxyType({"official": 0, "strict": 127})
 """A pixel is polyp where its grey value lies above this."""
 
-MAX_PIXELS: Final = 100_000_000
-"""Larger images are refused from their header, before anything is decoded."""
-
 MAX_CHANNEL_SPREAD: Final = 32
 """How far the colour channels of a ``strict`` mask may differ; JPEG alone stays well below."""
 
 _EXIF_SEARCHED_BYTES: Final = 4096
-_WARNINGS: Final = threading.Lock()
-_TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
-
-
-def read_size(path: str | Path) -> tuple[int, int]:
-    """Height and width in pixels from an image's header; no pixel is decoded.
-
-    Raises:
-        UserError: The file cannot be read, is no image, or has more than ``MAX_PIXELS``.
-    """
-    try:
-        with Path(path).open("rb") as stream, _header(stream, name=str(path)) as image:
-            return image.height, image.width
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
 
 def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
@@ -91,6 +69,13 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
 
     Raises:
         UserError: As for ``read_mask``.
+
+    Example:
+        >>> data = cv2.imencode(".png", np.array([[0, 50, 200]], dtype=np.uint8))[1].tobytes()
+        >>> decode_mask(data)
+        array([[False, False,  True]])
+        >>> decode_mask(data, protocol="official")
+        array([[False,  True,  True]])
     """
     grey = _grey(data, protocol=protocol, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
@@ -102,12 +87,22 @@ def decode_grey(data: bytes, *, name: str = "") -> _Bytes:
 
     Raises:
         UserError: As for ``read_mask``.
+
+    Example:
+        >>> decode_grey(cv2.imencode(".png", np.array([[0, 50]], dtype=np.uint8))[1].tobytes())
+        array([[ 0, 50]], dtype=uint8)
     """
     return _grey(data, protocol="strict", name=name or "mask")
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
-    """Binarise decoded grey values, uint8 (H, W), into bits."""
+    """Binarise decoded grey values, uint8 (H, W), into bits.
+
+    Example:
+        >>> grey = np.array([[0, 50, 200]], dtype=np.uint8)
+        >>> pack_grey(grey, protocol="official").pixels, pack_grey(grey, protocol="strict").pixels
+        (2, 1)
+    """
     threshold = THRESHOLDS[protocol]
     return pack(np.greater(grey, threshold) if threshold else grey)
 
@@ -133,6 +128,12 @@ def fit_prediction(
 
     Raises:
         UserError: The size differs and the protocol is ``strict``.
+
+    Example:
+        >>> half = np.array([[True, False]])
+        >>> fit_prediction(half, (2, 4), protocol="official")
+        array([[ True,  True, False, False],
+               [ True,  True, False, False]])
     """
     if mask_prediction.shape == shape:
         return mask_prediction
@@ -150,102 +151,21 @@ def fit_prediction(
     return np.greater(resized, 0)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings from the user, who gets one message; the filters are process-wide."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def read_file(path: str | Path) -> bytes:
-    """A file's bytes.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
 def _grey(data: bytes, *, protocol: Protocol, name: str) -> _Bytes:
     """The first channel as it is stored, of a file that is whole."""
-    with _header(io.BytesIO(data), name=name) as image:
-        if not _is_whole(data, image):
-            _refuse_truncated(image, name=name)
-    return _decode(data, protocol=protocol, name=name)
-
-
-def _header(stream: io.BufferedIOBase, *, name: str) -> Image.Image:
-    try:
-        with _quiet():
-            image = Image.open(stream)  # type: ignore[arg-type]
-    except Image.DecompressionBombError as error:
-        raise _too_large(name) from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(
-            f"{name}: expected an image, but it cannot be recognised as one. "
-            "Replace the file with a whole copy."
-        ) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name)
-    return image
-
-
-def _is_whole(data: bytes, image: Image.Image) -> bool:
-    """Whether the end of the file is there, told from its structure without decoding it."""
-    if image.format in {"JPEG", "MPO"}:
-        end = b"\xff\xd9"
-        return data.endswith(end) or data.rfind(end) > data.rfind(b"\xff\xda")
-    if image.format == "PNG":
-        return data.rfind(b"IEND") > 0
-    if image.format == "TIFF":
-        tags = getattr(image, "tag_v2", {})
-        ends = [
-            start + size
-            for offsets, sizes in _TIFF_CHUNKS
-            for start, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False)
-        ]
-        return bool(ends) and max(ends) <= len(data)
-    return False
-
-
-def _refuse_truncated(image: Image.Image, *, name: str) -> None:
-    """Decode with Pillow, which complains of missing data where OpenCV may fill it in."""
-    if image.format == "TIFF":
-        raise _damaged(name, "data lies beyond the end of the file")
-    try:
-        with _quiet():
-            image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(name, str(error)) from error
-
-
-def _decode(data: bytes, *, protocol: Protocol, name: str) -> _Bytes:
-    turned = is_turned(data, protocol=protocol)
-    if not turned and (plain := decode_png(data)) is not None:
-        return plain
-    buffer = np.frombuffer(data, dtype=np.uint8)
-    try:
-        pixels = None if turned else cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-        if pixels is None or pixels.dtype != np.uint8:
-            flags = cv2.IMREAD_COLOR if turned else _COLOUR_AS_STORED
-            pixels = cv2.imdecode(buffer, flags)
-    except cv2.error as error:
-        raise _undecodable(name) from error
-    if pixels is None:
-        raise _undecodable(name)
-    grey = np.asarray(pixels, dtype=np.uint8)
-    if grey.ndim == 2:
-        return grey
+    if not is_turned(data, protocol=protocol):
+        if (plain := decode_png(data)) is not None:
+            return plain
+        pixels = decode(data, cv2.IMREAD_UNCHANGED, name=name)
+        if pixels.dtype != np.uint8:
+            pixels = decode(data, BGR_AS_STORED, name=name)
+    else:
+        pixels = decode(data, cv2.IMREAD_COLOR, name=name)
+    if pixels.ndim == 2:
+        return pixels
     if protocol == "strict":
-        _refuse_coloured(grey[..., :3], name=name)
-    return np.ascontiguousarray(grey[..., 0])
-
-
-_COLOUR_AS_STORED: Final = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        _refuse_coloured(pixels[..., :3], name=name)
+    return np.ascontiguousarray(pixels[..., 0])
 
 
 def _refuse_coloured(channels: _Bytes, *, name: str) -> None:
@@ -255,26 +175,3 @@ def _refuse_coloured(channels: _Bytes, *, name: str) -> None:
             f"{name}: expected a black and white mask, but its colour channels differ by up to "
             f"{spread} of 255. Save it as 0 for background and 255 for polyp."
         )
-
-
-def _unreadable(path: str | Path, error: OSError) -> UserError:
-    return UserError(
-        f"{path}: cannot be read ({error.strerror or error}). Check the path and its permissions."
-    )
-
-
-def _damaged(name: str, why: str) -> UserError:
-    return UserError(
-        f"{name}: the image is truncated or damaged ({why}). Replace the file with a whole copy."
-    )
-
-
-def _too_large(name: str) -> UserError:
-    return UserError(
-        f"{name}: expected at most {MAX_PIXELS // 1_000_000} megapixels, but the header says "
-        "more. Such a file is not decoded; save it at its frame's own size."
-    )
-
-
-def _undecodable(name: str) -> UserError:
-    return UserError(f"{name}: an image that OpenCV cannot decode. Save it as PNG, TIFF or JPEG.")

@@ -1,8 +1,8 @@
-"""How sure the means are: bootstrap over sequences, on per-frame figures.
+"""Bootstrap intervals of means over frames, by resampling sequences.
 
-Each resample is a vector of how often each cluster was drawn, so that all means of all models
-come from one matrix product. A mean is the sum over the drawn frames by their number, which
-differs from draw to draw, as sequences differ in length.
+A resample is a vector of how often each cluster was drawn, so that all means of all models come
+from one matrix product, weights times the clusters' sums. A mean is the sum over the drawn frames
+by their number, which differs from draw to draw, as sequences differ in length.
 
 Intervals are the percentile interval and BCa (Efron 1987). With few clusters, or clusters of
 unequal length, both are too short. They are widened in the manner of Hesterberg (2015, 'What
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -81,8 +80,19 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
 
     Raises:
         UserError: Fewer than one resample is asked for.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> replicates = resample(samples, resamples=100)
+        >>> replicates.estimates.round(3).tolist(), replicates.resampled.shape
+        ([[0.825], [0.525]], (100, 2, 1))
     """
-    _require_resamples(resamples)
+    if resamples < 1:
+        raise UserError(f"expected at least one resample, but got {resamples}.")
     sums, numbers = samples.cluster_sums()
     rng = np.random.default_rng(seed)
     drawn = [
@@ -107,8 +117,14 @@ def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[F
 
     Yields:
         float64 (r, C), whose rows sum to C; the r sum to ``resamples``.
+
+    Example:
+        >>> (weights,) = draws(np.random.default_rng(0), resamples=3, clusters=4)
+        >>> weights.sum(axis=1)
+        array([4., 4., 4.])
     """
     for size in chunk_sizes(resamples, clusters):
+        # Row i draws from its own numbers, i C to i C + C - 1, so that one count does all rows.
         drawn = rng.integers(0, clusters, size=(size, clusters), dtype=np.int64)
         drawn += clusters * np.arange(size)[:, None]
         counted = np.bincount(drawn.ravel(), minlength=size * clusters)
@@ -132,6 +148,7 @@ def weighted_means(
     shape = (len(weights), *sums.shape[1:])
     flat = numbers.reshape(len(numbers), -1)
     summed = (weights @ sums.reshape(len(sums), -1)).reshape(shape)
+    # Where all figures are defined for the same frames, one column of the numbers does for all.
     if (flat == flat[:, :1]).all():
         counted = (weights @ flat[:, :1]).reshape(-1, *(1 for _ in shape[1:]))
     else:
@@ -146,6 +163,10 @@ def means(sums: Floats, numbers: Floats, figures: tuple[str, ...]) -> Floats:
         sums: Float array (..., K).
         numbers: Float array that broadcasts with it.
         figures: The K names.
+
+    Example:
+        >>> means(np.array([3.0, 0.0]), np.array([4.0, 0.0]), ("f1", "iou"))
+        array([0.75,  nan])
     """
     undefined = np.full(sums.shape, np.nan)
     out: Floats = np.divide(sums, numbers, out=undefined, where=numbers > 0)
@@ -169,6 +190,17 @@ def intervals(
     Returns:
         One row a model and figure: model, figure, estimate, low, high. With a single cluster
         there is nothing to resample, and low and high are NaN.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> intervals(resample(samples)).round(2)
+          model figure  estimate  low  high
+        0     a     f1      0.82  0.7   0.9
+        1     b     f1      0.52  0.4   0.6
     """
     clusters = replicates.effective_clusters if widen else None
     rows = []
@@ -210,6 +242,14 @@ def interval(
 
     Raises:
         UserError: The level does not lie between 0 and 1.
+
+    Example:
+        >>> values = np.array([0.4, 0.5, 0.6, 0.7])
+        >>> drawn = np.random.default_rng(0).choice(values, (1000, 4)).mean(axis=1)
+        >>> left_out = (values.sum() - values) / 3
+        >>> low, high = interval(0.55, drawn, left_out, effective_clusters=None)
+        >>> round(low, 2), round(high, 2)
+        (0.45, 0.65)
     """
     if not 0 < level < 1:
         raise UserError(f"expected a level between 0 and 1 such as 0.95, but got {level}.")
@@ -235,6 +275,8 @@ def _widening(values: Floats, left_out: Floats) -> float:
 
 
 def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats:
+    # Efron (1987): the bias is how far the estimate lies from the resamples' median, the
+    # acceleration the skew of the clusters' influence, both in normal quantiles.
     below = np.mean(values < estimate) + np.mean(values == estimate) / 2
     bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
     influence = left_out.mean() - left_out
@@ -246,30 +288,11 @@ def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats
 
 
 def chunk_sizes(resamples: int, clusters: int) -> Iterator[int]:
-    """Split a number of resamples so that a chunk's weights stay within some 16 MB."""
+    """Split a number of resamples so that a chunk's weights stay within some 16 MB.
+
+    Example:
+        >>> list(chunk_sizes(1000, clusters=5_000))
+        [400, 400, 200]
+    """
     step = max(1, _CHUNK_CELLS // max(clusters, 1))
     yield from (min(step, resamples - start) for start in range(0, resamples, step))
-
-
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's step-down correction for several tests.
-
-    Args:
-        p_values: Float array (n,); NaN stands for a test that could not be made and counts for
-            none.
-
-    Returns:
-        Float array (n,), the corrected values in the given order, at most 1.
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    corrected = np.full(p.shape, np.nan)
-    order = np.flatnonzero(~np.isnan(p))
-    order = order[np.argsort(p[order], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return corrected
-
-
-def _require_resamples(resamples: int) -> None:
-    if resamples < 1:
-        raise UserError(f"expected at least one resample, but got {resamples}.")

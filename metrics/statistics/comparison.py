@@ -1,8 +1,7 @@
-"""Is one model really better than another? Paired, on the same frames.
+"""Paired comparison of models on the same frames.
 
-The difference of two means gets a bootstrap interval, a permutation test (the two models'
-results are exchanged, a cluster at a time; every exchange where there are few clusters), the
-Wilcoxon signed-rank test on the clusters' mean differences, and effect sizes.
+The difference of two means gets a bootstrap interval, a permutation test, the Wilcoxon signed-rank
+test on the clusters' mean differences, and effect sizes.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ from metrics.statistics.bootstrap import (
     RESAMPLES,
     Method,
     Replicates,
-    holm,
     interval,
     resample,
 )
-from metrics.statistics.permutation import permutation_test
+from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import Floats, Samples, lower_is_better
 
 _TIE: Final = 1e-12  # differences this close are equal, whatever the order of summation
@@ -134,6 +132,16 @@ def compare(
 
     Raises:
         UserError: A model is not among the samples, or both are the same.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> (comparison,) = compare(samples, "a", "b")
+        >>> round(comparison.difference, 3), comparison.p_permutation
+        (0.3, 0.125)
     """
     replicates = resample(samples, resamples=resamples, seed=seed)
     p_values = permutation_test(samples, [(a, b)], resamples=resamples, seed=seed)
@@ -161,6 +169,15 @@ def compare_all(
 
     Returns:
         The comparisons, model by model.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> [(row.a, row.b, row.p_holm) for row in compare_all(samples, "a")]
+        [('a', 'b', 0.125)]
     """
     pairs = [(reference, other) for other in samples.models if other != reference]
     replicates = resample(samples, resamples=resamples, seed=seed)
@@ -174,7 +191,17 @@ def compare_all(
 
 
 def to_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One row a comparison, one column an attribute."""
+    """One row a comparison, one column an attribute.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> to_frame(compare_all(samples, "a"))[["a", "b", "n_frames"]].to_dict("records")
+        [{'a': 'a', 'b': 'b', 'n_frames': 4}]
+    """
     return pd.DataFrame([comparison.to_dict() for comparison in comparisons])
 
 

@@ -1,4 +1,4 @@
-"""Who leads, and how sure that is.
+"""Rankings of models, with the uncertainty of each rank.
 
 Two ways to rank: mean-then-rank (the challenge's: average over frames, then rank the averages)
 and rank-then-mean (rank the models in each frame, then average the ranks); Kendall's tau says how
@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from metrics.endocv import SCORED
-from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, holm, intervals, resample
-from metrics.statistics.permutation import permutation_test
+from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, intervals, resample
+from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import Floats, Samples, lower_is_better, select
 from metrics.utils.errors import UserError
 
@@ -70,6 +70,15 @@ def rank(
 
     Raises:
         UserError: The figure is not among the samples.
+
+    Example:
+        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
+        >>> samples = Samples(
+        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
+        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
+        ... )
+        >>> rank(samples, "f1").table[["model", "rank", "tied_with"]].to_dict("records")
+        [{'model': 'a', 'rank': 1, 'tied_with': 'b'}, {'model': 'b', 'rank': 2, 'tied_with': 'a'}]
     """
     if figure not in samples.figures:
         raise UserError(f"no figure {figure!r} here; there are {', '.join(samples.figures)}.")
@@ -114,7 +123,12 @@ def _spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray
 
 
 def rank_columns(values: Floats) -> npt.NDArray[np.int64]:
-    """Competition ranks along each row: 1 + how many are smaller, equals alike, NaN last."""
+    """Competition ranks along each row: 1 + how many are smaller, equals alike, NaN last.
+
+    Example:
+        >>> rank_columns(np.array([[0.2, 0.1, 0.2, np.nan]]))
+        array([[2, 1, 2, 4]])
+    """
     filled = np.where(np.isnan(values), np.inf, values)
     smaller = filled[:, None, :] < filled[:, :, None] - _TIE
     return np.asarray(1 + smaller.sum(axis=2), dtype=np.int64)
@@ -136,12 +150,12 @@ def _mean_rank(values: Floats) -> Floats:
 
 
 def _tell_apart(
-    models: tuple[str, ...], costs: Floats, told: npt.NDArray[np.bool_]
+    models: tuple[str, ...], costs: Floats, differ: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """For each model, how many are told to be better, and which cannot be told from it."""
+    """For each model, how many are significantly better, and which cannot be told from it."""
     better = np.zeros(len(models), dtype=np.int64)
     tied: list[list[str]] = [[] for _ in models]
-    for (i, j), apart in zip(combinations(range(len(models)), 2), told, strict=True):
+    for (i, j), apart in zip(combinations(range(len(models)), 2), differ, strict=True):
         if apart:
             better[j if costs[i] < costs[j] else i] += 1
         else:

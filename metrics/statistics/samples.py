@@ -81,7 +81,12 @@ class Samples:
 
 
 def lower_is_better(figure: str) -> bool:
-    """Whether a smaller figure is the better one, also of a plug-in's."""
+    """Whether a smaller figure is the better one, also of a plug-in's.
+
+    Example:
+        >>> lower_is_better("hd95_px"), lower_is_better("f1")
+        (True, False)
+    """
     plug_in = frame_metrics().get(figure)
     return figure in LOWER_IS_BETTER or (plug_in is not None and plug_in.better == "min")
 
@@ -105,6 +110,13 @@ def collect(
     Raises:
         FaultsError: A model lacks a frame that another has, or has one twice.
         UserError: There are no rows of the class, or a figure is unknown.
+
+    Example:
+        >>> row = {"class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
+        >>> rows = [{**row, "model": model, "frame": frame} for model in "ab" for frame in "xyz"]
+        >>> samples = collect(pd.DataFrame(rows), figures=["iou", "f1"])
+        >>> samples.models, samples.frames, samples.values.shape
+        (('a', 'b'), ('x', 'y', 'z'), (2, 3, 2))
     """
     class_name = class_name or chosen_class(table)
     rows = table[table["class"] == class_name]
@@ -135,7 +147,13 @@ def collect(
 
 
 def select(samples: Samples, figures: Sequence[str]) -> Samples:
-    """The samples with some of their figures only, in the order given."""
+    """The samples with some of their figures only, in the order given.
+
+    Example:
+        >>> row = {"frame": "x", "class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
+        >>> select(collect(pd.DataFrame([row])), ["f1"]).values.shape
+        (1, 1, 1)
+    """
     chosen = [samples.figures.index(name) for name in figures]
     return replace(samples, figures=tuple(figures), values=samples.values[..., chosen])
 
@@ -149,6 +167,11 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
 
     Returns:
         int64 (N,): 0 to C - 1, in order of appearance; a frame of no sequence is alone in its.
+
+    Example:
+        >>> frames = pd.DataFrame({"frame": ["a", "b", "c"], "sequence": ["seq1", "seq1", ""]})
+        >>> clusters_of(frames)
+        array([0, 0, 1])
     """
     single = frames["frame"].astype(str)
     if "sequence" not in frames:
@@ -160,7 +183,12 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def effective_number(clusters: npt.NDArray[np.int64]) -> float:
-    """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's."""
+    """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's.
+
+    Example:
+        >>> effective_number(np.array([0, 1, 2, 3])), effective_number(np.array([0, 0, 0, 1]))
+        (4.0, 1.6)
+    """
     sizes = np.bincount(clusters).astype(np.float64)
     return float(sizes.sum() ** 2 / np.sum(sizes**2))
 

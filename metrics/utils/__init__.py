@@ -1,1 +1,1 @@
-"""Errors, files, locks and plug-ins: what all packages share."""
+"""What all packages share: errors, atomic files, checking of tables, plug-ins."""

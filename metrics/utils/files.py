@@ -1,17 +1,35 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes: a file appears under its name when it is whole, or not at all.
+
+Every file is first written under a hidden name in the same folder, ``.NAME.HEX.partial``, flushed
+to the disk, and renamed. :func:`atomic_path` does all of it in one block. A writer that works over
+a longer time, or checks the file before it counts (a submission's zip), takes the steps one by one:
+:func:`create_partial`, then :func:`publish`; and :func:`remove_stale_partials` clears away what
+killed writers left behind.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import tempfile
+import secrets
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from metrics.utils.errors import UserError
+
+PARTIAL: Final = ".partial"
+"""End of the name of a file that is still being written."""
+
+MIN_AGE_S: Final = 60.0
+"""A younger partial file is never removed: its writer may not have locked it yet."""
+
+MAX_AGE_S: Final = 86_400.0
+"""Without locks (Windows), an older partial file counts as left behind."""
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -25,42 +43,123 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     The content is flushed to the disk before the rename, and the folder after it, so neither a
-    kill nor a power cut leaves half a file under the final name.
+    kill nor a power cut leaves half a file under the final name. If the block raises, the
+    temporary file is removed and what ``path`` held before stays.
 
     Args:
         path: The final name; its folder is made when missing.
 
     Yields:
-        Path: Where to write.
+        Path: Where to write; an empty file is there already.
 
     Raises:
         UnwritableError: If the folder cannot be written, or the disk is full before the block ends.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "notes.txt")
+        ...     with atomic_path(path) as temporary:
+        ...         _ = temporary.write_text("whole")
+        ...         path.exists()
+        ...     path.read_text()
+        False
+        'whole'
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        stream, temporary = create_partial(path)
     except OSError as error:
         raise unwritable(path.parent, error) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
+        if sys.platform == "win32":  # where an open file can be neither replaced nor renamed
+            stream.close()
         yield temporary
-        _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync(path.parent)
+        publish(temporary, path)
     except OSError as error:
         if error.errno in _FULL:
             raise unwritable(path.parent, error) from error
         raise
     finally:
+        stream.close()
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Write ``values`` as indented JSON, whole or not at all."""
+def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
+    """Write ``values`` as indented JSON, atomically.
+
+    Args:
+        path: The final name; its folder is made when missing.
+        values: What ``json.dumps`` takes.
+        ensure_ascii: Whether other characters are escaped, as for ``json.dumps``.
+
+    Raises:
+        UnwritableError: As for :func:`atomic_path`.
+    """
+    text = json.dumps(values, indent=2, ensure_ascii=ensure_ascii)
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def create_partial(path: Path) -> tuple[IO[bytes], Path]:
+    """A new partial file for ``path``, in the same folder, which must exist.
+
+    It is locked until the stream is closed or the process ends, however it ends; that is how
+    :func:`remove_stale_partials` knows a live writer's file.
+
+    Args:
+        path: The final name.
+
+    Returns:
+        The file, open for writing and reading, and its name.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+    stream = temporary.open("x+b")
+    if sys.platform != "win32":  # where a lock keeps other readers of this process out too
+        with suppress(OSError):  # without locks, remove_stale_partials leaves the file alone
+            _lock(stream)
+    return stream, temporary
+
+
+def publish(temporary: Path, path: Path, *, replace: bool = True) -> None:
+    """Flush a partial file to the disk and give it its final name, which is flushed too.
+
+    Args:
+        temporary: The partial file, with all its content handed to the system.
+        path: The final name, in the same folder.
+        replace: Whether it may replace a file of that name.
+
+    Raises:
+        OSError: The disk is full or cannot be written.
+        FileExistsError: The name is taken and ``replace`` is false.
+    """
+    if not replace and path.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def remove_stale_partials(folder: Path) -> list[Path]:
+    """Remove the partial files of processes that were killed, and return their names.
+
+    A live writer's file is locked, and the system drops that lock with the process. Where there
+    are no locks, only files of more than a day are removed (Windows), or none (file systems).
+    """
+    removed = []
+    for path in sorted(folder.glob(f".*{PARTIAL}*")):
+        try:
+            age_s = time.time() - path.stat().st_mtime
+            with path.open("rb") as stream:
+                if age_s > MIN_AGE_S and _is_abandoned(stream, age_s):
+                    path.unlink()
+                    removed.append(path)
+        except OSError:
+            continue
+    return removed
 
 
 def unwritable(folder: Path, error: Exception) -> UnwritableError:
@@ -72,15 +171,26 @@ def unwritable(folder: Path, error: Exception) -> UnwritableError:
     )
 
 
+def _is_abandoned(stream: IO[bytes], age_s: float) -> bool:
+    return age_s > MAX_AGE_S if sys.platform == "win32" else _lock(stream)
+
+
+def _lock(stream: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; False where another process holds it.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    from filelock import lock_descriptor
+
+    return lock_descriptor(stream.fileno(), blocking=False)
+
+
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    """Flush a file or a folder to the disk; Windows does so only for files open for writing."""
+    if sys.platform != "win32":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

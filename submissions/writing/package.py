@@ -17,18 +17,13 @@ from typing import IO, Any, Final, Self
 from metrics.frame.counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import create_partial, remove_stale_partials
 from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
 from submissions.timing import check_latency, format_timing
 from submissions.writing.encoding import SUFFIXES, Format, encode_mask
-from submissions.writing.publish import (
-    SealedPackage,
-    create_locked,
-    release_before_rename,
-    remove_stale_partials,
-    unwritable,
-)
+from submissions.writing.publish import SealedPackage, release_before_rename, unwritable
 
 MANIFEST_VERSION: Final = 1
 
@@ -88,7 +83,7 @@ class PackageWriter:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             remove_stale_partials(path.parent)
-            self._file, self._temporary = create_locked(path)
+            self._file, self._temporary = create_partial(path)
         except OSError as error:
             raise unwritable(path.parent, error) from error
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115
@@ -191,7 +186,6 @@ class PackageWriter:
         finally:
             self._spool.close()
             self._temporary.unlink(missing_ok=True)
-            self._temporary.with_name(f"{self._temporary.name}.json").unlink(missing_ok=True)
             self._file.close()
 
     def _refuse_missing(self) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.data.frames import read_image, truth_of
 from harness.utils import device as devices
-from metrics.frame.disagreement import divergence
+from metrics.frame.disagreement import measure_disagreement
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import mask_of, read_labels
 from metrics.masks.read import Mask, Protocol
@@ -99,7 +99,9 @@ def divergences(
     import pandas as pd
 
     def measure(frame: str) -> dict[str, Any]:
-        found = divergence([_chosen(folder / f"{frame}.png", classes) for folder in masks])
+        found = measure_disagreement(
+            [_chosen(folder / f"{frame}.png", classes) for folder in masks]
+        )
         return {"frame": frame, **found._asdict()}
 
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:

@@ -12,8 +12,8 @@ from harness.report.page.content import Plot, table
 from harness.report.page.svg import for_both
 from harness.report.tables.view import title_of
 from harness.report.views import ranks
-from metrics.statistics.bootstrap import LEVEL, holm
-from metrics.statistics.permutation import permutation_test
+from metrics.statistics.bootstrap import LEVEL
+from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 

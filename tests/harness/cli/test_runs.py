@@ -8,9 +8,8 @@ import click.testing
 import pytest
 
 from harness.cli.runs import command
-from harness.runs.holding import LOCK
+from harness.runs.lock import lock_run
 from harness.runs.workspace import Run, Workspace
-from metrics.utils.locks import try_lock
 
 
 @pytest.fixture
@@ -47,8 +46,7 @@ def test_none_goes_if_one_is_not_there_or_is_not_agreed_to(runs: list[Run]) -> N
 
 
 def test_a_run_that_is_trained_stays(runs: list[Run]) -> None:
-    with (runs[0].folder / LOCK).open("w") as file:
-        assert try_lock(file)
+    with lock_run(runs[0]):
         refused = remove(runs[1].run, runs[0].run, "--yes")
     assert refused.exit_code == 1
     assert "is being trained by another process" in refused.output

@@ -178,7 +178,8 @@ def test_builds_at_once_do_not_disturb_each_other(
         caches = list(pool.map(lambda _: FrameCache.build(found, SIZE, tmp_path), range(4)))
     for cache in caches:
         np.testing.assert_array_equal(cache.images, caches[0].images)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+        hidden = [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+        assert hidden == [".lock"]
 
 
 def test_withheld_truth_is_refused(draw: Drawer, tmp_path: Path) -> None:

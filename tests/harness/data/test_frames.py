@@ -78,11 +78,6 @@ def test_an_odd_tiff_of_another_writer(draw: Drawer, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read[0, 0], [200, 100, 50])
 
 
-def test_a_tiff_in_order_is_left_alone(pixels: NDArray[np.uint8], tmp_path: Path) -> None:
-    data = save(pixels, tmp_path / "frame.tif").read_bytes()
-    assert frames.tag_as_colour(data) == data
-
-
 def test_orientation_is_ignored(pixels: NDArray[np.uint8], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from harness.data.synthetic.dataset import Synthetic, write_dataset
-from harness.runs.holding import LOCK
+from harness.runs.lock import LOCK
 from harness.runs.workspace import Run, Workspace
 
 KILLS = 10

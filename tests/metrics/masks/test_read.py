@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from metrics.masks.image import MAX_PIXELS, read_size
 from metrics.masks.read import (
-    MAX_PIXELS,
     THRESHOLDS,
     decode_mask,
     fit_prediction,
     read_mask,
-    read_size,
 )
 from metrics.utils.errors import UserError
 
@@ -161,7 +160,7 @@ def test_a_huge_image_is_refused_from_its_header(tmp_path):
 def test_what_is_no_image_is_told_by_name(read, tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("not an image")
-    with pytest.raises(UserError, match=r"notes\.jpg: expected an image"):
+    with pytest.raises(UserError, match=r"notes\.jpg: expected a JPEG, PNG, TIFF or BMP"):
         read(path)
     path.write_bytes(b"")
     with pytest.raises(UserError, match=r"notes\.jpg"):

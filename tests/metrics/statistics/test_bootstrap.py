@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metrics.statistics.bootstrap import holm, interval, intervals, resample
+from metrics.statistics.bootstrap import interval, intervals, resample
+from metrics.statistics.permutation import holm
 from metrics.statistics.samples import Samples, collect
 from metrics.utils.errors import UserError
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metrics.statistics.bootstrap import holm
 from metrics.statistics.comparison import Comparison, compare, compare_all, to_frame
+from metrics.statistics.permutation import holm
 from metrics.statistics.samples import Samples
 from metrics.utils.errors import UserError
 

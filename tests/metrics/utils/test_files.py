@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from metrics.utils.errors import UserError
-from metrics.utils.files import atomic_path, write_json
+from metrics.utils.files import (
+    atomic_path,
+    create_partial,
+    publish,
+    remove_stale_partials,
+    write_json,
+)
 
 
 def test_content_takes_the_final_name(tmp_path: Path) -> None:
@@ -46,3 +55,65 @@ def test_the_usual_rights_apply(tmp_path: Path) -> None:
     write_json(tmp_path / "ours", {})
 
     assert (tmp_path / "ours").stat().st_mode == usual.stat().st_mode
+
+
+def test_a_partial_file_is_published_when_its_writer_says_so(tmp_path: Path) -> None:
+    stream, temporary = create_partial(tmp_path / "p.zip")
+    with stream:
+        stream.write(b"content")
+    assert not (tmp_path / "p.zip").exists()
+
+    publish(temporary, tmp_path / "p.zip", replace=False)
+
+    assert [p.name for p in tmp_path.iterdir()] == ["p.zip"]
+    assert (tmp_path / "p.zip").read_bytes() == b"content"
+
+
+def test_a_name_that_is_taken_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    path = tmp_path / "p.zip"
+    path.write_bytes(b"old")
+    for replace in (False, True):
+        stream, temporary = create_partial(path)
+        with stream:
+            stream.write(b"new")
+        if replace:
+            publish(temporary, path)
+            assert path.read_bytes() == b"new"
+        else:
+            with pytest.raises(FileExistsError):
+                publish(temporary, path, replace=False)
+            assert path.read_bytes() == b"old"
+            temporary.unlink()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from metrics.utils.files import atomic_path
+with atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half of the n")
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_writer_leaves_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "file.txt")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"writing\n"
+        (partial,) = tmp_path.iterdir()
+        os.utime(partial, (0, 0))
+        assert remove_stale_partials(tmp_path) == []  # its writer lives
+    finally:
+        writer.kill()
+        writer.communicate()
+
+    stream, young = create_partial(tmp_path / "other.txt")
+    stream.close()
+    assert remove_stale_partials(tmp_path) == [partial]
+    assert list(tmp_path.iterdir()) == [young]

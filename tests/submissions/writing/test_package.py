@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.files import remove_stale_partials
 from submissions.reading.validate import validate_package
 from submissions.writing.package import PackageWriter
-from submissions.writing.publish import manifest_path, remove_stale_partials
+from submissions.writing.publish import manifest_path
 
 
 def write(path: Path, masks, order=None, **options) -> Path:

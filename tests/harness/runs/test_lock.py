@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs.holding import LOCK, lock_run
+from harness.runs.lock import LOCK, lock_run
 from harness.runs.workspace import Run, Workspace
 from metrics.utils.errors import UserError
 

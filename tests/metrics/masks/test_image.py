@@ -1,0 +1,76 @@
+"""Images are decoded whole or refused by name."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from metrics.masks.image import MAX_PIXELS, RGB_AS_STORED, decode, read_size
+from metrics.utils.errors import UserError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+
+
+def odd_tiff(shape: tuple[int, int, int] = PIXELS.shape, **options: object) -> bytes:
+    """Colour that is declared as grey with two extra samples."""
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream,
+        np.resize(PIXELS, shape),
+        photometric="minisblack",
+        planarconfig="contig",
+        extrasamples=["unspecified"] * (shape[2] - 1),
+        **options,
+    )
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_that_pillow_refuses_is_read_in_colour(order: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.tif"
+    path.write_bytes(odd_tiff(byteorder=order))
+    with pytest.raises(OSError, match="cannot identify"):
+        Image.open(path)
+
+    assert read_size(path) == (24, 32)
+    assert np.array_equal(decode(path.read_bytes(), RGB_AS_STORED, name="odd.tif"), PIXELS)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.99])
+def test_such_a_tiff_cut_short_is_refused(share: float) -> None:
+    data = odd_tiff()
+    with pytest.raises(UserError, match=r"odd\.tif: the image is truncated or damaged"):
+        decode(data[: int(share * len(data))], RGB_AS_STORED, name="odd.tif")
+
+
+def test_such_a_tiff_as_a_mask_or_of_other_channels_is_no_image(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be recognised as an image"):
+        decode(odd_tiff(), cv2.IMREAD_UNCHANGED, name="mask.tif")
+    path = tmp_path / "five.tif"
+    path.write_bytes(odd_tiff((24, 32, 5)))
+    with pytest.raises(UserError, match=r"five\.tif: .* cannot be recognised as an image"):
+        read_size(path)
+
+
+def test_such_a_tiff_may_be_too_large(tmp_path: Path) -> None:
+    data = bytearray(odd_tiff())
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        place = file.pages.first.tags["ImageWidth"].valueoffset
+    data[place : place + 4] = (MAX_PIXELS // 24 + 1).to_bytes(4, "little")
+    path = tmp_path / "huge.tif"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="100 megapixels"):
+        read_size(path)
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "empty.png"
+    path.touch()
+    with pytest.raises(UserError, match=r"empty\.png: expected .* but the file is empty"):
+        read_size(path)
