@@ -9,8 +9,7 @@ from typing import Final
 import pandas as pd
 
 from harness.config.settings import Settings, flag
-from harness.data.known import plug_in_kinds
-from harness.data.layouts import find_frames, list_frames
+from harness.data.layouts import find_frames, list_frames, plug_in_kinds
 from harness.data.listing import Listing
 from harness.data.splits import SPLITS, Splits, assign, load_splits
 from metrics.utils.errors import Fault, UserError

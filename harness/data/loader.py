@@ -77,9 +77,7 @@ class AugmentedFrames(Dataset[Any]):
         size: Side of the network input, in pixels.
     """
 
-    def __init__(
-        self, cache: FrameCache, augmentation: create.Name, *, seed: int, size: int
-    ) -> None:
+    def __init__(self, cache: FrameCache, augmentation: str, *, seed: int, size: int) -> None:
         self.cache = cache
         self.seed = seed
         self.size = size
