@@ -7,7 +7,7 @@ the run, so that a run continued from any epoch or step goes on as if it had nev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from harness.training import optimiser as optimisers
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import WeightAverage
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
-from harness.training.small_convolutions import SmallConvolutions
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -238,11 +237,8 @@ class Trainer:
             self.average.updates = state["updates"]
 
     def _logits(self, images: Tensor) -> Tensor:
-        # Elsewhere the mode would only look at every operation in passing.
-        plain_cpu = self.device.type == "cpu" and not self.config.compile
-        small = SmallConvolutions() if plain_cpu else nullcontext()
         cached = self.device.type != "cuda"  # each weight is converted once in a step anyway
-        with devices.autocast(self.device, self.config.precision, cached=cached), small:
+        with devices.autocast(self.device, self.config.precision, cached=cached):
             forward = self._forward if self.network.training else self._infer
             logits: Tensor = forward(self.normalise(images))
         return logits
