@@ -193,6 +193,7 @@ class Trainer:
             batches: As for :meth:`validate`; the frames come back in their order, a team's too.
         """
         rows = []
+        self.group.copy_buffers(self.network)
         with self._in_inference():
             for images, masks in batches:
                 rows.append(_overlaps(self._logits(images), masks.to(self.device), self.channel))
