@@ -143,6 +143,7 @@ WORK: dict[str, Callable[[ProcessGroup], Any]] = {
     "dice+ce": functools.partial(step, loss="dice+ce"),
     "validate": validate,
     "counts": counts,
+    "counts of an average": functools.partial(counts, average=0.5),
     "warned": warned,
     "agree": agree,
     "share": share,
@@ -187,9 +188,12 @@ def test_a_step_is_that_of_the_whole_batch(results: list[dict[str, Any]], loss: 
         assert torch.equal(first["weights"][name], second["weights"][name]), name
 
 
-def test_every_process_validates_the_main_ones_buffers(results: list[dict[str, Any]]) -> None:
-    counted = results[0]["counts"]
-    assert torch.equal(counted, results[1]["counts"])
+@pytest.mark.parametrize("work", ["counts", "counts of an average"])
+def test_every_process_validates_the_main_ones_buffers(
+    results: list[dict[str, Any]], work: str
+) -> None:
+    counted = results[0][work]
+    assert torch.equal(counted, results[1][work])
     # Both processes were given the same batch, so each frame was counted twice.
     assert torch.equal(counted[:, :3], counted[:, 3:])
 
