@@ -59,10 +59,8 @@ def command(
     split: str,
     figures: tuple[str, ...],
     protocol: str,
-    method: str,
-    resamples: int,
-    seed: int,
     format_: Format,
+    **options: Any,
 ) -> None:
     """Is model A better than B? Without B: than each other evaluated model, with Holm's correction.
 
@@ -77,14 +75,9 @@ def command(
     from metrics.statistics.samples import collect, select
 
     table, first, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
-    wanted = [name for name in dict.fromkeys(figures) if name != "score"]
-    samples = collect(
-        table,
-        figures=[*FIGURES, *(name for name in wanted if name not in FIGURES)],
-        protocol=PROTOCOLS[protocol].formulas,
-    )
+    needed = dict.fromkeys([*FIGURES, *(name for name in figures if name != "score")])
+    samples = collect(table, figures=list(needed), protocol=PROTOCOLS[protocol].formulas)
     samples = select(samples, list(dict.fromkeys(figures)))
-    options: dict[str, Any] = {"resamples": resamples, "seed": seed, "method": method}
     found = (
         compare(samples, first, second, **options)
         if second
@@ -93,7 +86,7 @@ def command(
     view = comparison_view(
         found,
         title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",
-        settings=f"Interval: {method}, {resamples} resamples, seed {seed}.",
+        settings="Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
     )
     view.show(format_, {"split": split, "protocol": protocol, **options})
     if format_ == "table":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from harness.cli.options import format_option, with_settings
 from harness.config.settings import Settings
 from harness.utils import console
+from harness.utils.device import cores
 from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check(
 
     splits = load_splits(settings.splits)
     listings = _listings(folders, settings)
-    report = check_data(listings, splits, classes=settings.classes, workers=_cores(), track=_track)
+    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
@@ -196,9 +196,3 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
 
 def _track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
     return console.track(stream, "Looking at frames", total)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -14,6 +14,7 @@ import click
 
 from harness.config import settings
 from harness.utils import console
+from harness.utils.progress import duration
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:
     """
     started = time.monotonic()
     _refuse_used(folder)
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
 
     keep_memory()
     from harness.data.synthetic.dataset import write_dataset
@@ -115,7 +116,7 @@ def _refuse_used(folder: Path) -> None:
 
 
 def _say_where(folder: Path, seconds: float) -> None:
-    console.success(f"\nDone in {console.duration(seconds)}. What there is to see:")
+    console.success(f"\nDone in {duration(seconds)}. What there is to see:")
     for path, what in (
         ("workspace/report-test.html", "one page of it all; open it in a browser"),
         (DATA, "the drawn frames, laid out as the real datasets are"),

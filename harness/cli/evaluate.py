@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
     from harness.report.tables.render import Format
-    from harness.runs.workspace import Run, Workspace
+    from harness.runs.workspace import Run
 
 EPILOG = """\b
 Examples:
@@ -85,10 +85,6 @@ Examples:
 def command(
     settings: Settings,
     wanted: Sequence[str],
-    names: Sequence[str],
-    runs: Sequence[str],
-    leave_out: str | None,
-    folds: int | None,
     protocol: str,
     kind: str,
     by: str | None,
@@ -104,20 +100,12 @@ def command(
     """
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.report.tables.view import show_views
     from harness.report.views.evaluation import KINDS, Measured
 
     splits = tuple(dict.fromkeys(wanted))
-    chosen = _Chosen(
-        settings=settings,
-        names=names,
-        runs=runs,
-        leave_out=leave_out,
-        folds=folds,
-        protocol=protocol,
-    )
-    tables = {split: chosen.measure(split, **options) for split in splits}
+    chosen = _Chosen(settings, protocol, **options)
+    tables = {split: chosen.measure(split) for split in splits}
     together = kind == "generalisation" and len(splits) > 1
     shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
     views = []
@@ -126,7 +114,7 @@ def command(
             frames=frames.reset_index(drop=True),
             split=split,
             protocol=protocol,
-            is_paper_split=not any(SplitVariant.of(run) for run in chosen.found),
+            is_paper_split=chosen.are_of_the_paper_split,
             by=by or "",
             reference=reference or "",
             other=other or "",
@@ -140,13 +128,15 @@ class _Chosen:
 
     def __init__(
         self,
-        *,
         settings: Settings,
+        protocol: str,
+        *,
         names: Sequence[str],
         runs: Sequence[str],
         leave_out: str | None,
         folds: int | None,
-        protocol: str,
+        again: bool,
+        inference: Inference,
     ) -> None:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
@@ -154,15 +144,16 @@ class _Chosen:
         from harness.runs.select import chosen_runs
         from harness.runs.workspace import Workspace
 
-        self.settings = settings
+        self.settings, self.again, self.inference = settings, again, inference
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [
             run for one in wanted for run in chosen_runs(self.workspace, names, runs, one)
         ]
+        self.are_of_the_paper_split = not any(SplitVariant.of(run) for run in self.found)
 
-    def measure(self, split: str, **options: Any) -> pd.DataFrame:
+    def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
@@ -175,7 +166,7 @@ class _Chosen:
         tables = []
         for run in {run.run: run for run in self.found}.values():
             of_run = of_split(SplitVariant.of(run).apply(frames), split)
-            table = _table(self.workspace, run, of_run, split, **options)
+            table = self._table(run, of_run, split)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
                     table = evaluate_run.official_table(
@@ -183,6 +174,28 @@ class _Chosen:
                     )
             tables.append(table.assign(model=_label(run, self.found)))
         return pd.concat(tables, ignore_index=True)
+
+    def _table(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame:
+        """The frame table of a run, read where it was evaluated before."""
+        from harness.evaluation import evaluate_run
+
+        settings = evaluate_run.evaluation_settings(self.inference.settings)
+        kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
+        if kept is not None and not self.again:
+            console.note(f"{run.run}: evaluated before; --again predicts anew")
+            return kept
+        with console.progress(f"{run.model} on {split}", len(frames)) as bar:
+            table = evaluate_run.evaluate_run(
+                self.workspace,
+                run,
+                frames,
+                split,
+                inference=self.inference,
+                progress=bar.advance,
+                say=console.note,
+            )
+        console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
+        return table
 
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
@@ -193,34 +206,3 @@ def _label(run: Run, chosen: Sequence[Run]) -> str:
         r for r in chosen if r.model == run.model and SplitVariant.of(r) == SplitVariant.of(run)
     ]
     return run.model if len({r.run for r in alike}) == 1 else run.run
-
-
-def _table(
-    workspace: Workspace,
-    run: Run,
-    frames: pd.DataFrame,
-    split: str,
-    *,
-    again: bool,
-    inference: Inference,
-) -> pd.DataFrame:
-    """The frame table of a run, kept or made now."""
-    from harness.evaluation import evaluate_run
-
-    settings = evaluate_run.evaluation_settings(inference.settings)
-    kept = evaluate_run.cached_table(workspace, run, frames, split, settings)
-    if kept is not None and not again:
-        console.note(f"{run.run}: evaluated before; --again predicts anew")
-        return kept
-    with console.progress(f"{run.model} on {split}", len(frames)) as bar:
-        table = evaluate_run.evaluate_run(
-            workspace,
-            run,
-            frames,
-            split,
-            inference=inference,
-            progress=bar.advance,
-            say=console.note,
-        )
-    console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
-    return table

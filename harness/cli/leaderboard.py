@@ -80,29 +80,43 @@ def command(
 
     Without scored submissions, evaluations of a split are ranked in their place.
     """
-    from harness.report.views.leaderboard import standings_view
     from submissions.leaderboard import rank, with_paper
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
-    metadata = {"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]}
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace / "register.sqlite").scores(round_name, protocol=protocol)
-    if split is None and not scores.empty:
+    if split is not None or scores.empty:
+        _show_evaluations(settings, split, sd, kind, format_)
+    elif kind == "ranks":
+        _show_ranks(settings, scores, protocol, format_)
+    else:
         ranking = rank(scores, sd=sd)
-        wanted = [round_name] if round_name is not None else None
-        ranking = with_paper(ranking, wanted) if paper and protocol == "official" else ranking
-        if kind == "ranks":
-            _show_ranks(settings, scores, protocol, format_)
-            return
-        if kind == "paper":
-            from harness.report.views.paper import official_view
+        if paper and protocol == "official":
+            ranking = with_paper(ranking, [round_name] if round_name is not None else None)
+        _show_scores(ranking, sd, protocol, kind, format_)
 
-            official_view(ranking).show(format_, {"protocol": protocol, "sd": sd})
-            return
-        standings_view(ranking, sd=sd, protocol=protocol, group="round").show(format_, metadata)
+
+def _show_scores(ranking: pd.DataFrame, sd: str, protocol: str, kind: str, format_: Format) -> None:
+    from harness.report.views.leaderboard import standings_view
+    from harness.report.views.paper import official_view
+
+    metadata = {"protocol": protocol, "sd": sd}
+    if kind == "paper":
+        official_view(ranking).show(format_, metadata)
         return
+    view = standings_view(ranking, sd=sd, protocol=protocol, group="round")
+    view.show(format_, metadata | {"sd_meaning": SD_MEANINGS[sd]})
+
+
+def _show_evaluations(
+    settings: Settings, split: str | None, sd: str, kind: str, format_: Format
+) -> None:
+    """Rank evaluations of a split, or of each split, by the paper protocol."""
+    from harness.report.views.leaderboard import standings_view
+    from submissions.leaderboard import rank
+
     rows = _evaluations(settings, split)
     if split is None:
         console.note(
@@ -119,7 +133,7 @@ def command(
         return
     ranking = rank(rows, sd=sd, source="evaluated")
     view = standings_view(ranking, sd=sd, protocol="paper", group="split")
-    view.show(format_, {**metadata, "protocol": "paper"})
+    view.show(format_, {"protocol": "paper", "sd": sd, "sd_meaning": SD_MEANINGS[sd]})
 
 
 def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_: Format) -> None:

@@ -12,10 +12,13 @@ from harness.cli.options import inference_options, with_settings
 from harness.utils import console
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
     from harness.inference.video import Video
     from harness.runs.network import Loaded
+    from harness.runs.workspace import Run, Workspace
 
 EPILOG = """\b
 Examples:
@@ -61,37 +64,43 @@ def command(
     import pandas as pd
 
     from harness.inference import video
-    from harness.inference.write_masks import MAPS
     from harness.runs.network import load
-    from harness.runs.select import chosen_runs, default_run
     from harness.runs.workspace import Workspace
     from metrics.utils.files import atomic_path
 
     images = [] if _is_video(source) else _images(source)
     film = video.inspect(source) if _is_video(source) else None
-    workspace = Workspace(settings.workspace)
-    if name or run_name:
-        names, runs = ([name] if name else []), ([run_name] if run_name else [])
-        run = chosen_runs(workspace, names, runs)[0]
+    loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
+    if film is None:
+        rows = _of_images(loaded, inference, images, out, uncertainty)
     else:
-        run = default_run(workspace)
-    loaded = load(run)
-    rows = (
-        _of_images(loaded, inference, images, out, uncertainty)
-        if film is None
-        else _of_video(loaded, inference, film, out, uncertainty)
-    )
+        rows = _of_video(loaded, inference, film, out, uncertainty)
     table = pd.DataFrame(rows)
     with atomic_path(out / "predictions.csv") as temporary:
         table.to_csv(temporary, index=False)
     if film is not None:
         video.check_whole(film, len(rows))
-    console.success(f"{out}: {len(rows)} masks by {run.run}")
+    console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
     if uncertainty:
-        first = table.sort_values("disagreement", ascending=False, kind="stable").head(3)
-        named = zip(first["image"], first["disagreement"], strict=True)
-        shown = ", ".join(f"{image} ({value:.2f})" for image, value in named)
-        console.note(f"{out / MAPS}: where members disagree. Most of all on {shown}.")
+        _name_the_least_certain(table, out)
+
+
+def _chosen(workspace: Workspace, name: str | None, run_name: str | None) -> Run:
+    from harness.runs.select import chosen_runs, default_run
+
+    if not name and not run_name:
+        return default_run(workspace)
+    names, runs = ([name] if name else []), ([run_name] if run_name else [])
+    return chosen_runs(workspace, names, runs)[0]
+
+
+def _name_the_least_certain(table: pd.DataFrame, out: Path) -> None:
+    from harness.inference.write_masks import MAPS
+
+    first = table.sort_values("disagreement", ascending=False, kind="stable").head(3)
+    named = zip(first["image"], first["disagreement"], strict=True)
+    shown = ", ".join(f"{image} ({value:.2f})" for image, value in named)
+    console.note(f"{out / MAPS}: where members disagree. Most of all on {shown}.")
 
 
 def _of_images(

@@ -13,6 +13,8 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
+    from harness.runs.workspace import Run, Workspace
+    from submissions.rounds import Frames, Round
     from submissions.writing.encoding import Format
 
 EPILOG = """\b
@@ -60,7 +62,7 @@ def command(
     from harness.runs.select import chosen_runs, default_run
     from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
-    from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
+    from submissions.rounds import find_frames, get_round, load_rounds
     from submissions.writing.package import check_format, format_for
 
     round_ = get_round(round_name, load_rounds(settings.rounds))
@@ -70,34 +72,47 @@ def command(
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
     chosen = chosen_runs(workspace, names, runs) if names or runs else [default_run(workspace)]
-    ledger = Ledger(workspace.register)
-    submit.refuse_when_used_up(ledger, round_, len(chosen))
-    sizes = frame_sizes(frames)
-    total = sum(len(files) for files in frames.values())
+    submit.refuse_when_used_up(Ledger(workspace.register), round_, len(chosen))
     for run in chosen:
-        with console.progress(f"{run.model}, round {round_.name}", total) as bar:
-            made = submit.submit(
-                workspace,
-                run,
-                round_,
-                frames,
-                sizes,
-                inference=inference,
-                file_format=file_format,
-                done=bar.advance,
-                say=console.note,
-            )
-        console.success(
-            f"{made.entry.path}: {total} masks of {', '.join(frames)} by {run.run}, "
-            f"{made.package.manifest['latency_ms']:.1f} ms a frame"
+        _submit(workspace, run, round_, frames, inference, file_format)
+
+
+def _submit(
+    workspace: Workspace,
+    run: Run,
+    round_: Round,
+    frames: Frames,
+    inference: Inference,
+    file_format: Format,
+) -> None:
+    """Submit one run, and say where the package is and what is left of the limit."""
+    from harness import submit
+    from submissions.rounds import frame_sizes
+    from submissions.writing.package import format_for
+
+    total = sum(map(len, frames.values()))
+    with console.progress(f"{run.model}, round {round_.name}", total) as bar:
+        made = submit.submit(
+            workspace,
+            run,
+            round_,
+            frames,
+            frame_sizes(frames),
+            inference=inference,
+            file_format=file_format,
+            done=bar.advance,
+            say=console.note,
         )
-        if cost := made.package.manifest.get("cost"):
-            console.warn(
-                f"As JPEG, read above 0 as the organisers do, these masks are at a PPV of "
-                f"{cost['ppv']:.3f} and an F1 of {cost['f1']:.3f} of what was predicted; "
-                f"--mask-format {format_for(round_.layout)} loses nothing."
-            )
-        console.note(
-            f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "
-            f"for round {round_.name} ({round_.time_zone})."
+    manifest = made.package.manifest
+    masks = f"{total} masks of {', '.join(frames)} by {run.run}"
+    console.success(f"{made.entry.path}: {masks}, {manifest['latency_ms']:.1f} ms a frame")
+    if cost := manifest.get("cost"):
+        console.warn(
+            f"JPEG blurs the rims of masks: read above 0, as the organisers do, these reach a PPV "
+            f"of {cost['ppv']:.3f} and an F1 of {cost['f1']:.3f} against what was predicted; "
+            f"--mask-format {format_for(round_.layout)} loses nothing."
         )
+    console.note(
+        f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "
+        f"for round {round_.name} ({round_.time_zone})."
+    )

@@ -27,7 +27,7 @@ from harness.training import graphed_step
 from harness.training.queue import TRAINED
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 
 BATCH = 8
 ROUNDS = 4

@@ -1,0 +1,179 @@
+"""What only a GPU can tell: that networks are right there, how fast they are, and a whole run.
+
+``tox run -e gpu``, or without tox::
+
+    python -m pytest tests/gpu -o filterwarnings=default
+
+The parts run in this order and share eight minutes on one H100:
+
+right (``test_networks.py``, ``test_commands.py``)
+    Results on the GPU agree with those of the CPU; runs that are stopped go on.
+fast (``test_speed.py``)
+    Training and prediction with the paper's encoder. Speeds are recorded beside what is asked of
+    them, and fail no check.
+whole (``test_recipe.py``)
+    The paper's recipe, for as many epochs as fit into what is left of the eight minutes.
+
+Every figure goes into ``gpu.json`` in the current folder, written anew after each check. Variables:
+
+``HARNESS_GPU_OUT``
+    A folder for ``gpu.json``; tables, page and package of the whole run are copied there as well.
+``HARNESS_ENDOCV``, ``HARNESS_HYPERKVASIR``, ``HARNESS_TEST_FRAMES``
+    Real frames; without all three, frames are drawn.
+``HARNESS_GPU_DRY=1``
+    Tries the checks' code on a CPU, with tiny networks; its figures mean nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import torch
+
+from harness.config.settings import Settings
+from harness.data.catalogue import catalogue
+from harness.data.synthetic.dataset import write_dataset
+from harness.runs.workspace import Workspace
+from harness.training.run import TrainingFrames, prepare
+from harness.utils import device as devices
+from tests.gpu.report import PARTS, Report
+from tests.gpu.scale import DRY, SCALE
+
+HERE: Final = Path(__file__).parent
+READY: Final = DRY or torch.cuda.is_available()
+OUT: Final = os.environ.get("HARNESS_GPU_OUT", "")
+REAL: Final = {
+    name: os.environ.get(f"HARNESS_{name.upper()}", "")
+    for name in ("endocv", "hyperkvasir", "test_frames")
+}
+REPORT: Final = Report(Path(OUT or ".").resolve()) if READY else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Right, fast, whole; without a GPU all are skipped."""
+    places = [place for place, item in enumerate(items) if item.path.parent == HERE]
+    order = list(PARTS)
+    ours = sorted((items[place] for place in places), key=lambda i: order.index(i.path.stem))
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+        if not READY:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    result = yield
+    if REPORT is not None:
+        REPORT.add(item, result)
+    return result
+
+
+@pytest.fixture(scope="session")
+def report() -> Report:
+    assert REPORT is not None
+    return REPORT
+
+
+@pytest.fixture(autouse=True)
+def in_time(request: pytest.FixtureRequest, report: Report) -> None:
+    """A check that comes too late is skipped, so that the next part has its time."""
+    part = PARTS[request.node.path.stem]
+    limit = {"right": SCALE.right_s, "fast": SCALE.fast_s, "whole": SCALE.whole_s}[part]
+    report.check(request.node)
+    report.write()
+    if report.elapsed > limit:
+        pytest.skip(f"{report.elapsed:.0f} s have passed; the part '{part}' ends after {limit:g} s")
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, report: Report) -> dict[str, Any]:
+    """Where a check enters what it measures."""
+    entered: dict[str, Any] = report.check(request.node)["figures"]
+    return entered
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_cores() -> None:
+    """The tests at large keep to one thread."""
+    torch.set_num_threads(devices.cores())
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    return devices.choose(SCALE.device)
+
+
+@pytest.fixture(autouse=True)
+def freed() -> Iterator[None]:
+    """The commands of other processes need the memory that a check leaves cached."""
+    yield
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datasets:
+    """Folders of frames.
+
+    Attributes:
+        settings: Where they lie.
+        truth: The test frames' masks, which only drawn frames have.
+    """
+
+    settings: Settings
+    truth: Path | None
+
+    def options(self, *names: str) -> list[str]:
+        """Options of the command line."""
+        return [
+            word
+            for name in names
+            for word in (f"--{name.replace('_', '-')}", str(getattr(self.settings, name)))
+        ]
+
+
+@pytest.fixture(scope="session")
+def datasets(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Datasets:
+    """Real frames where they are named, else drawn ones; ``gpu.json`` says which."""
+    folder = tmp_path_factory.mktemp("frames")
+    truth = None
+    found = {name: Path(path).resolve() for name, path in REAL.items() if Path(path).is_dir()}
+    real = all(REAL.values()) and len(found) == len(REAL)
+    if not real:
+        count, height = SCALE.drawn
+        drawn = write_dataset(folder / "drawn", frames=count, height=height)
+        found = {name: getattr(drawn, name) for name in REAL}
+        truth = drawn.truth
+    settings = Settings(workspace=folder / "workspace", **found)
+    splits = catalogue(settings)["split"].value_counts()
+    report.content["frames"] = {
+        "source": "real" if real else "drawn",
+        **{split: int(splits.get(split, 0)) for split in ("train", "val", "test")},
+    }
+    return Datasets(settings=settings, truth=truth)
+
+
+@pytest.fixture(scope="session")
+def decoded(datasets: Datasets) -> Callable[[int], TrainingFrames]:
+    """The training and validation frames at a network's size, decoded once."""
+    workspace = Workspace(datasets.settings.workspace)
+    return lambda size: prepare(workspace, catalogue(datasets.settings), size)
+
+
+@pytest.fixture(scope="session")
+def keep() -> Callable[[Path, str], None]:
+    """Copies a result beside ``gpu.json`` where ``HARNESS_GPU_OUT`` asks for it."""
+
+    def copy(file: Path, name: str) -> None:
+        if OUT:
+            Path(OUT, name).write_bytes(file.read_bytes())
+
+    return copy
