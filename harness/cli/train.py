@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from harness.training.run import TrainingSetup
 
 NEWEST: Final = "newest"
-AUTO: Final = "auto"
 
 
 EPILOG = """\b
@@ -29,15 +28,6 @@ Examples:
   torchrun --nproc-per-node 4 -m harness train --model triunet
   harness train --resume
 """
-
-
-def _batch_size(
-    _ctx: click.Context, _param: click.Parameter, value: str | None
-) -> int | str | None:
-    try:
-        return value if value in (None, AUTO) else int(value)
-    except ValueError as error:
-        raise click.BadParameter(f"expected a number of frames or auto, got {value!r}") from error
 
 
 @click.command(epilog=EPILOG)
@@ -71,12 +61,7 @@ def _batch_size(
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
 @nodes_option()
 @click.option("--size", type=int, help="Side of the network input, in pixels.")
-@click.option(
-    "--batch-size",
-    callback=_batch_size,
-    metavar="N|auto",
-    help="Frames a step; auto finds the largest power of two that a GPU's memory holds.",
-)
+@click.option("--batch-size", type=int, help="Frames a step, over all processes together.")
 @click.option(
     "--loss-class",
     metavar="NAME",
@@ -180,7 +165,7 @@ def command(
             training.resume(settings, None if resume == NEWEST else resume, setup, jobs)
             return
         overrides["classes"] = settings.classes.choosing(overrides.pop("loss_class"))
-        configs, with_ensemble = _plan(names, preset, overrides, setup)
+        configs, with_ensemble = _plan(names, preset, overrides)
         _start(settings, configs, with_ensemble, setup, jobs, leave_out=leave_out, folds=folds)
 
 
@@ -233,7 +218,7 @@ def _refuse_changes(names: Sequence[str], given: dict[str, Any]) -> None:
 
 
 def _plan(
-    names: Sequence[str], preset: str, overrides: dict[str, Any], setup: TrainingSetup
+    names: Sequence[str], preset: str, overrides: dict[str, Any]
 ) -> tuple[list[TrainConfig], bool]:
     """Every recipe, checked before the first training begins."""
     import models
@@ -243,8 +228,6 @@ def _plan(
     networks, with_ensemble = plan(names)
     if overrides["nodes"] and "trinet" not in networks:
         raise click.UsageError("--nodes is for --model trinet")
-    auto = overrides["batch_size"] == AUTO
-    overrides = {**overrides, "batch_size": None} if auto else overrides
     configs = []
     for name in networks:
         models.get(name)
@@ -252,14 +235,4 @@ def _plan(
         configs.append(resolve(name, preset, **given))
     if configs:
         models.check(configs[0].encoder, configs[0].encoder_weights)
-    return [_fitted(config, setup) if auto else config for config in configs], with_ensemble
-
-
-def _fitted(config: TrainConfig, setup: TrainingSetup) -> TrainConfig:
-    from dataclasses import replace
-
-    from harness.training.batch_size import largest_batch
-
-    batch_size = largest_batch(config, device=setup.device) * setup.group.world_size
-    console.note(f"{config.model}: {batch_size} frames a step on {setup.device}")
-    return replace(config, batch_size=batch_size)
+    return configs, with_ensemble
