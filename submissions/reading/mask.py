@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from zlib_ng import zlib_ng
 
 from metrics.masks.bits import Bits, pack
+from metrics.masks.png import chunks, decode_png
 from metrics.masks.read import (
     MAX_CHANNEL_SPREAD,
     THRESHOLDS,
@@ -29,7 +30,6 @@ from metrics.masks.read import (
 from submissions.reading.archive import UNREADABLE, Archive, Limits
 from submissions.reading.findings import Finding, Kind
 from submissions.reading.image_header import Header, HeaderError, read_header
-from submissions.reading.png_chunks import chunks
 
 _Grey = npt.NDArray[np.uint8]
 
@@ -165,12 +165,14 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
 def _decoded(data: bytes, header: Header) -> _Grey | None:
     """The stored pixels, (H, W) or (H, W, channels); ``None`` where they are damaged.
 
-    A strip as ``encoding`` writes it holds the very bytes that OpenCV returns, and is unpacked
-    directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does not, is
-    asked too; of a JPEG or a fax neither can tell.
+    A strip as ``encoding`` writes it and a plain PNG hold the very bytes that OpenCV returns, and
+    are unpacked directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does
+    not, is asked too; of a JPEG or a fax neither can tell.
     """
     if header.deflated is not None:
         return _inflated(data[header.deflated], header.height, header.width)
+    if (pixels := decode_png(data)) is not None:
+        return pixels
     if header.kind == "PNG" and not _png_fits(data, header):
         return None
     try:
@@ -187,10 +189,10 @@ def _decoded(data: bytes, header: Header) -> _Grey | None:
 
 
 def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
-    stream = zlib.decompressobj()
+    stream = zlib_ng.decompressobj()
     try:
         pixels = stream.decompress(strip, height * width + 1)
-    except zlib.error:
+    except zlib_ng.error:  # type: ignore[misc]  # the stubs have an instance for the class
         return None
     if not stream.eof or len(pixels) != height * width:
         return None
@@ -199,7 +201,7 @@ def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
 
 def _png_fits(data: bytes, header: Header) -> bool:
     """Whether a PNG's pixels unpack to what its size needs, and not to gigabytes behind it."""
-    stream, size = zlib.decompressobj(), 0
+    stream, size = zlib_ng.decompressobj(), 0
     # A byte before each row; of an interlaced image each row comes in up to eight pieces.
     most = header.height * (header.width * header.samples + 8) + 64
     try:
@@ -208,7 +210,7 @@ def _png_fits(data: bytes, header: Header) -> bool:
             while packed and not stream.eof and size <= most:
                 size += len(stream.decompress(packed, _AT_A_TIME))
                 packed = stream.unconsumed_tail
-    except zlib.error:
+    except zlib_ng.error:  # type: ignore[misc]  # as above
         return False
     return stream.eof and size <= most
 
