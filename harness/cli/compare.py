@@ -107,8 +107,8 @@ def _tables(
     """The frame tables of the runs compared, and the names that the first two have in it."""
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.evaluation.evaluate_run import table_file
+    from harness.runs.select import newest_by_model
 
     runs = workspace.runs()
     files = {run.run: path for run in runs if (path := table_file(run, split, protocol))}
@@ -117,9 +117,7 @@ def _tables(
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
     if b is None:
-        division = SplitVariant.of(chosen[0])
-        alike = [run for run in evaluated if SplitVariant.of(run) == division]
-        newest = {run.model: run for run in reversed(alike)}
+        newest = newest_by_model(evaluated, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     if len({run.run for run in chosen}) < 2:
         raise UserError(
@@ -136,10 +134,9 @@ def _tables(
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
-    from harness.data.cross_validation import SplitVariant
 
     for run in evaluated:
-        if name == run.run or (name == run.model and not SplitVariant.of(run)):
+        if name == run.run or (name == run.model and not run.variant):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
     raise UserError(

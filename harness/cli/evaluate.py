@@ -104,7 +104,6 @@ def command(
     """
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.report.tables.view import show_views
     from harness.report.views.evaluation import KINDS, Measured
 
@@ -126,7 +125,7 @@ def command(
             frames=frames.reset_index(drop=True),
             split=split,
             protocol=protocol,
-            is_paper_split=not any(SplitVariant.of(run) for run in chosen.found),
+            is_paper_split=not any(run.variant for run in chosen.found),
             by=by or "",
             reference=reference or "",
             other=other or "",
@@ -151,30 +150,27 @@ class _Chosen:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
-        from harness.runs.select import chosen_runs
+        from harness.runs.select import select
         from harness.runs.workspace import Workspace
 
         self.settings = settings
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
-        self.found = [
-            run for one in wanted for run in chosen_runs(self.workspace, names, runs, one)
-        ]
+        self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
 
     def measure(self, split: str, **options: Any) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
         from harness.data.catalogue import catalogue, of_split
-        from harness.data.cross_validation import SplitVariant
         from harness.evaluation import evaluate_run
 
-        own_test = split == "test" and not any(SplitVariant.of(run).leave_out for run in self.found)
+        own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
-            of_run = of_split(SplitVariant.of(run).apply(frames), split)
+            of_run = of_split(run.variant.apply(frames), split)
             table = _table(self.workspace, run, of_run, split, **options)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
@@ -187,11 +183,7 @@ class _Chosen:
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
     """The model's name, or the run's where two runs of the model are measured side by side."""
-    from harness.data.cross_validation import SplitVariant
-
-    alike = [
-        r for r in chosen if r.model == run.model and SplitVariant.of(r) == SplitVariant.of(run)
-    ]
+    alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
     return run.model if len({r.run for r in alike}) == 1 else run.run
 
 

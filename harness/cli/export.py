@@ -72,7 +72,7 @@ def command(
     from harness.data.listing import images_in
     from harness.export import grand_challenge, onnx
     from harness.runs.network import load
-    from harness.runs.select import chosen_runs
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from harness.utils.allocation import keep_memory
 
@@ -82,7 +82,7 @@ def command(
     keep_memory()
     workspace = Workspace(settings.workspace)
     by_name = run in models.names()
-    (chosen,) = chosen_runs(workspace, [run] if by_name else [], [] if by_name else [run])
+    (chosen,) = select(workspace, [run] if by_name else [], [] if by_name else [run])
     images = images_in(frames)[:FRAMES] if frames else []
     loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -88,7 +87,7 @@ def command(
     metadata = {"protocol": protocol, "sd": sd, "sd_meaning": SD_MEANINGS[sd]}
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
-    scores = Ledger(settings.workspace / "register.sqlite").scores(round_name, protocol=protocol)
+    scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is None and not scores.empty:
         ranking = rank(scores, sd=sd)
         wanted = [round_name] if round_name is not None else None
@@ -128,16 +127,18 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
 
     from harness.report.tables.view import show_views
     from harness.report.views.ranks import rank_view
+    from harness.runs.workspace import Workspace
     from metrics.statistics.samples import collect
 
+    workspace = Workspace(settings.workspace)
     views = []
     best = scores.sort_values("score", ascending=False, kind="stable")
     best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
     for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
         tables = []
         for row in group.to_dict("records"):
-            folder = f"{Path(row['package']).stem}-{row['package_sha256'][:8]}"
-            file = settings.workspace / "scores" / folder / row["protocol"] / "frames.csv"
+            folder = workspace.score_folder(row["package"], row["package_sha256"], row["protocol"])
+            file = folder / "frames.csv"
             if not file.exists():
                 console.warn(f"{file} is missing; score the package again. It is left out.")
                 continue
@@ -155,14 +156,13 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
     """How sure the ranks of evaluated models are, by the paper protocol."""
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.evaluation.evaluate_run import table_file
     from harness.report.tables.view import show_views
     from harness.report.views.ranks import rank_view
     from harness.runs.workspace import Workspace
     from metrics.statistics.samples import collect
 
-    runs = [run for run in Workspace(settings.workspace).runs() if not SplitVariant.of(run)]
+    runs = [run for run in Workspace(settings.workspace).runs() if not run.variant]
     views = []
     for split in splits:
         files = ((run.model, table_file(run, split, "paper")) for run in reversed(runs))
@@ -186,13 +186,12 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
 
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     registered = workspace.evaluations(split)
     # A model trained without a centre, or on one fold, was measured on other frames.
-    whole = {run.run for run in workspace.runs() if not SplitVariant.of(run)}
+    whole = {run.run for run in workspace.runs() if not run.variant}
     registered = registered[registered["run"].isin(whole)]
     if registered.empty:
         raise UserError(

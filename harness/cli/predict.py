@@ -63,18 +63,15 @@ def command(
     from harness.inference import video
     from harness.inference.write_masks import MAPS
     from harness.runs.network import load
-    from harness.runs.select import chosen_runs, default_run
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from metrics.utils.files import atomic_path
 
     images = [] if _is_video(source) else _images(source)
     film = video.inspect(source) if _is_video(source) else None
     workspace = Workspace(settings.workspace)
-    if name or run_name:
-        names, runs = ([name] if name else []), ([run_name] if run_name else [])
-        run = chosen_runs(workspace, names, runs)[0]
-    else:
-        run = default_run(workspace)
+    names, runs = ([name] if name else []), ([run_name] if run_name else [])
+    run = select(workspace, names, runs, default="best")[0]
     loaded = load(run)
     rows = (
         _of_images(loaded, inference, images, out, uncertainty)

@@ -92,13 +92,13 @@ def command(
 def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
     from harness.data.catalogue import catalogue
     from harness.report.page import from_split
-    from harness.runs.select import chosen_runs
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
 
     needed = "hyperkvasir" if split == "test" else "endocv"
     settings.require(needed)
     workspace = Workspace(settings.workspace)
-    runs = chosen_runs(workspace, names)
+    runs = select(workspace, names)
     source = from_split.gather(
         workspace,
         runs,
@@ -134,8 +134,7 @@ def _of_round(
 def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
     from submissions.ledger import Ledger
 
-    ledger = Ledger(settings.workspace / "register.sqlite")
-    return ledger.scores(round_name, protocol="official")
+    return Ledger(settings.workspace).scores(round_name, protocol="official")
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:

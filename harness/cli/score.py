@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.render import Format
+    from harness.runs.workspace import Workspace
     from metrics.masks.read import Protocol
-    from submissions.ledger import Ledger
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
     from submissions.truth import Truth
@@ -104,8 +104,8 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
+    from harness.runs.workspace import Workspace
     from harness.utils.allocation import keep_memory
-    from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
     keep_memory()
@@ -115,11 +115,11 @@ def command(
     if round_name is not None:
         get_round(round_name, rounds)
     job = _Job(
-        ledger=Ledger(settings.workspace / "register.sqlite"),
+        workspace=Workspace(settings.workspace),
         rounds=rounds,
         truth_folder=truth,
         round_name=round_name,
-        out=out or settings.workspace / "scores",
+        out=out,
         options=options,
     )
     found = list(_expand(packages, {round_.layout.task for round_ in rounds.values()}))
@@ -148,16 +148,19 @@ class _Job:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        workspace: Workspace,
         rounds: dict[str, Round],
         truth_folder: Path,
         round_name: str | None,
-        out: Path,
+        out: Path | None,
         options: dict[str, Any],
     ) -> None:
-        self.ledger, self.rounds, self.truth_folder = ledger, rounds, truth_folder
+        from submissions.ledger import Ledger
+
+        self.workspace, self.rounds, self.truth_folder = workspace, rounds, truth_folder
+        self.ledger = Ledger(workspace.root)
         self.round_name, self.out, self.options = round_name, out, options
-        self.submitted = ledger.submissions().drop_duplicates("package_sha256")
+        self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
 
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
@@ -197,7 +200,9 @@ class _Job:
     def _write(self, score: PackageScore) -> None:
         from metrics.utils.files import atomic_path, write_json
 
-        folder = self.out / f"{score.package.stem}-{score.package_sha256[:8]}" / score.protocol
+        folder = self.workspace.score_folder(
+            score.package, score.package_sha256, score.protocol, top=self.out
+        )
         for test_set, result in score.organisers.items():
             write_json(folder / f"{test_set}.json", result)
         with atomic_path(folder / "frames.csv") as temporary:

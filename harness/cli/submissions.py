@@ -41,7 +41,7 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         rounds = {round_name: get_round(round_name, rounds)}
-    ledger = Ledger(settings.workspace / "register.sqlite")
+    ledger = Ledger(settings.workspace)
     rows = ledger.submissions(round_name)
     if rows.empty and format_ == "table":
         console.note("Nothing was submitted yet. 'harness submit --round 2' makes a package.")

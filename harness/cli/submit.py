@@ -57,7 +57,7 @@ def command(
     limit only once it is whole.
     """
     from harness import submit
-    from harness.runs.select import chosen_runs, default_run
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
     from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
@@ -69,8 +69,9 @@ def command(
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
-    chosen = chosen_runs(workspace, names, runs) if names or runs else [default_run(workspace)]
-    ledger = Ledger(workspace.register)
+    chosen = select(workspace, names, runs, default="best")
+    workspace.check_writable()
+    ledger = Ledger(workspace.root)
     submit.refuse_when_used_up(ledger, round_, len(chosen))
     sizes = frame_sizes(frames)
     total = sum(len(files) for files in frames.values())

@@ -205,6 +205,7 @@ def _start(
     from harness.training.queue import RunQueue
 
     workspace = Workspace(settings.workspace)
+    workspace.check_writable()
     frames = catalogue(settings, needs=["endocv"])
     steps: list[TrainConfig | SplitVariant] = []
     for division in [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds):

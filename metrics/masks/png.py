@@ -31,7 +31,7 @@ FILTER_NONE, FILTER_SUB, FILTER_UP = range(3)
 
 
 class PngError(ValueError):
-    """A PNG whose structure is not to be followed; the text says why."""
+    """A PNG with a damaged or excessive structure; the text says why."""
 
 
 def encode_png(pixels: _Bytes) -> bytes:
@@ -91,11 +91,11 @@ def decode_png(data: bytes) -> _Bytes | None:
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and length of each chunk behind the header, to the last one.
+    """Kind, offset of the data and length of each chunk after the header, in order.
 
     Raises:
         struct.error: The file is cut short.
-        PngError: There are more of them than any image needs.
+        PngError: There are more chunks than any image needs.
 
     Example:
         >>> [kind for kind, _, _ in chunks(encode_png(np.zeros((2, 2), dtype=np.uint8)))]

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.catalogue import test_frames
 from harness.report.page import from_split
 from harness.report.page.content import PageContent
 from harness.report.tables.view import View
 from harness.report.views.by_class import with_place
+from harness.runs.workspace import Workspace
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -48,7 +48,7 @@ def gather(
         UserError: If nothing is scored in the round, or no frame table of a score is left.
     """
     best = best_scores(scores, round_.name)
-    tables, missing = _tables(settings.workspace, best)
+    tables, missing = _tables(Workspace(settings.workspace), best)
     if not tables:
         raise UserError(
             f"no frame table of a score in round {round_.name} is left in "
@@ -106,15 +106,15 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
 
 
 def _tables(
-    workspace: Path, best: Mapping[str, Mapping[str, Any]]
+    workspace: Workspace, best: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The frame table of each score, and the names of those that have none any more."""
     import pandas as pd
 
     tables, missing = {}, []
     for name, row in best.items():
-        folder = f"{Path(row['package']).stem}-{row['package_sha256'][:8]}"
-        file = workspace / "scores" / folder / row["protocol"] / "frames.csv"
+        folder = workspace.score_folder(row["package"], row["package_sha256"], row["protocol"])
+        file = folder / "frames.csv"
         if file.exists():
             tables[name] = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
         else:
@@ -151,7 +151,7 @@ class _Gallery:
         truth = find_truth(_truth_folder(folder, first), round_.test_sets)
         if truth.sha256 != first["truth_sha256"]:
             raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
-        frames = _frames(settings, truth)
+        frames = _frames(settings, round_, truth)
         known = models.get(self.ensemble).members if self.ensemble else ()
         with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
             masks = {}
@@ -175,21 +175,29 @@ def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
     return Path(kept)
 
 
-def _frames(settings: Settings, truth: Truth) -> pd.DataFrame:
+def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     """The test frames with their truth, which only an organiser has."""
-    frames = test_frames(settings)
-    paths = {
-        f"{test_set}/{name}": str(path)
-        for test_set, masks in truth.masks.items()
-        for name, path in masks.items()
-    }
-    frames = frames[frames["frame"].isin(paths)].reset_index(drop=True)
-    if len(frames) < len(paths):
+    import pandas as pd
+
+    from submissions.rounds import find_frames, frame_sizes
+
+    (folder,) = settings.require("test_frames")
+    images = find_frames(round_, folder)
+    sizes = frame_sizes(images)
+    rows = [
+        {"frame": f"{test_set}/{name}", "image": str(image), "truth": "mask",
+         "mask": str(truth.masks[test_set][name]), "height": height, "width": width}
+        for test_set, names in images.items()
+        for name, image in names.items()
+        for height, width in [sizes[test_set][name]]
+        if name in truth.masks.get(test_set, {})
+    ]  # fmt: skip
+    if len(rows) < truth.frames:
         raise UserError(
-            f"{settings.test_frames} holds {len(frames)} of the {len(paths)} frames that were "
-            "scored. Name the release with --test-frames."
+            f"{folder} holds {len(rows)} of the {truth.frames} frames that were scored. Name the "
+            "release with --test-frames."
         )
-    return frames.assign(truth="mask", mask=frames["frame"].map(paths))
+    return pd.DataFrame.from_records(rows)
 
 
 def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import models
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
-from harness.runs.select import ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     ours = _wide(summary)
     theirs = _wide(reference[reference["split"] == split])
     misprints = set(reference[(reference["split"] == split) & reference["misprint"]]["model"])
-    known = [name for name in ORDER if name in ours.index]
+    known = [name for name in models.PAPER_ORDER if name in ours.index]
     rest = [name for name in ours.index if name not in known]
     rows = []
     for name in (*known, *rest):

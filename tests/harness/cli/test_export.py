@@ -30,6 +30,7 @@ from harness.export.container import inference
 from harness.inference.postprocess import upsample_and_decide
 from harness.inference.predictor import Inference, Predictor
 from harness.runs.network import load
+from harness.runs.select import select
 from harness.runs.workspace import Workspace
 
 SIZE = 64
@@ -62,8 +63,7 @@ def ready(exported: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def predicted(workspace: Workspace, images: Path) -> dict[str, Any]:
-    run = workspace.newest("divergentnets")
-    assert run is not None
+    run = select(workspace, ["divergentnets"])[0]
     import torch
 
     inference = Inference(device=torch.device("cpu"), batch_size=1)
@@ -97,8 +97,7 @@ def test_onnxruntime_gives_the_same_masks(
 def test_what_stands_beside_the_file(exported: tuple[Path, Result], workspace: Workspace) -> None:
     path = exported[0]
     told = json.loads(path.with_suffix(".json").read_text())
-    run = workspace.newest("divergentnets")
-    assert run is not None
+    run = select(workspace, ["divergentnets"])[0]
 
     assert told["input"]["shape"] == ["batch", 3, SIZE, SIZE]
     assert told["classes"] == ["background", "polyp"]
@@ -150,8 +149,7 @@ def test_ties_and_other_differences_are_counted(
 ) -> None:
     import torch
 
-    run = workspace.newest("fpn")
-    assert run is not None
+    run = select(workspace, ["fpn"])[0]
     loaded = load(run)
     inference = Inference(device=torch.device("cpu"))
     predictor = Predictor(loaded.network, size=SIZE, inference=inference)

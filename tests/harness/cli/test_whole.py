@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from harness.cli import cli
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.report.tables.view import title_of
+from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
 from harness.training import run as training_run
 from metrics.utils.errors import UserError
@@ -95,8 +96,7 @@ def test_figures_are_those_of_the_masks_that_were_kept(place: Path, split: str) 
     ours = rows[~rows["paper"].astype(bool)].set_index(["model", "class"])
     assert ours.index.nunique() == 6
     for model in ("unet", "divergentnets"):
-        run = Workspace(place / "workspace").newest(model)
-        assert run is not None
+        (run,) = select(Workspace(place / "workspace"), [model])
         frames = pd.read_parquet(run.evaluation(split) / "frames.parquet")
         expected = independent_f1(place, run.evaluation(split) / "masks", frames)
         assert ours.loc[(model, "polyp"), "f1"] == pytest.approx(expected, abs=1e-12)

@@ -10,7 +10,6 @@ import torch
 
 from harness.config.training import TrainConfig
 from harness.data import loader
-from harness.data.augment import create
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
 from metrics.utils.errors import UserError
@@ -116,9 +115,7 @@ def test_no_epoch_repeats_another(cache: FrameCache) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize("augmentation", ["paper", "light"])
-def test_the_number_of_workers_changes_nothing(
-    cache: FrameCache, augmentation: create.Name
-) -> None:
+def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: str) -> None:
     alone = loader.CachedFeed(config(augmentation=augmentation), cache, cache)
     expected = [epoch_of(alone, 0), epoch_of(alone, 1), epoch_of(alone, 1, start=1)]
     feed = loader.CachedFeed(config(augmentation=augmentation, workers=2), cache, cache)
