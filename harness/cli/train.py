@@ -155,7 +155,7 @@ def command(
     from harness.training import distributed, mlflow_tracking
     from harness.training.run import TrainingSetup, train_worker
     from harness.utils import device as devices
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
 
     # Before torch allocates anything of size, or it does not take effect.
     keep_memory()

@@ -19,6 +19,7 @@ from harness.training.queue import RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.workers import Job, Listener, slots, train_all
 from harness.utils import console
+from harness.utils.progress import Bar, duration
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
@@ -135,7 +136,7 @@ class _Account:
         faults: What went wrong, by run.
     """
 
-    def __init__(self, bar: console.Bar, networks: int) -> None:
+    def __init__(self, bar: Bar, networks: int) -> None:
         self.faults: dict[str, str] = {}
         self._bar, self._networks = bar, networks
         self._steps: dict[str, tuple[int, int]] = {}
@@ -201,17 +202,12 @@ def _train(
     )
     with console.progress(title) as bar:
 
-        def step(done: int, total: int) -> None:
-            if not bar.done:
-                bar.begin(done - 1)  # a resumed run has steps behind it
-            bar.update(done, total)
-
         def tell(epoch: Epoch) -> None:
             bar.update(detail=f"loss {epoch.loss:.3f}, IoU {epoch.iou:.3f}, F1 {epoch.f1:.3f}")
             console.note(_line(epoch, config.epochs))
 
         run = training_run.train(
-            workspace, run, ready, setup, callbacks=Callbacks(step=step, epoch=tell)
+            workspace, run, ready, setup, callbacks=Callbacks(step=bar.update, epoch=tell)
         )
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
@@ -226,7 +222,7 @@ def _line(epoch: Epoch, epochs: int) -> str:
         f"  epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  "
         f"loss {epoch.loss:.3f}  IoU {epoch.iou:.3f}  F1 {epoch.f1:.3f}  "
         f"{epoch.images_per_second:.0f} images/s  {epoch.waiting:.0%} waiting for data  "
-        f"{console.duration(epoch.seconds)}{'  best' if epoch.best else ''}"
+        f"{duration(epoch.seconds)}{'  best' if epoch.best else ''}"
     )
 
 

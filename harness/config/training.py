@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.utils.device import Precision
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 Optimiser = Literal["adam", "adamw"]
 Schedule = Literal["step", "one-cycle"]
 Augmentation = Literal["paper", "light", "none"]
-Precision = Literal["auto", "fp32", "bf16"]
 Inputs = Literal["normalised", "0-255"]
 
 SMALLEST_SIZE = 32

@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.config.training import Precision
 from harness.inference.fuse import TOLERANCE, fused
 from harness.runs.network import Softmax
 from harness.utils import console
 from harness.utils import device as devices
+from harness.utils.device import Precision
 from models.divergentnets import DivergentNets, mean_of_members
 
 _TRIAL: Final = 64  # side of the images that a rewritten network is tried on

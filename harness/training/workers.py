@@ -22,7 +22,7 @@ from harness.runs.workspace import Run, Workspace
 from harness.training.history import Callbacks, Epoch
 from harness.training.run import TrainingFrames, TrainingSetup, train
 from harness.utils import device as devices
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from harness.utils.signals import StopRequest
 
 _POLL_S: Final = 0.5

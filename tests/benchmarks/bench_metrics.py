@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from metrics.endocv import organisers_json, summarise, with_all_classes
 from metrics.frame.counts import Counts, count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits

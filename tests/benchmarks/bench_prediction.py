@@ -34,7 +34,7 @@ from harness.inference.predictor import Inference, Prediction, Predictor
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from metrics.masks.labels import write_mask
 from metrics.masks.read import read_mask
 from models.divergentnets import DivergentNets

@@ -26,7 +26,7 @@ from harness.runs.network import build, normalisation
 from harness.training import graphed_step
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from models import PAPER_NETWORKS
 
 BATCH = 8
