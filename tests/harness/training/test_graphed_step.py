@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.harness.test_training import batch, trainer
 from torch import Tensor
 
 from harness.training.graphed_step import WARM_UP, CudaRecorder, GraphedSteps, Step
+from tests.harness.training.test_trainer import batch, trainer
 
 CPU = torch.device("cpu")
 
