@@ -68,7 +68,7 @@ def evaluated_on(
         split: Name of the split.
     """
     rows = workspace.evaluations(split)
-    rows = rows[rows["data"] == data_fingerprint(frames)].set_index("run")
+    rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
     current = {
         str(run)
         for run, settings in rows["settings"].items()
