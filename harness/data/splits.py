@@ -92,8 +92,8 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     """Assign each frame to its split.
 
     Args:
-        catalogue: As ``layouts.find_frames`` gives it.
-        splits: The splits.
+        catalogue: As ``layouts.find_frames`` gives it; a frame that has a split keeps it.
+        splits: The splits of the others.
 
     Returns:
         DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
@@ -102,10 +102,11 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     Raises:
         FaultsError: If two splits name the same frame.
     """
-    names = np.full(len(catalogue), "", dtype=object)
+    names = catalogue["split"].to_numpy(dtype=object, copy=True)
+    free = names == ""
     twice: list[Fault] = []
     for split in SPLITS:
-        hit = _matches(catalogue, getattr(splits, split) or Rule())
+        hit = free & _matches(catalogue, getattr(splits, split) or Rule())
         both = hit & (names != "")
         twice += [
             Fault(path=frame, message=f"in {first} and in {split}; a frame is in one split only")
