@@ -14,6 +14,9 @@ from harness.report.tables.formats import FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
+"""The settings of frames with their truth."""
+
 FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
 
 
@@ -73,7 +76,9 @@ def device_option() -> Callable[[Command], Command]:
     )
 
 
-def setting_option(name: str, *, env: bool = True) -> Callable[[Command], Command]:
+def setting_option(
+    name: str, *, env: bool = True, callback: Callable[..., Any] | None = None
+) -> Callable[[Command], Command]:
     """The option of one setting, passed under the setting's own name as a path or ``None``.
 
     ``--test`` can be repeated, and is passed as a tuple of ``NAME=DIR``.
@@ -85,7 +90,12 @@ def setting_option(name: str, *, env: bool = True) -> Callable[[Command], Comman
         help_text += f"  [env: {settings.variable(name)}]"
     if name == "test":
         return click.option(
-            "--test", name, multiple=True, metavar="NAME=DIR", help=f"{help_text}  Repeatable."
+            "--test",
+            name,
+            multiple=True,
+            callback=callback,
+            metavar="NAME=DIR",
+            help=f"{help_text} Repeatable.",
         )
     return click.option(
         settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import device_option, nodes_option, with_settings
+from harness.cli.options import FRAMES, device_option, nodes_option, with_settings
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ Examples:
     "MLFLOW_TRACKING_URI names.",
 )
 @device_option()
-@with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits")
+@with_settings(*FRAMES, "test_frames", "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],
@@ -137,6 +137,7 @@ def command(
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
     from harness.cli import training
+    from harness.data.catalogue import require_frames
     from harness.training import distributed, mlflow_tracking
     from harness.training.run import TrainingSetup, train_worker
     from harness.utils import device as devices
@@ -159,7 +160,7 @@ def command(
             return
         if tracker:
             mlflow_tracking.client()  # said before anything is entered
-        settings.require("endocv")
+        require_frames(settings, ["train"])
         if resume is not None:
             _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
             training.resume(settings, None if resume == NEWEST else resume, setup, jobs)
@@ -191,7 +192,7 @@ def _start(
 
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
-    frames = catalogue(settings, needs=["endocv"])
+    frames = catalogue(settings, needs=["train"])
     steps: list[TrainConfig | SplitVariant] = []
     for division in [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds):
         division.apply(frames)  # a centre that is not there is said before anything is entered

@@ -141,12 +141,17 @@ def load(
         values |= {name: value for name, value in given.items() if value not in (None, ())}
         if isinstance(sets := values.get("test"), tuple):
             values["test"] = parse_test_sets(sets)
-    values.setdefault("workspace", DEFAULT_WORKSPACE)
+    return resolve(folder, values, Classes.from_table(classes) if classes else ONE)
+
+
+def resolve(folder: Path, values: Mapping[str, Any], classes: Classes = ONE) -> Settings:
+    """Settings from values as a ``harness.toml`` in a folder has them, without ``[classes]``."""
+    values = {"workspace": DEFAULT_WORKSPACE, **values}
     paths = {name: value for name, value in values.items() if name not in ROLES}
     return Settings(
         **{name: absolute(folder, value) for name, value in paths.items()},
         **to_sources(folder, values),
-        classes=Classes.from_table(classes) if classes else ONE,
+        classes=classes,
     )
 
 

@@ -222,7 +222,10 @@ def _matches(catalogue: pd.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
     """Bool array, True where any of a split's patterns names the frame."""
     hit = np.zeros(len(catalogue), dtype=bool)
     for key, column in KEYS.items():
-        if patterns := getattr(rule, key):
-            whole = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+        if names := getattr(rule, key):
+            # Plain names are looked up: thousands of alternatives would be tried one by one.
+            patterns = [name for name in names if set(name) & set("*?[")]
+            whole = re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")
+            hit |= catalogue[column].isin(names).to_numpy()
             hit |= np.array([bool(whole.match(value)) for value in catalogue[column]], bool)
     return hit

@@ -77,6 +77,7 @@ def check(
         table=summarise(frames, with_paper=splits.name == "paper"),
         faults=tuple(faults),
         notes=(
+            *chain.from_iterable(listing.notes for listing in listings),
             *_unassigned(frames, splits),
             *_empty_masks(frames),
             *_other_files(listings, faults),
@@ -85,7 +86,7 @@ def check(
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
-    labels = frames["split"].where(frames["test_set"] == "", WITHHELD).tolist()
+    labels = frames["split"].where(frames["truth"] != "withheld", WITHHELD).tolist()
     paths = frames["image"].tolist()
     digests = [inspection.digest for inspection in found]
     thumbnails = np.array([inspection.thumbnail for inspection in found], dtype=np.uint8)
