@@ -20,6 +20,7 @@ from metrics.utils.files import atomic_path
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.data.draw_splits import DrawnSplits
+    from harness.data.listing import Listing
 
 SPLITS_FILE: Final = "splits.toml"
 """Where a division that is drawn is kept, beside ``harness.toml``."""
@@ -143,7 +144,7 @@ def command(
     if drawn is not None:
         counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
         console.note(f"Drew a division by seed {split_seed}, kept in {SPLITS_FILE}: {counts}.")
-        console.note(drawn.note[0].upper() + drawn.note[1:])
+        console.note(drawn.note)
     _name_next_steps(merged)
 
 
@@ -190,11 +191,10 @@ def look_at(
     from harness.data.roles import role_listings, same_names
 
     listings, faults = listings_of({name: given[name] for name in DATA if name in given})
-    chosen = settings.resolve(
-        Path.cwd(), {name: value for name, value in merged.items() if name != settings.CLASSES}
-    )
     drawn = None
     if not {*ROLES, "splits"}.isdisjoint(given):
+        values = {name: value for name, value in merged.items() if name != settings.CLASSES}
+        chosen = settings.resolve(Path.cwd(), values)
         try:
             drawn = _draw(chosen, seed, force=force)
         except UserError as error:
@@ -208,12 +208,17 @@ def look_at(
     faults += _file_faults(given)
     if faults:
         raise FaultsError(faults, f"nothing was written to {settings.FILE_NAME}")
+    _say_what_is_there(listings)
+    return drawn
+
+
+def _say_what_is_there(listings: dict[str, Listing]) -> None:
     for name, listing in listings.items():
         option = settings.flag(name) if name in DATA else name
-        console.note(f"{option}: {len(listing.frames):,} frames, {listing.layout}, {listing.root}")
+        frames = f"{len(listing.frames):,} frames"
+        console.note(f"{option}: {frames}, {listing.layout}, {listing.root}")
         for note in listing.notes:
             console.note(note)
-    return drawn
 
 
 def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:

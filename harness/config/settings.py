@@ -147,12 +147,9 @@ def load(
 def resolve(folder: Path, values: Mapping[str, Any], classes: Classes = ONE) -> Settings:
     """Settings from values as a ``harness.toml`` in a folder has them, without ``[classes]``."""
     values = {"workspace": DEFAULT_WORKSPACE, **values}
-    paths = {name: value for name, value in values.items() if name not in ROLES}
-    return Settings(
-        **{name: absolute(folder, value) for name, value in paths.items()},
-        **to_sources(folder, values),
-        classes=classes,
-    )
+    found = to_sources(folder, values)
+    found |= {name: absolute(folder, one) for name, one in values.items() if name not in ROLES}
+    return Settings(**found, classes=classes)
 
 
 def environment_values(environment: Mapping[str, str]) -> dict[str, Any]:

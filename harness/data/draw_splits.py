@@ -71,7 +71,7 @@ def _note(pool: pd.DataFrame) -> str:
     single = int((pool["sequence"] == "").sum())
     if not single:
         return f"{pool['sequence'].nunique()} sequences are left whole."
-    which = "no sequences known" if single == len(pool) else f"no sequence known of {single} frames"
+    which = "No sequences known" if single == len(pool) else f"No sequence known of {single} frames"
     return f"{which}: frames of one video may stand on both sides; give --splits."
 
 
@@ -81,16 +81,15 @@ def _text(table: pd.DataFrame, seed: int) -> str:
         inside = table[table["split"] == split]
         if inside.empty:
             continue
-        sequences = inside["sequence"][inside["sequence"] != ""].unique()
+        sequences = inside["sequence"][inside["sequence"] != ""].unique().tolist()
+        single = inside["frame"][inside["sequence"] == ""].tolist()
         lines += ["", f"[{split}]"]
-        lines += _list("sequences", sequences) + _list(
-            "frames", inside["frame"][inside["sequence"] == ""]
-        )
+        lines += [*_list("sequences", sequences), *_list("frames", single)]
     return "\n".join(lines) + "\n"
 
 
 def _list(key: str, names: Sequence[str]) -> list[str]:
     """A TOML list of names, in which no character stands for any text."""
-    if not len(names):
+    if not names:
         return []
     return [f"{key} = [", *(f"    {quoted(glob.escape(name))}," for name in names), "]"]

@@ -8,12 +8,11 @@ with an entry point in the group ``harness.datasets`` that loads to a :class:`Da
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -246,17 +245,14 @@ def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
 
 def to_catalogue(frames: Sequence[FrameFiles], sizes: Sequence[tuple[int, int]]) -> pd.DataFrame:
     """One row a frame, from listed frames and their heights and widths in pixels."""
-    rows = [
-        {
-            **dataclasses.asdict(frame),
-            "image": str(frame.image),
-            "mask": str(frame.mask or ""),
-            "height": height,
-            "width": width,
-        }
-        for frame, (height, width) in zip(frames, sizes, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    texts = ("frame", "name", "dataset", "centre", "sequence", "test_set", "split", "truth")
+    columns: dict[str, Any] = {name: [getattr(f, name) for f in frames] for name in texts}
+    # Paths may hold bytes that are no UTF-8, which pandas' own type of text refuses.
+    columns["image"] = pd.Series([str(frame.image) for frame in frames], dtype=object)
+    columns["mask"] = pd.Series([str(frame.mask or "") for frame in frames], dtype=object)
+    columns["height"] = [height for height, _ in sizes]
+    columns["width"] = [width for _, width in sizes]
+    return pd.DataFrame(columns, columns=list(COLUMNS))
 
 
 def _refuse_missing(root: Path) -> None:

@@ -211,8 +211,17 @@ def name_of(path: Path) -> str:
     Unicode spells some letters in two ways, and file systems keep either; NFC is the usual one.
     Bytes that are no UTF-8 become ``\xNN``.
     """
-    raw = path.stem.encode("utf-8", "surrogateescape")
-    return unicodedata.normalize("NFC", raw.decode("utf-8", "backslashreplace"))
+    return normal(path.stem)
+
+
+def normal(name: str) -> str:
+    """The name of a file or folder as :func:`name_of` has it."""
+    return unicodedata.normalize("NFC", valid_text(name))
+
+
+def valid_text(name: str) -> str:
+    r"""A name, with ``\xNN`` in place of bytes that are no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, folders_in
+from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, folders_in, normal
 from metrics.utils.errors import Fault
 
 IMAGES: Final = r"(images?|imgs?|frames?|originals?|bbdd|ETIS-LaribPolypDB|CVC-ColonDB)"
@@ -107,7 +107,7 @@ def _find(root: Path, pattern: str) -> list[tuple[Key, Path]]:
     found: list[tuple[Path, dict[str, str]]] = [(root, {})]
     for depth, part in enumerate(pattern.split("/")):
         found = [
-            (path, {**groups, **_groups(part, path.name)})
+            (path, {**groups, **_groups(part, normal(path.name))})
             for folder, groups in found
             if not (depth and _holds_images(folder))
             for path in folders_in(folder, f"(?i:{part})")
