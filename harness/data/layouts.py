@@ -43,6 +43,7 @@ COLUMNS: Final = (
 
 _READERS: Final = 8
 _LEVELS: Final = 3
+_SHOWN: Final = 8
 _CENTRE: Final = r"data_C\d+"
 _TEST_SET: Final = r"EndoCV_DATA\d+"
 
@@ -206,8 +207,10 @@ def recognise(root: Path) -> tuple[DatasetLayout, Path]:
         if len(found) == 1:
             return found[0]
         if found:
-            lines = [f"  {path}: {layout.name}" for layout, path in found]
-            raise UserError("\n".join([f"several datasets in {root}; give one of them:", *lines]))
+            lines = [f"several datasets in {root}; give one of them:"]
+            lines += [f"  {path}: {layout.name}" for layout, path in found[:_SHOWN]]
+            lines += [f"  and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+            raise UserError("\n".join(lines))
         level = [path for folder in level for path in folders_in(folder)]
     raise UserError(_unrecognised(root))
 
@@ -265,11 +268,14 @@ def _unrecognised(root: Path) -> str:
     found = [f"{path.name}/" for path in folders_in(root)]
     images = len(images_in(root))
     found += [f"{images} images"] if images else []
-    shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    shown = ", ".join(found[:_SHOWN]) + (
+        f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    )
     lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
     lines += [f"  {layout.name}: {layout.expects}" for layout in known_layouts()]
     lines.append(f"Found: {shown or 'nothing'}.")
     lines.append("Two folders of any names: harness init --pair train IMAGES MASKS")
-    if (layout := _layout_of(root.parent)) is not None:
+    layout = _layout_of(root.parent)
+    if layout is not None and layout.kind != "sets":  # unrelated datasets may lie side by side
         lines.append(f"The folder above it is laid out as {layout.name}: give {root.parent}.")
     return "\n".join(lines)

@@ -83,8 +83,9 @@ class PairLayout:
             for folder in lone
         ]
         for other, _ in readable[1:]:
-            if {images for images, _, _ in other}.isdisjoint(images for images, _, _ in pairs):
-                listing.notes.append(f"{pairs[0][0]} is read; {other[0][0]} beside it is not.")
+            folder = other[0][0]
+            if folder not in {images for images, _, _ in pairs} and _holds_images(folder):
+                listing.notes.append(f"{pairs[0][0]} is read; {folder} beside it is not.")
 
     def _pairs(
         self, root: Path, images: str, masks: str

@@ -34,6 +34,7 @@ def role_listings(settings: Settings) -> tuple[dict[str, Listing], list[Fault]]:
     for option, role, name, source in _sources(settings):
         try:
             listing = list_source(source)
+            _refuse_without_truth(listing)
             if role != "test":
                 _refuse_several(listing)
             if role == "train" and settings.val is None:
@@ -119,6 +120,11 @@ def _assign(listing: Listing, role: str, name: str) -> None:
         listing.notes.append(f"Only the part {role} of {listing.root} is used; not: {rest}.")
         listing.frames = [frame for frame in listing.frames if frame.split == role]
     listing.frames = [_renamed(frame, role, name) for frame in listing.frames]
+
+
+def _refuse_without_truth(listing: Listing) -> None:
+    if any(frame.truth == "withheld" for frame in listing.frames):
+        raise UserError(f"{listing.root} has no masks; frames without are for --test-frames")
 
 
 def _refuse_several(listing: Listing) -> None:

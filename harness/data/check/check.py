@@ -66,7 +66,9 @@ def check(
     files = [frame for listing in listings for frame in listing.frames]
     stream: Iterable[FrameReport] = inspect_all(files, workers, classes)
     found = list(track(stream, len(files)) if track else stream)
-    frames = assign(to_catalogue(files, [(i.height, i.width) for i in found]), splits)
+    frames = to_catalogue(files, [(i.height, i.width) for i in found])
+    own = bool((frames["split"] != "").any())
+    frames = assign(frames, splits)
     frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
     faults = [
         *chain.from_iterable((*listing.faults, *listing.oddities) for listing in listings),
@@ -74,7 +76,7 @@ def check(
         *_leaks(frames, found),
     ]
     return DataReport(
-        table=summarise(frames, with_paper=splits.name == "paper"),
+        table=summarise(frames, with_paper=splits.name == "paper" and not own),
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
