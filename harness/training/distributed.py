@@ -161,8 +161,8 @@ class ProcessGroup:
             gradient_as_bucket_view=True,
         )
 
-    def raise_on_main(self, error: click.ClickException) -> BaseException:
-        """A fault that strikes all alike: the leader says it, the others end as it does."""
+    def only_main_reports(self, error: click.ClickException) -> BaseException:
+        """What to raise for an error of all processes: only the main one's has a message."""
         return error if self.is_main else SystemExit(error.exit_code)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
 from harness.training import optimiser as optimisers
+from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import averaged
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
@@ -78,7 +79,7 @@ class Trainer:
         self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps
         self.optimiser = optimisers.create(config, self.network, device)
-        self.average = averaged(self.network, config.average) if config.average else None
+        self.average = averaged(self.network, config.ema_decay) if config.ema_decay else None
         # The processes of a group validate different numbers of batches, so each by itself.
         self._validated = self.network if self.average is None else self.average.module
         own = self.average is None and group.is_single
@@ -141,7 +142,7 @@ class Trainer:
             )
             % 2**32
         )
-        rate = optimisers.learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
+        rate = schedules.learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
         optimisers.set_learning_rate(self.optimiser, rate)
         if self._graphed is None:
             loss = self._advance(images, masks, frames)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.config.training import TrainConfig, resolve
+from harness.config.recipe import resolve
+from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import CachedFeed
 from harness.inference.engine import Engine

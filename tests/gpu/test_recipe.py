@@ -22,7 +22,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Run, Workspace
 from harness.training.queue import TRAINED, RunQueue

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from harness.config.training import TrainConfig, resolve
+from harness.config.recipe import resolve
+from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import CachedFeed
 from harness.inference.predictor import Inference, Predictor

@@ -72,7 +72,7 @@ def trainer(group: ProcessGroup, *, norm: bool = False, **values: Any) -> Traine
 
 def step(group: ProcessGroup, loss: str) -> dict[str, Any]:
     """The loss and the gradients of one step of this process's share, and what came of it."""
-    made = trainer(group, loss=loss, average=0.5)
+    made = trainer(group, loss=loss, ema_decay=0.5)
     images, masks = batch()
     kept: dict[str, Tensor] = {}
     made.optimiser.register_step_pre_hook(
@@ -143,7 +143,7 @@ WORK: dict[str, Callable[[ProcessGroup], Any]] = {
     "dice+ce": functools.partial(step, loss="dice+ce"),
     "validate": validate,
     "counts": counts,
-    "counts of an average": functools.partial(counts, average=0.5),
+    "counts of an average": functools.partial(counts, ema_decay=0.5),
     "warned": warned,
     "agree": agree,
     "share": share,
