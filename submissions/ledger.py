@@ -3,14 +3,14 @@
 A submission is entered in one short transaction that also gives the package its final name:
 
 1. the package is written and flushed under a temporary name, and checked (``PackageWriter.seal``);
-2. ``BEGIN IMMEDIATE`` takes the register's one write lock; the round's day is taken from the
-   clock, its submissions are counted, and the row is inserted;
+2. the transaction takes the register's one write lock; the round's day is taken from the clock, its
+   submissions are counted, and the row is inserted;
 3. the package is renamed; then the transaction commits.
 
-Two processes can therefore never both take the last place. Killed before the rename, the
-transaction rolls back by itself and only a partial file is left, which the next writer clears.
-Killed between rename and commit, the whole package is there under its final name, but the row is
-not: it has cost nothing of the limit, and :meth:`Ledger.not_entered` names it.
+So two processes can never both take the day's last submission. If the process is killed before the
+rename, the transaction rolls back and only a partial file is left, which the next writer removes.
+If it is killed between rename and commit, the package has its final name but no row: it does not
+count against the limit, and :meth:`Ledger.not_entered` lists it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Ledger:
         self._register = Register(workspace)
 
     def left(self, round_: Round, *, now: dt.datetime | None = None) -> int:
-        """How many submissions of the round may still be entered today.
+        """The number of submissions of a round that are left today.
 
         Args:
             round_: The round.
@@ -94,7 +94,7 @@ class Ledger:
         settings: Mapping[str, Any] | None = None,
         now: dt.datetime | None = None,
     ) -> Entry:
-        """Enter a submission and give its package the final name: both, or neither.
+        """Enter a submission and give its package the final name: both or neither.
 
         Args:
             round_: The round whose limit holds.
@@ -106,8 +106,8 @@ class Ledger:
             now: The moment, with its time zone; the present one by default.
 
         Returns:
-            The entry. Where another process took the package's name meanwhile, its ``path`` is
-            the next free one.
+            The entry. If another process took the package's name meanwhile, its ``path`` is the
+            next free one.
 
         Raises:
             LimitError: The limit of the day is reached; nothing is entered or renamed.
@@ -135,10 +135,9 @@ class Ledger:
         return Entry(number=number, path=package.path, round=round_.name, day=day, left=left)
 
     def not_entered(self, folder: Path) -> list[Path]:
-        """Packages in a folder that no submission is entered for.
+        """Packages in a folder that have no row in the ledger.
 
-        Such a one was left by a process that was killed in the instant between giving the package
-        its name and entering it.
+        A process that is killed between renaming a package and entering it leaves one.
         """
         with self._register.read() as connection:
             rows = connection.execute("SELECT package, package_sha256 FROM submissions").fetchall()

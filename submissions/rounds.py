@@ -39,13 +39,13 @@ class Round:
     """One round of a challenge.
 
     Attributes:
-        name: What ``--round`` calls it.
+        name: Its name for ``--round``.
         test_sets: The folders to predict; ``None`` for every folder whose name begins as the
             layout says, such as ``EndoCV_DATA4``.
-        daily_limit: Submissions that count, a day.
+        daily_limit: Submissions per day.
         time_zone: IANA name of the zone in which a day begins and ends.
-        release: The test release it is played on, for the record.
-        layout: Where everything lies in a package of this round.
+        release: The test release, for the record.
+        layout: The names inside a package.
     """
 
     name: str
@@ -69,7 +69,7 @@ BUILT_IN: Final = (
 
 
 def load_rounds(file: Path | None = None) -> dict[str, Round]:
-    """The built-in rounds and those of a file, by name.
+    """Load the built-in rounds and those of a file, by name.
 
     The file is TOML with one table a round, such as ``[rounds.3]``, whose keys are the fields of
     :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a
@@ -124,7 +124,7 @@ def get_round(name: str, rounds: Mapping[str, Round]) -> Round:
 
 
 def find_frames(round_: Round, folder: Path) -> Frames:
-    """The frames of a round's test sets, in sorted order.
+    """Find the frames of a round's test sets, in sorted order.
 
     Args:
         round_: Which test sets are wanted.

@@ -1,9 +1,9 @@
-"""Scoring a package with the organisers' formulas.
+"""Score a package with the organisers' formulas.
 
-A package is validated first, and scored in the same pass over its masks. By the ``official``
-protocol a mask of another size than its frame's, or of other values than 0 and 255, is noted and
-scored as the organisers' tools score it (resized; above 0 is polyp); every other fault refuses
-the package. The ``strict`` protocol refuses those too. A missing prediction is always a fault.
+A package is validated and scored in one pass over its masks. The ``official`` protocol scores
+masks of the wrong size, or with other values than 0 and 255, as the organisers' tools do (resized;
+above 0 is polyp), and notes them; the package is refused for any other fault. The ``strict``
+protocol refuses those too. A missing mask is always a fault.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
     "official": ("size", "values"),
     "strict": (),
 }
-"""Kinds of fault that the organisers' tools score without a word, by protocol."""
+"""Kinds of fault that do not refuse a package, by protocol; the organisers' tools accept them."""
 
 _FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f1", "f2", "ppv",
                    "recall", "latency_ms")  # fmt: skip
@@ -44,20 +44,20 @@ _FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f
 
 @dataclass(frozen=True, kw_only=True)
 class PackageScore:
-    """What a package scored.
+    """The score of a package.
 
     Attributes:
         package: The zip or folder.
         package_sha256: Of the zip; of all names and bytes, where it is a folder.
         protocol: ``official`` or ``strict``.
-        truth_sha256: Which truth it was scored against.
-        truth: Where that truth lies.
+        truth_sha256: Of the truth.
+        truth: The truth's folder.
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
             asked for, by strict with ``metrics.frame.boundary`` and ``metrics.frame.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
             ``metrics.endocv.summarise``, of the polyp class.
         organisers: Test set to the organisers' result file, by the official protocol only.
-        notes: What is worth knowing and no fault.
+        notes: Remarks that are not faults.
     """
 
     package: Path
@@ -90,7 +90,7 @@ def score_package(
         package: A zip, or an unpacked folder.
         truth: A folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it. Its test
             sets and frames are those the package must have.
-        protocol: How masks are decoded and what is tolerated.
+        protocol: How masks are decoded and which faults are tolerated.
         layout: The names inside the package.
         hausdorff: Whether the organisers' Hausdorff figures are computed (official only); it
             takes about as long as reading the masks.
@@ -133,10 +133,10 @@ def score_package(
 def score_rows(
     score: PackageScore, *, round_name: str = "", team: str = "", model: str = ""
 ) -> list[dict[str, Any]]:
-    """A score as rows for ``Ledger.enter_scores``: one a test set, and one overall.
+    """A score as rows for ``Ledger.enter_scores``: one per test set, and one overall.
 
     Args:
-        score: What the package scored.
+        score: The package's score.
         round_name: The round; taken from the package's submission where it is empty.
         team: Whose it is; empty for our own.
         model: The model's name; taken from the package's submission where it is empty.
@@ -263,7 +263,7 @@ def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as a plain one; NaN as ``None``, which is how a register says unknown."""
+    """A NumPy scalar as a plain one; NaN as ``None``, SQLite's NULL."""
     if pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value

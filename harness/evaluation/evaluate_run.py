@@ -86,7 +86,8 @@ def cached_table(
     import pandas as pd
 
     rows = workspace.evaluations(split)
-    rows = rows[(rows["run"] == run.run) & (rows["data"] == data_fingerprint(frames))]
+    data = data_fingerprint(frames, workspace.root / "cache")
+    rows = rows[(rows["run"] == run.run) & (rows["data"] == data)]
     folder = run.evaluation(split)
     if rows.empty or not all((folder / name).exists() for name in (TABLE, SUMMARY)):
         return None
@@ -137,7 +138,13 @@ def evaluate_run(
         table = evaluate_frames(predictor, frames, masks=masks, done=progress)
         with atomic_path(folder / TABLE) as temporary:
             table.to_parquet(temporary, index=False)
-        row = _register_row(run, frames, split, table, evaluation_settings(inference.settings))
+        row = {
+            **_figures(run, table),
+            "split": split,
+            "frames": len(frames),
+            "data": data_fingerprint(frames, workspace.root / "cache"),
+            "settings": evaluation_settings(inference.settings),
+        }
         write_json(folder / SUMMARY, row)
     workspace.enter_evaluation(**row)
     return table
@@ -187,22 +194,16 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
     return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
 
 
-def _register_row(
-    run: Run, frames: pd.DataFrame, split: str, table: pd.DataFrame, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """An evaluation's columns in the register."""
+def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
+    """The columns of an evaluation's register row that follow from the run and its frame table."""
     summary = summarise(with_all_classes(table)).set_index("class")
     figures = {str(name): _as_json(row) for name, row in summary.to_dict("index").items()}
     return {
         "run": run.run,
         "model": run.model,
-        "split": split,
         "protocol": "paper",
-        "frames": len(frames),
         "score": figures[chosen_class(table)]["score"],
         "checkpoint": run.row["checkpoint"],
-        "data": data_fingerprint(frames),
-        "settings": settings,
         "summary": figures,
     }
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -26,19 +26,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.config.training import Precision
 from harness.inference.fuse import TOLERANCE, fused
 from harness.runs.network import Softmax
 from harness.utils import console
 from harness.utils import device as devices
+from harness.utils.device import Precision
 from models.divergentnets import DivergentNets, mean_of_members
 
 _TRIAL: Final = 64  # side, in pixels, of the image that a rewritten network is compared on
 _WARM_UPS: Final = 2
-
-# TF32 is switched for the whole process, and a process can record only one CUDA graph at a time. A
-# thread that does either holds this lock.
-_PROCESS_WIDE: Final = threading.RLock()
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
@@ -48,33 +44,6 @@ def current_device(device: torch.device) -> AbstractContextManager[object]:
     are made.
     """
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def exact_float32(device: torch.device) -> Iterator[None]:
-    """Compute in full float32 precision on CUDA, with deterministic kernels.
-
-    Since Ampere, convolutions otherwise round their inputs to 10 bits of mantissa (TF32), as matrix
-    products do where that is switched on. One thread at a time can be in this context. On other
-    devices it does nothing.
-
-    Only torch's newer switches are set: torch raises where the older ones (``allow_tf32``)
-    contradict them.
-    """
-    if device.type != "cuda":
-        yield
-        return
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    with _PROCESS_WIDE:
-        rounding = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]
-        choice = cudnn.deterministic, cudnn.benchmark
-        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
-        cudnn.deterministic, cudnn.benchmark = True, False
-        try:
-            yield
-        finally:
-            cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
-            cudnn.deterministic, cudnn.benchmark = choice
 
 
 def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
@@ -209,8 +178,12 @@ class Engine:
         # hold. Both happen on a side stream, since the default stream cannot be recorded.
         # 'thread_local' makes calls that cannot be recorded fail in this thread only; others go on
         # with their work.
-        exact = exact_float32(self.device) if self.precision == "fp32" else contextlib.nullcontext()
-        with _PROCESS_WIDE, exact:
+        exact = (
+            devices.exact_float32(self.device)
+            if self.precision == "fp32"
+            else contextlib.nullcontext()
+        )
+        with devices.CUDA_SWITCHES, exact:
             inputs = images.clone(memory_format=torch.channels_last)
             graph = torch.cuda.CUDAGraph()
             stream, *streams = [
@@ -255,7 +228,7 @@ def _prepared(
 
     member = member.to(device).eval()
     example = torch.rand(1, 3, _TRIAL, _TRIAL, generator=torch.Generator().manual_seed(0)) * 255
-    with current_device(device), exact_float32(device):
+    with current_device(device), devices.exact_float32(device):
         made = fused(member, example.to(device), refused=refused)
     made = made.to(memory_format=torch.channels_last)
     if precision == "bf16":

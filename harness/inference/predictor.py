@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.config.training import Precision
 from harness.data.frames import read_image, resize_image
 from harness.inference.engine import Engine, current_device, on_cpu
 from harness.inference.postprocess import (
@@ -34,6 +33,7 @@ from harness.inference.postprocess import (
 from harness.inference.tta import average_views
 from harness.inference.uncertainty import Uncertainty, measure
 from harness.utils import device as devices
+from harness.utils.device import Precision
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import Labels, mask_of

@@ -1,4 +1,4 @@
-"""DivergentNets as a run: the best checkpoints of its members, kept together."""
+"""Register DivergentNets as a run: the best checkpoints of its members."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def members_for(
     trained: Mapping[str, Run] | None = None,
     variant: SplitVariant | None = None,
 ) -> dict[str, Run]:
-    """A finished run of each member: one just trained, or else the newest.
+    """A finished run of each member: the given one, or else the newest.
 
     Args:
         workspace: Where runs are registered.
         names: The members.
         trained: Runs to prefer, by model.
-        variant: Of which variant of the splits; by default the splits as they are.
+        variant: The variant of the splits; by default the splits as they are.
 
     Raises:
         UserError: If a member has no finished run; all missing ones are named.
@@ -49,10 +49,10 @@ def members_for(
 
 
 def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
-    """Enter an ensemble of finished runs as a run of its own.
+    """Register an ensemble of finished runs as a run of its own.
 
-    The members' weights are linked (copied where the file system has no links), so the ensemble
-    outlives the removal of a member's run.
+    The members' weights are hard links (copies where the file system has none), so the ensemble
+    stays whole when a member's run is removed.
 
     Args:
         workspace: Where the members are registered.
@@ -62,8 +62,7 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         Run: The ensemble, finished.
 
     Raises:
-        UserError: If the members take images of different sizes or tell different classes apart,
-            or the disk is full.
+        UserError: If the members have different image sizes or classes, or the disk is full.
     """
     configs = {name: TrainConfig.from_dict(run.settings) for name, run in members.items()}
     sizes = {name: config.size for name, config in configs.items()}
@@ -96,7 +95,7 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
 
 
 def _shared(values: set[str | None]) -> str:
-    """One text for what the members have in common, or all that they have."""
+    """The members' common value, or all of their values joined by '+'."""
     return "+".join(sorted(str(value) for value in values))
 
 

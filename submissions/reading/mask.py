@@ -27,17 +27,17 @@ from submissions.reading.findings import Finding, Kind
 from submissions.reading.image_header import Header, HeaderError, read_header
 
 GREY: Final = slice(64, 192)
-"""Grey values that no rim of a JPEG explains in number."""
+"""Mid-grey values: few at the edges of a JPEG mask, many in a probability map."""
 
 MAX_GREY_SHARE: Final = 0.05
-"""A JPEG may hold this share of them; a probability map holds far more."""
+"""The largest share of such pixels in a JPEG."""
 
 _STRICT_FROM: Final = 128
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A mask's place in a package.
+    """The place of a mask in a package.
 
     Attributes:
         path: Its name in the archive.
@@ -54,10 +54,10 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A mask as it was read.
+    """A decoded mask.
 
     Attributes:
-        place: Where it lies.
+        place: Its place in the package.
         size: Its own height and width in pixels.
         lossy: Whether it is a JPEG.
         polyp_official: Pixels above 0.
@@ -76,14 +76,14 @@ class Content:
 
 
 class Budget:
-    """Samples that may still be decoded without knowing the right size; shared by threads."""
+    """How many samples may still be decoded where the frames' sizes are unknown; thread-safe."""
 
     def __init__(self, samples: int) -> None:
         self._left = samples
         self._lock = threading.Lock()
 
     def take(self, samples: int) -> bool:
-        """Whether so many samples were left."""
+        """Take samples; False where fewer were left."""
         with self._lock:
             self._left -= samples
             return self._left >= 0
@@ -92,10 +92,10 @@ class Budget:
 def read_content(
     archive: Archive, place: Place, limits: Limits, budget: Budget
 ) -> tuple[Content | None, list[Finding]]:
-    """Read, decode and judge one mask.
+    """Read, decode and check one mask.
 
     Returns:
-        The mask, ``None`` where it cannot be decoded or must not be, and its faults.
+        The mask (``None`` where it cannot or must not be decoded) and its faults.
     """
     try:
         data = archive.read(place.path)
@@ -151,7 +151,8 @@ def _colour_faults(place: Place, pixels: Pixels) -> Iterator[Finding]:
 
 
 def _histogram(grey: Pixels, above_zero: Bits) -> npt.NDArray[np.int64]:
-    """How many pixels have each value; only where there are any above 0 are they looked at."""
+    """The number of pixels of each value."""
+    # Masks are mostly 0: only the box around the pixels above 0 is counted.
     rows, columns = above_zero.box()
     looked_at = grey[rows, columns]
     histogram = np.zeros(256, dtype=np.int64)
@@ -162,7 +163,7 @@ def _histogram(grey: Pixels, above_zero: Bits) -> npt.NDArray[np.int64]:
 
 
 def _of_bits(white: Bits) -> npt.NDArray[np.int64]:
-    """The histogram of a black and white image, whose pixels OpenCV returns as 0 and 255."""
+    """The histogram of a one-bit image, which OpenCV decodes to 0 and 255."""
     histogram = np.zeros(256, dtype=np.int64)
     height, width = white.shape
     histogram[255] = white.pixels

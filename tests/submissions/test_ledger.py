@@ -83,7 +83,7 @@ def test_a_package_that_cannot_be_written_costs_nothing(ledger, tmp_path) -> Non
         writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=4.0)
         sealed = writer.seal()
         sealed.temporary.unlink()
-        with pytest.raises(UserError, match="cannot be written"):
+        with pytest.raises(UserError, match="cannot write in"):
             ledger.enter(ROUND, sealed, model="unet", now=NOON)
     assert ledger.left(ROUND, now=NOON) == 2
     assert ledger.submissions().empty

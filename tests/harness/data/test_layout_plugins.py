@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.config.settings import Settings
-from harness.data import known, layouts
+from harness.data import layouts
 from harness.data.catalogue import catalogue, listings_of
-from harness.data.known import DatasetLayout
+from harness.data.layouts import DatasetLayout
 from harness.data.listing import Listing, folders_in
 from metrics.utils.errors import UserError
 from tests.harness.conftest import Drawer
@@ -47,9 +47,9 @@ CASES = DatasetLayout(
 def entries(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Entry]]:
     found: list[Entry] = []
     monkeypatch.setattr(metadata, "entry_points", lambda group: found)
-    known.layouts.cache_clear()
+    layouts.known_layouts.cache_clear()
     yield found
-    known.layouts.cache_clear()
+    layouts.known_layouts.cache_clear()
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def cases(draw: Drawer) -> Path:
 def test_its_frames_are_listed(entries: list[Entry], cases: Path) -> None:
     with pytest.raises(UserError, match="laid out as no dataset known"):
         layouts.find_frames(cases)
-    known.layouts.cache_clear()
+    layouts.known_layouts.cache_clear()
     entries.append(Entry(CASES))
     frames = layouts.find_frames(cases)
 
@@ -90,7 +90,7 @@ def test_a_frame_without_its_mask_is_a_fault_there_too(entries: list[Entry], cas
 def test_a_taken_kind_is_named_and_left_out(entries: list[Entry]) -> None:
     entries.append(Entry(CASES._replace(kind="plain")))
     with pytest.warns(UserWarning, match="'plain' is taken"):
-        assert known.layouts() == known.BUILT_IN
+        assert layouts.known_layouts() == layouts.BUILT_IN
 
 
 def test_cvc_clinicdb_may_stand_in_for_hyperkvasir(draw: Drawer) -> None:
