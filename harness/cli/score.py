@@ -114,8 +114,10 @@ def command(
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         get_round(round_name, rounds)
+    workspace = Workspace(settings.workspace)
+    workspace.check_writable()
     job = _Job(
-        workspace=Workspace(settings.workspace),
+        workspace=workspace,
         rounds=rounds,
         truth_folder=truth,
         round_name=round_name,
