@@ -1,6 +1,6 @@
-"""Architectures and losses, by name.
+"""Architectures and losses by name.
 
-Importing this package loads no deep-learning library; the functions that build networks do.
+Importing this package does not import torch; the functions that build networks do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from models.registry import (
     PAPER_ORDER,
     Architecture,
     check,
-    check_size,
     create,
     get,
     names,
@@ -33,7 +32,6 @@ __all__ = [
     "Description",
     "ModelError",
     "check",
-    "check_size",
     "create",
     "describe",
     "encoder_names",

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import SECTIONS, cli
-from harness.data import known
+from harness.data import layouts
 from harness.data.synthetic.dataset import write_dataset
 from metrics import registry as metric_registry
 from models import registry
@@ -80,7 +80,7 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     place = tmp_path / "place"
     place.mkdir()
     (place / "rounds.toml").write_text(rounds)
-    caches = (registry._plug_ins, known.layouts, metric_registry.frame_metrics)
+    caches = (registry._plug_ins, layouts.known_layouts, metric_registry.frame_metrics)
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.chdir(place)
     for one in caches:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
 import click
 
 from harness.cli.options import format_option
-from harness.report.tables.render import Column, Format
+from harness.config import settings
+from harness.report.tables.formats import Format
+from metrics.utils.errors import UserError
+
+GIB: Final = 2**30
+MEMORY: Final = 4 * GIB
+SHARED_MEMORY: Final = GIB // 2
+DISK: Final = 5 * GIB
+HUB_TIMEOUT_S: Final = 3.0
 
 EPILOG = """\b
 Examples:
@@ -14,22 +30,40 @@ Examples:
 """
 
 
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        area: software, devices, memory, network, cache, settings or disk.
+        name: What was looked at.
+        found: What is there.
+        status: ``fault`` stops the harness, ``warning`` some of it.
+        advice: What to do; empty where nothing needs doing.
+    """
+
+    area: str
+    name: str
+    found: str
+    status: Literal["ok", "warning", "fault"] = "ok"
+    advice: str = ""
+
+
 @click.command(epilog=EPILOG)
 @format_option("table", "json")
 def command(format_: Format) -> None:
-    """Show what this machine has, and what to do about each fault.
+    """Show what this machine has, and how to mend each fault.
 
     Devices, versions, memory, disk, caches, the hub of the encoders' weights, and the settings. The
     exit status is 1 if anything stops the harness.
     """
     import pandas as pd
 
-    from harness.cli import health
-    from harness.report.tables import render
+    from harness.report.tables.columns import Column
+    from harness.report.tables.view import View
     from harness.utils import console
 
-    checks = health.examine()
-    frame = pd.DataFrame([vars(check) for check in checks])
+    checks = examine()
     columns = [
         Column(key="area", title="Area"),
         Column(key="name", title="What"),
@@ -37,7 +71,8 @@ def command(format_: Format) -> None:
         Column(key="found", title="Found"),
         Column(key="advice", title="What to do"),
     ]
-    render.show(frame, format=format_, columns=columns, group="area")
+    frame = pd.DataFrame([vars(check) for check in checks])
+    View(frame=frame, columns=columns, group="area").show(format_)
     faults = sum(check.status == "fault" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if faults:
@@ -46,3 +81,144 @@ def command(format_: Format) -> None:
         console.note(f"usable; {warnings} warning{'s' if warnings > 1 else ''}")
     else:
         console.success("all is well")
+
+
+def examine() -> list[Check]:
+    """Look at everything; no check depends on another, and none changes anything."""
+    areas = (software, devices, memory, network, caches, folders)
+    return [check for area in areas for check in area()]
+
+
+def software() -> Iterator[Check]:
+    """Versions, and whether torch and torchvision fit each other."""
+    from harness.utils.versions import versions
+
+    found = versions()
+    system = f"{found.pop('python')} on {platform.platform(terse=True)}"
+    yield Check("software", "Python", system)
+    yield from (Check("software", name, text) for name, text in found.items())
+    try:
+        import torchvision
+    except (ImportError, RuntimeError, OSError) as error:
+        advice = (
+            "Reinstall torch and torchvision, both from the same index: a CPU build of one does "
+            "not fit a CUDA build of the other."
+        )
+        yield Check("software", "torchvision", str(error).splitlines()[0], "fault", advice)
+    else:
+        yield Check("software", "torchvision", torchvision.__version__)
+
+
+def devices() -> Iterator[Check]:
+    """What networks can run on, and a GPU that torch cannot use."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Check("devices", "torch", str(error).splitlines()[0], "fault", "Reinstall torch.")
+        return
+    yield Check("devices", "cpu", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        yield Check("devices", f"cuda:{index}", f"{card.name}, {_size(card.total_memory)}")
+    if torch.backends.mps.is_available():
+        yield Check("devices", "mps", platform.machine())
+    if Path("/proc/driver/nvidia/version").exists() and not torch.cuda.is_available():
+        found = f"an NVIDIA driver, but torch {torch.__version__} cannot use it"
+        advice = "This torch is a CPU build; install the one of PyPI."
+        if torch.version.cuda:
+            advice = f"Update the driver for CUDA {torch.version.cuda}."
+        yield Check("devices", "cuda", found, "warning", advice)
+
+
+def memory() -> Iterator[Check]:
+    """Memory that is free, and what worker processes share."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    advice = "Close programs, or lower --batch-size and --size." if free < MEMORY else ""
+    yield Check("memory", "free", _size(free), "warning" if advice else "ok", advice)
+    if Path("/dev/shm").is_dir():
+        total = psutil.disk_usage("/dev/shm").total
+        little = total < SHARED_MEMORY
+        advice = "Start the container with --shm-size 2g, or use --workers 0." if little else ""
+        yield Check("memory", "shared", _size(total), "warning" if advice else "ok", advice)
+
+
+def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
+    """Whether the hub of the encoders' weights answers.
+
+    Args:
+        timeout_s: Seconds to wait for it.
+    """
+    from models import hub
+
+    fault = hub.fault(timeout_s)
+    advice = "Only ImageNet weights need it: train with --encoder-weights none, or give a file."
+    found = f"{hub.address()}: {fault or 'answers'}"
+    yield Check("network", "hub", found, "warning" if fault else "ok", advice if fault else "")
+
+
+def caches() -> Iterator[Check]:
+    """Whether the paper's encoder weights are there, and how large the decoded frames are."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from harness.config.training import TrainConfig
+    from models.weights import cached
+
+    encoder = TrainConfig(model="unet").encoder
+    there = cached(encoder, "imagenet")
+    found = f"{encoder} {'is' if there else 'is not'} in {HF_HUB_CACHE}"
+    advice = "" if there else "Nothing: --preset paper fetches it once, where the hub answers."
+    yield Check("cache", "weights", found, advice=advice)
+    with suppress(UserError):  # folders() reports settings that cannot be read
+        folder = settings.load().workspace / "cache"
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        held = f"{_size(sum(sizes))} of decoded frames" if sizes else "empty"
+        yield Check("cache", "frames", f"{folder}, {held}")
+
+
+def folders() -> Iterator[Check]:
+    """The settings, whether their folders are there, and room in the workspace."""
+    try:
+        chosen = settings.load()
+    except UserError as error:
+        advice = "Correct it, or write it again with 'harness init --force'."
+        yield Check("settings", settings.FILE_NAME, error.format_message(), "fault", advice)
+        return
+    for name in settings.MEANINGS:
+        if name != "workspace":
+            yield _setting(name, getattr(chosen, name))
+    yield _workspace(chosen.workspace)
+
+
+def _setting(name: str, path: Path | None) -> Check:
+    flag = settings.flag(name)
+    if path is None:
+        if name not in ("endocv", "hyperkvasir", "test_frames"):
+            return Check("settings", name, "not set")
+        return Check(
+            "settings", name, "not set", "warning", f"Set it with 'harness init {flag} DIR'."
+        )
+    if path.exists():
+        return Check("settings", name, str(path))
+    advice = f"Correct {flag}, {settings.variable(name)} or {settings.FILE_NAME}."
+    return Check("settings", name, f"{path} is not there", "fault", advice)
+
+
+def _workspace(path: Path) -> Check:
+    import psutil
+
+    there = next(p for p in (path, *path.parents) if p.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        advice = "Give another folder with --workspace."
+        return Check("disk", "workspace", f"{there} cannot be written", "fault", advice)
+    free = psutil.disk_usage(str(there)).free
+    found = f"{path}, {_size(free)} free"
+    if free >= DISK:
+        return Check("disk", "workspace", found)
+    advice = "Make room, or give a folder on another disk with --workspace."
+    return Check("disk", "workspace", found, "warning", advice)
+
+
+def _size(count: int) -> str:
+    return f"{count / GIB:,.1f} GiB"

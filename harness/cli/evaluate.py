@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
-    from harness.report.tables.render import Format
-    from harness.runs.workspace import Run, Workspace
+    from harness.report.tables.formats import Format
+    from harness.runs.workspace import Run
 
 EPILOG = """\b
 Examples:
@@ -38,22 +38,22 @@ Examples:
     type=click.Choice(["val", "test"]),
     multiple=True,
     required=True,
-    help="What to predict; repeatable.",
+    help="The split to predict; repeatable.",
 )
 @click.option(
     "--model",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Models, of which the newest finished run is measured; repeatable. By default all.",
+    help="Models, of which the newest finished run is taken; repeatable. By default all.",
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
-@click.option("--again", is_flag=True, help="Predict anew what was evaluated before.")
-@click.option("--leave-out", metavar="CENTRE", help="Of the models trained without a centre.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
+@click.option("--again", is_flag=True, help="Predict again what was evaluated before.")
+@click.option("--leave-out", metavar="CENTRE", help="Evaluate models trained without a centre.")
 @click.option(
     "--folds",
     type=click.IntRange(2),
-    help="Of the models of a cross-validation, all folds together.",
+    help="Evaluate the models of a cross-validation, all folds together.",
 )
 @click.option(
     "--protocol",
@@ -74,8 +74,8 @@ Examples:
 @click.option(
     "--by",
     type=click.Choice(["split", "centre", "sequence", "dataset", "test_set"]),
-    help="What tells the sets of --table generalisation apart; by default the first of these of "
-    "which there are two.",
+    help="How --table generalisation groups the frames; by default the first of these that gives "
+    "two groups or more.",
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
@@ -85,10 +85,6 @@ Examples:
 def command(
     settings: Settings,
     wanted: Sequence[str],
-    names: Sequence[str],
-    runs: Sequence[str],
-    leave_out: str | None,
-    folds: int | None,
     protocol: str,
     kind: str,
     by: str | None,
@@ -97,10 +93,10 @@ def command(
     format_: Format,
     **options: Any,
 ) -> None:
-    """Measure trained models on a split, per class and per centre.
+    """Evaluate trained models on a split, per class and per centre.
 
-    Every frame is predicted at its own size and compared with its truth. The frame table, the
-    predicted masks and a summary stay in the run's folder; a second call reads them.
+    Every frame is predicted at its own size and compared with its true mask. The frame table, the
+    predicted masks and a summary are kept in the run's folder; a second call reads them.
     """
     import pandas as pd
 
@@ -108,15 +104,8 @@ def command(
     from harness.report.views.evaluation import KINDS, Measured
 
     splits = tuple(dict.fromkeys(wanted))
-    chosen = _Chosen(
-        settings=settings,
-        names=names,
-        runs=runs,
-        leave_out=leave_out,
-        folds=folds,
-        protocol=protocol,
-    )
-    tables = {split: chosen.measure(split, **options) for split in splits}
+    chosen = _Chosen(settings, protocol, **options)
+    tables = {split: chosen.measure(split) for split in splits}
     together = kind == "generalisation" and len(splits) > 1
     shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
     views = []
@@ -125,7 +114,7 @@ def command(
             frames=frames.reset_index(drop=True),
             split=split,
             protocol=protocol,
-            is_paper_split=not any(run.variant for run in chosen.found),
+            is_paper_split=chosen.are_of_the_paper_split,
             by=by or "",
             reference=reference or "",
             other=other or "",
@@ -135,17 +124,19 @@ def command(
 
 
 class _Chosen:
-    """The runs that a call asks for, and their frame tables."""
+    """The runs that were asked for, and their frame tables."""
 
     def __init__(
         self,
-        *,
         settings: Settings,
+        protocol: str,
+        *,
         names: Sequence[str],
         runs: Sequence[str],
         leave_out: str | None,
         folds: int | None,
-        protocol: str,
+        again: bool,
+        inference: Inference,
     ) -> None:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
@@ -153,13 +144,14 @@ class _Chosen:
         from harness.runs.select import select
         from harness.runs.workspace import Workspace
 
-        self.settings = settings
+        self.settings, self.again, self.inference = settings, again, inference
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        self.are_of_the_paper_split = not any(run.variant for run in self.found)
 
-    def measure(self, split: str, **options: Any) -> pd.DataFrame:
+    def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
@@ -171,7 +163,7 @@ class _Chosen:
         tables = []
         for run in {run.run: run for run in self.found}.values():
             of_run = of_split(run.variant.apply(frames), split)
-            table = _table(self.workspace, run, of_run, split, **options)
+            table = self._table(run, of_run, split)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
                     table = evaluate_run.official_table(
@@ -180,39 +172,30 @@ class _Chosen:
             tables.append(table.assign(model=_label(run, self.found)))
         return pd.concat(tables, ignore_index=True)
 
+    def _table(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame:
+        """The frame table of a run, read where it was evaluated before."""
+        from harness.evaluation import evaluate_run
+
+        settings = evaluate_run.evaluation_settings(self.inference.settings)
+        kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
+        if kept is not None and not self.again:
+            console.note(f"{run.run}: evaluated before; --again predicts it again")
+            return kept
+        with console.progress(f"{run.model} on {split}", len(frames)) as bar:
+            table = evaluate_run.evaluate_run(
+                self.workspace,
+                run,
+                frames,
+                split,
+                inference=self.inference,
+                progress=bar.advance,
+                say=console.note,
+            )
+        console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
+        return table
+
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
     """The model's name, or the run's where two runs of the model are measured side by side."""
     alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
     return run.model if len({r.run for r in alike}) == 1 else run.run
-
-
-def _table(
-    workspace: Workspace,
-    run: Run,
-    frames: pd.DataFrame,
-    split: str,
-    *,
-    again: bool,
-    inference: Inference,
-) -> pd.DataFrame:
-    """The frame table of a run, kept or made now."""
-    from harness.evaluation import evaluate_run
-
-    settings = evaluate_run.evaluation_settings(inference.settings)
-    kept = evaluate_run.cached_table(workspace, run, frames, split, settings)
-    if kept is not None and not again:
-        console.note(f"{run.run}: evaluated before; --again predicts anew")
-        return kept
-    with console.progress(f"{run.model} on {split}", len(frames)) as bar:
-        table = evaluate_run.evaluate_run(
-            workspace,
-            run,
-            frames,
-            split,
-            inference=inference,
-            progress=bar.advance,
-            say=console.note,
-        )
-    console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
-    return table

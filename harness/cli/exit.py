@@ -1,4 +1,4 @@
-"""How a command ends: what is said, and the exit status.
+"""How a command ends: the last message and the exit status.
 
 0 done; 1 a fault in the input or the machine; 2 wrong usage; 130 and 143 after Ctrl-C and SIGTERM.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn, TextIO
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -27,9 +28,20 @@ FAULT: Final = 1
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 
+_NO_ROOM: Final = "give another folder with --workspace."
+_REMEDIES: Final = {
+    errno.ENOSPC: f"Make room on that disk, or {_NO_ROOM}",
+    errno.EDQUOT: f"Make room under the quota, or {_NO_ROOM}",
+    errno.EROFS: f"Nothing can be written there; {_NO_ROOM}",
+    errno.EACCES: "Grant access there, or give another folder.",
+    errno.EPERM: "Grant access there, or give another folder.",
+    errno.ENOENT: "Check the path.",
+    errno.EMFILE: "Raise the limit of open files ('ulimit -n'), or use fewer workers.",
+}
+
 
 class Terminated(BaseException):
-    """SIGTERM came; raised where the program was, so that what is open gets closed."""
+    """SIGTERM came; raised wherever the program is, so that it closes what is open."""
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -41,90 +53,74 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A frame's name, or a sign that this terminal does not know, must not end a command.
+        # A character that the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
-    with _signals(), _plain_warnings():
+    with _sigterm_raises(), _library_messages():
         status = _status(command, arguments)
-    sys.exit(_flushed(status))
+    sys.exit(_flush_stdout(status))
 
 
 def _status(command: click.Command, arguments: Sequence[str]) -> int:
+    """Run the command; every way to end becomes a message and an exit status."""
     try:
         result = command.main(list(arguments), prog_name="harness", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
-        return _refuse(error)
+        return _fail(_click_message(error), error.exit_code)
     except click.Abort as error:
-        # click turns Ctrl-C, and a prompt without an answer, into this.
+        # click raises this for Ctrl-C and for a prompt without an answer.
         if isinstance(error.__cause__, EOFError):
-            console.fail("an answer was needed, but there is no input to read it from")
-            return FAULT
-        return _stopped("stopped by Ctrl-C", INTERRUPTED)
+            return _fail("an answer was needed, but there is no input to read it from")
+        return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except KeyboardInterrupt:
-        return _stopped("stopped by Ctrl-C", INTERRUPTED)
+        return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except Terminated:
-        return _stopped("stopped by SIGTERM", TERMINATED)
+        return _fail("stopped by SIGTERM; what was finished stays usable", TERMINATED)
     except BrokenPipeError:
-        return _closed_pipe()
-    except OSError as error:
-        if _debugging(arguments):
-            traceback.print_exc()
-        console.fail(_system_fault(error))
-        return FAULT
+        return _reader_left()
     except Exception as error:
-        return _crashed(error, arguments)
+        return _unexpected(error, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _refuse(error: click.ClickException) -> int:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return error.exit_code
-    message = error.format_message()
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        message += f"\n{error.ctx.get_usage()}\nMore: {error.ctx.command_path} --help"
+def _fail(message: str, status: int = FAULT) -> int:
     console.fail(message)
-    return error.exit_code
-
-
-def _stopped(message: str, status: int) -> int:
-    console.fail(f"{message}; what was finished stays usable")
     return status
 
 
-def _system_fault(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    remedy = {
-        errno.ENOSPC: "Make room on that disk, or give another folder with --workspace.",
-        errno.EDQUOT: "Make room under the quota, or give another folder with --workspace.",
-        errno.EACCES: "Grant access there, or give another folder.",
-        errno.EPERM: "Grant access there, or give another folder.",
-        errno.EROFS: "Nothing can be written there; give another folder with --workspace.",
-        errno.ENOENT: "Check the path.",
-        errno.EMFILE: "Raise the limit of open files ('ulimit -n'), or use fewer workers.",
-    }.get(error.errno or 0, "")
-    return f"{where}{error.strerror or error}. {remedy}".strip()
+def _click_message(error: click.ClickException) -> str:
+    message = error.format_message()
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        message += f"\n{error.ctx.get_usage()}\nMore: {error.ctx.command_path} --help"
+    return message
 
 
-def _crashed(error: Exception, arguments: Sequence[str]) -> int:
-    if _debugging(arguments):
+def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
+    """A fault of the system or of the harness itself; the latter leaves a log file."""
+    from harness.utils.device import is_out_of_memory
+
+    debug = "--debug" in arguments
+    if debug:
         traceback.print_exc()
+    if isinstance(error, OSError):
+        return _fail(_system_fault(error))
+    if debug:
         return FAULT
     kind = f"{type(error).__name__}: {error}".splitlines()[0]
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         hint = "The memory was not enough; try a smaller --batch-size or --size."
     else:
         hint = "This is a fault of the harness, not of your input."
     log = _crash_log(error, arguments)
-    console.fail(f"{kind}\n{hint} {f'The details are in {log}.' if log else ''}".rstrip())
-    return FAULT
+    return _fail(f"{kind}\n{hint} {f'The details are in {log}.' if log else ''}".rstrip())
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    if "torch" not in sys.modules:  # too slow to load for a command that did not need it
-        return isinstance(error, MemoryError)
-    from harness.utils import device
-
-    return device.is_out_of_memory(error)
+def _system_fault(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return f"{where}{error.strerror or error}. {remedy}".strip()
 
 
 def _crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
@@ -149,41 +145,36 @@ def _crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
     return None
 
 
-def _debugging(arguments: Sequence[str]) -> bool:
-    return "--debug" in arguments
-
-
-def _flushed(status: int) -> int:
+def _flush_stdout(status: int) -> int:
     """Write out what stdout still holds; a full disk shows only now."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        return _closed_pipe()
+        return _reader_left()
     except OSError as error:
-        console.fail(f"cannot write the output: {_system_fault(error)}")
-        _discard(sys.stdout)
-        return FAULT
+        _discard_stdout()
+        return _fail(f"cannot write the output: {_system_fault(error)}")
     return status
 
 
-def _closed_pipe() -> int:
-    # Whoever reads has enough, as 'head' does; not worth a word.
-    _discard(sys.stdout)
+def _reader_left() -> int:
+    """The reader of a pipe has enough, as 'head' does: no message."""
+    _discard_stdout()
     return FAULT
 
 
-def _discard(stream: TextIO) -> None:
-    """Let the interpreter's last flush go nowhere."""
+def _discard_stdout() -> None:
+    """Keep Python from failing again when it flushes stdout at its exit."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
+def _sigterm_raises() -> Iterator[None]:
     owner = os.getpid()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != owner:  # a forked worker: its parent says what there is to say
+        if os.getpid() != owner:  # a forked worker ends silently; its parent writes the message
             os._exit(TERMINATED)
         raise Terminated
 
@@ -195,20 +186,22 @@ def _signals() -> Iterator[None]:
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Show a warning as a message of ours, without the line of code that raised it."""
+def _library_messages() -> Iterator[None]:
+    """Show warnings and log records of libraries as messages of ours; OpenCV writes none.
 
-    def tell(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        del category, filename, lineno, file, line
+    OpenCV's own lines, and libtiff's through it, go to stderr past Python. The harness reports
+    files that cannot be read itself.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+    def show(message: Warning | str, *_details: Any, **_more: Any) -> None:
         console.warn(str(message))
 
-    with warnings.catch_warnings():
-        warnings.showwarning = tell
-        yield
+    root = logging.getLogger()
+    root.addHandler(console.handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show
+            yield
+    finally:
+        root.removeHandler(console.handler)

@@ -12,6 +12,7 @@ from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
+    from harness.runs.workspace import Run
 
 FRAMES = 50
 
@@ -40,7 +41,7 @@ Examples:
     "--frames",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help=f"Images, at most {FRAMES} of which both predict; masks must be the same.",
+    help=f"Images on which the masks are compared, at most {FRAMES}; they must be the same.",
 )
 @click.option(
     "--input-slug",
@@ -59,48 +60,51 @@ def command(
     format_: str,
     out: Path | None,
     frames: Path | None,
-    input_slug: str | None,
-    output_slug: str | None,
+    **slugs: str | None,
 ) -> None:
-    """Carry a model out: RUN is a run, or a model of which the newest run is taken.
+    """Export RUN: a run, or a model, of which the newest run is taken.
 
-    The ONNX file takes frames at the network's size, RGB in bytes, and gives probabilities;
-    normalisation, all members of an ensemble, softmax and mean are inside. A JSON file beside it
-    says so. The container reads one case and writes its mask; the weights lie apart.
+    The ONNX file takes RGB frames (uint8) at the network's size and gives probabilities;
+    normalisation, all members of an ensemble, softmax and mean are part of it. A JSON file beside
+    it describes it. The container reads one case and writes its mask; its weights are apart.
     """
-    import models
     from harness.data.listing import images_in
     from harness.export import grand_challenge, onnx
     from harness.runs.network import load
-    from harness.runs.select import select
-    from harness.runs.workspace import Workspace
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
 
-    if format_ == "onnx" and (input_slug or output_slug):
+    if format_ == "onnx" and any(slugs.values()):
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
     onnx.require()
     keep_memory()
-    workspace = Workspace(settings.workspace)
-    by_name = run in models.names()
-    (chosen,) = select(workspace, [run] if by_name else [], [] if by_name else [run])
+    chosen = _chosen(settings, run)
     images = images_in(frames)[:FRAMES] if frames else []
     loaded = load(chosen)
+    ending = ".onnx" if format_ == "onnx" else "-container"
+    target = out or Path(f"{chosen.run}{ending}")
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:
         if format_ == "onnx":
-            target = out or Path(f"{chosen.run}.onnx")
             difference = onnx.export_onnx(loaded, target, frames=images, done=bar.advance)
         else:
-            target = out or Path(f"{chosen.run}-container")
             difference = grand_challenge.export_container(
-                loaded,
-                target,
-                input_slug=input_slug or grand_challenge.INPUT_SLUG,
-                output_slug=output_slug or grand_challenge.OUTPUT_SLUG,
-                frames=images,
-                done=bar.advance,
+                loaded, target, **_given(slugs), frames=images, done=bar.advance
             )
     if difference is None:
-        console.note("Nothing was compared; --frames DIR checks the masks by onnxruntime.")
+        console.note("No masks were compared; --frames DIR compares them with onnxruntime's.")
     else:
         console.note(f"By onnxruntime {difference}.")
     console.success(f"{target}: {chosen.run}")
+
+
+def _given(slugs: dict[str, str | None]) -> dict[str, str]:
+    return {name: slug for name, slug in slugs.items() if slug}
+
+
+def _chosen(settings: Settings, name: str) -> Run:
+    """The run of that name, or the newest run of that model."""
+    import models
+    from harness.runs.select import select
+    from harness.runs.workspace import Workspace
+
+    names, runs = ([name], []) if name in models.names() else ([], [name])
+    return select(Workspace(settings.workspace), names, runs)[0]

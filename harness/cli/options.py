@@ -58,7 +58,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
         type=click.Choice(choices),
         default=choices[0],
         show_default=True,
-        help="How the figures are written.",
+        help="Output format.",
     )
 
 
@@ -96,6 +96,36 @@ def nodes_option() -> Callable[[Command], Command]:
     )
 
 
+_INFERENCE: Final = (
+    device_option(),
+    click.option(
+        "--round-at",
+        "rounding",
+        type=click.Choice(["full-size", "network-size"]),
+        default="full-size",
+        show_default=True,
+        help="Where probabilities become 0 or 1: resized to the frame's own size first, or at the "
+        "network's size, as the paper's authors do, the mask being resized.",
+    ),
+    click.option("--tta", is_flag=True, help="Average over flips and scales; slower."),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16"]),
+        default="fp32",
+        show_default=True,
+        help="Of the network; fp32 is the reference. With bf16 the pixels that change are counted "
+        "on a sample first.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=8,
+        show_default=True,
+        help="Frames at once; changes nothing but the speed.",
+    ),
+)
+
+
 def inference_options() -> Callable[[Command], Callable[..., object]]:
     """``--batch-size``, ``--precision``, ``--tta``, ``--round-at`` and ``--device``.
 
@@ -107,7 +137,7 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
         def wrapped(*args: Any, device: str, **options: Any) -> object:
             from harness.inference.predictor import Inference
             from harness.utils import device as devices
-            from harness.utils.allocation import keep_memory
+            from harness.utils.device import keep_memory
 
             # Before torch allocates anything of size, or it does not take effect.
             keep_memory()
@@ -116,34 +146,8 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
             inference = Inference(device=devices.choose(device), **how)
             return command(*args, inference=inference, **options)
 
-        decorated: Callable[..., object] = device_option()(wrapped)
-        for option in (
-            click.option(
-                "--round-at",
-                "rounding",
-                type=click.Choice(["full-size", "network-size"]),
-                default="full-size",
-                show_default=True,
-                help="Where probabilities become 0 or 1: brought to the frame's own size first, or "
-                "at the network's size, as the paper's authors do, the mask being resized.",
-            ),
-            click.option("--tta", is_flag=True, help="Average over flips and scales; slower."),
-            click.option(
-                "--precision",
-                type=click.Choice(["fp32", "bf16"]),
-                default="fp32",
-                show_default=True,
-                help="Of the network; fp32 is the reference. With another the pixels that change "
-                "are counted on a sample first.",
-            ),
-            click.option(
-                "--batch-size",
-                type=click.IntRange(1),
-                default=8,
-                show_default=True,
-                help="Frames at once; changes nothing but the speed.",
-            ),
-        ):
+        decorated: Callable[..., object] = wrapped
+        for option in _INFERENCE:
             decorated = option(decorated)
         return decorated
 

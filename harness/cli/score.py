@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
-    from harness.runs.workspace import Workspace
+    from harness.report.tables.formats import Format
     from metrics.masks.read import Protocol
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
@@ -54,13 +53,12 @@ Examples:
     type=click.Choice(["official", "strict"]),
     default="official",
     show_default=True,
-    help="How masks are read, and what is tolerated.",
+    help="How masks are read, and which faults are tolerated.",
 )
 @click.option(
     "--team",
     metavar="NAME",
-    help="Whose the packages are; by default a package that "
-    "was not submitted here is named after its file.",
+    help="The team; by default a package that was not submitted here is named after its file.",
 )
 @click.option(
     "--out",
@@ -81,7 +79,7 @@ Examples:
     default="scores",
     show_default=True,
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
-    "polyps found. generalisation: what is lost from one test set to another.",
+    "polyps found. generalisation: the loss from one test set to another.",
 )
 @format_option()
 @with_settings("workspace", "rounds")
@@ -104,8 +102,7 @@ def command(
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
     """
-    from harness.runs.workspace import Workspace
-    from harness.utils.allocation import keep_memory
+    from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
     keep_memory()
@@ -114,56 +111,57 @@ def command(
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         get_round(round_name, rounds)
-    workspace = Workspace(settings.workspace)
-    workspace.check_writable()
-    job = _Job(
-        workspace=workspace,
-        rounds=rounds,
-        truth_folder=truth,
-        round_name=round_name,
-        out=out,
-        options=options,
-    )
-    found = list(_expand(packages, {round_.layout.task for round_ in rounds.values()}))
-    scores: list[tuple[str, PackageScore]] = []
-    refused = 0
-    for package, name in console.track(found, "Scoring") if len(found) > 1 else found:
-        try:
-            scores.append(job.score(package, name))
-        except UserError as error:
-            if len(found) == 1:
-                raise
-            refused += 1
-            console.fail(error.format_message())
+    found = _find(packages, {round_.layout.task for round_ in rounds.values()})
+    job = _Job(settings, rounds, truth, round_name, out, options)
+    scores = job.score_all(found)
     if kind == "scores":
         _show(scores, format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
-    if refused:
+    if len(scores) < len(found):
+        refused = len(found) - len(scores)
         console.warn(f"{refused} of {len(found)} packages could not be scored.")
         context.exit(1)
 
 
 class _Job:
-    """What all packages of one call share; the truth of each round is read once."""
+    """What the packages of one call share; the truth of each round is read once."""
 
     def __init__(
         self,
-        *,
-        workspace: Workspace,
+        settings: Settings,
         rounds: dict[str, Round],
         truth_folder: Path,
         round_name: str | None,
         out: Path | None,
         options: dict[str, Any],
     ) -> None:
+        from harness.runs.workspace import Workspace
         from submissions.ledger import Ledger
 
-        self.workspace, self.rounds, self.truth_folder = workspace, rounds, truth_folder
-        self.ledger = Ledger(workspace.root)
+        self.workspace = Workspace(settings.workspace)
+        self.workspace.check_writable()
+        self.ledger = Ledger(settings.workspace)
+        self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.options = round_name, out, options
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
+
+    def score_all(self, found: Sequence[tuple[Path, str]]) -> list[tuple[str, PackageScore]]:
+        """Score all packages; one that cannot be scored is named, and the rest are scored.
+
+        Raises:
+            UserError: If the only package cannot be scored.
+        """
+        scores = []
+        for package, name in console.track(found, "Scoring") if len(found) > 1 else found:
+            try:
+                scores.append(self.score(package, name))
+            except UserError as error:
+                if len(found) == 1:
+                    raise
+                console.fail(error.format_message())
+        return scores
 
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""
@@ -212,46 +210,23 @@ class _Job:
         console.note(f"{score.package.name}: result files in {folder}")
 
 
-def _expand(packages: tuple[Path, ...], tasks: set[str]) -> Iterator[tuple[Path, str]]:
-    """Each package with its name; of a folder that is none itself, all that lie in it.
+def _find(paths: tuple[Path, ...], tasks: set[str]) -> list[tuple[Path, str]]:
+    """Each package with its name; what else lies in the folders is named."""
+    from submissions.reading.find_packages import find_packages
 
-    Those are zips and unpacked packages, also one folder down, where each team has a folder.
-    """
-    for path in packages:
-        if not path.is_dir() or _is_package(path, tasks):
-            yield path, path.stem
-            continue
-        found = list(_inside(path, tasks))
-        used = {*found, *(package.parent for package in found)}
-        others = [child.name for child in sorted(path.iterdir()) if child not in used]
-        if not found:
-            raise UserError(f"{path}: expected a package or a folder of packages, found neither.")
-        if others:
-            console.note(f"{path}: no packages, passed over: {', '.join(others)}")
-        for package in found:
-            whole = package.relative_to(path)
-            yield package, (whole if package.is_dir() else whole.with_suffix("")).as_posix()
-
-
-def _inside(folder: Path, tasks: set[str], *, deeper: bool = True) -> Iterator[Path]:
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith(".") or child.name == "__MACOSX":
-            continue
-        if child.suffix.lower() == ".zip" or (child.is_dir() and _is_package(child, tasks)):
-            yield child
-        elif deeper and child.is_dir():
-            yield from _inside(child, tasks, deeper=False)
-
-
-def _is_package(folder: Path, tasks: set[str]) -> bool:
-    wanted = tasks - {""}
-    return any(any(folder.glob(f"*/{task}")) or (folder / task).is_dir() for task in wanted)
+    packages = []
+    for path in paths:
+        found = find_packages(path, tasks)
+        packages += found.packages
+        if found.others:
+            console.note(f"{path}: no packages, passed over: {', '.join(found.others)}")
+    return packages
 
 
 def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
     import pandas as pd
 
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from harness.report.views.by_class import left_out_note
 
     if not scores:
@@ -260,21 +235,20 @@ def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Pro
     figures = pd.concat(parts, ignore_index=True)
     if len(scores) > 1:
         figures = figures[figures["test_set"] == "all"].sort_values("score", ascending=False)
-    show(
-        figures,
-        format=format_,
+    view = View(
+        frame=figures,
         columns=_columns(figures),
         title=f"Scores by the {protocol} protocol",
         caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
         "mean of their SDs over frames)." + left_out_note(figures, protocol),
-        metadata={"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256},
     )
+    view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
 
 
 def _show_detail(
     kind: str, scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol
 ) -> None:
-    """Another table of the packages' frames, each package in the place of a model."""
+    """Another table of the packages' frames, with packages as models."""
     import pandas as pd
 
     from harness.report.views import detail

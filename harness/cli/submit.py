@@ -13,6 +13,8 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
+    from harness.runs.workspace import Run, Workspace
+    from submissions.rounds import Frames, Round
     from submissions.writing.encoding import Format
 
 EPILOG = """\b
@@ -32,7 +34,7 @@ Examples:
     help="Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
     "or the best on validation where there is none.",
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(
     "--mask-format",
     "file_format",
@@ -54,13 +56,13 @@ def command(
     """Predict a round's test sets and package the masks for submission.
 
     The package is checked the way the organisers read it, and counts against the round's daily
-    limit only once it is whole.
+    limit only once it is complete.
     """
     from harness import submit
     from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
-    from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
+    from submissions.rounds import find_frames, get_round, load_rounds
     from submissions.writing.package import check_format, format_for
 
     round_ = get_round(round_name, load_rounds(settings.rounds))
@@ -71,34 +73,47 @@ def command(
     workspace = Workspace(settings.workspace)
     chosen = select(workspace, names, runs, default="best")
     workspace.check_writable()
-    ledger = Ledger(workspace.root)
-    submit.refuse_when_used_up(ledger, round_, len(chosen))
-    sizes = frame_sizes(frames)
-    total = sum(len(files) for files in frames.values())
+    submit.refuse_when_used_up(Ledger(workspace.root), round_, len(chosen))
     for run in chosen:
-        with console.progress(f"{run.model}, round {round_.name}", total) as bar:
-            made = submit.submit(
-                workspace,
-                run,
-                round_,
-                frames,
-                sizes,
-                inference=inference,
-                file_format=file_format,
-                done=bar.advance,
-                say=console.note,
-            )
-        console.success(
-            f"{made.entry.path}: {total} masks of {', '.join(frames)} by {run.run}, "
-            f"{made.package.manifest['latency_ms']:.1f} ms a frame"
+        _submit(workspace, run, round_, frames, inference, file_format)
+
+
+def _submit(
+    workspace: Workspace,
+    run: Run,
+    round_: Round,
+    frames: Frames,
+    inference: Inference,
+    file_format: Format,
+) -> None:
+    """Submit one run, and say where the package is and what is left of the limit."""
+    from harness import submit
+    from submissions.rounds import frame_sizes
+    from submissions.writing.package import format_for
+
+    total = sum(map(len, frames.values()))
+    with console.progress(f"{run.model}, round {round_.name}", total) as bar:
+        made = submit.submit(
+            workspace,
+            run,
+            round_,
+            frames,
+            frame_sizes(frames),
+            inference=inference,
+            file_format=file_format,
+            done=bar.advance,
+            say=console.note,
         )
-        if cost := made.package.manifest.get("cost"):
-            console.warn(
-                f"As JPEG, read above 0 as the organisers do, these masks are at a PPV of "
-                f"{cost['ppv']:.3f} and an F1 of {cost['f1']:.3f} of what was predicted; "
-                f"--mask-format {format_for(round_.layout)} loses nothing."
-            )
-        console.note(
-            f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "
-            f"for round {round_.name} ({round_.time_zone})."
+    manifest = made.package.manifest
+    masks = f"{total} masks of {', '.join(frames)} by {run.run}"
+    console.success(f"{made.entry.path}: {masks}, {manifest['latency_ms']:.1f} ms a frame")
+    if cost := manifest.get("cost"):
+        console.warn(
+            f"JPEG blurs the rims of masks: read above 0, as the organisers do, these reach a PPV "
+            f"of {cost['ppv']:.3f} and an F1 of {cost['f1']:.3f} against what was predicted; "
+            f"--mask-format {format_for(round_.layout)} loses nothing."
         )
+    console.note(
+        f"Submission {made.entry.number}; {made.entry.left} of {round_.daily_limit} left today "
+        f"for round {round_.name} ({round_.time_zone})."
+    )

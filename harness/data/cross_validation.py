@@ -1,4 +1,4 @@
-"""How a run divides the frames: the splits as they are, a centre left out, or one fold of many."""
+"""The splits of a run: as they are, without a centre, or one fold of a cross-validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitVariant:
-    """A division of the catalogue, on top of its splits.
+    """A change of a catalogue's splits.
 
     Attributes:
         leave_out: Centre that is tested on in place of the test split; empty for none.
@@ -25,7 +25,7 @@ class SplitVariant:
     fold: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse both at once."""
         if self.leave_out and self.fold:
             raise UserError("--leave-out and --folds are two divisions; give one of them")
 
@@ -34,7 +34,7 @@ class SplitVariant:
         return bool(self.leave_out or self.fold)
 
     def __str__(self) -> str:
-        """As it is said to a user."""
+        """Its words for messages."""
         if self.leave_out:
             return f"without {self.leave_out}"
         return f"fold {self.fold}" if self.fold else "as the splits say"

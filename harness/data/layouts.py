@@ -1,23 +1,28 @@
-"""The frames of each dataset's folders as a catalogue, one row a frame.
+"""Dataset layouts: recognising a folder, and listing its frames as a catalogue, one row a frame.
 
 A layout is recognised by its folders alone, also one level below the folder given, so that the
-folder a dataset unpacks to and the folder around it both work.
+folder a dataset unpacks to and the folder around it both work. A plug-in adds a layout: a package
+with an entry point in the group ``harness.datasets`` that loads to a :class:`DatasetLayout`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pandas as pd
 
-from harness.data.known import DatasetLayout, layouts
-from harness.data.listing import FrameFiles, Listing, folders_in, images_in
+from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.plugins import load
+
+GROUP: Final = "harness.datasets"
+"""The entry points of plug-ins."""
 
 COLUMNS: Final = (
     "frame",
@@ -36,12 +41,113 @@ COLUMNS: Final = (
 """The columns of a catalogue, in order."""
 
 _READERS: Final = 8
+_CENTRE: Final = r"data_C\d+"
+_TEST_SET: Final = r"EndoCV_DATA\d+"
+
+
+class DatasetLayout(NamedTuple):
+    """How a dataset is laid out in folders.
+
+    Attributes:
+        name: For messages.
+        expects: The folders that it is recognised by, for messages.
+        kind: Its short name, and the frames' ``dataset`` in a catalogue.
+        matches: Whether a folder has this layout.
+        fill: Adds the folder's frames to a listing (``add_pairs``, ``add_single``), for the dataset
+            of that name.
+    """
+
+    name: str
+    expects: str
+    kind: str
+    matches: Callable[[Path], bool]
+    fill: Callable[[Listing, str], None]
+
+
+def _fill_endocv(listing: Listing, dataset: str) -> None:
+    for folder in folders_in(listing.root, _CENTRE):
+        centre = folder.name.removeprefix("data_")
+        images, masks = part(folder, "images", centre), part(folder, "masks", centre)
+        listing.add_pairs(images, masks, dataset=dataset, centre=centre)
+    sequences = listing.root / "sequenceData"
+    for folder in folders_in(sequences / "positive"):
+        sequence = folder.name
+        images, masks = (part(folder, "images", sequence), part(folder, "masks", sequence))
+        listing.add_pairs(images, masks, dataset=dataset, sequence=sequence)
+    for folder in folders_in(sequences / "negativeOnly"):
+        listing.add_single(folder, dataset=dataset, truth="empty", sequence=folder.name)
+
+
+def _fill_test(listing: Listing, dataset: str) -> None:
+    for folder in folders_in(listing.root, _TEST_SET):
+        listing.add_single(folder, dataset=dataset, truth="withheld", test_set=folder.name)
+
+
+def _fill_clinicdb(listing: Listing, dataset: str) -> None:
+    listing.add_pairs(listing.root / "Original", listing.root / "Ground Truth", dataset=dataset)
+
+
+def _fill_pairs(listing: Listing, dataset: str) -> None:
+    listing.add_pairs(listing.root / "images", listing.root / "masks", dataset=dataset)
+
+
+BUILT_IN: Final = (
+    DatasetLayout(
+        name="EndoCV 2021 (PolypGen)",
+        expects="data_C1/images_C1 with data_C1/masks_C1, and sequenceData/",
+        kind="endocv2021",
+        matches=lambda root: bool(
+            folders_in(root, _CENTRE) or folders_in(root / "sequenceData", "positive|negativeOnly")
+        ),
+        fill=_fill_endocv,
+    ),
+    DatasetLayout(
+        name="EndoCV 2021 test frames",
+        expects="EndoCV_DATA1/, EndoCV_DATA2/ and so on",
+        kind="endocv2021-test",
+        matches=lambda root: bool(folders_in(root, _TEST_SET)),
+        fill=_fill_test,
+    ),
+    DatasetLayout(
+        name="CVC-ClinicDB",
+        expects="Original/ with 'Ground Truth/'",
+        kind="cvc-clinicdb",
+        matches=lambda root: len(folders_in(root, "Original|Ground Truth")) == 2,
+        fill=_fill_clinicdb,
+    ),
+    DatasetLayout(
+        name="images and masks (HyperKvasir, Kvasir-SEG or your own)",
+        expects="images/ with masks/",
+        kind="plain",
+        matches=lambda root: len(folders_in(root, "images|masks")) == 2,
+        fill=_fill_pairs,
+    ),
+)
+"""The challenge's layouts; the last one fits any pair of folders."""
+
+
+@cache
+def known_layouts() -> tuple[DatasetLayout, ...]:
+    """All layouts in the order in which they are tried: plug-ins before the last one built in.
+
+    A plug-in that fails is reported and left out.
+    """
+    *own, general = BUILT_IN
+    taken = [layout.kind for layout in BUILT_IN]
+    found = load(GROUP, DatasetLayout, what="dataset", name=lambda layout: layout.kind, taken=taken)
+    return (*own, *found.values(), general)
+
+
+def plug_in_kinds() -> tuple[str, ...]:
+    """The kinds of the layouts that plug-ins add."""
+    built_in = {layout.kind for layout in BUILT_IN}
+    return tuple(layout.kind for layout in known_layouts() if layout.kind not in built_in)
 
 
 def find_frames(
     root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Find the frames of a dataset folder; headers are read, no pixel is decoded.
+    """Find the frames of a dataset folder. Headers are read, but no pixel is decoded.
 
     Args:
         root: The dataset's folder, or the folder around it.
@@ -54,7 +160,7 @@ def find_frames(
         is natural and the same on every machine.
 
     Raises:
-        UserError: If the folder is missing, or its layout is not recognised or not the one wanted.
+        UserError: If the folder is missing, or its layout is not recognised or not of ``kinds``.
         FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
             or a file that is no image; all of them at once.
     """
@@ -66,44 +172,6 @@ def find_frames(
     return to_catalogue(listing.frames, sizes)
 
 
-def find_images(folder: Path) -> pd.DataFrame:
-    """Every image below a folder as a catalogue, for prediction on frames without a truth.
-
-    Returns:
-        DataFrame: As :func:`find_frames`; ``frame`` is the path below ``folder`` without its
-        ending, ``dataset`` is ``plain`` and ``truth`` is ``withheld``.
-
-    Raises:
-        UserError: If the folder is missing or holds no image.
-        FaultsError: If files are no images or share a name, all of them at once.
-    """
-    _refuse_missing(folder)
-    below = [path for path in folder.rglob("*") if path.is_dir() and ".git" not in path.parts]
-    paths = [path for inner in (folder, *sorted(below)) for path in images_in(inner)]
-    if not paths:
-        raise UserError(f"no images in {folder}; expected .jpg, .png, .tif or .bmp files")
-    frames = [
-        FrameFiles(
-            frame=path.relative_to(folder).with_suffix("").as_posix(),
-            name=path.stem,
-            dataset="plain",
-            image=path,
-            truth="withheld",
-        )
-        for path in paths
-    ]
-    sizes, faults = _sizes(paths)
-    seen: dict[str, Path] = {}
-    for frame in frames:
-        first = seen.setdefault(frame.frame, frame.image)
-        if first != frame.image:
-            message = f"has the same name as {first.name} beside it; keep one of them"
-            faults.append(Fault(path=str(frame.image), message=message))
-    if faults:
-        raise FaultsError(faults, f"the images in {folder} cannot be used as they are")
-    return to_catalogue(frames, sizes)
-
-
 def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()) -> Listing:
     """List the frames of a dataset folder, with its faults; no file is opened.
 
@@ -113,12 +181,12 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
         kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
 
     Raises:
-        UserError: If the folder is missing, its layout is not recognised or not the one wanted,
-            or it has no frames.
+        UserError: If the folder is missing, its layout is not recognised or not of ``kinds``, or
+            it has no frames.
     """
     layout, folder = recognise(root)
     if kinds and layout.kind not in kinds:
-        known = {other.kind: other for other in layouts()}
+        known = {other.kind: other for other in known_layouts()}
         wanted = [f"{known[kind].name}: {known[kind].expects}" for kind in kinds]
         raise UserError(f"{folder} is laid out as {layout.name}; expected {'; or '.join(wanted)}")
     listing = Listing(layout=layout.name, root=folder)
@@ -132,7 +200,7 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
 
 
 def recognise(root: Path) -> tuple[DatasetLayout, Path]:
-    """The layout of a folder, and the folder that has it: ``root`` or one right below.
+    """The layout of a folder, and the folder that has it: ``root`` or one directly below.
 
     Raises:
         UserError: If the folder is missing, or none or several layouts are found.
@@ -150,11 +218,11 @@ def recognise(root: Path) -> tuple[DatasetLayout, Path]:
 
 
 def _layout_of(folder: Path) -> DatasetLayout | None:
-    return next((layout for layout in layouts() if layout.matches(folder)), None)
+    return next((layout for layout in known_layouts() if layout.matches(folder)), None)
 
 
 def _own_name(layout: DatasetLayout, folder: Path) -> str:
-    """The dataset's name; pairs of images and masks are told apart by what lies around them."""
+    """The dataset's name; pairs of images and masks are told apart by other files and names."""
     if layout.kind != "plain":
         return layout.kind
     # Kvasir-SEG's release spells the name of its own box file so.
@@ -166,7 +234,7 @@ def _own_name(layout: DatasetLayout, folder: Path) -> str:
 
 
 def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
-    """Heights and widths from headers, and a fault for each file that has none."""
+    """Heights and widths from headers, and a fault for each file that cannot be read."""
 
     def size(path: Path) -> tuple[int, int] | Fault:
         try:
@@ -208,7 +276,7 @@ def _unrecognised(root: Path) -> str:
     found += [f"{images} images"] if images else []
     shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
     lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
-    lines += [f"  {layout.name}: {layout.expects}" for layout in layouts()]
+    lines += [f"  {layout.name}: {layout.expects}" for layout in known_layouts()]
     lines.append(f"Found: {shown or 'nothing'}.")
     if (layout := _layout_of(root.parent)) is not None:
         lines.append(f"The folder above it is laid out as {layout.name}: give {root.parent}.")

@@ -1,8 +1,8 @@
-"""Batches by position: what the training asks for, from the cache.
+"""Training and validation batches from the cache.
 
 Order, batches and augmentations are functions of the run's seed, the epoch and the position, so a
-run can start anywhere in the middle, with any number of workers, and get what an unbroken run got.
-Frames stay bytes up to the device; normalising them is the training step's.
+resumed run with any number of workers gets the batches of an unbroken one. Frames are uint8 up to
+the device; the training step normalises them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from harness.config.training import TrainConfig
 from harness.data.augment import create
 from harness.data.augment.warp import Pair
 from harness.data.cache import FrameCache
-from metrics.utils.errors import UserError
 
 LastBatch = Literal["even", "drop", "keep"]
 Batch = tuple[Tensor, Tensor]
@@ -30,7 +29,7 @@ _PREFETCHED = 4
 
 
 class Key(NamedTuple):
-    """What makes a sample what it is.
+    """What a training sample is a function of, besides the run's seed.
 
     Attributes:
         frame: The frame's position in the cache.
@@ -49,14 +48,15 @@ def order(seed: int, epoch: int, frames: int) -> NDArray[np.int64]:
 def batches(
     positions: NDArray[np.int64], batch_size: int, last: LastBatch = "even"
 ) -> list[NDArray[np.int64]]:
-    """An order cut into batches.
+    """Cut an order into batches.
 
     Args:
         positions: int64 (N,).
         batch_size: Frames a batch at most.
-        last: ``even`` spreads what does not fill a batch, so that sizes differ by one at most and
-            no batch of one remains, on which batch norm cannot train; ``drop`` leaves it out (a
-            set smaller than one batch is kept); ``keep`` has a short last batch.
+        last: What becomes of frames that do not fill a batch. ``even`` spreads them, so that sizes
+            differ by one at most and no batch of one remains, on which batch norm cannot train;
+            ``drop`` leaves them out (a set smaller than one batch is kept); ``keep`` has a short
+            last batch.
     """
     count = -(-len(positions) // batch_size)
     if last == "even":
@@ -77,9 +77,7 @@ class AugmentedFrames(Dataset[Any]):
         size: Side of the network input, in pixels.
     """
 
-    def __init__(
-        self, cache: FrameCache, augmentation: create.Name, *, seed: int, size: int
-    ) -> None:
+    def __init__(self, cache: FrameCache, augmentation: str, *, seed: int, size: int) -> None:
         self.cache = cache
         self.seed = seed
         self.size = size
@@ -113,10 +111,10 @@ class CachedFeed:
         config: Its recipe.
         train: Cache of the training frames.
         val: Cache of the validation frames.
-        last: What becomes of frames that do not fill a batch, see :func:`batches`.
+        last: As for :func:`batches`.
         rank: Which process of ``world_size`` this is; each takes its share of every batch.
         world_size: Processes that train together.
-        pin: Whether batches lie in pinned memory, for a device that copies from there.
+        pin: Whether batches are put into pinned memory, for faster copies to a GPU.
 
     Raises:
         UserError: If a batch has fewer frames than there are processes.
@@ -138,12 +136,6 @@ class CachedFeed:
         self.val = val
         self.last: LastBatch = last
         self.rank, self.world_size = rank, world_size
-        smallest = min(map(len, self._batches(0)))
-        if smallest < world_size:
-            raise UserError(
-                f"a batch of {smallest} frames cannot be divided among {world_size} processes. "
-                f"Take --batch-size {2 * world_size} or more, or fewer processes."
-            )
         self._keys: list[list[Key]] = []
         self._loader = self._open(pin=pin)
 
@@ -198,7 +190,7 @@ class CachedFeed:
         workers = self.config.workers or 0
         return DataLoader(
             dataset,
-            # The list is filled anew for each epoch, so that the workers can live on.
+            # This list is refilled for each epoch, so that the workers need not be started again.
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
@@ -206,17 +198,17 @@ class CachedFeed:
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCHED if workers else None,
             pin_memory=pin,
-            # Its own generator: an iterator draws a number, which must not move the global one.
+            # Each iterator draws a number, which must not change the state of the global generator.
             generator=torch.Generator(),
         )
 
 
 def _as_it_is(batch: Any) -> Any:
-    """The data set makes whole batches."""
+    """The dataset returns whole batches already."""
     return batch
 
 
 def _one_thread(worker: int) -> None:
-    """Workers share the cores among them; OpenCV would take all for each."""
+    """Run OpenCV in one thread; each worker would start as many as there are cores."""
     del worker
     cv2.setNumThreads(0)

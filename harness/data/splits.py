@@ -1,23 +1,23 @@
-"""Which frames train, validate and test: the paper's splits, or a user's own, as data."""
+"""Which frames train, validate and test: the paper's splits or a user's own, from TOML files."""
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import random
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.validation import validate
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -30,18 +30,39 @@ KEYS: Final[Mapping[str, str]] = {
 }
 """What a split may list, with the column of the catalogue that it is looked up in."""
 
+_Patterns = Annotated[tuple[StrictStr, ...], Field(description="a list of names")]
 
-@dataclass(frozen=True, kw_only=True)
-class Splits:
-    """What belongs to each split.
+
+class Rule(BaseModel, extra="forbid", frozen=True):
+    """What belongs to a split: patterns (``fnmatch``) of names, by key of ``KEYS``."""
+
+    centres: _Patterns = ()
+    sequences: _Patterns = ()
+    datasets: _Patterns = ()
+    test_sets: _Patterns = ()
+    frames: _Patterns = ()
+
+
+class Splits(BaseModel, extra="forbid", frozen=True):
+    """Which frames belong to train, val and test.
 
     Attributes:
-        name: What the division is called in tables and registers; ``paper`` for the paper's.
-        rules: For each split, the patterns (``fnmatch``) by key of ``KEYS``.
+        name: What it is called in tables and registers; ``paper`` for the paper's.
+        train: Frames to train on.
+        val: Frames to validate on.
+        test: Frames to test on.
     """
 
-    name: str
-    rules: Mapping[str, Mapping[str, tuple[str, ...]]]
+    name: StrictStr = Field("", description="text")
+    train: Rule | None = None
+    val: Rule | None = None
+    test: Rule | None = None
+
+    @model_validator(mode="after")
+    def _has_a_split(self) -> Self:
+        if not (self.train or self.val or self.test):
+            raise ValueError("no split; expected tables [train], [val], [test]")
+        return self
 
 
 def load_splits(path: Path | None = None) -> Splits:
@@ -56,24 +77,23 @@ def load_splits(path: Path | None = None) -> Splits:
     """
     if path is None:
         text = resources.files("harness.data").joinpath("paper_splits.toml").read_text("utf-8")
-        return _parsed(tomllib.loads(text), "paper")
+        return validate(Splits, tomllib.loads(text))
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the splits {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"the splits {path} are not TOML: {error}") from error
-    if faults := _faults(values, str(path)):
-        raise FaultsError(faults, f"the splits {path} cannot be used")
-    return _parsed(values, path.stem)
+    summary = f"the splits {path} cannot be used"
+    return validate(Splits, {"name": path.stem, **values}, path=str(path), summary=summary)
 
 
 def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
-    """Say of each frame which split it is in.
+    """Assign each frame to its split.
 
     Args:
         catalogue: As ``layouts.find_frames`` gives it.
-        splits: The division.
+        splits: The splits.
 
     Returns:
         DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
@@ -84,8 +104,8 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     """
     names = np.full(len(catalogue), "", dtype=object)
     twice: list[Fault] = []
-    for split, rule in splits.rules.items():
-        hit = _matches(catalogue, rule)
+    for split in SPLITS:
+        hit = _matches(catalogue, getattr(splits, split) or Rule())
         both = hit & (names != "")
         twice += [
             Fault(path=frame, message=f"in {first} and in {split}; a frame is in one split only")
@@ -98,7 +118,7 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
 
 
 def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
-    """How many frames are in no split, by centre, sequence, test set or else dataset."""
+    """Count the frames in no split by centre, sequence, test set or else dataset."""
     rest = catalogue[catalogue["split"] == ""]
     counts: dict[str, int] = {}
     columns = ["centre", "sequence", "test_set", "dataset"]
@@ -109,7 +129,7 @@ def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
 
 
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
-    """Divide the training and validation frames for cross-validation.
+    """Divide the training and validation frames into folds for cross-validation.
 
     A sequence stays whole, and the folds hold about equally many frames with and without polyps
     (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
@@ -118,7 +138,7 @@ def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFra
     Args:
         catalogue: With its splits assigned.
         count: Number of folds, 2 or more.
-        seed: Decides which sequences and frames meet in a fold.
+        seed: Shuffles sequences and single frames.
 
     Returns:
         list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``
@@ -176,7 +196,7 @@ def leave_out(catalogue: pd.DataFrame, centre: str) -> pd.DataFrame:
 def _balanced(
     groups: Sequence[Sequence[int]], polyp: npt.NDArray[np.bool_], count: int, seed: int
 ) -> list[list[int]]:
-    """Deal groups to parts, the largest first, each to the part that lacks its kind most."""
+    """Distribute groups, the largest first, each to the part with the fewest frames of its kind."""
     order = list(groups)
     random.Random(seed).shuffle(order)
     order.sort(key=len, reverse=True)
@@ -185,7 +205,8 @@ def _balanced(
     for group in order:
         with_polyp = int(polyp[list(group)].sum())
         kinds = (with_polyp, len(group) - with_polyp)
-        # The increase of the sum of squares per kind, which is least where the kind is rarest.
+        # What adding the group to a part adds to the sum of squared counts of both kinds: least
+        # where the group's kind is rarest. So the counts of each kind stay about even.
         costs = [
             sum(k * (2 * h + k) for k, h in zip(kinds, part_held, strict=True))
             for part_held in held
@@ -196,52 +217,11 @@ def _balanced(
     return parts
 
 
-def _matches(catalogue: pd.DataFrame, rule: Mapping[str, tuple[str, ...]]) -> npt.NDArray[np.bool_]:
+def _matches(catalogue: pd.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
     """Bool array, True where any of a split's patterns names the frame."""
     hit = np.zeros(len(catalogue), dtype=bool)
-    for key, patterns in rule.items():
-        if patterns:
+    for key, column in KEYS.items():
+        if patterns := getattr(rule, key):
             whole = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
-            hit |= np.array([bool(whole.match(value)) for value in catalogue[KEYS[key]]], bool)
+            hit |= np.array([bool(whole.match(value)) for value in catalogue[column]], bool)
     return hit
-
-
-def _parsed(values: Mapping[str, Any], name: str) -> Splits:
-    rules = {
-        split: {key: tuple(patterns) for key, patterns in values[split].items()}
-        for split in SPLITS
-        if split in values
-    }
-    return Splits(name=values.get("name", name), rules=rules)
-
-
-def _faults(values: Mapping[str, Any], path: str) -> list[Fault]:
-    messages = []
-    for split, rule in values.items():
-        if split == "name":
-            if not isinstance(rule, str):
-                messages.append(f"name: expected text, got {rule!r}")
-        elif split not in SPLITS:
-            messages.append(f"unknown split {split!r}{_nearest(split, SPLITS)}")
-        elif not isinstance(rule, dict):
-            messages.append(f"{split}: expected a table [{split}], got {rule!r}")
-        else:
-            messages += _rule_faults(split, rule)
-    if not any(split in values for split in SPLITS):
-        messages.append(f"no split; expected tables {', '.join(f'[{s}]' for s in SPLITS)}")
-    return [Fault(path=path, message=message) for message in messages]
-
-
-def _rule_faults(split: str, rule: Mapping[str, Any]) -> list[str]:
-    messages = []
-    for key, patterns in rule.items():
-        if key not in KEYS:
-            messages.append(f"[{split}]: unknown key {key!r}{_nearest(key, KEYS)}")
-        elif not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
-            messages.append(f"[{split}] {key}: expected a list of names, got {patterns!r}")
-    return messages
-
-
-def _nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    nearest = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else f"; expected {', '.join(known)}"

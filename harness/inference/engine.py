@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -25,19 +25,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.config.training import Precision
 from harness.inference.fuse import TOLERANCE, fused
 from harness.runs.network import Softmax
 from harness.utils import console
 from harness.utils import device as devices
-from models.divergentnets import DivergentNets
+from harness.utils.device import Precision
+from models.divergentnets import DivergentNets, mean_of_members
 
 _TRIAL: Final = 64  # side of the images that a rewritten network is tried on
 _WARM_UPS: Final = 2
-
-# TF32 is switched for the whole process, and a process can record one CUDA graph at a time: a
-# thread that does either holds this lock, so that no other restores the switches beneath it.
-_PROCESS_WIDE: Final = threading.RLock()
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
@@ -47,32 +43,6 @@ def current_device(device: torch.device) -> AbstractContextManager[object]:
     device is current.
     """
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def exact_float32(device: torch.device) -> Iterator[None]:
-    """Compute float32 in full on CUDA, with kernels that give the same bits every time.
-
-    From Ampere on, convolutions (and matrix products, where they are told to) otherwise round their
-    inputs to 10 bits (TF32). One thread at a time has this; elsewhere than on CUDA it does nothing.
-
-    Only torch's newer switches are set: it refuses to answer where the older ones (``allow_tf32``)
-    say something else.
-    """
-    if device.type != "cuda":
-        yield
-        return
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    with _PROCESS_WIDE:
-        rounding = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]
-        choice = cudnn.deterministic, cudnn.benchmark
-        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
-        cudnn.deterministic, cudnn.benchmark = True, False
-        try:
-            yield
-        finally:
-            cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
-            cudnn.deterministic, cudnn.benchmark = choice
 
 
 def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
@@ -93,7 +63,8 @@ class Engine:
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
         batch_size: Frames that a GPU's batch is filled up to.
-        each: Class whose probabilities by each member follow behind their mean; 0 for none.
+        member_class: Class whose probabilities by each member follow behind their mean; 0 for
+            none.
     """
 
     def __init__(
@@ -103,12 +74,12 @@ class Engine:
         device: torch.device,
         precision: Precision,
         batch_size: int,
-        each: int = 0,
+        member_class: int = 0,
     ) -> None:
         self.device = _with_index(device)
         self.precision = precision
         self.batch_size = batch_size
-        self.each = each
+        self.member_class = member_class
         self.members = [
             _prepared(member, name, self.device, precision) for name, member in _members(network)
         ]
@@ -121,7 +92,7 @@ class Engine:
     def __call__(self, images: Tensor) -> Tensor:
         """The mean of the members' probabilities, (N, C, S, S) float32 on the device.
 
-        With ``each`` (N, C + members, S, S): behind the mean stands that class by each member.
+        With ``member_class`` (N, C + members, S, S): that class by each member follows the mean.
 
         Args:
             images: (N, 3, S, S) float on the device, on the scale 0 to 255.
@@ -180,10 +151,10 @@ class Engine:
             return self._joined(outputs)
 
     def _joined(self, members: Sequence[Tensor]) -> Tensor:
-        mean = _mean(members)
-        if not self.each:
+        mean = mean_of_members(members)
+        if not self.member_class:
             return mean
-        return torch.cat([mean, *(member[:, self.each, None] for member in members)], dim=1)
+        return torch.cat([mean, *(member[:, self.member_class, None] for member in members)], dim=1)
 
     def _replayed(self, images: Tensor) -> Tensor:
         """Recorded at the first batch of a shape, replayed at the others.
@@ -205,8 +176,12 @@ class Engine:
         # kernels and reserve memory beforehand; it is on a side stream, as is the recording, since
         # the default stream cannot be recorded. 'thread_local' forbids what cannot be recorded to
         # this thread alone: others go on copying frames and running their networks.
-        exact = exact_float32(self.device) if self.precision == "fp32" else contextlib.nullcontext()
-        with _PROCESS_WIDE, exact:
+        exact = (
+            devices.exact_float32(self.device)
+            if self.precision == "fp32"
+            else contextlib.nullcontext()
+        )
+        with devices.CUDA_SWITCHES, exact:
             inputs = images.clone(memory_format=torch.channels_last)
             graph = torch.cuda.CUDAGraph()
             stream, *streams = [
@@ -221,14 +196,6 @@ class Engine:
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 output = self._on_streams(inputs, streams)
         return graph, inputs, output
-
-
-def _mean(members: Sequence[Tensor]) -> Tensor:
-    """As ``DivergentNets`` has it: added up one after another."""
-    total = members[0]
-    for member in members[1:]:
-        total = total + member
-    return total / len(members)
 
 
 def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -257,7 +224,7 @@ def _prepared(
 
     member = member.to(device).eval()
     example = torch.rand(1, 3, _TRIAL, _TRIAL, generator=torch.Generator().manual_seed(0)) * 255
-    with current_device(device), exact_float32(device):
+    with current_device(device), devices.exact_float32(device):
         made = fused(member, example.to(device), refused=refused)
     made = made.to(memory_format=torch.channels_last)
     if precision == "bf16":

@@ -1,55 +1,115 @@
-"""What the user sees: results on stdout, notes and progress on stderr, all in one style.
+"""What the user sees: results on stdout, messages and progress on stderr.
 
-Results (tables, JSON) go to stdout so that they can be piped; everything said about the work goes
-to stderr. On a terminal there is colour, unless ``NO_COLOR`` is set, and progress is a bar; in a
-pipe it is a plain line now and then. rich is loaded with the first message, not before.
+Results (tables, JSON) go to stdout so that they can be piped; messages about the work go to
+stderr. On a terminal there is colour, unless ``NO_COLOR`` is set, and progress is a bar; in a pipe
+it is a line now and then. rich is imported with the first message.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from harness.utils.progress import Bar
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 Item = TypeVar("Item")
-Level = Literal["note", "success", "warning", "error"]
 
-_STYLES: Final[dict[Level, str]] = {
-    "note": "",
-    "success": "green",
-    "warning": "yellow",
-    "error": "bold red",
-}
+NOTE, SUCCESS, WARNING, ERROR = logging.INFO, 25, logging.WARNING, logging.ERROR
+_NAMES: Final = {NOTE: "note", SUCCESS: "success", WARNING: "warning", ERROR: "error"}
+_STYLES: Final = {NOTE: "", SUCCESS: "green", WARNING: "yellow", ERROR: "bold red"}
+
 _SECONDS_BETWEEN_LINES: Final = 15.0
+
+# Control characters but tab and line feed, marks that turn the direction of text, and the
+# surrogates that stand for bytes of a file name that are no UTF-8.
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 @dataclass
 class _State:
-    quiet: bool = False
     json_logs: bool = False
-    live: Console | None = field(default=None)
+    live: Console | None = None
 
 
 _state = _State()
 
 
+class MessageHandler(logging.Handler):
+    """Writes log records to stderr, as JSON lines under ``--json-logs``.
+
+    On the root logger it also shows the warnings and errors of libraries, with their names.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        level = max(level for level in _NAMES if level <= max(record.levelno, NOTE))
+        message = record.getMessage()
+        if record.name != _logger.name:
+            message = f"{record.name}: {message}"
+        if _state.json_logs:
+            _write_json(_NAMES[level], message=message)
+            return
+        from rich.text import Text
+
+        text = Text()
+        if level >= WARNING:
+            text.append(f"{_NAMES[level]}: ", style=_STYLES[level])
+        text.append(escape(message), style=_STYLES[level] if level == SUCCESS else "")
+        stderr().print(text, soft_wrap=True)
+
+
+logging.addLevelName(SUCCESS, "SUCCESS")
+handler: Final = MessageHandler()
+_logger: Final = logging.getLogger("harness")
+_logger.addHandler(handler)
+_logger.propagate = False
+
+
 def configure(*, quiet: bool = False, json_logs: bool = False) -> None:
-    """Set the manner of the whole process.
+    """Set how the whole process shows messages.
 
     Args:
         quiet: Leave out notes, successes and progress; warnings, errors and results stay.
         json_logs: Write every message as one JSON object a line instead.
     """
-    _state.quiet, _state.json_logs = quiet, json_logs
+    _logger.setLevel(WARNING if quiet else NOTE)
+    _state.json_logs = json_logs
+
+
+configure()
+
+
+def escape(text: str) -> str:
+    r"""Replace what a terminal would obey or cannot show, such as ESC, by ``\u001b`` and the like.
+
+    Names of files and packages come from strangers. The result is also valid inside JSON strings.
+    """
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@dataclass(frozen=True)
+class _Escaped:
+    """A table whose text is escaped when it is printed."""
+
+    content: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        for part in console.render(self.content, options):
+            yield part if part.control else Segment(escape(part.text), part.style)
 
 
 def stdout() -> Console:
@@ -68,102 +128,37 @@ def stderr() -> Console:
 
 def show(result: RenderableType) -> None:
     """Print a result; text is not wrapped, so that no pipe cuts a line."""
-    stdout().print(result, soft_wrap=isinstance(result, str))
+    if isinstance(result, str):
+        stdout().print(escape(result), soft_wrap=True)
+    else:
+        stdout().print(_Escaped(result))
 
 
 def note(message: str) -> None:
     """Say what happens; silent under ``--quiet``."""
-    _say("note", message)
+    _logger.log(NOTE, "%s", escape(message))
 
 
 def success(message: str) -> None:
     """Say that something was done; silent under ``--quiet``."""
-    _say("success", message)
+    _logger.log(SUCCESS, "%s", escape(message))
 
 
 def warn(message: str) -> None:
     """Say what the user should know, though the work goes on."""
-    _say("warning", message)
+    _logger.log(WARNING, "%s", escape(message))
 
 
 def fail(message: str) -> None:
     """Say why a command ends without its result; raise a click exception to get here."""
-    _say("error", message)
-
-
-class Bar:
-    """How far one piece of work is.
-
-    ``bar.update`` has the shape that the rooms report progress in: ``(done, total)``.
-
-    Args:
-        description: What is done, such as 'Decoding frames'.
-        total: How many steps there are; ``None`` while that is not known.
-        draw: Called after every change with the bar.
-        clock: Seconds that only grow.
-
-    Attributes:
-        description: What is done.
-        total: How many steps there are, or ``None``.
-        done: Steps behind us.
-        detail: Figures beside the bar, such as 'loss 0.231'.
-    """
-
-    def __init__(
-        self,
-        description: str,
-        total: int | None,
-        draw: Callable[[Bar], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.description, self.total, self.done, self.detail = description, total, 0, ""
-        self._draw, self._clock, self._start = draw, clock, clock()
-        self._before = 0
-
-    def update(
-        self,
-        done: int | None = None,
-        total: int | None = None,
-        *,
-        detail: str | None = None,
-        description: str | None = None,
-    ) -> None:
-        """Set what is given and leave the rest as it is."""
-        self.done = self.done if done is None else done
-        self.total = self.total if total is None else total
-        self.detail = self.detail if detail is None else detail
-        self.description = self.description if description is None else description
-        self._draw(self)
-
-    def begin(self, done: int) -> None:
-        """Steps that were done before this bar was there, which say nothing of its pace."""
-        self._before = self.done = done
-
-    def advance(self, steps: int = 1) -> None:
-        """Count further steps as done."""
-        self.update(self.done + steps)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate from the pace so far; ``None`` before the first step or without a total."""
-        done = self.done - self._before
-        if not done or self.total is None:
-            return None
-        return (self._clock() - self._start) / done * max(0, self.total - self.done)
-
-    def __str__(self) -> str:
-        """The state on one line."""
-        count = str(self.done) if self.total is None else f"{self.done} of {self.total}"
-        left = self.seconds_left
-        parts = [count, f"{duration(left)} left" if left else "", self.detail]
-        return f"{self.description}: {', '.join(part for part in parts if part)}"
+    _logger.log(ERROR, "%s", escape(message))
 
 
 @contextmanager
 def progress(description: str, total: int | None = None) -> Iterator[Bar]:
-    """Show long work: a bar with count and time left, or sparse lines where nobody looks.
+    """Show long work: a bar with count and time left, or a line now and then in a pipe.
 
-    Work within work: the outer bar stays, and the inner one says a line now and then.
+    Within another bar it is such a line as well.
 
     Args:
         description: What is done, such as 'Decoding frames'.
@@ -172,10 +167,10 @@ def progress(description: str, total: int | None = None) -> Iterator[Bar]:
     Yields:
         Bar: Tell it with ``update(done, total)`` or ``advance()``.
     """
-    if _state.quiet:
-        yield Bar(description, total, lambda _bar: None)
+    if not _logger.isEnabledFor(NOTE):
+        yield Bar(description, total)
     elif _state.json_logs or _state.live is not None or not stderr().is_terminal:
-        yield Bar(description, total, sparse_lines())
+        yield Bar(description, total, occasional_lines())
     else:
         with _live_bar(description, total) as bar:
             yield bar
@@ -191,36 +186,16 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
             bar.advance()
 
 
-def duration(seconds: float) -> str:
-    """Seconds as ``h:mm:ss``, or ``m:ss`` under an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _say(level: Level, message: str) -> None:
-    if _state.quiet and level in ("note", "success"):
-        return
-    if _state.json_logs:
-        _write_json(level, message=message)
-        return
-    from rich.text import Text
-
-    text = Text(f"{level}: ", style=_STYLES[level]) if level in ("warning", "error") else Text()
-    text.append(message, style=_STYLES[level] if level == "success" else "")
-    stderr().print(text, soft_wrap=True)
-
-
 def _write_json(level: str, **values: object) -> None:
     line = json.dumps({"time": time.time(), "level": level, **values}, ensure_ascii=False)
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(escape(line) + "\n")
     sys.stderr.flush()
 
 
-def sparse_lines(
+def occasional_lines(
     interval: float = _SECONDS_BETWEEN_LINES, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Bar], None]:
-    """A way to draw a bar: a line at most every ``interval`` seconds, so short work says nothing.
+    """Draws a bar as a line at most every ``interval`` seconds, so short work says nothing.
 
     Args:
         interval: Seconds between two lines.
@@ -234,9 +209,8 @@ def sparse_lines(
             return
         last = clock()
         if _state.json_logs:
-            left = bar.seconds_left
-            values = {"done": bar.done, "total": bar.total, "seconds_left": left}
-            _write_json("progress", message=bar.description, detail=bar.detail, **values)
+            figures = {"done": bar.done, "total": bar.total, "seconds_left": bar.seconds_left}
+            _write_json("progress", message=bar.description, detail=bar.detail, **figures)
         else:
             note(str(bar))
 
@@ -245,46 +219,28 @@ def sparse_lines(
 
 @contextmanager
 def _live_bar(description: str, total: int | None) -> Iterator[Bar]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
     console = stderr()
-    # A result that is piped must not end up on the terminal with the bar.
-    with _columns(console, redirect_stdout=sys.stdout.isatty()) as bars:
-        task: TaskID = bars.add_task(description, total=total, detail="")
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
+        TextColumn("{task.fields[detail]}", markup=False),
+        console=console,
+        redirect_stdout=sys.stdout.isatty(),  # a piped result must not end up on the terminal
+        transient=True,
+    ) as bars:
+        task = bars.add_task(escape(description), total=total, left="", detail="")
 
         def draw(bar: Bar) -> None:
-            bars.update(
-                task,
-                completed=bar.done,
-                total=bar.total,
-                description=bar.description,
-                detail=bar.detail,
-            )
+            total, left = bar.total, bar.time_left
+            bars.update(task, completed=bar.done, total=total, left=left, detail=bar.detail)
 
         _state.live = console
         try:
             yield Bar(description, total, draw)
         finally:
             _state.live = None
-
-
-def _columns(console: Console, *, redirect_stdout: bool) -> RichProgress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("left", style="dim"),
-        TextColumn("{task.fields[detail]}", markup=False),
-        console=console,
-        redirect_stdout=redirect_stdout,
-        transient=True,
-    )

@@ -1,25 +1,37 @@
-"""The device a network runs on, and what pays there."""
+"""The device a network runs on: its choice, memory, precision and threads.
+
+torch is imported by the functions that need it, so that commands without a network start fast.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import platform
 import re
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import torch
-
-from harness.config.training import Precision
 from metrics.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["auto", "fp32", "bf16"]
 
 _AMPERE = 8  # the first CUDA capability whose tensor cores multiply bf16
 _BF16_OF_A_CPU = ("amx_bf16", "avx512_bf16")
 _MOST_WORKERS: Final = 8
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # parameters of glibc's mallopt
+
+CUDA_SWITCHES: Final = threading.RLock()
+"""Held while switches of the whole process are set for CUDA, or a CUDA graph is recorded."""
 
 # CUDA, MPS and NCCL say 'out of memory'; cuBLAS and cuDNN give a status; torch says the rest of
 # a CPU. All but torch's own class for GPUs come as a plain RuntimeError.
@@ -43,6 +55,8 @@ def choose(name: str = "auto") -> torch.device:
     Raises:
         UserError: If the device is unknown or not on this machine.
     """
+    import torch
+
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -66,6 +80,8 @@ def choose(name: str = "auto") -> torch.device:
 
 def available() -> list[str]:
     """Names of the devices of this machine, the best first."""
+    import torch
+
     names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         names.append("mps")
@@ -81,6 +97,8 @@ def make_current(device: torch.device) -> None:
     Args:
         device: Any device; only a GPU with a number changes anything.
     """
+    import torch
+
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
@@ -91,7 +109,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     Args:
         error: Of torch or of a library below it.
     """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MemoryError):
+        return True
+    torch = sys.modules.get("torch")  # not imported for a command that did not need it
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
 
@@ -106,9 +127,9 @@ def is_perhaps_out_of_memory(error: BaseException) -> bool:
 
 
 def workers(device: torch.device, *, trainings: int = 1) -> int:
-    """How many processes that augment pay beside a training on ``device``.
+    """The number of data-loading processes for a training on ``device``.
 
-    On a CPU none: they would take the cores that the network computes on, and every step waits
+    None on a CPU: they would take the cores that the network computes on, and every step waits
     for its slowest thread.
 
     Args:
@@ -121,7 +142,7 @@ def workers(device: torch.device, *, trainings: int = 1) -> int:
 
 
 def precision(name: Precision, device: torch.device) -> Precision:
-    """The precision that a name means on a device: ``auto`` becomes one of the other two.
+    """Resolve ``auto`` for a device.
 
     ``auto`` is ``bf16`` where the device multiplies it natively (CUDA from Ampere on, a CPU with
     AMX or AVX512-BF16). Elsewhere it is emulated, which makes a step slower than ``fp32``.
@@ -130,6 +151,8 @@ def precision(name: Precision, device: torch.device) -> Precision:
         name: ``auto``, ``fp32`` or ``bf16``.
         device: Where the network runs.
     """
+    import torch
+
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -139,6 +162,8 @@ def precision(name: Precision, device: torch.device) -> Precision:
 
 def _cpu_has(*features: str) -> bool:
     """Whether the CPU has any of the features, by their names in torch; an older torch says no."""
+    import torch
+
     capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(feature) for feature in features)
 
@@ -154,33 +179,42 @@ def autocast(
         cached: Whether converted weights are kept until the block ends. A CUDA graph must not
             find what was converted before it.
     """
+    import torch
+
     if precision(name, device) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=cached)
 
 
 @contextlib.contextmanager
-def full_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None]:
-    """Compute float32 in float32 in the block, where a GPU would round to 10 bits (TF32).
+def exact_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None]:
+    """Compute float32 in full on CUDA, where it would otherwise round inputs to 10 bits (TF32).
 
-    By default cuDNN multiplies the inputs of float32 convolutions in TF32. The settings are the
-    process's, not the thread's. They are made through the older of torch's two interfaces, since
-    it refuses to mix them.
+    The switches belong to the process, so one thread at a time is in such a block, and others wait
+    for it: training holds it for one step or one validation, never for a whole epoch. Only torch's
+    newer interface (``fp32_precision``) is used: it refuses to be mixed with the older one.
 
     Args:
-        device: Where the network runs; only on a GPU anything changes.
-        tuned: Whether cuDNN tries its algorithms on each new shape and keeps the fastest.
+        device: Where the network runs; elsewhere than on CUDA nothing changes.
+        tuned: Whether cuDNN tries its algorithms on each new shape and keeps the fastest, which is
+            what training wants. By default it takes those that give the same bits every time.
     """
+    import torch
+
     if device.type != "cuda":
         yield
         return
-    products = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=tuned, allow_tf32=False):
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with CUDA_SWITCHES:
+        rounding = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]
+        choice = cudnn.deterministic, cudnn.benchmark
+        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        cudnn.deterministic, cudnn.benchmark = not tuned, tuned
+        try:
             yield
-    finally:
-        torch.set_float32_matmul_precision(products)
+        finally:
+            cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
+            cudnn.deterministic, cudnn.benchmark = choice
 
 
 class Pace:
@@ -201,6 +235,8 @@ class Pace:
 
     def step(self) -> None:
         """A step was queued; wait until at most ``AHEAD`` are."""
+        import torch
+
         if self._device.type != "cuda":
             return
         end = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
@@ -213,6 +249,8 @@ class Pace:
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
     """Run the block with ``count`` threads in torch's operators."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -222,24 +260,26 @@ def threads(count: int) -> Iterator[None]:
 
 
 def single_threads() -> ThreadPoolExecutor:
-    """As many threads as torch's operators may take now, in each of which they take only that one.
+    """A pool of as many threads as torch uses now, in each of which its operators use one.
 
-    The number that an operator may take belongs to the thread that calls it, so the caller's own
+    torch keeps the number of threads of an operator per calling thread, so the caller's own number
     stays as it was.
     """
+    import torch
+
     count = torch.get_num_threads()
     begun = threading.Barrier(count + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # a thread takes the number for all at its first question
+        torch.get_num_threads()  # at this first call a new thread takes the process's number
         torch.set_num_threads(1)
         begun.wait()
 
     pool = ThreadPoolExecutor(count, thread_name_prefix="network", initializer=begin)
-    for _ in range(count):  # each starts a thread, since those before it still wait
+    for _ in range(count):  # each call starts a thread, since the earlier ones wait
         pool.submit(threading.get_ident)
     begun.wait()
-    torch.set_num_threads(count)  # for threads that come later, and for this one
+    torch.set_num_threads(count)  # for this thread and those that start later
     return pool
 
 
@@ -248,3 +288,17 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def keep_memory() -> None:
+    """Keep glibc from giving every large block back to the kernel.
+
+    Otherwise each step of a network on the CPU, and each decoded mask, is mapped and faulted in
+    anew. Call it before large allocations; other C libraries are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    libc.mallopt(_M_TOP_PAD, 256 * 2**20)

@@ -20,7 +20,8 @@ from PIL import Image
 
 from harness.data import loader
 from harness.data.cache import FrameCache
-from harness.data.synthetic import camera, scene, textures
+from harness.data.synthetic.endoscope import LOOKS, photograph
+from harness.data.synthetic.scene import Scene, draw_texture
 
 SIZE = 256
 HEIGHT, WIDTH = 1080, 1350
@@ -34,13 +35,11 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """A few drawn frames of the size that is common in the challenge."""
     root = tmp_path_factory.mktemp("frames")
     rng = np.random.default_rng(0)
-    texture = [textures.draw(rng)]
+    texture, look = draw_texture(rng), LOOKS["C1"]
     rows = []
     for number in range(FRAMES):
-        view = scene.draw_view(rng)
-        polyp = scene.draw_polyp(rng, view, aspect=1.25)
-        stretch = scene.draw_scene(rng, texture, polyps=[polyp])
-        image, mask = camera.photograph(stretch, view, camera.LOOKS["C1"], height=HEIGHT, rng=rng)
+        scene = Scene(rng, texture, look.shape(HEIGHT), polyps=1)
+        image, mask = photograph(scene, look, rng)
         assert image.shape == (HEIGHT, WIDTH, 3)
         paths = root / f"{number}.jpg", root / f"{number}_mask.jpg"
         Image.fromarray(image).save(paths[0], quality=95)
@@ -182,9 +181,7 @@ def test_sample(
 
 
 @pytest.mark.parametrize("name", ["light", "none"])
-def test_cheap_sample(
-    benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path, name: loader.augment.Name
-) -> None:
+def test_cheap_sample(benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path, name: str) -> None:
     """A sample at 128 pixels, against decoding and the paper's augmentations without the loop."""
     small = loader.AugmentedFrames(
         FrameCache.build(catalogue, 128, tmp_path), name, seed=0, size=128

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from metrics.endocv import add_figures
 from submissions.ledger import Ledger
 from submissions.reading.validate import inspect_package

@@ -21,12 +21,12 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.runs.network import build, normalisation
 from harness.training import graphed_step
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
-from harness.utils.allocation import keep_memory
+from harness.utils.device import keep_memory
 from models import PAPER_NETWORKS
 
 BATCH = 8

@@ -48,7 +48,14 @@ def without_the_librarys_names(folder: Path) -> None:
     ids=["script", "module", "unbuffered module"],
 )
 def test_the_users_own_folders_are_not_imported(hostile: Path, start: list[str]) -> None:
-    result = run([*start, "models"], hostile)
+    # A command that imports metrics and submissions, but not torch.
+    result = run([*start, "submissions"], hostile)
+    assert result.returncode == 0, result.stderr
+    assert "Round 2: 2 of 2 left today" in result.stderr
+
+
+def test_nor_is_a_folder_called_models(hostile: Path) -> None:
+    result = run([sys.executable, "-m", "harness", "models"], hostile)
     assert (result.returncode, result.stderr) == (0, "")
     assert "divergentnets" in result.stdout
 
@@ -56,9 +63,9 @@ def test_the_users_own_folders_are_not_imported(hostile: Path, start: list[str])
 @pytest.mark.parametrize("path", [".", os.pathsep])
 def test_nor_when_pythonpath_names_them(hostile: Path, path: str) -> None:
     without_the_librarys_names(hostile)
-    result = run([sys.executable, "-m", "harness", "models"], hostile, PYTHONPATH=path)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "divergentnets" in result.stdout
+    result = run([sys.executable, "-m", "harness", "submissions"], hostile, PYTHONPATH=path)
+    assert result.returncode == 0, result.stderr
+    assert "Round 2: 2 of 2 left today" in result.stderr
 
 
 def test_without_the_guard_they_would_be(hostile: Path) -> None:

@@ -1,21 +1,23 @@
-"""Augmentations: what a network may see of a frame in an epoch.
+"""The augmentations by name, and the random generator of each frame.
 
 An augmentation takes its randomness from the generator that it is given and from nowhere else.
-With :func:`generator` what becomes of a frame is a function of the run's seed, the epoch and the
-frame: no two workers and no two epochs repeat each other, the number of workers changes nothing,
-and a run that is continued sees what an unbroken one sees.
+With :func:`generator` the result is a function of the run's seed, the epoch and the frame: no two
+workers and no two epochs repeat each other, the number of workers changes nothing, and a run that
+is resumed sees what an unbroken one sees.
 """
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import numpy as np
 
 from harness.data.augment.light import Light
 from harness.data.augment.warp import Image, Pair, resize_pair
-
-Name = Literal["paper", "light", "none"]
+from metrics.utils.errors import UserError
+from metrics.utils.validation import suggest
 
 
 class Augmentation(Protocol):
@@ -34,24 +36,52 @@ class Augmentation(Protocol):
         """
 
 
-def create(name: Name, size: int) -> Augmentation:
-    """An augmentation by its name in the settings.
+def _paper(size: int) -> Augmentation:
+    """Section 3.2 of the paper and the authors' code, see :mod:`harness.data.augment.paper`."""
+    # albumentations takes a second to import, and only this augmentation needs it.
+    from harness.data.augment.paper import Paper
+
+    return Paper(size)
+
+
+def _none(size: int) -> Augmentation:
+    """No augmentation; a frame of another size is resized."""
+
+    def resize(image: Image, mask: Image, rng: np.random.Generator) -> Pair:
+        del rng
+        return resize_pair(image, mask, size)
+
+    return resize
+
+
+AUGMENTATIONS: Final[Mapping[str, Callable[[int], Augmentation]]] = MappingProxyType(
+    {"paper": _paper, "light": Light, "none": _none}
+)
+"""By name, functions from the side of the network input in pixels to an augmentation."""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all augmentations."""
+    return tuple(AUGMENTATIONS)
+
+
+def create(name: str, size: int) -> Augmentation:
+    """An augmentation by its name.
 
     Args:
-        name: ``paper`` (Section 3.2 and the authors' code, :mod:`.augment_paper`), ``light``
-            (:mod:`.augment_light`) or ``none``, by which a frame of another size is resized.
+        name: One of :func:`names`.
         size: Side of the frames that it returns, in pixels.
-    """
-    if name == "paper":
-        # albumentations takes a second to import, and only this recipe needs it.
-        from harness.data.augment.paper import Paper
 
-        return Paper(size)
-    return Light(size) if name == "light" else _Unchanged(size)
+    Raises:
+        UserError: If there is none of that name; the nearest is suggested.
+    """
+    if name not in AUGMENTATIONS:
+        raise UserError(f"unknown augmentation {name!r}; {suggest(name, AUGMENTATIONS)}")
+    return AUGMENTATIONS[name](size)
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The source of randomness of one frame in one epoch of a run.
+    """The random generator of one frame in one epoch of a run.
 
     Args:
         seed: The run's seed.
@@ -59,12 +89,3 @@ def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
         index: The frame's position in the cache.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch, index))))
-
-
-class _Unchanged:
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __call__(self, image: Image, mask: Image, rng: np.random.Generator) -> Pair:
-        del rng
-        return resize_pair(image, mask, self.size)

@@ -1,8 +1,8 @@
-"""Augmentations that are cheap, and as strong as a short training bears.
+"""Cheap augmentations for short trainings from scratch.
 
-For networks that start from nothing: flips, quarter turns, rotation, scale, aspect, shear and shift
-in one warp; brightness, contrast, saturation, hue and white balance in one colour matrix; now and
-then a gamma, a blur or noise. A few tens of microseconds at 128 pixels.
+Flips, quarter turns, rotation, scale, aspect, shear and shift in one warp; brightness, contrast,
+saturation, hue and white balance in one colour matrix; on a tenth of the frames each gamma, blur
+and noise. A few tens of microseconds at 128 pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _HUE_AXIS: Final = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
 
 
 class Light:
-    """The recipe at a size; see the module.
+    """The light augmentation; see the module.
+
+    Ranges are half widths around no change: 0.3 of contrast is a factor of e**-0.3 to e**0.3.
 
     Args:
         size: Side of the frames that it returns, in pixels.
@@ -46,10 +48,11 @@ class Light:
 
     def __call__(self, image: Image, mask: Image, rng: np.random.Generator) -> Pair:
         """As :class:`harness.data.augment.create.Augmentation`."""
-        # One draw for all: a call to the generator costs more than most of what follows.
+        # One call draws all numbers: a call costs more than most of what follows.
         draws = rng.random(24)
         matrix = self._geometry(draws[:10], image.shape[0])
-        if abs(np.linalg.det(matrix[:2, :2])) < 0.25:  # less than half the side: average first
+        if abs(np.linalg.det(matrix[:2, :2])) < 0.25:
+            # Shrinks to less than half the side, where bilinear sampling would skip pixels.
             side, half = image.shape[0], image.shape[0] // 2
             image, mask = resize_pair(image, mask, half)
             matrix = matrix @ _unhalve(side, half)
@@ -57,7 +60,7 @@ class Light:
         return self._finish(self._colour(warped, draws[10:18]), draws[18:], rng), mask
 
     def _geometry(self, draws: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-        """From pixels of a frame of ``side`` to pixels of the output, (3, 3)."""
+        """The map from pixels of a frame of ``side`` to pixels of the output, (3, 3)."""
         flips = np.where(draws[:2] < 0.5, -1.0, 1.0)
         low, high = np.log(self.scale)
         scale = math.exp(low + (high - low) * draws[2]) * self.size / side
@@ -75,7 +78,7 @@ class Light:
         return matrix
 
     def _colour(self, image: Image, draws: NDArray[np.float64]) -> Image:
-        """Every linear change of colour at once; the fourth channel goes."""
+        """All linear changes of colour in one matrix; the fourth channel is dropped."""
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
         contrast = math.exp(self.contrast * _signed(draws[0]))
         saturation = 1 + self.saturation * _signed(draws[1])
@@ -90,12 +93,12 @@ class Light:
         gains = contrast * (1 + self.balance * (2 * draws[3:6] - 1))
         matrix = np.empty((3, 4))
         matrix[:, :3] = gains[:, None] * colour
-        # Contrast turns about a mid grey that suits the dark frames of an endoscope.
+        # Contrast pivots about a grey of 90, the middle of an endoscope's dark frames.
         matrix[:, 3] = 90 * (1 - contrast) + self.brightness * _signed(draws[6])
         return np.asarray(cv2.transform(image, matrix), dtype=np.uint8)
 
     def _finish(self, image: Image, draws: NDArray[np.float64], rng: np.random.Generator) -> Image:
-        """What befalls a frame only now and then."""
+        """Gamma, blur and noise, each on a tenth of the frames."""
         if draws[0] < self.rarely:
             power = math.exp(self.gamma * _signed(draws[1]))
             curve = 255 * (np.arange(256) / 255) ** power
@@ -108,11 +111,11 @@ class Light:
 
 
 def _signed(draw: float) -> float:
-    """A draw from [0, 1) as one from [-1, 1)."""
+    """Map a draw from [0, 1) to [-1, 1)."""
     return 2 * float(draw) - 1
 
 
 def _unhalve(side: int, half: int) -> NDArray[np.float64]:
-    """From pixels of the halved frame to pixels of the whole one, (3, 3)."""
+    """The map from pixels of the halved frame to pixels of the whole one, (3, 3)."""
     ratio = side / half
     return np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]])

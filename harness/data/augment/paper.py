@@ -3,19 +3,19 @@
 In the authors' order: horizontal flip 0.5; scale by 0.5 to 1.5 and shift by up to a tenth of the
 side; pad and resize to the network's size; additive Gaussian noise 0.2; perspective 0.5; one of
 CLAHE, brightness and gamma 0.9; one of sharpening, blur 3 and motion blur 3 0.9; one of contrast
-and hue-saturation-value 0.9. They used albumentations 0.5 with imgaug; what its transforms drew by
-default is drawn here from those of albumentations 2.0.8. The differences:
+and hue-saturation-value 0.9. They used albumentations 0.5 with imgaug; here the transforms are
+those of albumentations 2.0.8 with 0.5's default ranges. The differences:
 
 * All of it works at network size. Frames come resized from the cache, so padding and resizing,
   which do nothing to a frame of that size, are left out.
 * Flip, shift-scale and perspective are one warp, so a frame is interpolated once instead of twice,
-  and noise, where it is drawn, comes after the perspective instead of before it. What lies where is
-  the same: the perspective looks at a part of the shifted frame and never beyond its border.
+  and noise comes after the perspective instead of before it. The geometry is the same: the
+  perspective looks at a part of the shifted frame and never beyond its border.
 * Masks are warped by nearest neighbour. imgaug interpolated them linearly.
 * Noise has a deviation of 0.01 to 0.05 of the range, the same in all three channels (imgaug's
   ``AdditiveGaussianNoise`` with ``per_channel=False``), rounded to whole grey values.
-* A corner's displacement in the perspective is a normal draw modulo 0.32 of the side, not 0.5;
-  one corner in several hundred lies otherwise.
+* A corner's displacement in the perspective is a normal draw modulo 0.32 of the side, not 0.5,
+  which concerns one corner in several hundred.
 * A motion blur's line is drawn from an angle, a direction and a shift. Albumentations 0.5 joined
   two random cells of the 3 x 3 kernel.
 
@@ -57,7 +57,7 @@ _SEEDS: Final = 2**63
 
 
 class Paper:
-    """The pipeline at a size; see the module.
+    """The paper's augmentation; see the module.
 
     Args:
         size: Side of the frames that it returns, in pixels.
@@ -72,8 +72,8 @@ class Paper:
         image, mask = resize_pair(image, mask, self.size)
         warped, mask = warp(image, mask, geometry(rng, self.size), self.size)
         image = np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
-        # Transforms draw from this one and from ``rng``. Their own generators, and those of an
-        # A.Compose, are copied into every worker process, which then all draw the same.
+        # Transforms get this generator and ``rng``. Their own, and that of an A.Compose, would be
+        # copied into every worker process, and all workers would draw the same.
         draws = random.Random(int(rng.integers(_SEEDS)))
         if draws.random() < NOISE_P:
             image = add_noise(image, draws.uniform(*NOISE), rng)
@@ -88,7 +88,7 @@ class Paper:
 class MotionBlur(A.MotionBlur):  # type: ignore[misc]  # ships no types
     """Albumentations' motion blur of 3 x 3 pixels, from the same draws, with the same kernels.
 
-    For the three points of a kernel's line NumPy's array routines take longer than the blur.
+    The kernel's line has three points, for which NumPy's array routines take longer than the blur.
     """
 
     def get_params(self) -> dict[str, Any]:
@@ -107,9 +107,9 @@ class MotionBlur(A.MotionBlur):  # type: ignore[misc]  # ships no types
 
 
 def colours() -> tuple[tuple[A.ImageOnlyTransform, ...], ...]:
-    """The transforms that leave geometry alone, in the authors' order; one of each group is drawn.
+    """Groups of colour and sharpness transforms, in the authors' order; one of each is drawn.
 
-    A.OneOf would draw it as well, but takes as long for that as a cheap transform takes.
+    A.OneOf would draw it too, but takes as long for that as a cheap transform.
     """
     return (
         (
@@ -130,7 +130,7 @@ def colours() -> tuple[tuple[A.ImageOnlyTransform, ...], ...]:
 
 
 def geometry(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
-    """Flip, shift-scale and perspective in one map, (3, 3), from input to output pixels."""
+    """Flip, shift-scale and perspective as one map, (3, 3), from input to output pixels."""
     flip, perspective, *where = rng.random(5).tolist()
     matrix = _shift_scale(side, *where)
     if flip < FLIP:
@@ -149,7 +149,7 @@ def _shift_scale(side: int, size: float, right: float, down: float) -> NDArray[n
 
 
 def _perspective(rng: np.random.Generator, side: int) -> NDArray[np.float64]:
-    """Each corner moved inwards by a half-normal draw, and the quadrilateral drawn out again."""
+    """Move each corner inwards by a half-normal draw and stretch the result to the frame again."""
     deviation = rng.uniform(*PERSPECTIVE)
     inwards = np.mod(np.abs(rng.normal(0, deviation, (4, 2))), _CORNER_MODULO)
     moved = (_CORNERS + inwards * (1 - 2 * _CORNERS)) * side

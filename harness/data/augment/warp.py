@@ -1,4 +1,4 @@
-"""What augmentations do to the pixels of a frame and its mask."""
+"""Resizing, warping and noise, for frames with their masks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Pair = tuple[Image, Image]
 
 
 def resize_pair(image: Image, mask: Image, size: int) -> Pair:
-    """A frame by area averaging and its mask by nearest neighbour, (size, size)."""
+    """Resize a frame by area averaging and its mask by nearest neighbour to (size, size)."""
     if image.shape[:2] == (size, size):
         return image, mask
     smaller = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
@@ -20,7 +20,7 @@ def resize_pair(image: Image, mask: Image, size: int) -> Pair:
 
 
 def warp(image: Image, mask: Image, matrix: NDArray[np.float64], size: int) -> Pair:
-    """A frame and its mask through one projective map, black where nothing is.
+    """Warp a frame and its mask by one projective map; what lies outside is black.
 
     Args:
         image: uint8 (H, W, 3).
@@ -30,10 +30,10 @@ def warp(image: Image, mask: Image, matrix: NDArray[np.float64], size: int) -> P
         size: Side of the output, in pixels.
 
     Returns:
-        tuple: The frame bilinearly with a fourth channel that means nothing, uint8 (S, S, 4), and
-        the mask by nearest neighbour, uint8 (S, S).
+        tuple: The frame, bilinear, uint8 (S, S, 4) with a meaningless fourth channel, and the
+        mask, nearest neighbour, uint8 (S, S).
     """
-    # OpenCV warps four channels in a third of the time that it takes for three.
+    # OpenCV warps four channels in a third of the time of three.
     wide = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     shape = (size, size)
     if not matrix[2, :2].any():
@@ -47,7 +47,7 @@ def warp(image: Image, mask: Image, matrix: NDArray[np.float64], size: int) -> P
 
 
 def add_noise(image: Image, deviation: float, rng: np.random.Generator) -> Image:
-    """Gaussian noise, the same in all three channels.
+    """Add Gaussian noise, the same in all three channels.
 
     Args:
         image: uint8 (H, W, 3).

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from harness.cli.exit import run
+from harness.utils import console
 from metrics.utils.errors import Fault, FaultsError
 
 
@@ -174,6 +176,34 @@ def test_a_warning_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert status(body) == 0
     assert capsys.readouterr().err == "warning: the plug-in is left out\n"
+
+
+def test_what_a_library_logs_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(lambda: logging.getLogger("some.library").warning("no cache")) == 0
+    assert capsys.readouterr().err == "warning: some.library: no cache\n"
+    assert console.handler not in logging.getLogger().handlers
+
+
+DECODE = """
+import click
+from harness.cli.exit import run
+from harness.utils import console
+
+@click.command()
+def decode():
+    import cv2, numpy
+    assert cv2.imdecode(numpy.frombuffer(b"II*\\0\\x08\\0\\0\\0" + b"abc" * 300, "u1"), -1) is None
+    print("decoded")
+
+run(decode, [])
+"""
+
+
+def test_decoders_write_no_lines_of_their_own() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", DECODE], capture_output=True, text=True, check=False
+    )
+    assert (result.stdout, result.stderr) == ("decoded\n", "")
 
 
 def program(*arguments: str, **settings: object) -> subprocess.Popen[str]:

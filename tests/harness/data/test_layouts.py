@@ -107,7 +107,7 @@ def test_an_unknown_folder_says_what_was_expected_and_found(draw: Drawer, tmp_pa
     with pytest.raises(UserError) as caught:
         layouts.find_frames(tmp_path / "odd")
     text = caught.value.message
-    assert all(layout.expects in text for layout in layouts.layouts())
+    assert all(layout.expects in text for layout in layouts.known_layouts())
     assert "Found: deeper/, 1 images." in text
 
 
@@ -156,29 +156,6 @@ def test_all_unusable_frames_are_named_together(draw: Drawer) -> None:
     assert all(f"{name}.jpg" in caught.value.message for name in "abc")
 
 
-def test_any_folder_of_images(draw: Drawer, tmp_path: Path) -> None:
-    folder = tmp_path / "clips"
-    draw.frame(folder / "b10.png", (20, 30))
-    draw.frame(folder / "b2.png")
-    draw.frame(folder / "inner/b2.jpg")
-    found = layouts.find_images(folder)
-    assert found["frame"].tolist() == ["b2", "b10", "inner/b2"]
-    assert set(found["truth"]) == {"withheld"}
-    assert found["height"].tolist() == [HEIGHT, 20, HEIGHT]
-
-
-def test_images_of_one_name_are_refused(draw: Drawer, tmp_path: Path) -> None:
-    draw.frame(tmp_path / "a.png")
-    draw.frame(tmp_path / "a.jpg")
-    with pytest.raises(FaultsError, match="same name"):
-        layouts.find_images(tmp_path)
-
-
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no images in"):
-        layouts.find_images(tmp_path)
-
-
 def test_a_tiff_cut_in_its_header_is_refused(draw: Drawer) -> None:
     root = draw.pairs("own", ending="tif")
     (root / "images/x1.tif").write_bytes(b"II*\0\x08\0\0\0")
@@ -189,6 +166,8 @@ def test_a_tiff_cut_in_its_header_is_refused(draw: Drawer) -> None:
 def test_sizes_are_those_of_the_file_not_of_its_orientation_tag(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg", exif=exif)
-    found = layouts.find_images(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (30, 20)).save(tmp_path / folder / "a.jpg", exif=exif)
+    found = layouts.find_frames(tmp_path)
     assert (found["height"][0], found["width"][0]) == (20, 30)

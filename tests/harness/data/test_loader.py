@@ -10,10 +10,8 @@ import torch
 
 from harness.config.training import TrainConfig
 from harness.data import loader
-from harness.data.augment import create
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
-from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -116,9 +114,7 @@ def test_no_epoch_repeats_another(cache: FrameCache) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize("augmentation", ["paper", "light"])
-def test_the_number_of_workers_changes_nothing(
-    cache: FrameCache, augmentation: create.Name
-) -> None:
+def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: str) -> None:
     alone = loader.CachedFeed(config(augmentation=augmentation), cache, cache)
     expected = [epoch_of(alone, 0), epoch_of(alone, 1), epoch_of(alone, 1, start=1)]
     feed = loader.CachedFeed(config(augmentation=augmentation, workers=2), cache, cache)
@@ -177,11 +173,6 @@ def test_processes_share_each_batch(cache: FrameCache) -> None:
         expected = np.frombuffer(whole[0], np.uint8).reshape(frames, 3, SIZE, SIZE)
         np.testing.assert_array_equal(expected[0::2], halves[0])
         np.testing.assert_array_equal(expected[1::2], halves[1])
-
-
-def test_a_batch_smaller_than_the_team_is_refused(cache: FrameCache) -> None:
-    with pytest.raises(UserError, match="--batch-size 10 or more"):
-        loader.CachedFeed(config(batch_size=4), cache, cache, rank=0, world_size=5)
 
 
 def test_processes_share_the_batches_of_validation(cache: FrameCache) -> None:

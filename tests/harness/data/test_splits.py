@@ -91,7 +91,7 @@ def test_every_fault_of_a_splits_file_is_named(tmp_path: Path) -> None:
     for part in (
         "name: expected text",
         "did you mean 'val'",
-        "[test]",
+        "test: expected a table, got 3",
         "did you mean 'centres'",
     ):
         assert part in text

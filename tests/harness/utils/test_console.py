@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from harness.utils import console
+from harness.utils.progress import Bar
 
 
 class Clock:
@@ -18,10 +22,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.seconds
-
-
-def bar(total: int | None, clock: Clock) -> console.Bar:
-    return console.Bar("Work", total, lambda _bar: None, clock)
 
 
 def test_messages_go_to_stderr_and_results_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,66 +80,31 @@ def test_no_color_keeps_colour_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "31m" not in screen.getvalue()
 
 
-def test_the_time_left_follows_the_pace() -> None:
-    clock = Clock()
-    work = bar(10, clock)
-    assert work.seconds_left is None
-    clock.seconds = 6.0
-    work.update(4)
-    assert work.seconds_left == pytest.approx(9.0)
-    work.update(detail="loss 0.5")
-    assert str(work) == "Work: 4 of 10, 0:09 left, loss 0.5"
-
-
-def test_what_was_done_before_says_nothing_of_the_pace() -> None:
-    clock = Clock()
-    work = bar(10, clock)
-    work.begin(6)
-    assert work.seconds_left is None
-    clock.seconds = 2.0
-    work.advance()
-    assert work.seconds_left == pytest.approx(6.0)
-
-
-def test_without_a_total_only_the_steps_are_counted() -> None:
-    work = bar(None, Clock())
-    work.advance(3)
-    assert work.seconds_left is None
-    assert str(work) == "Work: 3"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert console.duration(seconds) == text
-
-
 def test_a_pipe_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    draw = console.sparse_lines(interval=10.0, clock=clock)
-    work = console.Bar("Work", 100, draw, clock)
+    work = Bar("Work", 100, console.occasional_lines(interval=10.0, clock=clock), clock)
     for second in range(1, 25):
         clock.seconds = float(second)
         work.update(second)
-    assert capsys.readouterr().err == "Work: 10 of 100, 1:30 left\nWork: 20 of 100, 1:20 left\n"
+    assert capsys.readouterr().err == "Work: 10 of 100\nWork: 20 of 100, 1:20 left\n"
 
 
 def test_the_lines_of_json_logs_hold_figures(capsys: pytest.CaptureFixture[str]) -> None:
     console.configure(json_logs=True)
     clock = Clock()
-    work = console.Bar("Work", 4, console.sparse_lines(interval=1.0, clock=clock), clock)
-    clock.seconds = 2.0
-    work.advance()
+    work = Bar("Work", 20, console.occasional_lines(interval=12.0, clock=clock), clock)
+    for second in range(0, 15, 3):
+        clock.seconds = float(second)
+        work.advance()
     line = json.loads(capsys.readouterr().err)
     del line["time"]
     assert line == {
         "level": "progress",
         "message": "Work",
         "detail": "",
-        "done": 1,
-        "total": 4,
-        "seconds_left": 6.0,
+        "done": 5,
+        "total": 20,
+        "seconds_left": 45.0,
     }
 
 
@@ -170,3 +135,49 @@ def test_a_terminal_gets_a_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatc
     assert "loss [0.25]" in drawn
     assert "between" in drawn
     assert console.stderr() is terminal
+
+
+NAME = "polyp\x1b[31m\u202egnp.\udcff\r"
+ESCAPED = "polyp\\u001b[31m\\u202egnp.\\udcff\\u000d"
+
+
+def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("name")
+    table.add_row(NAME)
+    console.note(NAME)
+    console.show(NAME)
+    console.show(table)
+    out, err = capsys.readouterr()
+    assert err == f"{ESCAPED}\n"
+    assert out.startswith(f"{ESCAPED}\n")
+    assert out.count(ESCAPED.removesuffix("\\u000d")) == 2
+    assert "\x1b" not in out
+
+
+def test_json_lines_are_valid_whatever_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+    console.configure(json_logs=True)
+    console.note(NAME)
+    console.show(json.dumps({"name": NAME}, ensure_ascii=False))
+    out, err = capsys.readouterr()
+    assert json.loads(err)["message"] == ESCAPED
+    assert json.loads(out)["name"] == NAME
+    assert out.rstrip("\n").isprintable()
+
+
+@pytest.fixture
+def library() -> Iterator[logging.Logger]:
+    """The logger of a library, whose records reach the console."""
+    logger = logging.getLogger("some.library")
+    logger.addHandler(console.handler)
+    logger.propagate = False
+    yield logger
+    logger.removeHandler(console.handler)
+    logger.propagate = True
+
+
+def test_what_libraries_log_is_a_message(
+    library: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library.warning("no %s", "cache")
+    library.critical("lost")
+    assert capsys.readouterr().err == "warning: some.library: no cache\nerror: some.library: lost\n"

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from harness.data.augment import create, paper, warp
 from harness.data.augment.create import generator
 from harness.data.augment.light import Light
+from metrics.utils.errors import UserError
 
 SIZE = 96
-NAMES = ("paper", "light", "none")
+NAMES = create.names()
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def mask() -> NDArray[np.uint8]:
     return mask
 
 
-def fingerprint(name: create.Name, image: NDArray[np.uint8], mask: NDArray[np.uint8],
+def fingerprint(name: str, image: NDArray[np.uint8], mask: NDArray[np.uint8],
                 *, seed: int = 0, epoch: int = 0, frame: int = 0) -> bytes:  # fmt: skip
     augmented = create.create(name, SIZE)(image, mask, generator(seed, epoch, frame))
     return b"".join(part.tobytes() for part in augmented)
@@ -40,7 +41,7 @@ def fingerprint(name: create.Name, image: NDArray[np.uint8], mask: NDArray[np.ui
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [32, 64, 96, 128])
 def test_gives_bytes_of_the_size_asked_for(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], name: create.Name, size: int
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], name: str, size: int
 ) -> None:
     augmentation = create.create(name, size)
     for frame in range(8):
@@ -52,7 +53,7 @@ def test_gives_bytes_of_the_size_asked_for(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_leaves_what_it_is_given_alone(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], name: create.Name
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], name: str
 ) -> None:
     before = image.copy(), mask.copy()
     for frame in range(20):
@@ -63,7 +64,7 @@ def test_leaves_what_it_is_given_alone(
 
 @pytest.mark.parametrize("name", ["paper", "light"])
 def test_is_a_function_of_seed_epoch_and_frame(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], name: create.Name
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], name: str
 ) -> None:
     positions = [
         {"seed": seed, "epoch": epoch, "frame": frame}
@@ -77,6 +78,12 @@ def test_is_a_function_of_seed_epoch_and_frame(
     assert len(set(first)) == len(positions)
 
 
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    assert create.names() == ("paper", "light", "none")
+    with pytest.raises(UserError, match="unknown augmentation 'ligth'; did you mean 'light'"):
+        create.create("ligth", SIZE)
+
+
 def test_none_changes_nothing_at_its_own_size(
     image: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> None:
@@ -86,7 +93,7 @@ def test_none_changes_nothing_at_its_own_size(
 
 
 @pytest.mark.parametrize("name", ["paper", "light"])
-def test_mask_goes_where_the_frame_goes(mask: NDArray[np.uint8], name: create.Name) -> None:
+def test_mask_goes_where_the_frame_goes(mask: NDArray[np.uint8], name: str) -> None:
     """A polyp that alone is bright: where the augmented frame is bright is the augmented mask."""
     image = np.repeat(220 * mask[..., None], 3, axis=2)
     overlaps = []

@@ -1,0 +1,66 @@
+"""Files of a dataset folder that are neither frame nor mask."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_FOLDERS: Final = (
+    ("bounding boxes", re.compile(r"bbox_.*")),
+    ("copies in imagesAll_positive", re.compile(r"imagesAll_positive")),
+)
+_FILES: Final = (
+    ("system files", re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini", re.IGNORECASE)),
+    ("tables", re.compile(r".*\.csv", re.IGNORECASE)),
+    ("archives", re.compile(r".*\.(zip|tar|gz|tgz)", re.IGNORECASE)),
+    ("box files", re.compile(r"(bounding-boxes|kavsir_bboxes)\.json")),
+    ("notes", re.compile(r"(README|LICEN[CS]E|CITATION).*|.*\.(md|pdf)", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherFiles:
+    """Files below a dataset folder that are neither frame nor mask.
+
+    Attributes:
+        known: Number of files of each kind that the releases ship.
+        unknown: All others, sorted.
+    """
+
+    known: dict[str, int]
+    unknown: tuple[Path, ...]
+
+
+def find_other_files(root: Path, used: Iterable[Path]) -> OtherFiles:
+    """Find the files below ``root`` that are not among the used ones."""
+    taken = {str(path) for path in used}
+    known: Counter[str] = Counter()
+    unknown = []
+    for folder, names, files in os.walk(root):
+        names.sort()
+        inner = Path(folder).relative_to(root).parts
+        for name in files:
+            path = Path(folder, name)
+            if str(path) in taken:
+                continue
+            if kind := _kind(inner, name):
+                known[kind] += 1
+            else:
+                unknown.append(path)
+    return OtherFiles(known=dict(sorted(known.items())), unknown=tuple(sorted(unknown)))
+
+
+def _kind(inner: tuple[str, ...], name: str) -> str:
+    """The kind of a file, by its name and the folders around it; '' for an unknown one."""
+    for kind, pattern in _FILES:
+        if pattern.fullmatch(name):
+            return kind
+    for kind, pattern in _FOLDERS:
+        if any(pattern.fullmatch(part) for part in inner):
+            return kind
+    return ""

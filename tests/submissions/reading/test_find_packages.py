@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metrics.utils.errors import UserError
+from submissions.reading.find_packages import find_packages
+
+TASKS = {"EndoCV2021", ""}
+
+
+def make(root: Path, *paths: str) -> Path:
+    """Folders, and files where the path ends in .zip or .txt."""
+    for path in map(root.joinpath, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in (".zip", ".txt"):
+            path.touch()
+        else:
+            path.mkdir(exist_ok=True)
+    return root
+
+
+def test_a_zip_and_an_unpacked_package_are_themselves(tmp_path: Path) -> None:
+    make(tmp_path, "a.zip", "b/EndoCV2021", "c.v2/inner/EndoCV2021")
+    for name, shown in (("a.zip", "a"), ("b", "b"), ("c.v2", "c")):
+        assert find_packages(tmp_path / name, TASKS) == ([(tmp_path / name, shown)], [])
+
+
+def test_a_folder_is_searched_one_level_down(tmp_path: Path) -> None:
+    make(tmp_path, "z.zip", "team/a.zip", "team/b/inner/EndoCV2021", "read.txt", "empty")
+    make(tmp_path, "__MACOSX/z.zip", ".hidden.zip", "x/y/deep.zip")
+    packages, others = find_packages(tmp_path, TASKS)
+    assert [name for _, name in packages] == ["team/a", "team/b", "z"]
+    assert others == [".hidden.zip", "__MACOSX", "empty", "read.txt", "x"]
+
+
+def test_a_folder_without_packages_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="found neither"):
+        find_packages(make(tmp_path, "read.txt"), TASKS)
