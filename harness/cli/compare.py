@@ -105,8 +105,10 @@ def _tables(
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
+    data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
-        newest = newest_by_model(evaluated, chosen[0].variant)
+        alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
+        newest = newest_by_model(alike, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     chosen = list({run.run: run for run in chosen}.values())
     if len(chosen) < 2:
@@ -114,12 +116,16 @@ def _tables(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
+    if len({data.get(run.run) for run in chosen}) > 1:
+        raise UserError(
+            f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "
+            f"on today's frames: {measure} {' '.join(f'--run {run.run}' for run in chosen)}"
+        )
     names = list(tables.labels(chosen).values())
     return tables.load(chosen, split, protocol), names[0], names[1] if b else ""
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
-
     for run in evaluated:
         if name == run.run or (name == run.model and not run.variant):
             return run

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,11 +15,9 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.config.training import TrainConfig
-    from harness.data.cross_validation import SplitVariant
     from harness.training.run import TrainingSetup
 
 NEWEST: Final = "newest"
-AUTO: Final = "auto"
 
 
 EPILOG = """\b
@@ -27,17 +27,10 @@ Examples:
   harness train --model trinet --nodes unet,fpn,deeplabv3
   harness train --model all --jobs 4
   torchrun --nproc-per-node 4 -m harness train --model triunet
+  harness train --preset quick --schedule cosine --set weight_decay=0.05
+  harness train --print-recipe > mine.toml; harness train --preset mine.toml
   harness train --resume
 """
-
-
-def _batch_size(
-    _ctx: click.Context, _param: click.Parameter, value: str | None
-) -> int | str | None:
-    try:
-        return value if value in (None, AUTO) else int(value)
-    except ValueError as error:
-        raise click.BadParameter(f"expected a number of frames or auto, got {value!r}") from error
 
 
 @click.command(epilog=EPILOG)
@@ -51,11 +44,23 @@ def _batch_size(
 )
 @click.option(
     "--preset",
-    type=click.Choice(["paper", "quick", "demo"]),
     default="paper",
     show_default=True,
-    help="The recipe to start from: the paper's, one that learns real frames on a "
-    "CPU, or one for the drawn frames of 'harness demo'.",
+    metavar="NAME|FILE",
+    help="The recipe to start from: paper, quick (learns real frames on a CPU), demo (for the "
+    "drawn frames of 'harness demo'), or a TOML file like those of --print-recipe.",
+)
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change any setting of the recipe, by its name in --print-recipe; repeatable.",
+)
+@click.option(
+    "--print-recipe",
+    is_flag=True,
+    help="Print the whole recipe as TOML, which --preset takes, and train nothing.",
 )
 @click.option(
     "--resume",
@@ -71,12 +76,7 @@ def _batch_size(
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
 @nodes_option()
 @click.option("--size", type=int, help="Side of the network input, in pixels.")
-@click.option(
-    "--batch-size",
-    callback=_batch_size,
-    metavar="N|auto",
-    help="Frames a step; auto finds the largest power of two that a GPU's memory holds.",
-)
+@click.option("--batch-size", type=int, help="Frames a step, over all processes together.")
 @click.option(
     "--loss-class",
     metavar="NAME",
@@ -84,6 +84,10 @@ def _batch_size(
     "IoU the best checkpoint is chosen; by default the first.",
 )
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
+@click.option("--schedule", metavar="NAME", help="Of the learning rate: step, one-cycle, cosine.")
+@click.option("--optimiser", metavar="NAME", help="adam or adamw.")
+@click.option("--loss", metavar="NAME", help="single-channel-dice or dice+ce.")
+@click.option("--augmentation", metavar="NAME", help="paper, light or none.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
@@ -136,130 +140,153 @@ def command(
     settings: Settings,
     names: Sequence[str],
     preset: str,
+    pairs: Sequence[str],
+    print_recipe: bool,
     resume: str | None,
     device: str,
     leave_out: str | None,
     folds: int | None,
-    save_every: float,
     jobs: int,
+    save_every: float,
     tracker: str | None,
     graphs: bool,
-    **overrides: Any,
+    **changes: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
 
-    Each network trains on its own with the recipe of the preset; any option overrides it. What
+    Each network trains on its own with the recipe of the preset; options and --set change it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
-    from harness.cli import training
-    from harness.training import distributed, mlflow_tracking
-    from harness.training.run import TrainingSetup, train_worker
+    request = Request(names=names, preset=preset, pairs=pairs, changes=changes)
+    if resume is not None:
+        request.refuse_changes(leave_out=leave_out, folds=folds)
+    if print_recipe:
+        request.print(settings)
+        return
+    with _joined(device, save_every, tracker, graphs) as setup:
+        if jobs > 1 and not setup.group.is_single:
+            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
+        if not setup.group.is_main:
+            _follow(setup)
+            return
+        settings.require("endocv")
+        if resume is None:
+            _start(settings, setup, jobs, leave_out, folds, request)
+        else:
+            _resume(settings, setup, jobs, resume)
+
+
+def _follow(setup: TrainingSetup) -> None:
+    from harness.training.run import train_worker
+
+    train_worker(setup)
+
+
+def _resume(settings: Settings, setup: TrainingSetup, jobs: int, name: str) -> None:
+    from harness.training import run_all
+
+    run_all.resume(settings, None if name == NEWEST else name, setup, jobs)
+
+
+@contextmanager
+def _joined(
+    device: str, save_every: float, tracker: str | None, graphs: bool
+) -> Iterator[TrainingSetup]:
+    """Where the networks train, in the process group that torchrun started this process for."""
+    from harness.training import distributed
+    from harness.training.loggers import import_mlflow
+    from harness.training.run import TrainingSetup
     from harness.utils import device as devices
-    from harness.utils.device import keep_memory
 
     # Before torch allocates anything of size, or it does not take effect.
-    keep_memory()
-    with distributed.join(devices.choose(device)) as (together, own):
-        setup = TrainingSetup(
-            device=own,
-            save_every_s=save_every,
-            group=together,
-            tracker=tracker or "",
-            graphs=graphs,
-        )
-        if jobs > 1 and not together.is_single:
-            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
-        if not together.is_main:
-            train_worker(setup)
-            return
+    devices.keep_memory()
+    with distributed.join(devices.choose(device)) as (group, own):
         if tracker:
-            mlflow_tracking.client()  # said before anything is entered
-        settings.require("endocv")
-        if resume is not None:
-            _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
-            training.resume(settings, None if resume == NEWEST else resume, setup, jobs)
-            return
-        overrides["classes"] = settings.classes.choosing(overrides.pop("loss_class"))
-        configs, with_ensemble = _plan(names, preset, overrides, setup)
-        _start(settings, configs, with_ensemble, setup, jobs, leave_out=leave_out, folds=folds)
+            import_mlflow()  # so that it is missed before anything is registered
+        yield TrainingSetup(
+            device=own, save_every_s=save_every, group=group, tracker=tracker or "", graphs=graphs
+        )
 
 
 def _start(
     settings: Settings,
-    configs: Sequence[TrainConfig],
-    with_ensemble: bool,
     setup: TrainingSetup,
     jobs: int,
-    *,
     leave_out: str | None,
     folds: int | None,
+    request: Request,
 ) -> None:
-    """Enter what there is to do, for every division of the frames, and do it."""
-    from dataclasses import replace
-
-    from harness.cli import training
+    """Queue what there is to do, for every variant of the splits, and do it."""
     from harness.data.catalogue import catalogue
     from harness.data.cross_validation import SplitVariant
-    from harness.data.cross_validation import folds as divisions
+    from harness.data.cross_validation import folds as fold_variants
     from harness.runs.workspace import Workspace
-    from harness.training.queue import RunQueue
+    from harness.training.checks import check_batches
+    from harness.training.queue import RunQueue, steps_for
+    from harness.training.run_all import run_all
 
+    configs, with_ensemble = request.recipes(settings)
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
     frames = catalogue(settings, needs=["endocv"])
-    steps: list[TrainConfig | SplitVariant] = []
-    for division in [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds):
-        division.apply(frames)  # a centre that is not there is said before anything is entered
-        steps += [
-            replace(config, leave_out=division.leave_out, fold=division.fold) for config in configs
-        ]
-        steps += [division] if with_ensemble else []
-    plan = RunQueue.new(workspace, steps)
+    variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
+    steps = steps_for(configs, variants, with_ensemble)
+    check_batches(steps, frames, device=setup.device, group=setup.group)
+    tasks = RunQueue.new(workspace, steps)
     try:
-        training.run_all(workspace, plan, frames, setup, jobs)
+        run_all(workspace, tasks, frames, setup, jobs)
     finally:
-        if not plan.runs:
-            plan.finish()
+        if not tasks.runs:
+            tasks.finish()
     console.note("Measure them with: harness evaluate --split val")
 
 
-def _refuse_changes(names: Sequence[str], given: dict[str, Any]) -> None:
-    changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    changed += ["--model"] if names else []
-    if changed:
-        raise click.UsageError(
-            f"--resume goes on with the recipe that the run has; leave out {', '.join(changed)}"
-        )
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked to train.
 
+    Attributes:
+        names: Models; empty for the default ones.
+        preset: A preset's name or file.
+        pairs: The values of ``--set``.
+        changes: The values of the recipe's other options; ``None`` where not given.
+    """
 
-def _plan(
-    names: Sequence[str], preset: str, overrides: dict[str, Any], setup: TrainingSetup
-) -> tuple[list[TrainConfig], bool]:
-    """Every recipe, checked before the first training begins."""
-    import models
-    from harness.config.training import resolve
-    from harness.training.queue import plan
+    names: Sequence[str]
+    preset: str
+    pairs: Sequence[str]
+    changes: Mapping[str, Any]
 
-    networks, with_ensemble = plan(names)
-    if overrides["nodes"] and "trinet" not in networks:
-        raise click.UsageError("--nodes is for --model trinet")
-    auto = overrides["batch_size"] == AUTO
-    overrides = {**overrides, "batch_size": None} if auto else overrides
-    configs = []
-    for name in networks:
-        models.get(name)
-        given = overrides if name == "trinet" else {**overrides, "nodes": None}
-        configs.append(resolve(name, preset, **given))
-    if configs:
-        models.check(configs[0].encoder, configs[0].encoder_weights)
-    return [_fitted(config, setup) if auto else config for config in configs], with_ensemble
+    def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
+        """The recipe of every network, checked, and whether their ensemble follows."""
+        from harness.config.recipe import parse_settings
+        from harness.training.checks import check_names
+        from harness.training.queue import recipes_for
 
+        given = {name: value for name, value in self.changes.items() if value is not None}
+        classes = settings.classes.choosing(given.pop("loss_class", None))
+        changes = {**given, **parse_settings(self.pairs), "classes": classes}
+        configs, with_ensemble = recipes_for(self.names, self.preset, changes)
+        if configs:
+            check_names(configs[0])  # the others differ by their model alone
+        return configs, with_ensemble
 
-def _fitted(config: TrainConfig, setup: TrainingSetup) -> TrainConfig:
-    from dataclasses import replace
+    def refuse_changes(self, **others: object) -> None:
+        """Refuse options that would change the recipe of a run that is resumed."""
+        given = {"model": self.names or None, "set": self.pairs or None, **self.changes, **others}
+        changed = [
+            f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None
+        ]
+        if changed:
+            raise click.UsageError(
+                f"--resume goes on with the recipe that the run has; leave out {', '.join(changed)}"
+            )
 
-    from harness.training.batch_size import largest_batch
+    def print(self, settings: Settings) -> None:
+        """Print the recipe; those of several models differ by the nodes of trinet alone."""
+        from harness.config.recipe import to_toml
 
-    batch_size = largest_batch(config, device=setup.device) * setup.group.world_size
-    console.note(f"{config.model}: {batch_size} frames a step on {setup.device}")
-    return replace(config, batch_size=batch_size)
+        configs, _ = self.recipes(settings)
+        if not configs:
+            raise click.UsageError("an ensemble has no recipe; name one of its members")
+        console.show(to_toml(next((config for config in configs if config.nodes), configs[0])))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -35,10 +35,6 @@ from models.divergentnets import DivergentNets, mean_of_members
 _TRIAL: Final = 64  # side of the images that a rewritten network is tried on
 _WARM_UPS: Final = 2
 
-# TF32 is switched for the whole process, and a process can record one CUDA graph at a time: a
-# thread that does either holds this lock, so that no other restores the switches beneath it.
-_PROCESS_WIDE: Final = threading.RLock()
-
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
     """Make ``device`` the calling thread's current one on CUDA; elsewhere there is no such thing.
@@ -47,32 +43,6 @@ def current_device(device: torch.device) -> AbstractContextManager[object]:
     device is current.
     """
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def exact_float32(device: torch.device) -> Iterator[None]:
-    """Compute float32 in full on CUDA, with kernels that give the same bits every time.
-
-    From Ampere on, convolutions (and matrix products, where they are told to) otherwise round their
-    inputs to 10 bits (TF32). One thread at a time has this; elsewhere than on CUDA it does nothing.
-
-    Only torch's newer switches are set: it refuses to answer where the older ones (``allow_tf32``)
-    say something else.
-    """
-    if device.type != "cuda":
-        yield
-        return
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    with _PROCESS_WIDE:
-        rounding = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]
-        choice = cudnn.deterministic, cudnn.benchmark
-        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
-        cudnn.deterministic, cudnn.benchmark = True, False
-        try:
-            yield
-        finally:
-            cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
-            cudnn.deterministic, cudnn.benchmark = choice
 
 
 def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
@@ -206,8 +176,12 @@ class Engine:
         # kernels and reserve memory beforehand; it is on a side stream, as is the recording, since
         # the default stream cannot be recorded. 'thread_local' forbids what cannot be recorded to
         # this thread alone: others go on copying frames and running their networks.
-        exact = exact_float32(self.device) if self.precision == "fp32" else contextlib.nullcontext()
-        with _PROCESS_WIDE, exact:
+        exact = (
+            devices.exact_float32(self.device)
+            if self.precision == "fp32"
+            else contextlib.nullcontext()
+        )
+        with devices.CUDA_SWITCHES, exact:
             inputs = images.clone(memory_format=torch.channels_last)
             graph = torch.cuda.CUDAGraph()
             stream, *streams = [
@@ -250,7 +224,7 @@ def _prepared(
 
     member = member.to(device).eval()
     example = torch.rand(1, 3, _TRIAL, _TRIAL, generator=torch.Generator().manual_seed(0)) * 255
-    with current_device(device), exact_float32(device):
+    with current_device(device), devices.exact_float32(device):
         made = fused(member, example.to(device), refused=refused)
     made = made.to(memory_format=torch.channels_last)
     if precision == "bf16":

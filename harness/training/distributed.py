@@ -1,14 +1,17 @@
-"""The processes that train one network together, as torchrun starts them.
+"""Training one network in several processes, as torchrun starts them.
 
-The recipe stays what it is: a batch is divided among the processes, loss and batch norm are those
-of the whole batch, and the gradients are added up. So the number of processes changes the speed,
-and nothing of the result but the rounding and the draws of dropout.
+The batch of the recipe is divided among the processes. Each computes the loss of the whole batch
+and differentiates it by its own share; the gradients are added up. On GPUs batch norm measures the
+whole batch as well (torch's ``SyncBatchNorm``), so that the number of processes changes nothing but
+the speed, the rounding and the draws of dropout. torch has no such batch norm for a CPU: there each
+process's measures its own share of the batch.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +23,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from harness.training.sync_batchnorm import with_joint_norms
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
@@ -118,8 +120,33 @@ class ProcessGroup:
         return [part[:count] for part, count in zip(gathered, counts, strict=True)]
 
     def prepare(self, network: nn.Module) -> nn.Module:
-        """A network whose batch norms measure the whole batch; its weights keep their names."""
-        return network if self.is_single else with_joint_norms(network)
+        """A network whose batch norms measure the whole batch, where its device can do so.
+
+        Args:
+            network: On its device; its weights keep their values and names.
+        """
+        norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        if self.is_single or not norms:
+            return network
+        if next(network.parameters()).is_cuda:
+            from timm.layers.norm_act import convert_sync_batchnorm
+
+            # Unlike torch's own it keeps the activation that some of timm's norms carry.
+            converted: nn.Module = convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+            return converted
+        if self.is_main:
+            warnings.warn(
+                "on a CPU the batch norm of each process measures its own share of the batch, so "
+                "the weights depend on the number of processes; on GPUs it measures the whole.",
+                stacklevel=2,
+            )
+        return network
+
+    def copy_buffers(self, network: nn.Module) -> None:
+        """Give every process the main one's buffers, such as batch norm's running means."""
+        if not self.is_single:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """What training goes through: it averages the gradients while backward still runs.
@@ -134,8 +161,8 @@ class ProcessGroup:
             gradient_as_bucket_view=True,
         )
 
-    def raise_on_main(self, error: click.ClickException) -> BaseException:
-        """A fault that strikes all alike: the leader says it, the others end as it does."""
+    def only_main_reports(self, error: click.ClickException) -> BaseException:
+        """What to raise for an error of all processes: only the main one's has a message."""
         return error if self.is_main else SystemExit(error.exit_code)
 
 

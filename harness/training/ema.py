@@ -1,46 +1,47 @@
-"""The running average of a network's weights."""
+"""The exponential moving average of a network's weights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class WeightAverage:
-    """An exponential running average of a network's weights and buffers.
-
-    The decay starts low, so that the average forgets the first, random weights soon.
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """A copy of a network that follows it as an exponential moving average, buffers included.
 
     Args:
-        network: The network to train_worker, on its device; its tensors may change in place only.
+        network: The network to average, on its device.
         decay: Decay once warmed up, in (0, 1).
+    """
+    model = AveragedModel(network, multi_avg_fn=warmed_up_ema(decay), use_buffers=True)
+    # At 0 the first update would copy the weights; the average begins with those of now.
+    model.n_averaged.fill_(1)
+    return model.eval()
 
-    Attributes:
-        weights: The average, by the names of the network's state dict.
-        updates: Updates so far.
+
+def warmed_up_ema(
+    decay: float,
+) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """An average function for ``AveragedModel``.
+
+    The decay of update n is min(``decay``, (1 + n) / (10 + n)): it starts low, so that the average
+    forgets the first, random weights soon. ``get_ema_multi_avg_fn`` of torch has no such warm-up.
+
+    Args:
+        decay: Decay once warmed up, in (0, 1).
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
-        # These share the network's memory. Collecting them takes milliseconds, so it is done once.
-        now = network.state_dict()
-        self.weights = {name: tensor.detach().clone() for name, tensor in now.items()}
-        floats = [name for name, tensor in now.items() if tensor.is_floating_point()]
-        counts = [name for name in now if name not in set(floats)]
-        self._floats = self._pairs(now, floats)
-        self._counts = self._pairs(now, counts)
-
     @torch.no_grad()
-    def update(self) -> None:
-        """Take the network's present weights into the average."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages, now = self._floats
-        torch._foreach_lerp_(averages, now, 1 - decay)
-        averages, now = self._counts
-        if averages:
-            torch._foreach_copy_(averages, now)
+    def update(averages: Tensors, values: Tensors, n: Tensor | int) -> None:
+        if not averages[0].is_floating_point():  # such as batch norm's count of batches
+            torch._foreach_copy_(averages, values)
+            return
+        warm_up = (1 + int(n)) / (10 + int(n))
+        torch._foreach_lerp_(averages, values, 1 - min(decay, warm_up))
 
-    def _pairs(self, now: dict[str, Tensor], names: list[str]) -> tuple[list[Tensor], list[Tensor]]:
-        return [self.weights[name] for name in names], [now[name] for name in names]
+    return update

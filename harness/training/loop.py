@@ -87,7 +87,7 @@ class TrainingLoop:
                     self._train_epoch(stop)
         except Interrupted as stopped:
             self._end("interrupted")
-            raise self.group.raise_on_main(stopped) from None
+            raise self.group.only_main_reports(stopped) from None
         except BaseException as error:
             with suppress(UnwritableError):  # it stays 'running' then, and can be resumed like that
                 self._end("failed")
@@ -133,7 +133,7 @@ class TrainingLoop:
                 "waiting for 30 minutes; its own message says why. Go on with the same command "
                 f"and 'train --resume {self.run.run}'."
             )
-            return self.group.raise_on_main(fault)
+            return self.group.only_main_reports(fault)
         return None
 
     def _work(self) -> str:
@@ -203,7 +203,7 @@ class TrainingLoop:
                 "Look at them with 'harness data check', lower --learning-rate or take "
                 "--precision fp32; the best checkpoint so far is kept."
             )
-            raise self.group.raise_on_main(fault)
+            raise self.group.only_main_reports(fault)
         self.losses += losses.tolist()
         pending.clear()
         ids.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,15 +17,16 @@ from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.training import loop
+from harness.training.checks import batch_fault
 from harness.training.distributed import SINGLE, ProcessGroup, is_lost_peer
 from harness.training.history import Callbacks, Epoch
-from harness.training.loggers import TensorBoard
-from harness.training.mlflow_tracking import Mlflow
+from harness.training.loggers import open_loggers
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.signals import default_signals
 from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,58 +135,52 @@ def train(
 ) -> Run:
     """Train a run to its end, from its first step or from where it stopped.
 
-    A team's leader calls this, and the others :func:`train_worker`.
+    The main process of a group calls this, the others call :func:`train_worker`.
 
     Args:
         workspace: Where the run is registered.
         run: A run of :func:`start`, or one that was interrupted.
         frames: Its frames at its network size.
         setup: Where and how it trains.
-        callbacks: Callbacks.
+        callbacks: Called as it goes.
 
     Returns:
         Run: The run, finished.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
-        UserError: If another process trains the run, the weights cannot be had, the loss is no
-            number, or the disk is full.
+        UserError: If another process trains the run, the weights cannot be had, batches are too
+            small, the loss is no number, or the disk is full.
     """
-    with lock_run(run), ExitStack() as open_trackers:
+    with lock_run(run):
         setup.group.share((workspace, run, frames))
-        fitting = _fit(workspace, run, frames, setup, callbacks)
-        board = TensorBoard(
-            run.folder / "tensorboard",
-            trainer=fitting.trainer,
-            val=frames.val,
-            passed=fitting.epoch,
-        )
-        trackers: list[Callable[[Epoch], None]] = [open_trackers.enter_context(board)]
-        if setup.tracker == "mlflow":
-            trackers.append(open_trackers.enter_context(Mlflow(workspace.root, run)))
+        training = _build(workspace, run, frames, setup, callbacks)
+        with open_loggers(
+            workspace.root, run, training.trainer, frames.val, training.epoch, setup.tracker
+        ) as log:
 
-        def tell(epoch: Epoch) -> None:
-            for tracker in trackers:
-                tracker(epoch)
-            callbacks.epoch(epoch)
+            def epoch(done: Epoch) -> None:
+                log(done)
+                callbacks.epoch(done)
 
-        fitting.callbacks = dataclasses.replace(callbacks, epoch=tell)
-        fitting()
+            training.callbacks = dataclasses.replace(callbacks, epoch=epoch)
+            training()
     run = workspace.run(run.run)
     write_run_json(run)
     return run
 
 
 def train_worker(setup: TrainingSetup) -> None:
-    """Train along with a team's leader until it has nothing left to train.
+    """Train along with the main process of a group until it has nothing left to train.
 
-    Whatever concerns all is said by the leader; without it this process ends, with status 1.
+    The main process gives the messages that concern all; where it is lost, this one ends with
+    status 1.
     """
     try:
         while job := _next(setup.group):
-            # The leader's workspace as it is: opening another would write to the register.
+            # The main process's workspace as it is: opening another would write to the register.
             workspace, run, frames = job
-            _fit(workspace, run, frames, setup, Callbacks())()
+            _build(workspace, run, frames, setup, Callbacks())()
     except RuntimeError as error:
         if not is_lost_peer(error):
             raise
@@ -194,46 +188,49 @@ def train_worker(setup: TrainingSetup) -> None:
 
 
 def _next(group: ProcessGroup) -> tuple[Workspace, Run, TrainingFrames] | None:
-    """The leader's next run; waiting for it, a signal ends this process at once."""
+    """The main process's next run; while waiting for it, a signal ends this process at once."""
     with default_signals():
         return group.share()
 
 
-def _fit(
+def _build(
     workspace: Workspace,
     run: Run,
     frames: TrainingFrames,
     setup: TrainingSetup,
     callbacks: Callbacks,
 ) -> loop.TrainingLoop:
-    """Everything that a training needs, where it stands."""
+    """Build network, data and trainer, and restore the state of a run that was interrupted."""
     config = TrainConfig.from_dict(run.settings)
     if config.workers is None:
         workers = devices.workers(setup.device, trainings=setup.trainings)
         config = dataclasses.replace(config, workers=workers)
-    devices.make_current(setup.device)
+    group, device = setup.group, setup.device
+    if fault := batch_fault(config, len(frames.train), device=device, group=group):
+        raise group.only_main_reports(UserError(fault))
+    devices.make_current(device)
     torch.manual_seed(config.seed)
-    # With a state to go on from, the encoder's first weights are not needed again; and a team
-    # starts from the leader's.
-    network = build(config, weights=setup.group.is_main and not run.last.exists())
-    if setup.group.is_main:
+    # With a state to go on from, the encoder's first weights are not needed again; and a group
+    # starts from those of its main process.
+    network = build(config, weights=group.is_main and not run.last.exists())
+    if group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
         workspace.update_run(run.run, parameters=parameters, status="running")
     feed = CachedFeed(
         config,
         frames.train,
         frames.val,
-        pin=setup.device.type == "cuda",
-        rank=setup.group.rank,
-        world_size=setup.group.world_size,
+        pin=device.type == "cuda",
+        rank=group.rank,
+        world_size=group.world_size,
     )
     trainer = Trainer(
         config,
         network,
-        device=setup.device,
+        device=device,
         normalisation=normalisation(config),
         steps=feed.steps * config.epochs,
-        group=setup.group,
+        group=group,
         graphs=setup.graphs,
     )
     return loop.TrainingLoop(

@@ -6,8 +6,7 @@ the run, so that a run continued from any epoch or step goes on as if it had nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,10 @@ from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
 from harness.training import optimiser as optimisers
+from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
-from harness.training.ema import WeightAverage
+from harness.training.ema import averaged
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
-from harness.training.small_convolutions import SmallConvolutions
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -76,13 +75,15 @@ class Trainer:
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
         # Wrapped and compiled beside the network, so that its weights keep their names.
         self._forward = _compiled(config, group.wrap(self.network, device))
-        # The processes of a team infer different numbers of batches, so each by itself.
-        self._infer = self._forward if group.is_single else _compiled(config, self.network)
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps
         self.optimiser = optimisers.create(config, self.network, device)
-        self.average = WeightAverage(self.network, config.average) if config.average else None
+        self.average = averaged(self.network, config.ema_decay) if config.ema_decay else None
+        # The processes of a group validate different numbers of batches, so each by itself.
+        self._validated = self.network if self.average is None else self.average.module
+        own = self.average is None and group.is_single
+        self._infer = self._forward if own else _compiled(config, self._validated)
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
         self._mean, self._std = mean, std
         self._pace = devices.Pace(device)
@@ -141,14 +142,14 @@ class Trainer:
             )
             % 2**32
         )
-        rate = optimisers.learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
+        rate = schedules.learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
         optimisers.set_learning_rate(self.optimiser, rate)
         if self._graphed is None:
             loss = self._advance(images, masks, frames)
         else:
             loss = self._graphed(self._advance, images, masks)
         if self.average is not None:
-            self.average.update()
+            self.average.update_parameters(self.network)
         self._pace.step()
         return loss
 
@@ -160,9 +161,9 @@ class Trainer:
         self.network.train()
         # Gradients are made anew, in a recording within the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
-        with devices.full_float32(self.device, tuned=True):
+        with devices.exact_float32(self.device, tuned=True):
             truth = masks.to(self.device, non_blocking=True).long()
-            logits = self._logits(images)
+            logits = self._logits(self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
             loss: Tensor = self.loss(logits, truth)
             # A team averages its gradients, and these are parts of a sum.
@@ -194,9 +195,12 @@ class Trainer:
             batches: As for :meth:`validate`; the frames come back in their order, a team's too.
         """
         rows = []
-        with self._in_inference():
+        self.group.copy_buffers(self._validated)
+        self._validated.eval()
+        with devices.exact_float32(self.device):
             for images, masks in batches:
-                rows.append(_overlaps(self._logits(images), masks.to(self.device), self.channel))
+                logits = self._logits(self._infer, images)
+                rows.append(_overlaps(logits, masks.to(self.device), self.channel))
         return torch.cat(self.group.gather(rows), dim=1).cpu()
 
     @torch.no_grad()
@@ -209,12 +213,13 @@ class Trainer:
         Returns:
             Tensor: (N, C, H, W) float32 that sum to 1 over the classes, on the trainer's device.
         """
-        with self._in_inference():
-            return self._logits(images).float().softmax(dim=1)
+        self._validated.eval()
+        with devices.exact_float32(self.device):
+            return self._logits(self._infer, images).float().softmax(dim=1)
 
     def weights(self) -> Mapping[str, Tensor]:
         """The weights a checkpoint keeps: the average where there is one."""
-        return self.network.state_dict() if self.average is None else self.average.weights
+        return self._validated.state_dict()
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes from step to step, as plain values and tensors."""
@@ -223,7 +228,8 @@ class Trainer:
             "optimiser": optimisers.portable(self.optimiser.state_dict()),
         }
         if self.average is not None:
-            state |= {"average": self.average.weights, "updates": self.average.updates}
+            updates = int(self.average.n_averaged) - 1  # the first weights count as one
+            state |= {"average": self.average.module.state_dict(), "updates": updates}
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -233,34 +239,13 @@ class Trainer:
         if self._graphed is not None:
             self._graphed.forget()  # the optimiser's state lies elsewhere now
         if self.average is not None:
-            for name, tensor in state["average"].items():
-                self.average.weights[name].copy_(tensor)
-            self.average.updates = state["updates"]
+            self.average.module.load_state_dict(state["average"])
+            self.average.n_averaged.fill_(state["updates"] + 1)
 
-    def _logits(self, images: Tensor) -> Tensor:
-        # Elsewhere the mode would only look at every operation in passing.
-        plain_cpu = self.device.type == "cpu" and not self.config.compile
-        small = SmallConvolutions() if plain_cpu else nullcontext()
+    def _logits(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         cached = self.device.type != "cuda"  # each weight is converted once in a step anyway
-        with devices.autocast(self.device, self.config.precision, cached=cached), small:
-            forward = self._forward if self.network.training else self._infer
-            logits: Tensor = forward(self.normalise(images))
-        return logits
-
-    @contextmanager
-    def _in_inference(self) -> Iterator[None]:
-        """The network in inference form, with the average in place where there is one."""
-        self.network.eval()
-        with devices.full_float32(self.device):
-            if self.average is None:
-                yield
-                return
-            kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-            self.network.load_state_dict(self.average.weights)
-            try:
-                yield
-            finally:
-                self.network.load_state_dict(kept)
+        with devices.autocast(self.device, self.config.precision, cached=cached):
+            return network(self.normalise(images))
 
 
 def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -30,6 +30,9 @@ _BF16_OF_A_CPU = ("amx_bf16", "avx512_bf16")
 _MOST_WORKERS: Final = 8
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # parameters of glibc's mallopt
 
+CUDA_SWITCHES: Final = threading.RLock()
+"""Held while switches of the whole process are set for CUDA, or a CUDA graph is recorded."""
+
 # CUDA, MPS and NCCL say 'out of memory'; cuBLAS and cuDNN give a status; torch says the rest of
 # a CPU. All but torch's own class for GPUs come as a plain RuntimeError.
 _OUT_OF_MEMORY: Final = re.compile(
@@ -184,29 +187,34 @@ def autocast(
 
 
 @contextlib.contextmanager
-def full_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None]:
-    """Compute float32 in float32 in the block, where a GPU would round to 10 bits (TF32).
+def exact_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None]:
+    """Compute float32 in full on CUDA, where it would otherwise round inputs to 10 bits (TF32).
 
-    By default cuDNN multiplies the inputs of float32 convolutions in TF32. The settings are the
-    process's, not the thread's. They are made through the older of torch's two interfaces, since
-    it refuses to mix them.
+    The switches belong to the process, so one thread at a time is in such a block, and others wait
+    for it: training holds it for one step or one validation, never for a whole epoch. Only torch's
+    newer interface (``fp32_precision``) is used: it refuses to be mixed with the older one.
 
     Args:
-        device: Where the network runs; only on a GPU anything changes.
-        tuned: Whether cuDNN tries its algorithms on each new shape and keeps the fastest.
+        device: Where the network runs; elsewhere than on CUDA nothing changes.
+        tuned: Whether cuDNN tries its algorithms on each new shape and keeps the fastest, which is
+            what training wants. By default it takes those that give the same bits every time.
     """
     import torch
 
     if device.type != "cuda":
         yield
         return
-    products = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=tuned, allow_tf32=False):
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with CUDA_SWITCHES:
+        rounding = cudnn.conv.fp32_precision, matmul.fp32_precision  # type: ignore[attr-defined]
+        choice = cudnn.deterministic, cudnn.benchmark
+        cudnn.conv.fp32_precision = matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        cudnn.deterministic, cudnn.benchmark = not tuned, tuned
+        try:
             yield
-    finally:
-        torch.set_float32_matmul_precision(products)
+        finally:
+            cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
+            cudnn.deterministic, cudnn.benchmark = choice
 
 
 class Pace:

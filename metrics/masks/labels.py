@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
 from metrics.masks.image import read_file
+from metrics.masks.png import encode_png
 from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask
 from metrics.utils.errors import UserError
 
@@ -47,8 +47,7 @@ def decode_labels(
 
     Example:
         >>> classes = Classes.from_table({"polyp": 255, "instrument": 128})
-        >>> data = cv2.imencode(".png", np.array([[0, 128]], dtype=np.uint8))[1].tobytes()
-        >>> decode_labels(data, classes)
+        >>> decode_labels(encode_png(np.array([[0, 128]], dtype=np.uint8)), classes)
         array([[0, 2]], dtype=uint8)
     """
     if not classes.values:
@@ -153,9 +152,9 @@ def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
         ...     read_labels(Path(folder, "a.png"))
         array([[False,  True]])
     """
-    _, encoded = cv2.imencode(".png", to_grey(labels, classes))
+    encoded = encode_png(to_grey(labels, classes))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
+        path.write_bytes(encoded)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Reading a mask and binarising it, by protocol.
+"""What a polyp pixel is: reading a mask and binarising it, by protocol.
 
 ``official`` decodes as the organisers' evaluator does: OpenCV in colour, first channel, every
 value above 0 is polyp. ``strict`` takes values above 127, so that the rim of faint values that
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
 from metrics.masks.image import BGR_AS_STORED, decode, read_file
+from metrics.masks.png import decode_png
 from metrics.utils.errors import UserError
 
 Protocol = Literal["official", "strict"]
@@ -153,6 +154,8 @@ def fit_prediction(
 def _grey(data: bytes, *, protocol: Protocol, name: str) -> _Bytes:
     """The first channel as it is stored, of a file that is whole."""
     if not is_turned(data, protocol=protocol):
+        if (plain := decode_png(data)) is not None:
+            return plain
         pixels = decode(data, cv2.IMREAD_UNCHANGED, name=name)
         if pixels.dtype != np.uint8:
             pixels = decode(data, BGR_AS_STORED, name=name)

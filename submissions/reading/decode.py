@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from metrics.masks.png import chunks
 from submissions.reading.image_header import Header
-from submissions.reading.png_chunks import chunks
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from submissions.reading.png_chunks import SIGNATURE, PngError, chunks
+from metrics.masks.png import SIGNATURE, PngError, chunks
 
 Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
 

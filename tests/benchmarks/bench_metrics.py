@@ -6,6 +6,7 @@ says otherwise. The package as a whole is timed in bench_submissions.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,14 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from harness.utils.device import keep_memory
 from metrics.endocv import organisers_json, summarise, with_all_classes
 from metrics.frame.counts import Counts, count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
+from metrics.masks.png import decode_png
 from metrics.masks.read import read_bits
 from metrics.statistics.bootstrap import intervals, resample
 from metrics.statistics.ranking import rank
@@ -131,6 +134,21 @@ def test_hausdorff_too_against_reading(benchmark: Any, pairs: list[Pair], second
     benchmark(lambda: [our_frame(pair) for pair in pairs])
     reading = seconds(lambda: read(pairs), 20)
     benchmark.extra_info["times_reading"] = benchmark.stats.stats.min / reading
+
+
+@pytest.mark.parametrize("writer", ["opencv", "pillow"])
+def test_reading_a_png_against_opencv(benchmark: Any, seconds: Seconds, writer: str) -> None:
+    mask = shapes(3)[0]
+    stream = io.BytesIO()
+    Image.fromarray(mask).save(stream, "PNG")
+    data = stream.getvalue() if writer == "pillow" else cv2.imencode(".png", mask)[1].tobytes()
+
+    def theirs() -> npt.NDArray[np.uint8]:
+        buffer = np.frombuffer(data, np.uint8)
+        return np.asarray(cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED), np.uint8)
+
+    assert np.array_equal(benchmark(decode_png, data), theirs())
+    benchmark.extra_info["ratio"] = seconds(theirs, 10) / benchmark.stats.stats.min
 
 
 def test_counts_against_numpy_bincount(

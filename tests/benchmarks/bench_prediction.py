@@ -27,14 +27,13 @@ import models
 from harness.config.training import Precision
 from harness.data.frames import read_image, resize_image, resize_mask
 from harness.data.synthetic.dataset import write_dataset
-from harness.inference.engine import exact_float32
 from harness.inference.postprocess import upsample_and_decide
 from harness.inference.precision_check import changed_pixels
 from harness.inference.predictor import Inference, Prediction, Predictor
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
-from harness.utils.device import keep_memory
+from harness.utils.device import exact_float32, keep_memory
 from metrics.masks.labels import write_mask
 from metrics.masks.read import read_mask
 from models.divergentnets import DivergentNets

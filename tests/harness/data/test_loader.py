@@ -12,7 +12,6 @@ from harness.config.training import TrainConfig
 from harness.data import loader
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
-from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -174,11 +173,6 @@ def test_processes_share_each_batch(cache: FrameCache) -> None:
         expected = np.frombuffer(whole[0], np.uint8).reshape(frames, 3, SIZE, SIZE)
         np.testing.assert_array_equal(expected[0::2], halves[0])
         np.testing.assert_array_equal(expected[1::2], halves[1])
-
-
-def test_a_batch_smaller_than_the_team_is_refused(cache: FrameCache) -> None:
-    with pytest.raises(UserError, match="--batch-size 10 or more"):
-        loader.CachedFeed(config(batch_size=4), cache, cache, rank=0, world_size=5)
 
 
 def test_processes_share_the_batches_of_validation(cache: FrameCache) -> None:

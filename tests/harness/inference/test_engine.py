@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import models
 from harness.inference import engine as engines
-from harness.inference.engine import Engine, current_device, exact_float32
+from harness.inference.engine import Engine, current_device
 from harness.utils import device as devices
 from models.divergentnets import DivergentNets
 
@@ -166,51 +166,6 @@ def test_padding_never_changes_the_real_frames(
 def rounding() -> tuple[str, str, bool, bool]:
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     return cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
-
-
-def test_exact_float32_switches_tf32_off_and_on_again() -> None:
-    before = rounding()
-    assert before[0] == "tf32"  # as torch has it
-
-    with exact_float32(SECOND):
-        assert rounding() == ("ieee", "ieee", True, False)
-        with exact_float32(SECOND):  # as an engine that is built within
-            pass
-        assert rounding()[0] == "ieee"
-    with pytest.raises(ZeroDivisionError), exact_float32(SECOND):
-        raise ZeroDivisionError
-    with exact_float32(CPU):
-        assert rounding() == before
-
-    assert rounding() == before
-    assert torch.backends.cudnn.allow_tf32  # the older switch still answers
-    assert not torch.backends.cuda.matmul.allow_tf32
-
-
-def test_a_thread_waits_for_the_other_that_has_tf32_off() -> None:
-    entered, leave = threading.Event(), threading.Event()
-    seen: list[tuple[str, str, bool, bool]] = []
-    before = rounding()
-
-    def first() -> None:
-        with exact_float32(SECOND):
-            entered.set()
-            leave.wait(10)
-
-    def second() -> None:
-        with exact_float32(SECOND):
-            seen.append(rounding())
-
-    with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(first)
-        entered.wait(10)
-        two = pool.submit(second)
-        assert seen == []
-        leave.set()
-        one.result(), two.result()
-
-    assert seen == [("ieee", "ieee", True, False)]
-    assert rounding() == before
 
 
 class FakeCuda:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,37 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
 from harness.data.synthetic.dataset import Synthetic, write_dataset
-from harness.runs.network import build, normalisation
 from harness.runs.workspace import Workspace
 from harness.training.distributed import SINGLE, Agreement, ProcessGroup, is_lost_peer, meet
-from harness.training.sync_batchnorm import with_joint_norms
 from harness.training.trainer import Trainer
 from metrics.utils.errors import UserError
 
 RANKS = 2
-SIZE = 64
+SIZE = 32
 FRAMES = 5  # so that the shares differ
+NORMALISATION = ((0.5,) * 3, (0.25,) * 3)
 
 
-def config(**values: Any) -> TrainConfig:
-    recipe = {"encoder": "resnet18", "encoder_weights": "none", "size": SIZE, "epochs": 1, **values}
-    return TrainConfig(model="unet", **recipe)
+class Convolutions(nn.Module):
+    """A network without batch norm, or with one; of float64, since rounding flips ReLUs."""
+
+    def __init__(self, *, norm: bool) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.BatchNorm2d(4) if norm else nn.GroupNorm(2, 4),
+            nn.ReLU(),
+            nn.Conv2d(4, 2, 3, padding=1),
+        )
+        self.double()
+
+    def forward(self, images: Tensor) -> Tensor:
+        output: Tensor = self.layers(images.double())
+        return output
 
 
 def batch(frames: int = FRAMES, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -44,22 +57,14 @@ def batch(frames: int = FRAMES, seed: int = 0) -> tuple[Tensor, Tensor]:
     return images, (images[:, 0] > 127).to(torch.uint8)
 
 
-class DoubleTrainer(Trainer):
-    """Computes in float64: in float32 each ReLU that rounding flips moves the gradient by 1e-4."""
-
-    def normalise(self, images: Tensor) -> Tensor:
-        return super().normalise(images).double()
-
-
-def trainer(group: ProcessGroup, **values: Any) -> Trainer:
-    recipe = config(**values)
-    # Each process starts from weights of its own; the leader's are taken.
+def trainer(group: ProcessGroup, *, norm: bool = False, **values: Any) -> Trainer:
+    # Each process starts from weights of its own; the main process's are taken.
     torch.manual_seed(group.rank)
-    return DoubleTrainer(
-        recipe,
-        build(recipe, weights=False).double(),
+    return Trainer(
+        TrainConfig(model="unet", size=SIZE, **values),
+        Convolutions(norm=norm),
         device=torch.device("cpu"),
-        normalisation=normalisation(recipe),
+        normalisation=NORMALISATION,
         steps=2,
         group=group,
     )
@@ -67,7 +72,7 @@ def trainer(group: ProcessGroup, **values: Any) -> Trainer:
 
 def step(group: ProcessGroup, loss: str) -> dict[str, Any]:
     """The loss and the gradients of one step of this process's share, and what came of it."""
-    made = trainer(group, loss=loss, average=0.5)
+    made = trainer(group, loss=loss, ema_decay=0.5)
     images, masks = batch()
     kept: dict[str, Tensor] = {}
     made.optimiser.register_step_pre_hook(
@@ -80,14 +85,34 @@ def step(group: ProcessGroup, loss: str) -> dict[str, Any]:
     return {"loss": value.item(), "gradients": kept, "weights": dict(made.weights())}
 
 
+def counts(group: ProcessGroup, **values: Any) -> Tensor:
+    """Pixel counts of validation frames after a step, from which batch norm's buffers differ."""
+    made = trainer(group, norm=True, **values)
+    images, masks = batch(4)
+    mine = slice(group.rank, None, group.world_size)
+    made.step(images[mine], masks[mine], epoch=0, index=0, passed=0, frames=4)
+    return made.overlaps([batch(3, 1)])
+
+
+def warned(group: ProcessGroup) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer(group, norm=True)
+    return [str(warning.message) for warning in caught]
+
+
 def validate(group: ProcessGroup) -> dict[str, Any]:
     made = trainer(group)
-    batches = [batch(3, seed) for seed in range(3)]
-    # Five frames each, the last batch short.
-    batches.append(batch(2, 9))
-    counts = made.overlaps(batches[group.rank :: group.world_size])
-    result = made.validate(batches[group.rank :: group.world_size])
-    return {"counts": counts, "iou": result.iou, "f1": result.f1, "frames": result.frames}
+    # Three batches of three frames, and a short one.
+    batches = [*(batch(3, seed) for seed in range(3)), batch(2, 9)]
+    mine = batches[group.rank :: group.world_size]
+    result = made.validate(mine)
+    return {
+        "counts": made.overlaps(mine),
+        "iou": result.iou,
+        "f1": result.f1,
+        "frames": result.frames,
+    }
 
 
 def agree(group: ProcessGroup) -> list[int]:
@@ -117,6 +142,9 @@ WORK: dict[str, Callable[[ProcessGroup], Any]] = {
     "single-channel-dice": functools.partial(step, loss="single-channel-dice"),
     "dice+ce": functools.partial(step, loss="dice+ce"),
     "validate": validate,
+    "counts": counts,
+    "counts of an average": functools.partial(counts, ema_decay=0.5),
+    "warned": warned,
     "agree": agree,
     "share": share,
 }
@@ -139,9 +167,10 @@ def _work(rank: int, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes got from all the work; started once, since torch loads slowly."""
+    """What each of two processes got from all the work; started once, since that takes seconds."""
     folder = tmp_path_factory.mktemp("team")
-    processes.spawn(_work, (folder,), nprocs=RANKS)
+    # The server that they are forked from loads torch once for both.
+    processes.start_processes(_work, (folder,), nprocs=RANKS, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt") for rank in range(RANKS)]
 
 
@@ -155,10 +184,27 @@ def test_a_step_is_that_of_the_whole_batch(results: list[dict[str, Any]], loss: 
     for name, expected in alone["gradients"].items():
         assert torch.equal(first["gradients"][name], second["gradients"][name]), name
         torch.testing.assert_close(first["gradients"][name], expected, atol=1e-6, rtol=0)
-    for name, expected in alone["weights"].items():
+    for name in alone["weights"]:
         assert torch.equal(first["weights"][name], second["weights"][name]), name
-        if "running" in name:  # batch norm saw the whole batch
-            torch.testing.assert_close(first["weights"][name], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("work", ["counts", "counts of an average"])
+def test_every_process_validates_the_main_ones_buffers(
+    results: list[dict[str, Any]], work: str
+) -> None:
+    counted = results[0][work]
+    assert torch.equal(counted, results[1][work])
+    # Both processes were given the same batch, so each frame was counted twice.
+    assert torch.equal(counted[:, :3], counted[:, 3:])
+
+
+def test_batch_norm_on_a_cpu_is_warned_of_by_the_main_process(
+    results: list[dict[str, Any]],
+) -> None:
+    first, second = (result["warned"] for result in results)
+    assert len(first) == 1
+    assert "its own share of the batch" in first[0]
+    assert second == []
 
 
 def test_validation_counts_are_those_of_one_process(results: list[dict[str, Any]]) -> None:
@@ -176,7 +222,7 @@ def test_a_signal_to_one_process_is_known_to_all_one_step_later(
     assert [result["agree"] for result in results] == [[0, 0, 15, 0]] * RANKS
 
 
-def test_the_leaders_value_is_everyones(results: list[dict[str, Any]]) -> None:
+def test_the_main_processs_value_is_everyones(results: list[dict[str, Any]]) -> None:
     assert [result["share"] for result in results] == [{"run": "unet-1"}] * RANKS
 
 
@@ -232,12 +278,13 @@ def test_a_process_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         meet(torch.device("cuda"))
 
 
-def test_norms_that_cannot_be_divided_are_refused() -> None:
-    class Fused(torch.nn.BatchNorm2d):
-        pass
+def test_batch_norms_on_gpus_become_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.nn.Parameter, "is_cuda", property(lambda _: True), raising=False)
 
-    with pytest.raises(UserError, match="Fused cannot be divided"):
-        with_joint_norms(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), Fused(1)))
+    network = ProcessGroup(world_size=2).prepare(Convolutions(norm=True))
+
+    assert any(isinstance(module, nn.SyncBatchNorm) for module in network.modules())
+    assert network.state_dict().keys() == Convolutions(norm=True).state_dict().keys()
 
 
 def torchrun(drawn: Synthetic, workspace: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -115,23 +118,56 @@ def test_only_a_gpu_with_a_number_becomes_the_current_one(monkeypatch: pytest.Mo
     assert made == [torch.device("cuda:1")]
 
 
-@pytest.mark.parametrize("tuned", [False, True])
-def test_float32_is_float32_on_a_gpu(tuned: bool) -> None:
-    def settings() -> tuple[bool, bool, str, bool]:
-        cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
-        precision = torch.get_float32_matmul_precision()
-        return cudnn.allow_tf32, cudnn.benchmark, precision, products.allow_tf32
+def switches() -> tuple[str, str, bool, bool]:
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    return cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.deterministic, cudnn.benchmark
 
-    torch.set_float32_matmul_precision("high")
-    try:
-        before = settings()
-        with devices.full_float32(CUDA, tuned=tuned):
-            assert settings() == (False, tuned, "highest", False)
-        assert settings() == before
-        with devices.full_float32(CPU):
-            assert settings() == before
-    finally:
-        torch.set_float32_matmul_precision("highest")
+
+def test_exact_float32_switches_tf32_off_and_on_again() -> None:
+    before = switches()
+    assert before[0] == "tf32"  # as torch has it
+
+    with devices.exact_float32(CUDA):
+        assert switches() == ("ieee", "ieee", True, False)
+        with devices.exact_float32(CUDA):  # as an engine that is built within
+            pass
+        assert switches()[0] == "ieee"
+    with devices.exact_float32(CUDA, tuned=True):  # as training takes it
+        assert switches() == ("ieee", "ieee", False, True)
+    with pytest.raises(ZeroDivisionError), devices.exact_float32(CUDA):
+        raise ZeroDivisionError
+    with devices.exact_float32(CPU):
+        assert switches() == before
+
+    assert switches() == before
+    assert torch.backends.cudnn.allow_tf32  # the older switch still answers
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_a_thread_waits_for_the_other_that_has_tf32_off() -> None:
+    entered, leave = threading.Event(), threading.Event()
+    seen: list[tuple[str, str, bool, bool]] = []
+    before = switches()
+
+    def first() -> None:
+        with devices.exact_float32(CUDA):
+            entered.set()
+            leave.wait(10)
+
+    def second() -> None:
+        with devices.exact_float32(CUDA):
+            seen.append(switches())
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(first)
+        entered.wait(10)
+        two = pool.submit(second)
+        assert seen == []
+        leave.set()
+        one.result(), two.result()
+
+    assert seen == [("ieee", "ieee", True, False)]
+    assert switches() == before
 
 
 def test_python_is_at_most_two_steps_ahead_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
