@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 
 from harness.config.recipe import resolve
 from harness.data.cross_validation import SplitVariant
+from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
 from harness.training.queue import RunQueue
 from harness.utils import device as devices
@@ -182,7 +183,7 @@ def test_training(
     pd.concat(tables).to_csv(histories, index=False)
     keep(histories, histories.name)
     assert set(ended) == set(PAPER_NETWORKS)
-    assert workshop.workspace.newest("divergentnets") is not None
+    assert select(workshop.workspace, ["divergentnets"])
 
 
 @pytest.fixture(scope="module")
