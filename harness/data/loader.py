@@ -1,8 +1,8 @@
-"""Batches by position: what the training asks for, from the cache.
+"""The batches of a training, by their position in the run, from the cache of decoded frames.
 
 Order, batches and augmentations are functions of the run's seed, the epoch and the position, so a
-run can start anywhere in the middle, with any number of workers, and get what an unbroken run got.
-Frames stay bytes up to the device; normalising them is the training step's.
+resumed run gets the batches of an unbroken one, with any number of workers. Frames stay uint8 up to
+the device, where the training step normalises them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PREFETCHED = 4
 
 
 class Key(NamedTuple):
-    """What makes a sample what it is.
+    """What determines an augmented frame.
 
     Attributes:
         frame: The frame's position in the cache.
@@ -103,17 +103,17 @@ class AugmentedFrames(Dataset[Any]):
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
 
 
-class CachedFeed:
+class BatchLoader:
     """The batches of a run.
 
     Args:
         config: Its recipe.
         train: Cache of the training frames.
         val: Cache of the validation frames.
-        last: What becomes of frames that do not fill a batch, see :func:`batches`.
+        last: How frames that do not fill a batch are dealt with, see :func:`batches`.
         rank: Which process of ``world_size`` this is; each takes its share of every batch.
         world_size: Processes that train together.
-        pin: Whether batches lie in pinned memory, for a device that copies from there.
+        pin: Whether batches lie in pinned memory, which a GPU copies from faster.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class CachedFeed:
         workers = self.config.workers or 0
         return DataLoader(
             dataset,
-            # The list is filled anew for each epoch, so that the workers can live on.
+            # The list is replaced for each epoch, so that the workers can be kept.
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
