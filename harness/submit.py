@@ -1,4 +1,4 @@
-"""A round's package from a trained run: predicted, checked, entered in the ledger."""
+"""Submit a run to a round: predict, package, validate, enter in the ledger."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from submissions.ledger import Entry, Ledger, LimitError
 from submissions.rounds import Frames, Round, Sizes
 from submissions.writing.encoding import Format
 from submissions.writing.package import PackageWriter
-from submissions.writing.publish import SealedPackage
+from submissions.writing.publish import SealedPackage, free_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A package under its final name, and its place in the ledger."""
+    """A published package and its entry in the ledger."""
 
     package: SealedPackage
     entry: Entry
 
 
 def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:
-    """Refuse before hours of prediction what the ledger would refuse after them.
+    """Check the daily limit before hours of prediction; the ledger checks it again after them.
 
     Raises:
         LimitError: If fewer than ``count`` submissions are left today.
@@ -62,10 +62,10 @@ def submit(
         round_: The round.
         frames: Its frames, see ``submissions.rounds.find_frames``.
         sizes: Their sizes, see ``submissions.rounds.frame_sizes``.
-        inference: How the network predicts.
-        file_format: How masks are written.
+        inference: The prediction settings.
+        file_format: The format of the masks.
         done: Called after each frame.
-        say: Takes what a precision other than float32 changes.
+        say: Called with a note on how a precision other than float32 changes the masks.
 
     Raises:
         LimitError: If the round's submissions of the day are used up; nothing is entered.
@@ -90,7 +90,7 @@ def submit(
             )
             done()
         sealed = package.seal()
-        entry = Ledger(workspace.register).enter(
+        entry = Ledger(workspace.root).enter(
             round_,
             sealed,
             model=run.model,
@@ -102,18 +102,13 @@ def submit(
 
 
 def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:
-    """A free name for a package: ``submissions/round-NAME/MODEL-TIME.zip``."""
+    """The first free name for a package: ``submissions/round-NAME/MODEL-TIME.zip``."""
     folder = workspace.root / "submissions" / f"round-{round_.name}"
-    stem = f"{run.model}-{now():%Y%m%d-%H%M%S}"
-    path, count = folder / f"{stem}.zip", 1
-    while path.exists():
-        count += 1
-        path = folder / f"{stem}-{count}.zip"
-    return path
+    return free_name(folder / f"{run.model}-{now():%Y%m%d-%H%M%S}.zip")
 
 
 def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
-    """What made the masks, for manifest and ledger."""
+    """How the masks were made, for manifest and ledger."""
     return {
         "run": run.run,
         "model": run.model,

@@ -4,7 +4,8 @@ Rooms, each of which imports only those above it:
 
 * ``utils``: errors, atomic files, checking of tables, plug-ins;
 * ``masks``: reading and writing masks; ``image`` decodes, ``read`` says which pixels are polyp,
-  by protocol, ``classes`` and ``labels`` do so for several classes, ``bits`` packs masks;
+  by protocol, ``classes`` and ``labels`` do so for several classes, ``bits`` packs masks, ``png``
+  reads and writes grey PNGs fast;
 * ``frame``: figures of one frame: ``counts`` (true and false positives and negatives),
   ``hausdorff``, ``boundary``, ``lesions``, and ``disagreement`` of an ensemble's members;
 * ``endocv``: the organisers' overlap figures, their means, the score and its deviations, and with

@@ -1,4 +1,4 @@
-"""What a model loses between two sets of frames: the challenge's generalisation figures.
+"""The challenge's generalisation figures: how much lower a model scores on another set of frames.
 
 For each of F1, recall, PPV and 1 - normalised Hausdorff, with A of the reference set and B of the
 other: the deviation is 0 where B lies within 10 % of A, else |0.9 A - B| (EndoCV 2021 evaluator).

@@ -1,4 +1,4 @@
-"""Further figures of a frame, from plug-ins.
+"""Figures of a frame from plug-ins.
 
 A plug-in is a package with an entry point in the group ``harness.metrics`` that loads to a
 :class:`FrameMetric`. What it computes becomes a column of the frame table, and so is averaged,
@@ -57,7 +57,7 @@ class FrameMetric:
 
 @cache
 def frame_metrics() -> Mapping[str, FrameMetric]:
-    """The figures of installed plug-ins, by name; one that fails is named and left out."""
+    """The figures of installed plug-ins by name; one that fails is left out with a warning."""
     return load(GROUP, FrameMetric, what="metric", name=lambda metric: metric.name, taken=TAKEN)
 
 

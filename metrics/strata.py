@@ -1,4 +1,4 @@
-"""Frames by the size of their polyp."""
+"""Strata: frames by the share of their area that is polyp."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Architectures and losses, by name.
+"""Architectures and losses by name.
 
-Importing this package loads no deep-learning library; the functions that build networks do.
+Importing this package does not import torch; the functions that build networks do.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from models.encoders import encoder_names, normalisation, published_weights
 from models.errors import ModelError
 from models.registry import (
     DEFAULT_ENCODER,
+    ENSEMBLE,
+    PAPER_NETWORKS,
+    PAPER_ORDER,
     Architecture,
     check,
-    check_size,
     create,
     get,
     names,
+    paper_order,
     register,
     smallest_batch,
 )
@@ -22,17 +25,20 @@ from models.summary import Description, describe, parameters
 
 __all__ = [
     "DEFAULT_ENCODER",
+    "ENSEMBLE",
+    "PAPER_NETWORKS",
+    "PAPER_ORDER",
     "Architecture",
     "Description",
     "ModelError",
     "check",
-    "check_size",
     "create",
     "describe",
     "encoder_names",
     "get",
     "names",
     "normalisation",
+    "paper_order",
     "parameters",
     "published_weights",
     "register",

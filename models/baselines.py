@@ -1,4 +1,4 @@
-"""The five baselines, as segmentation-models-pytorch builds them."""
+"""The five baselines, built by segmentation-models-pytorch."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def baseline(
     classes: int,
     in_channels: int = 3,
 ) -> nn.Module:
-    """A baseline with any number of input channels.
+    """Build a baseline with any number of input channels.
 
     Args:
-        name: One of the five.
+        name: ``unet``, ``unet++``, ``fpn``, ``deeplabv3`` or ``deeplabv3+``.
         encoder: An encoder of segmentation-models-pytorch.
         encoder_weights: As for ``models.create``.
         classes: Channels of the output.
@@ -56,7 +56,7 @@ def baseline(
 
     Raises:
         ModelError: If the architecture or the encoder is unknown, they do not go together, or the
-            weights cannot be had.
+            weights are not available.
     """
     if name not in _CLASSES:
         raise ModelError(f"{name!r} cannot be a node; expected one of {', '.join(_CLASSES)}")
@@ -71,14 +71,14 @@ def baseline(
 
 
 def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Module:
-    """The network as the library builds it; published weights come through its own loader."""
+    """The network from the library, which also loads published weights."""
     kind: Any = getattr(library(), _CLASSES[name])
     published: str | bool | None = weights if isinstance(weights, str) else None
     if published and encoder.startswith(TIMM):
-        published = True  # timm names its weights in the encoder's name
+        published = True  # timm's encoder names include the weights' name
     try:
         with warnings.catch_warnings():
-            # 'timm-' names are said to go some day; the version is pinned, so it is no news.
+            # The library deprecates 'timm-' names, which still work in the version we require.
             warnings.simplefilter("ignore", DeprecationWarning)
             network: nn.Module = kind(encoder, encoder_weights=published, **channels)
     except OSError as error:

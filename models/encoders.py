@@ -1,4 +1,4 @@
-"""Encoders: their names, and how they want images normalised."""
+"""Encoders: their names, and the normalisation of their input."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CENTRED: Final = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 DPN: Final = ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
 
-# The library asks the hub for these at every call, which fails without a network; they belong to
-# the published weights and do not change. What is not named here is normalised as ImageNet is.
+# The library downloads these at every call, which fails without a network. They belong to the
+# published weights and do not change. Encoders that are not listed use ImageNet's.
 _FAMILIES: Final = {
     "inception": CENTRED,
     "xception": CENTRED,
@@ -24,15 +24,15 @@ _FAMILIES: Final = {
 }
 _CENTRED_WEIGHTS: Final = ("advprop",)
 TIMM: Final = "tu-"
-"""What an encoder's name begins with that is taken from timm as it is."""
+"""Prefix of the names of timm's own encoders."""
 
 
 def normalisation(encoder: str, weights: str | None = "imagenet") -> tuple[Channels, Channels]:
-    """Mean and standard deviation of the images an encoder was trained on; asks no network.
+    """Mean and standard deviation that an encoder's published weights expect; needs no network.
 
     Args:
         encoder: An encoder's name.
-        weights: Name of its published weights; only ``advprop`` differs from the others.
+        weights: Name of its published weights; ``advprop`` differs from all others.
 
     Returns:
         tuple: Three means and three deviations, RGB, on the scale 0 to 1.
@@ -47,12 +47,12 @@ def normalisation(encoder: str, weights: str | None = "imagenet") -> tuple[Chann
 
 
 def encoder_names() -> list[str]:
-    """The encoders of segmentation-models-pytorch, but for timm's own (``tu-NAME``)."""
+    """The encoders of segmentation-models-pytorch, without timm's own (``tu-NAME``)."""
     return sorted(library().encoders.get_encoder_names())
 
 
 def published_weights(encoder: str) -> dict[str, dict[str, str]]:
-    """Published weights of an encoder that is not timm's own: name to where the hub has them."""
+    """Published weights of an encoder that is not timm's own: name to their place in the hub."""
     settings: dict[str, dict[str, str]] = library().encoders.encoders[encoder][
         "pretrained_settings"
     ]
@@ -60,10 +60,10 @@ def published_weights(encoder: str) -> dict[str, dict[str, str]]:
 
 
 def check_encoder(name: str) -> None:
-    """Refuse an encoder that neither segmentation-models-pytorch nor, as ``tu-``, timm has.
+    """Refuse a name that is neither an encoder of segmentation-models-pytorch nor timm's (``tu-``).
 
     Raises:
-        ModelError: With the nearest names.
+        ModelError: If it is unknown; the nearest names are suggested.
     """
     if name.startswith(TIMM):
         import timm
@@ -84,14 +84,14 @@ def check_encoder(name: str) -> None:
 
 
 def timm_settings(encoder: str) -> Any | None:
-    """What timm knows of the published weights of ``tu-NAME``; ``None`` if there are none."""
+    """Settings in timm of the published weights of ``tu-NAME``; ``None`` if there are none."""
     import timm
 
     return timm.get_pretrained_cfg(encoder.removeprefix(TIMM), allow_unregistered=False)
 
 
 def library() -> Any:
-    """segmentation-models-pytorch, without what its dependencies say when they are imported."""
+    """Import segmentation-models-pytorch without its dependencies' warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import segmentation_models_pytorch

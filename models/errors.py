@@ -1,9 +1,26 @@
-"""What is wrong with a model that was asked for."""
+"""Errors of models that a user asked for."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 import click
 
 
 class ModelError(click.ClickException):
-    """An unknown model or encoder, weights that do not fit, or an input a network cannot take."""
+    """An unknown model, encoder or loss, weights that do not fit, or a size that cannot be."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ModelError:
+    """The error for a name that is not known, with the nearest one.
+
+    Args:
+        kind: What the name is of, such as ``model``.
+        name: The name.
+        known: All names.
+    """
+    names = list(known)
+    nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return ModelError(f"unknown {kind} {name!r}; {hint}known are {', '.join(names)}")

@@ -1,7 +1,7 @@
-"""Weights of networks that others trained and pickled whole, such as the paper's authors did.
+"""Import weights of networks that others trained and pickled whole, as the paper's authors did.
 
-Their networks take images on the scale 0 to 255 as they are, without the normalisation of
-:func:`models.normalisation`; a file does not say so, and who imports one has to know.
+The authors' networks take images on the scale 0 to 255, without the normalisation of
+:func:`models.normalisation`. A file does not say so; whoever imports one has to know.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from models.errors import ModelError
-from models.safe_unpickle import Checkpoint, Inert, StoredTensor, read
+from models.safe_unpickle import Inert, read
 from models.weights import differences
 
-Names = dict[str, StoredTensor]
+Names = dict[str, Tensor]
 
 _SHOWN: Final = 20
 _DEEPEST: Final = 50
 _LARGEST: Final = 100_000
-# The authors' TripleUnet names its three networks so, and inherits a fourth that it does not use.
+# Names of the three networks in the authors' TripleUnet, which inherits a fourth without using it.
 _TRIANGLE: Final = {"in_model_1": "left", "in_model_2": "right", "out_model": "head"}
-# DeepLabv3's decoder had numbers where it has names since segmentation-models-pytorch 0.4.
+# Until segmentation-models-pytorch 0.4, DeepLabv3's decoder had numbers in place of these names.
 _DEEPLAB: Final = {"0": "aspp", "1": "conv", "2": "bn"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What a checkpoint holds for a network.
+    """The weights that a checkpoint holds for a network.
 
     Attributes:
         weights: A state dict that fits the network, every tensor checked.
-        ignored: Names in the file that no part of the network has use for.
-        epoch: The epoch that the file says it is from; ``None`` if it does not.
+        ignored: Names in the file that the network does not need.
+        epoch: The epoch that the file names; ``None`` if it names none.
     """
 
     weights: dict[str, Tensor]
@@ -46,21 +47,22 @@ class Imported:
 
 
 def import_checkpoint(path: Path, network: nn.Module) -> Imported:
-    """Weights for a network from a file of ``torch.save``, running no code in it.
+    """Read the weights for a network from a file of ``torch.save`` without running code in it.
 
-    The file may hold a whole network or a state dict, alone or in dictionaries, of any age; names
-    of older versions of segmentation-models-pytorch and of the authors' TriUNet are understood.
+    The file may hold a whole network or a state dict, alone or inside dictionaries and lists, from
+    any version of PyTorch. Names of older versions of segmentation-models-pytorch and of the
+    authors' TriUNet are translated.
 
     Args:
         path: The file.
-        network: The architecture it should fit, of ``models.create``; left as it is.
+        network: The architecture it should fit, from ``models.create``; it is not changed.
 
     Raises:
-        ModelError: If the file cannot be read, holds no network, or one that does not fit; then
-            all tensors that differ are named.
+        ModelError: If the file cannot be read, holds no network, or one that does not fit, with
+            the tensors that differ.
     """
-    checkpoint = read(path)
-    found = list(_networks(checkpoint.content))
+    content = read(path)
+    found = list(_networks(content))
     if not found:
         raise ModelError(f"{path} holds no network; expected one, or a state dict")
     expected = network.state_dict()
@@ -74,27 +76,29 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
             f"tensors do not fit, {len(expected)} are expected:\n{lines}{more}"
         )
     weights = {name: tensor.clone() for name, tensor in expected.items()}
-    for name, stored in taken.items():
-        weights[name] = checkpoint.tensor(stored).to(expected[name].dtype)
-    return Imported(weights=weights, ignored=ignored, epoch=_epoch(checkpoint))
+    for name, tensor in taken.items():
+        # Not a view: tensors of a file may share their values.
+        copied = tensor.detach().clone(memory_format=torch.contiguous_format)
+        weights[name] = copied.to(expected[name].dtype)
+    return Imported(weights=weights, ignored=ignored, epoch=_epoch(content))
 
 
 def _fitted(
     names: Names, expected: Mapping[str, Tensor]
 ) -> tuple[Names, tuple[str, ...], list[str]]:
-    """Tensors under the network's names, what was left out, and what does not fit."""
+    """Tensors under the network's names, names that were left out, and what does not fit."""
     current, ignored = _current_names(_unwrapped(names, expected))
     return current, ignored, differences(current, expected)
 
 
 def _unwrapped(names: Names, expected: Mapping[str, Tensor]) -> Names:
-    """Without what wrappers such as ``DataParallel`` put before every name."""
+    """The names without the prefix that wrappers such as ``DataParallel`` add to each."""
     for _ in range(_DEEPEST):
         first = {name.split(".")[0] for name in names}
         if len(first) != 1 or names.keys() & expected.keys():
             break
-        names = {name.partition(".")[2]: stored for name, stored in names.items()}
-    return {name.replace(".module.", "."): stored for name, stored in names.items()}
+        names = {name.partition(".")[2]: tensor for name, tensor in names.items()}
+    return {name.replace(".module.", "."): tensor for name, tensor in names.items()}
 
 
 def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:
@@ -102,13 +106,13 @@ def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:
     triangle = parts >= _TRIANGLE.keys()
     current: Names = {}
     ignored = []
-    for name, stored in names.items():
+    for name, tensor in names.items():
         part, _, rest = name.partition(".")
         if triangle and part not in _TRIANGLE:
             ignored.append(name)
             continue
         renamed = f"{_TRIANGLE[part]}.{rest}" if triangle else name
-        current[_deeplab_name(renamed)] = stored
+        current[_deeplab_name(renamed)] = tensor
     return current, tuple(ignored)
 
 
@@ -119,7 +123,7 @@ def _deeplab_name(name: str) -> str:
 
 
 def _networks(content: object) -> Iterator[Names]:
-    """Every network and state dict in a file's content, the outermost first."""
+    """All networks and state dicts in a file's content, the outermost first."""
     waiting, seen = deque([content]), set()
     while waiting:
         value = waiting.popleft()
@@ -129,7 +133,7 @@ def _networks(content: object) -> Iterator[Names]:
         if isinstance(value, Inert) and _is_module(value):
             yield dict(_of_module(value))
         elif isinstance(value, dict):
-            tensors = {str(key): inner for key, inner in value.items() if _is_tensor(inner)}
+            tensors = {str(key): inner for key, inner in value.items() if isinstance(inner, Tensor)}
             if tensors:
                 yield tensors
             waiting += value.values()
@@ -137,16 +141,12 @@ def _networks(content: object) -> Iterator[Names]:
             waiting += value
 
 
-def _is_tensor(value: object) -> TypeGuard[StoredTensor]:
-    return isinstance(value, StoredTensor)
-
-
 def _is_module(value: Inert) -> bool:
     return isinstance(value.state, dict) and isinstance(value.state.get("_modules"), dict)
 
 
-def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
-    """Names and tensors of a network, as its ``state_dict`` would have them.
+def _of_module(module: Inert) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of a pickled network, as its ``state_dict`` would give them.
 
     Raises:
         ModelError: If it is deeper or larger than a network can be, or contains itself.
@@ -165,7 +165,7 @@ def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
             held = current.state.get(kind)
             for name, value in held.items() if isinstance(held, dict) else ():
                 passing = isinstance(transient, set) and name in transient
-                if isinstance(value, StoredTensor) and not passing:
+                if isinstance(value, Tensor) and not passing:
                     yield f"{prefix}{name}", value
         waiting += [
             (f"{prefix}{name}.", child)
@@ -174,7 +174,6 @@ def _of_module(module: Inert) -> Iterator[tuple[str, StoredTensor]]:
         ]
 
 
-def _epoch(checkpoint: Checkpoint) -> int | None:
-    content = checkpoint.content
+def _epoch(content: object) -> int | None:
     epoch = content.get("epoch") if isinstance(content, dict) else None
     return epoch if type(epoch) is int else None

@@ -1,4 +1,4 @@
-"""Whether the Hugging Face hub answers, asked before the library tries it for long."""
+"""Ask whether the Hugging Face hub answers, before the library retries for minutes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SERVER_FAULT: Final = 500
 
 
 def address() -> str:
-    """Where the hub is: ``HF_ENDPOINT``, or its public address."""
+    """The hub's address: ``HF_ENDPOINT``, or the public one."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 
 
 def is_switched_off() -> bool:
-    """Whether ``HF_HUB_OFFLINE`` forbids to ask."""
+    """Whether ``HF_HUB_OFFLINE`` forbids the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
 
 
@@ -31,7 +31,7 @@ def fault(timeout_s: float = TIMEOUT_S) -> str:
     if is_switched_off():
         return "HF_HUB_OFFLINE is set"
     answer: list[str] = []
-    # Looking up the hub's name has no timeout of its own, so it is not waited for.
+    # Resolving the hub's name has no timeout, so it happens in a thread that can be left behind.
     asking = threading.Thread(target=lambda: answer.append(_ask(timeout_s)), daemon=True)
     asking.start()
     asking.join(timeout_s + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Final
 
@@ -10,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.errors import ModelError
+from models.errors import unknown
 
 
 class SingleChannelDiceLoss(nn.Module):
     """One minus the Dice coefficient of one class (paper, Section 2.3, Equation 1).
 
-    The equation gives the coefficient, the loss is one minus it. As in the authors' code, the
-    sums run over the whole batch before the division, with ``smooth`` in numerator and
+    The equation gives the coefficient; the loss is one minus it. As in the authors' code, the
+    sums run over the whole batch before the division, and ``smooth`` is added to numerator and
     denominator, so that a batch without the class still has a gradient.
 
     Args:
@@ -49,16 +48,16 @@ class SingleChannelDiceLoss(nn.Module):
 class DiceCrossEntropyLoss(nn.Module):
     """Single-channel Dice plus the cross-entropy of every pixel.
 
-    The cross-entropy gives random weights a direction where Dice alone is flat, which matters to
-    a network that starts without ImageNet weights. Dice gains from a pixel whose probability is
-    above half of the Dice that can be reached, cross-entropy only from one above one half; with
-    pixels of the class weighted by ``weight`` that becomes 1 / (1 + ``weight``), so that the two
-    do not pull apart where a network is not sure.
+    The cross-entropy gives random weights a gradient where that of Dice alone is near zero, which
+    matters to a network that starts without ImageNet weights. An uncertain pixel is better called
+    polyp for Dice as soon as its probability exceeds half of the Dice that can be reached, for
+    plain cross-entropy only above one half. Weighting pixels of the class by ``weight`` moves that
+    to 1 / (1 + ``weight``), so that the two parts agree on such pixels.
 
     Args:
         channel: The class of the Dice part.
         smooth: As for :class:`SingleChannelDiceLoss`.
-        weight: Of a pixel of that class in the cross-entropy; of all others 1.
+        weight: Weight of a pixel of that class in the cross-entropy; all others have 1.
     """
 
     def __init__(self, channel: int = 1, smooth: float = 1.0, weight: float = 2.0) -> None:
@@ -81,7 +80,7 @@ LOSSES: Final[dict[str, Callable[..., nn.Module]]] = {
 
 
 def create(name: str, *, channel: int = 1) -> nn.Module:
-    """A loss by name.
+    """Build a loss by name.
 
     Args:
         name: One of ``LOSSES``.
@@ -91,7 +90,5 @@ def create(name: str, *, channel: int = 1) -> nn.Module:
         ModelError: If the name is unknown.
     """
     if name not in LOSSES:
-        nearest = difflib.get_close_matches(name, LOSSES, n=1)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-        raise ModelError(f"unknown loss {name!r}; {hint}known are {', '.join(LOSSES)}")
+        raise unknown("loss", name, LOSSES)
     return LOSSES[name](channel=channel)

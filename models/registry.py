@@ -1,4 +1,4 @@
-"""Architectures by name, the built-in ones and those of plug-ins.
+"""The table of architectures by name: the built-in ones and those of plug-ins.
 
 A plug-in is a package with an entry point in the group ``harness.models``: the entry point's name
 is the architecture's, and it loads to an :class:`Architecture`.
@@ -6,7 +6,6 @@ is the architecture's, and it loads to an :class:`Architecture`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from models.errors import ModelError
+from models.errors import ModelError, unknown
 from models.weights import check_weights, source
 
 if TYPE_CHECKING:
@@ -24,23 +23,26 @@ if TYPE_CHECKING:
 
 GROUP: Final = "harness.models"
 DEFAULT_ENCODER: Final = "se_resnext50_32x4d"
-STRIDE: Final = 32
-"""What the sides of an image have to be a multiple of: the encoders halve it five times."""
+PAPER_NETWORKS: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
+"""The networks of the paper, in the order of its tables."""
+ENSEMBLE: Final = "divergentnets"
+PAPER_ORDER: Final = (*PAPER_NETWORKS, ENSEMBLE)
+"""The models of the paper, in the order of its tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """What is known of an architecture before it is built.
+    """An architecture as the table holds it, before it is built.
 
     Attributes:
         name: What users call it.
         title: How the paper and tables write it.
-        source: Where it comes from.
+        source: The publication it comes from.
         build: ``module:function`` or a function that builds it from the keywords ``encoder``,
             ``encoder_weights``, ``classes`` and ``nodes``; empty for an ensemble.
         nodes: Node names of a network made of three, else empty.
         members: Names of the members of an ensemble, else empty.
-        smallest_batch: Fewest frames a training step can take.
+        smallest_batch: The smallest batch it can be trained with, in frames.
     """
 
     name: str
@@ -57,8 +59,8 @@ _PAPER = "Thambawita et al., EndoCV 2021"
 _BASELINE = "models.baselines:build"
 _TRINET = "models.triunet:build"
 
-# DeepLabs pool the whole image to one pixel and normalise it over the batch, which takes two
-# frames or more.
+# DeepLabs pool the whole image to one pixel. Batch norm over one pixel a channel needs at least two
+# frames in training.
 _REGISTERED: dict[str, Architecture] = {
     architecture.name: architecture
     for architecture in (
@@ -104,7 +106,7 @@ _REGISTERED: dict[str, Architecture] = {
             smallest_batch=2,
         ),
         Architecture(
-            name="divergentnets",
+            name=ENSEMBLE,
             title="DivergentNets",
             source=_PAPER,
             members=("unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet"),
@@ -114,7 +116,7 @@ _REGISTERED: dict[str, Architecture] = {
 
 
 def register(architecture: Architecture) -> None:
-    """Make an architecture known by its name.
+    """Add an architecture to the table.
 
     Raises:
         ModelError: If the name is taken.
@@ -129,22 +131,26 @@ def register(architecture: Architecture) -> None:
 
 
 def names() -> list[str]:
-    """Every known name, the built-in ones first."""
+    """All names, the built-in ones first."""
     return list(_known())
 
 
 def get(name: str) -> Architecture:
-    """What is known of an architecture.
+    """An architecture by name.
 
     Raises:
         ModelError: If the name is unknown; the nearest one is suggested.
     """
     known = _known()
     if name not in known:
-        nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-        raise ModelError(f"unknown model {name!r}; {hint}known are {', '.join(known)}")
+        raise unknown("model", name, known)
     return known[name]
+
+
+def paper_order(name: str) -> tuple[int, str]:
+    """A sort key: the paper's models in the order of its tables, then others by name."""
+    place = PAPER_ORDER.index(name) if name in PAPER_ORDER else len(PAPER_ORDER)
+    return place, name
 
 
 def create(
@@ -171,7 +177,7 @@ def create(
 
     Raises:
         ModelError: If a name is unknown, the name is an ensemble's, nodes do not fit, or the
-            weights cannot be had.
+            weights are not available.
     """
     architecture = get(name)
     if architecture.members:
@@ -195,34 +201,20 @@ def create(
 
 
 def check(encoder: str, encoder_weights: str | Path | None = None) -> None:
-    """Refuse an encoder or weights that cannot be had, before anything long is begun.
+    """Refuse an encoder or weights that are not available, before anything long begins.
 
     Args:
         encoder: An encoder's name.
         encoder_weights: As for :func:`create`, or the path of a file as text.
 
     Raises:
-        ModelError: If the encoder is unknown or the weights cannot be had.
+        ModelError: If the encoder is unknown or the weights are not available.
     """
     check_weights(encoder, source(encoder_weights))
 
 
-def check_size(size: int) -> None:
-    """Refuse a side of the network input that the encoders cannot halve five times.
-
-    Raises:
-        ModelError: If ``size`` is no positive multiple of 32.
-    """
-    if size < STRIDE or size % STRIDE:
-        lower = max(STRIDE, size // STRIDE * STRIDE)
-        raise ModelError(
-            f"expected a size that is a multiple of {STRIDE}, got {size}; take {lower} or "
-            f"{lower + STRIDE}"
-        )
-
-
 def smallest_batch(name: str, nodes: Sequence[str] = ()) -> int:
-    """Fewest frames a training step of a model can take."""
+    """The smallest batch that a model can be trained with, in frames."""
     architecture = get(name)
     inner = [get(node).smallest_batch for node in nodes or ()]
     return max([architecture.smallest_batch if not inner else 1, *inner])
@@ -234,7 +226,7 @@ def _known() -> Mapping[str, Architecture]:
 
 @cache
 def _plug_ins() -> Mapping[str, Architecture]:
-    """Architectures of installed plug-ins; one that fails is named and left out."""
+    """Architectures of installed plug-ins; one that fails is left out with a warning."""
     found: dict[str, Architecture] = {}
     for entry in metadata.entry_points(group=GROUP):
         try:
@@ -243,7 +235,7 @@ def _plug_ins() -> Mapping[str, Architecture]:
                 raise TypeError(f"expected a models.Architecture, got {architecture!r}")
             if architecture.name in _REGISTERED or architecture.name in found:
                 raise ValueError(f"the name {architecture.name!r} is taken")
-        except Exception as error:  # a plug-in may fail in any way, and must not stop the rest
+        except Exception as error:  # a plug-in may fail in any way
             warnings.warn(f"the model plug-in {entry.value!r} is left out: {error}", stacklevel=2)
         else:
             found[architecture.name] = architecture

@@ -1,4 +1,4 @@
-"""What the registered architectures are made of, and how large they are."""
+"""The list of architectures, with their parts and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Family = Literal["one network", "three networks", "ensemble"]
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """One row of the list of models.
+    """One row of ``harness models``.
 
     Attributes:
-        name: What users call it.
+        name: Registered name.
         title: How tables write it.
-        family: One network, three in a triangle, or an ensemble.
+        family: One network, three in a triangle (TriUNet), or an ensemble.
         parts: Names of its nodes or members; empty for one network.
-        parameters: Number of parameters on the encoder asked for; ``None`` where it cannot be
-            built on it.
-        smallest_batch: Fewest frames a training step can take.
-        source: Where it comes from.
+        parameters: Number of parameters with the encoder that was asked for; ``None`` where it
+            cannot be built with it.
+        smallest_batch: The smallest batch it can be trained with, in frames.
+        source: The publication it comes from.
         fault: Why it cannot be built, else empty.
     """
 
@@ -43,14 +43,14 @@ class Description:
 
 
 def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Description]:
-    """Every registered architecture, ensembles last, on one encoder.
+    """Describe every registered architecture with one encoder, ensembles last.
 
     Args:
         encoder: An encoder of segmentation-models-pytorch.
         classes: Channels of the output.
 
     Returns:
-        list: One description an architecture; no weights are loaded or made.
+        list: One description an architecture. No weights are loaded or allocated.
 
     Raises:
         ModelError: If the encoder is unknown.
@@ -72,9 +72,9 @@ def parameters(
     classes: int = 2,
     nodes: Sequence[str] | None = None,
 ) -> int:
-    """Number of parameters of one network, built without memory for its weights.
+    """Count the parameters of one network without allocating its weights.
 
-    It fails exactly where the network could not be built, so it is also a check.
+    It raises where the network could not be built, so it also serves as a check.
 
     Raises:
         ModelError: As ``models.create`` does.
@@ -119,7 +119,7 @@ def _missing(architecture: Architecture, sizes: Mapping[str, int]) -> str:
 
 
 def _outline(name: str, *, encoder: str, classes: int, nodes: Sequence[str] | None) -> nn.Module:
-    """The network with shapes and no values, where it can be built so; the seed stays as it is."""
+    """The network on torch's meta device (shapes without values); no random numbers are drawn."""
     import torch
 
     def build() -> nn.Module:
@@ -130,7 +130,7 @@ def _outline(name: str, *, encoder: str, classes: int, nodes: Sequence[str] | No
         try:
             with torch.device("meta"):
                 return build()
-        except Exception as error:  # of its own kind in every library that builds networks
+        except Exception as error:  # each library raises its own kind
             if "meta" not in str(error):
                 raise
-            return build()  # it computes with values while it is built
+            return build()  # some networks compute with values while they are built

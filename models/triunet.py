@@ -1,4 +1,4 @@
-"""Three networks in a triangle: TriUNet (paper, Section 2.1) and its relatives."""
+"""TriUNet (paper, Section 2.1), TriUNet++ and TriNet: three networks in a triangle."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ NODES = 3
 
 
 class TriNet(nn.Module):
-    """Two networks see the image, a third sees what both make of it.
+    """Two networks see the image, a third sees their probability maps.
 
-    The two end in a softmax over the classes; their maps are concatenated and passed through the
-    third. One loss on the third's output trains all three.
+    ::
+
+        image --> left  -- softmax --+
+              |                      +-- concatenated --> head --> logits
+              +-> right -- softmax --+
+
+    One loss, on the third network's output, trains all three.
 
     Args:
         left: Images (N, 3, H, W) in, logits (N, C, H, W) out.
-        right: Likewise, with weights of its own.
+        right: As ``left``, with weights of its own.
         head: Maps (N, 2 C, H, W) in, logits (N, C, H, W) out.
     """
 

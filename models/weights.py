@@ -1,4 +1,4 @@
-"""Weights of an encoder: published ones, or a file's."""
+"""Weights of an encoder: published ones, or those of a file."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ADVICE: Final = (
 
 
 def source(weights: str | Path | None) -> Source:
-    """Where weights come from: the name of published ones, a file, or ``None`` for random ones.
+    """Tell the name of published weights from a file; ``None`` means random weights.
 
     Args:
-        weights: ``none`` means ``None``; text with a folder or a file's ending is a path.
+        weights: ``none`` becomes ``None``, text with a folder or a suffix a path.
     """
     if weights is None or weights == "none":
         return None
@@ -38,15 +38,15 @@ def source(weights: str | Path | None) -> Source:
 
 
 def check_weights(encoder: str, weights: Source) -> None:
-    """Refuse an encoder or weights that cannot be had, before a download is tried for long.
+    """Refuse an encoder or weights that are not available, before the library retries for long.
 
     Args:
         encoder: An encoder's name.
         weights: A name such as ``imagenet``, a file, or ``None``.
 
     Raises:
-        ModelError: If the encoder is unknown, the weights' name is unknown for it, the file is
-            missing, or they are neither in the local cache nor can the hub be reached.
+        ModelError: If the encoder or the weights' name is unknown, the file is missing, or the
+            weights are not in the local cache and the hub cannot be reached.
     """
     check_encoder(encoder)
     if weights is None:
@@ -60,7 +60,7 @@ def check_weights(encoder: str, weights: Source) -> None:
 
 
 def unavailable(encoder: str, weights: Source, error: Exception) -> ModelError:
-    """What to say when a download that began did not end."""
+    """The error for a download that failed."""
     reason = str(error).strip().splitlines() or [type(error).__name__]
     return ModelError(f"cannot get the weights {weights!r} of {encoder}: {reason[0]}. {_ADVICE}")
 
@@ -68,14 +68,14 @@ def unavailable(encoder: str, weights: Source, error: Exception) -> ModelError:
 def load_encoder(encoder: nn.Module, path: Path) -> None:
     """Load an encoder's weights from a file.
 
-    A stem for three channels is adapted to an encoder with another number of them the way
-    segmentation-models-pytorch does: the channels are repeated and scaled to the same sum.
+    A first convolution for three channels is adapted to another number of channels as
+    segmentation-models-pytorch does it: the channels are repeated and scaled to the same sum.
 
     Args:
         encoder: The encoder of a network.
-        path: ``.safetensors``, or a state dict saved by ``torch.save``; of the encoder alone, with
-            or without a classifier behind it, or of a whole network whose encoder's names begin
-            with ``encoder.``.
+        path: ``.safetensors``, or a state dict saved by ``torch.save``: of the encoder, with or
+            without a classifier after it, or of a whole network whose encoder's names begin with
+            ``encoder.``.
 
     Raises:
         ModelError: If the file cannot be read, or names or shapes differ, all of them listed.
@@ -99,7 +99,7 @@ def load_encoder(encoder: nn.Module, path: Path) -> None:
 
 
 class Shaped(Protocol):
-    """A tensor, or what stands for one that is not read yet."""
+    """Anything with a shape."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,7 +109,7 @@ class Shaped(Protocol):
 def differences(weights: Mapping[str, Shaped], expected: Mapping[str, Shaped]) -> list[str]:
     """Every tensor that is missing, unknown or of another shape, sorted by name.
 
-    Counters of batches, which old files do not have, may be missing.
+    Batch norms' counters (``num_batches_tracked``), which old files do not have, may be missing.
     """
     counters = {name for name in expected if name.endswith("num_batches_tracked")}
     faults = [f"{name}: missing" for name in expected.keys() - weights.keys() - counters]
@@ -123,7 +123,7 @@ def differences(weights: Mapping[str, Shaped], expected: Mapping[str, Shaped]) -
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from a file, running no code in it.
+    """Read a state dict from a file without running code in it.
 
     Raises:
         ModelError: If it is neither safetensors nor a state dict saved by ``torch.save``.
@@ -138,7 +138,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"cannot read the encoder weights {path}: {error}") from error
-    except Exception as error:  # torch's reader raises whatever its pickle or zip reader does
+    except Exception as error:  # torch passes on whatever its pickle and zip readers raise
         raise ModelError(
             f"cannot read the encoder weights {path}: expected .safetensors, or a state dict "
             f"saved by torch.save; nothing else is unpickled ({type(error).__name__})"
@@ -152,7 +152,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out a decoder or a classifier, which lie beside the encoder's own modules."""
+    """The encoder's own tensors, without those of a decoder or a classifier."""
     prefix = "encoder."
     if not weights.keys() & expected.keys() and any(name.startswith(prefix) for name in weights):
         return {
@@ -165,7 +165,7 @@ def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> d
 
 
 def _loads_by_itself(encoder: nn.Module, weights: Mapping[str, Tensor]) -> bool:
-    """Whether the encoder's own loader, which may know older names, takes every tensor."""
+    """Whether the encoder's own ``load_state_dict``, which may know older names, loads them."""
     try:
         encoder.load_state_dict(dict(weights))
     except (RuntimeError, KeyError):
@@ -174,7 +174,7 @@ def _loads_by_itself(encoder: nn.Module, weights: Mapping[str, Tensor]) -> bool:
 
 
 def _adapted(tensor: Tensor, expected: Tensor) -> Tensor:
-    """A stem for RGB as one for the channels expected; anything else as it is."""
+    """A first convolution for RGB adapted to the channels expected; other tensors unchanged."""
     channels = expected.shape[1] if expected.ndim == 4 else RGB
     if channels == RGB or tensor.ndim != 4 or tensor.shape[1] != RGB:
         return tensor
@@ -197,7 +197,7 @@ def cached(encoder: str, weights: str) -> bool:
 
 
 def _published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str, ...]]:
-    """The hub's repository of published weights, its revision and the files wanted."""
+    """The hub's repository of published weights, its revision and the files in it."""
     if encoder.startswith(TIMM):
         settings = timm_settings(encoder)
         if settings is None or not settings.hf_hub_id:
@@ -214,7 +214,7 @@ def _published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[st
 
 
 def _check_hub(what: str) -> None:
-    """Fail at once where the library would try five times."""
+    """Raise at once where the library would retry five times."""
     if hub.is_switched_off():
         raise ModelError(f"HF_HUB_OFFLINE is set, and {what} are not in the local cache. {_ADVICE}")
     if fault := hub.fault():

@@ -1,15 +1,12 @@
 """Rounds, packages, their checks, and the organisers' scoring.
 
-Modules, in the order in which a submission meets them:
-
-* ``rounds``: what a round asks for, and the frames of its test sets;
+* ``rounds``: the rounds of a challenge and the frames of their test sets;
 * ``layout``: the names inside a package;
-* ``encoding``: a mask as a file that the organisers read back without loss;
-* ``package``: a round's zip, written whole or not at all;
-* ``headers``, ``archive``, ``validate``: reading a package that may be broken or hostile;
-* ``scoring``: the organisers' evaluation of a package;
-* ``ledger``: what was submitted and scored, and the daily limit;
-* ``leaderboard``: who leads.
+* ``writing``: encode masks, write and publish a package;
+* ``reading``: validate a package, which may be broken or hostile;
+* ``truth``, ``scoring``: score a package against the true masks;
+* ``database``, ``ledger``: the register of runs, submissions and scores; the daily limit;
+* ``leaderboard``: rank the scores.
 
 Nothing is imported here, so that each command loads only what it needs.
 """

@@ -1,23 +1,76 @@
-"""The ledger's tables in the register: opening the file, and its schema by version."""
+"""The register: one SQLite file a workspace, with its schema by version.
+
+It holds the runs and evaluations (``harness.runs.workspace``) and the submissions and scores
+(``submissions.ledger``). It is in WAL mode, so that several processes may train, evaluate and
+submit at once. What only reads never writes: a workspace may be shared read-only.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import errno
+import json
+import os
+import shutil
 import sqlite3
+import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from metrics.utils.errors import UserError
+from metrics.utils.files import unwritable
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE_NAME: Final = "register.sqlite"
 TIMEOUT_S: Final = 30.0
 """How long a process waits for another's transaction."""
 
-_ROOM: Final = "submissions"
 _RETRY_S: Final = 0.05
+_NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_NOT_OPENED: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
+# Registers made before there were versions have user_version 0 and some or all of the tables of
+# version 1, with the same columns. They kept a version of two of the tables in schema_versions.
 _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
-        """CREATE TABLE submissions (
+        """CREATE TABLE IF NOT EXISTS runs (
+            run TEXT PRIMARY KEY,
+            model TEXT NOT NULL,
+            status TEXT NOT NULL,
+            created TEXT NOT NULL,
+            finished TEXT,
+            epochs INTEGER NOT NULL DEFAULT 0,
+            best_epoch INTEGER,
+            best_iou REAL,
+            best_f1 REAL,
+            parameters INTEGER,
+            seed INTEGER,
+            settings TEXT NOT NULL,
+            versions TEXT NOT NULL,
+            data TEXT,
+            checkpoint TEXT,
+            members TEXT NOT NULL DEFAULT '{}'
+        )""",
+        """CREATE TABLE IF NOT EXISTS evaluations (
+            run TEXT NOT NULL,
+            model TEXT NOT NULL,
+            split TEXT NOT NULL,
+            protocol TEXT NOT NULL,
+            created TEXT NOT NULL,
+            frames INTEGER NOT NULL,
+            score REAL,
+            checkpoint TEXT,
+            data TEXT,
+            settings TEXT NOT NULL,
+            summary TEXT NOT NULL,
+            PRIMARY KEY (run, split, protocol)
+        )""",
+        """CREATE TABLE IF NOT EXISTS submissions (
             number INTEGER PRIMARY KEY,
             round TEXT NOT NULL,
             day TEXT NOT NULL,
@@ -31,8 +84,8 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             latency_ms REAL,
             settings TEXT NOT NULL
         )""",
-        "CREATE INDEX submissions_by_day ON submissions (round, day)",
-        """CREATE TABLE scores (
+        "CREATE INDEX IF NOT EXISTS submissions_by_day ON submissions (round, day)",
+        """CREATE TABLE IF NOT EXISTS scores (
             number INTEGER PRIMARY KEY,
             submission INTEGER REFERENCES submissions (number),
             round TEXT NOT NULL,
@@ -58,65 +111,197 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             settings TEXT NOT NULL,
             UNIQUE (package_sha256, round, team, protocol, truth_sha256, test_set)
         )""",
+        "DROP TABLE IF EXISTS schema_versions",
     ),
 )
-"""One tuple of statements a version: added to, never changed."""
+"""The statements of each version: new versions are added, old ones never changed."""
 
 
-def open_register(path: Path) -> sqlite3.Connection:
-    """Open the register in WAL mode, durable at each commit; transactions are explicit.
+class Register:
+    """The register of a workspace. Safe to use from several processes at once.
 
-    Raises:
-        OSError: Its folder cannot be made.
-        sqlite3.Error: It cannot be opened or is no SQLite file.
+    Args:
+        workspace: Its folder; nothing is made or opened yet.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=TIMEOUT_S, isolation_level=None)
-    try:
-        _use_wal(connection)
-        connection.execute("PRAGMA synchronous = FULL")
-    except BaseException:
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.path = workspace / FILE_NAME
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection for queries, which changes no file.
+
+        Where there is no register yet it is empty; one of an older version is migrated in memory.
+
+        Raises:
+            UserError: It cannot be read, is no SQLite file, or is of a newer version.
+        """
+        with self._faults(writing=False), closing(self._open_to_read()) as connection:
+            connection.row_factory = sqlite3.Row
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that holds the register's one write lock: committed, or rolled back.
+
+        File and folder are made where they are missing, an older version is migrated.
+
+        Raises:
+            UserError: It cannot be written, is no SQLite file, or is of a newer version.
+        """
+        try:
+            self.workspace.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.workspace, error) from error
+        with self._faults(writing=True), closing(_connect(str(self.path))) as connection:
+            connection.row_factory = sqlite3.Row
+            _use_wal(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            with _transaction(connection):
+                _migrate(connection, self.path)
+                yield connection
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            if self.workspace.exists() and not self.workspace.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            return self._in_memory(None)
+        try:
+            return self._open_read_only()
+        except sqlite3.Error as error:
+            if _code(error) not in _NOT_OPENED:
+                raise
+            return self._from_copy()
+
+    def _open_read_only(self) -> sqlite3.Connection:
+        connection = _connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            version = _version(connection, self.path)
+            memory = self._in_memory(connection) if version < len(_MIGRATIONS) else None
+        except BaseException:
+            connection.close()
+            raise
+        if memory is None:
+            return connection
         connection.close()
-        raise
-    return connection
+        return memory
+
+    def _from_copy(self) -> sqlite3.Connection:
+        """The register of a folder that cannot be written, where SQLite cannot read a WAL file."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name in (FILE_NAME, f"{FILE_NAME}-wal"):
+                if (self.workspace / name).exists():
+                    shutil.copyfile(self.workspace / name, Path(folder, name))
+            with closing(_connect(str(Path(folder, FILE_NAME)))) as connection:
+                return self._in_memory(connection)
+
+    def _in_memory(self, source: sqlite3.Connection | None) -> sqlite3.Connection:
+        memory = _connect(":memory:")
+        try:
+            if source is not None:
+                source.backup(memory)
+            _migrate(memory, self.path)
+        except BaseException:
+            memory.close()
+            raise
+        return memory
+
+    @contextmanager
+    def _faults(self, *, writing: bool) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if writing and _code(error) in _NO_ROOM:
+                raise unwritable(self.workspace, error) from error
+            raise self._unusable(error) from error
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> UserError:
+        return UserError(
+            f"cannot use the register {self.path}: {getattr(error, 'strerror', None) or error}. "
+            "Expected an SQLite file with the rights to use it; mend that, or give another folder "
+            "with --workspace."
+        )
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the ledger's tables to this version, once, whoever comes first.
+def insert(
+    connection: sqlite3.Connection, table: str, values: Mapping[str, Any], *, replace: bool = False
+) -> int:
+    """Insert a row; mappings and lists are stored as JSON.
 
-    Raises:
-        UserError: They were written by a newer version.
+    Args:
+        connection: Of :meth:`Register.write`.
+        table: The table.
+        values: The row, by column.
+        replace: Whether a row of the same key is replaced; else it is an error.
+
+    Returns:
+        int: The row's number.
     """
-    if _version(connection, path) == len(_MIGRATIONS):
-        return
+    row = as_columns(values)
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    verb = "INSERT OR REPLACE" if replace else "INSERT"
+    query = f"{verb} INTO {table} ({names}) VALUES ({marks})"
+    return int(connection.execute(query, list(row.values())).lastrowid or 0)
+
+
+def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as it is stored: mappings and lists as JSON."""
+    return {
+        name: json.dumps(value) if isinstance(value, Mapping | list | tuple) else value
+        for name, value in values.items()
+    }
+
+
+def frame(connection: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> pd.DataFrame:
+    """The rows of a query as a table, which has its columns also where there are no rows."""
+    import pandas as pd
+
+    found = connection.execute(query, values)
+    columns = [description[0] for description in found.description]
+    return pd.DataFrame([tuple(row) for row in found], columns=columns)
+
+
+def stamp(moment: dt.datetime | None = None) -> str:
+    """A moment, the present one by default, as the register writes it: ISO 8601, UTC, seconds."""
+    return (moment or dt.datetime.now(dt.UTC)).astimezone(dt.UTC).isoformat(timespec="seconds")
+
+
+def _connect(database: str, *, uri: bool = False) -> sqlite3.Connection:
+    # Without an isolation level sqlite3 begins no transactions of its own.
+    return sqlite3.connect(database, timeout=TIMEOUT_S, isolation_level=None, uri=uri)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS schema_versions (room TEXT PRIMARY KEY, version INTEGER)"
-        )
-        for statements in _MIGRATIONS[_version(connection, path) :]:
-            for statement in statements:
-                connection.execute(statement)
-        connection.execute(
-            "INSERT OR REPLACE INTO schema_versions VALUES (?, ?)", [_ROOM, len(_MIGRATIONS)]
-        )
+        yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite itself rolls back where the disk is full
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
 
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the tables to this version; within a transaction, so that it happens once."""
+    version = _version(connection, path)
+    for statements in _MIGRATIONS[version:]:
+        for statement in statements:
+            connection.execute(statement)
+    if version < len(_MIGRATIONS):
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+
+
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    tables = "SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'"
-    if connection.execute(tables).fetchone() is None:
-        return 0
-    query = "SELECT version FROM schema_versions WHERE room = ?"
-    row = connection.execute(query, [_ROOM]).fetchone()
-    version = int(row[0]) if row is not None else 0
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(_MIGRATIONS):
         raise UserError(
-            f"{path}: its submissions were written by a newer version (schema {version}, this one "
-            f"reads {len(_MIGRATIONS)}). Install that version, or give another --workspace."
+            f"{path} was written by a newer version of harness (schema {version}; this one reads "
+            f"up to {len(_MIGRATIONS)}). Install that version, or give another --workspace."
         )
     return version
 
@@ -133,3 +318,8 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_S)
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 where the error is not SQLite's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

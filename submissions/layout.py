@@ -1,4 +1,4 @@
-"""The names inside a package, as data: root, task, test set folders, masks and timing files."""
+"""The names inside a package: root, task, test set folders, masks and timing files."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _JUNK_FOLDER: Final = "__MACOSX"
 
 @dataclass(frozen=True, kw_only=True)
 class PackageLayout:
-    """Where everything lies in a package: ``root/task/folders/masks`` and beside them ``timings``.
+    """The paths in a package: ``root/task/folders/masks``, and ``root/task/folders/timings``.
 
     Attributes:
         root: The one folder at the top of the archive.
         task: The folder in it; empty where the test sets lie in the root itself.
         folders: The folder of a test set, ``{test_set}`` standing for its name.
         masks: A mask's name without its suffix, ``{frame}`` standing for the frame file's stem.
-        suffixes: What a mask may be called; the content decides how it is decoded.
+        suffixes: The suffixes that masks may have; their content decides how they are decoded.
         timings: The timing file of a test set, ``{test_set}`` standing for its name; empty where
             none is asked for.
         prefix: How the names of test sets begin, where a round does not list them.
@@ -68,13 +68,13 @@ class PackageLayout:
 
 
 def is_junk(path: str) -> bool:
-    """Whether an operating system left this file or folder behind: harmless, and never used."""
+    """Whether it is a file or folder that operating systems leave behind: harmless, never used."""
     parts = path.rstrip("/").split("/")
     return parts[0] == _JUNK_FOLDER or parts[-1] in _JUNK_NAMES or parts[-1].startswith("._")
 
 
 def _inside(text: str, pattern: str, place: str) -> str | None:
-    """What stands in a text where the pattern has its place, or ``None``."""
+    """The part of a text that stands for the pattern's placeholder, or ``None`` if none fits."""
     before, _, after = pattern.partition(place)
     inside = text[len(before) : len(text) - len(after)]
     return inside if inside and text == f"{before}{inside}{after}" else None

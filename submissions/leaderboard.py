@@ -1,8 +1,8 @@
-"""Who leads: a ranking by score, with the paper's official results beside it.
+"""Rank scores, with the paper's official results beside them.
 
-Ranks are counted among what is comparable only: one round, one protocol, one truth. Of several
-scores of one model of one team, the best is ranked. The paper's rows are of the organisers'
-frames, not of ours: they are marked by their ``source`` and carry no rank.
+Only comparable scores are ranked together: of one round, one protocol and one truth, or of one set
+of frames (``data``, a fingerprint). Of several scores of one team's model the best is ranked. The
+paper's rows are of other frames: they are marked by their ``source`` and have no rank.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import pandas as pd
 from metrics.paper import official
 from metrics.utils.errors import UserError
 
-GROUPS: Final = ("round", "split", "protocol", "truth_sha256")
-"""Columns, where a table has them, within whose values ranks are counted."""
+GROUPS: Final = ("round", "split", "protocol", "truth_sha256", "data")
+"""Scores are ranked within the groups of these columns, as far as a table has them."""
 
 COLUMNS: Final = (
     "rank", "source", "round", "split", "team", "model", "score", "sd", "sd_name", "f1", "f2",
-    "ppv", "recall", "n", "latency_ms", "protocol", "truth_sha256",
+    "ppv", "recall", "n", "latency_ms", "protocol", "truth_sha256", "data",
 )  # fmt: skip
 
 SD_NAMES: Final = ("sd_frames", "sd_sets", "sd_metrics")
@@ -33,15 +33,15 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 
     Args:
         rows: One row a score, with the columns model and score, and of the rest those that are
-            known: round or split, team, protocol, truth_sha256, sd_frames, sd_sets, sd_metrics,
-            f1, f2, ppv, recall, n, latency_ms.
+            known: round or split, team, protocol, truth_sha256, data, sd_frames, sd_sets,
+            sd_metrics, f1, f2, ppv, recall, n, latency_ms.
         sd: Which of the SDs to show; its name stands beside it, as ``sd_name``.
-        source: What the rows are, for the column of that name.
+        source: The value of the column ``source``.
 
     Returns:
         The best row of each model and team in each group of ``GROUPS``, by group and rank, with
-        the columns ``COLUMNS`` that apply. Equal scores share a rank. A row without a score is
-        left out. Empty for no rows.
+        those of ``COLUMNS`` that apply. Equal scores share a rank. Rows without a score are left
+        out. Empty for no rows.
 
     Raises:
         UserError: The rows mix protocols, or ``sd`` names no SD.
@@ -64,7 +64,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 
 
 def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd.DataFrame:
-    """A ranking with the rows of the paper's Table 4 under each round.
+    """Add the rows of the paper's Table 4 under each round of a ranking.
 
     Args:
         ranking: What :func:`rank` gave.

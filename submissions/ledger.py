@@ -1,33 +1,31 @@
-"""What was submitted and scored: the daily limit, and one row for each.
+"""The ledger: which packages were submitted and what they scored, and the daily limit.
 
 A submission is entered in one short transaction that also gives the package its final name:
 
 1. the package is written and flushed under a temporary name, and checked (``PackageWriter.seal``);
-2. ``BEGIN IMMEDIATE`` takes the register's one write lock; the round's day is taken from the
-   clock, its submissions are counted, and the row is inserted;
+2. the transaction takes the register's one write lock; the round's day is taken from the clock, its
+   submissions are counted, and the row is inserted;
 3. the package is renamed; then the transaction commits.
 
-Two processes can therefore never both take the last place. Killed before the rename, the
-transaction rolls back by itself and only a partial file is left, which the next writer clears.
-Killed between rename and commit, the whole package is there under its final name, but the row is
-not: it has cost nothing of the limit, and :meth:`Ledger.not_entered` names it.
+So two processes can never both take the day's last submission. If the process is killed before the
+rename, the transaction rolls back and only a partial file is left, which the next writer removes.
+If it is killed between rename and commit, the package has its final name but no row: it does not
+count against the limit, and :meth:`Ledger.not_entered` lists it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from metrics.utils.errors import UserError
-from submissions.database import migrate, open_register
+from submissions.database import Register, frame, insert, stamp
 from submissions.rounds import Round
 from submissions.writing.publish import SealedPackage
 
@@ -64,30 +62,24 @@ class Entry:
 class Ledger:
     """The submissions and scores in a workspace's register.
 
-    Safe to use from several processes at once.
+    Safe to use from several processes at once. Its methods raise a ``UserError`` where the
+    register cannot be read or written, see ``submissions.database``.
 
     Args:
-        register: The SQLite file; made when missing, and shared with the workspace's other
-            tables.
-
-    Raises:
-        UserError: The register cannot be opened or written, is no SQLite file, or was written by
-            a newer version.
+        workspace: The workspace's folder.
     """
 
-    def __init__(self, register: Path) -> None:
-        self.register = register
-        with self._connect() as connection:
-            migrate(connection, register)
+    def __init__(self, workspace: Path) -> None:
+        self._register = Register(workspace)
 
     def left(self, round_: Round, *, now: dt.datetime | None = None) -> int:
-        """How many submissions of the round may still be entered today.
+        """The number of submissions of a round that are left today.
 
         Args:
             round_: The round.
             now: The moment, with its time zone; the present one by default.
         """
-        with self._connect() as connection:
+        with self._register.read() as connection:
             used = _used(connection, round_, _day(round_, now))
         return max(0, round_.daily_limit - used)
 
@@ -102,7 +94,7 @@ class Ledger:
         settings: Mapping[str, Any] | None = None,
         now: dt.datetime | None = None,
     ) -> Entry:
-        """Enter a submission and give its package the final name: both, or neither.
+        """Enter a submission and give its package the final name: both or neither.
 
         Args:
             round_: The round whose limit holds.
@@ -114,14 +106,14 @@ class Ledger:
             now: The moment, with its time zone; the present one by default.
 
         Returns:
-            The entry. Where another process took the package's name meanwhile, its ``path`` is
-            the next free one.
+            The entry. If another process took the package's name meanwhile, its ``path`` is the
+            next free one.
 
         Raises:
             LimitError: The limit of the day is reached; nothing is entered or renamed.
             UserError: The package cannot be renamed; nothing is entered.
         """
-        with self._connect() as connection, _transaction(connection):
+        with self._register.write() as connection:
             moment = now or dt.datetime.now(dt.UTC)
             day = _day(round_, moment)
             used = _used(connection, round_, day)
@@ -131,24 +123,23 @@ class Ledger:
             row = _described(package) | {
                 "round": round_.name,
                 "day": day.isoformat(),
-                "created": _stamp(moment),
+                "created": stamp(moment),
                 "model": model,
                 "run": run,
                 "checkpoint_sha256": checkpoint_sha256,
-                "settings": json.dumps(dict(settings or {})),
+                "settings": dict(settings or {}),
             }
-            number = _insert(connection, "submissions", row)
+            number = insert(connection, "submissions", row)
             package.publish()
         left = round_.daily_limit - used - 1
         return Entry(number=number, path=package.path, round=round_.name, day=day, left=left)
 
     def not_entered(self, folder: Path) -> list[Path]:
-        """Packages in a folder that no submission is entered for.
+        """Packages in a folder that have no row in the ledger.
 
-        Such a one was left by a process that was killed in the instant between giving the package
-        its name and entering it.
+        A process that is killed between renaming a package and entering it leaves one.
         """
-        with self._connect() as connection:
+        with self._register.read() as connection:
             rows = connection.execute("SELECT package, package_sha256 FROM submissions").fetchall()
         entered = {(Path(package).name, sha256) for package, sha256 in rows}
         packages = sorted(folder.glob("*.zip"))
@@ -162,7 +153,7 @@ class Ledger:
                 and test set is replaced. Team, model and round are taken from the submission of
                 the same package where they are empty.
         """
-        with self._connect() as connection, _transaction(connection):
+        with self._register.write() as connection:
             for row in rows:
                 known = connection.execute(
                     "SELECT number, model, round FROM submissions WHERE package_sha256 = ?"
@@ -174,9 +165,9 @@ class Ledger:
                     "submission": number,
                     "model": row.get("model") or model or Path(row["package"]).stem,
                     "round": row.get("round") or round_name,
-                    "created": _stamp(dt.datetime.now(dt.UTC)),
+                    "created": stamp(),
                 }
-                _insert(connection, "scores", values, replace=True)
+                insert(connection, "scores", values, replace=True)
 
     def submissions(self, round_name: str | None = None) -> pd.DataFrame:
         """Every submission, newest first, with its official score where it has one.
@@ -211,38 +202,11 @@ class Ledger:
     def _frame(
         self, query: str, values: list[Any], chosen: Mapping[str, str | None], order: str
     ) -> pd.DataFrame:
-        import pandas as pd
-
         wanted = {column: value for column, value in chosen.items() if value is not None}
         where = " AND ".join(f"{column} = ?" for column in wanted)
         query += f" WHERE {where}" if where else ""
-        with self._connect() as connection:
-            found = connection.execute(f"{query} ORDER BY {order}", [*values, *wanted.values()])
-            columns = [description[0] for description in found.description]
-            return pd.DataFrame(found.fetchall(), columns=columns)
-
-    @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(open_register(self.register)) as connection:
-                yield connection
-        except (sqlite3.Error, OSError) as error:
-            raise UserError(
-                f"{self.register}: the register cannot be used ({error}). Expected an SQLite file "
-                "that can be written; make room and rights there, or give another folder with "
-                "--workspace."
-            ) from error
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        with self._register.read() as connection:
+            return frame(connection, f"{query} ORDER BY {order}", [*values, *wanted.values()])
 
 
 def _day(round_: Round, now: dt.datetime | None) -> dt.date:
@@ -271,23 +235,6 @@ def _described(package: SealedPackage) -> dict[str, Any]:
         "frames": package.manifest["frames"],
         "latency_ms": package.manifest["latency_ms"],
     }
-
-
-def _insert(
-    connection: sqlite3.Connection,
-    table: str,
-    values: Mapping[str, Any],
-    *,
-    replace: bool = False,
-) -> int:
-    names, marks = ", ".join(values), ", ".join("?" * len(values))
-    verb = "INSERT OR REPLACE" if replace else "INSERT"
-    query = f"{verb} INTO {table} ({names}) VALUES ({marks})"
-    return int(connection.execute(query, list(values.values())).lastrowid or 0)
-
-
-def _stamp(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a round asks for: its test sets, its daily limit, its time zone. A round is data."""
+"""The rounds of a challenge: test sets, daily limit, time zone, package layout; their frames."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.writing.encoding import SUFFIXES
 
@@ -38,13 +39,13 @@ class Round:
     """One round of a challenge.
 
     Attributes:
-        name: What ``--round`` calls it.
+        name: Its name for ``--round``.
         test_sets: The folders to predict; ``None`` for every folder whose name begins as the
             layout says, such as ``EndoCV_DATA4``.
-        daily_limit: Submissions that count, a day.
+        daily_limit: Submissions per day.
         time_zone: IANA name of the zone in which a day begins and ends.
-        release: The test release it is played on, for the record.
-        layout: Where everything lies in a package of this round.
+        release: The test release, for the record.
+        layout: The names inside a package.
     """
 
     name: str
@@ -68,7 +69,7 @@ BUILT_IN: Final = (
 
 
 def load_rounds(file: Path | None = None) -> dict[str, Round]:
-    """The built-in rounds and those of a file, by name.
+    """Load the built-in rounds and those of a file, by name.
 
     The file is TOML with one table a round, such as ``[rounds.3]``, whose keys are the fields of
     :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a
@@ -78,7 +79,8 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
         file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.
 
     Raises:
-        FaultsError: The file cannot be read or holds faults, all of them at once.
+        UserError: The file cannot be read, is not TOML, or holds no rounds.
+        FaultsError: Tables of it have faults; all of them at once.
     """
     rounds = {built_in.name: built_in for built_in in BUILT_IN}
     if file is None:
@@ -122,7 +124,7 @@ def get_round(name: str, rounds: Mapping[str, Round]) -> Round:
 
 
 def find_frames(round_: Round, folder: Path) -> Frames:
-    """The frames of a round's test sets, in sorted order.
+    """Find the frames of a round's test sets, in sorted order.
 
     Args:
         round_: Which test sets are wanted.
@@ -199,10 +201,7 @@ def _round_faults(table: Any) -> list[str]:
     if not isinstance(table, dict):
         return ["expected a table of settings"]
     known = ({field.name for field in fields(Round)} - {"name", "layout"}) | _LAYOUT
-    faults = [
-        f"unknown key {key!r}; expected some of {', '.join(sorted(known))}"
-        for key in table.keys() - known
-    ]
+    faults = [f"unknown key {key!r}; {suggest(key, sorted(known))}" for key in table.keys() - known]
     limit = table.get("daily_limit")
     if type(limit) is not int or limit < 1:
         faults.append(f"daily_limit: expected a whole number of 1 or more, got {limit!r}")

@@ -1,16 +1,15 @@
-"""The organisers' evaluation of a package, or of many.
+"""Score a package with the organisers' formulas.
 
-Each package is validated first, and scored in the same pass over its masks. By the ``official``
-protocol a mask of another size than its frame's, or of other values than 0 and 255, is noted and
-scored as the organisers' tools score it (resized; above 0 is polyp); every other fault refuses
-the package. The ``strict`` protocol refuses those too. A missing prediction is always a fault.
+A package is validated and scored in one pass over its masks. The ``official`` protocol scores
+masks of the wrong size, or with other values than 0 and 255, as the organisers' tools do (resized;
+above 0 is polyp), and notes them; the package is refused for any other fault. The ``strict``
+protocol refuses those too. A missing mask is always a fault.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +36,7 @@ TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
     "official": ("size", "values"),
     "strict": (),
 }
-"""Kinds of fault that the organisers' tools score without a word, by protocol."""
+"""Kinds of fault that do not refuse a package, by protocol; the organisers' tools accept them."""
 
 _FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f1", "f2", "ppv",
                    "recall", "latency_ms")  # fmt: skip
@@ -45,20 +44,20 @@ _FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f
 
 @dataclass(frozen=True, kw_only=True)
 class PackageScore:
-    """What a package scored.
+    """The score of a package.
 
     Attributes:
         package: The zip or folder.
         package_sha256: Of the zip; of all names and bytes, where it is a folder.
         protocol: ``official`` or ``strict``.
-        truth_sha256: Which truth it was scored against.
-        truth: Where that truth lies.
+        truth_sha256: Of the truth.
+        truth: The truth's folder.
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
             asked for, by strict with ``metrics.frame.boundary`` and ``metrics.frame.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
             ``metrics.endocv.summarise``, of the polyp class.
         organisers: Test set to the organisers' result file, by the official protocol only.
-        notes: What is worth knowing and no fault.
+        notes: Remarks that are not faults.
     """
 
     package: Path
@@ -91,7 +90,7 @@ def score_package(
         package: A zip, or an unpacked folder.
         truth: A folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it. Its test
             sets and frames are those the package must have.
-        protocol: How masks are decoded and what is tolerated.
+        protocol: How masks are decoded and which faults are tolerated.
         layout: The names inside the package.
         hausdorff: Whether the organisers' Hausdorff figures are computed (official only); it
             takes about as long as reading the masks.
@@ -131,38 +130,13 @@ def score_package(
     )
 
 
-def score_packages(
-    packages: Iterable[Path], truth: Path | Truth, protocol: Protocol = "official", **options: Any
-) -> Iterator[tuple[Path, PackageScore | UserError]]:
-    """Score many teams' packages; what is wrong with one does not keep the rest from it.
-
-    Args:
-        packages: Zips or unpacked folders.
-        truth: As for ``score_package``.
-        protocol: As for ``score_package``.
-        **options: As for ``score_package``.
-
-    Yields:
-        Each package with its score, or with why it has none.
-
-    Raises:
-        UserError: The truth itself cannot be used.
-    """
-    truth = truth if isinstance(truth, Truth) else find_truth(truth)
-    for package in packages:
-        try:
-            yield package, score_package(package, truth, protocol, **options)
-        except UserError as error:
-            yield package, error
-
-
 def score_rows(
     score: PackageScore, *, round_name: str = "", team: str = "", model: str = ""
 ) -> list[dict[str, Any]]:
-    """A score as rows for ``Ledger.enter_scores``: one a test set, and one overall.
+    """A score as rows for ``Ledger.enter_scores``: one per test set, and one overall.
 
     Args:
-        score: What the package scored.
+        score: The package's score.
         round_name: The round; taken from the package's submission where it is empty.
         team: Whose it is; empty for our own.
         model: The model's name; taken from the package's submission where it is empty.
@@ -177,9 +151,7 @@ def score_rows(
             "protocol": score.protocol,
             "truth_sha256": score.truth_sha256,
             "test_set": row["test_set"],
-            "settings": json.dumps(
-                {"notes": list(score.notes), "truth": str(score.truth.resolve())}
-            ),
+            "settings": {"notes": list(score.notes), "truth": str(score.truth.resolve())},
         }
         | {name: _plain(row[name]) for name in _FIGURES if name in row}
         for row in score.figures.to_dict("records")
@@ -291,7 +263,7 @@ def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar as a plain one; NaN as ``None``, which is how a register says unknown."""
+    """A NumPy scalar as a plain one; NaN as ``None``, SQLite's NULL."""
     if pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""The timing file of a test set: one line a frame, and the average last."""
+"""The timing file of a test set: one line per frame, and the average last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metrics.utils.errors import UserError
 ARROW: Final = "----->"
 AVERAGE: Final = "average_t"
 TOLERANCE: Final = 0.01
-"""How far the average line may lie from the mean of the others, relatively."""
+"""Largest relative difference between the average line and the mean of the others."""
 
 _DECIMALS: Final = 3
 _MOST_LINES: Final = 4
@@ -30,23 +30,23 @@ def format_timing(latencies_ms: Mapping[str, float]) -> str:
 
 
 def most_bytes(frames: int) -> int:
-    """How large the file of so many frames may be at most; an honest one is a tenth of it."""
+    """The largest file that is read for so many frames; a proper one has a tenth of it."""
     return 4096 + 600 * frames
 
 
 def parse_timing(
     text: str, names: Sequence[str], *, shown: int = 5
 ) -> tuple[dict[str, float], list[str]]:
-    """Milliseconds a frame, and every fault of the file.
+    """Parse a timing file, collecting every fault.
 
     Args:
         text: The file's text.
-        names: The frames that must stand in it, each once.
+        names: The frames that it must list, each once.
         shown: How many names a fault lists.
 
     Returns:
-        Milliseconds by frame name, for what could be read, and one message a fault; a frame's
-        name may carry its image suffix.
+        Milliseconds by frame name, as far as they could be read, and one message per fault. In
+        the file a frame's name may have its image suffix.
     """
     wanted = set(names)
     latencies: dict[str, float] = {}
@@ -84,7 +84,7 @@ def parse_timing(
 
 
 def check_latency(latency_ms: float, name: str) -> float:
-    """A prediction time as it may stand in the file.
+    """Check a prediction time.
 
     Raises:
         UserError: It is negative or not finite.

@@ -1,4 +1,4 @@
-"""The truth a package is scored against: one mask a frame, in one folder a test set."""
+"""The true masks that packages are scored against: one folder per test set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Truth:
         folder: Where they lie.
         masks: Test set to frame name to the mask's file.
         sizes: Test set to frame name to height and width in pixels.
-        sha256: Of all names and files, so that scores of different truths are told apart.
+        sha256: Of all names and files, so that scores against different truths are not mixed.
         lossy: How many of the masks are JPEGs.
     """
 
@@ -43,9 +43,9 @@ class Truth:
     _kept: dict[tuple[str, str], Bits] = field(default_factory=dict, repr=False)
 
     def bits(self, test_set: str, name: str) -> Bits:
-        """A frame's mask by the official protocol, decoded once for all packages.
+        """A frame's mask by the official protocol.
 
-        What would take more than 256 MiB in all is decoded anew each time.
+        Up to 256 MiB of masks are kept for the packages that follow; the rest is decoded each time.
 
         Raises:
             UserError: As for ``metrics.masks.read.read_mask``.
@@ -66,12 +66,12 @@ class Truth:
 def find_truth(
     folder: Path, test_sets: Collection[str] | None = None, layout: PackageLayout | None = None
 ) -> Truth:
-    """The masks ``TEST_SET/NAME_mask.*`` of a folder, named as in a package of the round.
+    """Find the masks ``TEST_SET/NAME_mask.*`` in a folder.
 
     Args:
         folder: A folder of test set folders.
         test_sets: Those wanted; ``None`` for every ``EndoCV_DATA*`` folder in it.
-        layout: How masks, and test sets that are not listed, are called.
+        layout: The names of masks, and the prefix of test sets that are not listed.
 
     Raises:
         UserError: There is no such folder, or no test set in it.

@@ -24,12 +24,15 @@ MAY_IMPORT: Final = {
 }
 HEAVY: Final = (
     "albumentations",
+    "altair",
     "cv2",
     "matplotlib",
     "pandas",
     "scipy",
     "segmentation_models_pytorch",
+    "skimage",
     "torch",
+    "vl_convert",
 )
 
 

@@ -1,7 +1,7 @@
 """The command line.
 
 A command lives in a module of this package as ``command`` and is imported when it is called, so
-that ``harness --help`` loads neither torch nor pandas. ``SECTIONS`` is the list of them all.
+that ``harness --help`` loads neither torch nor pandas. ``SECTIONS`` lists all of them.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from harness.utils import console
 
 SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     "Set up": {
-        "demo": Entry("demo", "Do the whole job on frames it draws itself."),
-        "init": Entry("init", "Write harness.toml: where the frames lie."),
+        "demo": Entry("demo", "Run the whole pipeline on drawn frames."),
+        "init": Entry("init", "Write harness.toml: where the frames are."),
         "data": Entry("data", "Check, draw and decode datasets."),
-        "doctor": Entry("doctor", "Show what this machine has, and what is wrong."),
+        "doctor": Entry("doctor", "Check this machine and the settings."),
     },
-    "Train and measure": {
+    "Train and evaluate": {
         "models": Entry("models", "List the architectures."),
         "train": Entry("train", "Train models and register them."),
         "import-checkpoint": Entry("import_checkpoint", "Register a checkpoint trained elsewhere."),
         "runs": Entry("runs", "List the trained models."),
-        "evaluate": Entry("evaluate", "Measure trained models on a split."),
+        "evaluate": Entry("evaluate", "Evaluate trained models on a split."),
         "compare": Entry("compare", "Test whether one model is better than another."),
-        "report": Entry("report", "Write one page of everything that was measured."),
+        "report": Entry("report", "Write an HTML page of all results."),
         "predict": Entry("predict", "Write masks for a folder of images or a video."),
-        "export": Entry("export", "Carry a model out, as ONNX or a container."),
+        "export": Entry("export", "Export a model as ONNX or a container."),
     },
     "Submit and rank": {
-        "submit": Entry("submit", "Make a round's package and enter it."),
+        "submit": Entry("submit", "Predict a round and submit the package."),
         "validate": Entry("validate", "Show every fault of a package."),
         "score": Entry("score", "Score a package against the truth."),
         "submissions": Entry("submissions", "List what was submitted."),
-        "leaderboard": Entry("leaderboard", "Show who leads."),
+        "leaderboard": Entry("leaderboard", "Rank submissions or evaluations."),
     },
 }
 
@@ -50,7 +50,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="harness", message="%(prog)s %(version)s")
-@click.option("--quiet", "-q", is_flag=True, help="Only results, warnings and errors.")
+@click.option("--quiet", "-q", is_flag=True, help="Show only results, warnings and errors.")
 @click.option("--json-logs", is_flag=True, help="Messages and progress as JSON lines on stderr.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
 def cli(quiet: bool, json_logs: bool, debug: bool) -> None:  # noqa: ARG001 (run reads --debug)

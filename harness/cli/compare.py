@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from harness.runs.workspace import Run, Workspace
 
 EPILOG = """\b
@@ -37,7 +37,7 @@ Examples:
     "figures",
     multiple=True,
     default=("score", "f1", "iou", "f2", "ppv", "recall"),
-    help="What is compared, also hd95_px and the like; repeatable.",
+    help="The metric compared, such as iou or hd95_px; repeatable.",
 )
 @click.option(
     "--protocol",
@@ -62,10 +62,10 @@ def command(
     format_: Format,
     **options: Any,
 ) -> None:
-    """Is model A better than B? Without B: than each other evaluated model, with Holm's correction.
+    """Test whether model A is better than B, or than every other model, with Holm's correction.
 
-    A and B are models, of which the newest evaluated run is taken, or runs. They are compared on
-    the same frames, resampled by whole sequences.
+    A and B are runs, or models, of which the newest evaluated run is taken. They are compared on
+    the same frames; the bootstrap resamples whole sequences.
     """
     from harness.evaluation.evaluate_run import PROTOCOLS
     from harness.report.views.ranks import comparison_view
@@ -98,41 +98,36 @@ def _tables(
     workspace: Workspace, split: str, protocol: str, a: str, b: str | None
 ) -> tuple[pd.DataFrame, str, str]:
     """The frame tables of the runs compared, and the names that the first two have in it."""
-    import pandas as pd
+    from harness.evaluation import tables
+    from harness.runs.select import newest_by_model
 
-    from harness.data.cross_validation import SplitVariant
-    from harness.evaluation.evaluate_run import table_file
-
-    runs = workspace.runs()
-    files = {run.run: path for run in runs if (path := table_file(run, split, protocol))}
-    evaluated = [run for run in runs if run.run in files]
+    evaluated = tables.evaluated(workspace.runs(), split, protocol)
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
+    data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
-        division = SplitVariant.of(chosen[0])
-        alike = [run for run in evaluated if SplitVariant.of(run) == division]
-        newest = {run.model: run for run in reversed(alike)}
+        alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
+        newest = newest_by_model(alike, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
-    if len({run.run for run in chosen}) < 2:
+    chosen = list({run.run: run for run in chosen}.values())
+    if len(chosen) < 2:
         raise UserError(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
-    models = [run.model for run in chosen]
-    names = [run.model if models.count(run.model) == 1 else run.run for run in chosen]
-    tables = [
-        pd.read_parquet(files[run.run]).assign(model=name)
-        for run, name in zip(chosen, names, strict=True)
-    ]
-    return pd.concat(tables, ignore_index=True), names[0], names[1] if b else ""
+    if len({data.get(run.run) for run in chosen}) > 1:
+        raise UserError(
+            f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "
+            f"on today's frames: {measure} {' '.join(f'--run {run.run}' for run in chosen)}"
+        )
+    names = list(tables.labels(chosen).values())
+    return tables.load(chosen, split, protocol), names[0], names[1] if b else ""
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
-    from harness.data.cross_validation import SplitVariant
-
     for run in evaluated:
-        if name == run.run or (name == run.model and not SplitVariant.of(run)):
+        if name == run.run or (name == run.model and not run.variant):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
     raise UserError(

@@ -1,4 +1,4 @@
-"""``harness data``: what dataset folders hold, and what is wrong with them."""
+"""``harness data``: check, draw and decode datasets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from harness.utils.device import cores
 from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.data.check.check import DataReport
     from harness.data.check.inspect_frame import FrameReport
     from harness.data.listing import Listing
-    from harness.report.tables.render import Format, TableSettings
+    from harness.report.tables.formats import Format
+    from harness.report.tables.view import View
 
 
 EPILOG = """\b
@@ -49,12 +48,12 @@ def check(
 ) -> None:
     """Decode every frame and mask, count them as the paper's Table 1 does, and name every fault.
 
-    Looks at the datasets of the settings, or at the FOLDERs given, in any layout that is known:
+    Checks the datasets of the settings, or the FOLDERs given, in any known layout:
     EndoCV 2021 (PolypGen), HyperKvasir, Kvasir-SEG, CVC-ClinicDB, test frames, or images/ with
     masks/.
 
     Faults are files that cannot be read or are truncated, masks that are missing, of another size
-    than their frame or not black and white, frames that stand in two splits (the same pixels, or
+    than their frame or not black and white, frames that are in two splits (the same pixels, or
     nearly the same picture), and empty folders. With faults the exit status is 1.
     """
     from harness.data.check.check import check as check_data
@@ -87,21 +86,21 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--frames", default=300, show_default=True, help="About how many, in all.")
-@click.option("--height", default=256, show_default=True, help="Of most frames, in pixels.")
-@click.option("--seed", default=0, show_default=True, help="Everything drawn follows from it.")
+@click.option("--frames", default=300, show_default=True, help="About how many in total.")
+@click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
+@click.option("--seed", default=0, show_default=True, help="The same seed draws the same frames.")
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
-    """Draw a dataset into FOLDER, laid out as the real ones are.
+    """Draw a dataset in FOLDER, in the layout of the real ones.
 
-    It has centres, sequences with and without polyps, segmented images and test sets, whose truth
-    lies apart.
+    It has centres, sequences with and without polyps, segmented images, and test sets, whose true
+    masks are in a folder of their own.
     """
     from harness.data.synthetic.dataset import write_dataset
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
-            f"{folder} is there already and not an empty folder; give the name of a new one, so "
-            "that drawn frames do not mix with others"
+            f"{folder} exists and is not an empty folder; give a new one, so that drawn frames do "
+            "not mix with others"
         )
     console.note(f"Drawing about {frames} frames ...")
     drawn = write_dataset(folder, frames=frames, seed=seed, height=height)
@@ -114,7 +113,7 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     flags = [word for flag, path in parts.items() for word in (flag, str(path))]
     console.note(
         f"Next:\n  harness init {shlex.join(flags)}\n"
-        f"The truth of the test frames lies in {drawn.truth}."
+        f"The true masks of the test frames are in {drawn.truth}."
     )
 
 
@@ -132,8 +131,8 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
 def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
     """Decode the training and validation frames once, for fast training.
 
-    'harness train' does so itself where it has not been done. The result lies in the workspace; a
-    frame that changes is decoded anew.
+    'harness train' does this itself where needed. The result is kept in the workspace; frames that
+    change are decoded again.
     """
     from harness.data.catalogue import catalogue
     from harness.runs.workspace import Workspace
@@ -148,16 +147,15 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
         console.success(f"{counts} at {size} x {size} in {ready.train.folder.parent}.")
 
 
-def _settings_of(
-    report: DataReport, splits: str, chosen: str
-) -> tuple[pd.DataFrame, TableSettings]:
-    """The counts of a check, and how they are shown; the paper's rows are marked as such."""
+def _view(report: DataReport, splits: str, chosen: str) -> View:
+    """The counts of a check, with the paper's rows marked."""
     from harness.data.check.summary import PAPER
-    from harness.report.tables.render import Column
+    from harness.report.tables.columns import Column
+    from harness.report.tables.view import View
 
-    frame = report.table.assign(paper=report.table["source"] == PAPER)
-    return frame, {
-        "columns": (
+    return View(
+        frame=report.table.assign(paper=report.table["source"] == PAPER),
+        columns=(
             Column(key="split", title="Split"),
             Column(key="source", title="Source"),
             Column(key="frames", title="Frames", justify="right"),
@@ -165,25 +163,21 @@ def _settings_of(
             Column(key="non_polyp", title=f"Non-{chosen}", justify="right"),
             Column(key="sizes", title="Width x height"),
         ),
-        "title": f"Frames by split ({splits})",
-        "group": "split",
-        "reference": "paper",
-        "reference_note": "Table 1 of the DivergentNets paper, for comparison",
-        "metadata": {"splits": splits},
-    }
+        title=f"Frames by split ({splits})",
+        group="split",
+        reference_note="Table 1 of the DivergentNets paper, for comparison",
+    )
 
 
 def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None:
-    from harness.report.tables import render
-
-    frame, settings = _settings_of(report, splits, chosen)
+    view, metadata = _view(report, splits, chosen), {"splits": splits}
     if format_ == "json":
-        values = json.loads(render.render(frame, format="json", **settings))
+        values = json.loads(view.render("json", metadata))
         faults = [{"path": fault.path, "message": fault.message} for fault in report.faults]
         values |= {"faults": faults, "notes": report.notes}
         console.show(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    render.show(frame, format=format_, **settings)
+    view.show(format_, metadata)
     for note in report.notes:
         console.note(note)
     if report.faults:

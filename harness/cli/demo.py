@@ -1,4 +1,4 @@
-"""``harness demo``: the whole job on drawn frames, by the commands a user would type."""
+"""``harness demo``: the whole pipeline on drawn frames, by the commands a user would type."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ Examples:
     show_default=True,
     help="About how many frames to draw.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Fewer for a quick look, at worse figures.")
+@click.option("--epochs", type=click.IntRange(1), help="Fewer are faster, with worse results.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:
-    """Draw frames, train all models, measure them, submit both rounds, score them, rank them.
+    """Draw frames, train and evaluate all models, submit to both rounds, score and rank.
 
-    Everything is done in FOLDER by the commands that are shown, so that each can be called there
-    again. Nothing is downloaded.
+    Every command is shown as it is run in FOLDER, and can be run there again. Nothing is
+    downloaded.
     """
     started = time.monotonic()
     _refuse_used(folder)
@@ -91,7 +91,7 @@ def _run(arguments: Sequence[str]) -> None:
     from harness.cli import cli
 
     console.note(f"\n$ harness {shlex.join(arguments)}")
-    # A command that ends by itself before its end says so with an exit status.
+    # A command that ends early returns its exit status.
     status = cli.main(list(arguments), prog_name="harness", standalone_mode=False)
     if isinstance(status, int) and status:
         raise click.exceptions.Exit(status)
@@ -99,7 +99,7 @@ def _run(arguments: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """In ``folder``, and without the settings of the environment, which would win over its own."""
+    """In ``folder``, without the environment's settings, which would override the folder's."""
     kept = {name: os.environ.pop(name, None) for name in map(settings.variable, settings.MEANINGS)}
     try:
         with contextlib.chdir(folder):
@@ -116,13 +116,13 @@ def _refuse_used(folder: Path) -> None:
 
 
 def _say_where(folder: Path, seconds: float) -> None:
-    console.success(f"\nDone in {duration(seconds)}. What there is to see:")
+    console.success(f"\nDone in {duration(seconds)}. The results:")
     for path, what in (
-        ("workspace/report-test.html", "one page of it all; open it in a browser"),
-        (DATA, "the drawn frames, laid out as the real datasets are"),
+        ("workspace/report-test.html", "a page of all results; open it in a browser"),
+        (DATA, "the drawn frames, in the layout of the real datasets"),
         ("workspace/runs", "weights, history and evaluations of each model"),
         ("workspace/submissions", "the packages of both rounds, with their manifests"),
         ("workspace/register.sqlite", "runs, evaluations, submissions and scores"),
     ):
         console.note(f"  {folder / path}: {what}")
-    console.note(f"Go on there: cd {shlex.quote(str(folder))} && harness leaderboard")
+    console.note(f"Continue there: cd {shlex.quote(str(folder))} && harness leaderboard")

@@ -14,7 +14,7 @@ import click
 
 from harness.cli.options import format_option
 from harness.config import settings
-from harness.report.tables.render import Column, Format
+from harness.report.tables.formats import Format
 from metrics.utils.errors import UserError
 
 GIB: Final = 2**30
@@ -59,7 +59,8 @@ def command(format_: Format) -> None:
     """
     import pandas as pd
 
-    from harness.report.tables import render
+    from harness.report.tables.columns import Column
+    from harness.report.tables.view import View
     from harness.utils import console
 
     checks = examine()
@@ -71,7 +72,7 @@ def command(format_: Format) -> None:
         Column(key="advice", title="What to do"),
     ]
     frame = pd.DataFrame([vars(check) for check in checks])
-    render.show(frame, format=format_, columns=columns, group="area")
+    View(frame=frame, columns=columns, group="area").show(format_)
     faults = sum(check.status == "fault" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if faults:

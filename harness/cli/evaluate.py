@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
 
 EPILOG = """\b
@@ -38,22 +38,22 @@ Examples:
     type=click.Choice(["val", "test"]),
     multiple=True,
     required=True,
-    help="What to predict; repeatable.",
+    help="The split to predict; repeatable.",
 )
 @click.option(
     "--model",
     "names",
     multiple=True,
     metavar="NAME",
-    help="Models, of which the newest finished run is measured; repeatable. By default all.",
+    help="Models, of which the newest finished run is taken; repeatable. By default all.",
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
-@click.option("--again", is_flag=True, help="Predict anew what was evaluated before.")
-@click.option("--leave-out", metavar="CENTRE", help="Of the models trained without a centre.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
+@click.option("--again", is_flag=True, help="Predict again what was evaluated before.")
+@click.option("--leave-out", metavar="CENTRE", help="Evaluate models trained without a centre.")
 @click.option(
     "--folds",
     type=click.IntRange(2),
-    help="Of the models of a cross-validation, all folds together.",
+    help="Evaluate the models of a cross-validation, all folds together.",
 )
 @click.option(
     "--protocol",
@@ -74,8 +74,8 @@ Examples:
 @click.option(
     "--by",
     type=click.Choice(["split", "centre", "sequence", "dataset", "test_set"]),
-    help="What tells the sets of --table generalisation apart; by default the first of these of "
-    "which there are two.",
+    help="How --table generalisation groups the frames; by default the first of these that gives "
+    "two groups or more.",
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
@@ -93,10 +93,10 @@ def command(
     format_: Format,
     **options: Any,
 ) -> None:
-    """Measure trained models on a split, per class and per centre.
+    """Evaluate trained models on a split, per class and per centre.
 
-    Every frame is predicted at its own size and compared with its truth. The frame table, the
-    predicted masks and a summary stay in the run's folder; a second call reads them.
+    Every frame is predicted at its own size and compared with its true mask. The frame table, the
+    predicted masks and a summary are kept in the run's folder; a second call reads them.
     """
     import pandas as pd
 
@@ -124,7 +124,7 @@ def command(
 
 
 class _Chosen:
-    """The runs that a call asks for, and their frame tables."""
+    """The runs that were asked for, and their frame tables."""
 
     def __init__(
         self,
@@ -141,31 +141,28 @@ class _Chosen:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
-        from harness.runs.select import chosen_runs
+        from harness.runs.select import select
         from harness.runs.workspace import Workspace
 
         self.settings, self.again, self.inference = settings, again, inference
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
-        self.found = [
-            run for one in wanted for run in chosen_runs(self.workspace, names, runs, one)
-        ]
-        self.are_of_the_paper_split = not any(SplitVariant.of(run) for run in self.found)
+        self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        self.are_of_the_paper_split = not any(run.variant for run in self.found)
 
     def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
         from harness.data.catalogue import catalogue, of_split
-        from harness.data.cross_validation import SplitVariant
         from harness.evaluation import evaluate_run
 
-        own_test = split == "test" and not any(SplitVariant.of(run).leave_out for run in self.found)
+        own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
-            of_run = of_split(SplitVariant.of(run).apply(frames), split)
+            of_run = of_split(run.variant.apply(frames), split)
             table = self._table(run, of_run, split)
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
@@ -182,7 +179,7 @@ class _Chosen:
         settings = evaluate_run.evaluation_settings(self.inference.settings)
         kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
         if kept is not None and not self.again:
-            console.note(f"{run.run}: evaluated before; --again predicts anew")
+            console.note(f"{run.run}: evaluated before; --again predicts it again")
             return kept
         with console.progress(f"{run.model} on {split}", len(frames)) as bar:
             table = evaluate_run.evaluate_run(
@@ -200,9 +197,5 @@ class _Chosen:
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:
     """The model's name, or the run's where two runs of the model are measured side by side."""
-    from harness.data.cross_validation import SplitVariant
-
-    alike = [
-        r for r in chosen if r.model == run.model and SplitVariant.of(r) == SplitVariant.of(run)
-    ]
+    alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
     return run.model if len({r.run for r in alike}) == 1 else run.run

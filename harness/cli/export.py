@@ -41,7 +41,7 @@ Examples:
     "--frames",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help=f"Images, at most {FRAMES} of which both predict; masks must be the same.",
+    help=f"Images on which the masks are compared, at most {FRAMES}; they must be the same.",
 )
 @click.option(
     "--input-slug",
@@ -62,11 +62,11 @@ def command(
     frames: Path | None,
     **slugs: str | None,
 ) -> None:
-    """Carry a model out: RUN is a run, or a model of which the newest run is taken.
+    """Export RUN: a run, or a model, of which the newest run is taken.
 
-    The ONNX file takes frames at the network's size, RGB in bytes, and gives probabilities;
-    normalisation, all members of an ensemble, softmax and mean are inside. A JSON file beside it
-    says so. The container reads one case and writes its mask; the weights lie apart.
+    The ONNX file takes RGB frames (uint8) at the network's size and gives probabilities;
+    normalisation, all members of an ensemble, softmax and mean are part of it. A JSON file beside
+    it describes it. The container reads one case and writes its mask; its weights are apart.
     """
     from harness.data.listing import images_in
     from harness.export import grand_challenge, onnx
@@ -90,7 +90,7 @@ def command(
                 loaded, target, **_given(slugs), frames=images, done=bar.advance
             )
     if difference is None:
-        console.note("Nothing was compared; --frames DIR checks the masks by onnxruntime.")
+        console.note("No masks were compared; --frames DIR compares them with onnxruntime's.")
     else:
         console.note(f"By onnxruntime {difference}.")
     console.success(f"{target}: {chosen.run}")
@@ -103,8 +103,8 @@ def _given(slugs: dict[str, str | None]) -> dict[str, str]:
 def _chosen(settings: Settings, name: str) -> Run:
     """The run of that name, or the newest run of that model."""
     import models
-    from harness.runs.select import chosen_runs
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
 
     names, runs = ([name], []) if name in models.names() else ([], [name])
-    return chosen_runs(Workspace(settings.workspace), names, runs)[0]
+    return select(Workspace(settings.workspace), names, runs)[0]

@@ -42,8 +42,8 @@ Examples:
     type=click.Choice(["0-255", "normalised"]),
     default="0-255",
     show_default=True,
-    help="The images it was trained on: as they are, as the paper's authors did, or normalised by "
-    "the encoder's mean and deviation. The file does not say.",
+    help="The values of the images it was trained on: 0-255, as the paper's authors did, or "
+    "normalised by the encoder's mean and standard deviation. The file does not say.",
 )
 @with_settings("workspace")
 def command(
@@ -51,8 +51,8 @@ def command(
 ) -> None:
     """Register a checkpoint that was trained elsewhere, also one pickled whole by old versions.
 
-    No code in the file is run. Every tensor has to fit the network; what differs is named. The run
-    can then be evaluated, submitted, and taken into DivergentNets like one trained here.
+    No code in the file is run. Every tensor has to fit the network; differences are named. The run
+    can then be evaluated, submitted, and used in DivergentNets like one trained here.
     """
     import models
     from harness.config.training import TrainConfig

@@ -1,4 +1,4 @@
-"""``harness init``: look at the folders once and write ``harness.toml``."""
+"""``harness init``: check the folders and write ``harness.toml``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEXT = (
     ("test_frames", "harness submit --round 2"),
     ("", "harness leaderboard"),
 )
-"""What can be done next, each with the setting that it needs."""
+"""Next steps, each with the setting that it needs."""
 
 
 EPILOG = """\b
@@ -41,7 +41,7 @@ Examples:
 def _classes(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, int]:
-    """Mask values by class, refused where they cannot be told apart."""
+    """Mask values by class, refused if two are the same or too close."""
     pairs = [text.rpartition("=") for text in given]
     wrong = [text for text, pair in zip(given, pairs, strict=True) if not pair[2].isdecimal()]
     if wrong:
@@ -67,15 +67,15 @@ def _classes(
     multiple=True,
     callback=_classes,
     metavar="NAME=VALUE",
-    help="A class and the grey value that means it in the masks; repeatable. By default polyp is "
-    "what is above 127.",
+    help="A class and its grey value in the masks; repeatable. By default there is one class, "
+    "polyp, above 127.",
 )
-@click.option("--force", is_flag=True, help="Change what harness.toml says already.")
+@click.option("--force", is_flag=True, help="Change settings that harness.toml already has.")
 def command(force: bool, classes: dict[str, int], **paths: Path | None) -> None:
-    """Write harness.toml in the current folder: where the frames lie.
+    """Write harness.toml in the current folder: where the frames are.
 
-    The folders are looked at first, and nothing is written when one of them is not what it should
-    be. Settings that harness.toml holds already and that are not given here stay.
+    The folders are checked first, and nothing is written if one of them has faults. Other settings
+    in harness.toml are kept.
     """
     given = {name: path for name, path in paths.items() if path is not None}
     if not given and not classes:
@@ -115,7 +115,7 @@ def look_at(given: dict[str, Path]) -> dict[str, Listing]:
 
 
 def _file_faults(given: dict[str, Path]) -> list[Fault]:
-    """What is wrong with the settings that are no dataset."""
+    """Faults of the settings other than datasets."""
     from harness.data.splits import load_splits
 
     faults = []
@@ -137,7 +137,7 @@ def _file_faults(given: dict[str, Path]) -> list[Fault]:
 def merge(
     file: Path, given: dict[str, Path], classes: dict[str, int], *, force: bool
 ) -> dict[str, Any]:
-    """What the file says already, with what is given.
+    """The settings of the file, with those given.
 
     Raises:
         UserError: If the file says something else, or cannot be read, and ``force`` is not set.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
+    from harness.runs.workspace import Run
 
 EPILOG = """\b
 Examples:
@@ -34,7 +34,7 @@ Examples:
 @click.option(
     "--split",
     type=click.Choice(["val", "test"]),
-    help="Rank evaluations of a split in place of scored submissions.",
+    help="Rank evaluations of a split instead of scored submissions.",
 )
 @click.option(
     "--protocol",
@@ -54,7 +54,7 @@ Examples:
     "--paper/--no-paper",
     default=True,
     show_default=True,
-    help="The paper's Table 4 for reference; its rows are of other frames.",
+    help="Show the paper's Table 4 for reference; it is of other frames.",
 )
 @click.option(
     "--table",
@@ -62,7 +62,7 @@ Examples:
     type=click.Choice(["full", "paper", "ranks"]),
     default="full",
     show_default=True,
-    help="paper: the columns of the paper's Table 4. ranks: how sure the ranks are.",
+    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are.",
 )
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
@@ -76,9 +76,9 @@ def command(
     kind: str,
     format_: Format,
 ) -> None:
-    """Show who leads, by round: the best score of each model, with its deviation and speed.
+    """Rank scored submissions by round: the best of each model, with its SD and speed.
 
-    Without scored submissions, evaluations of a split are ranked in their place.
+    Without scored submissions, evaluations of a split are ranked instead.
     """
     from submissions.leaderboard import rank, with_paper
     from submissions.ledger import Ledger
@@ -86,7 +86,7 @@ def command(
 
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
-    scores = Ledger(settings.workspace / "register.sqlite").scores(round_name, protocol=protocol)
+    scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
         _show_evaluations(settings, split, sd, kind, format_)
     elif kind == "ranks":
@@ -137,56 +137,63 @@ def _show_evaluations(
 
 
 def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_: Format) -> None:
-    """How sure the ranks are, by resampling the frames of each round's best packages."""
-    import pandas as pd
-
-    from harness.report.tables.view import show_views
-    from harness.report.views.ranks import rank_view
-    from metrics.statistics.samples import collect
-
-    views = []
-    best = scores.sort_values("score", ascending=False, kind="stable")
-    best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
-    for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
-        tables = []
-        for row in group.to_dict("records"):
-            folder = f"{Path(row['package']).stem}-{row['package_sha256'][:8]}"
-            file = settings.workspace / "scores" / folder / row["protocol"] / "frames.csv"
-            if not file.exists():
-                console.warn(f"{file} is missing; score the package again. It is left out.")
-                continue
-            name = " ".join(part for part in (row["team"], row["model"]) if part)
-            tables.append(pd.read_csv(file, keep_default_na=False).assign(model=name))
-        if len(tables) < 2:
-            console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
-            continue
-        samples = collect(pd.concat(tables, ignore_index=True), protocol=group["protocol"].iloc[0])
-        views.append(rank_view(samples, title=f"Ranks in round {round_name}"))
-    show_views(views, format_, {"protocol": protocol})
-
-
-def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
-    """How sure the ranks of evaluated models are, by the paper protocol."""
-    import pandas as pd
-
-    from harness.data.cross_validation import SplitVariant
-    from harness.evaluation.evaluate_run import table_file
+    """How certain the ranks are, by resampling the frames of each round's best packages."""
+    from harness.evaluation import tables
     from harness.report.tables.view import show_views
     from harness.report.views.ranks import rank_view
     from harness.runs.workspace import Workspace
     from metrics.statistics.samples import collect
 
-    runs = [run for run in Workspace(settings.workspace).runs() if not SplitVariant.of(run)]
+    workspace = Workspace(settings.workspace)
+    views = []
+    best = scores.sort_values("score", ascending=False, kind="stable")
+    best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
+    for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
+        rows = {
+            " ".join(filter(None, [row["team"], row["model"]])): {str(k): v for k, v in row.items()}
+            for row in group.to_dict("records")
+        }
+        found, missing = tables.load_scored(workspace, rows)
+        for name in missing:
+            console.warn(
+                f"{name}: its frame table is missing; score {rows[name]['package']} again. It is "
+                "left out."
+            )
+        if len(found) < 2:
+            console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
+            continue
+        samples = collect(tables.join(found), protocol=group["protocol"].iloc[0])
+        views.append(rank_view(samples, title=f"Ranks in round {round_name}"))
+    show_views(views, format_, {"protocol": protocol})
+
+
+def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
+    """How certain the ranks of evaluated models are, by the paper protocol."""
+    from harness.evaluation import tables
+    from harness.report.tables.view import show_views
+    from harness.report.views.leaderboard import HASH_SHOWN
+    from harness.report.views.ranks import rank_view
+    from harness.runs.workspace import Workspace
+    from metrics.statistics.samples import collect
+
+    workspace = Workspace(settings.workspace)
+    whole = [run for run in workspace.runs() if not run.variant]
     views = []
     for split in splits:
-        files = ((run.model, table_file(run, split, "paper")) for run in reversed(runs))
-        newest = {model: path for model, path in files if path}
-        if len(newest) < 2:
-            console.note(f"{split}: fewer than two evaluated models, nothing to compare.")
-            continue
-        tables = [pd.read_parquet(path).assign(model=model) for model, path in newest.items()]
-        samples = collect(pd.concat(tables, ignore_index=True))
-        views.append(rank_view(samples, title=f"Ranks on the {split} split"))
+        data = workspace.evaluations(split).set_index("run")["data"].to_dict()
+        # The newest run of each model, for each set of frames that was evaluated.
+        sets: dict[str, dict[str, Run]] = {}
+        for run in reversed(tables.evaluated(whole, split)):
+            sets.setdefault(data.get(run.run, ""), {})[run.model] = run
+        comparable = {frames: newest for frames, newest in sets.items() if len(newest) > 1}
+        if not comparable:
+            console.note(
+                f"{split}: fewer than two models evaluated on the same frames, nothing to compare."
+            )
+        for frames, newest in comparable.items():
+            samples = collect(tables.load(list(newest.values()), split))
+            which = f", data {frames[:HASH_SHOWN]}" if len(sets) > 1 else ""
+            views.append(rank_view(samples, title=f"Ranks on the {split} split{which}"))
     show_views(views, format_, {"protocol": "paper"})
 
 
@@ -200,13 +207,12 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
 
     import pandas as pd
 
-    from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
 
     workspace = Workspace(settings.workspace)
     registered = workspace.evaluations(split)
     # A model trained without a centre, or on one fold, was measured on other frames.
-    whole = {run.run for run in workspace.runs() if not SplitVariant.of(run)}
+    whole = {run.run for run in workspace.runs() if not run.variant}
     registered = registered[registered["run"].isin(whole)]
     if registered.empty:
         raise UserError(
@@ -218,5 +224,5 @@ def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
     for row in registered.to_dict("records"):
         # The class that the run was trained for comes first.
         figures = next(iter(json.loads(row["summary"]).values()))
-        rows.append(figures | {key: row[key] for key in ("split", "model", "protocol")})
+        rows.append(figures | {key: row[key] for key in ("split", "model", "protocol", "data")})
     return pd.DataFrame.from_records(rows)

@@ -10,7 +10,7 @@ from harness.cli.options import format_option
 from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
 
 EPILOG = """\b
 Examples:
@@ -44,7 +44,7 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
 
     import models
     from harness.report.tables.columns import Column
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from harness.utils.versions import versions
 
     encoder = encoder or models.DEFAULT_ENCODER
@@ -61,14 +61,13 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
     ]
     if format_ in ("csv", "json"):
         columns = [column for column in rows.columns if column != "fault"]
-    show(
-        rows,
-        format=format_,
+    view = View(
+        frame=rows,
         columns=columns,
         title=f"Models on the encoder {encoder}",
         caption="M param.: millions of parameters. An ensemble's are those of all its members.",
-        metadata={"encoder": encoder, "versions": versions()},
     )
+    view.show(format_, {"encoder": encoder, "versions": versions()})
     for row in described:
         if row.fault:
             console.warn(f"{row.name}: {row.fault}")
@@ -79,15 +78,14 @@ def _list_encoders(format_: Format) -> None:
 
     import models
     from harness.report.tables.columns import Column
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
 
     rows = pd.DataFrame(
         {"encoder": name, "weights": ", ".join(models.published_weights(name))}
         for name in models.encoder_names()
     )
-    show(
-        rows,
-        format=format_,
+    view = View(
+        frame=rows,
         columns=[
             Column(key="encoder", title="Encoder"),
             Column(key="weights", title="Published weights"),
@@ -95,3 +93,4 @@ def _list_encoders(format_: Format) -> None:
         title="Encoders",
         caption="tu-NAME is any model of timm. Instead of published weights: none, or a file.",
     )
+    view.show(format_)

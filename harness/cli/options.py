@@ -58,7 +58,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
         type=click.Choice(choices),
         default=choices[0],
         show_default=True,
-        help="How the figures are written.",
+        help="Output format.",
     )
 
 

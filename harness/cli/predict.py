@@ -34,8 +34,13 @@ Examples:
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Where masks go, as NAME.png."
 )
-@click.option("--model", "name", metavar="NAME", help="By default DivergentNets, else the best.")
-@click.option("--run", "run_name", metavar="RUN", help="A run in place of a model.")
+@click.option(
+    "--model",
+    "name",
+    metavar="NAME",
+    help="The model; by default DivergentNets, else the best on validation.",
+)
+@click.option("--run", "run_name", metavar="RUN", help="A run instead of a model.")
 @click.option(
     "--uncertainty",
     is_flag=True,
@@ -52,14 +57,13 @@ def command(
     uncertainty: bool,
     inference: Inference,
 ) -> None:
-    """Write a mask, 0 and 255 at the image's own size, for each image right in SOURCE.
+    """Write a mask for each image in SOURCE: 0 and 255, at the image's own size.
 
-    SOURCE is a folder of images, one image, or a video, of which each frame gets its mask,
-    NAME_000001.png, and NAME_overlay.mp4 shows their outlines. Beside the masks, predictions.csv
-    says of each how large a share each class has and how many milliseconds it took. With
-    --uncertainty it also says how far the members of the ensemble disagree, from 0 to 1: the more,
-    the less the mask is to be trusted. Of a model of several classes the masks hold the classes'
-    own values.
+    SOURCE is an image, a folder of images (without its sub-folders) or a video; each frame of a
+    video gets a mask, NAME_000001.png, and NAME_overlay.mp4 shows the outlines. predictions.csv,
+    beside the masks, has each image's share of each class and its time in milliseconds. With
+    --uncertainty it also has how much the members of the ensemble disagree, from 0 to 1: the more,
+    the less reliable the mask. With several classes the masks hold the classes' own values.
     """
     import pandas as pd
 
@@ -86,12 +90,10 @@ def command(
 
 
 def _chosen(workspace: Workspace, name: str | None, run_name: str | None) -> Run:
-    from harness.runs.select import chosen_runs, default_run
+    from harness.runs.select import select
 
-    if not name and not run_name:
-        return default_run(workspace)
     names, runs = ([name] if name else []), ([run_name] if run_name else [])
-    return chosen_runs(workspace, names, runs)[0]
+    return select(workspace, names, runs, default="best")[0]
 
 
 def _name_the_least_certain(table: pd.DataFrame, out: Path) -> None:
@@ -145,7 +147,7 @@ def _images(source: Path) -> list[Path]:
 
     images = [source] if source.is_file() else list(images_in(source))
     if not images:
-        raise UserError(f"no images right in {source}; expected .jpg, .png, .tif or .bmp files")
+        raise UserError(f"no images in {source} itself; expected .jpg, .png, .tif or .bmp files")
     first: dict[str, Path] = {}
     twins = [
         Fault(path=str(image), message=f"would get the same mask name as {first[image.stem].name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,12 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--split", type=click.Choice(["val", "test"]), help="The evaluations shown.")
-@click.option("--round", "round_name", metavar="NAME", help="A round's scored packages instead.")
+@click.option(
+    "--split", type=click.Choice(["val", "test"]), help="Show the evaluations of this split."
+)
+@click.option(
+    "--round", "round_name", metavar="NAME", help="Show a round's scored packages instead."
+)
 @click.option(
     "--model",
     "names",
@@ -41,7 +46,7 @@ Examples:
     "--truth",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="With --round: the true masks, by default where they lay when the packages were scored.",
+    help="With --round: the true masks, by default where they were when the packages were scored.",
 )
 @click.option(
     "--out",
@@ -59,10 +64,10 @@ def command(
     out: Path | None,
     show: bool,
 ) -> None:
-    """Write one HTML page of all that was measured on a split, with the frames to look at.
+    """Write an HTML page of all results on a split, by default test, with its frames.
 
-    By default of the test split. The page needs no network and no other file. It embeds frames of
-    the dataset: treat it like them.
+    The page needs no network and no other file. It embeds frames of the dataset, so the dataset's
+    terms apply to it.
     """
     from harness.report.page import page
     from metrics.utils.files import atomic_path
@@ -72,19 +77,20 @@ def command(
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
-    console.note(f"Gathering what was measured {what} ...")
+    console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        source = _of_round(settings, round_name, names, truth)
+        content, scores = _of_round(settings, round_name, names, truth)
     else:
-        source = _of_split(settings, split or "test", names)
-    file = out or settings.workspace / f"report-{source.name.replace(' split', '')}.html"
+        content, scores = _of_split(settings, split or "test", names), _scores(settings)
+    content = replace(content, leaderboard=_leaderboard(scores))
+    file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
     with atomic_path(file) as temporary:
-        temporary.write_text(page.render(source), encoding="utf-8")
-    for note in source.notes:
+        temporary.write_text(page.render(content), encoding="utf-8")
+    for note in content.notes:
         console.warn(note)
     megabytes = file.stat().st_size / 1e6
-    console.success(f"{file}: {len(source.cards)} frames in the gallery, {megabytes:.1f} MB")
+    console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
     if show:
         click.launch(file.resolve().as_uri())
 
@@ -92,33 +98,31 @@ def command(
 def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
     from harness.data.catalogue import catalogue
     from harness.report.page import from_split
-    from harness.runs.select import chosen_runs
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
 
     needed = "hyperkvasir" if split == "test" else "endocv"
     settings.require(needed)
     workspace = Workspace(settings.workspace)
-    runs = chosen_runs(workspace, names)
-    source = from_split.gather(
+    runs = select(workspace, names)
+    content = from_split.gather(
         workspace,
         runs,
         catalogue(settings, needs=[needed]),
         split,
-        leaderboard=_leaderboard(_scores(settings)),
-        is_paper_split=settings.splits is None,
     )
-    left_out = [run.model for run in runs if run.model not in source.models]
+    left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
         console.warn(
             f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
             f"with: harness evaluate --split {split}"
         )
-    return source
+    return replace(content, is_paper_split=settings.splits is None)
 
 
 def _of_round(
     settings: Settings, name: str, models: tuple[str, ...], truth: Path | None
-) -> PageContent:
+) -> tuple[PageContent, pd.DataFrame]:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
@@ -126,16 +130,13 @@ def _of_round(
     scores = _scores(settings, name)
     if models:
         scores = scores[scores["model"].isin(models)]
-    return from_round.gather(
-        settings, round_, scores, leaderboard=_leaderboard(scores), truth=truth
-    )
+    return from_round.gather(settings, round_, scores, truth), scores
 
 
 def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
     from submissions.ledger import Ledger
 
-    ledger = Ledger(settings.workspace / "register.sqlite")
-    return ledger.scores(round_name, protocol="official")
+    return Ledger(settings.workspace).scores(round_name, protocol="official")
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
 
 EPILOG = """\b
@@ -38,7 +38,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     import pandas as pd
 
     from harness.report.tables.columns import Column
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from harness.runs.workspace import Workspace
 
     runs = Workspace(settings.workspace).runs()
@@ -59,13 +59,13 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     ]
     if format_ in ("csv", "json"):
         columns = list(names)
-    show(
-        rows,
-        format=format_,
+    view = View(
+        frame=rows,
         columns=columns,
         title="Runs",
         caption="IoU and F1: polyp, validation split, at network size, in the best epoch.",
     )
+    view.show(format_)
 
 
 @command.command()
@@ -73,7 +73,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
 @format_option("table", "json")
 @click.pass_obj
 def show(settings: Settings, run: str, format_: str) -> None:
-    """Show a run: what came of it, its curves, its recipe, its history."""
+    """Show a run: results, settings, curves and history."""
     import json
 
     import pandas as pd
@@ -92,10 +92,10 @@ def show(settings: Settings, run: str, format_: str) -> None:
 
 
 def _show_run(run: Run, history: pd.DataFrame) -> None:
-    """For a reader: a few lines, then the table of epochs."""
-    from harness.report.tables import render
+    """A few lines, then the table of epochs."""
     from harness.report.tables.columns import Column
     from harness.report.tables.sparkline import sparkline
+    from harness.report.tables.view import View
 
     lines = [f"{run.run}: {run.status}, {run.folder}"]
     if run.row["best_iou"] is not None:
@@ -124,7 +124,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         Column(key="waiting", title="Waiting %", decimals=0, scale=100),
         Column(key="seconds", title="Seconds", decimals=0),
     ]
-    render.show(history, columns=columns, title="Epochs")
+    View(frame=history, columns=columns, title="Epochs").show()
 
 
 @command.command()

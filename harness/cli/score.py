@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from metrics.masks.read import Protocol
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
@@ -53,13 +53,12 @@ Examples:
     type=click.Choice(["official", "strict"]),
     default="official",
     show_default=True,
-    help="How masks are read, and what is tolerated.",
+    help="How masks are read, and which faults are tolerated.",
 )
 @click.option(
     "--team",
     metavar="NAME",
-    help="Whose the packages are; by default a package that "
-    "was not submitted here is named after its file.",
+    help="The team; by default a package that was not submitted here is named after its file.",
 )
 @click.option(
     "--out",
@@ -80,7 +79,7 @@ Examples:
     default="scores",
     show_default=True,
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
-    "polyps found. generalisation: what is lost from one test set to another.",
+    "polyps found. generalisation: the loss from one test set to another.",
 )
 @format_option()
 @with_settings("workspace", "rounds")
@@ -113,7 +112,7 @@ def command(
     if round_name is not None:
         get_round(round_name, rounds)
     found = _find(packages, {round_.layout.task for round_ in rounds.values()})
-    job = _Job(settings, rounds, truth, round_name, out or settings.workspace / "scores", options)
+    job = _Job(settings, rounds, truth, round_name, out, options)
     scores = job.score_all(found)
     if kind == "scores":
         _show(scores, format_, options["protocol"])
@@ -126,7 +125,7 @@ def command(
 
 
 class _Job:
-    """What all packages of one call share; the truth of each round is read once."""
+    """What the packages of one call share; the truth of each round is read once."""
 
     def __init__(
         self,
@@ -134,12 +133,14 @@ class _Job:
         rounds: dict[str, Round],
         truth_folder: Path,
         round_name: str | None,
-        out: Path,
+        out: Path | None,
         options: dict[str, Any],
     ) -> None:
+        from harness.runs.workspace import Workspace
         from submissions.ledger import Ledger
 
-        self.ledger = Ledger(settings.workspace / "register.sqlite")
+        self.workspace = Workspace(settings.workspace)
+        self.ledger = Ledger(settings.workspace)
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.options = round_name, out, options
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
@@ -198,7 +199,9 @@ class _Job:
     def _write(self, score: PackageScore) -> None:
         from metrics.utils.files import atomic_path, write_json
 
-        folder = self.out / f"{score.package.stem}-{score.package_sha256[:8]}" / score.protocol
+        folder = self.workspace.score_folder(
+            score.package, score.package_sha256, score.protocol, top=self.out
+        )
         for test_set, result in score.organisers.items():
             write_json(folder / f"{test_set}.json", result)
         with atomic_path(folder / "frames.csv") as temporary:
@@ -222,7 +225,7 @@ def _find(paths: tuple[Path, ...], tasks: set[str]) -> list[tuple[Path, str]]:
 def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
     import pandas as pd
 
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from harness.report.views.by_class import left_out_note
 
     if not scores:
@@ -231,21 +234,20 @@ def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Pro
     figures = pd.concat(parts, ignore_index=True)
     if len(scores) > 1:
         figures = figures[figures["test_set"] == "all"].sort_values("score", ascending=False)
-    show(
-        figures,
-        format=format_,
+    view = View(
+        frame=figures,
         columns=_columns(figures),
         title=f"Scores by the {protocol} protocol",
         caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
         "mean of their SDs over frames)." + left_out_note(figures, protocol),
-        metadata={"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256},
     )
+    view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
 
 
 def _show_detail(
     kind: str, scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol
 ) -> None:
-    """Another table of the packages' frames, each package in the place of a model."""
+    """Another table of the packages' frames, with packages as models."""
     import pandas as pd
 
     from harness.report.views import detail

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.columns import Column
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from submissions.ledger import Ledger
 
 
@@ -29,26 +29,26 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--round", "round_name", metavar="NAME", help="Of one round only.")
+@click.option("--round", "round_name", metavar="NAME", help="One round only.")
 @format_option()
 @with_settings("workspace", "rounds")
 def command(settings: Settings, round_name: str | None, format_: Format) -> None:
     """List what was submitted, newest first, and how much of today's limit is left."""
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         rounds = {round_name: get_round(round_name, rounds)}
-    ledger = Ledger(settings.workspace / "register.sqlite")
+    ledger = Ledger(settings.workspace)
     rows = ledger.submissions(round_name)
     if rows.empty and format_ == "table":
         console.note("Nothing was submitted yet. 'harness submit --round 2' makes a package.")
     else:
         if format_ not in ("csv", "json"):
             rows = _short(rows)
-        show(rows, format=format_, title="Submissions", columns=_columns(format_))
+        View(frame=rows, title="Submissions", columns=_columns(format_)).show(format_)
     for round_ in rounds.values():
         left = ledger.left(round_)
         console.note(
@@ -58,7 +58,7 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
 
 
 def _columns(format_: Format) -> list[Column]:
-    """What is shown; where nobody reads it off a screen, with the moment and the run."""
+    """The columns shown; CSV and JSON also have the time and the run."""
     from harness.report.tables.columns import Column
 
     columns = [
@@ -80,7 +80,7 @@ def _columns(format_: Format) -> list[Column]:
 
 
 def _short(rows: pd.DataFrame) -> pd.DataFrame:
-    """Hashes by their beginning, settings by what says how it was predicted."""
+    """Shortened hashes, and the settings of the prediction."""
     rows = rows.copy()
     for key in ("package_sha256", "checkpoint_sha256"):
         rows[key] = rows[key].str[:8]

@@ -34,7 +34,7 @@ Examples:
     help="Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
     "or the best on validation where there is none.",
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs in place of models.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(
     "--mask-format",
     "file_format",
@@ -56,10 +56,10 @@ def command(
     """Predict a round's test sets and package the masks for submission.
 
     The package is checked the way the organisers read it, and counts against the round's daily
-    limit only once it is whole.
+    limit only once it is complete.
     """
     from harness import submit
-    from harness.runs.select import chosen_runs, default_run
+    from harness.runs.select import select
     from harness.runs.workspace import Workspace
     from submissions.ledger import Ledger
     from submissions.rounds import find_frames, get_round, load_rounds
@@ -71,8 +71,9 @@ def command(
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
     workspace = Workspace(settings.workspace)
-    chosen = chosen_runs(workspace, names, runs) if names or runs else [default_run(workspace)]
-    submit.refuse_when_used_up(Ledger(workspace.register), round_, len(chosen))
+    chosen = select(workspace, names, runs, default="best")
+    workspace.check_writable()
+    submit.refuse_when_used_up(Ledger(workspace.root), round_, len(chosen))
     for run in chosen:
         _submit(workspace, run, round_, frames, inference, file_format)
 

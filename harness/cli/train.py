@@ -230,6 +230,7 @@ def _start(
     for config in configs[:1]:  # the others differ by their model alone
         models.check(config.encoder, config.encoder_weights)
     workspace = Workspace(settings.workspace)
+    workspace.check_writable()
     frames = catalogue(settings, needs=["endocv"])
     variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
     steps = steps_for(configs, variants, with_ensemble)

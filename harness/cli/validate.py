@@ -12,7 +12,7 @@ from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.report.tables.render import Format
+    from harness.report.tables.formats import Format
     from submissions.reading.validate import PackageReport
     from submissions.rounds import Round
 
@@ -39,7 +39,7 @@ Examples:
     "--round",
     "round_name",
     metavar="NAME",
-    help="The round whose test sets are asked for; its frames are then those of --test-frames.",
+    help="The round whose test sets are required; its frames are then those of --test-frames.",
 )
 @format_option("table", "json")
 @with_settings("test_frames", "rounds")
@@ -87,7 +87,7 @@ def _any_round() -> Round:
 def _show(package: Path, inspection: PackageReport, format_: Format, *, complete: bool) -> None:
     import pandas as pd
 
-    from harness.report.tables.render import show
+    from harness.report.tables.view import View
 
     faults = inspection.findings
     masks = sum(map(len, inspection.frames.values()))
@@ -95,20 +95,20 @@ def _show(package: Path, inspection: PackageReport, format_: Format, *, complete
         console.note(note)
     if not complete:
         console.note(
-            "Without the frames, missing masks and wrong sizes cannot be told; give --frames DIR, "
+            "Without the frames, missing masks and wrong sizes are not found; give --frames DIR, "
             "or --round NAME after 'harness init'."
         )
     if faults or format_ == "json":
         listed = faults if format_ == "json" else faults[:_MOST_ROWS]
-        show(
-            pd.DataFrame(
+        view = View(
+            frame=pd.DataFrame(
                 [(fault.kind, fault.path, fault.message) for fault in listed],
                 columns=["kind", "path", "fault"],
             ),
-            format=format_,
             title=f"{package}: {len(faults)} fault{'s' if len(faults) != 1 else ''}",
-            metadata={"package": str(package), "masks": masks, "notes": list(inspection.notes)},
         )
+        notes = list(inspection.notes)
+        view.show(format_, {"package": str(package), "masks": masks, "notes": notes})
         if len(listed) < len(faults):
             more = len(faults) - len(listed)
             console.note(f"... and {more:,} more faults; --format json lists them all.")

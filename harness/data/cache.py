@@ -1,14 +1,13 @@
-"""Frames decoded once: a memory map of bytes at network size.
+"""Decoded frames at network size, in memory-mapped files.
 
-A cache folder holds one folder a key, and the key is a fingerprint of the files, the size and
-whatever else decides the bytes. So a cache is never stale: another set of files, or a file that
-has changed, has another key. It is written beside its final name and renamed when whole.
+The cache folder holds one folder for each key. A key is a hash of the frames' contents, the size
+and all else that decides the bytes, so a cache is never stale: other files, or files that have
+changed, have another key. A cache is written beside its final name and renamed when whole.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -17,15 +16,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.fingerprint import DIGITS, combine, digest, raise_faults, read_files, rows_of
+from harness.data.fingerprint import (
+    DIGITS,
+    FileDigests,
+    combine,
+    frame_digest,
+    frame_digests,
+    raise_faults,
+    rows_of,
+    sha256,
+)
 from harness.data.frames import Interpolation, decode_image, resize_image, resize_mask
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
+from metrics.masks.image import read_file
 from metrics.masks.labels import decode_labels
 from metrics.utils.errors import Fault, UserError
 
@@ -43,7 +52,7 @@ _AHEAD: Final = 4
 class FrameCache:
     """Frames and masks at network size, open for reading.
 
-    Pickling one sends its folder alone, so that a worker process maps the same pages.
+    Only its folder is pickled, so that worker processes map the same pages.
 
     Attributes:
         folder: Where it lies.
@@ -84,15 +93,14 @@ class FrameCache:
         interpolation: Interpolation = "bilinear",
         classes: Classes = ONE,
     ) -> FrameCache:
-        """The cache of a catalogue: opened where it is there, else built.
+        """Open the cache of a catalogue; build it first where it does not exist.
 
         Args:
             catalogue: Frames whose truth is known; at least one.
             size: Side of the square frames, in pixels.
-            folder: Where caches lie; made when missing.
+            folder: Folder of all caches; made when missing.
             jobs: Threads that decode; by default one a core.
-            progress: Called after each frame with the frames done and in all; not where the cache
-                was there.
+            progress: Called after each decoded frame with the frames done and in all.
             interpolation: How frames are resized, see :func:`harness.data.frames.resize_image`.
             classes: What the masks' values mean.
 
@@ -108,29 +116,25 @@ class FrameCache:
             raise UserError(
                 "there are no frames to cache; 'harness data check' shows what was found."
             )
-        final = folder / _key(rows, size, interpolation, classes)
+        files = FileDigests(folder)
+        settings = _Settings(size, interpolation, classes)
         try:
             with contextlib.suppress(UserError):
-                return cls.open(final)
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=folder))
-            try:
-                workers = jobs or os.cpu_count() or 1
-                entries = _decode_all(rows, size, interpolation, classes, workers)
-                _write(temporary, rows, size, entries, progress)
-                _rename(temporary, final)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+                cache = cls.open(folder / settings.key(frame_digests(rows, files)))
+                files.save()
+                return cache
+            final = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
+            files.save()
         except OSError as error:
             raise _no_room(folder, len(rows) * size * size * 4, error) from error
         return cls.open(final)
 
     @classmethod
     def open(cls, folder: Path) -> FrameCache:
-        """Map a cache that is there.
+        """Map a cache that exists.
 
         Raises:
-            UserError: If it is not there, or not whole.
+            UserError: If it does not exist, or is not whole.
         """
         try:
             index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
@@ -150,25 +154,53 @@ class FrameCache:
             ) from error
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """One frame on its way into the cache."""
+class _Settings(NamedTuple):
+    """What decides the bytes of a cache, besides the files."""
+
+    size: int
+    interpolation: Interpolation
+    classes: Classes
+
+    def key(self, digests: Sequence[str | Fault]) -> str:
+        """Name of the cache of frames in their order; a frame that cannot be read has a fault."""
+        parts = (VERSION, self.size, self.interpolation, self.classes.values, *digests)
+        return f"{self.size}-{sha256(' '.join(map(str, parts)).encode())[:DIGITS]}"
+
+
+class _Entry(NamedTuple):
+    """One decoded frame."""
 
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     digest: str
 
 
-def _decode_all(
+def _build(
     rows: Sequence[Mapping[str, Any]],
-    size: int,
-    interpolation: Interpolation,
-    classes: Classes,
+    settings: _Settings,
+    folder: Path,
     jobs: int,
+    progress: Callable[[int, int], object],
+) -> Path:
+    """Decode the frames into a new cache; its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".cache.", dir=folder))
+    try:
+        entries = _decode_all(rows, settings, jobs)
+        digests = _write(temporary, rows, settings.size, entries, progress)
+        final = folder / settings.key(digests)
+        _rename(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def _decode_all(
+    rows: Sequence[Mapping[str, Any]], settings: _Settings, jobs: int
 ) -> Iterator[_Entry | Fault]:
     def decode(row: Mapping[str, Any]) -> _Entry | Fault:
         try:
-            return _decode(row, size, interpolation, classes)
+            return _decode(row, settings)
         except UserError as error:
             return Fault(path="", message=error.message)
 
@@ -176,16 +208,16 @@ def _decode_all(
         yield from map_ahead(pool, decode, rows, _AHEAD * jobs)
 
 
-def _decode(
-    row: Mapping[str, Any], size: int, interpolation: Interpolation, classes: Classes
-) -> _Entry:
+def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
     if row["truth"] == "withheld":
         raise UserError(f"{row['image']}: its truth is withheld, so it cannot train or validate.")
-    image_data, mask_data = read_files(row)
+    size = settings.size
+    image_data = read_file(row["image"])
+    mask_data = read_file(row["mask"]) if row["mask"] else b""
     image = decode_image(image_data, name=str(row["image"]))
     mask = np.zeros((size, size), np.uint8)
     if row["mask"]:
-        truth = decode_labels(mask_data, classes, name=str(row["mask"]))
+        truth = decode_labels(mask_data, settings.classes, name=str(row["mask"]))
         if truth.shape != image.shape[:2]:
             raise UserError(
                 f"{row['mask']}: expected the frame's size {image.shape[1]} x {image.shape[0]}, "
@@ -193,9 +225,9 @@ def _decode(
             )
         mask = resize_mask(truth, size)
     return _Entry(
-        image=resize_image(image, size, interpolation=interpolation),
+        image=resize_image(image, size, interpolation=settings.interpolation),
         mask=mask,
-        digest=digest(row, image_data, mask_data),
+        digest=frame_digest(row, sha256(image_data), sha256(mask_data)),
     )
 
 
@@ -205,10 +237,11 @@ def _write(
     size: int,
     entries: Iterator[_Entry | Fault],
     progress: Callable[[int, int], object],
-) -> None:
-    """Write all entries in order, or raise with every fault among them.
+) -> list[str]:
+    """Write all entries in order and give their digests, or raise with every fault among them.
 
-    Plain writes, since a full disk answers them with an error and a memory map with a signal.
+    Plain writes: a full disk makes them fail with an error, but kills a process that writes to a
+    memory map.
     """
     results: list[str | Fault] = []
     with (folder / _IMAGES).open("wb") as images, (folder / _MASKS).open("wb") as masks:
@@ -224,56 +257,37 @@ def _write(
             file.flush()
             os.fsync(file.fileno())
     raise_faults(results)
+    digests = [result for result in results if isinstance(result, str)]
     index = {
         "version": VERSION,
         "size": size,
-        "contents": combine(result for result in results if isinstance(result, str)),
+        "contents": combine(digests),
         "frames": [row["frame"] for row in rows],
     }
     (folder / _INDEX).write_text(json.dumps(index), encoding="utf-8")
+    return digests
 
 
 def _rename(temporary: Path, final: Path) -> None:
-    """Put a whole cache in its place, unless another process was first."""
-    with _alone(final.parent):
+    """Give a whole cache its final name, unless another process was first."""
+    with _lock(final.parent):
         with contextlib.suppress(UserError):
             FrameCache.open(final)
             return
-        shutil.rmtree(final, ignore_errors=True)  # what is there is not whole
+        shutil.rmtree(final, ignore_errors=True)  # a damaged one, if any
         temporary.chmod(0o755)
         temporary.rename(final)
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait for other processes that rename in the folder; without locks nobody is waited for."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Wait for other processes that rename in the folder, where the file system has locks."""
     from filelock import FileLock
 
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
             held.enter_context(FileLock(folder / ".lock", fallback_to_soft=False))
         yield
-
-
-def _key(
-    rows: Sequence[Mapping[str, Any]], size: int, interpolation: Interpolation, classes: Classes
-) -> str:
-    """Name of the cache of these files as they are now."""
-    values = "".join(f" {value}" for value in classes.values)
-    hashed = hashlib.sha256(f"{VERSION} {size} {interpolation}{values}".encode())
-    for row in rows:
-        stamps = [_stamp(row[name]) for name in ("image", "mask") if row[name]]
-        hashed.update(repr((row["frame"], row["truth"], stamps)).encode())
-    return f"{size}-{hashed.hexdigest()[:DIGITS]}"
-
-
-def _stamp(path: str) -> tuple[str, int, int]:
-    """Path, size and time of a file; one that is not there is reported by its decoding."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return path, -1, -1
-    return str(Path(path).resolve()), found.st_size, found.st_mtime_ns
 
 
 def _no_room(folder: Path, needed: int, error: OSError) -> UserError:

@@ -1,4 +1,4 @@
-"""The whole catalogue that the settings describe, with its splits."""
+"""The catalogue of all frames that the settings name, with their splits."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "test_frames": ("endocv2021-test",),
 }
 
-# What is given in place of HyperKvasir takes its place in the splits: the setting names the role.
+# Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
 _ROLES: Final = {"hyperkvasir": "hyperkvasir"}
 
 
 def catalogue(
     settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = SOURCES
 ) -> pd.DataFrame:
-    """Every frame with its truth, and the split that it is in.
+    """All frames with a truth, and the split of each.
 
     Args:
-        settings: Where the datasets lie; one that is not set and not needed is left out.
-        splits: The division; by default that of ``settings.splits``, else the paper's.
+        settings: The datasets' folders; one that is not set and not needed is left out.
+        splits: By default those of ``settings.splits``, else the paper's.
         needs: Settings that have to be set, of ``SOURCES``.
 
     Returns:
@@ -70,7 +70,7 @@ def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
     """The frames of one split, numbered from 0.
 
     Raises:
-        UserError: If there are none; what there is instead is said.
+        UserError: If there are none; the message counts those of each split.
     """
     chosen = frames[frames["split"] == split].reset_index(drop=True)
     if chosen.empty:
@@ -83,18 +83,8 @@ def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
     return chosen
 
 
-def test_frames(settings: Settings) -> pd.DataFrame:
-    """The challenge's test frames, whose truth is withheld.
-
-    Raises:
-        UserError: If ``test_frames`` is not set, or is no folder of test sets.
-    """
-    (path,) = settings.require("test_frames")
-    return _find("test_frames", path)
-
-
 def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
-    """The frames of the folders of several settings, before any file is opened.
+    """List the frames of the folders of several settings; no file is opened.
 
     Args:
         paths: Folders by setting: ``endocv``, ``hyperkvasir`` or ``test_frames``.

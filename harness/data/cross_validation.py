@@ -1,10 +1,9 @@
-"""How a run divides the frames: the splits as they are, a centre left out, or one fold of many."""
+"""The splits of a run: as they are, without a centre, or one fold of a cross-validation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from harness.data import splits
 from metrics.utils.errors import UserError
@@ -12,12 +11,10 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.runs.workspace import Run
-
 
 @dataclass(frozen=True, kw_only=True)
 class SplitVariant:
-    """A division of the catalogue, on top of its splits.
+    """A change of a catalogue's splits.
 
     Attributes:
         leave_out: Centre that is tested on in place of the test split; empty for none.
@@ -28,24 +25,16 @@ class SplitVariant:
     fold: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse both at once."""
         if self.leave_out and self.fold:
             raise UserError("--leave-out and --folds are two divisions; give one of them")
-
-    @classmethod
-    def of(cls, run: Run) -> Self:
-        """The division that a run, or the members of an ensemble, trained on."""
-        settings: Mapping[str, Any] = run.settings
-        if run.members:
-            settings = next(iter(settings["members"].values()))
-        return cls(leave_out=settings.get("leave_out", ""), fold=settings.get("fold", ""))
 
     def __bool__(self) -> bool:
         """Whether it differs from the splits as they are."""
         return bool(self.leave_out or self.fold)
 
     def __str__(self) -> str:
-        """As it is said to a user."""
+        """Its words for messages."""
         if self.leave_out:
             return f"without {self.leave_out}"
         return f"fold {self.fold}" if self.fold else "as the splits say"

@@ -1,15 +1,20 @@
-"""What frames are, wherever they lie."""
+"""The identity of frames by their contents, wherever they lie."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from metrics.masks.image import read_file
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import UnwritableError, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +22,57 @@ if TYPE_CHECKING:
 DIGITS: Final = 16
 """Hexadecimal digits of a fingerprint."""
 
+_FILE_NAME: Final = "digests.json"
+_SETTLED_NS: Final = 2_000_000_000
 
-def data_fingerprint(catalogue: pd.DataFrame) -> str:
+
+class FileDigests:
+    """SHA-256 of files; a file that has not changed is read once.
+
+    A digest is remembered with the file's size, inode, time of modification and time of change
+    (ctime). No program can set the last one back, so a file that is corrected in place is read
+    again even if size and time of modification were kept.
+
+    Args:
+        folder: Where :meth:`save` writes them and from where they are read; ``None`` for nowhere.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = folder and folder / _FILE_NAME
+        self._known: dict[str, Any] = {}
+        self._changed = False
+        if self._file:
+            with contextlib.suppress(OSError, ValueError):
+                known = json.loads(self._file.read_text(encoding="utf-8"))
+                self._known = known if isinstance(known, dict) else {}
+
+    def __call__(self, path: str) -> str:
+        """The digest of a file; of no file ('') that of no bytes.
+
+        Raises:
+            UserError: If the file cannot be read.
+        """
+        if not path:
+            return sha256(b"")
+        key, stamp = str(Path(path).absolute()), _stamp(path)
+        known = self._known.get(key)
+        if stamp and isinstance(known, list) and known[:-1] == stamp:
+            return str(known[-1])
+        found = sha256(read_file(path))
+        # A file that changed a moment ago may change again within the same tick of its clock.
+        if stamp and time.time_ns() - max(stamp[2:]) > _SETTLED_NS:
+            self._known[key] = [*stamp, found]
+            self._changed = True
+        return found
+
+    def save(self) -> None:
+        """Write what was learnt; a folder that cannot be written is no fault."""
+        if self._file and self._changed:
+            with contextlib.suppress(UnwritableError):
+                write_json(self._file, self._known)
+
+
+def data_fingerprint(catalogue: pd.DataFrame, folder: Path | None = None) -> str:
     """The identity of a catalogue's frames, by their contents.
 
     Two catalogues have the same fingerprint if they list the same frame ids with the same bytes
@@ -27,6 +81,7 @@ def data_fingerprint(catalogue: pd.DataFrame) -> str:
 
     Args:
         catalogue: Rows of any catalogue.
+        folder: The cache folder, where digests of files are remembered; ``None`` to read them all.
 
     Returns:
         str: ``DIGITS`` hexadecimal digits.
@@ -34,43 +89,45 @@ def data_fingerprint(catalogue: pd.DataFrame) -> str:
     Raises:
         FaultsError: If files cannot be read, every one of them named.
     """
+    digests = FileDigests(folder)
+    results = frame_digests(rows_of(catalogue), digests)
+    raise_faults(results)
+    digests.save()
+    return combine(result for result in results if isinstance(result, str))
+
+
+def frame_digests(rows: Sequence[Mapping[str, Any]], digests: FileDigests) -> list[str | Fault]:
+    """The identity of each frame, or why its files cannot be read."""
 
     def one(row: Mapping[str, Any]) -> str | Fault:
         try:
-            return digest(row, *read_files(row))
+            return frame_digest(row, digests(row["image"]), digests(row["mask"]))
         except UserError as error:
             return Fault(path="", message=error.message)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(one, rows_of(catalogue)))
-    raise_faults(results)
-    return combine(result for result in results if isinstance(result, str))
+        return list(pool.map(one, rows))
 
 
-def digest(row: Mapping[str, Any], image: bytes, mask: bytes) -> str:
+def frame_digest(row: Mapping[str, Any], image: str, mask: str) -> str:
     """The identity of one frame.
 
     Args:
         row: Its row of the catalogue.
-        image: The bytes of its image file.
-        mask: The bytes of its mask file, empty where it has none.
+        image: SHA-256 of its image file.
+        mask: SHA-256 of its mask file, or of no bytes where it has none.
     """
-    parts = [hashlib.sha256(data).hexdigest() for data in (image, mask)]
-    return hashlib.sha256(repr((row["frame"], row["truth"], parts)).encode()).hexdigest()
+    return sha256(repr((row["frame"], row["truth"], [image, mask])).encode())
 
 
 def combine(digests: Iterable[str]) -> str:
     """The identity of a set of frames from theirs, in whatever order."""
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()[:DIGITS]
+    return sha256("\n".join(sorted(digests)).encode())[:DIGITS]
 
 
-def read_files(row: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """The bytes of a row's image and of its mask, empty where it has none.
-
-    Raises:
-        UserError: If one of them cannot be read.
-    """
-    return _read(row["image"]), _read(row["mask"]) if row["mask"] else b""
+def sha256(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def rows_of(catalogue: pd.DataFrame) -> list[Mapping[str, Any]]:
@@ -85,11 +142,10 @@ def raise_faults(results: Sequence[object]) -> None:
         raise FaultsError(faults, f"frames cannot be used, of {len(results)} in all")
 
 
-def _read(path: str) -> bytes:
+def _stamp(path: str) -> list[int]:
+    """Size, inode, and times of modification and change in nanoseconds; empty without a file."""
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror or error}). "
-            "Check the path and its permissions."
-        ) from error
+        found = Path(path).stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns]

@@ -1,7 +1,7 @@
-"""From a frame's file to pixels, whole or not at all.
+"""Reading and resizing frames and their masks.
 
-Frames are decoded by content, not by name, in colour, and as they are stored: an EXIF orientation
-is ignored, for frames and for masks alike, so that the two always lie on each other.
+A file's content decides how it is decoded, not its name. Frames are read in colour. An EXIF
+orientation is ignored for frames and masks alike, so that the two always match.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def decode_image(data: bytes, *, name: str = "image") -> NDArray[np.uint8]:
 def resize_image(
     image: NDArray[np.uint8], size: int, *, interpolation: Interpolation = "bilinear"
 ) -> NDArray[np.uint8]:
-    """A frame at the network's square size; its aspect ratio is not kept, as in the paper.
+    """Resize a frame to the network's square input; its aspect ratio is not kept, as in the paper.
 
     Args:
         image: uint8 (H, W, 3).
         size: Side wanted, in pixels.
-        interpolation: ``bilinear``, the paper's, weighs every pixel that an output pixel covers
+        interpolation: ``bilinear``, the paper's, averages all pixels that an output pixel covers
             when it shrinks, so that highlights do not flicker; ``nearest`` is what the authors'
             published code does.
 
@@ -86,7 +86,7 @@ def resize_image(
 
 
 def resize_mask(mask: Labels, size: int) -> NDArray[np.uint8]:
-    """A mask at the network's square size, by nearest neighbour from pixel centre to centre.
+    """Resize a mask to the network's square input, by nearest neighbour between pixel centres.
 
     Args:
         mask: Labels (H, W): bool, or uint8 class indices.
@@ -113,8 +113,8 @@ def truth_of(
 
     Args:
         frame: The row.
-        decoding: ``strict`` binarises at > 127, ``official`` at > 0; of classes that have values
-            of their own, both take these.
+        decoding: ``strict`` binarises at > 127, ``official`` at > 0; where classes have values of
+            their own, both use these.
         classes: What the mask's values mean.
 
     Raises:

@@ -46,11 +46,11 @@ _TEST_SET: Final = r"EndoCV_DATA\d+"
 
 
 class DatasetLayout(NamedTuple):
-    """How one dataset lies in its folders.
+    """How a dataset is laid out in folders.
 
     Attributes:
-        name: What it is called in messages.
-        expects: The folders it is known by, for a message.
+        name: For messages.
+        expects: The folders that it is recognised by, for messages.
         kind: Its short name, and the frames' ``dataset`` in a catalogue.
         matches: Whether a folder has this layout.
         fill: Adds the folder's frames to a listing (``add_pairs``, ``add_single``), for the dataset
@@ -123,14 +123,14 @@ BUILT_IN: Final = (
         fill=_fill_pairs,
     ),
 )
-"""The challenge's layouts, and last the one that fits any pair of folders."""
+"""The challenge's layouts; the last one fits any pair of folders."""
 
 
 @cache
 def known_layouts() -> tuple[DatasetLayout, ...]:
-    """Every layout in the order in which they are tried: plug-ins before the last one built in.
+    """All layouts in the order in which they are tried: plug-ins before the last one built in.
 
-    A plug-in that fails is named and left out.
+    A plug-in that fails is reported and left out.
     """
     *own, general = BUILT_IN
     taken = [layout.kind for layout in BUILT_IN]
@@ -139,7 +139,7 @@ def known_layouts() -> tuple[DatasetLayout, ...]:
 
 
 def plug_in_kinds() -> tuple[str, ...]:
-    """The kinds that plug-ins bring."""
+    """The kinds of the layouts that plug-ins add."""
     built_in = {layout.kind for layout in BUILT_IN}
     return tuple(layout.kind for layout in known_layouts() if layout.kind not in built_in)
 
@@ -147,7 +147,7 @@ def plug_in_kinds() -> tuple[str, ...]:
 def find_frames(
     root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Find the frames of a dataset folder; headers are read, no pixel is decoded.
+    """Find the frames of a dataset folder. Headers are read, but no pixel is decoded.
 
     Args:
         root: The dataset's folder, or the folder around it.
@@ -160,7 +160,7 @@ def find_frames(
         is natural and the same on every machine.
 
     Raises:
-        UserError: If the folder is missing, or its layout is not recognised or not the one wanted.
+        UserError: If the folder is missing, or its layout is not recognised or not of ``kinds``.
         FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
             or a file that is no image; all of them at once.
     """
@@ -181,8 +181,8 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
         kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
 
     Raises:
-        UserError: If the folder is missing, its layout is not recognised or not the one wanted,
-            or it has no frames.
+        UserError: If the folder is missing, its layout is not recognised or not of ``kinds``, or
+            it has no frames.
     """
     layout, folder = recognise(root)
     if kinds and layout.kind not in kinds:
@@ -200,7 +200,7 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
 
 
 def recognise(root: Path) -> tuple[DatasetLayout, Path]:
-    """The layout of a folder, and the folder that has it: ``root`` or one right below.
+    """The layout of a folder, and the folder that has it: ``root`` or one directly below.
 
     Raises:
         UserError: If the folder is missing, or none or several layouts are found.
@@ -222,7 +222,7 @@ def _layout_of(folder: Path) -> DatasetLayout | None:
 
 
 def _own_name(layout: DatasetLayout, folder: Path) -> str:
-    """The dataset's name; pairs of images and masks are told apart by what lies around them."""
+    """The dataset's name; pairs of images and masks are told apart by other files and names."""
     if layout.kind != "plain":
         return layout.kind
     # Kvasir-SEG's release spells the name of its own box file so.
@@ -234,7 +234,7 @@ def _own_name(layout: DatasetLayout, folder: Path) -> str:
 
 
 def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
-    """Heights and widths from headers, and a fault for each file that has none."""
+    """Heights and widths from headers, and a fault for each file that cannot be read."""
 
     def size(path: Path) -> tuple[int, int] | Fault:
         try:

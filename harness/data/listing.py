@@ -1,4 +1,4 @@
-"""What lies in a dataset folder, before any file is opened."""
+"""The frames and masks of a dataset folder, matched by name; no file is opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".b
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFiles:
-    """One frame and where its files lie.
+    """One frame and its files.
 
     Attributes:
         frame: Unique identifier, such as ``C1/C1_frame0001``.
@@ -46,15 +46,15 @@ class FrameFiles:
 
 @dataclass(kw_only=True)
 class Listing:
-    """Frames gathered folder by folder, with what is wrong on the way.
+    """The frames of a dataset, added folder by folder, and what is wrong with them.
 
     Attributes:
         layout: Name of the layout.
         root: The dataset's folder.
         frames: What was found, in natural order.
         faults: What keeps a frame from being used: no mask, or two files of one name.
-        oddities: What a user should know and nothing depends on: an empty folder, a mask without
-            its frame.
+        oddities: What keeps no frame from being used but looks wrong: an empty folder, a mask
+            without its frame.
     """
 
     layout: str
@@ -66,7 +66,7 @@ class Listing:
     def add_pairs(
         self, images: Path, masks: Path, *, dataset: str, centre: str = "", sequence: str = ""
     ) -> None:
-        """Add the frames of a folder, each of which needs its mask in another folder."""
+        """Add the frames of a folder; each needs a mask in another folder."""
         mask_paths = self._by_stem(masks, "masks")
         unclaimed = dict(mask_paths)
         for stem, image in self._by_stem(images, "frames").items():
@@ -97,7 +97,7 @@ class Listing:
     def add_single(
         self, images: Path, *, dataset: str, truth: Truth, sequence: str = "", test_set: str = ""
     ) -> None:
-        """Add the frames of a folder that come without masks."""
+        """Add the frames of a folder without masks."""
         self.frames += [
             FrameFiles(
                 frame=f"{sequence or test_set or dataset}/{stem}",
@@ -132,7 +132,7 @@ class Listing:
 
 
 def mask_stems(stem: str) -> tuple[str, str, str]:
-    """Names that the mask of a frame may have, without their endings, likeliest first.
+    """Stems that the mask of a frame may have, likeliest first.
 
     HyperKvasir names a mask as its frame, EndoCV appends ``_mask``. A frame that ends in an
     underscore keeps a single one: the mask of ``00489_`` is ``00489_mask``.
@@ -141,7 +141,7 @@ def mask_stems(stem: str) -> tuple[str, str, str]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Image files right in a folder, by their endings, in natural order; hidden files are not."""
+    """Image files directly in a folder, by their endings, without hidden ones, in natural order."""
     return in_order(
         path
         for path in files_in(folder)
@@ -150,12 +150,12 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """Files right in a folder; none when there is no such folder."""
+    """Files directly in a folder; none where the folder does not exist."""
     return (path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else iter(())
 
 
 def folders_in(folder: Path, pattern: str = ".*") -> list[Path]:
-    """Folders in a folder whose whole name matches, in natural order; hidden ones are not."""
+    """Folders in a folder whose whole name matches, in natural order, without hidden ones."""
     if not folder.is_dir():
         return []
     return in_order(
@@ -171,14 +171,14 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
 
 
 def part(folder: Path, kind: str, name: str) -> Path:
-    """The folder ``KIND_NAME`` in a folder; where it is missing, the only one ``KIND*`` there."""
+    """The folder ``KIND_NAME`` in a folder, or else the only one there named ``KIND*``."""
     exact = folder / f"{kind}_{name}"
     others = folders_in(folder, f"{kind}.*")
     return others[0] if len(others) == 1 and not exact.is_dir() else exact
 
 
 def natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Sort key by which runs of digits compare as numbers; ties compare as text."""
+    """Sort key that compares runs of digits as numbers, and ties as text."""
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
     key = tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
     return key, text

@@ -1,8 +1,8 @@
-"""The batches of a training, by their position in the run, from the cache of decoded frames.
+"""Training and validation batches from the cache.
 
 Order, batches and augmentations are functions of the run's seed, the epoch and the position, so a
-resumed run gets the batches of an unbroken one, with any number of workers. Frames stay uint8 up to
-the device, where the training step normalises them.
+resumed run with any number of workers gets the batches of an unbroken one. Frames are uint8 up to
+the device; the training step normalises them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PREFETCHED = 4
 
 
 class Key(NamedTuple):
-    """What determines an augmented frame.
+    """What a training sample is a function of, besides the run's seed.
 
     Attributes:
         frame: The frame's position in the cache.
@@ -48,14 +48,15 @@ def order(seed: int, epoch: int, frames: int) -> NDArray[np.int64]:
 def batches(
     positions: NDArray[np.int64], batch_size: int, last: LastBatch = "even"
 ) -> list[NDArray[np.int64]]:
-    """An order cut into batches.
+    """Cut an order into batches.
 
     Args:
         positions: int64 (N,).
         batch_size: Frames a batch at most.
-        last: ``even`` spreads what does not fill a batch, so that sizes differ by one at most and
-            no batch of one remains, on which batch norm cannot train; ``drop`` leaves it out (a
-            set smaller than one batch is kept); ``keep`` has a short last batch.
+        last: What becomes of frames that do not fill a batch. ``even`` spreads them, so that sizes
+            differ by one at most and no batch of one remains, on which batch norm cannot train;
+            ``drop`` leaves them out (a set smaller than one batch is kept); ``keep`` has a short
+            last batch.
     """
     count = -(-len(positions) // batch_size)
     if last == "even":
@@ -110,10 +111,10 @@ class BatchLoader:
         config: Its recipe.
         train: Cache of the training frames.
         val: Cache of the validation frames.
-        last: How frames that do not fill a batch are dealt with, see :func:`batches`.
+        last: As for :func:`batches`.
         rank: Which process of ``world_size`` this is; each takes its share of every batch.
         world_size: Processes that train together.
-        pin: Whether batches lie in pinned memory, which a GPU copies from faster.
+        pin: Whether batches are put into pinned memory, for faster copies to a GPU.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class BatchLoader:
         workers = self.config.workers or 0
         return DataLoader(
             dataset,
-            # The list is replaced for each epoch, so that the workers can be kept.
+            # This list is refilled for each epoch, so that the workers need not be started again.
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
@@ -194,17 +195,17 @@ class BatchLoader:
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCHED if workers else None,
             pin_memory=pin,
-            # Its own generator: an iterator draws a number, which must not move the global one.
+            # Each iterator draws a number, which must not change the state of the global generator.
             generator=torch.Generator(),
         )
 
 
 def _as_it_is(batch: Any) -> Any:
-    """The data set makes whole batches."""
+    """The dataset returns whole batches already."""
     return batch
 
 
 def _one_thread(worker: int) -> None:
-    """Workers share the cores among them; OpenCV would take all for each."""
+    """Run OpenCV in one thread; each worker would start as many as there are cores."""
     del worker
     cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""Which frames train, validate and test: the paper's splits, or a user's own, as data."""
+"""Which frames train, validate and test: the paper's splits or a user's own, from TOML files."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Rule(BaseModel, extra="forbid", frozen=True):
 
 
 class Splits(BaseModel, extra="forbid", frozen=True):
-    """A division of frames.
+    """Which frames belong to train, val and test.
 
     Attributes:
         name: What it is called in tables and registers; ``paper`` for the paper's.
-        train: What trains.
-        val: What validates.
-        test: What tests.
+        train: Frames to train on.
+        val: Frames to validate on.
+        test: Frames to test on.
     """
 
     name: StrictStr = Field("", description="text")
@@ -89,11 +89,11 @@ def load_splits(path: Path | None = None) -> Splits:
 
 
 def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
-    """Say of each frame which split it is in.
+    """Assign each frame to its split.
 
     Args:
         catalogue: As ``layouts.find_frames`` gives it.
-        splits: The division.
+        splits: The splits.
 
     Returns:
         DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
@@ -118,7 +118,7 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
 
 
 def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
-    """How many frames are in no split, by centre, sequence, test set or else dataset."""
+    """Count the frames in no split by centre, sequence, test set or else dataset."""
     rest = catalogue[catalogue["split"] == ""]
     counts: dict[str, int] = {}
     columns = ["centre", "sequence", "test_set", "dataset"]
@@ -129,7 +129,7 @@ def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
 
 
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
-    """Divide the training and validation frames for cross-validation.
+    """Divide the training and validation frames into folds for cross-validation.
 
     A sequence stays whole, and the folds hold about equally many frames with and without polyps
     (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
@@ -138,7 +138,7 @@ def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFra
     Args:
         catalogue: With its splits assigned.
         count: Number of folds, 2 or more.
-        seed: Decides which sequences and frames meet in a fold.
+        seed: Shuffles sequences and single frames.
 
     Returns:
         list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``
@@ -196,7 +196,7 @@ def leave_out(catalogue: pd.DataFrame, centre: str) -> pd.DataFrame:
 def _balanced(
     groups: Sequence[Sequence[int]], polyp: npt.NDArray[np.bool_], count: int, seed: int
 ) -> list[list[int]]:
-    """Deal groups to parts, the largest first, each to the part that lacks its kind most."""
+    """Distribute groups, the largest first, each to the part with the fewest frames of its kind."""
     order = list(groups)
     random.Random(seed).shuffle(order)
     order.sort(key=len, reverse=True)
@@ -205,7 +205,8 @@ def _balanced(
     for group in order:
         with_polyp = int(polyp[list(group)].sum())
         kinds = (with_polyp, len(group) - with_polyp)
-        # The increase of the sum of squares per kind, which is least where the kind is rarest.
+        # What adding the group to a part adds to the sum of squared counts of both kinds: least
+        # where the group's kind is rarest. So the counts of each kind stay about even.
         costs = [
             sum(k * (2 * h + k) for k, h in zip(kinds, part_held, strict=True))
             for part_held in held

@@ -1,4 +1,4 @@
-"""Registered runs measured on a split: predicted once, kept, and found again."""
+"""Evaluate registered runs on a split, and read evaluations that were made before."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.predictor import Inference
 from harness.runs.network import load, shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder
+from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
 TABLE: Final = "frames.parquet"
 TABLE_VERSION: Final = 1
-"""Raised when the frame table gets other columns, so that one kept from before is made anew."""
+"""Raised when the frame table gets other columns, so that older tables are made anew."""
 
 OFFICIAL_TABLE: Final = "frames-official.parquet"
+SUMMARY: Final = "summary.json"
 
 
 class Rules(NamedTuple):
@@ -51,7 +53,7 @@ PROTOCOLS: Final[Mapping[str, Rules]] = {
 
 
 def table_file(run: Run, split: str, protocol: str) -> Path | None:
-    """Where the frame table of an evaluation lies; ``None`` if it was not made, or is outdated.
+    """The file of an evaluation's frame table; ``None`` if it was not made, or is outdated.
 
     Args:
         run: The run.
@@ -68,23 +70,32 @@ def table_file(run: Run, split: str, protocol: str) -> Path | None:
 def cached_table(
     workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
 ) -> pd.DataFrame | None:
-    """The frame table of an evaluation that was made of the same frames with the same settings.
+    """The frame table of an earlier evaluation of the same frames with the same settings.
 
     Args:
         workspace: Where evaluations are registered.
         run: The run.
         frames: The frames of the split.
         split: Its name.
-        settings: What the evaluation depends on besides.
+        settings: What else the evaluation depends on, see :func:`evaluation_settings`.
+
+    Returns:
+        DataFrame | None: ``None`` if there is none, or its files are not those that were
+        registered, as after an evaluation that was killed.
     """
     import pandas as pd
 
     rows = workspace.evaluations(split)
-    rows = rows[(rows["run"] == run.run) & (rows["data"] == data_fingerprint(frames))]
-    path = run.evaluation(split) / TABLE
-    if rows.empty or json.loads(rows["settings"].iloc[0]) != settings or not path.exists():
+    data = data_fingerprint(frames, workspace.root / "cache")
+    rows = rows[(rows["run"] == run.run) & (rows["data"] == data)]
+    folder = run.evaluation(split)
+    if rows.empty or not all((folder / name).exists() for name in (TABLE, SUMMARY)):
         return None
-    return pd.read_parquet(path)
+    registered = {name: json.loads(rows[name].iloc[0]) for name in ("settings", "summary")}
+    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    if registered != {"settings": settings, "summary": summary["summary"]}:
+        return None
+    return pd.read_parquet(folder / TABLE)
 
 
 def evaluate_run(
@@ -97,10 +108,11 @@ def evaluate_run(
     progress: Callable[[], object] = lambda: None,
     say: Callable[[str], object] = lambda _: None,
 ) -> pd.DataFrame:
-    """Predict a split with a run's best weights, and keep and register what comes out.
+    """Predict a split with a run's best weights, write the evaluation and register it.
 
     The run's folder gets ``evaluations/SPLIT/`` with the frame table, the predicted masks at the
-    frames' own sizes and a summary.
+    frames' own sizes and a summary. It replaces an earlier evaluation as a whole; where this one is
+    interrupted, the earlier one stays as it is.
 
     Args:
         workspace: Where the run is registered.
@@ -109,22 +121,32 @@ def evaluate_run(
         split: Its name.
         inference: How the network predicts.
         progress: Called after each frame.
-        say: Takes what a precision other than float32 changes.
+        say: Called with what a precision other than float32 changes.
 
     Returns:
         DataFrame: The frame table.
 
     Raises:
-        UserError: If a frame or mask cannot be read, or the disk is full.
+        UserError: If a frame or mask cannot be read, the disk is full, or another process is
+            evaluating the run on the split.
     """
     loaded = load(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
-    folder = run.evaluation(split)
-    table = evaluate_frames(predictor, frames, masks=masks_folder(run, split), done=progress)
-    with atomic_path(folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False)
-    _register(workspace, run, frames, split, table, evaluation_settings(inference.settings))
+    with replace_folder(run.evaluation(split)) as folder:
+        masks = folder / masks_folder(run, split).name
+        table = evaluate_frames(predictor, frames, masks=masks, done=progress)
+        with atomic_path(folder / TABLE) as temporary:
+            table.to_parquet(temporary, index=False)
+        row = {
+            **_figures(run, table),
+            "split": split,
+            "frames": len(frames),
+            "data": data_fingerprint(frames, workspace.root / "cache"),
+            "settings": evaluation_settings(inference.settings),
+        }
+        write_json(folder / SUMMARY, row)
+    workspace.enter_evaluation(**row)
     return table
 
 
@@ -138,7 +160,7 @@ def official_table(
 ) -> pd.DataFrame:
     """The frame table of an evaluation with the truth read as the organisers read it.
 
-    Counted from the masks that were kept, once, and written beside the other.
+    It is counted from the evaluation's masks once, and written beside the other table.
 
     Args:
         run: An evaluated run.
@@ -172,32 +194,20 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
     return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
 
 
-def _register(
-    workspace: Workspace,
-    run: Run,
-    frames: pd.DataFrame,
-    split: str,
-    table: pd.DataFrame,
-    settings: dict[str, Any],
-) -> None:
+def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
+    """The columns of an evaluation's register row that follow from the run and its frame table."""
     summary = summarise(with_all_classes(table)).set_index("class")
-    figures = {str(name): _plain(row) for name, row in summary.to_dict("index").items()}
-    columns = {
+    figures = {str(name): _as_json(row) for name, row in summary.to_dict("index").items()}
+    return {
         "run": run.run,
         "model": run.model,
-        "split": split,
         "protocol": "paper",
-        "frames": len(frames),
         "score": figures[chosen_class(table)]["score"],
         "checkpoint": run.row["checkpoint"],
-        "data": data_fingerprint(frames),
-        "settings": settings,
         "summary": figures,
     }
-    write_json(run.evaluation(split) / "summary.json", columns)
-    workspace.enter_evaluation(**columns)
 
 
-def _plain(row: Mapping[Any, Any]) -> dict[str, float | None]:
-    """A summary's row as JSON can hold it; what is undefined is null."""
+def _as_json(row: Mapping[Any, Any]) -> dict[str, float | None]:
+    """A summary's row with null in place of NaN, which JSON does not have."""
     return {str(name): None if value != value else float(value) for name, value in row.items()}

@@ -1,11 +1,11 @@
-"""Predictions against the truth: the frame table of a split."""
+"""The frame table of a split: each frame's prediction measured against its truth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.data.frames import truth_of
 from harness.inference.predictor import Prediction, Predictor
@@ -23,8 +23,14 @@ from metrics.masks.read import Mask, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-CARRIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height", "width")
+Rows = tuple[dict[str, object], ...]
+Item = TypeVar("Item")
+
+COPIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height", "width")
+"""Columns of the catalogue that the frame table repeats."""
+
 AHEAD = 16
+"""Frames that are counted before the first of them is asked for."""
 
 
 def evaluate_frames(
@@ -50,20 +56,21 @@ def evaluate_frames(
     Raises:
         UserError: If a frame or its mask cannot be read, or they differ in size.
     """
-    import pandas as pd
-
-    rows: list[dict[str, object]] = []
     records = _records(frames)
-    pairs = _pairs(predictor, records)
+    predictions = predictor.predict(Path(record["image"]) for record in records)
 
-    def measure(pair: tuple[Mapping[str, Any], Prediction]) -> tuple[dict[str, object], ...]:
-        return _rows(*pair, masks=masks, classes=predictor.classes)
+    def measure(pair: tuple[Mapping[str, Any], Prediction]) -> Rows:
+        frame, prediction = pair
+        write_mask(masks / f"{frame['frame']}.png", prediction.labels, predictor.classes)
+        return rows_of(
+            frame,
+            truth_of(frame, classes=predictor.classes),
+            prediction.labels,
+            latency_ms=prediction.latency_ms,
+            classes=predictor.classes,
+        )
 
-    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
-        for two in map_ahead(pool, measure, pairs, AHEAD):
-            rows.extend(two)
-            done()
-    return pd.DataFrame(rows)
+    return _table(measure, zip(records, predictions, strict=True), done)
 
 
 def recount(
@@ -75,7 +82,7 @@ def recount(
     classes: Classes = ONE,
     done: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
-    """Count masks that were kept against the truth, read another way, without predicting anew.
+    """Count masks of an earlier evaluation against the truth, binarised in another way.
 
     Args:
         frames: Rows of a catalogue whose truth is known.
@@ -86,14 +93,13 @@ def recount(
         done: Called after each frame.
 
     Returns:
-        DataFrame: The frame table, by ``official`` with the column hausdorff_rows.
+        DataFrame: The frame table; with ``official`` it has the column hausdorff_rows.
 
     Raises:
         UserError: If a mask is missing or cannot be read.
     """
-    import pandas as pd
 
-    def measure(frame: Mapping[str, Any]) -> tuple[dict[str, object], ...]:
+    def measure(frame: Mapping[str, Any]) -> Rows:
         return rows_of(
             frame,
             truth_of(frame, decoding, classes),
@@ -103,12 +109,7 @@ def recount(
             organisers=decoding == "official",
         )
 
-    rows: list[dict[str, object]] = []
-    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
-        for two in map_ahead(pool, measure, _records(frames), AHEAD):
-            rows.extend(two)
-            done()
-    return pd.DataFrame(rows)
+    return _table(measure, _records(frames), done)
 
 
 def rows_of(
@@ -119,20 +120,20 @@ def rows_of(
     latency_ms: float,
     classes: Classes = ONE,
     organisers: bool = False,
-) -> tuple[dict[str, object], ...]:
-    """A frame's rows of the frame table: its counts, contours and lesions.
+) -> Rows:
+    """A frame's rows of the frame table: its counts, boundary distances and lesions.
 
     Args:
         frame: Its row of the catalogue.
         truth: bool (H, W), or class indices.
-        prediction: Likewise.
+        prediction: Of the same size and kind.
         latency_ms: Prediction time.
-        classes: What they mean.
-        organisers: Whether the organisers' Hausdorff figure is computed as well.
+        classes: What the labels mean.
+        organisers: Whether to add the organisers' Hausdorff figure.
     """
     pairs = class_masks(truth, prediction, classes)
     counts = {name: count(*pair) for name, pair in pairs.items()}
-    # Of one class the background is the rest, and need not be counted again.
+    # With one class the background is the rest, and need not be counted again.
     counts[BACKGROUND] = (
         counts[classes.chosen].swapped()
         if len(classes) == 1
@@ -141,13 +142,13 @@ def rows_of(
     return class_rows(
         counts,
         measured={name: _measured(*pair, organisers=organisers) for name, pair in pairs.items()},
-        **{name: frame[name] for name in CARRIED},
+        **{name: frame[name] for name in COPIED},
         latency_ms=latency_ms,
     )
 
 
 def _measured(mask_truth: Mask, mask_prediction: Mask, *, organisers: bool) -> dict[str, float]:
-    """What no count of pixels tells of a class in a frame."""
+    """The figures of a class in a frame that do not follow from its pixel counts."""
     measured: dict[str, float] = dict(boundary_distances(mask_truth, mask_prediction)._asdict())
     measured |= count_lesions(mask_truth, mask_prediction)._asdict()
     measured |= registry.measured(mask_truth, mask_prediction)
@@ -156,24 +157,18 @@ def _measured(mask_truth: Mask, mask_prediction: Mask, *, organisers: bool) -> d
     return measured
 
 
-def _pairs(
-    predictor: Predictor, records: list[dict[str, Any]]
-) -> Iterator[tuple[Mapping[str, Any], Prediction]]:
-    predictions = predictor.predict(Path(record["image"]) for record in records)
-    return zip(records, predictions, strict=True)
+def _table(
+    measure: Callable[[Item], Rows], items: Iterable[Item], done: Callable[[], object]
+) -> pd.DataFrame:
+    """The rows of all items, measured in threads."""
+    import pandas as pd
 
-
-def _rows(
-    frame: Mapping[str, Any], prediction: Prediction, *, masks: Path, classes: Classes
-) -> tuple[dict[str, object], ...]:
-    write_mask(masks / f"{frame['frame']}.png", prediction.labels, classes)
-    return rows_of(
-        frame,
-        truth_of(frame, classes=classes),
-        prediction.labels,
-        latency_ms=prediction.latency_ms,
-        classes=classes,
-    )
+    rows: list[dict[str, object]] = []
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
+        for of_frame in map_ahead(pool, measure, items, AHEAD):
+            rows.extend(of_frame)
+            done()
+    return pd.DataFrame(rows)
 
 
 def _records(frames: pd.DataFrame) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from harness.runs.network import Softmax
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.device import Precision
-from models.divergentnets import DivergentNets
+from models.divergentnets import DivergentNets, mean_of_members
 
 _TRIAL: Final = 64  # side of the images that a rewritten network is tried on
 _WARM_UPS: Final = 2
@@ -63,7 +63,8 @@ class Engine:
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
         batch_size: Frames that a GPU's batch is filled up to.
-        each: Class whose probabilities by each member follow behind their mean; 0 for none.
+        member_class: Class whose probabilities by each member follow behind their mean; 0 for
+            none.
     """
 
     def __init__(
@@ -73,12 +74,12 @@ class Engine:
         device: torch.device,
         precision: Precision,
         batch_size: int,
-        each: int = 0,
+        member_class: int = 0,
     ) -> None:
         self.device = _with_index(device)
         self.precision = precision
         self.batch_size = batch_size
-        self.each = each
+        self.member_class = member_class
         self.members = [
             _prepared(member, name, self.device, precision) for name, member in _members(network)
         ]
@@ -91,7 +92,7 @@ class Engine:
     def __call__(self, images: Tensor) -> Tensor:
         """The mean of the members' probabilities, (N, C, S, S) float32 on the device.
 
-        With ``each`` (N, C + members, S, S): behind the mean stands that class by each member.
+        With ``member_class`` (N, C + members, S, S): that class by each member follows the mean.
 
         Args:
             images: (N, 3, S, S) float on the device, on the scale 0 to 255.
@@ -150,10 +151,10 @@ class Engine:
             return self._joined(outputs)
 
     def _joined(self, members: Sequence[Tensor]) -> Tensor:
-        mean = _mean(members)
-        if not self.each:
+        mean = mean_of_members(members)
+        if not self.member_class:
             return mean
-        return torch.cat([mean, *(member[:, self.each, None] for member in members)], dim=1)
+        return torch.cat([mean, *(member[:, self.member_class, None] for member in members)], dim=1)
 
     def _replayed(self, images: Tensor) -> Tensor:
         """Recorded at the first batch of a shape, replayed at the others.
@@ -195,14 +196,6 @@ class Engine:
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 output = self._on_streams(inputs, streams)
         return graph, inputs, output
-
-
-def _mean(members: Sequence[Tensor]) -> Tensor:
-    """As ``DivergentNets`` has it: added up one after another."""
-    total = members[0]
-    for member in members[1:]:
-        total = total + member
-    return total / len(members)
 
 
 def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -1,4 +1,4 @@
-"""What a faster precision costs: pixels of the masks that differ from float32's."""
+"""Compare the masks of a faster precision with those of float32 before predicting with it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from harness.inference.uncertainty import check_ensemble
 from harness.runs.network import Loaded
 
 SAMPLE: Final = 8
-"""Frames that are predicted both ways."""
+"""Number of frames that are predicted both ways."""
 
 Sample = Callable[[Predictor], Iterable[Prediction]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changed:
-    """Pixels of a sample's masks.
+class MaskDifference:
+    """How many pixels differ between two predictions of the same frames.
 
     Attributes:
-        frames: Frames in the sample.
-        changed: Pixels that are of one class by one precision and of another by the other.
+        frames: Number of frames.
+        changed: Pixels that have another class in the one than in the other.
         pixels: All pixels, at the frames' own sizes.
     """
 
@@ -41,13 +41,13 @@ def make_predictor(
     say: Callable[[str], object] = lambda _: None,
     uncertainty: bool = False,
 ) -> Predictor:
-    """A run's network ready to predict; where it is not float32, what that changes is said first.
+    """A predictor of a run; a precision other than float32 is first compared with it.
 
     Args:
         loaded: The run's network.
         inference: How it predicts.
-        sample: Predicts some of the frames that it will predict, see :func:`sample_of`.
-        say: Takes the message.
+        sample: Predicts a few of the frames, to compare precisions on; see :func:`sample_of`.
+        say: Called with the number of pixels that the precision changes.
         uncertainty: Whether predictions say how far the members of an ensemble disagree.
 
     Raises:
@@ -77,16 +77,16 @@ def make_predictor(
     return predictor
 
 
-def changed_pixels(ones: Iterable[Prediction], others: Iterable[Prediction]) -> Changed:
+def changed_pixels(a: Iterable[Prediction], b: Iterable[Prediction]) -> MaskDifference:
     """Count the pixels in which the masks of the same frames differ.
 
     Args:
-        ones: Predicted one way.
-        others: Predicted another way.
+        a: Predicted one way.
+        b: Predicted another way, in the same order.
     """
-    pairs = zip(ones, others, strict=True)
-    counted = [(int((a.labels != b.labels).sum()), a.labels.size) for a, b in pairs]
-    return Changed(
+    pairs = zip(a, b, strict=True)
+    counted = [(int((one.labels != other.labels).sum()), one.labels.size) for one, other in pairs]
+    return MaskDifference(
         frames=len(counted),
         changed=sum(changed for changed, _ in counted),
         pixels=sum(pixels for _, pixels in counted),

@@ -1,8 +1,9 @@
-"""Frames in, masks at the frames' own sizes out.
+"""From frames to masks at the frames' own sizes.
 
-One path serves `evaluate`, `predict` and `submit`: threads decode frames ahead of the network, the
-network has a thread of its own, and its maps are brought to the frames' own sizes, on a GPU by the
-GPU and on a CPU in threads again. Memory stays flat however many frames there are.
+`evaluate`, `predict` and `submit` all take this path. Threads decode frames ahead of the network,
+the network runs in a thread of its own, and its probability maps are brought to the frames' own
+sizes, by the GPU or else in threads again. Each stage works a fixed number of frames ahead, so
+memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from harness.data.frames import read_image, resize_image
 from harness.inference.engine import Engine, current_device, on_cpu
@@ -30,6 +30,7 @@ from harness.inference.postprocess import (
     upsample_and_decide,
     upsample_and_decide_on_device,
 )
+from harness.inference.tta import average_views
 from harness.inference.uncertainty import Uncertainty, measure
 from harness.utils import device as devices
 from harness.utils.device import Precision
@@ -38,13 +39,6 @@ from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
 
-FLIPS: Final = ((), (3,), (2,), (2, 3))
-"""Axes that test-time augmentation flips: none, left and right, up and down, both."""
-
-SCALES: Final = (0.75, 1.25)
-"""Further sizes of its input, as shares of the network's own, to the nearest multiple of 32."""
-
-_MULTIPLE = 32
 _MILLISECONDS = 1000
 _BATCHES_AHEAD = 2
 
@@ -61,7 +55,7 @@ class Inference:
         batch_size: Frames a batch; it changes nothing but the speed.
         tta: Whether probabilities are the mean over flips and scales of the frame (test-time
             augmentation), at six times the work.
-        rounding: Where probabilities become 0 or 1, see ``harness.inference.postprocess``.
+        rounding: The size at which pixels are decided, see ``harness.inference.postprocess``.
     """
 
     device: torch.device
@@ -78,17 +72,16 @@ class Inference:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a network says of one frame.
+    """A network's output for one frame.
 
     Attributes:
-        image: The frame's file, or what names it.
+        image: The frame's file, or its name.
         probabilities: float32 (K, S, S) of the K foreground classes, at the network's size.
         labels: Each pixel's class (H, W) at the frame's own size, see
             :func:`harness.inference.postprocess.argmax_labels`.
         classes: What the labels mean.
-        latency_ms: From the file to the mask: decoding, the frame's share of its batch through
-            the network, and the way back to its own size. The warm-up before the first frame is
-            no part of it.
+        latency_ms: Milliseconds from the file to the mask: decoding, the frame's share of its
+            batch's time in the network, and resizing. A GPU's warm-up is not counted.
         uncertainty: How far the members disagree, where the predictor was asked for it.
     """
 
@@ -103,12 +96,6 @@ class Prediction:
     def mask(self) -> Mask:
         """The chosen class's pixels, bool (H, W)."""
         return mask_of(self.labels, self.classes.channel)
-
-    @property
-    def probability(self) -> NDArray[np.float32]:
-        """The chosen class's probability at the frame's own size, float32 (H, W)."""
-        height, width = self.labels.shape
-        return resize_map(self.probabilities[self.classes.channel - 1], height=height, width=width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +118,14 @@ class _Forwarded:
 class Predictor:
     """A network ready to predict.
 
-    Before its first frame it predicts a black one, untimed: a GPU's first batch of each shape
-    chooses kernels and records a CUDA graph, and a CPU's first frame builds oneDNN's primitives and
-    tells which member takes longest.
+    On a GPU it predicts a black frame before the first one, untimed: the first batch of each shape
+    chooses kernels and records a CUDA graph, which no later batch does. A CPU gains nothing from
+    it.
 
     Args:
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
         size: Side of the square network input, in pixels.
-        inference: How.
+        inference: How it predicts.
         uncertainty: Whether predictions say how far the members of an ensemble disagree.
         classes: What the network tells apart.
     """
@@ -157,12 +144,12 @@ class Predictor:
             device=inference.device,
             precision=inference.precision,
             batch_size=inference.batch_size,
-            each=classes.channel if uncertainty else 0,
+            member_class=classes.channel if uncertainty else 0,
         )
         self.classes = classes
         self.size = size
         self.inference = inference
-        self._warm = False
+        self._is_warm = self.engine.device.type == "cpu"
 
     def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
         """Predict frames in their order.
@@ -184,7 +171,7 @@ class Predictor:
         """Predict frames that are decoded already.
 
         Args:
-            frames: What names each, and its pixels, uint8 (H, W, 3) RGB; read lazily.
+            frames: Each frame's name and its pixels, uint8 (H, W, 3) RGB; read lazily.
 
         Yields:
             Prediction: One a frame, in the order given.
@@ -208,28 +195,17 @@ class Predictor:
 
     @torch.inference_mode()
     def probabilities(self, pixels: Tensor) -> Tensor:
-        """One batch through the network.
+        """Run one batch through the network, with test-time augmentation where it is asked for.
 
         Args:
             pixels: (N, 3, S, S) uint8 on any device.
 
         Returns:
             Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
-            the chosen class's probabilities by each member follow behind the classes'.
+            the chosen class's probabilities by each member follow after the classes'.
         """
         inputs = pixels.to(self.engine.device, non_blocking=True).float()
-        if not self.inference.tta:
-            return self.engine(inputs)
-        total = torch.zeros(())
-        for flips in FLIPS:
-            total = self.engine(inputs.flip(flips)).flip(flips) + total.to(inputs.device)
-        for scale in SCALES:
-            side = max(_MULTIPLE, round(self.size * scale / _MULTIPLE) * _MULTIPLE)
-            scaled = functional.interpolate(inputs, (side, side), mode="bilinear", antialias=True)
-            total += functional.interpolate(
-                self.engine(scaled), inputs.shape[2:], mode="bilinear", antialias=True
-            )
-        return total / (len(FLIPS) + len(SCALES))
+        return average_views(self.engine, inputs) if self.inference.tta else self.engine(inputs)
 
     def _decode(
         self, item: Item, read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
@@ -245,16 +221,16 @@ class Predictor:
         )
 
     def _warm_up(self) -> None:
-        """Predict a black frame the way that all are, flips, scales and copies included."""
-        if not self._warm:
+        """Predict a black frame, test-time augmentation and copies included."""
+        if not self._is_warm:
             black = np.zeros((self.size, self.size, 3), np.uint8)
             frame = _Decoded(image=Path(), pixels=black, size=black.shape[:2], milliseconds=0.0)
             self._forward([frame])
-            self._warm = True
+            self._is_warm = True
 
     @torch.inference_mode()
     def _forward(self, batch: list[_Decoded]) -> list[_Forwarded]:
-        """Each frame with its foreground probabilities and its share of its batch's time."""
+        """Foreground probabilities of each frame, on a GPU also its pixels' classes."""
         start = time.perf_counter()
         device = self.engine.device
         end = 1 + len(self.classes)

@@ -1,1 +1,1 @@
-"""From frame tables to what people read: tables, plots and the HTML page."""
+"""Tables, plots and the HTML page, made from frame tables."""

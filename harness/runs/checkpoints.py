@@ -1,4 +1,4 @@
-"""Weights and training state on disk: whole or not at all, and safe to load."""
+"""Save weights and training states atomically, and load them without running code from them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
         str: SHA-256 of the file, in hexadecimal.
 
     Raises:
-        UnwritableError: If there is no room for it; the file that was there is kept.
+        UnwritableError: If the disk is full; the file that was there is kept.
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
     with atomic_path(path) as temporary:
@@ -41,7 +41,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
-    """Load weights into ``network``; every tensor must fit.
+    """Load weights into ``network``; names and shapes must match.
 
     Raises:
         UserError: If the file is missing or no safetensors file.
@@ -77,24 +77,24 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write all that is needed to go on training.
+    """Write the state that a training can be resumed from.
 
     Raises:
-        UnwritableError: If there is no room for it; the file that was there is kept.
+        UnwritableError: If the disk is full; the file that was there is kept.
     """
-    # Given a path instead of a file, torch would not say why it could not be written.
+    # Given a path instead of a file, torch would hide why it could not be written.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         try:
             torch.save(dict(state), file)
         except RuntimeError as error:
-            # Its archive cannot be closed then, which hides what the system said.
+            # torch fails again when it closes its archive, which hides the system's error.
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote, running no code from the file.
+    """Read a state written by :func:`save_state`, without running code from the file.
 
     Raises:
         UserError: If the file is missing or is no such state.

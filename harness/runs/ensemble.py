@@ -1,4 +1,4 @@
-"""DivergentNets as a run: the best checkpoints of its members, kept together."""
+"""Register DivergentNets as a run: the best checkpoints of its members."""
 
 from __future__ import annotations
 
@@ -10,53 +10,49 @@ from pathlib import Path
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.network import member_weights, shared_classes
+from harness.runs.select import newest_by_model
 from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.utils.versions import versions
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
-
-NAME = "divergentnets"
+from models import ENSEMBLE
 
 
 def members_for(
     workspace: Workspace,
     names: Sequence[str],
     trained: Mapping[str, Run] | None = None,
-    division: SplitVariant | None = None,
+    variant: SplitVariant | None = None,
 ) -> dict[str, Run]:
-    """A finished run of each member: one just trained, or else the newest.
+    """A finished run of each member: the given one, or else the newest.
 
     Args:
         workspace: Where runs are registered.
         names: The members.
         trained: Runs to prefer, by model.
-        division: Of which division of the frames; by default the splits as they are.
+        variant: The variant of the splits; by default the splits as they are.
 
     Raises:
         UserError: If a member has no finished run; all missing ones are named.
     """
-    alike = [
-        run
-        for run in workspace.runs(status="finished")
-        if SplitVariant.of(run) == (division or SplitVariant())
-    ]
-    newest = {run.model: run for run in reversed(alike)} | dict(trained or {})
+    finished = workspace.runs(status="finished")
+    newest = newest_by_model(finished, variant or SplitVariant()) | dict(trained or {})
     found = {name: newest.get(name) for name in names}
     missing = [name for name, run in found.items() if run is None]
     if missing:
         models = " ".join(f"--model {name}" for name in missing)
         raise UserError(
-            f"{NAME} needs a trained run of each member; there is none of {', '.join(missing)}. "
-            f"Train them with: harness train {models}"
+            f"{ENSEMBLE} needs a trained run of each member; there is none of "
+            f"{', '.join(missing)}. Train them with: harness train {models}"
         )
     return {name: run for name, run in found.items() if run is not None}
 
 
 def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
-    """Enter an ensemble of finished runs as a run of its own.
+    """Register an ensemble of finished runs as a run of its own.
 
-    The members' weights are linked (copied where the file system has no links), so the ensemble
-    outlives the removal of a member's run.
+    The members' weights are hard links (copies where the file system has none), so the ensemble
+    stays whole when a member's run is removed.
 
     Args:
         workspace: Where the members are registered.
@@ -66,19 +62,18 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         Run: The ensemble, finished.
 
     Raises:
-        UserError: If the members take images of different sizes or tell different classes apart,
-            or the disk is full.
+        UserError: If the members have different image sizes or classes, or the disk is full.
     """
     configs = {name: TrainConfig.from_dict(run.settings) for name, run in members.items()}
     sizes = {name: config.size for name, config in configs.items()}
     if len(set(sizes.values())) > 1:
         raise UserError(
-            f"the members of {NAME} take images of different sizes ({sizes}); train all of them "
-            "at one --size"
+            f"the members of {ENSEMBLE} take images of different sizes ({sizes}); train all of "
+            "them at one --size"
         )
     shared_classes(members.values())
     run = workspace.new_run(
-        NAME,
+        ENSEMBLE,
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},
         versions=versions(),
         seed=min(config.seed for config in configs.values()),
@@ -100,7 +95,7 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
 
 
 def _shared(values: set[str | None]) -> str:
-    """One text for what the members have in common, or all that they have."""
+    """The members' common value, or all of their values joined by '+'."""
     return "+".join(sorted(str(value) for value in values))
 
 

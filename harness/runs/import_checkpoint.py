@@ -1,4 +1,4 @@
-"""A checkpoint that others trained, as a run of ours."""
+"""Register a checkpoint that was trained elsewhere as a run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from models.foreign_checkpoint import Imported, import_checkpoint
 
 
 def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
-    """Read a checkpoint without running code from it, and enter it as a finished run.
+    """Read a checkpoint, without running code from it, and register it as a finished run.
 
     Args:
-        workspace: Where to enter it.
-        path: A file of ``torch.save``: a whole network or a state dict; or weights as
-            safetensors under the network's own names, such as another workspace's.
-        config: What it is: architecture, encoder, size, inputs.
+        workspace: Where to register it.
+        path: A file of ``torch.save`` with a whole network or a state dict; or safetensors with
+            the network's own names, such as those of another workspace.
+        config: Its architecture, encoder, size and inputs.
 
     Returns:
-        tuple: The run, and what the file held.
+        tuple: The run, and the content of the file.
 
     Raises:
-        ModelError: If the file cannot be read or holds another network; nothing is entered.
+        ModelError: If the file cannot be read or holds another network; nothing is registered.
         UserError: If the disk is full.
         FaultsError: If safetensors hold another network.
     """

@@ -1,4 +1,4 @@
-"""From a registered run to a network that predicts."""
+"""Load the network of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Normalised(nn.Module):
-    """A network that takes images on the scale 0 to 255 and normalises them itself.
+    """A network that takes images on the scale 0 to 255 and normalises them.
 
     Args:
         network: Normalised images (N, 3, H, W) in, logits (N, C, H, W) out.
@@ -46,7 +46,7 @@ class Normalised(nn.Module):
 
 
 class Softmax(nn.Module):
-    """A network whose logits are turned into probabilities.
+    """A network followed by a softmax over the classes.
 
     Args:
         network: Logits (N, C, H, W) out.
@@ -70,7 +70,7 @@ class Loaded:
         run: The run.
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities out.
         size: Side of the square network input, in pixels.
-        classes: What it tells apart.
+        classes: The classes of its output.
     """
 
     run: Run
@@ -84,8 +84,8 @@ def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
 
     Args:
         config: The recipe.
-        weights: Whether to start from the recipe's encoder weights; without them nothing is
-            asked of the network hub, as when a checkpoint follows.
+        weights: Whether to load the recipe's encoder weights, from the network hub or its cache;
+            not needed where a checkpoint is loaded next.
     """
     return models.create(
         config.model,
@@ -97,7 +97,7 @@ def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
 
 
 def normalisation(config: TrainConfig) -> Normalisation:
-    """Mean and deviation that a recipe's images are normalised by, three each, on the scale 0 to 1.
+    """Mean and standard deviation for a recipe's images, three each, on the scale 0 to 1.
 
     Args:
         config: The recipe.
@@ -108,11 +108,10 @@ def normalisation(config: TrainConfig) -> Normalisation:
 
 
 def load(run: Run) -> Loaded:
-    """The network of a run, an ensemble with all its members, in inference form.
+    """Load the network of a run, or of an ensemble with all its members, in eval mode.
 
     Raises:
-        UserError: If weights are missing, or members take images of different sizes or tell
-            different classes apart.
+        UserError: If weights are missing, or members have different image sizes or classes.
         FaultsError: If weights do not fit the architecture.
     """
     if not run.members:
@@ -125,7 +124,10 @@ def load(run: Run) -> Loaded:
     configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
     sizes = {config.size for config in configs.values()}
     if len(sizes) != 1:
-        raise UserError(f"the members of {run.run} take images of different sizes: {sizes}")
+        raise UserError(
+            f"the members of {run.run} take images of different sizes: {sizes}. Train all of them "
+            "at one --size, then the ensemble again."
+        )
     members = {
         name: _with_weights(config, member_weights(run.folder, name))
         for name, config in configs.items()
@@ -139,7 +141,7 @@ def load(run: Run) -> Loaded:
 
 
 def shared_classes(runs: Iterable[Run]) -> Classes:
-    """The classes that runs, ensembles by their members, tell apart.
+    """The classes of runs; of ensembles, those of their members.
 
     Raises:
         UserError: If they are not the same in all.
@@ -157,14 +159,14 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
             for classes, name in found.items()
         )
         raise UserError(
-            f"these do not tell the same classes apart ({named}); take runs of one [classes] table "
-            "and --loss-class"
+            f"these runs have different classes ({named}); take runs of one [classes] table and "
+            "--loss-class"
         )
     return next(iter(found))
 
 
 def member_weights(folder: Path, member: str) -> Path:
-    """Where an ensemble's run keeps a member's weights."""
+    """The file of a member's weights in an ensemble's folder."""
     return folder / "members" / f"{member}.safetensors"
 
 

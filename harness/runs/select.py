@@ -1,80 +1,110 @@
-"""Which runs a command means."""
+"""Choose the runs that a command takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
+import models
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Run, Workspace
 from metrics.utils.errors import UserError
 
-ORDER: Final = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet", "divergentnets")
-"""The paper's order of models in its tables."""
 
-
-def chosen_runs(
+def select(
     workspace: Workspace,
     names: Sequence[str] = (),
     runs: Sequence[str] = (),
-    division: SplitVariant | None = None,
+    variant: SplitVariant | None = None,
+    *,
+    default: Literal["all", "best"] = "all",
 ) -> list[Run]:
-    """The runs to measure.
+    """The finished runs that a command takes.
+
+    A run named by its identifier may be of any splits. Models are looked for among the runs of
+    one variant of the splits, so that a cross-validation's fold is never taken by accident.
 
     Args:
         workspace: Where runs are registered.
-        names: Models, of which the newest finished run is taken; empty for every model.
+        names: Models, of which the newest finished run is taken.
         runs: Runs by identifier, in place of models.
-        division: Of which division of the frames; by default runs on the splits as they are.
+        variant: The variant of the splits; by default the splits as they are.
+        default: What is taken where neither models nor runs are named: the newest run of every
+            model, or the one that represents the workspace best (see :func:`_best`).
 
     Returns:
-        list[Run]: In the paper's order, other models after them.
+        list[Run]: As they were named; every model in the paper's order, other models after them.
 
     Raises:
-        UserError: If a model has no finished run, or there is none at all.
+        UserError: If a run is not finished, a model has no finished run, or there is none at all.
     """
     if runs:
-        found = [workspace.run(name) for name in runs]
-        unfinished = [run.run for run in found if run.status != "finished"]
-        if unfinished:
-            raise UserError(
-                f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
-                f"{unfinished[0]}"
-            )
-        return found
-    wanted_division = division or SplitVariant()
-    finished = {
-        run.model: run
-        for run in reversed(workspace.runs(status="finished"))
-        if SplitVariant.of(run) == wanted_division
-    }
-    missing = [name for name in names if name not in finished]
-    if missing or not finished:
-        what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
-        there = f" There are: {', '.join(finished)}." if finished else ""
-        train = f"harness train{''.join(f' --model {name}' for name in missing)}"
-        what += f" ({division})" if division else ""
-        raise UserError(
-            f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
-            "'harness demo'."
-        )
-    wanted = names or sorted(finished, key=lambda n: (ORDER.index(n) if n in ORDER else 99, n))
-    return [finished[name] for name in dict.fromkeys(wanted)]
-
-
-def default_run(workspace: Workspace) -> Run:
-    """What is submitted when no model is named: DivergentNets, else the best on validation.
-
-    Raises:
-        UserError: If no run is finished.
-    """
-    ensemble = workspace.newest(ORDER[-1])
-    if ensemble is not None:
-        return ensemble
+        return _named(workspace, runs)
+    variant = variant or SplitVariant()
     finished = workspace.runs(status="finished")
-    if not finished:
+    newest = newest_by_model(finished, variant)
+    missing = [name for name in names if name not in newest]
+    if missing or not newest:
+        raise _nothing(workspace, missing, newest, variant)
+    if names:
+        return [newest[name] for name in dict.fromkeys(names)]
+    if default == "best":
+        return [_best([run for run in finished if run.variant == variant])]
+    return [newest[name] for name in sorted(newest, key=models.paper_order)]
+
+
+def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run]:
+    """The newest run of each model among those of one variant of the splits.
+
+    Args:
+        runs: Newest first, as ``Workspace.runs`` lists them.
+        variant: The variant.
+    """
+    return {run.model: run for run in reversed(list(runs)) if run.variant == variant}
+
+
+def _named(workspace: Workspace, runs: Sequence[str]) -> list[Run]:
+    found = [workspace.run(name) for name in dict.fromkeys(runs)]
+    unfinished = [run.run for run in found if run.status != "finished"]
+    if unfinished:
         raise UserError(
-            f"no trained model in {workspace.root}. Train with 'harness train', or try everything "
-            "with 'harness demo'."
+            f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
+            f"{unfinished[0]}"
         )
-    return max(finished, key=lambda run: run.row["best_iou"] or 0.0)
+    return found
+
+
+def _best(runs: Sequence[Run]) -> Run:
+    """The newest DivergentNets; without one, the run of the best IoU on validation.
+
+    IoUs are compared among runs of the same validation frames only: those of the newest run that
+    has an IoU. Where none has (imported checkpoints), the newest run is taken.
+
+    Args:
+        runs: At least one, newest first.
+    """
+    ensembles = [run for run in runs if run.model == models.ENSEMBLE]
+    if ensembles:
+        return ensembles[0]
+    measured = [run for run in runs if run.row["best_iou"] is not None]
+    if not measured:
+        return runs[0]
+    frames = measured[0].validation_frames
+    alike = [run for run in measured if run.validation_frames == frames]
+    return max(alike, key=lambda run: float(run.row["best_iou"]))
+
+
+def _nothing(
+    workspace: Workspace,
+    missing: Sequence[str],
+    newest: dict[str, Run],
+    variant: SplitVariant,
+) -> UserError:
+    what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
+    what += f" ({variant})" if variant else ""
+    there = f" There are: {', '.join(newest)}." if newest else ""
+    train = f"harness train{''.join(f' --model {name}' for name in missing)}"
+    return UserError(
+        f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
+        "'harness demo'."
+    )

@@ -13,13 +13,10 @@ import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
-from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
-
-TRAINED = ("unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet")
-"""The networks trained by default, in the paper's order."""
+from models import ENSEMBLE, PAPER_NETWORKS
 
 Step = TrainConfig | SplitVariant
 """A network to train, or a variant of the splits whose networks become an ensemble."""
@@ -128,9 +125,9 @@ def networks_for(names: Sequence[str]) -> tuple[list[str], bool]:
     """
     wanted = list(dict.fromkeys(names or ["all"]))
     if "all" in wanted:
-        return list(TRAINED), True
-    with_ensemble = ensemble.NAME in wanted
-    return [name for name in wanted if name != ensemble.NAME], with_ensemble
+        return list(PAPER_NETWORKS), True
+    with_ensemble = ENSEMBLE in wanted
+    return [name for name in wanted if name != ENSEMBLE], with_ensemble
 
 
 def recipes_for(

@@ -77,6 +77,7 @@ def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: 
         UserError: As for :func:`run_all`, or if there is no such run.
     """
     workspace = Workspace(settings.workspace)
+    workspace.check_writable()
     named = workspace.run(name) if name else None
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
@@ -90,7 +91,7 @@ def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: 
         console.note("Nothing to go on with: every run is finished.")
         return
     config = TrainConfig.from_dict(run.settings)
-    frames = SplitVariant.of(run).apply(catalogue(settings, needs=["endocv"]))
+    frames = run.variant.apply(catalogue(settings, needs=["endocv"]))
     ready = _decode(workspace, frames, config)
     _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", setup)
@@ -188,7 +189,7 @@ def _train(
 def _register_ensemble(
     workspace: Workspace, done: Mapping[str, Run], variant: SplitVariant
 ) -> None:
-    names = models.get(ensemble.NAME).members
+    names = models.get(models.ENSEMBLE).members
     members = ensemble.members_for(workspace, names, done, variant)
     run = ensemble.register(workspace, members)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

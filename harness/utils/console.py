@@ -136,22 +136,22 @@ def show(result: RenderableType) -> None:
 
 def note(message: str) -> None:
     """Say what happens; silent under ``--quiet``."""
-    _logger.log(NOTE, "%s", message)
+    _logger.log(NOTE, "%s", escape(message))
 
 
 def success(message: str) -> None:
     """Say that something was done; silent under ``--quiet``."""
-    _logger.log(SUCCESS, "%s", message)
+    _logger.log(SUCCESS, "%s", escape(message))
 
 
 def warn(message: str) -> None:
     """Say what the user should know, though the work goes on."""
-    _logger.log(WARNING, "%s", message)
+    _logger.log(WARNING, "%s", escape(message))
 
 
 def fail(message: str) -> None:
     """Say why a command ends without its result; raise a click exception to get here."""
-    _logger.log(ERROR, "%s", message)
+    _logger.log(ERROR, "%s", escape(message))
 
 
 @contextmanager

@@ -127,9 +127,9 @@ def is_perhaps_out_of_memory(error: BaseException) -> bool:
 
 
 def workers(device: torch.device, *, trainings: int = 1) -> int:
-    """How many processes that augment pay beside a training on ``device``.
+    """The number of data-loading processes for a training on ``device``.
 
-    On a CPU none: they would take the cores that the network computes on, and every step waits
+    None on a CPU: they would take the cores that the network computes on, and every step waits
     for its slowest thread.
 
     Args:
@@ -142,7 +142,7 @@ def workers(device: torch.device, *, trainings: int = 1) -> int:
 
 
 def precision(name: Precision, device: torch.device) -> Precision:
-    """The precision that a name means on a device: ``auto`` becomes one of the other two.
+    """Resolve ``auto`` for a device.
 
     ``auto`` is ``bf16`` where the device multiplies it natively (CUDA from Ampere on, a CPU with
     AMX or AVX512-BF16). Elsewhere it is emulated, which makes a step slower than ``fp32``.
@@ -260,9 +260,9 @@ def threads(count: int) -> Iterator[None]:
 
 
 def single_threads() -> ThreadPoolExecutor:
-    """As many threads as torch's operators may take now, in each of which they take only that one.
+    """A pool of as many threads as torch uses now, in each of which its operators use one.
 
-    The number that an operator may take belongs to the thread that calls it, so the caller's own
+    torch keeps the number of threads of an operator per calling thread, so the caller's own number
     stays as it was.
     """
     import torch
@@ -271,15 +271,15 @@ def single_threads() -> ThreadPoolExecutor:
     begun = threading.Barrier(count + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # a thread takes the number for all at its first question
+        torch.get_num_threads()  # at this first call a new thread takes the process's number
         torch.set_num_threads(1)
         begun.wait()
 
     pool = ThreadPoolExecutor(count, thread_name_prefix="network", initializer=begin)
-    for _ in range(count):  # each starts a thread, since those before it still wait
+    for _ in range(count):  # each call starts a thread, since the earlier ones wait
         pool.submit(threading.get_ident)
     begun.wait()
-    torch.set_num_threads(count)  # for threads that come later, and for this one
+    torch.set_num_threads(count)  # for this thread and those that start later
     return pool
 
 

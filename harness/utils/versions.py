@@ -1,4 +1,4 @@
-"""Versions of what a figure depends on."""
+"""Versions of Python and of the packages that results depend on."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def frame_rows(
         **columns: What both rows carry: frame, dataset, centre, height, latency_ms, ...
 
     Returns:
-        The row of the class 'polyp' and, with tp and tn, fp and fn exchanged, of 'background'.
+        The row of the class 'polyp' and, with tp and tn, fp and fn swapped, of 'background'.
 
     Example:
         >>> rows = frame_rows(Counts(tp=3, fp=0, fn=1, tn=6), measured={"hd95_px": 1.0}, frame="a")

@@ -1,4 +1,4 @@
-"""Polyps counted one by one, and frames by whether they hold a polyp at all.
+"""Detection: polyps found, missed and false, and frames with and without a polyp.
 
 A polyp is a connected region of the mask, corners touching included. A polyp of the truth is
 found where a region of the prediction overlaps it with an IoU of at least ``MIN_IOU``; each region

@@ -1,4 +1,4 @@
-"""Which classes there are besides the background, and the mask values that mean them."""
+"""The classes to segment, and the grey value of each in a mask file."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ MAX_PIXELS: Final = 100_000_000
 """Larger images are refused from their header, before anything is decoded."""
 
 RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-BGR_AS_STORED: Final = cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION
+BGR_AS_STORED: Final = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 """Flags for three channels of 8 bits; an EXIF orientation is not followed."""
 
 _TIFF: Final = (b"II*\0", b"MM\0*")
@@ -96,13 +96,14 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         array([[[  0,   0, 255]]], dtype=uint8)
     """
     try:
-        with _header(io.BytesIO(data), name=name) as image:
-            if not _has_end(data, image):
-                _refuse_truncated(image, name=name)
+        image = _header(io.BytesIO(data), name=name)
     except UserError:
         if flags != RGB_AS_STORED or data[:4] not in _TIFF:
             raise
         return _odd_tiff(io.BytesIO(data), name=name)
+    with image:
+        if not _has_end(data, image):
+            _refuse_truncated(image, name=name)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error:

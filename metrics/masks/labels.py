@@ -47,8 +47,7 @@ def decode_labels(
 
     Example:
         >>> classes = Classes.from_table({"polyp": 255, "instrument": 128})
-        >>> data = cv2.imencode(".png", np.array([[0, 128]], dtype=np.uint8))[1].tobytes()
-        >>> decode_labels(data, classes)
+        >>> decode_labels(encode_png(np.array([[0, 128]], dtype=np.uint8)), classes)
         array([[0, 2]], dtype=uint8)
     """
     if not classes.values:

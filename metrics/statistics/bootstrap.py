@@ -113,10 +113,10 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
 
 
 def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[Floats]:
-    """How often each resample holds each cluster, a bounded number of resamples at a time.
+    """Draw clusters with replacement, a bounded number of resamples at a time.
 
     Yields:
-        float64 (r, C), whose rows sum to C; the r sum to ``resamples``.
+        float64 (r, C): how often each of r resamples has each cluster. Rows sum to C.
 
     Example:
         >>> (weights,) = draws(np.random.default_rng(0), resamples=3, clusters=4)

@@ -1,4 +1,4 @@
-"""Per-frame figures of several models on the same frames, ready to be resampled.
+"""Per-frame figures of several models, paired by frame, as the statistics take them.
 
 Frames of one video are not independent, so they are resampled together: a sequence is one
 cluster, and a frame outside any sequence is a cluster by itself.

@@ -1,4 +1,4 @@
-"""What is wrong with an input, said all at once.
+"""Errors for bad input: one message that lists every fault.
 
 Every fault a user can mend is a :class:`click.ClickException`, so that it ends a command with one
 clear message and exit status 1, and a caller from Python can still catch it by its own type.

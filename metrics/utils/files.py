@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -116,7 +115,7 @@ def create_partial(path: Path) -> tuple[IO[bytes], Path]:
     Raises:
         OSError: The folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}{PARTIAL}")
     stream = temporary.open("x+b")
     if sys.platform != "win32":  # where a lock keeps other readers of this process out too
         with suppress(OSError):  # without locks, remove_stale_partials leaves the file alone

@@ -1,4 +1,4 @@
-"""What plug-ins bring: objects of one kind, each behind an entry point of a group."""
+"""Loading plug-ins: the objects behind the entry points of a group."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from collections.abc import Callable, Collection
 from importlib import metadata
 from typing import TypeVar
 
-Thing = TypeVar("Thing")
+Plugin = TypeVar("Plugin")
 
 
 def load(
     group: str,
-    kind: type[Thing],
+    kind: type[Plugin],
     *,
     what: str,
-    name: Callable[[Thing], str],
+    name: Callable[[Plugin], str],
     taken: Collection[str],
-) -> dict[str, Thing]:
-    """The objects of an entry-point group by name; one that fails is named and left out.
+) -> dict[str, Plugin]:
+    """The objects of an entry-point group by name; one that fails is left out with a warning.
 
     Args:
         group: The group, such as ``harness.metrics``.
         kind: What each entry point has to load to.
         what: What a plug-in is called in a message.
         name: An object's name.
-        taken: Names that are not free.
+        taken: Names that are in use already.
     """
-    found: dict[str, Thing] = {}
+    found: dict[str, Plugin] = {}
     for entry in metadata.entry_points(group=group):
         try:
             loaded = entry.load()

@@ -1,1 +1,1 @@
-"""Reading packages of others, which may be hostile."""
+"""Read and validate packages, which may be broken or hostile."""

@@ -1,7 +1,7 @@
-"""The files of a package, read in bounded memory from a zip or a folder that may be hostile.
+"""Open a package, a zip or a folder that may be hostile, and read its files in bounded memory.
 
-Nothing is ever extracted. The archive's directory is judged before any member is read; a member
-is read into memory whole, up to a limit.
+Nothing is extracted to disk. The zip's directory is checked before any member is read; a member is
+read into memory whole, up to a limit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNREADABLE: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError,
     RuntimeError, NotImplementedError, ValueError,
 )  # fmt: skip
-"""What reading a damaged archive may raise."""
+"""Exceptions that reading a damaged archive may raise."""
 
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _DEEPEST: Final = 20
@@ -38,7 +38,7 @@ _LONGEST: Final = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much of a package is read at most; a real package stays far below.
+    """The most that is read of a package; real packages stay far below.
 
     Attributes:
         archive_bytes: Size of the zip itself.
@@ -46,12 +46,12 @@ class Limits:
         directory_bytes: Size of the zip's directory.
         total_bytes: Sum of the unpacked sizes.
         entry_bytes: Unpacked size of one file.
-        ratio: Unpacked to packed size of one file, where it is larger than ``ratio_from_bytes``.
-        ratio_from_bytes: Smaller files may be packed as well as they like: an empty uncompressed
-            mask deflates a thousandfold.
-        pixels: Of one image whose right size is not known.
-        work: Of all images whose right size is not known, in decoded samples: channels times
-            pixels, and twice that for a PNG.
+        ratio: Unpacked to packed size of a file larger than ``ratio_from_bytes``.
+        ratio_from_bytes: The ratio of smaller files is not limited: an empty uncompressed mask
+            deflates a thousandfold.
+        pixels: Of one image whose frame's size is not known.
+        work: Of all images whose frames' sizes are not known, in decoded samples: channels times
+            pixels, three times that for a PNG.
     """
 
     archive_bytes: int = 1 << 31
@@ -71,9 +71,9 @@ class Archive:
 
     Attributes:
         files: Names of the regular files with their unpacked sizes in bytes, in stored order.
-        folders: Names of the folders that are entries of their own.
-        findings: What is wrong with the archive itself.
-        read: A file's bytes by its name; safe to call from several threads.
+        folders: Names of the folders that have an entry of their own.
+        findings: The faults of the archive itself.
+        read: Gives a file's bytes by its name; thread-safe.
     """
 
     files: dict[str, int] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def open_archive(path: Path, root: str, limits: Limits) -> Iterator[Archive]:
         limits: How much is read at most.
 
     Yields:
-        Archive: Its files, and what is wrong with it; without files where it cannot be opened.
+        Archive: Its files and faults; without files where it cannot be opened.
 
     Raises:
         UserError: There is no such file or folder, or it may not be read.
@@ -112,11 +112,11 @@ def open_archive(path: Path, root: str, limits: Limits) -> Iterator[Archive]:
 
 
 def refuse_special(path: Path, most_bytes: int = Limits.archive_bytes) -> None:
-    """Refuse what no package is and reading would wait on or never end: pipes, devices, giants.
+    """Refuse pipes and devices, whose reading may never end, and files that are too large.
 
     Raises:
-        UserError: It is one.
-        OSError: It is not there, or may not be looked at.
+        UserError: It is one of these.
+        OSError: It does not exist or cannot be accessed.
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
@@ -132,7 +132,7 @@ def refuse_special(path: Path, most_bytes: int = Limits.archive_bytes) -> None:
 
 
 def name_fault(name: str) -> str | None:
-    """Why a name could lead outside the package or deceive a reader, or ``None``."""
+    """Why a name could lead outside the package or mislead a reader; ``None`` for a good name."""
     if len(name) > _LONGEST or name.count("/") > _DEEPEST:
         return f"a name of more than {_LONGEST:,} characters or {_DEEPEST} folders"
     if "\\" in name:
@@ -174,7 +174,7 @@ def _zip(stream: BinaryIO, limits: Limits) -> Archive:
     findings = list(_directory_faults(infos, entries, limits))
     members, contradictions = locate(stream, infos, opened.start_dir)
     findings += contradictions
-    # Names with a fault are never looked at again: even taking them apart can cost gigabytes.
+    # Names with a fault are left out from here on: even splitting them can cost gigabytes.
     named = {i.orig_filename: i for i in infos if name_fault(i.orig_filename) is None}
     findings += repeated([i.orig_filename for i in infos if i.orig_filename in named])
     unpack = reader(stream, members, limits.entry_bytes)
@@ -238,7 +238,7 @@ def _bulk_faults(name: str, unpacked: int, packed: int, limits: Limits) -> Itera
 
 
 def repeated(names: list[str]) -> Iterator[Finding]:
-    """Names that one file system or another takes for the same."""
+    """Findings for names that some file system takes for the same."""
     for name, times in Counter(names).items():
         if times > 1:
             yield found("duplicate", name, f"stands {times} times in the archive")
@@ -261,7 +261,7 @@ def _folder(path: Path, root: str, limits: Limits) -> Archive:
     pending = [path]
     while pending and len(files) + len(folders) <= limits.entries:
         with os.scandir(pending.pop()) as entries:
-            # No more are listed than are read; sorted, so that the order is the same everywhere.
+            # A folder of millions is listed no further than is read; sorted for a fixed order.
             some = sorted(islice(entries, limits.entries + 1), key=lambda entry: entry.name)
         for entry in some:
             name = Path(entry.path).relative_to(top).as_posix()

@@ -1,4 +1,4 @@
-"""What is wrong with a package: one finding a fault, with its kind."""
+"""The faults of a package, each with its kind."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ Kind = Literal[
     "archive", "name", "link", "encrypted", "bomb", "duplicate", "layout", "missing", "extra",
     "unreadable", "size", "values", "timing",
 ]  # fmt: skip
-"""What sort of fault it is; ``validate`` explains each."""
+"""The kind of a fault; the module ``validate`` explains each."""
 
 HOSTILE: Final[frozenset[Kind]] = frozenset({"archive", "name", "link", "bomb"})
-"""Faults after which no member is read."""
+"""Kinds of faults after which no file of the package is read."""
 
 _SHOWN: Final = 160
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A fault with its kind, so that a caller may weigh it."""
+    """A fault with its kind, by which a caller may tolerate it."""
 
     kind: Kind
     path: str
@@ -27,12 +27,12 @@ class Finding:
 
 
 def found(kind: Kind, path: str, message: str) -> Finding:
-    """A fault of a path that may be hostile itself."""
+    """A finding whose path may itself be hostile and is escaped."""
     return Finding(kind=kind, path=shown(path), message=message)
 
 
 def shown(name: str) -> str:
-    """A name as it may be printed: control characters escaped, and not endless."""
+    """A name that is safe to print: control characters escaped, and shortened."""
     if len(name) > _SHOWN:
         return f"{shown(name[: _SHOWN - 10])}... ({len(name)} characters)"
     return name if name.isprintable() else ascii(name)[1:-1]

@@ -1,9 +1,9 @@
-"""An image's size from its header alone, for files that may be hostile.
+"""Read the size and format of an image from its header, for files that may be hostile.
 
-Only what masks are saved as is recognised: TIFF, JPEG, PNG and BMP. A header that could make a
-decoder allocate or compute more than its size says (tiles larger than the image, tags given twice,
-sixteen bits, text that unpacks to gigabytes, thousands of scans), or that readers take differently
-(several pages, an orientation), is refused here, before any decoder sees the file.
+Only the formats of masks are read: TIFF, JPEG, PNG and BMP. Headers are refused, before a decoder
+sees the file, that could make a decoder allocate or compute more than the size says (tiles larger
+than the image, repeated tags, sixteen bits, text that unpacks to gigabytes, thousands of scans), or
+that readers interpret differently (several pages, an orientation).
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ _MAX_PACKED_TEXT: Final = 1 << 16
 
 
 class HeaderError(ValueError):
-    """The header is no mask's; the text says why."""
+    """The header is not that of a mask; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What an image file says of itself.
+    """The header of an image.
 
     Attributes:
         kind: The format, by content.
         height: In pixels.
         width: In pixels.
         samples: Channels a pixel.
-        deflated: Where the pixels lie, if they are one deflated strip of grey bytes and nothing
-            else, as ``encoding`` writes them; else ``None``.
-        faxed: Whether they are bits of black and white by CCITT group 4.
+        deflated: The pixels' place in the file, if they are a single deflated strip of grey bytes
+            as ``writing.encoding`` writes it; else ``None``.
+        faxed: Whether the pixels are one bit each, by CCITT group 4.
     """
 
     kind: Kind
@@ -78,13 +78,13 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Size and format of an image in memory, without decoding a pixel.
+    """Read the header of an image, without decoding a pixel.
 
     Args:
         data: The whole file.
 
     Raises:
-        HeaderError: It is none of the formats, is cut short, or asks for more than a mask needs.
+        HeaderError: It is none of the formats, is cut short, or has what no mask needs.
     """
     for start, kind, parse in _PARSERS:
         if data.startswith(start):
@@ -143,7 +143,7 @@ def _deflated(tags: Mapping[int, tuple[int, ...]]) -> slice | None:
 
 
 def _faxed(tags: Mapping[int, tuple[int, ...]]) -> bool:
-    """By group 4, of one bit a pixel that is not the number of a colour."""
+    """Whether it is packed by group 4, one bit a pixel and without a palette."""
     return (
         tags.get(259) == (_FAX,)
         and tags.get(258) == (1,)
@@ -153,7 +153,12 @@ def _faxed(tags: Mapping[int, tuple[int, ...]]) -> bool:
 
 
 def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
-    """The tags that are looked at, by number, with their values."""
+    """The values of the tags that matter, by number; others without values.
+
+    A TIFF's directory is a list of tags in ascending order, 12 bytes each: number, type, count, and
+    the values, or their offset where they take more than 4 bytes. A 4-byte offset of the next page
+    follows. Only the first page is read, and it must be the only one.
+    """
     order = "<" if data[:2] == b"II" else ">"
     (start,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, start)
@@ -227,7 +232,7 @@ def _jpeg(data: bytes) -> _Shape:
 
 
 def _marker(data: bytes, place: int) -> tuple[int, int]:
-    """The next marker and where it ends; bytes of 0xFF may fill the way to it."""
+    """The next marker and the offset behind it; up to 63 more bytes of 0xFF may precede it."""
     fill = data[place : place + _MAX_FILL]
     marker = fill.lstrip(b"\xff")
     if not marker or len(marker) == len(fill):
@@ -236,7 +241,7 @@ def _marker(data: bytes, place: int) -> tuple[int, int]:
 
 
 def _refuse_turned(exif: bytes) -> None:
-    """Refuse an orientation other than upright in an Exif block, wherever it stands in it."""
+    """Refuse an Exif block with an orientation other than upright."""
     order = "<" if exif.startswith(b"II") else ">"
     try:
         (start,) = struct.unpack_from(f"{order}I", exif, 4)

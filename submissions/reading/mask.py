@@ -1,23 +1,17 @@
-"""One mask of a package: decoded the organisers' way, and what is wrong with it."""
+"""One mask of a package: read, decoded as the organisers decode it, and checked."""
 
 from __future__ import annotations
 
-import io
 import threading
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from zlib_ng import zlib_ng
 
 from metrics.masks.bits import Bits, pack
-from metrics.masks.png import chunks, decode_png
 from metrics.masks.read import (
     MAX_CHANNEL_SPREAD,
     THRESHOLDS,
@@ -28,24 +22,22 @@ from metrics.masks.read import (
     pack_grey,
 )
 from submissions.reading.archive import UNREADABLE, Archive, Limits
+from submissions.reading.decode import Pixels, decode_pixels
 from submissions.reading.findings import Finding, Kind
 from submissions.reading.image_header import Header, HeaderError, read_header
 
-_Grey = npt.NDArray[np.uint8]
-
 GREY: Final = slice(64, 192)
-"""Grey values that no rim of a JPEG explains in number."""
+"""Mid-grey values: few at the edges of a JPEG mask, many in a probability map."""
 
 MAX_GREY_SHARE: Final = 0.05
-"""A JPEG may hold this share of them; a probability map holds far more."""
+"""The largest share of such pixels in a JPEG."""
 
 _STRICT_FROM: Final = 128
-_AT_A_TIME: Final = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A mask's place in a package.
+    """The place of a mask in a package.
 
     Attributes:
         path: Its name in the archive.
@@ -62,10 +54,10 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A mask as it was read.
+    """A decoded mask.
 
     Attributes:
-        place: Where it lies.
+        place: Its place in the package.
         size: Its own height and width in pixels.
         lossy: Whether it is a JPEG.
         polyp_official: Pixels above 0.
@@ -84,14 +76,14 @@ class Content:
 
 
 class Budget:
-    """Samples that may still be decoded without knowing the right size; shared by threads."""
+    """How many samples may still be decoded where the frames' sizes are unknown; thread-safe."""
 
     def __init__(self, samples: int) -> None:
         self._left = samples
         self._lock = threading.Lock()
 
     def take(self, samples: int) -> bool:
-        """Whether so many samples were left."""
+        """Take samples; False where fewer were left."""
         with self._lock:
             self._left -= samples
             return self._left >= 0
@@ -100,10 +92,10 @@ class Budget:
 def read_content(
     archive: Archive, place: Place, limits: Limits, budget: Budget
 ) -> tuple[Content | None, list[Finding]]:
-    """Read, decode and judge one mask.
+    """Read, decode and check one mask.
 
     Returns:
-        The mask, ``None`` where it cannot be decoded or must not be, and its faults.
+        The mask (``None`` where it cannot or must not be decoded) and its faults.
     """
     try:
         data = archive.read(place.path)
@@ -116,7 +108,7 @@ def read_content(
     faults = list(_size_faults(place, header, limits, budget))
     if any(fault.kind == "bomb" for fault in faults):
         return None, faults
-    pixels = _decoded(data, header)
+    pixels = decode_pixels(data, header)
     if pixels is None:
         fault = _fault(place, "unreadable", f"a damaged {header.kind} that OpenCV cannot decode")
         return None, [*faults, fault]
@@ -126,18 +118,6 @@ def read_content(
     histogram = _of_bits(above_zero) if header.faxed else _histogram(grey, above_zero)
     faults += _value_faults(place, header, histogram)
     return _content(place, data, header, grey, above_zero, histogram), faults
-
-
-@contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Keep the decoders' own complaints about damaged images off standard error."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
 
 
 def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -> Iterator[Finding]:
@@ -162,71 +142,7 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
         yield _fault(place, "bomb", message)
 
 
-def _decoded(data: bytes, header: Header) -> _Grey | None:
-    """The stored pixels, (H, W) or (H, W, channels); ``None`` where they are damaged.
-
-    A strip as ``encoding`` writes it and a plain PNG hold the very bytes that OpenCV returns, and
-    are unpacked directly. OpenCV fills in what it cannot decode, so for the rest Pillow, which does
-    not, is asked too; of a JPEG or a fax neither can tell.
-    """
-    if header.deflated is not None:
-        return _inflated(data[header.deflated], header.height, header.width)
-    if (pixels := decode_png(data)) is not None:
-        return pixels
-    if header.kind == "PNG" and not _png_fits(data, header):
-        return None
-    try:
-        stored = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return None
-    if stored is None or stored.dtype != np.uint8:
-        return None
-    if stored.shape[:2] != (header.height, header.width):
-        return None
-    if header.kind != "JPEG" and not header.faxed and not _is_whole(data, header):
-        return None
-    return np.asarray(stored, dtype=np.uint8)
-
-
-def _inflated(strip: bytes, height: int, width: int) -> _Grey | None:
-    stream = zlib_ng.decompressobj()
-    try:
-        pixels = stream.decompress(strip, height * width + 1)
-    except zlib_ng.error:  # type: ignore[misc]  # the stubs have an instance for the class
-        return None
-    if not stream.eof or len(pixels) != height * width:
-        return None
-    return np.frombuffer(pixels, dtype=np.uint8).reshape(height, width)
-
-
-def _png_fits(data: bytes, header: Header) -> bool:
-    """Whether a PNG's pixels unpack to what its size needs, and not to gigabytes behind it."""
-    stream, size = zlib_ng.decompressobj(), 0
-    # A byte before each row; of an interlaced image each row comes in up to eight pieces.
-    most = header.height * (header.width * header.samples + 8) + 64
-    try:
-        for kind, start, length in chunks(data):
-            packed = data[start : start + length] if kind == b"IDAT" else b""
-            while packed and not stream.eof and size <= most:
-                size += len(stream.decompress(packed, _AT_A_TIME))
-                packed = stream.unconsumed_tail
-    except zlib_ng.error:  # type: ignore[misc]  # as above
-        return False
-    return stream.eof and size <= most
-
-
-def _is_whole(data: bytes, header: Header) -> bool:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.size != (header.width, header.height):
-                return False
-            image.load()
-    except (OSError, ValueError, SyntaxError, RuntimeError, Image.DecompressionBombError):
-        return False
-    return True
-
-
-def _colour_faults(place: Place, pixels: _Grey) -> Iterator[Finding]:
+def _colour_faults(place: Place, pixels: Pixels) -> Iterator[Finding]:
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         first, second, third = cv2.split(pixels[..., :3])
         spread = max(cv2.norm(first, other, cv2.NORM_INF) for other in (second, third))
@@ -234,8 +150,9 @@ def _colour_faults(place: Place, pixels: _Grey) -> Iterator[Finding]:
             yield _fault(place, "values", "coloured; expected a black and white mask")
 
 
-def _histogram(grey: _Grey, above_zero: Bits) -> npt.NDArray[np.int64]:
-    """How many pixels have each value; only where there are any above 0 are they looked at."""
+def _histogram(grey: Pixels, above_zero: Bits) -> npt.NDArray[np.int64]:
+    """The number of pixels of each value."""
+    # Masks are mostly 0: only the box around the pixels above 0 is counted.
     rows, columns = above_zero.box()
     looked_at = grey[rows, columns]
     histogram = np.zeros(256, dtype=np.int64)
@@ -246,7 +163,7 @@ def _histogram(grey: _Grey, above_zero: Bits) -> npt.NDArray[np.int64]:
 
 
 def _of_bits(white: Bits) -> npt.NDArray[np.int64]:
-    """The histogram of a black and white image, whose pixels OpenCV returns as 0 and 255."""
+    """The histogram of a one-bit image, which OpenCV decodes to 0 and 255."""
     histogram = np.zeros(256, dtype=np.int64)
     height, width = white.shape
     histogram[255] = white.pixels
@@ -277,7 +194,7 @@ def _content(
     place: Place,
     data: bytes,
     header: Header,
-    grey: _Grey,
+    grey: Pixels,
     above_zero: Bits,
     histogram: npt.NDArray[np.int64],
 ) -> Content:

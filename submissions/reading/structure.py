@@ -1,4 +1,4 @@
-"""Which file of a package is which mask, and what is out of place."""
+"""Assign the files of a package to test sets and frames; find what is missing or extra."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from submissions.rounds import Sizes
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """The files of a package, each in its place.
+    """The files of a package, assigned.
 
     Attributes:
         masks: Every mask that belongs to a test set.
-        timings: Test set to its timing file's name in the archive.
+        timings: Test set to the name of its timing file in the archive.
         findings: What is missing, extra or out of place.
         junk: Files that an operating system left behind.
     """
@@ -39,13 +39,13 @@ def arrange(
     expected: Sizes | None = None,
     test_sets: Collection[str] | None = None,
 ) -> Structure:
-    """Give every file its place.
+    """Assign every file, by its path alone.
 
     Args:
         archive: The opened package.
-        layout: Where things should lie.
+        layout: The names that are expected.
         expected: The frames that need a mask, with their sizes; ``None`` where they are unknown.
-        test_sets: The test sets asked for where ``expected`` is unknown; ``None`` for any.
+        test_sets: The required test sets where ``expected`` is unknown; ``None`` for any.
     """
     files = [name for name in archive.files if not is_junk(name)]
     known = expected.keys() if expected is not None else test_sets

@@ -1,9 +1,10 @@
-"""Every fault of a package at once, however broken or hostile it is.
+"""Validate a package: all of its faults at once, however broken or hostile it is.
 
 A fault has one of these kinds:
 
-* ``archive``: not a zip, cut short, packed in a way that is not read, or one that two readers would
-  take differently: its directory and its entries contradict each other, bytes belong to neither;
+* ``archive``: not a zip, cut short, packed by a method that is not read, or a zip that two readers
+  would read differently: its directory and its entries contradict each other, or bytes belong to
+  neither;
 * ``name``, ``link``: a name that leads outside, or a symbolic link;
 * ``bomb``: more entries, bytes or pixels than any package needs;
 * ``encrypted``, ``unreadable``: a file that cannot be read;
@@ -11,9 +12,9 @@ A fault has one of these kinds:
 * ``size``, ``values``: a mask that is not its frame's size, or not black and white;
 * ``timing``: a timing file that is missing or wrong.
 
-What operating systems put in a zip (``__MACOSX``, ``.DS_Store``) is noted and never read: the
-organisers' tools pass over it too. Of a real JPEG the faint rim around edges is noted, with what
-it adds; a lossless mask must hold 0 and 255 alone.
+What operating systems add to a zip (``__MACOSX``, ``.DS_Store``) is noted and not used; the
+organisers' tools ignore it too. For real JPEGs a note says how many pixels the faint rim around
+edges adds; a lossless mask must hold 0 and 255 alone.
 """
 
 from __future__ import annotations
@@ -28,23 +29,24 @@ from typing import Final
 from metrics.utils.errors import Fault
 from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
+from submissions.reading.decode import quiet_decoders
 from submissions.reading.findings import HOSTILE, Finding, Kind, found
-from submissions.reading.mask import Budget, Content, Place, quiet_decoders, read_content
+from submissions.reading.mask import Budget, Content, Place, read_content
 from submissions.reading.structure import Structure, arrange
 from submissions.rounds import Sizes
 from submissions.timing import most_bytes, parse_timing
 
 MAX_WORKERS: Final = 4
-"""Masks decoded at a time; with the limits it bounds the memory."""
+"""Masks decoded at the same time; together with the limits this bounds the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackageReport:
-    """What is in a package, and what is wrong with it.
+    """The content of a package, and its faults.
 
     Attributes:
         findings: Every fault with its kind; empty for a package that may be submitted.
-        notes: What is worth knowing and no fault.
+        notes: Remarks that are not faults.
         frames: Test set to the names of the frames that have a mask.
         latencies_ms: Test set to frame name to prediction time in milliseconds, as far as known.
     """
@@ -55,7 +57,7 @@ class PackageReport:
     latencies_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def faults(self, *, besides: Collection[Kind] = ()) -> list[Fault]:
-        """The faults, save those of the kinds in ``besides``."""
+        """The faults, except those of the kinds in ``besides``."""
         return [
             Fault(path=finding.path, message=finding.message)
             for finding in self.findings
@@ -75,12 +77,12 @@ def validate_package(
     Args:
         path: A zip, or an unpacked folder.
         expected: Test set to frame name to (height, width) of every frame that needs a mask, see
-            ``rounds.frame_sizes``; ``None`` checks what can be checked without the frames.
-        test_sets: The test sets asked for where ``expected`` is not given; ``None`` for any.
+            ``rounds.frame_sizes``; ``None`` to check only what needs no frames.
+        test_sets: The required test sets where ``expected`` is not given; ``None`` for any.
         layout: The names inside; EndoCV 2021's by default.
 
     Returns:
-        No fault for a package that may be submitted.
+        The faults; none for a package that may be submitted.
 
     Raises:
         UserError: There is no such file or folder.
@@ -98,7 +100,7 @@ def inspect_package(
     limits: Limits | None = None,
     on_mask: Callable[[Content], None] | None = None,
 ) -> PackageReport:
-    """As ``validate_package``, with the notes, and with each mask handed on as it is read.
+    """As ``validate_package``, with notes, and passing each mask on while it is in memory.
 
     Args:
         path: A zip, or an unpacked folder.
@@ -106,8 +108,8 @@ def inspect_package(
         test_sets: As for ``validate_package``.
         layout: As for ``validate_package``.
         limits: How much is read at most.
-        on_mask: Called once a mask that could be decoded, from several threads, whether or not
-            the package turns out to be faulty.
+        on_mask: Called once for each mask that could be decoded, from several threads, also for
+            a package that turns out to be faulty.
     """
     layout, limits = layout or PackageLayout(), limits or Limits()
     with open_archive(path, layout.root, limits) as archive:
@@ -132,7 +134,7 @@ def inspect_package(
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """What is kept of a mask: its rim if it is a JPEG."""
+    """What the notes need of a mask; its pixels are not kept."""
 
     lossy: bool
     polyp_official: int
@@ -194,7 +196,7 @@ def _timings(
 
 
 def _unreadable_junk(archive: Archive, structure: Structure) -> list[Finding]:
-    """What an unpacker would trip over, also where nobody looks at it."""
+    """Files that are not used, but that an unpacker would fail on."""
     findings = []
     for name in structure.junk:
         try:

@@ -1,4 +1,9 @@
-"""The end record of a zip, judged before anything loads the directory it points to."""
+"""The end record of a zip, checked before anything reads the directory that it points to.
+
+``zipfile`` loads the whole directory when it opens a zip, and millions of entries take gigabytes.
+Where a file has several end records, or bytes behind the last, readers differ in which they use. So
+the record is found and checked here first, in constant memory.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +20,11 @@ _MAX_COMMENT: Final = 0xFFFF
 
 
 class EndError(ValueError):
-    """The file does not end as a zip does; the text says how."""
+    """The file has no valid end record; the text says why."""
 
 
 def read_end(stream: BinaryIO) -> tuple[int, int]:
-    """How many entries a zip has, and how many bytes its directory, as its end record says.
+    """The number of entries of a zip and the bytes of its directory, by its end record.
 
     Raises:
         EndError: It is no zip, is cut short, or is one of several parts.
@@ -48,7 +53,11 @@ def read_end(stream: BinaryIO) -> tuple[int, int]:
 
 
 def _large_counts(stream: BinaryIO, before: bytes, place: int) -> tuple[int, int] | None:
-    """Entries and directory bytes of a large zip's record, which stands right before the end."""
+    """Entries and directory bytes by the ZIP64 records; ``None`` where there are none.
+
+    A zip of more than 65,535 entries or 4 GiB has a second, larger end record before the first, and
+    between them a locator that says where it is. It must stand exactly there.
+    """
     locator = before[-_LOCATOR.size :]
     if not locator.startswith(_LOCATOR_MAGIC) or len(locator) < _LOCATOR.size:
         return None

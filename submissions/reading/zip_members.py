@@ -1,8 +1,9 @@
-"""The members of a zip: its directory held against their own headers, and their bytes.
+"""The members of a zip: the directory checked against their own headers, and their bytes.
 
-A zip says everything twice, in its directory and before each member, and readers differ in which
-they believe. Here both have to agree, every byte of the file has to belong to something, and a
-member has to unpack to exactly what was said of it.
+A zip describes each member twice, in its directory and in the local header before the member's
+bytes, and readers differ in which they believe: a hostile zip shows one content to a validator and
+another to the scorer. Here both must agree, every byte of the file must belong to a header, a
+member or the directory, and a member must unpack to exactly the size and checksum that are stated.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _UNKNOWN: Final = "that belong to no entry"
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """A member and where its packed bytes begin."""
+    """A member, and the offset of its packed bytes."""
 
     info: zipfile.ZipInfo
     start: int
@@ -42,7 +43,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class _Local:
-    """What stands before a member's bytes."""
+    """A local header: what a zip says of a member right before its bytes."""
 
     name: str
     flags: int
@@ -57,17 +58,20 @@ class _Local:
 def locate(
     stream: BinaryIO, infos: Iterable[zipfile.ZipInfo], directory_start: int
 ) -> tuple[dict[int, Member], list[Finding]]:
-    """Where each member's bytes are, and where the zip contradicts itself.
+    """Find each member's bytes, and where the zip contradicts itself.
 
     Args:
         stream: The zip.
         infos: Its directory.
-        directory_start: Where that begins in the file.
+        directory_start: The directory's offset in the file.
 
     Returns:
-        tuple: Members by the place of their header, up to the first that is not there or shares
-        its bytes; and the faults.
+        tuple: Members by the offset of their header, up to the first that is not there or shares
+        bytes with another; and the faults.
     """
+    # The members are walked in the order of their bytes, and `place` is where the bytes that are
+    # accounted for end. A member that begins before it overlaps another (a bomb that unpacks the
+    # same bytes many times); one that begins behind it leaves hidden bytes in between.
     members: dict[int, Member] = {}
     faults: list[Finding] = []
     place = 0
@@ -97,9 +101,9 @@ def locate(
 def reader(
     stream: BinaryIO, members: dict[int, Member], limit: int
 ) -> Callable[[zipfile.ZipInfo], bytes]:
-    """A function that unpacks a member, whole and of at most ``limit`` bytes, from any thread.
+    """A thread-safe function that unpacks a whole member of at most ``limit`` bytes.
 
-    It raises ``zipfile.BadZipFile`` or ``zlib.error`` where the bytes are not what was said.
+    It raises ``zipfile.BadZipFile`` or ``zlib.error`` where the bytes are not those stated.
     """
     lock = threading.Lock()
 
@@ -122,12 +126,13 @@ def _unpacked(packed: bytes, info: zipfile.ZipInfo) -> bytes:
     if info.compress_type == zipfile.ZIP_STORED:
         data, whole = packed, True
     else:
+        # At most one byte more than stated is unpacked, so a lie about the size costs no memory.
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         data = stream.decompress(packed, info.file_size + 1)
         whole = stream.eof and not stream.unused_data
     if not whole or len(data) != info.file_size:
         raise zipfile.BadZipFile(
-            f"it does not unpack to the {info.file_size:,} bytes that are said"
+            f"it does not unpack to the {info.file_size:,} bytes that are stated"
         )
     return data
 
@@ -165,6 +170,7 @@ def _contradictions(info: zipfile.ZipInfo, local: _Local) -> Iterator[str]:
         "size": (local.unpacked, info.file_size),
     }
     follow = local.flags & info.flag_bits & _SIZES_FOLLOW
+    # A streaming writer does not know these yet: 0 here, and stated behind the member's bytes.
     later = {"checksum", "packed size", "size"} if follow else set()
     for what, (said, listed) in pairs.items():
         if said != listed and not (what in later and said in {0, _LARGE}):
@@ -184,7 +190,10 @@ def _extras(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _descriptor_bytes(stream: BinaryIO, info: zipfile.ZipInfo, place: int) -> int:
-    """Length of what a streaming writer puts behind a member: checksum and sizes once more."""
+    """Length of the data descriptor behind a member: the checksum and sizes of a streaming writer.
+
+    It has 32-bit or 64-bit sizes, and a signature or none; 0 where none of the four fits.
+    """
     stream.seek(place)
     data = stream.read(max(_DESCRIPTORS))
     for length in _DESCRIPTORS:

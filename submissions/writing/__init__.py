@@ -1,1 +1,1 @@
-"""Writing packages."""
+"""Encode masks and write packages."""

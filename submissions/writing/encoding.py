@@ -1,10 +1,9 @@
-"""A mask as a file that the organisers' decoder reads back without loss.
+"""Encode a mask as a file that the organisers' decoder, OpenCV, reads back without loss.
 
-``jpg`` is the smallest file that OpenCV, their decoder, reads as 0 and 255 of the exact size: a
-TIFF by CCITT group 4, the fax code for black and white, or of one deflated strip where a mask is so
-ragged that this is smaller. Pillow reads it as well; scikit-image only with further packages.
-``tif`` is always the deflated strip of 8 bits, written here byte by byte, which all three read as 0
-and 255. ``tests/benchmarks/bench_submissions.py`` prints the sizes of these and others.
+``jpg`` is the smallest such file: a TIFF by CCITT group 4, the fax code for black and white, or of
+one deflated strip of 8 bits where a mask is so ragged that this is smaller. Pillow reads the former
+too; scikit-image only with further packages. ``tif`` is always the deflated strip, which all three
+read as 0 and 255. ``tests/benchmarks/bench_submissions.py`` prints the sizes of these and others.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ SUFFIXES: Final[dict[Format, str]] = {"jpg": ".jpg", "tif": ".tif", "png": ".png
 
 JPEG_QUALITY: Final = 95
 
-_BEST_DEFLATE: Final = 1030  # times; no data deflate to less
+_BEST_DEFLATE: Final = 1030  # deflate's highest compression ratio
 _SHORT, _LONG = 3, 4
 _DEFLATE = 8
 _ENTRY = struct.Struct("<HHII")
@@ -40,12 +39,12 @@ _HEADER = struct.Struct("<2sHIH")
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedMask:
-    """A mask as it will lie in the package.
+    """An encoded mask.
 
     Attributes:
         data: The file's bytes.
-        counts: Pixels of the mask as it was (truth) and as the organisers read it back
-            (prediction): no fp and no fn where nothing was lost.
+        counts: The mask (as truth) against the one that the organisers read back (as prediction);
+            fp and fn are 0 where nothing was lost.
     """
 
     data: bytes
@@ -53,16 +52,16 @@ class EncodedMask:
 
 
 def encode_mask(mask: Mask, file_format: Format = "jpg", *, name: str = "mask") -> EncodedMask:
-    """Encode a mask and prove that the organisers' decoder (OpenCV, > 0) gives it back.
+    """Encode a mask, and check that the organisers' decoder (OpenCV, > 0) reads it back.
 
     Args:
         mask: Bool array (H, W), True on the polyp.
         file_format: ``jpg``, ``tif`` and ``png`` are lossless; ``jpeg`` loses precision, see
             :attr:`EncodedMask.counts`.
-        name: What to call it in a message.
+        name: Its name in messages.
 
     Raises:
-        UserError: The array is no mask, or the installed OpenCV does not give it back.
+        UserError: The array is no mask, or the installed OpenCV reads back another one.
     """
     if mask.dtype != np.bool_ or mask.ndim != 2 or mask.size == 0:
         raise UserError(
@@ -73,10 +72,10 @@ def encode_mask(mask: Mask, file_format: Format = "jpg", *, name: str = "mask") 
     data = _encoded(mask, pixels, file_format)
     decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
     if decoded is None or decoded.shape != mask.shape:
-        raise _not_given_back(name)
+        raise _not_read_back(name)
     lossless = file_format != "jpeg"
     if lossless and cv2.norm(decoded, pixels, cv2.NORM_INF) != 0:
-        raise _not_given_back(name)
+        raise _not_read_back(name)
     return EncodedMask(data=data, counts=count(mask, np.greater(decoded, 0)))
 
 
@@ -89,6 +88,7 @@ def _encoded(mask: Mask, pixels: npt.NDArray[np.uint8], file_format: Format) -> 
     if file_format == "tif":
         return _deflated_tiff(pixels.tobytes(), height=height, width=width)
     faxed = _faxed_tiff(mask)
+    # Where even perfect deflation could not be smaller than the fax, it is not tried.
     if len(faxed) * _BEST_DEFLATE < mask.size:
         return faxed
     return min(faxed, _deflated_tiff(pixels.tobytes(), height=height, width=width), key=len)
@@ -126,7 +126,7 @@ def _deflated_tiff(pixels: bytes, *, height: int, width: int) -> bytes:
     return _HEADER.pack(b"II", 42, 8, len(tags)) + entries + bytes(4) + strip
 
 
-def _not_given_back(name: str) -> UserError:
+def _not_read_back(name: str) -> UserError:
     return UserError(
         f"{name}: the installed OpenCV ({cv2.__version__}) does not read the encoded mask back as "
         "it was. Install the opencv-python-headless that the project names."

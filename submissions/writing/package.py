@@ -1,4 +1,4 @@
-"""A round's package, written whole or not at all, and the same bytes for the same input."""
+"""Write a round's package: atomically, and the same bytes for the same input."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import IO, Any, Final, Self
 from metrics.frame.counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.files import create_partial, remove_stale_partials
+from metrics.utils.files import create_partial, remove_stale_partials, unwritable
 from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
 from submissions.timing import check_latency, format_timing
 from submissions.writing.encoding import SUFFIXES, Format, encode_mask
-from submissions.writing.publish import SealedPackage, release_before_rename, unwritable
+from submissions.writing.publish import SealedPackage, release_before_rename
 
 MANIFEST_VERSION: Final = 1
 
@@ -42,23 +42,23 @@ class _Spooled:
 class PackageWriter:
     """Collects a round's masks and writes the zip.
 
-    Masks may come in any order and from several threads; each is encoded and proved readable as
-    it comes, and only its encoded bytes are kept (in memory up to 32 MiB, then in a temporary
-    file). As a context manager it publishes at the end of a block that ends well, unless
-    :meth:`seal` was called, and leaves nothing behind where it does not.
+    Masks may be added in any order and from several threads. Each is encoded and checked at once,
+    and only its encoded bytes are kept (in memory up to 32 MiB, then in a temporary file). Used as
+    a context manager, the package is published when the block ends without an error, unless
+    :meth:`seal` was called; partial files are removed in any case.
 
     Args:
         path: The zip's final name; its folder is made when missing.
         file_format: ``jpg`` (lossless, under the name that the organisers look for), ``tif``,
             ``png`` or ``jpeg`` (lossy; the manifest says what it costs).
-        expected: Test set to frame name to (height, width): what must be added, no more, no less;
-            ``None`` to take what comes.
+        expected: Test set to frame name to (height, width) of exactly the masks that must be
+            added; ``None`` for any.
         layout: The names inside.
-        settings: What made the masks, for the manifest; plain values that JSON can hold.
+        settings: How the masks were made, for the manifest; values that JSON can hold.
 
     Raises:
-        UserError: The final name is taken, the folder cannot be written, or the round takes no
-            masks of this suffix.
+        UserError: The final name is taken, the folder cannot be written, or the round does not
+            take masks of this suffix.
     """
 
     def __init__(
@@ -137,10 +137,11 @@ class PackageWriter:
             )
 
     def seal(self) -> SealedPackage:
-        """Write the zip under a temporary name, flush it to the disk, and check it.
+        """Write the zip under a temporary name, flush it to the disk, and validate it.
 
         Returns:
-            What :meth:`SealedPackage.publish` or ``Ledger.enter`` gives its final name.
+            The package, to be given its final name by :meth:`SealedPackage.publish` or
+            ``Ledger.enter``.
 
         Raises:
             FaultsError: Masks of the round are missing, or the written package fails its check.
@@ -170,7 +171,7 @@ class PackageWriter:
         return self._sealed
 
     def __enter__(self) -> Self:
-        """Nothing is opened that the constructor did not open."""
+        """The writer itself; the constructor has opened its files."""
         return self
 
     def __exit__(
@@ -179,7 +180,7 @@ class PackageWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Publish if all went well and nobody sealed the package; leave no partial file."""
+        """Publish the package unless there was an error or it is sealed; remove partial files."""
         try:
             if kind is None and self._sealed is None:
                 self.seal().publish()
@@ -216,7 +217,7 @@ class PackageWriter:
         os.fsync(self._file.fileno())
 
     def _manifest(self, sha256: str) -> dict[str, Any]:
-        """Says nothing of when or where, so that the same input yields the same file."""
+        """The manifest: without times and places, so that the same input gives the same file."""
         every = [spooled for masks in self._masks.values() for spooled in masks.values()]
         manifest: dict[str, Any] = {
             "manifest": MANIFEST_VERSION,
@@ -243,7 +244,7 @@ class PackageWriter:
 
 
 def format_for(layout: PackageLayout) -> Format:
-    """The format to write where none is named: the smallest lossless one that the round takes."""
+    """The default format of a round: the smallest lossless one that it takes."""
     return next(name for name in SUFFIXES if SUFFIXES[name] in layout.suffixes)
 
 
@@ -251,7 +252,7 @@ def check_format(file_format: Format, layout: PackageLayout) -> None:
     """Refuse a format whose suffix the round does not take.
 
     Raises:
-        UserError: It takes others, which are named.
+        UserError: It does not take it; the formats that it takes are named.
     """
     if SUFFIXES[file_format] not in layout.suffixes:
         names = [name for name, suffix in SUFFIXES.items() if suffix in layout.suffixes]
@@ -262,7 +263,7 @@ def check_format(file_format: Format, layout: PackageLayout) -> None:
 
 
 def _cost(counts: list[Counts]) -> dict[str, float]:
-    """Mean PPV and F1 of the masks as the organisers read them, against what they were.
+    """Mean PPV and F1 of the masks as the organisers read them, against the masks themselves.
 
     Both are 1 for a mask that is empty before and after, as in the organisers' formulas.
     """

@@ -1,4 +1,4 @@
-"""From a partial file to a package under its final name: whole or not at all."""
+"""Give a package its final name: whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from metrics.utils.errors import UserError
-from metrics.utils.files import publish, write_json
+from metrics.utils.files import publish, unwritable, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
 class SealedPackage:
-    """A package that is whole and checked, but not yet under its final name.
+    """A package that is whole and checked, but still under a temporary name.
 
     Attributes:
         path: The final name.
-        temporary: Where it lies now.
+        temporary: The temporary name.
         sha256: Of the zip, in hexadecimal.
-        manifest: What the JSON file beside the zip says.
+        manifest: The content of the JSON file beside the zip.
     """
 
     path: Path
@@ -34,15 +33,12 @@ class SealedPackage:
         return manifest_path(self.path)
 
     def with_free_name(self) -> SealedPackage:
-        """The same package under the next name that nothing has: ``p.zip``, ``p-2.zip``, ..."""
-        path, count = self.path, 1
-        while path.exists():
-            count += 1
-            path = self.path.with_stem(f"{self.path.stem}-{count}")
+        """The same package under the first name that is free, see :func:`free_name`."""
+        path = free_name(self.path)
         return replace(self, path=path, manifest={**self.manifest, "package": path.name})
 
     def publish(self) -> None:
-        """Give zip and manifest their final names; the zip last, so that it is what counts.
+        """Give manifest and zip their final names; the zip last: once it is there, both are.
 
         Raises:
             UserError: The folder cannot be written.
@@ -54,6 +50,15 @@ class SealedPackage:
             raise unwritable(self.path.parent, error) from error
 
 
+def free_name(path: Path) -> Path:
+    """The first of ``p.zip``, ``p-2.zip``, ... that does not exist."""
+    free, count = path, 1
+    while free.exists():
+        count += 1
+        free = path.with_stem(f"{path.stem}-{count}")
+    return free
+
+
 def manifest_path(package: Path) -> Path:
     """The manifest that lies beside a package."""
     return package.with_suffix(".json")
@@ -63,11 +68,3 @@ def release_before_rename(stream: IO[bytes]) -> None:
     """Close the partial file where an open file cannot be renamed (Windows)."""
     if sys.platform == "win32":
         stream.close()
-
-
-def unwritable(folder: Path, error: OSError) -> UserError:
-    """The message for a folder that cannot be written."""
-    return UserError(
-        f"{folder}: the package cannot be written ({error.strerror or error}). Make room and "
-        "rights there, or give another folder."
-    )

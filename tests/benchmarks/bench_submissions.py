@@ -157,7 +157,7 @@ def test_encoding_a_mask(benchmark, fastest, seconds, masks, reference) -> None:
 
 def test_entering_a_submission(benchmark, tmp_path) -> None:
     """The transaction with its rename, from sealed package to entry."""
-    ledger, round_ = Ledger(tmp_path / "register.sqlite"), Round(name="b", daily_limit=10**6)
+    ledger, round_ = Ledger(tmp_path), Round(name="b", daily_limit=10**6)
     numbers = iter(range(10**6))
     stack = ExitStack()
 

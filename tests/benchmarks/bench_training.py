@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from harness.config.recipe import resolve
 from harness.runs.network import build, normalisation
 from harness.training import graphed_step
-from harness.training.queue import TRAINED
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.device import keep_memory
+from models import PAPER_NETWORKS
 
 BATCH = 8
 ROUNDS = 4
@@ -37,7 +37,7 @@ WARM_UP = graphed_step.WARM_UP + 1 if CUDA else 1
 CASES = [
     ("unet", "se_resnext50_32x4d", 256),
     ("unet", "resnet18", 128),
-    *([(name, "se_resnext50_32x4d", 256) for name in TRAINED[1:]] if CUDA else []),
+    *([(name, "se_resnext50_32x4d", 256) for name in PAPER_NETWORKS[1:]] if CUDA else []),
 ]
 
 

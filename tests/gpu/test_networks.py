@@ -21,10 +21,10 @@ from harness.inference.engine import Engine
 from harness.inference.precision_check import changed_pixels
 from harness.inference.predictor import Inference, Predictor
 from harness.runs.network import Normalised, Softmax, build, normalisation
-from harness.training.queue import TRAINED
 from harness.training.run import TrainingFrames
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
+from models import PAPER_NETWORKS
 from tests.gpu.conftest import Datasets
 from tests.gpu.networks import pictures, predicting
 from tests.gpu.scale import DRY, SCALE
@@ -32,7 +32,9 @@ from tests.gpu.scale import DRY, SCALE
 pytestmark = pytest.mark.gpu
 
 CPU = torch.device("cpu")
-SMALL = [(name, SCALE.small_encoder, SCALE.small_size) for name in (*TRAINED, "divergentnets")]
+SMALL = [
+    (name, SCALE.small_encoder, SCALE.small_size) for name in (*PAPER_NETWORKS, "divergentnets")
+]
 PAPER = [("unet", SCALE.encoder, SCALE.size)]
 PROBABILITY, LOSS = 1e-4, 1e-3
 STEPS = 5
@@ -98,7 +100,7 @@ def frames(decoded: Callable[[int], TrainingFrames]) -> TrainingFrames:
     return decoded(SCALE.small_size)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", PAPER_NETWORKS)
 def test_masks_in_bf16(
     device: torch.device,
     figures: dict[str, Any],

@@ -70,12 +70,6 @@ def test_nodes_are_for_trinet() -> None:
         models.create("unet", nodes=("unet", "unet", "unet"))
 
 
-@pytest.mark.parametrize("size", [0, 31, 100, -32])
-def test_a_size_that_cannot_be_halved_five_times_is_refused(size: int) -> None:
-    with pytest.raises(models.ModelError, match="multiple of 32"):
-        models.check_size(size)
-
-
 def test_a_plug_in_is_found_and_built(entries: list[FakeEntry]) -> None:
     entries.append(FakeEntry(TINY))
 

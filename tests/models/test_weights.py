@@ -30,7 +30,8 @@ def encoder_weights(name: str = "resnet18") -> Tensors:
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A cache without weights, and a hub at a port where nobody listens."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
 
@@ -215,8 +216,19 @@ def fill_cache(cache: Path, encoder: str, tensors: Tensors) -> None:
     save_file(tensors, snapshot / "model.safetensors")
 
 
-@pytest.mark.parametrize("offline", ["0", pytest.param("1", marks=pytest.mark.slow)])
-def test_weights_in_the_cache_need_no_hub(tmp_path: Path, offline: str) -> None:
+@pytest.mark.usefixtures("no_hub")
+def test_weights_in_the_cache_need_no_hub(tmp_path: Path) -> None:
+    fill_cache(tmp_path / "cache", "resnet18", encoder_weights())
+
+    network = models.create("unet", encoder="resnet18", encoder_weights="imagenet")
+
+    weight = network.encoder.state_dict()["conv1.weight"]
+    assert torch.equal(weight, encoder_weights()["conv1.weight"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_weights_in_the_cache_of_a_new_process_need_no_hub(tmp_path: Path, offline: str) -> None:
     # The hub's client reads its settings when it is imported, hence a process of its own.
     fill_cache(tmp_path / "hub", "resnet18", encoder_weights())
     code = """

@@ -116,7 +116,7 @@ def test_a_file_adds_rounds_without_code(tmp_path: Path) -> None:
 def test_every_fault_of_a_file_is_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "rounds.toml"
     file.write_text(
-        '[rounds.3]\ndaily_limit = 0\ntime_zone = "Europe/Atlantis"\ncolour = "red"\n'
+        '[rounds.3]\ndaily_limit = 0\ntime_zone = "Europe/Atlantis"\ndayly_limit = 3\n'
         '[rounds.4]\ndaily_limit = 2\ntest_sets = ["../up"]\nroot = 5\n'
         '[rounds.5]\ndaily_limit = 2\ntask = "a/b"\nfolders = "pred"\nmasks = "{frame}{frame}"\n'
         'suffixes = [".exe"]\ntimings = "{frame}.txt"\n'
@@ -128,7 +128,7 @@ def test_every_fault_of_a_file_is_named_at_once(tmp_path: Path) -> None:
     for part in (
         "daily_limit",
         "Europe/Atlantis",
-        "'colour'",
+        "unknown key 'dayly_limit'; did you mean 'daily_limit'?",
         "'../up'",
         "root",
         "'a/b'",

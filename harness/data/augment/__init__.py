@@ -1,1 +1,1 @@
-"""Augmentations of training frames."""
+"""Random changes of training frames: augmentations by name, and what they are made of."""

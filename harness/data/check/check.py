@@ -1,4 +1,4 @@
-"""What is in the dataset folders, and everything that is wrong with it."""
+"""``harness data check``: count the frames of dataset folders and report all their faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.data.check import duplicates
 from harness.data.check.inspect_frame import FrameReport, inspect_all
-from harness.data.check.leftovers import find_leftovers
+from harness.data.check.other_files import find_other_files
 from harness.data.check.summary import summarise
 from harness.data.layouts import to_catalogue
 from harness.data.listing import Listing
@@ -22,19 +22,19 @@ from metrics.utils.errors import Fault
 Track = Callable[[Iterable[FrameReport], int], Iterable[FrameReport]]
 
 WITHHELD = "test frames"
-"""The label of the challenge's test sets, which are no split, where leakage is looked for."""
+"""The label of the challenge's test sets, which are no split, in the search for duplicates."""
 
-STRAYS_NAMED = 10
+UNKNOWN_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataReport:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         table: The counts, as ``summary.summarise`` gives them.
         faults: Everything that is wrong.
-        notes: What is worth knowing and no fault, one sentence each.
+        notes: What is worth knowing but no fault, one sentence each.
     """
 
     table: pd.DataFrame
@@ -50,15 +50,15 @@ def check(
     workers: int = 2,
     track: Track | None = None,
 ) -> DataReport:
-    """Decode every frame and mask, count them, and gather all faults.
+    """Decode all frames and masks, count them, and collect all faults.
 
     Args:
         listings: The datasets, as ``layouts.list_frames`` lists them.
-        splits: The division in which leakage is looked for.
+        splits: The splits between which duplicates are searched.
         classes: What the masks' values mean.
         workers: Threads that decode.
-        track: Wraps the stream of inspections, whose length is the second argument, to show
-            progress.
+        track: Wraps the stream of frame reports to show progress; the second argument is its
+            length.
 
     Raises:
         FaultsError: If the splits overlap.
@@ -76,7 +76,11 @@ def check(
     return DataReport(
         table=summarise(frames, with_paper=splits.name == "paper"),
         faults=tuple(faults),
-        notes=(*_unassigned(frames, splits), *_empty_masks(frames), *_leftovers(listings, faults)),
+        notes=(
+            *_unassigned(frames, splits),
+            *_empty_masks(frames),
+            *_other_files(listings, faults),
+        ),
     )
 
 
@@ -106,18 +110,18 @@ def _empty_masks(frames: pd.DataFrame) -> list[str]:
     return [f"{count} masks hold no polyp; their frames count as non-polyp."] if count else []
 
 
-def _leftovers(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:
+def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:
     notes = []
     named = {fault.path for fault in faults}
     for listing in listings:
         used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
-        rest = find_leftovers(listing.root, used)
+        rest = find_other_files(listing.root, used)
         if rest.known:
             parts = ", ".join(f"{kind} ({count})" for kind, count in rest.known.items())
             notes.append(f"Not used in {listing.root}: {parts}.")
-        strays = [str(path) for path in rest.strays if str(path) not in named]
-        if strays:
-            more = len(strays) - STRAYS_NAMED
-            shown = ", ".join(strays[:STRAYS_NAMED]) + (f" and {more} more" if more > 0 else "")
+        unknown = [str(path) for path in rest.unknown if str(path) not in named]
+        if unknown:
+            more = len(unknown) - UNKNOWN_NAMED
+            shown = ", ".join(unknown[:UNKNOWN_NAMED]) + (f" and {more} more" if more > 0 else "")
             notes.append(f"Stray files in {listing.root}: {shown}.")
     return notes

@@ -1,8 +1,8 @@
-"""Frames that stand in two splits: the same pixels, or nearly the same picture.
+"""Duplicates between splits: frames with the same pixels, or nearly the same picture.
 
-Near duplicates are found without false alarms rather than without misses: a copy that was
-re-encoded, resized, brightened or slightly blurred is found; one that was cropped, turned or
-mirrored is not, nor is another moment of the same video.
+The search for near duplicates prefers a miss to a false alarm: a copy that was re-encoded, resized,
+brightened or slightly blurred is found; one that was cropped, turned or mirrored is not, nor is
+another moment of the same video.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BLOCK: Final = 1024
 
 
 def exact(labels: Sequence[str], paths: Sequence[str], digests: Sequence[str]) -> list[Fault]:
-    """A fault for each frame whose very pixels stand in an earlier split too.
+    """A fault for each frame whose pixels are those of an earlier frame in another split.
 
     Args:
         labels: Split of each frame; a frame of no split ('') is left out.
@@ -97,7 +97,7 @@ def near(
 def _pairs(
     names: npt.NDArray[np.str_], whole: Floats, texture: Floats
 ) -> list[tuple[int, int, float]]:
-    """For each frame its likest earlier frame of another split, where they are near enough."""
+    """For each frame the most similar earlier frame of another split, where near enough."""
     pairs = []
     for start in range(0, len(names), _BLOCK):
         rows = slice(start, start + _BLOCK)
@@ -115,7 +115,7 @@ def _pairs(
 
 
 def _descriptors(thumbnails: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """Unit vectors whose products are correlations: of the whole picture, and of its texture."""
+    """Unit vectors whose dot products are correlations: of whole pictures, and of their texture."""
     count, side, _ = thumbnails.shape
     pixels = thumbnails.astype(np.float32)
     whole = pixels.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))

@@ -1,4 +1,4 @@
-"""Looking at the pixels of one frame and its mask: are they sound, and what do they show."""
+"""Decoding one frame and its mask, and finding what is wrong with them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Pixels = npt.NDArray[np.uint8]
 THUMBNAIL: Final = 64
 """Side of the grey thumbnail by which near duplicates are found, in pixels."""
 
-# JPEG leaves values of 1..7 and 248..254 around an edge at quality 95, coarser settings and
-# resizing leave a thin rim of others. Only an area of greys, wider than any rim, is no mask.
+# Around an edge JPEG of quality 95 leaves values of 1..7 and 248..254, and coarser settings and
+# resizing a thin rim of others. Only an area of greys wider than any rim is a fault.
 GREY: Final = (32, 223)
 GREY_AREA: Final = 9
 FAINT_AREA: Final = 17
@@ -35,7 +35,7 @@ FAINT_AREA: Final = 17
 
 @dataclass(frozen=True, kw_only=True)
 class FrameReport:
-    """What one frame's files hold.
+    """What was found in the files of a frame.
 
     Attributes:
         height: Of the frame, in pixels; 0 where it cannot be read.
@@ -58,13 +58,13 @@ class FrameReport:
 def inspect_all(
     frames: Sequence[FrameFiles], workers: int, classes: Classes = ONE
 ) -> Iterator[FrameReport]:
-    """Inspect frames in threads (decoding and hashing run outside Python's lock), in order."""
+    """Inspect frames in threads, in order; decoding and hashing release the interpreter's lock."""
     with ThreadPoolExecutor(workers) as pool:
         yield from map_ahead(pool, partial(inspect, classes=classes), frames, 2 * workers)
 
 
 def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
-    """Decode a frame and its mask in full, and say all that is wrong with them."""
+    """Decode a frame and its mask, and report all that is wrong with them."""
     faults: list[Fault] = []
     try:
         image = read_image(frame.image)
@@ -104,7 +104,7 @@ def _has_chosen(mask: Pixels, classes: Classes) -> bool | None:
 
 
 def mask_problem(mask: Pixels, size: tuple[int, ...], classes: Classes = ONE) -> str:
-    """What is wrong with a mask, or '' where it is sound. An empty mask is sound.
+    """What is wrong with a mask, or '' where nothing is. A mask may be empty.
 
     Args:
         mask: uint8 (H, W, 3), as decoded.
@@ -150,7 +150,7 @@ def _not_black_and_white(grey: Pixels) -> str:
 
 
 def _has_area(pixels: npt.NDArray[np.bool_], side: int) -> bool:
-    """Whether a whole square of ``side`` pixels is set somewhere."""
+    """Whether a square of ``side`` by ``side`` pixels is set somewhere."""
     if not pixels.any():
         return False
     square = np.ones((side, side), np.uint8)
@@ -169,7 +169,7 @@ def _digest(image: Pixels) -> str:
 def _thumbnail(image: Pixels) -> Pixels:
     if not image.size:
         return np.zeros((THUMBNAIL, THUMBNAIL), np.uint8)
-    # Every k-th pixel is enough here: at least 4 x 4 of them make one of the thumbnail.
+    # Every k-th pixel is enough: each pixel of the thumbnail still averages 4 x 4 or more.
     step = max(1, min(image.shape[:2]) // (4 * THUMBNAIL))
     image = np.ascontiguousarray(image[::step, ::step])
     small = cv2.resize(image, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The paper's Table 1 for the frames at hand: how many there are, with and without a polyp."""
+"""Counts of frames with and without a polyp by split and source, as in the paper's Table 1."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def summarise(frames: pd.DataFrame, *, with_paper: bool) -> pd.DataFrame:
 
     Returns:
         DataFrame: Columns ``COLUMNS``: for each split a row per centre, one for the sequences, one
-        for the negative sequences, one per further dataset, then the total. ``source`` says which.
+        for the negative sequences, one per further dataset, then the total.
         ``polyp`` and ``non_polyp`` are None where all truth is withheld; ``sizes`` is width x
         height in pixels. Test sets and frames of no split come last, with an empty ``split``.
     """
@@ -54,7 +54,7 @@ def _rows(frames: pd.DataFrame, with_paper: bool) -> Iterator[dict[str, Any]]:
 
 
 def _sources(frames: pd.DataFrame) -> pd.Series[str]:
-    """Where each frame comes from: centre, kind of sequence, test set, or else dataset."""
+    """The source of each frame: centre, kind of sequence, test set, or else dataset."""
     negative = frames["truth"] == "empty"
     source = frames["dataset"].where(frames["test_set"] == "", frames["test_set"])
     source = source.where(frames["sequence"] == "", "sequences")

@@ -25,7 +25,7 @@ TEXTURE_SIDE: Final = 512
 SIZES: Final = (0.16, 0.68)
 """Radii of polyps, in half heights: from tiny to filling a third of the frame."""
 
-FLAT, PEDUNCULATED, SMALLEST_PIXELS = 0.15, 0.2, 30
+FLAT, PEDUNCULATED, SMALLEST_PIXELS = 0.2, 0.2, 30
 VESSEL: Final = np.array([0.32, 0.60, 0.48], np.float32)  # share of light that a vessel takes
 RESIDUE: Final = np.array([0.60, 0.42, 0.12], np.float32)
 SPOTS: Final = np.array([0.6, 1.2, 1.1], np.float32)  # what a polyp's grain does to each colour
@@ -142,7 +142,8 @@ class Scene:
         window = slice(low[1], high[1]), slice(low[0], high[0])
         shape = np.zeros(self.mask[window].shape, np.float32)
         for outline in outlines:
-            shape[polygon(*(outline - low).T[::-1], shape.shape)] = 1
+            right, down = (outline - low).T
+            shape[polygon(down, right, shape.shape)] = 1
         if shape.sum() >= SMALLEST_PIXELS:
             self.mask[window] |= shape > 0
             self._paint(surface[window], shape, radius, towards / away, away, flat)
@@ -161,7 +162,7 @@ class Scene:
         y, x = (np.mgrid[: shape.shape[0], : shape.shape[1]] / radius).astype(np.float32)
         own = _look_up(self.texture, x + draws(0, math.tau), y + draws(0, math.tau))
         grain = 0.5 * own[..., 0] + 0.5 * own[..., 3]
-        facing = _facing(shape, 0.25 if flat else draws(0.6, 1), lumenwards, radius)
+        facing = _facing(shape, 0.25 if flat else draws(0.35, 1), lumenwards, radius)
         light = _headlight(1 / max(away, 0.45)) * np.clip(facing, 0.1, 1.3) * (1 + 0.04 * grain)
         # From hardly another colour than the wall's to plainly redder.
         tint = draws((1.02, 0.7, 0.74), (1.12, 0.95, 1.0)).astype(np.float32)
@@ -175,7 +176,7 @@ class Scene:
         # The headlight throws the polyp's shadow on the wall behind it.
         right, down = np.round(0.2 * radius * lumenwards).astype(int)
         shadow = blurred(np.roll(shape, (down, right), (0, 1)), 0.16 * radius)
-        surface[..., 3:] *= 1 - (0.1 if flat else 0.6) * shadow[..., None]
+        surface[..., 3:] *= 1 - (0.1 if flat else draws(0.1, 0.6)) * shadow[..., None]
         cover = blurred(shape, 0.06 * radius if flat else 0.6)[..., None]
         surface += (polyp - surface) * cover
 

@@ -1,180 +1,199 @@
-"""Plots of one figure a model as SVG: they take their colours from the page, light or dark.
+"""Plots of one model or group a row, as Vega-Lite specifications built with Altair.
 
-Pure functions of figures; each returns one ``<svg>`` element.
+Each function takes figures and returns one specification with its data inside. Colours that differ
+between light and dark are CSS variables of the page (``var(--text)``): Vega writes them into the
+SVG as they are, so plots follow the reader's colour scheme, and paper, without being drawn again.
+A datum with a ``frame`` can be clicked: the page's script opens that frame.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import Final
 
-from harness.report.page.svg import (
-    WIDE,
-    Canvas,
-    Scale,
-    Style,
-    axis_below,
-    axis_left,
-    drawing,
-    mark,
-    row_label,
-    value_label,
+import altair as alt
+
+from harness.report.page.style import Style
+from harness.report.page.vega import (
+    NEAR,
+    PAGE,
+    ROW,
+    SOFT,
+    TEXT,
+    UNIT,
+    Spec,
+    chart,
+    colour,
+    models,
+    numbers,
+    shape,
+    short,
+    spec,
 )
-
-_ROW: Final = 30
-_FOOT: Final = 44
-_INSET: Final = 14
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure with its interval.
+    """A figure of one model with its interval.
 
     Attributes:
-        label: What it is of.
+        style: The model.
         value: The figure.
-        low: Lower limit; the value itself where there is no interval.
-        high: Upper limit.
+        low: Lower limit of the interval.
+        high: Upper limit of the interval.
     """
 
-    label: str
+    style: Style
     value: float
     low: float
     high: float
 
 
-def intervals(
-    estimates: Sequence[Estimate],
-    *,
-    title: str,
-    axis: str,
-    canvas: Canvas = WIDE,
-    decimals: int = 3,
-    ends: tuple[float, float] | None = None,
-) -> str:
-    """A dot and a line for each figure and its interval, one under the other.
+def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bool = False) -> Spec:
+    """A mark and its interval for each model, one model a row.
 
     Args:
-        estimates: In the order from top to bottom.
-        title: What a screen reader says of the plot.
+        estimates: From top to bottom.
+        title: Description for screen readers.
         axis: What the axis shows, with its unit.
-        canvas: How wide it is drawn.
-        decimals: Digits of the figures behind the point.
-        ends: Of the axis; by default round figures around the estimates.
+        whole: Whether the figures are whole numbers from 1, as ranks are.
     """
-    low = min((e.low for e in estimates), default=0.0)
-    high = max((e.high for e in estimates), default=1.0)
-    scale = Scale.around(low, high, canvas.left, canvas.stop)
-    if ends:
-        inside = canvas.left + _INSET, canvas.stop - _INSET
-        scale = Scale(*ends, *inside, whole=decimals == 0)
-    height = _ROW * len(estimates) + _FOOT
-    parts = [axis_below(scale, height - 40, axis)]
-    for place, estimate in enumerate(estimates):
-        y = _ROW * place + _ROW / 2
-        value, first, last = (
-            f"{figure:.{decimals}f}" for figure in (estimate.value, estimate.low, estimate.high)
-        )
-        parts.append(
-            f"<g><title>{escape(estimate.label)}: {value} [{first}, {last}]</title>"
-            f"{row_label(canvas, estimate.label, y)}"
-            f'<line x1="{scale(estimate.low):.1f}" x2="{scale(estimate.high):.1f}" y1="{y}" '
-            f'y2="{y}" class="interval"/><circle cx="{scale(estimate.value):.1f}" cy="{y}" r="5" '
-            f'class="dot"/>{value_label(canvas, value, y)}</g>'
-        )
-    return drawing(canvas, parts, height, title)
+    rows = [
+        {"model": e.style.label, "value": short(e.value), "low": short(e.low),
+         "high": short(e.high)}
+        for e in estimates
+    ]  # fmt: skip
+    styles = [e.style for e in estimates]
+    form = "d" if whole else ".3f"
+    scale, ticks = NEAR, alt.Axis()
+    if whole:
+        scale = alt.Scale(domain=[0.5, max(len(rows), 2) + 0.5], nice=False)
+        ticks = alt.Axis(values=[*range(1, max(len(rows), 2) + 1)], tickCount=len(rows), format="d")
+    figures = [alt.Tooltip(f"{name}:Q", format=form) for name in ("value", "low", "high")]
+    base = chart(rows).encode(
+        y=models(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]
+    )
+    bars = base.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.75).encode(
+        x=alt.X("low:Q", title=axis, scale=scale, axis=ticks), x2="high:Q"
+    )
+    marks = base.mark_point(filled=True, size=110, opacity=1, stroke=PAGE, strokeWidth=1).encode(
+        x=alt.X("value:Q", title=axis), shape=shape(styles, legend=False)
+    )
+    text = numbers(rows, styles, "value", alt.Text("value:Q", format=form), axis)
+    return spec(alt.layer(bars, marks, text).properties(height=ROW * len(rows)), title)
 
 
 def distributions(
-    values: Mapping[str, Sequence[float]], *, title: str, axis: str, canvas: Canvas = WIDE
-) -> str:
-    """Every value of each series as a dot, with the quartiles as a box.
+    values: Sequence[tuple[Style, Sequence[tuple[str, float]]]], *, title: str, axis: str
+) -> Spec:
+    """The figure of every frame as a dot, one model a row, with the quartiles as a box.
 
     Args:
-        values: Label to its values, each from 0 to 1.
-        title: What a screen reader says of the plot.
+        values: Models from top to bottom with their frames and figures from 0 to 1.
+        title: Description for screen readers.
         axis: What the axis shows, with its unit.
-        canvas: How wide it is drawn.
     """
-    scale = Scale(0.0, 1.0, canvas.left, canvas.stop)
-    row = _ROW + 10
-    height = row * len(values) + _FOOT
-    parts = [axis_below(scale, height - 40, axis)]
-    for place, (label, series) in enumerate(values.items()):
-        y = row * place + row / 2
-        parts.append(row_label(canvas, label, y))
-        if not series:
-            continue
-        # One path of round-capped points of no length: a tenth of the size of as many circles.
-        dots = "".join(
-            f"M{scale(value):.1f} {y + _spread(number):.1f}h0"
-            for number, value in enumerate(series)
-        )
-        first, median, third = (_quantile(series, share) for share in (0.25, 0.5, 0.75))
-        parts.append(
-            f'<path class="points" d="{dots}"/>'
-            f'<rect x="{scale(first):.1f}" y="{y - 11}" height="22" class="box" '
-            f'width="{max(scale(third) - scale(first), 1):.1f}"/>'
-            f'<line x1="{scale(median):.1f}" x2="{scale(median):.1f}" y1="{y - 11}" y2="{y + 11}" '
-            f'class="median"><title>{escape(label)}: median {median:.3f}</title></line>'
-            f"{value_label(canvas, f'{median:.3f}', y)}"
-        )
-    return drawing(canvas, parts, height, title)
+    styles = [style for style, _ in values]
+    # Dots of equal figures are spread by a fixed pattern, so that a page is reproducible.
+    rows = [
+        {
+            "model": style.label,
+            "frame": frame,
+            "value": short(value),
+            "spread": number * 7 % 17,
+        }
+        for style, frames in values
+        for number, (frame, value) in enumerate(frames)
+    ]
+    x = alt.X("value:Q", title=axis, scale=UNIT)
+    base = chart(rows).encode(x=x, y=models(styles))
+    spread = alt.YOffset("spread:Q", scale=alt.Scale(domain=[-4, 20]))
+    dots = base.mark_circle(size=26, opacity=0.45, cursor="pointer").encode(
+        yOffset=spread,
+        color=colour(styles, legend=False),
+        tooltip=["frame:N", "model:N", alt.Tooltip("value:Q", title="F1", format=".3f")],
+    )
+    box = base.mark_bar(size=24, fillOpacity=0, stroke=SOFT, strokeWidth=1).encode(
+        x=alt.X("q1(value):Q", title=axis), x2="q3(value):Q"
+    )
+    x_median = alt.X("median(value):Q", title=axis)
+    median = base.mark_tick(size=24, thickness=3, color=TEXT, opacity=1).encode(x=x_median)
+    label = base.mark_text(dy=-19, color=TEXT).encode(
+        x=x_median, text=alt.Text("median(value):Q", format=".3f")
+    )
+    drawn = alt.layer(dots, box, median, label).properties(height=52 * len(values))
+    return spec(drawn, title)
 
 
-def lines(
-    series: Sequence[tuple[Style, Sequence[tuple[float, float]]]],
-    *,
-    title: str,
-    axis: str,
-    canvas: Canvas = WIDE,
-) -> str:
-    """Curves over epochs, each with its mark at its end.
+def groups(
+    rows: Sequence[tuple[str, int, Sequence[tuple[Style, float]]]], *, title: str, axis: str
+) -> Spec:
+    """A mark for each model in each group of frames, such as a centre; one group a row.
 
     Args:
-        series: Styles with their points (epoch, value).
-        title: What a screen reader says of the plot.
-        axis: What the upright axis shows, with its unit.
-        canvas: How wide it is drawn.
+        rows: From top to bottom: name, number of frames, and each model's figure from 0 to 1.
+        title: Description for screen readers.
+        axis: What the axis shows, with its unit.
     """
-    points = [point for _, curve in series for point in curve]
-    if not points:
-        return ""
-    height, left, top, bottom = 300, 50, 26, 252
-    last = max(2.0, *(x for x, _ in points))
-    across = Scale(1.0, last, left, canvas.width - 14)
-    up = Scale.around(min(y for _, y in points), max(y for _, y in points), bottom, top)
-    middle = (left + across.stop) / 2
-    parts = [
-        axis_left(up, left, across.stop),
-        f'<text x="0" y="12">{escape(axis)}</text>',
-        f'<text x="{left}" y="{bottom + 18}" text-anchor="middle">1</text>',
-        f'<text x="{across.stop}" y="{bottom + 18}" text-anchor="end">{last:g}</text>',
-        f'<text x="{middle}" y="{bottom + 34}" text-anchor="middle">epoch</text>',
+    styles = list({style.label: style for *_, values in rows for style, _ in values}.values())
+    data = [
+        {"group": f"{name}\n(n = {n})", "model": style.label, "value": short(value)}
+        for name, n, values in rows
+        for style, value in values
     ]
-    for style, curve in series:
-        path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in curve)
-        x, y = curve[-1]
-        dashes = ' stroke-dasharray="2 4"' if style.dashed else ""
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{style.colour}" stroke-width="2"'
-            f"{dashes}/>"
-            + mark(style, across(x), up(y), title=f"{style.label}: {y:.3f} after epoch {x:g}")
+    names = alt.Axis(
+        labelExpr="split(datum.label, '\\n')", labelOffset=-8, labelLimit=120, grid=True,
+        tickBand="extent",
+    )  # fmt: skip
+    order = [style.label for style in styles]
+    chosen = alt.selection_point(fields=["model"], bind="legend")
+    drawn = (
+        chart(data)
+        .mark_point(filled=True, size=75, stroke=PAGE, strokeWidth=1)
+        .encode(
+            x=alt.X("value:Q", title=axis, scale=UNIT),
+            y=alt.Y("group:N", title=None, sort=None, axis=names, scale=alt.Scale(padding=0)),
+            yOffset=alt.YOffset("model:N", sort=order, scale=alt.Scale(paddingOuter=1)),
+            color=colour(styles),
+            shape=shape(styles),
+            opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
+            tooltip=["model:N", "group:N", alt.Tooltip("value:Q", title="F1", format=".3f")],
         )
-    return drawing(canvas, parts, height, title)
+        .add_params(chosen)
+    )
+    tall = max(48, 12 * (len(styles) + 2))
+    return spec(drawn.properties(height=tall * len(rows)), title)
 
 
-def _spread(number: int) -> float:
-    """Dots of one value beside each other: a fixed pattern, so that a page is reproducible."""
-    return (number * 7 % 17) - 8.0
+def spans(
+    rows: Sequence[tuple[Style, float, float]], *, names: tuple[str, str], title: str, axis: str
+) -> Spec:
+    """The change from one set to another: a ring, a line and a dot for each model.
 
-
-def _quantile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    Args:
+        rows: Model, its figure on the first set and on the second, from top to bottom.
+        names: The two sets.
+        title: Description for screen readers.
+        axis: What the axis shows, with its unit.
+    """
+    data = [
+        {"model": style.label, "start": short(start), "end": short(end),
+         "gap": round(end - start, 3) + 0.0}
+        for style, start, end in rows
+    ]  # fmt: skip
+    styles = [style for style, *_ in rows]
+    said = [
+        alt.Tooltip("model:N"),
+        alt.Tooltip("start:Q", title=names[0], format=".3f"),
+        alt.Tooltip("end:Q", title=names[1], format=".3f"),
+        alt.Tooltip("gap:Q", format="+.3f"),
+    ]
+    base = chart(data).encode(y=models(styles), color=colour(styles, legend=False), tooltip=said)
+    start = alt.X("start:Q", title=axis, scale=NEAR)
+    line = base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=start, x2="end:Q")
+    ring = base.mark_point(filled=True, fill=PAGE, size=80, opacity=1, strokeWidth=2).encode(
+        x=start, stroke=colour(styles, legend=False, channel=alt.Stroke)
+    )
+    dot = base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("end:Q", title=axis))
+    text = numbers(data, styles, "end", alt.Text("gap:Q", format="+.3f"), axis)
+    return spec(alt.layer(line, ring, dot, text).properties(height=ROW * len(rows)), title)

@@ -1,14 +1,14 @@
-"""What the page is made of, and what its sections are made of."""
+"""What a page holds, and what its sections are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.report.page import svg
-from harness.report.tables.render import laid_out
+from harness.evaluation.evaluate_run import PROTOCOLS
+from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_rows
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot and what it says.
+    """A plot with its texts.
 
     Attributes:
-        title: What stands above.
-        html: The plot, for wide and for narrow screens, with its legend.
-        caption: What stands below, with n and units.
+        title: Heading above it.
+        spec: Its Vega-Lite specification.
+        caption: Text below it, with n and units.
     """
 
     title: str
-    html: str
+    spec: Mapping[str, Any]
     caption: str
 
 
@@ -42,7 +42,7 @@ class Section:
 
     Attributes:
         anchor: By which it is linked to.
-        heading: What stands above.
+        heading: Its heading.
         shown: Plots and tables, in order.
         folded: Tables that a click unfolds, and that are printed unfolded.
     """
@@ -58,44 +58,59 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Members:
+    """An ensemble's own members, measured on the page's frames.
+
+    Attributes:
+        names: Their names; two or more.
+        f1: Frame to the mean F1 of the members.
+        divergence: One row a frame with ``frame``, ``disagreement`` and ``vote_variance``.
+    """
+
+    names: Sequence[str]
+    f1: Mapping[str, float]
+    divergence: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
 class PageContent:
-    """All that a page is made of.
+    """Everything that a page shows.
 
     Attributes:
         name: What was measured, such as 'test split' or 'round 2'.
         split: Name of the split whose table the paper prints; empty for a round.
         protocol: How truth and formulas were taken: a key of
             ``harness.evaluation.evaluate_run.PROTOCOLS``.
-        formulas: The protocol of ``metrics.endocv.summarise`` that goes with it.
         frames: Frame tables of all models, with ``model`` and ``place``.
         histories: Model to its history, one row an epoch.
         cards: The gallery; empty where its files are not at hand.
         facts: What the figures depend on, name to text.
-        divergence: One row a frame with ``frame``, ``disagreement`` and ``vote_variance``;
-            ``None`` without an ensemble and two of its members.
         ensemble: Name of the ensemble; empty without one.
-        members: Those of its members that were measured as well.
-        elsewhere: Frame tables of the same models on other sets, by their name.
+        members: The ensemble's members; ``None`` unless two of them were measured.
+        elsewhere: Frame tables of the same models on other sets, by the set's name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
         is_paper_split: Whether the split is the paper's.
-        notes: What is left out, and how to have it.
+        notes: What is missing from the page, and how to get it.
     """
 
     name: str
-    split: str
+    split: str = ""
     protocol: str
-    formulas: Protocol
     frames: pd.DataFrame
-    histories: Mapping[str, pd.DataFrame]
+    histories: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     cards: Sequence[Card]
     facts: Mapping[str, str]
-    divergence: pd.DataFrame | None = None
     ensemble: str = ""
-    members: Sequence[str] = ()
+    members: Members | None = None
     elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     leaderboard: View | None = None
     is_paper_split: bool = True
     notes: Sequence[str] = ()
+
+    @property
+    def formulas(self) -> Protocol:
+        """The protocol of ``metrics.endocv.summarise``."""
+        return PROTOCOLS[self.protocol].formulas
 
     @property
     def models(self) -> list[str]:
@@ -108,15 +123,15 @@ class PageContent:
         return add_figures(chosen_rows(self.frames), self.formulas)
 
     @cached_property
-    def styles(self) -> dict[str, svg.Style]:
+    def styles(self) -> dict[str, Style]:
         """How each model is drawn."""
         titles = [title_of(name) for name in self.models]
-        leading = title_of(self.ensemble) if self.ensemble else ""
-        return dict(zip(self.models, svg.styles(titles, leading), strict=True))
+        highlighted = title_of(self.ensemble) if self.ensemble else ""
+        return dict(zip(self.models, styles(titles, highlighted), strict=True))
 
     @property
-    def leader(self) -> str:
-        """Whose figures the gallery goes by: the ensemble, or else the best by mean F1."""
+    def main_model(self) -> str:
+        """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
         means = self.polyp.groupby("model")["f1"].mean()
         return self.ensemble or str(means.idxmax())
 
@@ -124,16 +139,3 @@ class PageContent:
     def n(self) -> str:
         """How many frames, for captions."""
         return f"n = {self.frames['frame'].nunique()} frames"
-
-
-def table(view: View, *, title: str = "") -> Table:
-    """A view as the cells of a table, under its own title or another."""
-    return laid_out(
-        view.frame,
-        columns=view.columns,
-        title=title or view.title,
-        caption=view.caption,
-        group=view.group,
-        reference="paper" if "paper" in view.frame else "",
-        reference_note=view.reference_note,
-    )

@@ -1,4 +1,4 @@
-"""Every frame as a row: a table to sort and to filter, beside the gallery."""
+"""Every frame as a row of the table beside the gallery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Entry:
         place: Its centre, sequence, test set or dataset.
         stratum: Size of its polyp: none, small, medium or large.
         f1: Of each model.
-        improvement: F1 of the ensemble less the members' mean; 0 without members.
+        gain: F1 of the ensemble minus the members' mean; 0 without members.
         disagreement: 1 minus the mean IoU over pairs of members; ``None`` without them.
     """
 
@@ -31,7 +31,7 @@ class Entry:
     place: str
     stratum: str
     f1: Mapping[str, float]
-    improvement: float
+    gain: float
     disagreement: float | None
 
 
@@ -61,30 +61,30 @@ class FrameList:
                 "place": entry.place,
                 "stratum": entry.stratum,
                 "f1": list(entry.f1.values()),
-                "improved": entry.improvement,
-                "disagreed": entry.disagreement or 0.0,
+                "gain": entry.gain,
+                "disagreement": entry.disagreement or 0.0,
             }
             for entry in self.entries
         ]
 
 
-def frame_list(source: PageContent) -> FrameList:
+def frame_list(content: PageContent) -> FrameList:
     """Every frame with its place, its size and the F1 of each model, in the frames' order."""
-    polyp = add_stratum(source.polyp)
+    polyp = add_stratum(content.polyp)
     f1: dict[str, dict[str, float]] = {}
     for row in polyp.to_dict("records"):
         f1.setdefault(row["frame"], {})[row["model"]] = row["f1"]
     spread: dict[str, float] = {}
-    if source.divergence is not None:
-        disagreements = source.divergence["disagreement"].tolist()
-        spread = dict(zip(source.divergence["frame"], disagreements, strict=True))
+    if content.members is not None:
+        rows = content.members.divergence
+        spread = dict(zip(rows["frame"], rows["disagreement"].tolist(), strict=True))
     entries = [
         Entry(
             frame=row["frame"],
             place=row["place"],
             stratum=row["stratum"],
-            f1={name: f1[row["frame"]][name] for name in source.models},
-            improvement=_improvement(source, f1[row["frame"]]),
+            f1={name: f1[row["frame"]][name] for name in content.models},
+            gain=_gain(content, row["frame"], f1[row["frame"]]),
             disagreement=spread.get(row["frame"]),
         )
         for row in polyp.drop_duplicates("frame").to_dict("records")
@@ -95,6 +95,5 @@ def frame_list(source: PageContent) -> FrameList:
     return FrameList(entries=entries, places=places, strata=strata)
 
 
-def _improvement(source: PageContent, f1: Mapping[str, float]) -> float:
-    members = [f1[name] for name in source.members]
-    return f1[source.ensemble] - sum(members) / len(members) if members else 0.0
+def _gain(content: PageContent, frame: str, f1: Mapping[str, float]) -> float:
+    return f1[content.ensemble] - content.members.f1[frame] if content.members else 0.0

@@ -1,18 +1,18 @@
-"""Everything that a workspace knows of a round's scored packages, gathered for the page."""
+"""The content of a round's page, gathered from its scored packages."""
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.catalogue import test_frames
+from harness.evaluation import tables
 from harness.report.page import from_split
-from harness.report.page.content import PageContent
-from harness.report.tables.view import View
+from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
+from harness.runs.workspace import Workspace
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -20,62 +20,52 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
+    from harness.report.page.gallery import Card
     from submissions.rounds import Round
     from submissions.truth import Truth
+
+Scores = Mapping[str, Mapping[str, Any]]
+"""Rows of ``Ledger.scores`` by team and model."""
 
 
 def gather(
     settings: Settings,
     round_: Round,
     scores: pd.DataFrame,
-    *,
-    leaderboard: View | None,
     truth: Path | None = None,
 ) -> PageContent:
-    """The page's source: the frame tables of the best package of each model, and a gallery.
+    """The frame tables of the best package of each team and model, and a gallery.
 
-    The gallery needs the test frames, the packages, and the truth they were scored against; where
-    one of them is not at hand any more, the page is without it and says so.
+    The gallery needs the test frames, the packages and the truth of their scores; without one of
+    them the page has no gallery and says so.
 
     Args:
         settings: Where test frames and workspace lie.
         round_: The round.
         scores: Its scores by the official protocol, newest first.
-        leaderboard: The round's leaderboard.
         truth: The truth's folder; by default the one that the packages were scored against.
 
     Raises:
         UserError: If nothing is scored in the round, or no frame table of a score is left.
     """
     best = best_scores(scores, round_.name)
-    tables, missing = _tables(settings.workspace, best)
-    if not tables:
-        raise UserError(
-            f"no frame table of a score in round {round_.name} is left in "
-            f"{settings.workspace / 'scores'}. Score the packages again with 'harness score'."
-        )
-    table = with_place(from_split.joined(tables))
-    ensemble = from_split.ENSEMBLE if from_split.ENSEMBLE in tables else ""
-    drawn = _Gallery(table, ensemble)
-    notes = [f"{name}: its frame table is missing; score its package again" for name in missing]
+    found, notes = _frame_tables(settings, round_, best)
+    table = with_place(tables.join(found))
+    ensemble = from_split.ENSEMBLE if from_split.ENSEMBLE in found else ""
+    cards: list[Card] = []
+    members = None
     try:
-        drawn.draw(settings, round_, {name: best[name] for name in tables}, truth)
+        cards, members = _gallery(settings, round_, best, truth, table, ensemble)
     except UserError as error:
         notes.append(f"without pictures: {error.message}")
     return PageContent(
         name=f"round {round_.name}",
-        split="",
         protocol="official",
-        formulas="official",
         frames=table,
-        histories={},
-        cards=drawn.cards,
+        cards=cards,
         facts=_facts(best, table),
-        divergence=drawn.divergence,
         ensemble=ensemble,
-        members=drawn.members,
-        leaderboard=leaderboard,
-        is_paper_split=False,
+        members=members,
         notes=notes,
     )
 
@@ -83,8 +73,7 @@ def gather(
 def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, Any]]:
     """The row of the best score of each team and model, by their names, best first.
 
-    Where packages were scored against several truths, those of the newest score's are taken, for
-    only these can be compared.
+    Only scores against the same truth can be compared: the truth of the newest score.
 
     Raises:
         UserError: If nothing is scored in the round.
@@ -105,65 +94,70 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
     }
 
 
-def _tables(
-    workspace: Path, best: Mapping[str, Mapping[str, Any]]
+def _frame_tables(
+    settings: Settings, round_: Round, best: Scores
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """The frame table of each score, and the names of those that have none any more."""
-    import pandas as pd
-
-    tables, missing = {}, []
-    for name, row in best.items():
-        folder = f"{Path(row['package']).stem}-{row['package_sha256'][:8]}"
-        file = workspace / "scores" / folder / row["protocol"] / "frames.csv"
-        if file.exists():
-            tables[name] = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
-        else:
-            missing.append(name)
-    return tables, missing
+    """The frame table of each score, and a note on each that is missing."""
+    found, missing = tables.load_scored(Workspace(settings.workspace), best)
+    if not found:
+        raise UserError(
+            f"no frame table of a score in round {round_.name} is left in "
+            f"{settings.workspace / 'scores'}. Score the packages again with 'harness score'."
+        )
+    return found, [
+        f"{name}: its frame table is missing; score its package again" for name in missing
+    ]
 
 
-class _Gallery:
-    """The pictures of a round, drawn from its packages."""
+def _gallery(
+    settings: Settings,
+    round_: Round,
+    best: Scores,
+    folder: Path | None,
+    table: pd.DataFrame,
+    ensemble: str,
+) -> tuple[list[Card], Members | None]:
+    """Unpack the masks, draw their contours and measure the members' disagreement.
 
-    def __init__(self, table: pd.DataFrame, ensemble: str) -> None:
-        self.table, self.ensemble = table, ensemble
-        self.cards: list[Any] = []
-        self.divergence: pd.DataFrame | None = None
-        self.members: list[str] = []
+    Raises:
+        UserError: If the frames, the truth or a package are not at hand or not the ones that
+            were scored.
+    """
+    from submissions.truth import find_truth
 
-    def draw(
-        self,
-        settings: Settings,
-        round_: Round,
-        best: Mapping[str, Mapping[str, Any]],
-        folder: Path | None,
-    ) -> None:
-        """Unpack the masks, measure the members' disagreement and draw the contours.
+    best = {name: row for name, row in best.items() if name in set(table["model"])}
+    first = next(iter(best.values()))
+    truth = find_truth(_truth_folder(folder, first), round_.test_sets)
+    if truth.sha256 != first["truth_sha256"]:
+        raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
+    frames = _frames(settings, round_, truth)
+    with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
+        masks = {}
+        for number, (name, row) in enumerate(best.items()):
+            masks[name] = Path(place) / str(number)
+            _unpack(Path(row["package"]), round_, truth, masks[name])
+        own = _members(settings, round_, best, ensemble) if ensemble else []
+        folders = {name: masks[name] for name in own}
+        members = from_split.members_of(table[table["model"].isin(own)], frames, folders)
+        cards = from_split.cards_of(table, frames, masks, ensemble, members, decoding="official")
+    return cards, members
 
-        Raises:
-            UserError: If the frames, the truth or a package are not at hand or not the ones that
-                were scored.
-        """
-        import models
-        from submissions.truth import find_truth
 
-        first = next(iter(best.values()))
-        truth = find_truth(_truth_folder(folder, first), round_.test_sets)
-        if truth.sha256 != first["truth_sha256"]:
-            raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
-        frames = _frames(settings, truth)
-        known = models.get(self.ensemble).members if self.ensemble else ()
-        with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
-            masks = {}
-            for number, (name, row) in enumerate(best.items()):
-                masks[name] = Path(place) / str(number)
-                _unpack(Path(row["package"]), round_, truth, masks[name])
-            members = [name for name in known if name in masks]
-            self.divergence = from_split.divergence_of(frames, masks, members)
-            self.members = members if self.divergence is not None else []
-            self.cards = from_split.cards_of(
-                self.table, frames, masks, self.ensemble, self.divergence, decoding="official"
-            )
+def _members(settings: Settings, round_: Round, best: Scores, ensemble: str) -> Sequence[str]:
+    """The packages of the very runs that the ensemble was made of, as far as they are entered."""
+    from submissions.ledger import Ledger
+
+    entries = Ledger(settings.workspace).submissions(round_.name)
+    entered = {row["package_sha256"]: row for row in entries.to_dict("records")}
+    package = entered.get(best[ensemble]["package_sha256"])
+    if package is None:
+        return []
+    runs = set(json.loads(package["settings"]).get("members", {}).values())
+    return [
+        name
+        for name, row in best.items()
+        if entered.get(row["package_sha256"], {}).get("run") in runs
+    ]
 
 
 def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
@@ -175,21 +169,29 @@ def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
     return Path(kept)
 
 
-def _frames(settings: Settings, truth: Truth) -> pd.DataFrame:
+def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     """The test frames with their truth, which only an organiser has."""
-    frames = test_frames(settings)
-    paths = {
-        f"{test_set}/{name}": str(path)
-        for test_set, masks in truth.masks.items()
-        for name, path in masks.items()
-    }
-    frames = frames[frames["frame"].isin(paths)].reset_index(drop=True)
-    if len(frames) < len(paths):
+    import pandas as pd
+
+    from submissions.rounds import find_frames, frame_sizes
+
+    (folder,) = settings.require("test_frames")
+    images = find_frames(round_, folder)
+    sizes = frame_sizes(images)
+    rows = [
+        {"frame": f"{test_set}/{name}", "image": str(image), "truth": "mask",
+         "mask": str(truth.masks[test_set][name]), "height": height, "width": width}
+        for test_set, names in images.items()
+        for name, image in names.items()
+        for height, width in [sizes[test_set][name]]
+        if name in truth.masks.get(test_set, {})
+    ]  # fmt: skip
+    if len(rows) < truth.frames:
         raise UserError(
-            f"{settings.test_frames} holds {len(frames)} of the {len(paths)} frames that were "
-            "scored. Name the release with --test-frames."
+            f"{folder} holds {len(rows)} of the {truth.frames} frames that were scored. Name the "
+            "release with --test-frames."
         )
-    return frames.assign(truth="mask", mask=frames["frame"].map(paths))
+    return pd.DataFrame.from_records(rows)
 
 
 def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
@@ -207,7 +209,7 @@ def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
     inspect_package(package, truth.sizes, layout=round_.layout, on_mask=take)
 
 
-def _facts(best: Mapping[str, Mapping[str, Any]], table: pd.DataFrame) -> dict[str, str]:
+def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:
     first = next(iter(best.values()))
     facts = {
         "frames": f"{table['frame'].nunique()} frames, truth {first['truth_sha256'][:12]}",

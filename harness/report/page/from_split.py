@@ -1,4 +1,4 @@
-"""Everything that a workspace knows of a split, gathered for the page."""
+"""The content of a split's page, gathered from a workspace."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation import evaluate_run
+from harness.evaluation import tables
 from harness.report.page import gallery
-from harness.report.page.content import PageContent
-from harness.report.tables.view import View
+from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
@@ -35,67 +34,111 @@ def gather(
     runs: Sequence[Run],
     catalogue: pd.DataFrame,
     split: str,
-    *,
-    leaderboard: View | None = None,
-    is_paper_split: bool = True,
 ) -> PageContent:
-    """The page's source: frame tables, histories and a gallery of the models that were measured.
+    """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
     Args:
         workspace: Where evaluations are registered.
-        runs: Runs to show, of which those that are not evaluated on the split are left out.
+        runs: Runs to show, one a model; those not evaluated on these frames are left out.
         catalogue: The frames of the split, and of the others as far as they are at hand.
         split: Its name.
-        leaderboard: The leaderboard of scored submissions, if there is one.
-        is_paper_split: Whether the split is the paper's.
 
     Raises:
-        UserError: If no run was evaluated on the split, runs tell different classes apart, or a
+        UserError: If no run was evaluated on the split, the runs have different classes, or a
             frame or mask cannot be read.
     """
     frames = of_split(catalogue, split)
-    measured = _tables(workspace, runs, frames, split)
-    if not measured:
-        raise UserError(
-            f"no model was measured on these frames of the {split} split yet. Do it with: harness "
-            f"evaluate --split {split}"
-        )
-    chosen = {run.model: run for run in runs if run.model in measured}
-    classes = shared_classes(chosen.values())
-    table = with_place(joined(measured))
+    chosen = _evaluated(workspace, runs, frames, split)
+    shown = list(chosen.values())
+    classes = shared_classes(shown)
+    table = with_place(tables.load(shown, split))
     masks = {name: masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
-    members = [name for name in chosen[ensemble].members if name in chosen] if ensemble else []
-    divergence = divergence_of(frames, masks, members, classes)
+    members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
     return PageContent(
         name=f"{split} split",
         split=split,
         protocol="paper",
-        formulas="official",
         frames=table,
         histories={name: _history(run) for name, run in chosen.items() if not run.members},
-        cards=cards_of(table, frames, masks, ensemble, divergence, classes=classes),
+        cards=cards_of(table, frames, masks, ensemble, members, classes=classes),
         facts=_facts(chosen, frames, split, classes),
-        divergence=divergence,
         ensemble=ensemble,
-        members=members if divergence is not None else [],
-        elsewhere=_elsewhere(workspace, list(chosen.values()), catalogue, _OTHER[split]),
-        leaderboard=leaderboard,
-        is_paper_split=is_paper_split,
+        members=members,
+        elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
+        notes=notes,
     )
 
 
-def divergence_of(
+def _evaluated(
+    workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
+) -> dict[str, Run]:
+    """Model to its run, of those that were evaluated on these frames."""
+    shown = tables.evaluated_on(workspace, runs, frames, split)
+    if not shown:
+        raise UserError(
+            f"no model was measured on these frames of the {split} split yet. Do it with: harness "
+            f"evaluate --split {split}"
+        )
+    return {run.model: run for run in shown}
+
+
+def _members(
+    workspace: Workspace,
+    ensemble: Run | None,
+    shown: Sequence[Run],
+    frames: pd.DataFrame,
+    split: str,
+    classes: Classes,
+) -> tuple[Members | None, list[str]]:
+    """The runs that the ensemble is made of, whichever runs of these models the page shows."""
+    if ensemble is None:
+        return None, []
+    registered = {run.run: run for run in workspace.runs()}
+    own = {name: registered[run] for name, run in ensemble.members.items() if run in registered}
+    measured = tables.evaluated_on(workspace, list(own.values()), frames, split)
+    notes = []
+    if unmeasured := [run.run for run in own.values() if run not in measured]:
+        notes.append(
+            f"disagreement and gain are of {len(measured)} of the {len(ensemble.members)} members "
+            f"of {ensemble.run}. Measure the others with: harness evaluate --split {split} "
+            + " ".join(f"--run {run}" for run in unmeasured)
+        )
+    other = {run.model for run in shown} & {run.model for run in measured if run not in shown}
+    if other:
+        notes.append(
+            f"{', '.join(sorted(other))}: the run shown is not the one in {ensemble.run}; "
+            "disagreement and gain are of the ensemble's own members"
+        )
+    if len(measured) < 2:
+        return None, notes
+    table = tables.load(measured, split)
+    folders = {name: masks_folder(run, split) for name, run in own.items() if run in measured}
+    return members_of(table, frames, folders, classes), notes
+
+
+def members_of(
+    table: pd.DataFrame,
     frames: pd.DataFrame,
     masks: Mapping[str, Path],
-    members: Sequence[str],
     classes: Classes = ONE,
-) -> pd.DataFrame | None:
-    """Each frame's disagreement among the members; ``None`` for fewer than two of them."""
-    folders = [masks[name] for name in members if name in masks]
-    if len(folders) < 2:
+) -> Members | None:
+    """What the members of an ensemble predict; ``None`` for fewer than two of them.
+
+    Args:
+        table: Their frame tables.
+        frames: The frames' rows of a catalogue.
+        masks: Each member's name to the folder of its masks.
+        classes: What the masks' values mean; the chosen class counts.
+    """
+    if len(masks) < 2:
         return None
-    return gallery.divergences(frames["frame"].tolist(), folders, classes)
+    means = add_figures(chosen_rows(table)).groupby("frame")["f1"].mean()
+    return Members(
+        names=list(masks),
+        f1=dict(zip(means.index.astype(str), means.tolist(), strict=True)),
+        divergence=gallery.divergences(frames["frame"].tolist(), list(masks.values()), classes),
+    )
 
 
 def cards_of(
@@ -103,65 +146,33 @@ def cards_of(
     frames: pd.DataFrame,
     masks: Mapping[str, Path],
     ensemble: str,
-    divergence: pd.DataFrame | None,
+    members: Members | None,
     decoding: Protocol = "strict",
     classes: Classes = ONE,
 ) -> list[gallery.Card]:
-    """The gallery: every frame, or the most telling ones where they are too many for a page.
+    """The gallery: every frame, or a choice of them where they are too many for a page.
 
     Args:
         table: The frame tables of all models.
         frames: The frames' rows of a catalogue.
         masks: Model to the folder of its masks.
         ensemble: The ensemble's name; empty without one.
-        divergence: What :func:`divergence_of` gives.
+        members: What :func:`members_of` gives.
         decoding: How the truth is binarised.
         classes: What the masks' values mean; the chosen class is drawn.
     """
     polyp = add_figures(chosen_rows(table))
     f1 = polyp.pivot(index="frame", columns="model", values="f1")
     leading = f1[ensemble] if ensemble else f1.mean(axis=1)
-    gained = leading - f1.drop(columns=ensemble, errors="ignore").mean(axis=1)
-    orders = [leading, -leading, -gained.fillna(0.0)]
-    if divergence is not None:
-        orders.append(-divergence.set_index("frame")["disagreement"])
+    orders = [leading, -leading]
+    if members is not None:
+        orders.append(leading.index.to_series().map(members.f1) - leading)
+        orders.append(-members.divergence.set_index("frame")["disagreement"])
     figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
-    shown = set(gallery.most_telling(frames["frame"].tolist(), figures))
+    shown = set(gallery.choose_frames(frames["frame"].tolist(), figures))
     records = frames[frames["frame"].isin(shown)].to_dict("records")
     rows = [{str(key): value for key, value in record.items()} for record in records]
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
-
-
-def _tables(
-    workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
-) -> dict[str, pd.DataFrame]:
-    """The frame table of each model that was evaluated on these frames, by whatever versions."""
-    import json
-
-    import pandas as pd
-
-    rows = workspace.evaluations(split)
-    rows = rows[rows["data"] == data_fingerprint(frames)].set_index("run")
-    found = {}
-    for run in runs:
-        path = run.evaluation(split) / evaluate_run.TABLE
-        if run.run not in rows.index or not path.exists():
-            continue
-        if (
-            json.loads(str(rows.loc[run.run, "settings"])).get("table")
-            == evaluate_run.TABLE_VERSION
-        ):
-            found[run.model] = pd.read_parquet(path)
-    return found
-
-
-def joined(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Frame tables one after another, with ``model``."""
-    import pandas as pd
-
-    return pd.concat(
-        [table.assign(model=name) for name, table in tables.items()], ignore_index=True
-    )
 
 
 def _elsewhere(
@@ -169,8 +180,8 @@ def _elsewhere(
 ) -> dict[str, pd.DataFrame]:
     """What the same models reach on the other split, where that was measured."""
     frames = catalogue[catalogue["split"] == split].reset_index(drop=True)
-    tables = _tables(workspace, runs, frames, split) if len(frames) else {}
-    return {f"{split} split": joined(tables)} if tables else {}
+    measured = tables.evaluated_on(workspace, runs, frames, split) if len(frames) else []
+    return {f"{split} split": tables.load(measured, split)} if measured else {}
 
 
 def _history(run: Run) -> pd.DataFrame:
@@ -191,13 +202,13 @@ def _facts(
         **made(),
     }
     for name, run in runs.items():
-        recipe = "of " + ", ".join(run.members) if run.members else _recipe(run)
+        recipe = "of " + ", ".join(run.members.values()) if run.members else _recipe(run)
         facts[name] = f"{run.run}; {recipe}; checkpoint {str(run.row['checkpoint'])[:12]}"
     return facts
 
 
 def made() -> dict[str, str]:
-    """When and by what the page was made."""
+    """When and with which versions the page was made."""
     return {
         "written": f"{now():%Y-%m-%d %H:%M} UTC",
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),

@@ -30,7 +30,10 @@ MOST: Final = max(WIDEST)
 """Frames at most; a page of more would be too large for a mail."""
 
 QUALITY: Final = 76
-SMOOTH_PX: Final = 0.7
+"""JPEG quality of the embedded frames."""
+
+TOLERANCE_PX: Final = 0.7
+"""How far a drawn contour may lie beside the mask's, in pixels of the embedded frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,14 +111,14 @@ def divergences(
         return pd.DataFrame(list(pool.map(measure, frames)))
 
 
-def most_telling(
+def choose_frames(
     frames: Sequence[str], orders: Sequence[Mapping[str, float]], most: int = MOST
 ) -> list[str]:
-    """Frames to show where there are too many: the first of several orders, in turn.
+    """Frames to show where there are too many: the first of each of several orders, in turn.
 
     Args:
         frames: All frames.
-        orders: Each a figure by frame, of which the lowest come first.
+        orders: Each gives a figure by frame; frames of the lowest figures come first.
         most: How many at most.
 
     Returns:
@@ -172,12 +175,23 @@ def contour_path(mask: Mask, scale: float) -> str:
     Returns:
         str: Closed lines, holes included; empty for an empty mask.
     """
-    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    from skimage import measure
+
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return ""
+    top, left = rows[0], columns[0]
+    # Only the part with the mask, within a margin of background that closes every outline.
+    part = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1)
     parts = []
-    for outline in outlines:
-        smooth = cv2.approxPolyDP(outline, SMOOTH_PX / scale, closed=True)[:, 0]
-        # A pixel's coordinates name its corner in SVG, its centre here.
-        points = [f"{(x + 0.5) * scale:.1f} {(y + 0.5) * scale:.1f}" for x, y in smooth.tolist()]
+    for outline in measure.find_contours(part.astype(np.uint8), 0.5):
+        corners = measure.approximate_polygon(outline, TOLERANCE_PX / scale)
+        if len(corners) < 4:  # a few pixels, which would become a line
+            corners = outline
+        # find_contours counts from the middle of the first pixel, SVG from its corner; the margin
+        # moved everything by one.
+        corners = (corners[:-1] + np.array((top, left)) - 0.5) * scale
+        points = [f"{x:.1f} {y:.1f}" for y, x in corners.tolist()]
         parts.append(f"M{'L'.join(points)}Z")
     return "".join(parts)
 

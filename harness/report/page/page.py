@@ -1,12 +1,18 @@
-"""One self-contained HTML page of a split or a round: what was measured, and what it looks like."""
+"""A split or a round as one self-contained HTML page."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
-from harness.report.page import section_centres, section_disagreement, section_ranking
-from harness.report.page.content import PageContent, Section, table
+from harness.report.page import (
+    section_centres,
+    section_disagreement,
+    section_ranking,
+    section_training,
+)
+from harness.report.page.content import PageContent, Section
 from harness.report.page.frame_list import frame_list
 from harness.report.tables.view import title_of
 from harness.report.views import by_class, detail, plugins
@@ -16,12 +22,14 @@ from metrics.paper import results as paper_results
 from metrics.statistics.samples import collect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.report.page.content import Plot
     from harness.report.tables.columns import Table
     from metrics.statistics.samples import Samples
 
 
-def render(source: PageContent) -> str:
+def render(content: PageContent) -> str:
     """The page as HTML, with everything in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -32,95 +40,94 @@ def render(source: PageContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(**_context(source))
+    return environment.get_template("report.html").render(**_context(content))
 
 
-def _context(source: PageContent) -> dict[str, Any]:
-    models = source.models
-    samples = collect(source.frames, protocol=source.formulas) if len(models) > 1 else None
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, so that the page needs no network."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed")
+
+
+def _context(content: PageContent) -> dict[str, Any]:
+    models = content.models
+    samples = collect(content.frames, protocol=content.formulas) if len(models) > 1 else None
     return {
         "version": __version__,
-        "name": source.name,
+        "name": content.name,
         "headline": section_ranking.headline(samples) if samples else "",
-        "facts": source.facts,
-        "notes": source.notes,
-        "models": [(name, source.styles[name]) for name in models],
-        "sections": [section for section in _sections(source, samples) if section],
-        "cards": source.cards,
-        "list": frame_list(source),
-        "leader": source.leader,
-        "ensemble": source.ensemble,
-        "members": source.members,
+        "facts": content.facts,
+        "notes": content.notes,
+        "models": [(name, content.styles[name]) for name in models],
+        "sections": [section for section in _sections(content, samples) if section],
+        "cards": content.cards,
+        "list": frame_list(content),
+        "main_model": content.main_model,
+        "ensemble": content.ensemble,
+        "members": content.members,
         "title_of": title_of,
-        "frames": source.frames["frame"].nunique(),
+        "frames": content.frames["frame"].nunique(),
+        "vega": _vega(),
     }
 
 
-def _sections(source: PageContent, samples: Samples | None) -> list[Section]:
+def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     """Everything but the gallery, in the page's order."""
-    leaderboard = [table(source.leaderboard)] if source.leaderboard is not None else []
-    shown, classes = _classes(source)
-    lost, plugins = section_centres.gaps(source)
+    leaderboard = [content.leaderboard.table()] if content.leaderboard is not None else []
+    ranking = section_ranking.ranking(content, samples) if samples else []
+    pairs, pair_tables = section_ranking.pairs(content, samples) if samples else ([], [])
+    classes, other_classes = _classes(content)
+    gaps, gap_tables = section_centres.gaps(content)
+    curves, epochs = section_training.training(content)
+    found: list[tuple[str, str, Sequence[Table | Plot], Sequence[Table]]] = [
+        ("ranking", "Ranking", [*leaderboard, *ranking], []),
+        ("classes", "Results by class", classes, other_classes),
+        (
+            "centres",
+            "By centre and size",
+            section_centres.by_centre(content),
+            section_centres.tables(content),
+        ),
+        ("generalisation", "Generalisation", gaps, gap_tables),
+        ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
+        ("details", "Contours and polyps", _details(content), []),
+        ("pairs", "Pairwise differences", pairs, pair_tables),
+        ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
+        ("training", "Training", curves, epochs),
+    ]
     return [
-        Section(
-            anchor="leaderboard",
-            heading="Who leads",
-            shown=[*leaderboard, *(section_ranking.ranking(source, samples) if samples else [])],
-        ),
-        Section(anchor="classes", heading="Figures by class", shown=shown, folded=classes),
-        Section(
-            anchor="places",
-            heading="By centre and size",
-            shown=section_centres.by_place(source),
-            folded=section_centres.folded(source),
-        ),
-        Section(anchor="gaps", heading="Does it generalise?", shown=lost, folded=plugins),
-        Section(
-            anchor="distribution",
-            heading="Frame by frame",
-            shown=[section_centres.distribution(source)],
-        ),
-        Section(anchor="details", heading="Contours and polyps", shown=_details(source)),
-        Section(
-            anchor="pairs",
-            heading="Is one better than another?",
-            shown=section_ranking.pairs(source, samples) if samples else [],
-        ),
-        Section(
-            anchor="divergence",
-            heading="Do the members disagree?",
-            shown=section_disagreement.divergence(source),
-        ),
-        Section(anchor="training", heading="Training", shown=section_disagreement.training(source)),
+        Section(anchor=anchor, heading=heading, shown=shown, folded=folded)
+        for anchor, heading, shown, folded in found
     ]
 
 
-def _classes(source: PageContent) -> tuple[list[Table | Plot], list[Table]]:
+def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
-    summary = by_class.figures(source.frames, source.formulas)
+    summary = by_class.figures(content.frames, content.formulas)
     tables = {
-        name: table(
-            by_class.class_view(summary, name, split=source.name, protocol=source.protocol),
-            title=f"{name.capitalize()} class" if name != ALL else "All classes (micro-average)",
-        )
+        name: by_class.class_view(
+            summary, name, split=content.name, protocol=content.protocol
+        ).table(f"{name.capitalize()} class" if name != ALL else "All classes (micro-average)")
         for name in summary["class"].unique()
     }
     shown: list[Table | Plot] = [tables.pop(chosen_class(summary))]
-    if source.split and source.is_paper_split and by_class.is_papers(source.frames):
-        view = paper_table.table_view(summary, source.split, paper_results())
-        shown.append(table(view, title=f"{view.title} of the paper, and ours ({source.n})"))
+    if content.split and content.is_paper_split and by_class.is_papers(content.frames):
+        view = paper_table.table_view(summary, content.split, paper_results())
+        shown.append(view.table(f"{view.title} of the paper, and ours ({content.n})"))
     return shown, list(tables.values())
 
 
-def _details(source: PageContent) -> list[Table | Plot]:
-    summary = by_class.figures(source.frames, source.formulas)
+def _details(content: PageContent) -> list[Table | Plot]:
+    summary = by_class.figures(content.frames, content.formulas)
     shown: list[Table | Plot] = []
-    if "hd95_px" in source.frames:
-        view = detail.contour_view(summary, split=source.name)
-        shown.append(table(view, title="Contours of polyps"))
-    if "polyps" in source.frames:
-        view = detail.detection_view(source.frames, split=source.name)
-        shown.append(table(view, title="Polyps and frames recognised"))
-    if (plug_ins := plugins.plug_in_view(summary, split=source.name)) is not None:
-        shown.append(table(plug_ins, title="Figures of plug-ins"))
+    if "hd95_px" in content.frames:
+        view = detail.contour_view(summary, split=content.name)
+        shown.append(view.table("Contours of polyps"))
+    if "polyps" in content.frames:
+        view = detail.detection_view(content.frames, split=content.name)
+        shown.append(view.table("Polyps found and frames recognised"))
+    if (plug_ins := plugins.plug_in_view(summary, split=content.name)) is not None:
+        shown.append(plug_ins.table("Figures of plug-ins"))
     return shown

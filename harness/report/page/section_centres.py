@@ -1,15 +1,15 @@
-"""Where models are good and where not: by centre, by size, from set to set."""
+"""F1 by centre, by size of the polyp, frame by frame, and from one set to another."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from harness.data.listing import natural
-from harness.report.page import charts, grids
-from harness.report.page.content import Plot, table
-from harness.report.page.svg import for_both, legend
-from harness.report.tables.view import title_of
-from harness.report.views import detail
+from harness.report.page import charts
+from harness.report.page.content import Plot
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View
+from harness.report.views import by_class, detail
 from metrics.endocv import summarise
 from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
@@ -27,53 +27,61 @@ _SIZES = (
 )
 
 
-def distribution(source: PageContent) -> Plot:
+def distribution(content: PageContent) -> Plot:
     """The F1 of every frame of every model."""
-    by_model = source.polyp.groupby("model", sort=False)
-    values = {title_of(str(name)): rows["f1"].tolist() for name, rows in by_model}
+    values = [
+        (content.styles[str(name)], list(zip(rows["frame"], rows["f1"].tolist(), strict=True)))
+        for name, rows in content.polyp.groupby("model", sort=False)
+    ]
     return Plot(
         title="F1 of each frame",
-        html=for_both(
-            lambda canvas: charts.distributions(
-                values, title="F1 of each frame by model", axis="F1 of a frame, 0 to 1",
-                canvas=canvas,
-            )
+        spec=charts.distributions(
+            values, title="F1 of each frame by model", axis="F1 of a frame, 0 to 1"
         ),
-        caption=f"One dot a frame, {source.n} a model; box: quartiles; line and number: median.",
-    )  # fmt: skip
+        caption=f"One dot a frame, {content.n} a model; a click opens the frame. Box: quartiles; "
+        "line and number: median.",
+    )
 
 
-def by_place(source: PageContent) -> list[Table | Plot]:
-    """F1 of every model in every place and every size of polyp, as plots."""
-    polyp = add_stratum(source.polyp)
+def by_centre(content: PageContent) -> list[Table | Plot]:
+    """F1 of every model at every centre and for every size of polyp, as plots."""
+    polyp = add_stratum(content.polyp)
     shown: list[Table | Plot] = []
     if polyp["place"].nunique() > 1:
         names = sorted(set(polyp["place"]), key=natural)
         caption = "Mean F1 of the polyp class over the frames of each centre, sequence or test set"
-        shown.append(_plot(source, polyp, "place", names, "F1 by centre or sequence", caption))
+        shown.append(_plot(content, polyp, "place", names, "F1 by centre or sequence", caption))
     sizes = [name for name in STRATA if name in set(polyp["stratum"])]
-    shown.append(_plot(source, polyp, "stratum", sizes, "F1 by size of the polyp", _SIZES))
+    shown.append(_plot(content, polyp, "stratum", sizes, "F1 by size of the polyp", _SIZES))
     return shown
 
 
-def folded(source: PageContent) -> list[Table]:
+def tables(content: PageContent) -> list[Table]:
     """The same as tables, with every figure."""
-    view = detail.stratum_view(source.frames, split=source.name, formulas=source.formulas)
-    return [table(view, title="By the size of the polyp")]
+    centres = by_class.by_place(content.frames, content.formulas)
+    sizes = detail.stratum_view(content.frames, split=content.name, formulas=content.formulas)
+    view = by_class.place_view(centres, split=content.name, protocol=content.protocol)
+    return [view.table("By centre or sequence"), sizes.table("By the size of the polyp")]
 
 
-def gaps(source: PageContent) -> tuple[list[Table | Plot], list[Table]]:
-    """What is lost from one set to another: a plot, and tables to unfold."""
+def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
+    """How much F1 drops from one set to another: plots, and tables to unfold."""
     shown: list[Table | Plot] = []
-    for name, other in source.elsewhere.items():
-        shown.append(_gap(source, name, other))
+    folded: list[Table] = []
+    for name, other in content.elsewhere.items():
+        plot, table = _gap(content, name, other)
+        shown.append(plot)
+        folded.append(table)
     columns = ("centre", "sequence", "test_set")
-    by = next((c for c in columns if _several(source.frames, c)), "")
-    if not by:
-        return shown, []
-    title = f"What is lost from {by.replace('_', ' ')} to {by.replace('_', ' ')}"
-    view = detail.generalisation_view(source.frames, by, title=title, formulas=source.formulas)
-    return shown, [table(view)]
+    by = next((c for c in columns if _several(content.frames, c)), "")
+    if by:
+        named = by.replace("_", " ")
+        title = f"Drop from {named} to {named}"
+        view = detail.generalisation_view(
+            content.frames, by, title=title, formulas=content.formulas
+        )
+        folded.append(view.table())
+    return shown, folded
 
 
 def _several(frames: pd.DataFrame, column: str) -> bool:
@@ -81,54 +89,64 @@ def _several(frames: pd.DataFrame, column: str) -> bool:
 
 
 def _plot(
-    source: PageContent, polyp: pd.DataFrame, by: str, names: list[str], title: str, caption: str
+    content: PageContent, polyp: pd.DataFrame, by: str, names: list[str], title: str, caption: str
 ) -> Plot:
     means: dict[str, dict[str, float]] = {}
     n: dict[str, int] = {}
-    for row in summarise(polyp, ("model", by), source.formulas).to_dict("records"):
+    for row in summarise(polyp, ("model", by), content.formulas).to_dict("records"):
         means.setdefault(row[by], {})[row["model"]] = row["f1"]
         n[row[by]] = max(n.get(row[by], 0), row["n"])
-    models = source.models
     rows = [
-        grids.Group(
-            label=name,
-            n=n[name],
-            values=[(source.styles[m], means[name][m]) for m in models if m in means[name]],
+        (
+            name,
+            n[name],
+            [(content.styles[m], means[name][m]) for m in content.models if m in means[name]],
         )
         for name in names
     ]
-    key = legend([source.styles[model] for model in models])
-    drawn = for_both(
-        lambda canvas: grids.groups(rows, title=title, axis="mean F1, 0 to 1", canvas=canvas)
-    )
-    return Plot(title=title, html=key + drawn, caption=f"{caption}; {source.n}.")
+    spec = charts.groups(rows, title=title, axis="mean F1, 0 to 1")
+    return Plot(title=title, spec=spec, caption=f"{caption}; {content.n}.")
 
 
-def _gap(source: PageContent, name: str, other: pd.DataFrame) -> Plot:
-    """Mean F1 on one set and on the other, model by model; validation comes before the test."""
+def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Table]:
+    """Mean F1 of each model on two sets; validation comes before test."""
+    import pandas as pd
+
     sets = [
-        (name, _means(source, chosen_rows(other)), other["frame"].nunique()),
-        (source.name, _means(source, source.polyp), source.frames["frame"].nunique()),
+        (name, _means(content, chosen_rows(other)), other["frame"].nunique()),
+        (content.name, _means(content, content.polyp), content.frames["frame"].nunique()),
     ]
-    if source.split == "val":
+    if content.split == "val":
         sets.reverse()
     (first, before, n_first), (last, after, n_last) = sets
-    both = [model for model in source.models if model in before and model in after]
-    rows = [(title_of(model), before[model], after[model]) for model in both]
-    title = f"From the {first} to the {last}"
-    return Plot(
-        title=title,
-        html=for_both(
-            lambda canvas: grids.spans(
-                rows, names=(first, last), title=title, axis="mean F1, 0 to 1", canvas=canvas
-            )
+    both = [model for model in content.models if model in before and model in after]
+    rows = [(content.styles[model], before[model], after[model]) for model in both]
+    plot = Plot(
+        title=f"From the {first} to the {last}",
+        spec=charts.spans(
+            rows, names=(first, last), title=f"Mean F1, {first} and {last}", axis="mean F1, 0 to 1"
         ),
-        caption=f"Ring: {first}, n = {n_first} frames. Dot: {last}, n = {n_last} frames. The "
-        "number is the gap in mean F1 of the polyp class: below 0, it was lost.",
+        caption=f"Ring: {first}, n = {n_first} frames. Dot: {last}, n = {n_last} frames. "
+        "Number: the change in mean F1 of the polyp class.",
     )
+    cells = [
+        {"model": style.label, "first": start, "last": end, "gap": end - start}
+        for style, start, end in rows
+    ]
+    view = View(
+        frame=pd.DataFrame(cells),
+        columns=[
+            Column(key="model", title="Model"),
+            Column(key="first", title=f"{first} (n = {n_first})", decimals=3),
+            Column(key="last", title=f"{last} (n = {n_last})", decimals=3),
+            Column(key="gap", title="Change in F1", decimals=3),
+        ],
+        title=f"Mean F1 on the {first} and the {last}",
+    )
+    return plot, view.table()
 
 
-def _means(source: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
+def _means(content: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
     """Mean F1 of each model."""
-    summary = summarise(polyp, ("model",), source.formulas)
+    summary = summarise(polyp, ("model",), content.formulas)
     return dict(zip(summary["model"], summary["f1"].tolist(), strict=True))

@@ -1,6 +1,6 @@
-"""What a table shows: its columns, and each cell as text.
+"""A table as text, cell by cell: columns, rounding, the best figures, reference rows.
 
-Pure functions of a frame; how the cells are laid out is the matter of ``tables``.
+How the cells are laid out is in ``render``.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell as it is shown.
+    """One cell as text.
 
     Attributes:
-        text: What is written.
+        text: Its text.
         best: Whether it is the best of its column (within its group).
     """
 
@@ -72,12 +72,12 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One row as it is shown.
+    """One row as text.
 
     Attributes:
         cells: As many as there are columns.
-        reference: Whether the figures are given for comparison (the paper's) and take no part.
-        starts_group: Whether a separator stands above.
+        reference: Whether the figures are given for comparison (the paper's) and never the best.
+        starts_group: Whether a separator is drawn above it.
     """
 
     cells: tuple[Cell, ...]
@@ -87,14 +87,14 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table as it is shown, in any layout.
+    """A table as text, for any layout.
 
     Attributes:
-        columns: What stands in each column.
+        columns: Its columns.
         justify: ``left``, ``right`` or ``centre`` for each column.
-        lines: The rows.
-        title: Stands above.
-        captions: Stand below, one a line.
+        lines: Its rows.
+        title: Heading above it.
+        captions: Notes below it, one a line.
     """
 
     columns: tuple[Column, ...]
@@ -130,7 +130,7 @@ def layout(
     Args:
         frame: One row a row; the order is kept.
         columns: What to show, in order; by default every column of the frame.
-        group: A column of the frame; a separator stands where its value changes, and the best
+        group: A column of the frame; a separator is drawn where its value changes, and the best
             figures are looked for within each group.
         reference: A boolean column of the frame that marks rows given for comparison: they get a
             dagger, and are never the best.
@@ -201,7 +201,7 @@ def _side(rows: Sequence[Row], column: Column) -> Justify:
 
 
 def _groups(rows: Sequence[Row], group: str) -> list[int]:
-    """A number for each row that grows where the group's value changes."""
+    """The number of each row's group; it grows where the column's value changes."""
     numbers, current = [], 0
     for i, row in enumerate(rows):
         if group and i and row[group] != rows[i - 1][group]:
@@ -213,7 +213,7 @@ def _groups(rows: Sequence[Row], group: str) -> list[int]:
 def _best(
     rows: Sequence[Row], column: Column, groups: Sequence[int], marks: Sequence[bool]
 ) -> set[int]:
-    """Rows that hold the best figure of their group; those that read the same share it."""
+    """Rows with the best figure of their group; figures that read the same share it."""
     if column.best is None:
         return set()
     choose = max if column.best == "max" else min
@@ -225,6 +225,6 @@ def _best(
     found: set[int] = set()
     for members in able.values():
         shown = _number(choose(rows[i][column.key] for i in members), column)
-        if len(members) > 1:  # one alone leads nothing
+        if len(members) > 1:  # one row alone has no best
             found |= {i for i in members if _number(rows[i][column.key], column) == shown}
     return found

@@ -1,4 +1,4 @@
-"""A run's history as one line a figure, for a terminal."""
+"""A curve as one line of text, for a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def sparkline(values: Sequence[float], widest: int = WIDEST) -> str:
     """Values as bars of eight heights, the smallest the lowest.
 
     Args:
-        values: In their order; what is no number is a blank.
+        values: In order; NaN becomes a blank.
         widest: Characters at most; more values are averaged in groups.
 
     Returns:
-        str: One character a value, or a group of values; all of the lowest where they are equal.
+        str: One character a value or group; all the lowest if the values are equal.
     """
     grouped = _grouped(values, widest)
     finite = [value for value in grouped if math.isfinite(value)]

@@ -1,15 +1,18 @@
-"""A table that is shown: its columns, rows and titles."""
+"""A table with its titles, shown in any form: terminal, pipe, CSV, JSON, Markdown, LaTeX, SVG."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.report.tables.columns import Column
+import click
+
+from harness.report.tables import render
+from harness.report.tables.columns import DAGGER, Column, Table, layout, resolve
 from harness.report.tables.formats import Format
-from harness.report.tables.render import TableSettings, render, show
+from harness.utils import console
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,42 +23,92 @@ class View:
     """A table, and how it is shown.
 
     Attributes:
-        frame: Its rows.
-        columns: What is shown of them.
-        title: What stands above.
-        caption: What stands below.
+        frame: Its rows, in order. Rows whose boolean column ``paper`` is true are given for
+            comparison: they get a dagger and are never the best.
+        columns: The columns shown, in order: a ``Column`` or a bare key; by default all.
+        title: Heading above the table.
+        caption: Text below it.
         group: Column whose change draws a line.
-        reference_note: What the rows with a true ``paper`` column are.
+        reference_note: What the rows marked by ``paper`` are; shown below, beside a dagger.
         data_only_columns: Columns that only CSV and JSON hold.
     """
 
     frame: pd.DataFrame
-    columns: Sequence[Column | str]
-    title: str
+    columns: Sequence[Column | str] | None = None
+    title: str = ""
     caption: str = ""
     group: str = ""
     reference_note: str = ""
     data_only_columns: Sequence[str] = ()
 
-    def show(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> None:
-        """Print it on stdout."""
-        show(self.frame, format=format_, **self._settings(format_, metadata))
+    def show(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> None:
+        """Print it on stdout: drawn by rich on a terminal, as plain text in a pipe.
 
-    def render(self, format_: Format, metadata: Mapping[str, Any] | None = None) -> str:
-        """The table as text."""
-        return render(self.frame, format=format_, **self._settings(format_, metadata))
+        Args:
+            format_: See :meth:`render`.
+            metadata: See :meth:`render`.
 
-    def _settings(self, format_: Format, metadata: Mapping[str, Any] | None) -> TableSettings:
-        further = self.data_only_columns if format_ in ("csv", "json") else ()
-        return {
-            "columns": [*further, *self.columns],
-            "title": self.title,
-            "caption": self.caption,
-            "group": self.group,
-            "reference": "paper" if "paper" in self.frame else "",
-            "reference_note": self.reference_note,
-            "metadata": metadata,
-        }
+        Raises:
+            KeyError: If a column is not in the frame.
+        """
+        if format_ == "table" and console.stdout().is_terminal:
+            console.show(render.rich_table(self.table()))
+        else:
+            sys.stdout.write(console.escape(self.render(format_, metadata)))
+
+    def render(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> str:
+        """The table as text that ends in a line break.
+
+        Args:
+            format_: ``table``: aligned plain text, as wide as it needs. ``csv``: the columns'
+                keys as header and full precision; a missing figure is empty. ``json``: an object
+                of title, caption, metadata and rows at full precision; a missing figure is null.
+                ``markdown`` and ``latex`` (booktabs): rounded as shown, the best figure of a
+                column in bold. ``svg``: a picture of it on a terminal.
+            metadata: What the figures depend on, such as seed and versions; for JSON.
+
+        Raises:
+            KeyError: If a column is not in the frame.
+        """
+        match format_:
+            case "csv":
+                return render.csv(self._data())
+            case "json":
+                return render.json(
+                    self._data(), title=self.title, caption=self.caption, metadata=metadata or {}
+                )
+            case "svg":
+                context = click.get_current_context(silent=True)
+                return render.svg(self.table(), context.command_path if context else "harness")
+            case "markdown":
+                return render.markdown(self.table())
+            case "latex":
+                return render.latex(self.table())
+        return render.plain(self.table())
+
+    def table(self, title: str = "") -> Table:
+        """The table as text, cell by cell, under its own title or another.
+
+        Raises:
+            KeyError: If a column is not in the frame.
+        """
+        table = layout(
+            self.frame, columns=self.columns, group=self.group, reference=self._reference
+        )
+        captions = [self.caption]
+        if any(line.reference for line in table.lines):
+            captions.append(f"{DAGGER} {self.reference_note or 'for reference'}")
+        return replace(table, title=title or self.title, captions=tuple(filter(None, captions)))
+
+    @property
+    def _reference(self) -> str:
+        return "paper" if "paper" in self.frame else ""
+
+    def _data(self) -> pd.DataFrame:
+        """The columns for programs, once each, at full precision."""
+        shown = resolve(self.frame, self.columns)
+        keys = [self.group, *self.data_only_columns, *(key for c in shown for key in c.keys)]
+        return self.frame[[key for key in dict.fromkeys([*keys, self._reference]) if key]]
 
 
 def show_views(
@@ -64,7 +117,7 @@ def show_views(
     """Print tables one under another; several as JSON make one array."""
     if format_ == "json" and len(views) > 1:
         texts = (view.render(format_, metadata).rstrip() for view in views)
-        sys.stdout.write("[" + ",\n".join(texts) + "]\n")
+        sys.stdout.write(console.escape("[" + ",\n".join(texts) + "]\n"))
         return
     for number, view in enumerate(views):
         if number:

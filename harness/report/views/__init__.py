@@ -1,1 +1,1 @@
-"""What the tables show."""
+"""The tables: leaderboard, ranks, results by class, details, the paper's tables."""

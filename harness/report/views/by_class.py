@@ -1,4 +1,4 @@
-"""From frame tables to the tables of a split: pure functions of what an evaluation wrote."""
+"""Results of a split by class and by centre, from frame tables."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def class_view(
     protocol: str,
     paper: pd.DataFrame | None = None,
 ) -> View:
-    """The table of one class: a row a model, and the paper's row right under it.
+    """The table of one class: a row a model, with the paper's row under it.
 
     Args:
         summary: What :func:`figures` gives.
@@ -173,7 +173,7 @@ def is_papers(frames: pd.DataFrame) -> bool:
 
 
 def left_out_columns(rows: pd.DataFrame) -> list[Column]:
-    """For each figure that is undefined in some frame, in how many it was left out of the mean."""
+    """How many frames each figure is undefined in, and so left out of its mean."""
     titles = {column.key: column.title for column in FIGURES if column.key != "score"}
     counted = {name: f"left_out_{name}" for name in titles if f"left_out_{name}" in rows}
     return [
@@ -184,11 +184,11 @@ def left_out_columns(rows: pd.DataFrame) -> list[Column]:
 
 
 def left_out_note(rows: pd.DataFrame, protocol: str) -> str:
-    """What the strict protocol leaves out of the means of these rows, in a sentence."""
+    """A sentence on what the strict protocol leaves out of these means."""
     if protocol != "strict":
         return ""
     if left_out_columns(rows):
-        return " Undef.: frames where a figure has nothing to divide by, left out of its mean."
+        return " Undef.: frames where a figure is undefined (0 / 0), left out of its mean."
     return " Every figure is defined in every frame, so none was left out of a mean."
 
 

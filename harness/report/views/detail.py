@@ -1,4 +1,4 @@
-"""The further figures of a split: contours, lesions, sizes of polyps, generalisation."""
+"""Further tables of a split: contours, polyps found, sizes of polyps, generalisation."""
 
 from __future__ import annotations
 
@@ -33,6 +33,13 @@ _DETECTION: Final = (
     Column(key="frames_without", title="Without"),
 )
 
+_SETS: Final = (Column(key="reference", title="From"), Column(key="other", title="To"))
+_SUMMARY: Final = (
+    Column(key="gap", title="Mean gap", decimals=3),
+    Column(key="deviation", title="Deviation", decimals=3, best="min"),
+    Column(key="generalisation_score", title="Score", decimals=3, best="max"),
+)
+_GAPS: Final = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
 _NORMALISED: Final = {
     "official": "the organisers' figure by its largest in the set",
     "strict": "the true distance by the frame's diagonal",
@@ -40,10 +47,10 @@ _NORMALISED: Final = {
 
 
 def contour_view(summary: pd.DataFrame, *, split: str) -> View:
-    """How far the contours lie apart.
+    """Distances between contours.
 
     Args:
-        summary: What ``results.figures`` gives.
+        summary: What ``by_class.figures`` gives.
         split: Name of the split, for the title.
     """
     rows = chosen_rows(summary).reset_index(drop=True)
@@ -64,7 +71,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
 
 
 def detection_view(frames: pd.DataFrame, *, split: str, by: Sequence[str] = ("model",)) -> View:
-    """Which polyps, and which frames with a polyp, are recognised.
+    """Polyps found, and frames with a polyp recognised.
 
     Args:
         frames: Frame tables with a ``model`` column.
@@ -113,7 +120,7 @@ def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> Vie
 
 
 def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
-    """The organisers' Hausdorff figures of each model, with what they are not.
+    """The organisers' Hausdorff figures of each model, with a warning.
 
     Args:
         frames: Frame tables with the columns ``model`` and ``hausdorff_rows``.
@@ -157,7 +164,7 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
         view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
     else:
         view = detection_view(frames, split="", by=by)
-    columns = [*first, *(column for column in view.columns if column is not MODEL)]
+    columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
     title = {"contours": "Polyp contours", "polyps": "Polyps and frames recognised"}[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 
@@ -171,19 +178,38 @@ def generalisation_view(
     reference: str = "",
     other: str = "",
 ) -> View:
-    """What is lost from one set of frames to another, with the organisers' 10 % tolerance.
+    """The drop from one set of frames to another, with the organisers' 10 % tolerance.
 
     Args:
         frames: Frame tables with a ``model`` column, of two sets or more.
-        by: The column that tells the sets apart.
-        title: What stands above.
+        by: The column that names the sets.
+        title: Heading above the table.
         formulas: The protocol of ``metrics.endocv.summarise``.
-        reference: The set from which; empty for each.
-        other: The set to which; empty for each.
+        reference: The set that others are compared with; empty for each in turn.
+        other: The set compared with it; empty for each in turn.
 
     Raises:
         UserError: If there are fewer than two sets, or none of a name asked for.
     """
+    rows = _between_sets(frames, by, formulas, reference, other)
+    gaps = {key: name for key, name in _GAPS.items() if f"gap_{key}" in rows}
+    each = [Column(key=f"gap_{key}", title=f"{name} gap", decimals=3) for key, name in gaps.items()]
+    return View(
+        frame=rows.assign(title=rows["model"].map(title_of)),
+        data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
+        columns=[*_SETS, MODEL, *each, *_SUMMARY],
+        title=title,
+        caption="Gap: reference minus other. Over F1, recall, PPV and, where measured, 1 - H, the "
+        f"normalised Hausdorff ({_NORMALISED[formulas]}). Deviation: their mean, each 0 within "
+        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures.",
+        group="other",
+    )
+
+
+def _between_sets(
+    frames: pd.DataFrame, by: str, formulas: Protocol, reference: str, other: str
+) -> pd.DataFrame:
+    """The drops asked for, in natural order of the sets."""
     from metrics.generalisation import between_sets
 
     rows = between_sets(frames, by, protocol=formulas)
@@ -198,27 +224,4 @@ def generalisation_view(
         rows.index,
         key=lambda i: (natural(str(rows.loc[i, "reference"])), str(rows.loc[i, "other"])),
     )
-    rows = rows.loc[order].reset_index(drop=True)
-    names = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
-    gaps = {key: name for key, name in names.items() if f"gap_{key}" in rows}
-    return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
-        data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
-        columns=[
-            Column(key="reference", title="From"),
-            Column(key="other", title="To"),
-            MODEL,
-            *(
-                Column(key=f"gap_{key}", title=f"{name} gap", decimals=3)
-                for key, name in gaps.items()
-            ),
-            Column(key="gap", title="Mean gap", decimals=3),
-            Column(key="deviation", title="Deviation", decimals=3, best="min"),
-            Column(key="generalisation_score", title="Score", decimals=3, best="max"),
-        ],
-        title=title,
-        caption="Gap: reference less other. Over F1, recall, PPV and, where measured, 1 - H, the "
-        f"normalised Hausdorff ({_NORMALISED[formulas]}). Deviation: mean over them of 0 within "
-        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures.",
-        group="other",
-    )
+    return rows.loc[order].reset_index(drop=True)

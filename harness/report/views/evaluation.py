@@ -1,4 +1,4 @@
-"""Which tables an evaluation is shown as, by the names of ``harness evaluate --table``."""
+"""The tables of an evaluation, by the names of ``harness evaluate --table``."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Frame tables of several models, and how they are to be shown.
+    """Frame tables of several models, and how they are shown.
 
     Attributes:
         frames: One after another, with a ``model`` column.
         split: The split, or several as ``val and test``.
         protocol: ``paper``, ``official`` or ``strict``.
         is_paper_split: Whether the frames are those of the paper's splits.
-        by: What tells sets apart for generalisation, ``split`` and the like; empty for the first
-            of them of which there are two.
-        reference: The set from which is generalised; empty for each.
-        other: The set to which; empty for each.
+        by: The column that names the sets for generalisation, such as ``split``; empty for the
+            first of them with two sets or more.
+        reference: The set that others are compared with; empty for each in turn.
+        other: The set compared with it; empty for each in turn.
     """
 
     frames: pd.DataFrame
@@ -56,7 +56,7 @@ class Measured:
 
 
 def classes(measured: Measured, format_: Format) -> list[View]:
-    """A table a class, and the polyp's by centre; one long one for CSV and JSON."""
+    """One table a class, and polyp figures by centre; a single long table for CSV and JSON."""
     from metrics.paper import results as paper_results
 
     reference = paper_results() if measured.is_papers else None
@@ -70,7 +70,7 @@ def classes(measured: Measured, format_: Format) -> list[View]:
 
 
 def places(measured: Measured, _format: Format) -> list[View]:
-    """The polyp's figures by centre or sequence."""
+    """Polyp figures by centre or sequence."""
     summary = by_class.by_place(measured.frames, measured.formulas)
     return [by_class.place_view(summary, split=measured.split, protocol=measured.protocol)]
 
@@ -103,19 +103,19 @@ def polyps(measured: Measured, _format: Format) -> list[View]:
 
 
 def strata(measured: Measured, _format: Format) -> list[View]:
-    """The polyp's figures by its size."""
+    """Polyp figures by size of the polyp."""
     return [
         detail.stratum_view(measured.frames, split=measured.split, formulas=measured.formulas),
     ]
 
 
 def generalisation(measured: Measured, _format: Format) -> list[View]:
-    """What is lost from one split, centre, sequence, dataset or test set to another.
+    """The drop from one split, centre, sequence, dataset or test set to another.
 
     Raises:
-        UserError: If there are fewer than two of them, or none of a name asked for.
+        UserError: If there are fewer than two sets, or none of a name asked for.
     """
-    by = measured.by or _told_apart(measured.frames)
+    by = measured.by or _column_of_sets(measured.frames)
     return [
         detail.generalisation_view(
             measured.frames,
@@ -168,6 +168,6 @@ def _several(frames: pd.DataFrame, column: str) -> bool:
     return bool(frames.loc[frames[column] != "", column].nunique() > 1)
 
 
-def _told_apart(frames: pd.DataFrame) -> str:
+def _column_of_sets(frames: pd.DataFrame) -> str:
     columns = ("split", "centre", "test_set", "sequence")
     return next((name for name in columns if _several(frames, name)), "centre")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import SD_MEANINGS
@@ -12,31 +12,35 @@ from submissions.leaderboard import PAPER
 if TYPE_CHECKING:
     import pandas as pd
 
-HASH_SHOWN = 8
-"""Characters of a hash that tell truths apart for a reader."""
+HASH_SHOWN: Final = 8
+"""Characters of a hash that are enough for a reader to tell two apart."""
+
+_SETS: Final = {"truth_sha256": "Truth", "data": "Data"}
+"""What identifies the frames of a score, and its heading."""
 
 
 def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str) -> View:
     """A ranking as it is shown.
 
     Args:
-        ranking: What ``submissions.leaderboard.rank`` gave, the paper's rows among it or not.
+        ranking: What ``submissions.leaderboard.rank`` gave, with or without the paper's rows.
         sd: Which standard deviation its column ``sd`` holds.
         protocol: How the scores were made.
         group: ``round`` or ``split``, within which ranks are counted.
     """
-    truths = ranking.groupby(group)["truth_sha256"] if "truth_sha256" in ranking else None
-    several = truths is not None and bool((truths.nunique() > 1).any())
     notes = [
         f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}.",
         "Of several scores of a model, the best is ranked.",
     ]
-    if several:
-        notes.append("Scores against different truths (see the column) are ranked apart.")
     frame = ranking.assign(paper=ranking["source"] == PAPER)
-    if "truth_sha256" in frame:
-        frame["truth"] = frame["truth_sha256"].str[:HASH_SHOWN]
-    columns = _columns(frame, group, several=several)
+    columns = _columns(frame, group)
+    several = _several_sets(ranking, group)
+    if several:
+        short = frame[several].str[:HASH_SHOWN]
+        # Ranks and best figures are of one set of frames: the separator follows it, too.
+        frame = frame.assign(truth=short, ranked_in=frame[group] + " " + short.fillna(""))
+        columns.append(Column(key="truth", title=_SETS[several]))
+        notes.append(f"Scores on different frames (see {_SETS[several]}) are ranked separately.")
     shown = {key for column in columns for key in column.keys}
     return View(
         frame=frame,
@@ -44,13 +48,21 @@ def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str)
         data_only_columns=[str(name) for name in ranking if name not in shown],
         title=f"Leaderboard, {protocol} protocol",
         caption=" ".join(notes),
-        group=group,
+        group="ranked_in" if several else group,
         reference_note="the paper's official result (Table 4), on the organisers' frames, with the "
         "SD as printed there; not ranked",
     )
 
 
-def _columns(frame: pd.DataFrame, group: str, *, several: bool) -> list[Column]:
+def _several_sets(ranking: pd.DataFrame, group: str) -> str:
+    """The column that tells sets of frames apart where a round or split has several of them."""
+    for name in _SETS:
+        if name in ranking and bool((ranking.groupby(group)[name].nunique() > 1).any()):
+            return name
+    return ""
+
+
+def _columns(frame: pd.DataFrame, group: str) -> list[Column]:
     score: dict[str, Any] = {"decimals": 3, "best": "max"}
     columns = [
         Column(key=group, title=group.capitalize()),
@@ -67,6 +79,4 @@ def _columns(frame: pd.DataFrame, group: str, *, several: bool) -> list[Column]:
     ]
     if "team" in frame and (frame["team"] != "").any():
         columns.insert(2, Column(key="team", title="Team"))
-    if several:
-        columns.append(Column(key="truth", title="Truth"))
     return [column for column in columns if column.key in frame]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import models
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
-from harness.runs.select import ORDER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,26 +21,22 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     """Table 2 (validation) or 3 (test): the paper's columns, in the paper's order.
 
     Args:
-        summary: What ``results.figures`` gives.
+        summary: What ``by_class.figures`` gives.
         split: ``val`` or ``test``.
         reference: ``metrics.paper.results()``.
 
     Returns:
-        View: Under each of our rows the paper's, and the difference (ours less the paper's).
+        View: Under each of our rows the paper's, and the difference (ours minus the paper's).
     """
     import pandas as pd
 
     ours = _wide(summary)
     theirs = _wide(reference[reference["split"] == split])
-    misprints = set(reference[(reference["split"] == split) & reference["misprint"]]["model"])
-    known = [name for name in ORDER if name in ours.index]
-    rest = [name for name in ours.index if name not in known]
+    misprints = set(reference.query("split == @split and misprint")["model"])
     rows = []
-    for name in (*known, *rest):
-        model = {"model": name}
-        rows.append(
-            {**model, "title": title_of(name), "paper": False, "kind": "ours", **ours.loc[name]}
-        )
+    for name in sorted(ours.index, key=_order):
+        model = {"model": name, "title": title_of(name)}
+        rows.append({**model, "paper": False, "kind": "ours", **ours.loc[name]})
         if name not in theirs.index:
             continue
         mark = " (misprint?)" if name in misprints else ""
@@ -48,8 +44,8 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
         beside["difference"] = {"title": "  difference", **(ours.loc[name] - theirs.loc[name])}
         rows += [{**model, "paper": True, "kind": kind, **row} for kind, row in beside.items()]
     notes = [
-        f"the paper's Table {PAPER_TABLES[split]}, and ours less it: its recipe on the full "
-        "datasets, other frames than these."
+        f"the paper's Table {PAPER_TABLES[split]}, and ours minus it: trained by its recipe on "
+        "the full datasets, evaluated on other frames."
     ]
     if misprints:
         notes.append("Its background row of DeepLabv3+ repeats the polyp row: likely a misprint.")
@@ -85,10 +81,8 @@ def official_view(ranking: pd.DataFrame) -> View:
         if (row["round"], row["model"]) not in ranked:
             title = f"{title_of(row['model'])} (paper)"
             rows.append({**row, "title": title, "kind": "paper", "paper": True})
-    frame = pd.DataFrame(rows)
-    frame = frame.sort_values("round", kind="stable", ignore_index=True)
     return View(
-        frame=frame,
+        frame=pd.DataFrame(rows).sort_values("round", kind="stable", ignore_index=True),
         columns=[
             Column(key="round", title="Round"),
             Column(key="title", title="Model"),
@@ -101,7 +95,7 @@ def official_view(ranking: pd.DataFrame) -> View:
         caption="Score: mean of F1, F2, PPV and recall.",
         group="round",
         data_only_columns=["model", "kind"],
-        reference_note="the paper's, on the organisers' frames, and ours less it; the paper names "
+        reference_note="the paper's, on the organisers' frames, and ours minus it; the paper names "
         "no kind of SD.",
     )
 
@@ -119,6 +113,12 @@ def _beside(ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[dict[Any, Any]
             "sd": ours["sd"] - theirs["sd"],
         },
     ]
+
+
+def _order(model: str) -> int:
+    """Its place in the paper's tables; other models come last."""
+    order = list(models.PAPER_ORDER)
+    return order.index(model) if model in order else len(order)
 
 
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:

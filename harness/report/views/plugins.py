@@ -1,4 +1,4 @@
-"""The figures that plug-ins bring, as a table."""
+"""The figures of metric plug-ins as a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     """The figures of metric plug-ins; ``None`` where the table has none.
 
     Args:
-        summary: What ``results.figures`` gives.
+        summary: What ``by_class.figures`` gives.
         split: Name of the split, for the title.
     """
     there = [metric for name, metric in frame_metrics().items() if name in summary]

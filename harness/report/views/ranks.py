@@ -1,4 +1,4 @@
-"""Ranks with their own uncertainty, and models compared in pairs."""
+"""Ranks with their uncertainty, and models compared in pairs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from metrics.statistics.comparison import Comparison
     from metrics.statistics.samples import Samples
 
@@ -18,26 +20,15 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
 
     Args:
         samples: The models' figures on the same frames.
-        title: What stands above.
+        title: Heading above the table.
         figure: What is ranked.
     """
     from metrics.statistics.ranking import rank
 
     ranking = rank(samples, figure)
-    rows = ranking.table.assign(title=ranking.table["model"].map(title_of))
-    rows["ranks"] = [
-        f"{low}" if low == high else f"{low} to {high}"
-        for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
-    ]
-    tied = rows["tied_with"] != ""
-    rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["told"] = [
-        ", ".join(title_of(name) for name in names.split(", ") if name)
-        for names in rows["tied_with"]
-    ]
     level = f"{100 * ranking.level:g} %"
     return View(
-        frame=rows,
+        frame=_readable(ranking.table),
         columns=[
             Column(key="place", title="Rank", justify="right"),
             Column(key="title", title="Model"),
@@ -49,18 +40,34 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             ),
             Column(key="ranks", title=f"Rank, {level}"),
             Column(key="p_first", title="P(first)", decimals=3),
-            Column(key="told", title="Cannot be told from"),
+            Column(key="ties", title="Tied with"),
             Column(key="rank", title="Mean then rank"),
             Column(key="rank_by_frames", title="Rank then mean"),
         ],
         title=title,
         data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
-        caption="Rank: 1 + how many are told to be better (paired permutation tests of all pairs, "
-        "Holm's correction); = where the data cannot tell it from others. "
+        caption="Rank: 1 + the number of models that are significantly better (paired permutation "
+        "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
         f"{ranking.kendall_tau:.3f}.",
     )
+
+
+def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Ranks with titles, ranges and ties as text."""
+    rows = ranking.assign(title=ranking["model"].map(title_of))
+    rows["ranks"] = [
+        f"{low}" if low == high else f"{low} to {high}"
+        for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
+    ]
+    tied = rows["tied_with"] != ""
+    rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
+    rows["ties"] = [
+        ", ".join(title_of(name) for name in names.split(", ") if name)
+        for names in rows["tied_with"]
+    ]
+    return rows
 
 
 def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
@@ -68,7 +75,7 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
 
     Args:
         comparisons: One a figure and pair.
-        title: What stands above.
+        title: Heading above the table.
         settings: How it was resampled, for the caption.
     """
     from metrics.statistics.comparison import to_frame
@@ -76,17 +83,15 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
     rows = to_frame(comparisons)
     corrected = bool(rows["p_holm"].notna().any())
     first = comparisons[0]
-    columns: list[Column | str] = [
+    hidden = [] if corrected else ["p_holm"]
+    level = f"{100 * first.level:g} %"
+    interval = ("low", "high")
+    columns = [
         Column(key="b", title="Than"),
         Column(key="figure", title="Figure"),
         Column(key="mean_a", title=first.a, decimals=3),
         Column(key="mean_b", title="Other", decimals=3),
-        Column(
-            key="difference",
-            title=f"Difference [{100 * first.level:g} %]",
-            decimals=3,
-            interval=("low", "high"),
-        ),
+        Column(key="difference", title=f"Difference [{level}]", decimals=3, interval=interval),
         Column(key="p_permutation", title="p", decimals=4),
         *([Column(key="p_holm", title="p (Holm)", decimals=4)] if corrected else []),
         Column(key="p_wilcoxon", title="Wilcoxon p", decimals=4),
@@ -102,11 +107,5 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
         "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
         f"sequences; better in: share of frames, ties as half. {settings}".rstrip(),
         group="b",
-        data_only_columns=[
-            "a",
-            *(["p_holm"] if not corrected else []),
-            "level",
-            "n_frames",
-            "n_clusters",
-        ],
+        data_only_columns=["a", *hidden, "level", "n_frames", "n_clusters"],
     )

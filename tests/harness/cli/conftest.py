@@ -19,13 +19,13 @@ from harness.utils.versions import versions
 
 @torch.no_grad()
 def balance(network: nn.Module, scale: Normalisation) -> None:
-    """Take the batch norms' statistics from smooth pictures; half of their pixels become polyp."""
+    """Let the batch norms see smooth pictures, and take half of their pixels for polyp."""
     coarse = torch.rand(8, 3, 4, 4, generator=torch.Generator().manual_seed(5)) * 255
     pictures = functional.interpolate(coarse, (64, 64), mode="bicubic")
     inputs = Normalised(nn.Identity(), scale)(pictures)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the statistics of one pass, in place of a running average
+            module.momentum = 1.0  # what one batch says is kept
     network.train()(inputs)
     logits = network.eval()(inputs)
     head = network.get_submodule("segmentation_head.0")
@@ -59,9 +59,9 @@ def enter() -> Callable[[Workspace, str], Run]:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory, enter: Callable[..., Run]) -> Workspace:
-    """A workspace with an FPN, a DeepLabV3 and the ensemble of the two."""
+    """A workspace with an FPN, a U-Net++ and the ensemble of the two."""
     made = Workspace(tmp_path_factory.mktemp("runs") / "workspace")
-    ensemble.register(made, {name: enter(made, name) for name in ("fpn", "deeplabv3")})
+    ensemble.register(made, {name: enter(made, name) for name in ("fpn", "unet++")})
     return made
 
 

@@ -108,11 +108,11 @@ def test_cache_decodes_each_size_once(draw: Drawer, tmp_path: Path) -> None:
     result = click.testing.CliRunner().invoke(command, arguments)
     assert result.exit_code == 0
     assert "5 training and 4 validation frames at 64 x 64" in result.stderr
-    folders = sorted((tmp_path / "workspace/cache").iterdir())
+    folders = sorted((tmp_path / "workspace/cache").glob("*/"))
     assert len(folders) == 4
     before = [folder.stat().st_mtime_ns for folder in folders]
     assert click.testing.CliRunner().invoke(command, arguments).exit_code == 0
-    assert sorted((tmp_path / "workspace/cache").iterdir()) == folders
+    assert sorted((tmp_path / "workspace/cache").glob("*/")) == folders
     assert [folder.stat().st_mtime_ns for folder in folders] == before
 
 

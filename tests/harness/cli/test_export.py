@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,9 +27,10 @@ from harness.cli import cli
 from harness.data.frames import read_image, resize_image
 from harness.export import onnx
 from harness.export.container import inference
-from harness.inference.postprocess import upsample_and_decide
+from harness.inference.postprocess import resize_map, upsample_and_decide
 from harness.inference.predictor import Inference, Predictor
 from harness.runs.network import load
+from harness.runs.select import select
 from harness.runs.workspace import Workspace
 
 SIZE = 64
@@ -53,17 +54,16 @@ def exported(
     return path, result
 
 
-@pytest.fixture
-def ready(exported: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that was exported, which further exports take as theirs."""
-    path = exported[0]
-    monkeypatch.setattr(onnx, "_convert", lambda _network, _size, to: shutil.copy(path, to))
-    return path
+@pytest.fixture(scope="module")
+def converted(exported: tuple[Path, Result]) -> Iterator[None]:
+    """Further exports take the file that was exported, since the conversion takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx, "_convert", lambda _network, _size, to: shutil.copy(exported[0], to))
+        yield
 
 
 def predicted(workspace: Workspace, images: Path) -> dict[str, Any]:
-    run = workspace.newest("divergentnets")
-    assert run is not None
+    run = select(workspace, ["divergentnets"])[0]
     import torch
 
     inference = Inference(device=torch.device("cpu"), batch_size=1)
@@ -88,7 +88,8 @@ def test_onnxruntime_gives_the_same_masks(
         assert np.allclose(alone[0, 1], prediction.probabilities[0], atol=1e-4)
         height, width = prediction.mask.shape
         mask = cv2.resize(alone[0, 1], (width, height)) > 0.5
-        sure = np.abs(prediction.probability - 0.5) > 1e-4
+        probability = resize_map(prediction.probabilities[0], height=height, width=width)
+        sure = np.abs(probability - 0.5) > 1e-4
         assert np.array_equal(mask[sure], prediction.mask[sure])
         assert 0 < mask.mean() < 1
     assert f"pixels differ in {len(frames)} frames" in " ".join(exported[1].stderr.split())
@@ -97,8 +98,7 @@ def test_onnxruntime_gives_the_same_masks(
 def test_what_stands_beside_the_file(exported: tuple[Path, Result], workspace: Workspace) -> None:
     path = exported[0]
     told = json.loads(path.with_suffix(".json").read_text())
-    run = workspace.newest("divergentnets")
-    assert run is not None
+    run = select(workspace, ["divergentnets"])[0]
 
     assert told["input"]["shape"] == ["batch", 3, SIZE, SIZE]
     assert told["classes"] == ["background", "polyp"]
@@ -150,8 +150,7 @@ def test_ties_and_other_differences_are_counted(
 ) -> None:
     import torch
 
-    run = workspace.newest("fpn")
-    assert run is not None
+    run = select(workspace, ["fpn"])[0]
     loaded = load(run)
     inference = Inference(device=torch.device("cpu"))
     predictor = Predictor(loaded.network, size=SIZE, inference=inference)
@@ -161,7 +160,9 @@ def test_ties_and_other_differences_are_counted(
 
     found = onnx.compare(loaded, Path(), frames)
 
-    full = np.concatenate([p.probability.ravel() for p in predictor.predict(frames)])
+    predictions = [(p.probabilities[0], *p.mask.shape) for p in predictor.predict(frames)]
+    resized = [resize_map(one, height=height, width=width) for one, height, width in predictions]
+    full = np.concatenate([one.ravel() for one in resized])
     flipped = (full <= 0.5) & (full + shift > 0.5)
     assert (found.frames, found.pixels) == (len(frames), full.size)
     assert found.ties + found.others == pytest.approx(flipped.sum(), abs=2)
@@ -169,7 +170,7 @@ def test_ties_and_other_differences_are_counted(
 
 
 def test_a_file_that_gives_other_masks_is_not_left(
-    ready: Path,
+    converted: None,
     workspace: Workspace,
     images: Path,
     tmp_path: Path,
@@ -207,16 +208,14 @@ def test_missing_packages_are_named(
 
 @pytest.fixture(scope="module")
 def container(
-    exported: tuple[Path, Result], workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
+    converted: None, workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    folder = tmp_path_factory.mktemp("export") / "container"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx, "_convert", lambda _network, _size, to: shutil.copy(exported[0], to))
-        result = call(
-            workspace,
-            *("divergentnets", "--format", "grand-challenge", "--out", str(folder)),
-            *("--input-slug", "endoscopy-frame", "--output-slug", "polyp-mask"),
-        )
+    folder = tmp_path_factory.mktemp("exported") / "container"
+    result = call(
+        workspace,
+        *("divergentnets", "--format", "grand-challenge", "--out", str(folder)),
+        *("--input-slug", "endoscopy-frame", "--output-slug", "polyp-mask"),
+    )
     assert result.exit_code == 0, result.output
     return folder
 
@@ -263,7 +262,7 @@ def test_a_case_gets_the_mask_that_predict_writes(
     assert set(np.unique(mask)) == {0, 1}
     # Pillow's filter is one grey level off in a few pixels, which moves an edge here and there.
     assert mask.shape == expected.mask.shape
-    assert (mask.astype(bool) != expected.mask).mean() < 0.002
+    assert (mask.astype(bool) != expected.mask).mean() < 0.004
     assert sorted(path.name for path in inputs.iterdir()) == ["images", "inputs.json"]
 
 
@@ -350,10 +349,9 @@ def test_the_container_is_what_the_platform_asks_for(container: Path, tmp_path: 
 def test_the_scripts_run_docker_without_a_network_and_save_both_files(
     container: Path, tmp_path: Path
 ) -> None:
-    container = shutil.copytree(
-        container, tmp_path / "container", ignore=shutil.ignore_patterns("model.onnx")
-    )
-    (container / "model" / "model.onnx").write_bytes(b"quick to compress")
+    copied = tmp_path / "container"
+    shutil.copytree(container, copied, ignore=shutil.ignore_patterns("*.onnx"))
+    (copied / "model" / "model.onnx").write_bytes(b"small, since it is compressed")
     fake = tmp_path / "bin" / "docker"
     fake.parent.mkdir()
     fake.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\n')
@@ -361,20 +359,20 @@ def test_the_scripts_run_docker_without_a_network_and_save_both_files(
     env = os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
 
     for script in ("do_test_run.sh", "do_save.sh"):
-        subprocess.run([str(container / script)], env=env, check=True, capture_output=True)
+        subprocess.run([str(copied / script)], env=env, check=True, capture_output=True)
 
     calls = (tmp_path / "calls").read_text().splitlines()
     (ran,) = [line for line in calls if line.startswith("run ")]
     assert "--network none" in ran
     assert "/input:/input:ro" in ran
     assert "/model:/opt/ml/model:ro" in ran
-    with tarfile.open(container / "model.tar.gz") as archive:
+    with tarfile.open(copied / "model.tar.gz") as archive:
         files = {member.name for member in archive if member.isfile()}
     assert files == {"./model.onnx", "./model.json"}
 
 
 def test_a_folder_that_is_there_and_a_slug_that_cannot_be(
-    ready: Path, workspace: Workspace, tmp_path: Path
+    converted: None, workspace: Workspace, tmp_path: Path
 ) -> None:
     (tmp_path / "mine").mkdir()
     line = ("fpn", "--format", "grand-challenge", "--out")

@@ -65,7 +65,7 @@ def submit(here: Path, model: str, shift: int, round_name: str = "1") -> Path:
         for test_set in SETS:
             for name in NAMES:
                 writer.add(test_set=test_set, name=name, mask=disc(shift), latency_ms=7.0 + shift)
-        ledger = Ledger(here / "workspace" / "register.sqlite")
+        ledger = Ledger(here / "workspace")
         ledger.enter(load_rounds()[round_name], writer.seal(), model=model, run=f"{model}-1")
     return path
 
@@ -257,7 +257,7 @@ def test_a_single_bad_package_ends_with_its_faults(here: Path, harness: Harness)
         (("validate", "p.zip", "--round", "7"), "no round '7'"),
         (("leaderboard",), "nothing to rank"),
         (("leaderboard", "--round", "7"), "no round '7'"),
-        (("submissions", "--workspace", "p.zip"), "register cannot be used"),
+        (("submissions", "--workspace", "p.zip"), "cannot use the register"),
     ],
 )
 def test_wrong_input_is_told_plainly(here, harness, arguments, message) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pickle
 import resource
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
-from harness.data import frames
+from harness.data import fingerprint, frames
 from harness.data.cache import FrameCache
 from harness.data.fingerprint import data_fingerprint
 from harness.data.layouts import find_frames
@@ -75,17 +77,46 @@ def test_one_job_gives_the_same_as_many(found: pd.DataFrame, tmp_path: Path) -> 
     np.testing.assert_array_equal(one.masks, many.masks)
 
 
-def test_size_interpolation_and_files_are_in_the_key(found: pd.DataFrame, tmp_path: Path) -> None:
+def test_size_interpolation_and_frames_are_in_the_key(found: pd.DataFrame, tmp_path: Path) -> None:
     def folder(catalogue: pd.DataFrame, size: int = SIZE, **options: str) -> Path:
         return FrameCache.build(catalogue, size, tmp_path, **options).folder  # type: ignore[arg-type]
 
     first = folder(found)
     others = {folder(found, 64), folder(found, interpolation="nearest"), folder(found.iloc[1:])}
-    image = Path(found["image"][0])
-    stat = image.stat()
-    os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
-    others.add(folder(found))
+    others.add(folder(found.iloc[::-1]))
     assert len(others | {first}) == 5
+
+
+def test_neither_place_nor_times_of_files_are_in_the_key(
+    found: pd.DataFrame, draw: Drawer, tmp_path: Path
+) -> None:
+    first = FrameCache.build(found, SIZE, tmp_path / "cache")
+    moved = find_frames(shutil.copytree(draw.root, tmp_path / "moved"))
+    os.utime(moved["image"][0], ns=(0, 0))
+    again = FrameCache.build(
+        moved, SIZE, tmp_path / "cache", progress=lambda *_: pytest.fail("decoded")
+    )
+    assert again.folder == first.folder
+
+
+@pytest.mark.parametrize("column", ["image", "mask"])
+def test_a_file_corrected_in_place_is_decoded_anew(
+    found: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    """Size, inode and time of modification stay; only the content and the ctime differ."""
+    monkeypatch.setattr(fingerprint, "_SETTLED_NS", 0)
+    path = Path(found[column][0])
+    pixels = np.zeros((*read_mask(found["mask"][0]).shape, 3), np.uint8)
+    Image.fromarray(pixels).save(path, format="BMP")
+    stat = path.stat()
+    before = FrameCache.build(found, SIZE, tmp_path / "cache")
+    pixels[: len(pixels) // 2] = 255
+    Image.fromarray(pixels).save(path, format="BMP")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_ino) == (stat.st_size, stat.st_ino)
+    after = FrameCache.build(found, SIZE, tmp_path / "cache")
+    assert after.folder != before.folder
+    assert after.contents == data_fingerprint(found) != before.contents
 
 
 def test_a_frame_that_changed_is_decoded_anew(found: pd.DataFrame, tmp_path: Path) -> None:

@@ -73,9 +73,3 @@ def test_an_empty_split_says_what_there_is(draw: Drawer) -> None:
     found = catalogue.catalogue(Settings(endocv=draw.endocv()), needs=("endocv",))
     with pytest.raises(UserError, match="train 5, val 4, test 0"):
         catalogue.of_split(found, "test")
-
-
-def test_test_frames(draw: Drawer) -> None:
-    assert len(catalogue.test_frames(evaluation_settings(draw))) == 3
-    with pytest.raises(UserError, match="--test-frames"):
-        catalogue.test_frames(Settings())

@@ -57,7 +57,8 @@ def test_masks_have_the_frames_own_sizes_in_their_order(frames: list[Path]) -> N
 
     assert [p.image for p in predictions] == frames
     assert [p.mask.shape for p in predictions] == SIZES
-    assert all(p.mask.dtype == np.bool_ and p.probability.dtype == np.float32 for p in predictions)
+    assert all(p.mask.dtype == np.bool_ for p in predictions)
+    assert all(p.probabilities.dtype == np.float32 for p in predictions)
     shares = [p.mask.mean() for p in predictions]
     assert shares == pytest.approx([(i + 1) / 8 for i in range(5)], abs=0.04)
 
@@ -141,25 +142,9 @@ def test_one_half_is_background() -> None:
     assert not made.probabilities(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).gt(0.5).any()
 
 
-class Corner(nn.Module):
-    """Says that the upper left quarter is polyp, whatever it is shown."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        polyp = torch.zeros(len(images), 1, *images.shape[2:])
-        polyp[..., : images.shape[2] // 2, : images.shape[3] // 2] = 1.0
-        return torch.cat([1 - polyp, polyp], dim=1)
-
-
-def test_flips_and_scales_are_averaged() -> None:
-    made = Predictor(Corner(), size=64, inference=Inference(device=CPU, tta=True))
-    polyp = made.probabilities(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))[0, 1]
-
-    # Turned back, each flip votes for a quarter of its own; both scales for the upper left one.
-    quarters = [polyp[8, 8], polyp[8, 56], polyp[56, 8], polyp[56, 56]]
-    assert [float(value) for value in quarters] == pytest.approx([3 / 6, 1 / 6, 1 / 6, 1 / 6])
-
-
-def test_flips_and_scales_of_what_does_not_care_change_little(frames: list[Path]) -> None:
+def test_augmentation_changes_little_where_each_pixel_decides_alone(
+    frames: list[Path],
+) -> None:
     plain = list(predictor().predict(frames))
     inference = Inference(device=CPU, batch_size=2, tta=True)
     averaged = list(Predictor(Bright(), size=32, inference=inference).predict(frames))
@@ -198,6 +183,7 @@ def test_slow_first_calls_are_no_part_of_the_latency(
     network = SlowAtFirst()
     inference = Inference(device=CPU, batch_size=2, tta=tta)
     made = Predictor(network, size=128, inference=inference)
+    made._is_warm = False  # as on a GPU
     predictions = list(made.predict(frames))
 
     (member,) = made.engine.members
@@ -205,7 +191,10 @@ def test_slow_first_calls_are_no_part_of_the_latency(
     assert all(p.latency_ms < 3600 * 1000 / 10 for p in predictions)
 
 
-def test_the_warm_up_is_once_a_predictor_and_changes_nothing(frames: list[Path]) -> None:
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_the_warm_up_is_once_a_predictor_and_only_for_a_gpu(
+    frames: list[Path], on_gpu: bool
+) -> None:
     class Counting(Bright):
         calls = 0
 
@@ -214,11 +203,13 @@ def test_the_warm_up_is_once_a_predictor_and_changes_nothing(frames: list[Path])
             return super().forward(images)
 
     made = Predictor(Counting(), size=32, inference=Inference(device=CPU, batch_size=2))
+    assert made._is_warm
+    made._is_warm = not on_gpu
     before = Counting.calls
     masks = [p.mask for p in made.predict(frames)]
     again = [p.mask for p in made.predict(frames)]
 
-    assert Counting.calls - before == 1 + 2 * len(frames)
+    assert Counting.calls - before == on_gpu + 2 * len(frames)
     assert all(np.array_equal(one, two) for one, two in zip(masks, again, strict=True))
 
 

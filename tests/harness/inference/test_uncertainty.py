@@ -47,11 +47,11 @@ def frame(tmp_path: Path) -> Path:
 def test_the_members_come_behind_the_ensemble_which_stays_itself(ensemble: DivergentNets) -> None:
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, each=1)
+        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, member_class=1)
         output = engine(images)
         assert torch.equal(output[:, :2], ensemble(images))
-        each = ensemble.member_probabilities(images)
-    assert torch.equal(output[:, 2:], each[:, :, 1].transpose(0, 1))
+        each = [member(images).softmax(dim=1)[:, 1] for member in ensemble.members]
+    assert torch.equal(output[:, 2:], torch.stack(each, dim=1))
 
 
 def test_a_prediction_says_where_they_disagree(ensemble: DivergentNets, frame: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_prediction_says_where_they_disagree(ensemble: DivergentNets, frame: P
     (told,) = Predictor(ensemble, size=32, inference=how, uncertainty=True).predict([frame])
 
     assert plain.uncertainty is None
-    assert np.array_equal(plain.probability, told.probability)
+    assert np.array_equal(plain.probabilities, told.probabilities)
     assert told.uncertainty is not None
     # Columns 0 to 15 of two members, 0 to 7 of the third: IoU 1, one half and one half; of 32
     # columns, 8 have two votes of three.

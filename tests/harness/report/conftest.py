@@ -1,4 +1,4 @@
-"""The source of a page: drawn frames, and masks that miss the truth by known amounts."""
+"""The content of a page: drawn frames, and masks that miss the truth by known amounts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from harness.data.frames import truth_of
+from harness.evaluation import tables
 from harness.evaluation.frame_table import rows_of
 from harness.report.page import from_split
 from harness.report.page.content import PageContent
@@ -25,14 +26,21 @@ HOLDS = {"C1": (6, 20), "C2": (5, 9), "seq6_neg": (3, 0)}
 """Frames of each place, and the side of the square polyp in them, in pixels."""
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> PageContent:
-    """Fourteen frames of three places, one of them without polyps, and four models."""
-    catalogue = pd.DataFrame(
-        [row for place, holds in HOLDS.items() for row in _frames(tmp_path, place, *holds)]
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Fourteen frames of three places, one of them without polyps."""
+    folder = tmp_path_factory.mktemp("frames")
+    return pd.DataFrame(
+        [row for place, holds in HOLDS.items() for row in _frames(folder, place, *holds)]
     )
-    masks = {model: tmp_path / model for model in SHIFTS}
-    tables = {}
+
+
+@pytest.fixture(scope="session")
+def content(catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> PageContent:
+    """The results of four models on the catalogue."""
+    folder = tmp_path_factory.mktemp("page")
+    masks = {model: folder / model for model in SHIFTS}
+    found = {}
     for number, (model, shift) in enumerate(SHIFTS.items()):
         rows: list[dict[str, object]] = []
         for place, record in enumerate(catalogue.to_dict("records")):
@@ -42,22 +50,21 @@ def source(tmp_path: Path) -> PageContent:
                 mask[:4, :4] = True
             write_mask(masks[model] / f"{record['frame']}.png", mask)
             rows += rows_of(record, truth, mask, latency_ms=10.0 * (number + 1))
-        tables[model] = pd.DataFrame(rows)
-    table = with_place(from_split.joined(tables))
-    divergence = from_split.divergence_of(catalogue, masks, MEMBERS)
+        found[model] = pd.DataFrame(rows)
+    table = with_place(tables.join(found))
+    own = {name: masks[name] for name in MEMBERS}
+    members = from_split.members_of(table[table["model"].isin(MEMBERS)], catalogue, own)
     history = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.1, 0.4, 0.6], "loss": [0.9, 0.5, 0.3]})
     return PageContent(
         name="val split",
         split="val",
         protocol="paper",
-        formulas="official",
         frames=table,
         histories={"unet": history, "fpn": history.assign(f1=[0.2, 0.3, 0.5])},
-        cards=from_split.cards_of(table, catalogue, masks, "divergentnets", divergence),
+        cards=from_split.cards_of(table, catalogue, masks, "divergentnets", members),
         facts={"unet": "run unet; <preset>"},
-        divergence=divergence,
         ensemble="divergentnets",
-        members=MEMBERS,
+        members=members,
         elsewhere={"test split": table[table["centre"] == "C1"]},
         notes=["something is left out"],
     )

@@ -43,13 +43,25 @@ def driver(tmp_path: Path) -> Iterator[Any]:
     started.quit()
 
 
+@pytest.fixture(scope="module")
+def page_file(content: PageContent, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("browser") / "page.html"
+    file.write_text(render(content), encoding="utf-8")
+    return file
+
+
 @pytest.fixture
-def opened(driver: Any, source: PageContent, tmp_path: Path) -> Any:
-    file = tmp_path / "page.html"
-    file.write_text(render(source), encoding="utf-8")
+def opened(driver: Any, page_file: Path) -> Any:
     driver.set_window_size(1400, 1000)
-    driver.get(file.as_uri())
+    driver.get(page_file.as_uri())
+    wait(driver, "return [...document.querySelectorAll('.chart')].every(c => 'drawn' in c.dataset)")
     return driver
+
+
+def wait(driver: Any, script: str) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    WebDriverWait(driver, 30).until(lambda one: one.execute_script(script))
 
 
 def choose(driver: Any, name: str, value: str) -> None:
@@ -61,8 +73,8 @@ def choose(driver: Any, name: str, value: str) -> None:
     )
 
 
-def f1_of(source: PageContent, model: str) -> dict[str, float]:
-    rows = source.polyp[source.polyp["model"] == model]
+def f1_of(content: PageContent, model: str) -> dict[str, float]:
+    rows = content.polyp[content.polyp["model"] == model]
     return dict(zip(rows["frame"], rows["f1"], strict=True))
 
 
@@ -78,13 +90,32 @@ def test_nothing_sticks_out_sideways(opened: Any, width: int) -> None:
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
     )
     assert opened.execute_script("return document.documentElement.scrollWidth") <= width
-    shown = "return [...document.querySelectorAll('.plot svg.%s')].every(e => e.clientWidth > 0)"
-    assert opened.execute_script(shown % ("wide" if width > 560 else "narrow"))
-    assert not opened.execute_script(shown % ("narrow" if width > 560 else "wide"))
+    # Vega follows the window's size; a plot fills its place and does not leave it.
+    filled = (
+        "return [...document.querySelectorAll('.chart')].every(c => "
+        "Math.abs(c.querySelector('svg').clientWidth - c.clientWidth) <= 1)"
+    )
+    wait(opened, filled)
 
 
-def test_cards_and_rows_are_sorted(opened: Any, source: PageContent) -> None:
-    f1 = f1_of(source, "divergentnets")
+def test_a_click_on_a_dot_opens_its_frame(opened: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    chart = opened.find_element("css selector", "#disagreement .chart")
+    # The last one is drawn on top.
+    mark = chart.find_elements("css selector", "svg [aria-roledescription=point]")[-1]
+    opened.execute_script(
+        "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", mark
+    )
+    label = mark.get_attribute("aria-label")
+    ActionChains(opened).move_to_element(mark).click().perform()
+    assert opened.execute_script("return document.getElementById('full').open")
+    title = opened.find_element("id", "full-title").text
+    assert title.split(":")[0] in label
+
+
+def test_cards_and_rows_are_sorted(opened: Any, content: PageContent) -> None:
+    f1 = f1_of(content, "divergentnets")
     worst = opened.execute_script(CARDS)
     assert [f1[frame] for frame in worst] == sorted(f1.values())
     assert opened.execute_script(ROWS) == worst
@@ -92,18 +123,18 @@ def test_cards_and_rows_are_sorted(opened: Any, source: PageContent) -> None:
     choose(opened, "sort", "best")
     assert [f1[frame] for frame in opened.execute_script(CARDS)] == sorted(f1.values())[::-1]
 
-    choose(opened, "model", str(source.models.index("unet")))
-    other = f1_of(source, "unet")
+    choose(opened, "model", str(content.models.index("unet")))
+    other = f1_of(content, "unet")
     assert [other[frame] for frame in opened.execute_script(ROWS)] == sorted(other.values())[::-1]
 
-    assert source.divergence is not None
-    choose(opened, "sort", "disagreed")
-    spread = source.divergence.set_index("frame")["disagreement"]
+    assert content.members is not None
+    choose(opened, "sort", "disagreement")
+    spread = content.members.divergence.set_index("frame")["disagreement"]
     shown = [spread[frame] for frame in opened.execute_script(CARDS)]
     assert shown == sorted(spread, reverse=True)
 
 
-def test_frames_are_filtered(opened: Any, source: PageContent) -> None:
+def test_frames_are_filtered(opened: Any, content: PageContent) -> None:
     choose(opened, "place", "C2")
     assert {frame.split("/")[0] for frame in opened.execute_script(CARDS)} == {"C2"}
     assert opened.find_element("id", "shown").text == "5 of 14 frames"
@@ -112,7 +143,7 @@ def test_frames_are_filtered(opened: Any, source: PageContent) -> None:
     assert len(opened.execute_script(ROWS)) == 3
     choose(opened, "stratum", "")
     choose(opened, "most", "0.75")
-    expected = {frame for frame, value in f1_of(source, "divergentnets").items() if value <= 0.75}
+    expected = {frame for frame, value in f1_of(content, "divergentnets").items() if value <= 0.75}
     assert expected
     assert set(opened.execute_script(ROWS)) == set(opened.execute_script(CARDS)) == expected
 
@@ -132,17 +163,17 @@ def test_a_heading_sorts_its_table(opened: Any) -> None:
     assert opened.execute_script(cells) == falling[::-1]
 
 
-def test_a_click_shows_the_full_frame_with_each_model(opened: Any, source: PageContent) -> None:
+def test_a_click_shows_the_full_frame_with_each_model(opened: Any, content: PageContent) -> None:
     first = opened.execute_script(ROWS)[0]
     opened.execute_script("document.querySelector('#rows tbody tr button').click()")
     assert opened.execute_script("return document.getElementById('full').open")
     assert opened.find_element("id", "full-title").text.startswith(first)
     captions = [one.text for one in opened.find_elements("css selector", "#panels figcaption")]
-    value = f1_of(source, "divergentnets")[first]
+    value = f1_of(content, "divergentnets")[first]
     assert captions[1:] == [
         "Frame",
         "Truth",
-        *(f"{source.styles[m].label}, F1 {f1_of(source, m)[first]:.2f}" for m in source.models),
+        *(f"{content.styles[m].label}, F1 {f1_of(content, m)[first]:.2f}" for m in content.models),
     ]
     assert f"F1 {value:.2f}" in captions[-1]
     painted = (
@@ -154,25 +185,38 @@ def test_a_click_shows_the_full_frame_with_each_model(opened: Any, source: PageC
     assert opened.find_element("id", "full-title").text.startswith(opened.execute_script(CARDS)[1])
 
 
-def test_each_model_beside_the_others(opened: Any, source: PageContent) -> None:
+def test_each_model_beside_the_others(opened: Any, content: PageContent) -> None:
     choose(opened, "place", "C2")
     choose(opened, "show", "each")
     strips = opened.execute_script(
         "return [...document.querySelectorAll('.card')].filter(c => !c.hidden)"
         ".map(c => c.querySelectorAll('.panels figure').length)"
     )
-    assert strips == [len(source.models) + 2] * 5
+    assert strips == [len(content.models) + 2] * 5
     choose(opened, "show", "one")
     assert opened.execute_script("return document.querySelectorAll('.panels').length") == 0
 
 
 def test_colours_follow_the_reader_and_paper_is_white(opened: Any) -> None:
-    background = "return getComputedStyle(document.body).backgroundColor"
+    look = (
+        "return [getComputedStyle(document.body).backgroundColor,"
+        " getComputedStyle(document.querySelector('.chart .role-axis-label text')).fill]"
+    )
     seen = {}
     for scheme in ("light", "dark"):
         feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
-        seen[scheme] = opened.execute_script(background)
-    assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(23, 23, 22)"}
+        seen[scheme] = opened.execute_script(look)
+    light = ["rgb(255, 255, 255)", "rgb(28, 28, 28)"]
+    assert seen == {"light": light, "dark": ["rgb(23, 23, 22)", "rgb(232, 232, 230)"]}
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", **feature})
-    assert opened.execute_script(background) == "rgb(255, 255, 255)"
+    assert opened.execute_script(look) == light
+
+
+def test_without_scripts_the_tables_are_there(driver: Any, page_file: Path) -> None:
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    driver.get(page_file.as_uri())
+    assert "need JavaScript" in driver.find_element("css selector", "header").text
+    assert "DivergentNets" in driver.find_element("css selector", "#ranking table").text
+    folded = driver.find_element("css selector", "#pairs details table")
+    assert "U-Net" in folded.get_attribute("textContent")

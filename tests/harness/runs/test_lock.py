@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +60,21 @@ def test_a_run_is_let_go_at_the_end_and_at_an_error(run: Run) -> None:
             pass
     with lock_run(run):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
+def test_without_locks_a_run_is_not_held(
+    run: Run, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with lock_run(run), lock_run(run):
+        pass
+
+
+def test_the_lock_file_holds_the_process_number(run: Run) -> None:
+    match = rf"\(process {os.getpid()}\)"
+    with lock_run(run), pytest.raises(UserError, match=match), lock_run(run):
+        pytest.fail("two hold it")

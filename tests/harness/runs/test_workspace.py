@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,22 +32,6 @@ def test_runs_started_in_the_same_second_have_names_of_their_own(tmp_path: Path)
 
     assert len(set(runs)) == 16
     assert {run.run for run in workspace.runs()} == set(runs)
-
-
-def test_the_newest_finished_run_of_a_model_is_taken(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path)
-    first = workspace.new_run("unet", **COLUMNS)
-    second = workspace.new_run("unet", **COLUMNS)
-    third = workspace.new_run("unet", **COLUMNS)
-    workspace.finish_run(first.run)
-    workspace.finish_run(second.run)
-    workspace.finish_run(third.run, "failed")
-
-    newest = workspace.newest("unet")
-
-    assert newest is not None
-    assert newest.run == second.run
-    assert workspace.newest("fpn") is None
 
 
 def test_an_evaluation_replaces_the_one_before(tmp_path: Path) -> None:
@@ -87,34 +70,31 @@ def test_a_removed_run_is_forgotten(tmp_path: Path) -> None:
     assert workspace.runs() == []
 
 
-def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path)
-    run = workspace.new_run("unet", **COLUMNS).run
+def test_nothing_is_made_before_something_is_written(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
 
-    with pytest.raises(RuntimeError), workspace.connect() as register:  # noqa: PT012
-        register.execute("DELETE FROM runs")
-        raise RuntimeError
-
-    assert workspace.run(run).run == run
-
-
-def test_a_register_that_is_something_else_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "register.sqlite").write_bytes(b"no database at all, and long enough to tell")
-
-    with pytest.raises(UserError, match="cannot use the register"):
-        Workspace(tmp_path)
+    assert workspace.runs() == []
+    assert workspace.evaluations().empty
+    assert "score" in workspace.evaluations()
+    assert not workspace.root.exists()
 
 
 def test_a_workspace_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    workspace = Workspace(tmp_path / "file")
 
     with pytest.raises(UserError, match="cannot write"):
-        Workspace(tmp_path / "file")
+        workspace.check_writable()
+    with pytest.raises(UserError, match="Not a directory"):
+        workspace.runs()
 
 
-def test_the_register_is_in_wal_mode(tmp_path: Path) -> None:
-    register = sqlite3.connect(Workspace(tmp_path).register)
-    mode = register.execute("PRAGMA journal_mode").fetchone()[0]
-    register.close()
+def test_a_score_lies_under_its_package_and_protocol(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    package, sha256 = "round/unet.zip", "0123456789abcdef"
 
-    assert mode == "wal"
+    inside = workspace.score_folder(package, sha256, "official")
+    elsewhere = workspace.score_folder(package, sha256, "strict", top=Path("out"))
+
+    assert inside == tmp_path / "scores" / "unet-01234567" / "official"
+    assert elsewhere == Path("out/unet-01234567/strict")

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from skimage import io
 
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import class_masks, decode_labels, mask_of, to_grey
+from metrics.masks.labels import class_masks, decode_labels, mask_of, to_grey, write_mask
 from metrics.masks.read import decode_mask
 from metrics.utils.errors import UserError
 
@@ -75,3 +79,21 @@ def test_the_chosen_class_comes_first() -> None:
     assert list(pairs) == ["instrument", "polyp"]
     assert np.array_equal(pairs["instrument"][0], labels == 2)
     assert np.array_equal(mask_of(labels == 1, 0), labels != 1)
+
+
+@pytest.mark.parametrize("classes", [ONE, TWO])
+def test_a_written_mask_is_a_grey_png_to_others(classes: Classes, tmp_path: Path) -> None:
+    labels = drawn(polyp=1, instrument=len(classes))
+    labels = labels if len(classes) > 1 else labels > 0
+    path = tmp_path / "new" / "a.png"
+    write_mask(path, labels, classes)
+
+    assert np.array_equal(io.imread(path), to_grey(labels, classes))
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == ("PNG", "L")
+
+
+def test_a_mask_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*a\.png"):
+        write_mask(tmp_path / "file" / "a.png", np.ones((2, 2), np.bool_))

@@ -175,7 +175,7 @@ def test_a_taken_name_is_refused(package) -> None:
 
 def test_a_folder_that_cannot_be_written_is_a_clear_fault(tmp_path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot write in"):
         PackageWriter(tmp_path / "file" / "p.zip")
 
 

@@ -23,7 +23,7 @@
     }));
   }
 
-  // What is folded is printed all the same.
+  // Folded tables are printed unfolded.
   const unfold = () => document.querySelectorAll("details:not([open])").forEach((one) => {
     one.open = true;
     one.dataset.folded = "";
@@ -49,8 +49,8 @@
     const keys = {
       worst: (one) => one.f1[model],
       best: (one) => -one.f1[model],
-      improved: (one) => -one.improved,
-      disagreed: (one) => -one.disagreed,
+      gain: (one) => -one.gain,
+      disagreement: (one) => -one.disagreement,
     };
     const key = keys[sort];
     const byName = (a, b) => of(a).frame.localeCompare(of(b).frame, undefined, { numeric: true });
@@ -121,7 +121,6 @@
   controls.addEventListener("input", update);
   controls.addEventListener("submit", (event) => event.preventDefault());
   update();
-  if (!box) return;
 
   const dialog = document.getElementById("full");
   const inside = document.getElementById("panels");
@@ -145,10 +144,34 @@
     const place = shown.indexOf(current);
     if (place + by >= 0 && place + by < shown.length) open(shown[place + by]);
   };
+  // A frame without a picture is shown in the table.
+  const visit = (frame) => {
+    const card = cards.find((one) => one.dataset.frame === frame);
+    if (card) return open(card);
+    const row = rows.find((one) => one.dataset.frame === frame);
+    row.hidden = false;
+    row.scrollIntoView({ block: "center" });
+    row.classList.add("visited");
+    row.addEventListener("animationend", () => row.classList.remove("visited"), { once: true });
+  };
   document.getElementById("frames").addEventListener("click", (event) => {
     const button = event.target.closest("[data-open]");
-    if (button) open(cards.find((card) => card.dataset.frame === button.dataset.open));
+    if (button) visit(button.dataset.open);
   });
+
+  // Colours come from the style sheet, through the CSS variables that the plots name.
+  const options = { actions: false, renderer: "svg", tooltip: { theme: "page" } };
+  for (const chart of document.querySelectorAll(".chart")) {
+    const spec = JSON.parse(chart.nextElementSibling.textContent);
+    vegaEmbed(chart, spec, options).then(({ view }) => {
+      view.addEventListener("click", (event, item) => {
+        if (item?.datum?.frame) visit(item.datum.frame);
+      });
+      chart.dataset.drawn = "";
+    });
+  }
+  if (!box) return;
+
   dialog.querySelector("[name=previous]").addEventListener("click", () => step(-1));
   dialog.querySelector("[name=next]").addEventListener("click", () => step(1));
   dialog.addEventListener("keydown", (event) => {

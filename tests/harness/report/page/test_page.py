@@ -6,7 +6,7 @@ import dataclasses
 import html
 import json
 import re
-import xml.etree.ElementTree as ET
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,17 @@ from harness.report.page.content import PageContent
 from harness.report.page.frame_list import frame_list
 from harness.report.page.page import render
 
-
-@pytest.fixture
-def page(source: PageContent) -> str:
-    return render(source)
+MEMBERS = ("fpn", "triunet")
 
 
-def f1_of(source: PageContent) -> pd.DataFrame:
+@pytest.fixture(scope="module")
+def page(content: PageContent) -> str:
+    return render(content)
+
+
+def f1_of(content: PageContent) -> pd.DataFrame:
     """F1 by frame and model from the counts, with the organisers' smoothing."""
-    polyp = source.frames[source.frames["class"] == "polyp"]
+    polyp = content.frames[content.frames["class"] == "polyp"]
     overlap, rest = 2 * polyp["tp"] + 1e-15, polyp["fp"] + polyp["fn"]
     f1 = overlap / (overlap + rest)
     return polyp.assign(f1=f1).pivot(index="frame", columns="model", values="f1")
@@ -49,16 +51,25 @@ def section_of(page: str, anchor: str) -> str:
     return found[0]
 
 
+def plots_of(page: str, anchor: str) -> list[list[dict[str, Any]]]:
+    """The data of each plot of a section, of its largest set of rows."""
+    found = re.findall(r'<script type="application/json">(.*?)</script>', section_of(page, anchor))
+    specs = [json.loads(text) for text in found]
+    return [max(spec["datasets"].values(), key=lambda rows: len(rows[0])) for spec in specs]
+
+
 def test_everything_is_in_the_file_itself(page: str) -> None:
-    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
-    assert "url(" not in page
-    assert "@import" not in page
+    own = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r'(?:src|href)="(?!#|data:)', own)
+    assert "url(" not in own
+    assert "@import" not in own
+    assert "window.vegaEmbed" in page
     assert "&lt;preset&gt;" in page
     assert "something is left out" in page
 
 
-def test_means_are_those_of_the_frame_table(source: PageContent, page: str) -> None:
-    means = f1_of(source).mean()
+def test_means_are_those_of_the_frame_table(content: PageContent, page: str) -> None:
+    means = f1_of(content).mean()
     shown = {row[0]: float(row[2]) for row in table_of(page, "Polyp class")}
 
     assert shown == pytest.approx(
@@ -73,17 +84,17 @@ def test_means_are_those_of_the_frame_table(source: PageContent, page: str) -> N
     assert {row[-1] for row in table_of(page, "Polyp class")} == {"14"}
 
 
-def test_the_list_of_frames_is_the_frame_table(source: PageContent, page: str) -> None:
-    f1 = f1_of(source)
+def test_the_list_of_frames_is_the_frame_table(content: PageContent, page: str) -> None:
+    f1 = f1_of(content)
     entries = json.loads(re.search(r'id="entries">(.*?)</script>', page)[1])  # type: ignore[index]
 
     assert len(entries) == 14
     for entry in entries:
-        expected = f1.loc[entry["frame"], source.models]
+        expected = f1.loc[entry["frame"], content.models]
         assert entry["f1"] == pytest.approx(expected.tolist())
-        members = f1.loc[entry["frame"], list(source.members)].mean()
-        assert entry["improved"] == pytest.approx(expected["divergentnets"] - members)
-    assert frame_list(source).places == ["C1", "C2", "seq6_neg"]
+        members = f1.loc[entry["frame"], list(MEMBERS)].mean()
+        assert entry["gain"] == pytest.approx(expected["divergentnets"] - members)
+    assert frame_list(content).places == ["C1", "C2", "seq6_neg"]
     # A square of 20 of 48 x 64 pixels is 13 %, one of 9 is 3 %.
     strata = {entry["place"]: entry["stratum"] for entry in entries}
     assert strata == {"C1": "medium", "C2": "small", "seq6_neg": "none"}
@@ -93,21 +104,26 @@ def test_the_list_of_frames_is_the_frame_table(source: PageContent, page: str) -
     )
 
 
-def test_places_and_sizes_are_drawn_with_their_figures(source: PageContent, page: str) -> None:
-    f1 = f1_of(source)
-    section = html.unescape(section_of(page, "places"))
+def test_centres_and_sizes_are_drawn_with_their_figures(content: PageContent, page: str) -> None:
+    f1 = f1_of(content)
+    by_centre, by_size = (
+        {(row["group"], row["model"]): row["value"] for row in rows}
+        for rows in plots_of(page, "centres")
+    )
     centre = f1[f1.index.str.startswith("C2/")]
-    assert f"FPN, C2 (n = 5): {centre['fpn'].mean():.3f}" in section
-    assert f"FPN, small (n = 5): {centre['fpn'].mean():.3f}" in section
+    assert by_centre["C2\n(n = 5)", "FPN"] == pytest.approx(centre["fpn"].mean(), abs=1e-5)
+    assert by_size["small\n(n = 5)", "FPN"] == pytest.approx(centre["fpn"].mean(), abs=1e-5)
     empty = f1[f1.index.str.startswith("seq6")]
-    assert f"U-Net, none (n = 3): {empty['unet'].mean():.3f}" in section
+    assert by_size["none\n(n = 3)", "U-Net"] == pytest.approx(empty["unet"].mean(), abs=1e-5)
+    rows = table_of(page, "By centre or sequence")
+    assert len(rows) == 3 * len(content.models)
 
 
-def test_disagreement_is_measured_on_every_frame(source: PageContent, page: str) -> None:
-    assert source.divergence is not None
-    f1 = f1_of(source)["divergentnets"]
-    spread = source.divergence.set_index("frame")["disagreement"].loc[f1.index]
-    row, variance = table_of(page, "Does disagreement foretell a poor prediction?")
+def test_disagreement_is_measured_on_every_frame(content: PageContent, page: str) -> None:
+    assert content.members is not None
+    f1 = f1_of(content)["divergentnets"]
+    spread = content.members.divergence.set_index("frame")["disagreement"].loc[f1.index]
+    row, variance = table_of(page, "Does disagreement predict errors?")
 
     assert float(row[1]) == pytest.approx(spread.mean(), abs=5e-4)
     assert row[2].split(" [")[0] == f"{spearmanr(spread, f1).statistic:.3f}"
@@ -118,15 +134,22 @@ def test_disagreement_is_measured_on_every_frame(source: PageContent, page: str)
     assert variance[0].startswith("variance of votes")
 
 
-def test_the_gap_and_the_pairs_are_differences_of_means(source: PageContent, page: str) -> None:
-    f1 = f1_of(source)
+def test_the_gap_and_the_pairs_are_differences_of_means(content: PageContent, page: str) -> None:
+    f1 = f1_of(content)
     there = f1[f1.index.str.startswith("C1/")]
-    gap = html.unescape(section_of(page, "gaps"))
-    assert f"FPN: val split {f1['fpn'].mean():.3f}, test split {there['fpn'].mean():.3f}" in gap
-    pairs = html.unescape(section_of(page, "pairs"))
+    (gaps,) = plots_of(page, "generalisation")
+    fpn = next(row for row in gaps if row["model"] == "FPN")
+    assert fpn["start"] == pytest.approx(f1["fpn"].mean(), abs=1e-5)
+    assert fpn["end"] == pytest.approx(there["fpn"].mean(), abs=1e-5)
+    (pairs,) = plots_of(page, "pairs")
+    found = {(row["row"], row["column"]): row["difference"] for row in pairs}
     difference = float(np.mean(f1["fpn"] - f1["unet"]))
-    assert f"FPN less U-Net: {difference:+.3f}" in pairs
-    assert f"U-Net less FPN: {-difference:+.3f}" in pairs
+    assert found["FPN", "U-Net"] == pytest.approx(difference, abs=1e-3)
+    assert found["U-Net", "FPN"] == -found["FPN", "U-Net"]
+    table = {
+        (row[0], row[1]): float(row[2]) for row in table_of(page, "Differences in F1 as a table")
+    }
+    assert table["U-Net", "FPN"] == pytest.approx(-difference, abs=1e-3)
 
 
 def test_no_figure_is_without_n_and_unit(page: str) -> None:
@@ -142,23 +165,37 @@ def test_no_figure_is_without_n_and_unit(page: str) -> None:
         assert re.search(r"Frames<|n = \d|With polyp<|Reference|From<", table), table[:200]
 
 
-def test_plots_are_well_formed_for_wide_and_narrow_screens(page: str) -> None:
-    drawn = re.findall(r'<svg class="(wide|narrow)".*?</svg>', page, flags=re.DOTALL)
-    assert sorted(set(drawn)) == ["narrow", "wide"]
-    assert drawn.count("wide") == drawn.count("narrow") == 10
-    for svg in re.findall(r'<svg class="(?:wide|narrow)".*?</svg>', page, flags=re.DOTALL):
-        ET.fromstring(svg)
+def test_every_frame_of_a_plot_can_be_found_in_the_list(content: PageContent, page: str) -> None:
+    (dots,) = plots_of(page, "distribution")
+    assert {row["frame"] for row in dots} == set(content.frames["frame"])
+    assert len(dots) == 14 * len(content.models)
+    (marks,) = plots_of(page, "disagreement")
+    assert {row["frame"] for row in marks} == set(content.frames["frame"])
 
 
-def test_one_model_without_pictures_has_a_page(source: PageContent) -> None:
-    alone = source.frames[source.frames["model"] == "unet"]
+def test_curves_are_the_histories(page: str) -> None:
+    f1, loss = plots_of(page, "training")
+    assert [row["value"] for row in f1] == [0.1, 0.4, 0.6, 0.2, 0.3, 0.5]
+    assert [row["value"] for row in loss if row["model"] == "U-Net"] == [0.9, 0.5, 0.3]
+    assert table_of(page, "Best and last epochs")[0] == [
+        "U-Net",
+        "3",
+        "3",
+        "0.600",
+        "0.600",
+        "0.300",
+    ]
+
+
+def test_one_model_without_pictures_has_a_page(content: PageContent) -> None:
+    alone = content.frames[content.frames["model"] == "unet"]
     page = render(
         dataclasses.replace(
-            source, frames=alone, cards=[], divergence=None, ensemble="", members=[],
+            content, frames=alone, cards=[], ensemble="", members=None,
             histories={}, elsewhere={}, notes=[],
         )
     )  # fmt: skip
     assert "1 model on 14 frames" in page
     assert 'id="pairs"' not in page
-    assert "most improved" not in page
+    assert "largest gain" not in page
     assert "<dialog" not in page

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.report.views.leaderboard import standings_view
+from submissions.leaderboard import rank
 
 
 def ranking(*truths: str, rounds: tuple[str, ...]) -> pd.DataFrame:
@@ -35,3 +36,17 @@ def test_further_columns_are_for_programs() -> None:
         ranking("a" * 64, rounds=("1",)), sd="sd_frames", protocol="official", group="round"
     )
     assert "truth_sha256" in view.data_only_columns
+
+
+def test_evaluations_of_different_frames_are_ranked_separately() -> None:
+    rows = [
+        {"split": "val", "model": model, "protocol": "paper", "score": score, "data": data}
+        for model, score, data in (("a", 0.5, "d1"), ("b", 0.9, "d2"), ("c", 0.4, "d1"))
+    ]
+    ranked = rank(pd.DataFrame(rows), source="evaluated")
+    assert ranked.set_index("model")["rank"].to_dict() == {"a": 1, "c": 2, "b": 1}
+    view = standings_view(ranked, sd="sd_frames", protocol="paper", group="split")
+    table = view.table()
+    assert table.columns[-1].heading == "Data"
+    assert [line.starts_group for line in table.lines] == [False, False, True]
+    assert "ranked separately" in view.caption

@@ -1,4 +1,4 @@
-"""Files beside the frames: those that the releases ship and nobody needs, and strays."""
+"""Files of a dataset folder that are neither frame nor mask."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _FILES: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Leftovers:
+class OtherFiles:
     """Files below a dataset folder that are neither frame nor mask.
 
     Attributes:
-        known: How many there are of each kind that the releases ship.
-        strays: All others, sorted.
+        known: Number of files of each kind that the releases ship.
+        unknown: All others, sorted.
     """
 
     known: dict[str, int]
-    strays: tuple[Path, ...]
+    unknown: tuple[Path, ...]
 
 
-def find_leftovers(root: Path, used: Iterable[Path]) -> Leftovers:
-    """Find what lies below ``root`` beside the files that are used."""
+def find_other_files(root: Path, used: Iterable[Path]) -> OtherFiles:
+    """Find the files below ``root`` that are not among the used ones."""
     taken = {str(path) for path in used}
     known: Counter[str] = Counter()
-    strays = []
+    unknown = []
     for folder, names, files in os.walk(root):
         names.sort()
         inner = Path(folder).relative_to(root).parts
@@ -51,12 +51,12 @@ def find_leftovers(root: Path, used: Iterable[Path]) -> Leftovers:
             if kind := _kind(inner, name):
                 known[kind] += 1
             else:
-                strays.append(path)
-    return Leftovers(known=dict(sorted(known.items())), strays=tuple(sorted(strays)))
+                unknown.append(path)
+    return OtherFiles(known=dict(sorted(known.items())), unknown=tuple(sorted(unknown)))
 
 
 def _kind(inner: tuple[str, ...], name: str) -> str:
-    """What a file is, by the folders it lies in and by its name; '' for a stray."""
+    """The kind of a file, by its name and the folders around it; '' for an unknown one."""
     for kind, pattern in _FILES:
         if pattern.fullmatch(name):
             return kind

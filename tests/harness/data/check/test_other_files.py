@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.data.check.leftovers import find_leftovers
+from harness.data.check.other_files import find_other_files
 from harness.data.layouts import list_frames
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def test_what_the_release_ships_is_counted_and_the_rest_named(draw: Drawer) -> N
     (root / "data_C1/bbox_C1/._C1.txt").write_text("")
     listing = list_frames(root)
     used = [path for frame in listing.frames for path in (frame.image, frame.mask) if path]
-    found = find_leftovers(listing.root, used)
+    found = find_other_files(listing.root, used)
     assert found.known == {
         "archives": 1,
         "bounding boxes": 2,
@@ -23,10 +23,10 @@ def test_what_the_release_ships_is_counted_and_the_rest_named(draw: Drawer) -> N
         "system files": 3,
         "tables": 1,
     }
-    assert found.strays == (root / "data_C1/masks_C1/notes.txt",)
+    assert found.unknown == (root / "data_C1/masks_C1/notes.txt",)
 
 
 def test_a_folder_of_frames_alone_leaves_nothing(draw: Drawer) -> None:
     root = draw.pairs("own")
-    found = find_leftovers(root, root.rglob("*.jpg"))
-    assert (found.known, found.strays) == ({}, ())
+    found = find_other_files(root, root.rglob("*.jpg"))
+    assert (found.known, found.unknown) == ({}, ())

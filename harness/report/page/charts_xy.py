@@ -1,0 +1,167 @@
+"""Plots over two axes, as Vega-Lite specifications: frames, epochs, pairs of models.
+
+See ``charts`` for how they follow the page's colours and how they are clicked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+
+from harness.report.page.style import COLOURS, HIGHLIGHT, Style
+from harness.report.page.vega import (
+    LIMIT,
+    MARK,
+    PAGE,
+    SOFT,
+    TEXT,
+    WITH_EDGES,
+    Spec,
+    chart,
+    colour,
+    dashes,
+    shape,
+    short,
+    spec,
+    zoom,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """The difference between two models.
+
+    Attributes:
+        difference: The row's model minus the column's.
+        p: The p-value of the difference.
+        significant: Whether it is significant at the level of the test.
+    """
+
+    difference: float
+    p: float
+    significant: bool
+
+
+def scatter(
+    points: Sequence[tuple[str, float, float]], *, title: str, across: str, up: str, below: float
+) -> Spec:
+    """A mark for each frame by two figures from 0 to 1.
+
+    Args:
+        points: Frame, figure across and figure upwards.
+        title: Description for screen readers.
+        across: What the horizontal axis shows, with its unit.
+        up: What the vertical axis shows, with its unit.
+        below: A dashed line; frames below it are drawn as crosses.
+    """
+    rows = [
+        {"frame": frame, "x": short(x), "y": short(y), "poor": y < below} for frame, x, y in points
+    ]
+    kinds, colours = [False, True], [MARK, LIMIT]
+    marks = (
+        chart(rows)
+        .mark_point(filled=True, size=55, opacity=0.6, clip=True, cursor="pointer")
+        .encode(
+            x=alt.X("x:Q", title=across, scale=WITH_EDGES),
+            y=alt.Y("y:Q", title=up, scale=WITH_EDGES),
+            color=alt.Color("poor:N", scale=alt.Scale(domain=kinds, range=colours), legend=None),
+            shape=alt.Shape(
+                "poor:N", scale=alt.Scale(domain=kinds, range=["circle", "cross"]), legend=None
+            ),
+            tooltip=[
+                "frame:N",
+                alt.Tooltip("x:Q", title="disagreement", format=".3f"),
+                alt.Tooltip("y:Q", title="F1", format=".3f"),
+            ],
+        )
+        .add_params(zoom())
+    )
+    limit = chart([{"y": below}]).mark_rule(color=LIMIT, strokeDash=[6, 4], clip=True)
+    return spec(alt.layer(limit.encode(y="y:Q"), marks).properties(height=320), title)
+
+
+def lines(
+    series: Sequence[tuple[Style, Sequence[tuple[float, float]]]], *, title: str, axis: str
+) -> Spec:
+    """Curves over epochs, each with its model's mark at its end.
+
+    Args:
+        series: Models with their points (epoch, figure).
+        title: Description for screen readers.
+        axis: What the vertical axis shows, with its unit.
+    """
+    styles = [style for style, _ in series]
+    rows = [
+        {"model": style.label, "epoch": epoch, "value": short(value), "last": n == len(curve)}
+        for style, curve in series
+        for n, (epoch, value) in enumerate(curve, 1)
+    ]
+    last = max((epoch for _, curve in series for epoch, _ in curve), default=1.0)
+    # A little room at the end, where the marks would be cut in half.
+    epochs = alt.Scale(domain=[1, max(last, 2) * 1.015], nice=False)
+    chosen = alt.selection_point(fields=["model"], bind="legend")
+    shown = alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12))
+    base = chart(rows).encode(
+        x=alt.X("epoch:Q", scale=epochs, axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
+        y=alt.Y("value:Q", title=axis, scale=alt.Scale(zero=False, nice=True)),
+        color=colour(styles),
+        opacity=shown,
+        tooltip=["model:N", "epoch:Q", alt.Tooltip("value:Q", format=".3f")],
+    )
+    curves = base.mark_line(strokeWidth=2, clip=True).encode(strokeDash=dashes(styles))
+    ends = (
+        base.transform_filter("datum.last")
+        .mark_point(filled=True, size=80, stroke=PAGE, strokeWidth=1)
+        .encode(shape=shape(styles))
+    )
+    # Invisible marks under the pointer say the figure of every epoch.
+    hover = base.mark_circle(size=120, clip=True).encode(opacity=alt.value(0))
+    drawn = alt.layer(curves.add_params(chosen, zoom()), ends, hover)
+    return spec(drawn.properties(height=260), title)
+
+
+def matrix(styles: Sequence[Style], cells: Mapping[tuple[int, int], Pair], *, title: str) -> Spec:
+    """The difference of every pair of models: the row's minus the column's.
+
+    Args:
+        styles: Models of the rows and columns.
+        cells: Row and column to what is shown there; the diagonal has none.
+        title: Description for screen readers.
+    """
+    labels = [style.label for style in styles]
+    data = [
+        {"row": labels[row], "column": labels[column], "size": abs(short(pair.difference)),
+         "difference": round(pair.difference, 3) + 0.0, "better": pair.difference > 0,
+         "p": probability(pair.p), "significant": pair.significant}
+        for (row, column), pair in cells.items()
+    ]  # fmt: skip
+    cell = alt.Scale(paddingInner=0.05, paddingOuter=0.025)
+    above = alt.Axis(orient="top", labelAngle=-40, labelAlign="left", labelLimit=110)
+    base = chart(data).encode(
+        x=alt.X("column:N", sort=labels, title=None, scale=cell, axis=above),
+        y=alt.Y("row:N", sort=labels, title=None, scale=cell, axis=alt.Axis(labelLimit=130)),
+        tooltip=["row:N", "column:N", alt.Tooltip("difference:Q", format="+.3f"), "p:N"],
+    )
+    strong = alt.datum.significant
+    better = alt.Scale(domain=[True, False], range=[COLOURS[0], HIGHLIGHT])
+    squares = base.mark_rect(strokeWidth=1.5).encode(
+        fill=alt.Fill("better:N", scale=better, legend=None),
+        fillOpacity=alt.FillOpacity("size:Q", scale=alt.Scale(range=[0, 0.55]), legend=None),
+        stroke=alt.when(strong).then(alt.value(TEXT)).otherwise(alt.value(PAGE)),
+    )
+    # On a narrow screen there is no room for the texts; they are in the tooltip and in the table.
+    side = f"width / {max(len(labels), 1)}"
+    number = base.mark_text(
+        dy=alt.expr(f"{side} < 64 ? 0 : -7"), color=TEXT, opacity=alt.expr(f"{side} < 36 ? 0 : 1")
+    ).encode(text=alt.Text("difference:Q", format="+.2f"))
+    p = base.mark_text(
+        dy=9, color=SOFT, fontSize=11, opacity=alt.expr(f"{side} < 64 ? 0 : 1")
+    ).encode(text="p:N")
+    return spec(alt.layer(squares, number, p).properties(height=46 * len(labels)), title)
+
+
+def probability(p: float) -> str:
+    """A p-value as it is read."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

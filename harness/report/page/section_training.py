@@ -1,0 +1,84 @@
+"""Training curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from harness.report.page import charts_xy
+from harness.report.page.content import Plot
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View, title_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from harness.report.page.content import PageContent
+    from harness.report.tables.columns import Table
+
+_CURVES: Final = (
+    ("f1", "Validation F1", "F1, 0 to 1", "Polyp class, mean over the validation frames, at the "
+     "size of training."),
+    ("loss", "Training loss", "loss, mean over steps", "Losses of different recipes are not on "
+     "one scale."),
+)  # fmt: skip
+
+
+def training(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
+    """The curves of every run that has them, and their best epochs as a table."""
+    known = {name: rows for name, rows in content.histories.items() if not rows.empty}
+    if not known:
+        return [], []
+    return [_curve(content, known, *curve) for curve in _CURVES], [_best_epochs(known)]
+
+
+def _curve(
+    content: PageContent,
+    known: Mapping[str, pd.DataFrame],
+    key: str,
+    title: str,
+    axis: str,
+    caption: str,
+) -> Plot:
+    series = [
+        (
+            content.styles[name],
+            list(zip(rows["epoch"].astype(float), rows[key].astype(float), strict=True)),
+        )
+        for name, rows in known.items()
+    ]
+    epochs = " or ".join(sorted({str(len(rows)) for rows in known.values()}, key=int))
+    return Plot(
+        title=title,
+        spec=charts_xy.lines(series, title=f"{title} by epoch", axis=axis),
+        caption=f"{caption} n = {len(known)} runs of {epochs} epochs.",
+    )
+
+
+def _best_epochs(known: Mapping[str, pd.DataFrame]) -> Table:
+    import pandas as pd
+
+    rows = []
+    for name, history in known.items():
+        best = history.iloc[int(history["f1"].to_numpy().argmax())]
+        last = history.iloc[-1]
+        rows.append(
+            {"model": title_of(name), "epochs": len(history), "best": int(best["epoch"]),
+             "best_f1": best["f1"], "f1": last["f1"], "loss": last["loss"]}
+        )  # fmt: skip
+    view = View(
+        frame=pd.DataFrame(rows),
+        columns=[
+            Column(key="model", title="Model"),
+            Column(key="epochs", title="Epochs"),
+            Column(key="best", title="Epoch of the best F1"),
+            Column(key="best_f1", title="Best F1", decimals=3),
+            Column(key="f1", title="Last F1", decimals=3),
+            Column(key="loss", title="Last loss", decimals=3),
+        ],
+        title="Best and last epochs",
+        caption=f"Polyp class of the validation split, at the size of training; n = {len(known)} "
+        "runs.",
+    )
+    return view.table()

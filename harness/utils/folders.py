@@ -1,0 +1,84 @@
+"""Replace a folder as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from metrics.utils.errors import UserError
+from metrics.utils.files import unwritable
+
+_PARTIAL: Final = ".partial"
+
+
+@contextmanager
+def replace_folder(final: Path) -> Iterator[Path]:
+    """A new, empty folder that takes the place of ``final`` when the block ends well.
+
+    The files of a folder so belong together: if the block raises, or the process is killed, what
+    ``final`` held before stays, and never a mixture. One process at a time replaces a folder; what
+    killed ones left is removed by the next.
+
+    Args:
+        final: The folder; its parent is made when missing.
+
+    Yields:
+        Path: The new folder, a hidden one beside ``final``.
+
+    Raises:
+        UserError: If another process is replacing the folder.
+        UnwritableError: If its parent cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if _lock(stack, final):
+                for left in final.parent.glob(f".{final.name}.*{_PARTIAL}"):
+                    shutil.rmtree(left, ignore_errors=True)
+            new, old = (
+                Path(tempfile.mkdtemp(_PARTIAL, f".{final.name}.", final.parent)) for _ in range(2)
+            )
+        except OSError as error:
+            raise unwritable(final.parent, error) from error
+        for folder in (new, old):
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield new
+        new.chmod(0o777 & ~_umask())
+        # A folder cannot be renamed onto one that holds files. A process that is killed in between
+        # leaves nothing under the name, which is not a mixture either.
+        kept = old / final.name
+        try:
+            if final.exists():
+                final.rename(kept)
+            new.rename(final)
+        except BaseException:
+            if kept.exists() and not final.exists():
+                kept.rename(final)
+            raise
+
+
+def _lock(stack: ExitStack, final: Path) -> bool:
+    """Lock the folder's name to the end of the stack; False where the file system has no locks."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(final.with_name(f".{final.name}.lock"), fallback_to_soft=False)
+    try:
+        stack.enter_context(lock.acquire(blocking=False))
+    except Timeout as error:
+        raise UserError(
+            f"another process is writing {final}; wait for its end, or stop it with Ctrl-C first"
+        ) from error
+    except OSError:
+        return False
+    return True
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

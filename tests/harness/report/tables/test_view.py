@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from harness.report.tables.formats import Format
+from harness.report.tables.view import View
+
+NAME = "team\x1b[31m\u202e"
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "markdown", "latex"])
+def test_names_cannot_steer_the_terminal(
+    format_: Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    View(frame=pd.DataFrame({"team": [NAME]})).show(format_)
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "u001b" in printed
+
+
+def test_json_holds_every_name_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    View(frame=pd.DataFrame({"team": [NAME]})).show("json")
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["rows"] == [{"team": NAME}]
+    assert printed.isascii()

@@ -1,0 +1,105 @@
+"""A folder is replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.utils.folders import replace_folder
+from metrics.utils.errors import UserError
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, but for the lock."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+
+
+@pytest.fixture
+def final(tmp_path: Path) -> Path:
+    folder = tmp_path / "deep" / "final"
+    with replace_folder(folder) as new:
+        (new / "first").write_text("1")
+    return folder
+
+
+def test_the_new_folder_takes_the_place_of_the_old(final: Path) -> None:
+    with replace_folder(final) as new:
+        (new / "second").write_text("2")
+        assert names(final) == ["first"]
+
+    assert names(final) == ["second"]
+    assert names(final.parent) == ["final"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert final.stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_interrupted_block_leaves_what_was_there(
+    final: Path, error: type[BaseException]
+) -> None:
+    def interrupted() -> None:
+        with replace_folder(final) as new:
+            (new / "second").write_text("2")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+
+    assert names(final) == ["first"]
+    assert names(final.parent) == ["final"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from harness.utils.folders import replace_folder
+with replace_folder(Path(sys.argv[1])) as new:
+    (new / "second").write_text("2")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(final: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(final)], check=False)
+    assert len(names(final.parent)) > 1
+    assert names(final) == ["first"]
+
+    with replace_folder(final):
+        pass
+
+    assert names(final.parent) == ["final"]
+
+
+def test_one_at_a_time(final: Path) -> None:
+    with (
+        replace_folder(final),
+        pytest.raises(UserError, match="another process is writing"),
+        replace_folder(final),
+    ):
+        pass
+
+
+def test_without_locks_nothing_of_others_is_removed(
+    final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", no_locks)
+    with replace_folder(final) as other:
+        with replace_folder(final):
+            pass
+        (other / "second").write_text("2")
+
+    assert names(final) == ["second"]
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="cannot write"), replace_folder(tmp_path / "taken" / "a"):
+        pass
