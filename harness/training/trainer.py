@@ -20,6 +20,7 @@ from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import averaged
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
+from harness.training.pace import Pace
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -86,7 +87,7 @@ class Trainer:
         self._infer = self._forward if own else _compiled(config, self._validated)
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
         self._mean, self._std = mean, std
-        self._pace = devices.Pace(device)
+        self._pace = Pace(device)
         graphed = graphs and device.type == "cuda" and group.is_single and not config.compile
         self._graphed = GraphedSteps(CudaRecorder(device)) if graphed else None
 
