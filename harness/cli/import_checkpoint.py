@@ -61,13 +61,15 @@ def command(
 
     models.get(model)
     models.check(options["encoder"], None)
-    config = TrainConfig(
-        model=model,
-        preset="imported",
-        encoder_weights="none",
-        nodes=nodes or (),
-        classes=settings.classes,
-        **options,
+    config = TrainConfig.from_dict(
+        {
+            "model": model,
+            "preset": "imported",
+            "encoder_weights": "none",
+            "nodes": nodes or (),
+            "classes": settings.classes,
+            **options,
+        }
     )
     run, imported = register(Workspace(settings.workspace), file, config)
     if imported.ignored:

@@ -140,6 +140,7 @@ class _Job:
         from submissions.ledger import Ledger
 
         self.workspace = Workspace(settings.workspace)
+        self.workspace.check_writable()
         self.ledger = Ledger(settings.workspace)
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.options = round_name, out, options

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,7 +15,6 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.config.training import TrainConfig
-    from harness.data.cross_validation import SplitVariant
     from harness.training.run import TrainingSetup
 
 NEWEST: Final = "newest"
@@ -26,6 +27,8 @@ Examples:
   harness train --model trinet --nodes unet,fpn,deeplabv3
   harness train --model all --jobs 4
   torchrun --nproc-per-node 4 -m harness train --model triunet
+  harness train --preset quick --schedule cosine --set weight_decay=0.05
+  harness train --print-recipe > mine.toml; harness train --preset mine.toml
   harness train --resume
 """
 
@@ -41,11 +44,23 @@ Examples:
 )
 @click.option(
     "--preset",
-    type=click.Choice(["paper", "quick", "demo"]),
     default="paper",
     show_default=True,
-    help="The recipe to start from: the paper's, one that learns real frames on a "
-    "CPU, or one for the drawn frames of 'harness demo'.",
+    metavar="NAME|FILE",
+    help="The recipe to start from: paper, quick (learns real frames on a CPU), demo (for the "
+    "drawn frames of 'harness demo'), or a TOML file like those of --print-recipe.",
+)
+@click.option(
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change any setting of the recipe, by its name in --print-recipe; repeatable.",
+)
+@click.option(
+    "--print-recipe",
+    is_flag=True,
+    help="Print the whole recipe as TOML, which --preset takes, and train nothing.",
 )
 @click.option(
     "--resume",
@@ -69,6 +84,10 @@ Examples:
     "IoU the best checkpoint is chosen; by default the first.",
 )
 @click.option("--learning-rate", type=float, help="Peak learning rate.")
+@click.option("--schedule", metavar="NAME", help="Of the learning rate: step, one-cycle, cosine.")
+@click.option("--optimiser", metavar="NAME", help="adam or adamw.")
+@click.option("--loss", metavar="NAME", help="single-channel-dice or dice+ce.")
+@click.option("--augmentation", metavar="NAME", help="paper, light or none.")
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
@@ -121,119 +140,158 @@ def command(
     settings: Settings,
     names: Sequence[str],
     preset: str,
+    pairs: Sequence[str],
+    print_recipe: bool,
     resume: str | None,
     device: str,
     leave_out: str | None,
     folds: int | None,
-    save_every: float,
     jobs: int,
+    save_every: float,
     tracker: str | None,
     graphs: bool,
-    **overrides: Any,
+    **changes: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
 
-    Each network trains on its own with the recipe of the preset; any option overrides it. What
+    Each network trains on its own with the recipe of the preset; options and --set change it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
-    from harness.cli import training
     from harness.data.catalogue import require_frames
-    from harness.training import distributed, mlflow_tracking
-    from harness.training.run import TrainingSetup, train_worker
+
+    request = Request(names=names, preset=preset, pairs=pairs, changes=changes)
+    if resume is not None:
+        request.refuse_changes(leave_out=leave_out, folds=folds)
+    if print_recipe:
+        request.print(settings)
+        return
+    with _joined(device, save_every, tracker, graphs) as setup:
+        if jobs > 1 and not setup.group.is_single:
+            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
+        if not setup.group.is_main:
+            _follow(setup)
+            return
+        require_frames(settings, ["train"])
+        if resume is None:
+            _start(settings, setup, jobs, leave_out, folds, request)
+        else:
+            _resume(settings, setup, jobs, resume)
+
+
+def _follow(setup: TrainingSetup) -> None:
+    from harness.training.run import train_worker
+
+    train_worker(setup)
+
+
+def _resume(settings: Settings, setup: TrainingSetup, jobs: int, name: str) -> None:
+    from harness.training import run_all
+
+    run_all.resume(settings, None if name == NEWEST else name, setup, jobs)
+
+
+@contextmanager
+def _joined(
+    device: str, save_every: float, tracker: str | None, graphs: bool
+) -> Iterator[TrainingSetup]:
+    """Where the networks train, in the process group that torchrun started this process for."""
+    from harness.training import distributed
+    from harness.training.loggers import import_mlflow
+    from harness.training.run import TrainingSetup
     from harness.utils import device as devices
-    from harness.utils.device import keep_memory
 
     # Before torch allocates anything of size, or it does not take effect.
-    keep_memory()
-    with distributed.join(devices.choose(device)) as (together, own):
-        setup = TrainingSetup(
-            device=own,
-            save_every_s=save_every,
-            group=together,
-            tracker=tracker or "",
-            graphs=graphs,
-        )
-        if jobs > 1 and not together.is_single:
-            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
-        if not together.is_main:
-            train_worker(setup)
-            return
+    devices.keep_memory()
+    with distributed.join(devices.choose(device)) as (group, own):
         if tracker:
-            mlflow_tracking.client()  # said before anything is entered
-        require_frames(settings, ["train"])
-        if resume is not None:
-            _refuse_changes(names, {**overrides, "leave_out": leave_out, "folds": folds})
-            training.resume(settings, None if resume == NEWEST else resume, setup, jobs)
-            return
-        overrides["classes"] = settings.classes.choosing(overrides.pop("loss_class"))
-        configs, with_ensemble = _plan(names, preset, overrides)
-        _start(settings, configs, with_ensemble, setup, jobs, leave_out=leave_out, folds=folds)
+            import_mlflow()  # so that it is missed before anything is registered
+        yield TrainingSetup(
+            device=own, save_every_s=save_every, group=group, tracker=tracker or "", graphs=graphs
+        )
 
 
 def _start(
     settings: Settings,
-    configs: Sequence[TrainConfig],
-    with_ensemble: bool,
     setup: TrainingSetup,
     jobs: int,
-    *,
     leave_out: str | None,
     folds: int | None,
+    request: Request,
 ) -> None:
-    """Enter what there is to do, for every division of the frames, and do it."""
-    from dataclasses import replace
-
-    from harness.cli import training
+    """Queue what there is to do, for every variant of the splits, and do it."""
+    import models
     from harness.data.catalogue import catalogue
     from harness.data.cross_validation import SplitVariant
-    from harness.data.cross_validation import folds as divisions
+    from harness.data.cross_validation import folds as fold_variants
     from harness.runs.workspace import Workspace
-    from harness.training.queue import RunQueue
+    from harness.training.checks import check_batches
+    from harness.training.queue import RunQueue, steps_for
+    from harness.training.run_all import run_all
 
+    configs, with_ensemble = request.recipes(settings)
+    for config in configs[:1]:  # the others differ by their model alone
+        models.check(config.encoder, config.encoder_weights)
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
     frames = catalogue(settings, needs=["train"])
-    steps: list[TrainConfig | SplitVariant] = []
-    for division in [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds):
-        division.apply(frames)  # a centre that is not there is said before anything is entered
-        steps += [
-            replace(config, leave_out=division.leave_out, fold=division.fold) for config in configs
-        ]
-        steps += [division] if with_ensemble else []
-    plan = RunQueue.new(workspace, steps)
+    variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
+    steps = steps_for(configs, variants, with_ensemble)
+    check_batches(steps, frames, device=setup.device, group=setup.group)
+    tasks = RunQueue.new(workspace, steps)
     try:
-        training.run_all(workspace, plan, frames, setup, jobs)
+        run_all(workspace, tasks, frames, setup, jobs)
     finally:
-        if not plan.runs:
-            plan.finish()
+        if not tasks.runs:
+            tasks.finish()
     console.note("Measure them with: harness evaluate --split val")
 
 
-def _refuse_changes(names: Sequence[str], given: dict[str, Any]) -> None:
-    changed = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    changed += ["--model"] if names else []
-    if changed:
-        raise click.UsageError(
-            f"--resume goes on with the recipe that the run has; leave out {', '.join(changed)}"
-        )
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked to train.
 
+    Attributes:
+        names: Models; empty for the default ones.
+        preset: A preset's name or file.
+        pairs: The values of ``--set``.
+        changes: The values of the recipe's other options; ``None`` where not given.
+    """
 
-def _plan(
-    names: Sequence[str], preset: str, overrides: dict[str, Any]
-) -> tuple[list[TrainConfig], bool]:
-    """Every recipe, checked before the first training begins."""
-    import models
-    from harness.config.training import resolve
-    from harness.training.queue import plan
+    names: Sequence[str]
+    preset: str
+    pairs: Sequence[str]
+    changes: Mapping[str, Any]
 
-    networks, with_ensemble = plan(names)
-    if overrides["nodes"] and "trinet" not in networks:
-        raise click.UsageError("--nodes is for --model trinet")
-    configs = []
-    for name in networks:
-        models.get(name)
-        given = overrides if name == "trinet" else {**overrides, "nodes": None}
-        configs.append(resolve(name, preset, **given))
-    if configs:
-        models.check(configs[0].encoder, configs[0].encoder_weights)
-    return configs, with_ensemble
+    def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
+        """The recipe of every network, checked, and whether their ensemble follows."""
+        from harness.config.recipe import parse_settings
+        from harness.training.checks import check_names
+        from harness.training.queue import recipes_for
+
+        given = {name: value for name, value in self.changes.items() if value is not None}
+        classes = settings.classes.choosing(given.pop("loss_class", None))
+        changes = {**given, **parse_settings(self.pairs), "classes": classes}
+        configs, with_ensemble = recipes_for(self.names, self.preset, changes)
+        for config in configs[:1]:  # the others differ by their model alone
+            check_names(config)
+        return configs, with_ensemble
+
+    def refuse_changes(self, **others: object) -> None:
+        """Refuse options that would change the recipe of a run that is resumed."""
+        given = {"model": self.names or None, "set": self.pairs or None, **self.changes, **others}
+        changed = [
+            f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None
+        ]
+        if changed:
+            raise click.UsageError(
+                f"--resume goes on with the recipe that the run has; leave out {', '.join(changed)}"
+            )
+
+    def print(self, settings: Settings) -> None:
+        """Print the recipe; those of several models differ by the nodes of trinet alone."""
+        from harness.config.recipe import to_toml
+
+        configs, _ = self.recipes(settings)
+        if not configs:
+            raise click.UsageError("an ensemble has no recipe; name one of its members")
+        console.show(to_toml(next((config for config in configs if config.nodes), configs[0])))

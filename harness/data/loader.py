@@ -21,7 +21,6 @@ from harness.config.training import TrainConfig
 from harness.data.augment import create
 from harness.data.augment.warp import Pair
 from harness.data.cache import FrameCache
-from metrics.utils.errors import UserError
 
 LastBatch = Literal["even", "drop", "keep"]
 Batch = tuple[Tensor, Tensor]
@@ -105,7 +104,7 @@ class AugmentedFrames(Dataset[Any]):
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
 
 
-class CachedFeed:
+class BatchLoader:
     """The batches of a run.
 
     Args:
@@ -116,9 +115,6 @@ class CachedFeed:
         rank: Which process of ``world_size`` this is; each takes its share of every batch.
         world_size: Processes that train together.
         pin: Whether batches are put into pinned memory, for faster copies to a GPU.
-
-    Raises:
-        UserError: If a batch has fewer frames than there are processes.
     """
 
     def __init__(
@@ -137,12 +133,6 @@ class CachedFeed:
         self.val = val
         self.last: LastBatch = last
         self.rank, self.world_size = rank, world_size
-        smallest = min(map(len, self._batches(0)))
-        if smallest < world_size:
-            raise UserError(
-                f"a batch of {smallest} frames cannot be divided among {world_size} processes. "
-                f"Take --batch-size {2 * world_size} or more, or fewer processes."
-            )
         self._keys: list[list[Key]] = []
         self._loader = self._open(pin=pin)
 

@@ -1,42 +1,50 @@
-"""The optimiser of a training, its learning rate and its state."""
+"""The optimisers, by name, and an optimiser's learning rate and state."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
+from metrics.utils.errors import UserError
+from metrics.utils.validation import suggest
 
-_WARM_UP: Final = 0.25
 _OF_THE_DEVICE: Final = ("lr", "capturable", "fused", "foreach")
 """What an optimiser's groups hold that depends on where it computes."""
 
 
-def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:
-    """The learning rate of a step: a pure function of where the run is.
+def adam(parameters: Iterable[nn.Parameter], **options: Any) -> torch.optim.Optimizer:
+    """Adam, the paper's."""
+    return torch.optim.Adam(parameters, **options)
 
-    ``step`` is the paper's (Section 3.2): a tenth from epoch ``drop_after`` on. ``one-cycle``
-    rises from a tenth over the first quarter and falls to a thousandth, both along a cosine.
 
-    Args:
-        config: The recipe.
-        epoch: Epoch, counted from 0.
-        passed: Steps taken before this one.
-        steps: Steps of the whole run.
+def adamw(parameters: Iterable[nn.Parameter], **options: Any) -> torch.optim.Optimizer:
+    """AdamW, with an average over fewer squares than torch's own.
+
+    A run of a thousand steps is over before an average over a thousand squares settles.
     """
-    peak = config.learning_rate
-    if config.schedule == "step":
-        return peak if epoch < config.drop_after else peak / 10
-    progress = passed / max(1, steps)
-    if progress < _WARM_UP:
-        low, high, part = peak / 10, peak, progress / _WARM_UP
-    else:
-        low, high, part = peak, peak / 1000, (progress - _WARM_UP) / (1 - _WARM_UP)
-    return low + (high - low) * (1 - math.cos(math.pi * part)) / 2
+    return torch.optim.AdamW(parameters, betas=(0.9, 0.99), **options)
+
+
+OPTIMISERS: Final[Mapping[str, Callable[..., torch.optim.Optimizer]]] = MappingProxyType(
+    {"adam": adam, "adamw": adamw}
+)
+"""By name; called with the parameters, ``lr``, ``weight_decay``, ``fused`` and ``capturable``."""
+
+
+def get(name: str) -> Callable[..., torch.optim.Optimizer]:
+    """An optimiser by its name.
+
+    Raises:
+        UserError: If there is none of that name; the nearest is suggested.
+    """
+    if name not in OPTIMISERS:
+        raise UserError(f"unknown optimiser {name!r}; {suggest(name, OPTIMISERS)}")
+    return OPTIMISERS[name]
 
 
 def create(config: TrainConfig, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
@@ -46,16 +54,15 @@ def create(config: TrainConfig, network: nn.Module, device: torch.device) -> tor
         config: The recipe.
         network: Whose parameters it changes.
         device: Where they are.
+
+    Raises:
+        UserError: If the recipe's optimiser is unknown.
     """
-    adam = config.optimiser == "adam"
-    kind = torch.optim.Adam if adam else torch.optim.AdamW
     on_gpu = device.type == "cuda"
-    return kind(
+    return get(config.optimiser)(
         network.parameters(),
         # A CUDA graph repeats numbers, but reads a tensor anew each time.
         lr=torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate,
-        # A run of a thousand steps is over before an average over a thousand squares settles.
-        betas=(0.9, 0.999) if adam else (0.9, 0.99),
         weight_decay=config.weight_decay,
         fused=device.type in ("cpu", "cuda"),
         capturable=on_gpu,

@@ -1,14 +1,16 @@
-"""What one ``harness train`` has to do, kept on disk so that an interruption loses none of it."""
+"""The queue of what one ``harness train`` has to do, kept on disk until all of it is done."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import models
+from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Run, Workspace, now
@@ -17,7 +19,7 @@ from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
 
 Step = TrainConfig | SplitVariant
-"""A network to train, or a division whose networks become an ensemble."""
+"""A network to train, or a variant of the splits whose networks become an ensemble."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +38,20 @@ class RunQueue:
 
     @classmethod
     def new(cls, workspace: Workspace, steps: Sequence[Step]) -> Self:
-        """Enter a plan.
+        """Write a new queue.
 
         Raises:
             UserError: If the workspace cannot be written.
         """
         folder = _folder(workspace)
         stem = f"{now():%Y%m%d-%H%M%S-%f}"
-        plan = cls(path=folder / f"{stem}.json", steps=list(steps), runs={})
-        plan._write()
-        return plan
+        made = cls(path=folder / f"{stem}.json", steps=list(steps), runs={})
+        made._write()
+        return made
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """A plan from its file.
+        """A queue from its file.
 
         Raises:
             UserError: If the file cannot be read.
@@ -85,16 +87,15 @@ class RunQueue:
 
 
 def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
-    """The newest plan that is not done, or the one that a run belongs to.
+    """The newest queue that is not done, or the one that a run belongs to.
 
     Args:
-        workspace: Where plans lie.
+        workspace: Where queues lie.
         run: A run's identifier.
     """
-    plans = (
-        RunQueue.read(path) for path in sorted(_folder(workspace).glob("*.json"), reverse=True)
-    )
-    return next((plan for plan in plans if run is None or run in plan.runs.values()), None)
+    paths = sorted(_folder(workspace).glob("*.json"), reverse=True)
+    queues = (RunQueue.read(path) for path in paths)
+    return next((each for each in queues if run is None or run in each.runs.values()), None)
 
 
 def _folder(workspace: Workspace) -> Path:
@@ -112,8 +113,8 @@ def _step(values: dict[str, Any]) -> Step:
     return SplitVariant(**values["ensemble"])
 
 
-def plan(names: Sequence[str]) -> tuple[list[str], bool]:
-    """What to train for the models asked for.
+def networks_for(names: Sequence[str]) -> tuple[list[str], bool]:
+    """The networks to train for the models asked for.
 
     Args:
         names: Registered names, or ``all``; empty for the paper's six and their ensemble.
@@ -127,3 +128,42 @@ def plan(names: Sequence[str]) -> tuple[list[str], bool]:
         return list(PAPER_NETWORKS), True
     with_ensemble = ENSEMBLE in wanted
     return [name for name in wanted if name != ENSEMBLE], with_ensemble
+
+
+def recipes_for(
+    names: Sequence[str], preset: str, changes: Mapping[str, Any]
+) -> tuple[list[TrainConfig], bool]:
+    """The recipe of every network to train, and whether their ensemble follows.
+
+    Args:
+        names: As for :func:`networks_for`.
+        preset: A preset's name or file.
+        changes: Settings by name; ``nodes`` are trinet's.
+
+    Raises:
+        UserError: If a model or the preset is unknown.
+        FaultsError: If the recipe cannot work, with all reasons.
+    """
+    networks, with_ensemble = networks_for(names)
+    if changes.get("nodes") and "trinet" not in networks:
+        raise UserError("nodes are for the model trinet")
+    configs = []
+    for name in networks:
+        models.get(name)
+        config = resolve(name, preset, **changes)
+        configs.append(config if name == "trinet" else dataclasses.replace(config, nodes=()))
+    return configs, with_ensemble
+
+
+def steps_for(
+    configs: Sequence[TrainConfig], variants: Sequence[SplitVariant], with_ensemble: bool
+) -> list[Step]:
+    """The steps of a queue: each recipe for each variant of the splits, then its ensemble."""
+    steps: list[Step] = []
+    for variant in variants:
+        steps += [
+            dataclasses.replace(config, leave_out=variant.leave_out, fold=variant.fold)
+            for config in configs
+        ]
+        steps += [variant] if with_ensemble else []
+    return steps

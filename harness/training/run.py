@@ -1,10 +1,9 @@
-"""From settings and a recipe to trained, registered runs."""
+"""Train one run: decode its frames, register it, build network, data and trainer."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,20 +12,21 @@ import torch
 from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
-from harness.data.loader import CachedFeed
+from harness.data.loader import BatchLoader
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.training import loop
+from harness.training.checks import batch_fault
 from harness.training.distributed import SINGLE, ProcessGroup, is_lost_peer
 from harness.training.history import Callbacks, Epoch
-from harness.training.loggers import TensorBoard
-from harness.training.mlflow_tracking import Mlflow
+from harness.training.loggers import open_loggers
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.signals import default_signals
 from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetup:
-    """Where a run trains; it changes nothing of what the run becomes.
+    """Where and how a run trains; it does not change the weights that the run ends with.
 
     Attributes:
         device: The network's device.
         save_every_s: Seconds between two writings of what a resumed run needs.
         group: The processes that share the work.
-        tracker: ``mlflow`` to tell MLflow of the run as well; empty for TensorBoard alone.
+        tracker: ``mlflow`` to log to MLflow too; empty for TensorBoard only.
         side_by_side: Runs that train on this machine at once and share its cores.
         graphs: Whether a GPU's steps are recorded as CUDA graphs.
     """
@@ -91,7 +91,7 @@ def prepare(
         frames: A catalogue with its splits.
         size: Side of the square network input, in pixels.
         classes: What the masks' values mean.
-        progress: Told the frames done and in all, over both splits.
+        progress: Called with the frames done and in all, over both splits.
 
     Raises:
         UserError: If a split is empty.
@@ -102,10 +102,10 @@ def prepare(
     total = len(train) + len(val)
 
     def decoded(of: pd.DataFrame, before: int) -> cache.FrameCache:
-        def tell(done: int, _all: int) -> None:
+        def advance(done: int, _all: int) -> None:
             progress(before + done, total)
 
-        return cache.FrameCache.build(of, size, folder, progress=tell, classes=classes)
+        return cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
 
     return TrainingFrames(train=decoded(train, 0), val=decoded(val, len(train)))
 
@@ -113,7 +113,7 @@ def prepare(
 def start(
     workspace: Workspace, config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup
 ) -> Run:
-    """Enter a run of a recipe as running, with the precision that ``auto`` means on the machine."""
+    """Register a run of a recipe, with the precision that ``auto`` means on the machine."""
     precision = devices.precision(config.precision, setup.device)
     config = dataclasses.replace(config, precision=precision)
     return workspace.new_run(
@@ -135,58 +135,57 @@ def train(
 ) -> Run:
     """Train a run to its end, from its first step or from where it stopped.
 
-    A team's leader calls this, and the others :func:`train_worker`.
+    The main process of a group calls this, the others call :func:`train_worker`.
 
     Args:
         workspace: Where the run is registered.
         run: A run of :func:`start`, or one that was interrupted.
         frames: Its frames at its network size.
         setup: Where and how it trains.
-        callbacks: Callbacks.
+        callbacks: Called as it goes.
 
     Returns:
         Run: The run, finished.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
-        UserError: If another process trains the run, the weights cannot be had, the loss is no
-            number, or the disk is full.
+        UserError: If another process trains the run, the weights cannot be had, batches are too
+            small, the loss is no number, or the disk is full.
     """
-    with lock_run(run), ExitStack() as open_trackers:
+    with lock_run(run):
         setup.group.share((workspace, run, frames))
-        fitting = _fit(workspace, run, frames, setup, callbacks)
-        board = TensorBoard(
-            run.folder / "tensorboard",
-            trainer=fitting.trainer,
-            val=frames.val,
-            passed=fitting.epoch,
-        )
-        trackers: list[Callable[[Epoch], None]] = [open_trackers.enter_context(board)]
-        if setup.tracker == "mlflow":
-            trackers.append(open_trackers.enter_context(Mlflow(workspace.root, run)))
-
-        def tell(epoch: Epoch) -> None:
-            for tracker in trackers:
-                tracker(epoch)
-            callbacks.epoch(epoch)
-
-        fitting.callbacks = dataclasses.replace(callbacks, epoch=tell)
-        fitting()
+        training = _build(workspace, run, frames, setup, callbacks)
+        with open_loggers(
+            workspace.root, run, training.trainer, frames.val, training.epoch, setup.tracker
+        ) as log:
+            training.callbacks = dataclasses.replace(callbacks, epoch=_both(log, callbacks.epoch))
+            training()
     run = workspace.run(run.run)
     write_run_json(run)
     return run
 
 
-def train_worker(setup: TrainingSetup) -> None:
-    """Train along with a team's leader until it has nothing left to train.
+def _both(
+    first: Callable[[Epoch], object], second: Callable[[Epoch], object]
+) -> Callable[[Epoch], None]:
+    def call(epoch: Epoch) -> None:
+        first(epoch)
+        second(epoch)
 
-    Whatever concerns all is said by the leader; without it this process ends, with status 1.
+    return call
+
+
+def train_worker(setup: TrainingSetup) -> None:
+    """Train along with the main process of a group until it has nothing left to train.
+
+    The main process gives the messages that concern all; where it is lost, this one ends with
+    status 1.
     """
     try:
         while job := _next(setup.group):
-            # The leader's workspace as it is: opening another would write to the register.
+            # The main process's workspace as it is: opening another would write to the register.
             workspace, run, frames = job
-            _fit(workspace, run, frames, setup, Callbacks())()
+            _build(workspace, run, frames, setup, Callbacks())()
     except RuntimeError as error:
         if not is_lost_peer(error):
             raise
@@ -194,46 +193,39 @@ def train_worker(setup: TrainingSetup) -> None:
 
 
 def _next(group: ProcessGroup) -> tuple[Workspace, Run, TrainingFrames] | None:
-    """The leader's next run; waiting for it, a signal ends this process at once."""
+    """The main process's next run; while waiting for it, a signal ends this process at once."""
     with default_signals():
         return group.share()
 
 
-def _fit(
+def _build(
     workspace: Workspace,
     run: Run,
     frames: TrainingFrames,
     setup: TrainingSetup,
     callbacks: Callbacks,
 ) -> loop.TrainingLoop:
-    """Everything that a training needs, where it stands."""
+    """Build network, data and trainer, and restore the state of a run that was interrupted."""
     config = TrainConfig.from_dict(run.settings)
-    if config.workers is None:
-        workers = devices.workers(setup.device, trainings=setup.trainings)
-        config = dataclasses.replace(config, workers=workers)
-    devices.make_current(setup.device)
+    group, device = setup.group, setup.device
+    if fault := batch_fault(config, len(frames.train), device=device, group=group):
+        raise group.only_main_reports(UserError(fault))
+    devices.make_current(device)
     torch.manual_seed(config.seed)
-    # With a state to go on from, the encoder's first weights are not needed again; and a team
-    # starts from the leader's.
-    network = build(config, weights=setup.group.is_main and not run.last.exists())
-    if setup.group.is_main:
+    # With a state to go on from, the encoder's first weights are not needed again; and a group
+    # starts from those of its main process.
+    network = build(config, weights=group.is_main and not run.last.exists())
+    if group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
         workspace.update_run(run.run, parameters=parameters, status="running")
-    feed = CachedFeed(
-        config,
-        frames.train,
-        frames.val,
-        pin=setup.device.type == "cuda",
-        rank=setup.group.rank,
-        world_size=setup.group.world_size,
-    )
+    batches = _batches(config, frames, setup)
     trainer = Trainer(
         config,
         network,
-        device=setup.device,
+        device=device,
         normalisation=normalisation(config),
-        steps=feed.steps * config.epochs,
-        group=setup.group,
+        steps=batches.steps * config.epochs,
+        group=group,
         graphs=setup.graphs,
     )
     return loop.TrainingLoop(
@@ -241,7 +233,21 @@ def _fit(
         run,
         config,
         trainer=trainer,
-        feed=feed,
+        batches=batches,
         callbacks=callbacks,
         save_every_s=setup.save_every_s,
+    )
+
+
+def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) -> BatchLoader:
+    if config.workers is None:
+        workers = devices.workers(setup.device, trainings=setup.trainings)
+        config = dataclasses.replace(config, workers=workers)
+    return BatchLoader(
+        config,
+        frames.train,
+        frames.val,
+        pin=setup.device.type == "cuda",
+        rank=setup.group.rank,
+        world_size=setup.group.world_size,
     )

@@ -1,4 +1,4 @@
-"""Networks that train side by side, each in a process of its own."""
+"""Several runs trained at a time, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ from harness.utils.device import keep_memory
 from harness.utils.signals import StopRequest
 
 _POLL_S: Final = 0.5
+# A process that computed with threads or a GPU cannot be forked.
+_START_METHOD: Final = "spawn"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
-    """A place where one network trains at a time.
+class DeviceSlot:
+    """A device, or a share of one, that trains one run at a time.
 
     Attributes:
         device: Its device, by name.
@@ -65,8 +67,8 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listener:
-    """Callbacks of networks that train side by side.
+class WorkerCallbacks:
+    """What is called as runs train side by side.
 
     Attributes:
         begun: Called with a run and the name of its device.
@@ -83,8 +85,8 @@ class Listener:
     ended: Callable[[Run, str], object]
 
 
-def slots(device: torch.device, count: int) -> list[Slot]:
-    """Places for networks: a GPU for each, or a share of the cores.
+def device_slots(device: torch.device, count: int) -> list[DeviceSlot]:
+    """Slots for runs: a GPU for each, or a share of the cores.
 
     Args:
         device: The device asked for; one GPU that is named by its number is shared by all.
@@ -95,37 +97,37 @@ def slots(device: torch.device, count: int) -> list[Slot]:
         names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     threads = max(1, devices.cores() // count)
     return [
-        Slot(device=names[place % len(names)], threads=threads, trainings=count)
-        for place in range(count)
+        DeviceSlot(device=names[index % len(names)], threads=threads, trainings=count)
+        for index in range(count)
     ]
 
 
-def train_all(jobs: Iterator[Job], places: Sequence[Slot], listener: Listener) -> int:
-    """Train runs, as many at once as there are places, whatever becomes of the others.
+def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: WorkerCallbacks) -> int:
+    """Train runs, as many at once as there are slots; one that fails does not stop the others.
 
     Args:
-        jobs: The runs; each is taken when a place is free for it.
-        places: Where.
-        listener: Callbacks.
+        jobs: The runs; each is taken once a slot is free for it.
+        slots: Where.
+        callbacks: Callbacks.
 
     Returns:
         int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
         had; else 0.
     """
-    free = deque(places)
+    free = deque(slots)
     with StopRequest() as stop, _processes() as running:
-        told = False
+        forwarded = False
         while True:
             while free and not stop.number and (job := next(jobs, None)):
-                running.append(_start(job, free.popleft(), listener))
+                running.append(_start(job, free.popleft(), callbacks))
             if not running:
                 return stop.number
-            if stop.number and not told:
-                told = True
+            if stop.number and not forwarded:
+                forwarded = True
                 for worker in running:
                     worker.interrupt(stop.number)
             for worker in _with_news(running):
-                if not worker.listen(listener):
+                if not worker.listen(callbacks):
                     running.remove(worker)
                     free.append(worker.slot)
 
@@ -135,12 +137,12 @@ class _Worker:
     """The parent's end of a process that trains."""
 
     run: Run
-    slot: Slot
+    slot: DeviceSlot
     process: BaseProcess
     pipe: Connection
     fault: str | None = None
 
-    def listen(self, listener: Listener) -> bool:
+    def listen(self, callbacks: WorkerCallbacks) -> bool:
         """Pass on one message; false when the process is at its end."""
         try:
             kind, *values = self.pipe.recv()
@@ -150,14 +152,14 @@ class _Worker:
                 code = self.process.exitcode or 0
                 ended = f"by signal {-code}" if code < 0 else f"with status {code}"
                 self.fault = f"its process ended {ended}; memory may have run out"
-            listener.ended(self.run, self.fault)
+            callbacks.ended(self.run, self.fault)
             return False
         if kind == "step":
-            listener.step(self.run, *values)
+            callbacks.step(self.run, *values)
         elif kind == "epoch":
-            listener.epoch(self.run, *values)
+            callbacks.epoch(self.run, *values)
         elif kind == "warned":
-            listener.warned(self.run, *values)
+            callbacks.warned(self.run, *values)
         else:
             (self.fault,) = values
         return True
@@ -179,14 +181,13 @@ def _processes() -> Iterator[list[_Worker]]:
             worker.process.join()
 
 
-def _start(job: Job, slot: Slot, listener: Listener) -> _Worker:
-    # Spawned, since a process that computed with threads or a GPU cannot be forked.
-    context = multiprocessing.get_context("spawn")
+def _start(job: Job, slot: DeviceSlot, callbacks: WorkerCallbacks) -> _Worker:
+    context = multiprocessing.get_context(_START_METHOD)
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(job, slot, theirs), name=job.run.run)
     process.start()
     theirs.close()
-    listener.begun(job.run, slot.device)
+    callbacks.begun(job.run, slot.device)
     return _Worker(run=job.run, slot=slot, process=process, pipe=ours)
 
 
@@ -195,14 +196,14 @@ def _with_news(running: Sequence[_Worker]) -> list[_Worker]:
     return [worker for worker in running if worker.pipe in ready]
 
 
-def _work(job: Job, slot: Slot, pipe: Connection) -> None:
-    """What a process does: train one run and tell of it."""
+def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
+    """What a process does: train one run and report to the parent."""
     # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
     os.setpgrp()
     keep_memory()
     torch.set_num_threads(slot.threads)
 
-    def tell(*message: Any) -> None:
+    def send(*message: Any) -> None:
         try:
             pipe.send(message)
         except OSError:  # the parent is gone; the run can be resumed
@@ -218,18 +219,18 @@ def _work(job: Job, slot: Slot, pipe: Connection) -> None:
     # Before anything else in this process asks for a GPU, and starts one that is not its own.
     devices.make_current(setup.device)
     callbacks = Callbacks(
-        step=lambda done, total: tell("step", done, total),
-        epoch=lambda epoch: tell("epoch", epoch),
+        step=lambda done, total: send("step", done, total),
+        epoch=lambda epoch: send("epoch", epoch),
     )
-    warnings.showwarning = lambda message, *_args, **_kwargs: tell("warned", str(message))
+    warnings.showwarning = lambda message, *_args, **_kwargs: send("warned", str(message))
     try:
         train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
     except click.ClickException as error:
-        tell("ended", error.message)
+        send("ended", error.message)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        tell("ended", f"{where}{error.strerror or error}")
+        send("ended", f"{where}{error.strerror or error}")
     except Exception as error:
-        tell("ended", f"{type(error).__name__}: {error}")
+        send("ended", f"{type(error).__name__}: {error}")
     else:
-        tell("ended", "")
+        send("ended", "")

@@ -21,7 +21,7 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.runs.network import build, normalisation
 from harness.training import graphed_step
 from harness.training.trainer import Trainer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.runs.network import build, normalisation
 from harness.training.distributed import SINGLE, Agreement, ProcessGroup
 from harness.training.trainer import Trainer

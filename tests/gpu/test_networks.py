@@ -13,17 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.config.training import TrainConfig, resolve
+from harness.config.recipe import resolve
+from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
-from harness.data.loader import CachedFeed
+from harness.data.loader import BatchLoader
 from harness.inference.engine import Engine
 from harness.inference.precision_check import changed_pixels
 from harness.inference.predictor import Inference, Predictor
 from harness.runs.network import Normalised, Softmax, build, normalisation
-from harness.training.queue import TRAINED
 from harness.training.run import TrainingFrames
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
+from models import PAPER_NETWORKS
 from tests.gpu.conftest import Datasets
 from tests.gpu.networks import pictures, predicting
 from tests.gpu.scale import DRY, SCALE
@@ -31,7 +32,9 @@ from tests.gpu.scale import DRY, SCALE
 pytestmark = pytest.mark.gpu
 
 CPU = torch.device("cpu")
-SMALL = [(name, SCALE.small_encoder, SCALE.small_size) for name in (*TRAINED, "divergentnets")]
+SMALL = [
+    (name, SCALE.small_encoder, SCALE.small_size) for name in (*PAPER_NETWORKS, "divergentnets")
+]
 PAPER = [("unet", SCALE.encoder, SCALE.size)]
 PROBABILITY, LOSS = 1e-4, 1e-3
 STEPS = 5
@@ -97,7 +100,7 @@ def frames(decoded: Callable[[int], TrainingFrames]) -> TrainingFrames:
     return decoded(SCALE.small_size)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", PAPER_NETWORKS)
 def test_masks_in_bf16(
     device: torch.device,
     figures: dict[str, Any],
@@ -133,11 +136,11 @@ def trained(
     config = resolve(name, "quick", encoder=SCALE.small_encoder, size=SCALE.small_size, workers=0)
     torch.manual_seed(config.seed)
     trainer = trainer_of(config, device, steps=SCALE.training_steps)
-    feed = CachedFeed(config, frames.train, frames.val, pin=device.type == "cuda")
-    batches = (batch for epoch in count() for batch in feed.train(epoch))
+    loader = BatchLoader(config, frames.train, frames.val, pin=device.type == "cuda")
+    batches = (batch for epoch in count() for batch in loader.train(epoch))
     for passed, (images, masks, _) in enumerate(islice(batches, SCALE.training_steps)):
         trainer.step(images, masks, epoch=0, index=passed, passed=passed)
-    validation = trainer.validate(feed.validation())
+    validation = trainer.validate(loader.validation())
     figures |= {"steps": SCALE.training_steps, "iou": validation.iou, "f1": validation.f1}
     network = build(config, weights=False)
     network.load_state_dict(trainer.weights())

@@ -22,11 +22,13 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.data.cross_validation import SplitVariant
+from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
-from harness.training.queue import TRAINED, RunQueue
+from harness.training.queue import RunQueue
 from harness.utils import device as devices
+from models import PAPER_NETWORKS
 from tests.gpu.commands import Command
 from tests.gpu.conftest import Datasets
 from tests.gpu.report import Report
@@ -34,7 +36,7 @@ from tests.gpu.scale import SCALE
 
 pytestmark = pytest.mark.gpu
 
-JOBS: Final = len(TRAINED)
+JOBS: Final = len(PAPER_NETWORKS)
 PAPER_EPOCHS, PAPER_DROP = 200, 50
 PILOT_EPOCHS: Final = 2
 SAFETY: Final = 0.9  # of the epochs that should fit
@@ -78,7 +80,7 @@ class Workshop:
                 workers=workers,
                 **encoder,
             )
-            for name in TRAINED
+            for name in PAPER_NETWORKS
         ]
         RunQueue.new(self.workspace, [*networks, SplitVariant()])
 
@@ -180,8 +182,8 @@ def test_training(
     tables = [pd.read_csv(run.folder / "history.csv").assign(model=m) for m, run in ended.items()]
     pd.concat(tables).to_csv(histories, index=False)
     keep(histories, histories.name)
-    assert set(ended) == set(TRAINED)
-    assert workshop.workspace.newest("divergentnets") is not None
+    assert set(ended) == set(PAPER_NETWORKS)
+    assert select(workshop.workspace, ["divergentnets"])
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +234,7 @@ def test_evaluation(
         figures[name] = file.stat().st_size
         if file.stat().st_size <= LARGEST:
             keep(file, name)
-    everything = {*TRAINED, "divergentnets"}
+    everything = {*PAPER_NETWORKS, "divergentnets"}
     assert {split: set(models) for split, models in figures["polyp"].items()} == {
         "val": everything,
         "test": everything,

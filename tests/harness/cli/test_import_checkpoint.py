@@ -72,7 +72,7 @@ def test_another_network_is_refused_and_nothing_entered(tmp_path: Path, checkpoi
     [
         (("--model", "unte"), "did you mean 'unet'"),
         (("--model", "divergentnets"), "divergentnets"),
-        (("--model", "unet", "--size", "100"), "--size"),
+        (("--model", "unet", "--size", "100"), "size: expected a multiple of 32"),
     ],
 )
 def test_settings_that_cannot_be(

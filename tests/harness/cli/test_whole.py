@@ -347,6 +347,7 @@ def test_resume_goes_on_with_the_rest(
     assert "Nothing to go on with" in call("train", "--resume", *workspace).stderr
 
 
+@pytest.mark.usefixtures("fast_workers")
 def test_networks_train_side_by_side_and_the_ensemble_follows(place: Path) -> None:
     wanted = ("unet", "fpn", "divergentnets")
     names = [word for name in wanted for word in ("--model", name)]

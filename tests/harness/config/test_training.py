@@ -6,51 +6,47 @@ import json
 
 import pytest
 
-from harness.config.training import PRESETS, TrainConfig, resolve
-from metrics.utils.errors import FaultsError, UserError
+from harness.config.training import TrainConfig
+from metrics.utils.errors import FaultsError
 
 
-def test_the_paper_preset_is_the_papers_recipe() -> None:
-    config = resolve("unet++", "paper")
+def test_the_defaults_are_the_papers_recipe() -> None:
+    config = TrainConfig(model="unet++")
 
     assert config.encoder == "se_resnext50_32x4d"
     assert config.encoder_weights == "imagenet"
     assert (config.size, config.epochs, config.batch_size) == (256, 200, 8)
     assert (config.optimiser, config.learning_rate, config.drop_after) == ("adam", 1e-4, 50)
     assert (config.schedule, config.loss) == ("step", "single-channel-dice")
-    assert (config.augmentation, config.average) == ("paper", 0.0)
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_recipe_survives_json(preset: str) -> None:
-    config = resolve("trinet", preset, nodes=("unet", "fpn", "deeplabv3"))
-
-    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-
-
-def test_overrides_win_and_none_leaves_the_preset() -> None:
-    config = resolve("unet", "quick", epochs=3, seed=None)
-
-    assert (config.epochs, config.seed, config.size) == (3, 0, 64)
+    assert (config.augmentation, config.ema_decay, config.precision) == ("paper", 0.0, "fp32")
 
 
 def test_all_faults_are_said_at_once() -> None:
+    values = {
+        "epochs": 0, "size": 100, "batch_size": -1, "learning_rate": 0.0, "weight_decay": "2",
+        "compile": "yes", "precision": "fp16", "nodes": ["unet"], "workers": -1, "epoch": 3,
+    }  # fmt: skip
     with pytest.raises(FaultsError) as error:
-        TrainConfig(model="unet", epochs=0, size=100, batch_size=-1, learning_rate=0.0)
+        TrainConfig.from_dict({"model": "unet", **values}, path="mine.toml")
 
-    assert {fault.path for fault in error.value.faults} == {
-        "--epochs",
-        "--size",
-        "--batch-size",
-        "--learning-rate",
-    }
+    assert sorted(fault.message for fault in error.value.faults) == [
+        "batch_size: expected a whole number, 1 or more, got -1",
+        "compile: expected true or false, got 'yes'",
+        "epochs: expected a whole number, 1 or more, got 0",
+        "learning_rate: expected a number above 0, got 0.0",
+        "nodes: expected three names of models, such as unet,fpn,unet, got ['unet']",
+        "precision: expected auto, fp32 or bf16, got 'fp16'",
+        "size: expected a multiple of 32, since the encoders halve it five times, got 100",
+        "unknown key 'epoch'; did you mean 'epochs'?",
+        "weight_decay: expected a number, 0 or more, got '2'",
+        "workers: expected a whole number, 0 or more, got -1",
+    ]
+    assert {fault.path for fault in error.value.faults} == {"mine.toml"}
 
 
-def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match="paper, quick"):
-        resolve("unet", "fast")
-
-
-def test_an_unknown_setting_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="'epochs'"):
-        TrainConfig.from_dict({"model": "unet", "epoch": 3})
+def test_settings_of_an_earlier_version_are_understood() -> None:
+    settings = json.loads(
+        '{"model": "unet", "average": 0.98, "nodes": [], "workers": null, "classes": '
+        '{"names": ["polyp"], "values": [], "chosen": "polyp"}}'
+    )
+    assert TrainConfig.from_dict(settings) == TrainConfig(model="unet", ema_decay=0.98)

@@ -110,8 +110,8 @@ def test_what_was_recorded_can_be_forgotten() -> None:
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_recorded_steps_train_the_same_weights(average: float) -> None:
     """Dropout, learning rate and average are those of each step's own position."""
-    plain = trainer(average=average, schedule="one-cycle")
-    graphed = trainer(average=average, schedule="one-cycle")
+    plain = trainer(ema_decay=average, schedule="one-cycle")
+    graphed = trainer(ema_decay=average, schedule="one-cycle")
     log = Log()
     graphed._graphed = GraphedSteps(log)
 

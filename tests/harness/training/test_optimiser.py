@@ -1,4 +1,4 @@
-"""The schedule, and an optimiser's state on one device and another."""
+"""The optimisers, and their state on one device and another."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ from torch import nn
 
 from harness.config.training import TrainConfig
 from harness.training import optimiser as optimisers
-from harness.training.optimiser import learning_rate
+from metrics.utils.errors import UserError
 
 
 def config(**values: object) -> TrainConfig:
     return TrainConfig.from_dict({"model": "unet", "encoder_weights": "none", **values})
 
 
-def test_the_papers_schedule_drops_to_a_tenth_after_fifty_epochs() -> None:
-    paper = TrainConfig(model="unet")
+def test_each_optimiser_has_its_averages() -> None:
+    network = nn.Linear(3, 2)
+    adam, adamw = (
+        optimisers.create(config(optimiser=name, weight_decay=0.1), network, torch.device("cpu"))
+        for name in ("adam", "adamw")
+    )
 
-    rates = [learning_rate(paper, epoch=e, passed=0, steps=1) for e in (0, 49, 50, 199)]
+    assert (type(adam), adam.defaults["betas"]) == (torch.optim.Adam, (0.9, 0.999))
+    assert (type(adamw), adamw.defaults["betas"]) == (torch.optim.AdamW, (0.9, 0.99))
+    assert adam.defaults["weight_decay"] == adamw.defaults["weight_decay"] == 0.1
 
-    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
 
-
-def test_one_cycle_rises_for_a_quarter_and_falls_to_a_thousandth() -> None:
-    cycle = config(schedule="one-cycle", learning_rate=1.0)
-
-    rates = [learning_rate(cycle, epoch=0, passed=p, steps=100) for p in range(101)]
-
-    assert rates[0] == pytest.approx(0.1)
-    assert max(rates) == rates[25] == pytest.approx(1.0)
-    assert rates[100] == pytest.approx(0.001)
-    assert rates[:26] == sorted(rates[:26])
-    assert rates[25:] == sorted(rates[25:], reverse=True)
+def test_an_unknown_optimiser_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'adam"):
+        optimisers.create(config(optimiser="adamv"), nn.Linear(1, 1), torch.device("cpu"))
 
 
 def trained(rate: float | torch.Tensor, steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Workspace
 from harness.training import queue

@@ -67,11 +67,11 @@ def test_a_step_is_a_function_of_its_position() -> None:
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_a_state_goes_on_bit_for_bit(average: float) -> None:
-    unbroken, broken = trainer(average=average), trainer(average=average)
+    unbroken, broken = trainer(ema_decay=average), trainer(average=average)
     for index in range(2):
         unbroken.step(*batch(index), epoch=0, index=index, passed=index)
         broken.step(*batch(index), epoch=0, index=index, passed=index)
-    resumed = trainer(average=average)
+    resumed = trainer(ema_decay=average)
     resumed.load_state_dict(broken.state_dict())
 
     for index in range(2, 4):
@@ -84,7 +84,7 @@ def test_a_state_goes_on_bit_for_bit(average: float) -> None:
 
 
 def test_a_state_of_an_earlier_version_goes_on() -> None:
-    made = says(1.0, average=0.9)
+    made = says(1.0, ema_decay=0.9)
     optimiser = says(1.0).state_dict()["optimiser"]
 
     made.load_state_dict(
@@ -147,7 +147,7 @@ def test_nothing_predicted_where_nothing_is_counts_as_right() -> None:
 
 
 def test_validation_measures_the_average_and_leaves_the_network_as_it_was() -> None:
-    made = says(-1.0, average=0.9)
+    made = says(-1.0, ema_decay=0.9)
     assert made.average is not None
     made.average.module.load_state_dict({"value": torch.tensor(1.0)})
     images = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)

@@ -11,21 +11,28 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from harness.config.training import resolve
+from harness.config.recipe import resolve
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
 from harness.runs.workspace import Run, Workspace
 from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.run import TrainingFrames, TrainingSetup, start
-from harness.training.workers import Job, Listener, Slot, _Worker, slots, train_all
+from harness.training.workers import (
+    DeviceSlot,
+    Job,
+    WorkerCallbacks,
+    _Worker,
+    device_slots,
+    train_all,
+)
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
 
 SIZE = 32
 CPU = torch.device("cpu")
-TWO = [Slot(device="cpu", threads=1)] * 2
+TWO = [DeviceSlot(device="cpu", threads=1)] * 2
 
 
 class Heard:
@@ -57,14 +64,17 @@ class Heard:
         self._under_way.remove(run.run)
         self.ended[run.run] = fault
 
-    def listener(self) -> Listener:
-        return Listener(
+    def callbacks(self) -> WorkerCallbacks:
+        return WorkerCallbacks(
             begun=self.begun,
             step=self.step,
             epoch=self.epoch,
             warned=lambda run, message: self.warned.append(f"{run.run}: {message}"),
             ended=self.end,
         )
+
+
+pytestmark = pytest.mark.usefixtures("fast_workers")
 
 
 @pytest.fixture
@@ -94,7 +104,7 @@ def test_one_that_fails_does_not_stop_the_others(
     good = job(workspace, frames, epochs=2)
     heard = Heard()
 
-    assert train_all(iter([bad, good]), TWO, heard.listener()) == 0
+    assert train_all(iter([bad, good]), TWO, heard.callbacks()) == 0
 
     assert heard.most_at_once == 2
     assert heard.ended[good.run.run] == ""
@@ -110,7 +120,7 @@ def test_a_signal_stops_all_of_them_with_everything_written(
     endless = [job(workspace, frames, epochs=100_000) for _ in range(2)]
     heard = Heard(signal_at_first_step=signal.SIGTERM)
 
-    assert train_all(iter(endless), TWO[:1], heard.listener()) == signal.SIGTERM
+    assert train_all(iter(endless), TWO[:1], heard.callbacks()) == signal.SIGTERM
 
     stopped = workspace.run(endless[0].run.run)
     assert stopped.status == "interrupted"
@@ -127,7 +137,7 @@ def test_a_warning_is_passed_on(workspace: Workspace, frames: TrainingFrames) ->
 
     theirs.send(("warned", "not recorded"))
 
-    assert worker.listen(heard.listener())  # it goes on
+    assert worker.listen(heard.callbacks())  # it goes on
     assert heard.warned == [f"{run.run}: not recorded"]
 
 
@@ -135,13 +145,13 @@ def test_places_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("harness.utils.device.cores", lambda: 8)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
-    assert slots(CPU, 3) == [Slot(device="cpu", threads=2, trainings=3)] * 3
-    assert [slot.device for slot in slots(torch.device("cuda"), 3)] == [
+    assert device_slots(CPU, 3) == [DeviceSlot(device="cpu", threads=2, trainings=3)] * 3
+    assert [slot.device for slot in device_slots(torch.device("cuda"), 3)] == [
         "cuda:0",
         "cuda:1",
         "cuda:0",
     ]
-    assert [slot.device for slot in slots(torch.device("cuda:1"), 2)] == ["cuda:1", "cuda:1"]
+    assert [slot.device for slot in device_slots(torch.device("cuda:1"), 2)] == ["cuda:1", "cuda:1"]
 
 
 def test_the_cores_are_shared_by_everything_that_trains_on_the_machine() -> None:

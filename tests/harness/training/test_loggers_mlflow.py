@@ -1,10 +1,9 @@
-"""What MLflow is told: by a stand-in with its interface, and by MLflow itself where it is there."""
+"""What MLflow is given, by a stand-in with its interface."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from harness.runs.workspace import Run, Workspace
 from harness.training.history import Epoch
-from harness.training.mlflow_tracking import Mlflow, client, store
+from harness.training.loggers import Mlflow, import_mlflow, mlflow_store
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
@@ -29,65 +28,61 @@ class RefusedError(Exception):
     pass
 
 
-@dataclass
-class StandIn:
-    """The part of MlflowClient that is used; it keeps everything in memory, by its address."""
+class StandIn(ModuleType):
+    """The functions of MLflow that are used; it keeps everything in memory."""
 
-    tracking_uri: str
-    runs: dict[str, Any] = field(default_factory=dict)
+    exceptions = SimpleNamespace(MlflowException=RefusedError)
 
-    def get_experiment_by_name(self, name: str) -> Any:
-        return None
+    def __init__(self) -> None:
+        super().__init__("mlflow")
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.active: dict[str, Any] = {}
 
-    def create_experiment(self, name: str) -> str:
-        if "refused" in self.tracking_uri:
+    def set_tracking_uri(self, uri: str) -> None:
+        self.uri = uri
+
+    def set_experiment(self, name: str) -> None:
+        if "refused" in self.uri:
             raise RefusedError("no such store")
-        return name
 
-    def search_runs(self, experiments: list[str], query: str) -> list[Any]:
+    def search_runs(self, *, filter_string: str, output_format: str) -> list[Any]:
+        assert output_format == "list"
         return [
-            SimpleNamespace(info=SimpleNamespace(run_id=name))
+            SimpleNamespace(
+                info=SimpleNamespace(run_id=name),
+                data=SimpleNamespace(metrics={key: value for key, _, value in run["metrics"]}),
+            )
             for name, run in self.runs.items()
-            if f"'{run['tags']['harness.run']}'" in query
+            if f"'{run['tags']['harness.run']}'" in filter_string
         ]
 
-    def create_run(self, experiment: str, *, run_name: str, tags: dict[str, str]) -> Any:
-        self.runs["1"] = {"tags": tags, "metrics": [], "params": {}, "status": "RUNNING"}
-        return SimpleNamespace(info=SimpleNamespace(run_id="1"))
+    def start_run(
+        self, *, run_id: str = "1", run_name: str = "", tags: dict[str, str] | None = None
+    ) -> None:
+        made = {"tags": tags, "name": run_name, "metrics": [], "params": {}}
+        self.active = self.runs.setdefault(run_id, made)
+        self.active["status"] = "RUNNING"
 
-    def update_run(self, run: str, *, status: str) -> None:
-        self.runs[run]["status"] = status
+    def log_params(self, params: dict[str, object]) -> None:
+        self.active["params"] |= params
 
-    def log_param(self, run: str, name: str, value: object) -> None:
-        self.runs[run]["params"][name] = value
+    def log_metrics(self, metrics: dict[str, float], *, step: int) -> None:
+        self.active["metrics"] += [(name, step, value) for name, value in metrics.items()]
 
-    def log_metric(self, run: str, name: str, value: float, *, step: int) -> None:
-        self.runs[run]["metrics"].append((name, step, value))
-
-    def get_metric_history(self, run: str, name: str) -> list[Any]:
-        found = [step for key, step, _ in self.runs[run]["metrics"] if key == name]
-        return [SimpleNamespace(step=step) for step in found]
-
-    def set_terminated(self, run: str, status: str) -> None:
-        self.runs[run]["status"] = status
+    def end_run(self, status: str) -> None:
+        self.active["status"] = status
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
     """Puts the stand-in in MLflow's place; returns the one run that it has."""
-    clients: dict[str, StandIn] = {}
-    module = ModuleType("mlflow")
-    module.MlflowClient = lambda tracking_uri: clients.setdefault(  # type: ignore[attr-defined]
-        tracking_uri, StandIn(tracking_uri)
-    )
-    module.exceptions = SimpleNamespace(MlflowException=RefusedError)  # type: ignore[attr-defined]
+    module = StandIn()
     monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def only() -> dict[str, Any]:
-        ((_, found),) = clients.items()
-        (run,) = found.runs.values()
-        return dict(run)
+        (run,) = module.runs.values()
+        return run
 
     return only
 
@@ -156,11 +151,11 @@ def test_a_store_that_cannot_be_used_is_said(
 def test_without_mlflow_the_way_to_install_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
     with pytest.raises(UserError, match=r"pip install 'harness\[mlflow\]'"):
-        client()
+        import_mlflow()
 
 
 def test_the_store_is_a_file_of_the_workspace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert store(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert mlflow_store(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"

@@ -1,0 +1,118 @@
+"""What a recipe needs to be trained, checked before the first training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+import models
+from harness.config.training import SMALLEST_SIZE, TrainConfig
+from harness.data.augment import create as augmentations
+from harness.data.catalogue import of_split
+from harness.data.cross_validation import SplitVariant
+from harness.training import optimiser, schedules
+from harness.training.distributed import ProcessGroup
+from metrics.utils.errors import Fault, FaultsError
+from metrics.utils.validation import suggest
+from models import losses
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_names(config: TrainConfig) -> None:
+    """Refuse a schedule, loss, optimiser or augmentation that is not in its table.
+
+    Raises:
+        FaultsError: If any is unknown, all at once, with the nearest names.
+    """
+    tables = {
+        "schedule": schedules.SCHEDULES,
+        "loss": losses.LOSSES,
+        "optimiser": optimiser.OPTIMISERS,
+        "augmentation": augmentations.AUGMENTATIONS,
+    }
+    faults = [
+        Fault(path="", message=f"unknown {kind} {getattr(config, kind)!r}; "
+              f"{suggest(getattr(config, kind), table)}")
+        for kind, table in tables.items()
+        if getattr(config, kind) not in table
+    ]  # fmt: skip
+    if faults:
+        raise FaultsError(faults, "the recipe cannot be trained")
+
+
+def check_batches(
+    steps: Sequence[TrainConfig | SplitVariant],
+    frames: pd.DataFrame,
+    *,
+    device: torch.device,
+    group: ProcessGroup,
+) -> None:
+    """Refuse recipes with batches that are too small for batch norm.
+
+    Args:
+        steps: The steps of a queue.
+        frames: A catalogue with its splits.
+        device: Where they are trained.
+        group: The processes that share each batch.
+
+    Raises:
+        UserError: If a split has no training frames.
+        FaultsError: If batches are too small, for each model.
+    """
+    counts: dict[SplitVariant, int] = {}
+    found = []
+    for step in steps:
+        if isinstance(step, TrainConfig):
+            variant = SplitVariant(leave_out=step.leave_out, fold=step.fold)
+            if variant not in counts:
+                counts[variant] = len(of_split(variant.apply(frames), "train"))
+            found.append(batch_fault(step, counts[variant], device=device, group=group))
+    faults = [Fault(path="", message=fault) for fault in dict.fromkeys(found) if fault]
+    if faults:
+        raise FaultsError(faults, "batches are too small")
+
+
+def batch_fault(
+    config: TrainConfig, frames: int, *, device: torch.device, group: ProcessGroup
+) -> str:
+    """Why the smallest batch of an epoch cannot be trained on; empty where it can.
+
+    Batch norm cannot normalise a single value per channel. A network has such values where it
+    pools the whole frame to one pixel (the DeepLabs), or where the frame is as small as the
+    encoder's stride; there a batch needs two frames.
+
+    Args:
+        config: The recipe.
+        frames: Number of training frames.
+        device: Where it trains.
+        group: The processes that share each batch.
+    """
+    needed = models.smallest_batch(config.model, config.nodes)
+    if config.size == SMALLEST_SIZE:
+        needed = max(needed, 2)
+    # On GPUs batch norm measures the shares of all processes together.
+    joint = group.is_single or device.type == "cuda"
+    needed = max(needed, group.world_size) if joint else needed * group.world_size
+    smallest = _smallest_batch(frames, config.batch_size)
+    if smallest >= needed:
+        return ""
+    by = "" if group.is_single else f" by {group.world_size} processes"
+    fault = (
+        f"{config.model} at {config.size} pixels can be trained{by} on batches of {needed} frames "
+        f"or more, but with --batch-size {config.batch_size} the smallest batch of the {frames} "
+        f"training frames has {smallest}"
+    )
+    larger = range(config.batch_size + 1, frames + 1)
+    enough = next((b for b in larger if _smallest_batch(frames, b) >= needed), None)
+    if enough is None:
+        return f"{fault}. Take more frames or another model."
+    return f"{fault}. Take --batch-size {enough}."
+
+
+def _smallest_batch(frames: int, batch_size: int) -> int:
+    """Frames of the smallest batch, as ``loader.batches`` divides them: evenly."""
+    return frames // -(-frames // batch_size)

@@ -1,0 +1,195 @@
+"""Train what a queue has left, one network after another or several at a time; resume it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import models
+from harness.config.settings import Settings
+from harness.config.training import TrainConfig
+from harness.data.catalogue import catalogue
+from harness.data.cross_validation import SplitVariant
+from harness.runs import ensemble
+from harness.runs.workspace import Run, Workspace
+from harness.training import queue, reporter
+from harness.training import run as training_run
+from harness.training.queue import RunQueue
+from harness.training.run import TrainingFrames, TrainingSetup
+from harness.training.workers import Job, device_slots, train_all
+from harness.utils import console
+from harness.utils.signals import Interrupted
+from metrics.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run_all(
+    workspace: Workspace,
+    tasks: RunQueue,
+    frames: pd.DataFrame,
+    setup: TrainingSetup,
+    at_once: int = 1,
+) -> None:
+    """Do what a queue has left: steps that have a finished run are passed over.
+
+    Args:
+        workspace: Where runs are registered.
+        tasks: What to do; its file is gone once all is done.
+        frames: A catalogue with its splits.
+        setup: Where to train.
+        at_once: Networks that train side by side.
+
+    Raises:
+        Interrupted: On SIGINT or SIGTERM.
+        UserError: If frames cannot be read, are others than those that a run began on, the loss is
+            no number, or memory or disk are full.
+    """
+    if at_once > 1:
+        _train_side_by_side(workspace, tasks, frames, setup, at_once)
+    done: dict[SplitVariant, dict[str, Run]] = {}
+    trained = 0
+    for position, step in enumerate(tasks.steps):
+        if not isinstance(step, TrainConfig):
+            _register_ensemble(workspace, done.get(step, {}), step)
+            continue
+        trained += 1
+        run = _run_of(workspace, tasks, position)
+        if run is None or run.status != "finished":
+            run, ready = _begin(workspace, tasks, position, step, frames, setup)
+            title = f"{step.model} ({trained} of {tasks.networks})"
+            run = _train(workspace, run, ready, title, setup)
+        done.setdefault(_variant(step), {})[step.model] = run
+    tasks.finish()
+
+
+def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: int = 1) -> None:
+    """Go on with a run, and with what was still to do after it.
+
+    Args:
+        settings: Where the workspace and the frames are.
+        name: The run; ``None`` for what was begun last.
+        setup: Where to train.
+        at_once: Networks that train side by side, where several are left.
+
+    Raises:
+        UserError: As for :func:`run_all`, or if there is no such run.
+    """
+    workspace = Workspace(settings.workspace)
+    workspace.check_writable()
+    named = workspace.run(name) if name else None
+    if named is not None and named.status == "finished":
+        console.note(f"{named.run} is finished already.")
+        return
+    tasks = queue.unfinished(workspace, named.run if named else None)
+    if tasks is not None:
+        run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, at_once)
+        return
+    run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
+    if run is None:
+        console.note("Nothing to go on with: every run is finished.")
+        return
+    config = TrainConfig.from_dict(run.settings)
+    frames = run.variant.apply(catalogue(settings, needs=["train"]))
+    ready = _decode(workspace, frames, config)
+    _refuse_other_frames(run, ready)
+    _train(workspace, run, ready, f"{config.model} (resumed)", setup)
+
+
+def _train_side_by_side(
+    workspace: Workspace, tasks: RunQueue, frames: pd.DataFrame, setup: TrainingSetup, at_once: int
+) -> None:
+    """Train the networks that a queue has left; one that fails does not stop the others."""
+    left = [
+        (position, step)
+        for position, step in enumerate(tasks.steps)
+        if isinstance(step, TrainConfig)
+        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
+    ]
+
+    def jobs() -> Iterator[Job]:
+        for position, step in left:
+            run, ready = _begin(workspace, tasks, position, step, frames, setup)
+            yield Job(
+                workspace=workspace.root,
+                run=run,
+                frames=ready,
+                save_every_s=setup.save_every_s,
+                tracker=setup.tracker,
+                graphs=setup.graphs,
+            )
+
+    go_on = f"harness train --resume --jobs {at_once}"
+    with console.progress(f"{len(left)} networks, {at_once} at once") as bar:
+        shown = reporter.SideBySide(bar, len(left))
+        number = train_all(jobs(), device_slots(setup.device, at_once), shown.callbacks())
+    if number:
+        raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
+    if shown.faults:
+        failed = "\n".join(f"  {run}: {fault}" for run, fault in shown.faults.items())
+        raise UserError(
+            f"{len(shown.faults)} of {len(left)} networks could not be trained to their end:\n"
+            f"{failed}\nThe others are finished. Once that is mended, go on with: {go_on}"
+        )
+
+
+def _begin(
+    workspace: Workspace,
+    tasks: RunQueue,
+    position: int,
+    step: TrainConfig,
+    frames: pd.DataFrame,
+    setup: TrainingSetup,
+) -> tuple[Run, TrainingFrames]:
+    """The run of a step, a new one where there is none yet, and its decoded frames."""
+    ready = _decode(workspace, _variant(step).apply(frames), step)
+    run = _run_of(workspace, tasks, position)
+    if run is None:
+        run = training_run.start(workspace, step, ready, setup)
+        tasks.begin(position, run)
+    _refuse_other_frames(run, ready)
+    return run, ready
+
+
+def _run_of(workspace: Workspace, tasks: RunQueue, position: int) -> Run | None:
+    """The run that a step became, if it was not removed since."""
+    name = tasks.runs.get(position)
+    return next((run for run in workspace.runs() if run.run == name), None)
+
+
+def _variant(step: TrainConfig) -> SplitVariant:
+    return SplitVariant(leave_out=step.leave_out, fold=step.fold)
+
+
+def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
+    if ready.data != run.row["data"]:
+        raise UserError(
+            f"{run.run} began on other training and validation frames than are there now; going "
+            "on with these would not reach the same result. Start it anew without --resume."
+        )
+
+
+def _decode(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> TrainingFrames:
+    with console.progress(f"Decoding frames at {config.size} pixels") as bar:
+        return training_run.prepare(
+            workspace, frames, config.size, classes=config.classes, progress=bar.update
+        )
+
+
+def _train(
+    workspace: Workspace, run: Run, ready: TrainingFrames, title: str, setup: TrainingSetup
+) -> Run:
+    with reporter.one_run(run, ready, title, str(setup.device)) as callbacks:
+        run = training_run.train(workspace, run, ready, setup, callbacks=callbacks)
+    reporter.finished(run, ready)
+    return run
+
+
+def _register_ensemble(
+    workspace: Workspace, done: Mapping[str, Run], variant: SplitVariant
+) -> None:
+    names = models.get(models.ENSEMBLE).members
+    members = ensemble.members_for(workspace, names, done, variant)
+    run = ensemble.register(workspace, members)
+    console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")
