@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.data.check.check import DataReport
     from harness.data.check.inspect_frame import FrameReport
     from harness.data.listing import Listing
+    from harness.data.splits import Splits
     from harness.report.tables.formats import Format
     from harness.report.tables.view import View
 
@@ -59,14 +60,22 @@ def check(
     """
     from harness.data.catalogue import splits_of
     from harness.data.check.check import check as check_data
-    from harness.data.splits import load_splits
 
-    splits = load_splits(settings.splits) if folders else splits_of(settings)
     listings = _listings(folders, settings)
+    splits = _splits(listings, settings) if folders else splits_of(settings)
     report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
+
+
+def _splits(listings: list[Listing], settings: Settings) -> Splits:
+    """The splits of folders given: a file's, or the paper's where a folder has its frames."""
+    from harness.data.splits import OWN, load_splits
+
+    papers = {"endocv2021", "hyperkvasir"}
+    has_papers = any(frame.dataset in papers for one in listings for frame in one.frames)
+    return load_splits(settings.splits) if settings.splits or has_papers else OWN
 
 
 def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:

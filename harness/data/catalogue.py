@@ -13,7 +13,7 @@ from harness.config.settings import Settings, flag
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import role_listings, same_names
-from harness.data.splits import SPLITS, Rule, Splits, assign, load_splits
+from harness.data.splits import OWN, SPLITS, Splits, assign, load_splits
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -30,9 +30,6 @@ _DATASETS: Final = {"hyperkvasir": "hyperkvasir"}
 
 _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 """The setting that a message asks for where frames of a split are needed."""
-
-OWN: Final = Splits(name="own", train=Rule())
-"""The splits of frames whose folders say what they are for."""
 
 
 def catalogue(

@@ -65,6 +65,10 @@ class Splits(BaseModel, extra="forbid", frozen=True):
         return self
 
 
+OWN: Final = Splits(name="own", train=Rule())
+"""Of frames whose folders say what they are for; it assigns none itself."""
+
+
 def load_splits(path: Path | None = None) -> Splits:
     """Read splits from a TOML file.
 

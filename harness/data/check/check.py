@@ -15,7 +15,7 @@ from harness.data.check.other_files import find_other_files
 from harness.data.check.summary import summarise
 from harness.data.layouts import to_catalogue
 from harness.data.listing import Listing
-from harness.data.splits import Splits, assign, unassigned
+from harness.data.splits import OWN, Splits, assign, unassigned
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 
@@ -102,7 +102,7 @@ def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
 
 def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
     counts = unassigned(frames[frames["truth"] != "withheld"])
-    if not counts:
+    if not counts or splits == OWN:
         return []
     parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
     return [f"In no split of {splits.name!r}, and so not used: {parts}."]

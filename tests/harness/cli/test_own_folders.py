@@ -99,3 +99,16 @@ def test_flags_stand_in_for_settings(here: Path) -> None:
     assert "CVC-300" in checked.stdout
     nothing = run("train", "--model", "fpn", "--preset", "demo", status=1).stderr
     assert "Frames of your own: 'harness init --train DIR" in nothing
+
+
+def test_a_folder_is_checked_without_settings(here: Path) -> None:
+    checked = run("data", "check", "A")
+    assert "Frames by split (own)" in checked.stdout
+    assert "not used" not in checked.stderr
+    for part in ("train", "val"):
+        write(f"E/images/{part}/1.png", f"E/masks/{part}/1.png", ord(part[0]))
+    Path("splits.toml").write_text('[test]\nframes = ["train/1"]\n')
+    rows = json.loads(
+        run("data", "check", "E", "--splits", "splits.toml", "--format", "json").stdout
+    )["rows"]
+    assert [(row["split"], row["frames"]) for row in rows] == [("test", 1), ("test", 1), ("", 1)]
