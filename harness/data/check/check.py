@@ -102,9 +102,11 @@ def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
 
 def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
     counts = unassigned(frames[frames["truth"] != "withheld"])
-    if not counts or splits == OWN:
+    if not counts:
         return []
     parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    if splits == OWN:
+        return [f"In no split: {parts}."]
     return [f"In no split of {splits.name!r}, and so not used: {parts}."]
 
 
