@@ -190,14 +190,16 @@ def folders() -> Iterator[Check]:
     for name in settings.MEANINGS:
         if name not in ("workspace", *ROLES):
             yield _setting(name, getattr(chosen, name), needed=not own)
-    for name, source in (("train", chosen.train), ("val", chosen.val), *chosen.test.items()):
+    sets = ((f"test {name}", source) for name, source in chosen.test.items())
+    for name, source in (("train", chosen.train), ("val", chosen.val), *sets):
         for path in (source.images, source.masks) if isinstance(source, Pair) else (source,):
             yield _setting(name, path, needed=False)
     yield _workspace(chosen.workspace)
 
 
 def _setting(name: str, path: Path | None, *, needed: bool = True) -> Check:
-    flag = settings.flag(name)
+    key, _, test_set = name.partition(" ")
+    flag = " ".join(filter(None, (settings.flag(key), test_set)))
     if path is None:
         if not needed or name not in ("endocv", "hyperkvasir", "test_frames"):
             return Check("settings", name, "not set")
@@ -206,7 +208,7 @@ def _setting(name: str, path: Path | None, *, needed: bool = True) -> Check:
         )
     if path.exists():
         return Check("settings", name, str(path))
-    advice = f"Correct {flag}, {settings.variable(name)} or {settings.FILE_NAME}."
+    advice = f"Correct {flag}, {settings.variable(key)} or {settings.FILE_NAME}."
     return Check("settings", name, f"{path} is not there", "fault", advice)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from metrics.utils.errors import Fault
+from metrics.utils.errors import Fault, UserError
 
 Truth = Literal["mask", "empty", "withheld"]
 
@@ -235,16 +235,26 @@ def images_in(folder: Path) -> list[Path]:
 
 def files_in(folder: Path) -> Iterator[Path]:
     """Files directly in a folder; none where the folder does not exist."""
-    return (path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else iter(())
+    return (path for path in entries_of(folder) if path.is_file())
+
+
+def entries_of(folder: Path) -> list[Path]:
+    """Files and folders directly in a folder; none where it does not exist.
+
+    Raises:
+        UserError: If it may not be read.
+    """
+    try:
+        return list(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
 def folders_in(folder: Path, pattern: str = ".*") -> list[Path]:
     """Folders in a folder whose whole name matches, in natural order, without hidden ones."""
-    if not folder.is_dir():
-        return []
     return in_order(
         path
-        for path in folder.iterdir()
+        for path in entries_of(folder)
         if re.fullmatch(pattern, path.name) and not path.name.startswith(".") and path.is_dir()
     )
 

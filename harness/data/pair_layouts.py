@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, folders_in, normal
+from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, entries_of, folders_in, normal
 from metrics.utils.errors import Fault
 
 IMAGES: Final = r"(images?|imgs?|frames?|originals?|bbdd|ETIS-LaribPolypDB|CVC-ColonDB)"
@@ -127,7 +127,7 @@ def _first(found: list[tuple[Key, Path]]) -> dict[Key, Path]:
 def _holds_images(folder: Path) -> bool:
     return any(
         path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        for path in folder.iterdir()
+        for path in entries_of(folder)
     )
 
 

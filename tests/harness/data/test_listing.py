@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import pytest
 
 from harness.data import listing
 from harness.data.listing import Listing
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -114,3 +116,14 @@ def test_a_name_that_is_no_utf8_is_listed_as_text(draw: Drawer, tmp_path: Path) 
     found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
     assert [frame.frame for frame in found.frames] == ["plain/caf\\xe9"]
     assert found.frames[0].image.exists()
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be read: Permission denied"):
+        listing.folders_in(tmp_path)
