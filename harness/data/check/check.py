@@ -79,6 +79,8 @@ def check(
         notes=(
             *_unassigned(frames, splits),
             *_empty_masks(frames),
+            *_without_polyp(frames),
+            *_alpha(found),
             *_other_files(listings, faults),
         ),
     )
@@ -108,6 +110,20 @@ def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
 def _empty_masks(frames: pd.DataFrame) -> list[str]:
     count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
     return [f"{count} masks hold no polyp; their frames count as non-polyp."] if count else []
+
+
+def _without_polyp(frames: pd.DataFrame) -> list[str]:
+    known = frames[(frames["split"] != "") & frames["polyp"].notna()]
+    return [
+        f"No frame of {split} holds a polyp: it can neither train nor measure a model."
+        for split, polyp in known.groupby("split", sort=False)["polyp"]
+        if not polyp.any()
+    ]
+
+
+def _alpha(found: Sequence[FrameReport]) -> list[str]:
+    count = sum(frame.has_alpha for frame in found)
+    return [f"{count} masks have an alpha channel, which is not used."] if count else []
 
 
 def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:
