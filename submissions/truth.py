@@ -23,6 +23,10 @@ _WORKERS: Final = 4
 _Size = tuple[int, int]  # height and width in pixels
 
 
+class TruthError(FaultsError):
+    """Faults of the truth, for which no package can be scored."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """The truth masks of some test sets.
@@ -69,7 +73,7 @@ def find_truth(
 
     Raises:
         UserError: There is no such folder, or no test set in it.
-        FaultsError: A test set is missing or empty, a file is no mask by its name, or two masks are
+        TruthError: A test set is missing or empty, a file is no mask by its name, or two masks are
             of one frame; else, masks cannot be read or have a problem
             (``metrics.masks.examine``); all at once.
     """
@@ -85,7 +89,7 @@ def find_truth(
     faults: list[Fault] = []
     masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
-        raise FaultsError(faults, f"the truth in {folder} cannot be used")
+        raise TruthError(faults, f"the truth in {folder} cannot be used")
     return _read_all(folder, masks)
 
 
@@ -155,7 +159,7 @@ def _read_all(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
             if left >= 0:
                 kept[test_set, name] = bits
     if faults:
-        raise FaultsError(sorted(faults, key=str), f"the truth in {folder} cannot be used")
+        raise TruthError(sorted(faults, key=str), f"the truth in {folder} cannot be used")
     return Truth(
         folder=folder, masks=masks, sizes=sizes, sha256=whole.hexdigest(), lossy=lossy, _kept=kept
     )

@@ -10,7 +10,7 @@ import click
 from harness.cli.options import setting_option
 from harness.config import settings
 from harness.utils import console
-from metrics.masks.classes import Classes
+from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
@@ -35,23 +35,28 @@ Examples:
   harness init --endocv DIR --hyperkvasir DIR --test-frames DIR
   harness init --workspace /big/disk/workspace
   harness init --class polyp=255 --class instrument=128
+  harness init --class neoplastic=#ff0000 --class non-neoplastic=#00ff00
 """
 
 
 def _classes(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, int]:
+) -> dict[str, Value]:
     """Mask values by class, refused if two are the same or too close."""
-    pairs = [text.rpartition("=") for text in given]
-    wrong = [text for text, pair in zip(given, pairs, strict=True) if not pair[2].isdecimal()]
+    pairs = [(name, value) for name, _, value in (text.rpartition("=") for text in given)]
+    wrong = [text for text, (_, value) in zip(given, pairs, strict=True) if not _is_value(value)]
     if wrong:
-        raise click.BadParameter(f"expected NAME=VALUE, such as polyp=255; got {', '.join(wrong)}")
-    if given:
-        Classes(
-            names=tuple(name for name, _, _ in pairs),
-            values=tuple(int(value) for _, _, value in pairs),
+        raise click.BadParameter(
+            f"expected NAME=VALUE, such as polyp=255 or polyp=#ff0000; got {', '.join(wrong)}"
         )
-    return {name: int(value) for name, _, value in pairs}
+    values = {name: value if "#" in value else int(value) for name, value in pairs}
+    if given:
+        Classes(names=tuple(name for name, _ in pairs), values=tuple(values[n] for n, _ in pairs))
+    return values
+
+
+def _is_value(text: str) -> bool:
+    return text.isdecimal() or text.startswith("#")
 
 
 @click.command(epilog=EPILOG)
@@ -67,11 +72,11 @@ def _classes(
     multiple=True,
     callback=_classes,
     metavar="NAME=VALUE",
-    help="A class and its grey value in the masks; repeatable. By default there is one class, "
-    "polyp, above 127.",
+    help="A class and its grey value or colour (#RRGGBB) in the masks; repeatable. By default "
+    "there is one class, polyp, above 127.",
 )
 @click.option("--force", is_flag=True, help="Change settings that harness.toml already has.")
-def command(force: bool, classes: dict[str, int], **paths: Path | None) -> None:
+def command(force: bool, classes: dict[str, Value], **paths: Path | None) -> None:
     """Write harness.toml in the current folder: where the frames are.
 
     The folders are checked first, and nothing is written if one of them has faults. Other settings
@@ -135,7 +140,7 @@ def _file_faults(given: dict[str, Path]) -> list[Fault]:
 
 
 def merge(
-    file: Path, given: dict[str, Path], classes: dict[str, int], *, force: bool
+    file: Path, given: dict[str, Path], classes: dict[str, Value], *, force: bool
 ) -> dict[str, Any]:
     """The settings of the file, with those given.
 
@@ -164,5 +169,5 @@ def merge(
     return {**old, **given, **({settings.CLASSES: classes} if classes else {})}
 
 
-def _shown(classes: dict[str, int]) -> str:
+def _shown(classes: dict[str, Value]) -> str:
     return ", ".join(f"{name} {value}" for name, value in classes.items())

@@ -162,8 +162,11 @@ def write_file(path: Path, values: Mapping[str, Any]) -> None:
         if name in values:
             lines += ["", f"# {meaning}", f"{name} = {_quoted(str(values[name]))}"]
     if classes := values.get(CLASSES):
-        lines += ["", "# the mask value that means each class", f"[{CLASSES}]"]
-        lines += [f"{_quoted(name)} = {value}" for name, value in classes.items()]
+        lines += ["", "# the mask value or colour that means each class", f"[{CLASSES}]"]
+        lines += [
+            f"{_quoted(name)} = {_quoted(value) if isinstance(value, str) else value}"
+            for name, value in classes.items()
+        ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -77,6 +77,10 @@ class FrameCache:
         """Side of the square frames, in pixels."""
         return int(self.images.shape[1])
 
+    def holds(self, index: int) -> bool:
+        """Whether any pixel of any mask is of a class, given by its index."""
+        return any(bool((mask == index).any()) for mask in self.masks)
+
     def __reduce__(self) -> tuple[Callable[[Path], FrameCache], tuple[Path]]:
         """Pickle the folder, not the pixels."""
         return FrameCache.open, (self.folder,)
