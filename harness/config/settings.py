@@ -12,7 +12,6 @@ import dataclasses
 import difflib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Final
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
+from metrics.utils.text import TomlError, read_toml
 
 FILE_NAME: Final = "harness.toml"
 PREFIX: Final = "HARNESS_"
@@ -131,14 +131,14 @@ def read_file(path: Path) -> dict[str, Any]:
             all at once.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TomlError as error:
         raise UserError(
-            f"{path} is not TOML: {error}. Mend it, or write it anew with 'harness init --force'."
+            f"{error.message} Mend it, or write it anew with 'harness init --force'."
         ) from error
     found = [fault for name, value in values.items() for fault in _faults(path, name, value)]
     if found:
