@@ -89,7 +89,7 @@ def test_training_without_a_polyp_is_refused(here: Path) -> None:
     assert result.exit_code == 1
     assert "none of the 8 masks of the training split holds a pixel of polyp" in result.output
     assert not Workspace(here / "workspace").runs()
-    assert "No frame of train holds a polyp" in " ".join(succeeds("data", "check").split())
+    assert "No frame of train holds a pixel of polyp" in " ".join(succeeds("data", "check").split())
 
 
 def test_evaluation_stops_at_misread_masks_and_warns_of_a_split_without_polyps(

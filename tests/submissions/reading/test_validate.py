@@ -298,6 +298,8 @@ HOSTILE_NAMES = {
     f"{FOLDER}/a\x1b[2J_mask.jpg": "control",
     f"{FOLDER}/a\u202egpj.exe": "control",
     f"{FOLDER}/{'n' * 300}_mask.jpg": "255",
+    f"{FOLDER}/con.jpg": "Windows",
+    f"{FOLDER}/Aux/a_0_mask.jpg": "Windows",
 }
 
 
