@@ -217,6 +217,7 @@ def _start(
     request: Request,
 ) -> None:
     """Queue what there is to do, for every variant of the splits, and do it."""
+    import models
     from harness.data.catalogue import catalogue
     from harness.data.cross_validation import SplitVariant
     from harness.data.cross_validation import folds as fold_variants
@@ -226,6 +227,8 @@ def _start(
     from harness.training.run_all import run_all
 
     configs, with_ensemble = request.recipes(settings)
+    for config in configs[:1]:  # the others differ by their model alone
+        models.check(config.encoder, config.encoder_weights)
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
     frames = catalogue(settings, needs=["endocv"])
@@ -267,8 +270,8 @@ class Request:
         classes = settings.classes.choosing(given.pop("loss_class", None))
         changes = {**given, **parse_settings(self.pairs), "classes": classes}
         configs, with_ensemble = recipes_for(self.names, self.preset, changes)
-        if configs:
-            check_names(configs[0])  # the others differ by their model alone
+        for config in configs[:1]:  # the others differ by their model alone
+            check_names(config)
         return configs, with_ensemble
 
     def refuse_changes(self, **others: object) -> None:

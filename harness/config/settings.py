@@ -1,15 +1,13 @@
 """Where the data and the workspace lie: flags, environment, ``harness.toml``, defaults.
 
-The nearest to the user wins: a flag on the command line, then an environment variable
-(``HARNESS_ENDOCV`` and so on), then ``harness.toml`` in the current folder. The current folder
-alone is searched, so that a command never picks up the settings of some folder above it. The
-classes stand in ``harness.toml`` only, as a table ``[classes]`` of names and mask values.
+A flag on the command line wins over an environment variable (``HARNESS_ENDOCV`` and so on), which
+wins over ``harness.toml`` in the current folder. Folders above the current one are not searched.
+Classes are set in ``harness.toml`` only, as a table ``[classes]`` of names and mask values.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -21,6 +19,7 @@ from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
 from metrics.utils.text import TomlError, read_toml
+from metrics.utils.validation import suggest
 
 FILE_NAME: Final = "harness.toml"
 PREFIX: Final = "HARNESS_"
@@ -33,7 +32,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "test_frames": "the challenge's test frames, EndoCV_DATA1 and on",
     "workspace": "the folder of runs, evaluations and submissions",
     "splits": "a file of splits in place of the paper's",
-    "rounds": "a file of rounds beside the two that are built in",
+    "rounds": "a file of rounds besides the two built-in ones",
 }
 """What each setting holds, in the order in which they are written and shown."""
 
@@ -49,7 +48,7 @@ class Settings:
         workspace: Folder of runs, evaluations and submissions.
         splits: A file of splits that replaces the paper's, or ``None``.
         rounds: A file of rounds, or ``None``.
-        classes: What is told apart, by default polyp alone.
+        classes: The classes besides the background, by default polyp only.
     """
 
     endocv: Path | None = None
@@ -138,7 +137,7 @@ def read_file(path: Path) -> dict[str, Any]:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except TomlError as error:
         raise UserError(
-            f"{error.message} Mend it, or write it anew with 'harness init --force'."
+            f"{error.message} Correct it, or write a new one with 'harness init --force'."
         ) from error
     found = [fault for name, value in values.items() for fault in _faults(path, name, value)]
     if found:
@@ -192,9 +191,7 @@ def _absolute(folder: Path, value: str | Path) -> Path:
 def _faults(path: Path, name: str, value: object) -> list[Fault]:
     known = [field.name for field in dataclasses.fields(Settings)]
     if name not in known:
-        nearest = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected {', '.join(known)}"
-        return [Fault(path=str(path), message=f"unknown setting {name!r}; {hint}")]
+        return [Fault(path=str(path), message=f"unknown setting {name!r}; {suggest(name, known)}")]
     if name == CLASSES:
         return _class_faults(path, value)
     if not isinstance(value, str) or not value:

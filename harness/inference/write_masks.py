@@ -1,4 +1,4 @@
-"""Masks for images or the frames of a video, written behind the network in threads."""
+"""Write masks for images or the frames of a video, in threads that follow the network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def predict_images(
         done: Called after each image.
 
     Returns:
-        list: A row an image: its name, the share that each class has, the milliseconds it took.
+        list: A row an image: its name, each class's share of the pixels, and the milliseconds that
+            the prediction took.
 
     Raises:
         UserError: If an image cannot be read, or a mask cannot be written.
@@ -79,9 +80,9 @@ def predict_video(
         done: Called after each frame.
 
     Returns:
-        list: A row a frame: its mask's name, its second in the video, the share that each
-            class has, the milliseconds it took. Of a video that broke off, the frames before; see
-            ``harness.inference.video.check_whole``.
+        list: A row a frame: its mask's name, its second in the video, each class's share of the
+            pixels, and the milliseconds that the prediction took. A truncated video gives the
+            frames that can be read, see ``harness.inference.video.check_whole``.
 
     Raises:
         UserError: If a mask or the video cannot be written.
@@ -118,12 +119,12 @@ def predict_video(
 
 
 def first_frames(video: Video) -> Sample:
-    """The first frames of a video, to compare precisions on."""
+    """The first frames of a video as a sample to compare precisions on."""
     return lambda predictor: predictor.predict_pixels(islice(_numbered(video), SAMPLE))
 
 
 def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-    """Each frame behind the name of its mask."""
+    """The name of each frame's mask, and the frame."""
     for number, pixels in enumerate(read_frames(video), start=1):
         yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
 
