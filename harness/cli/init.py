@@ -13,7 +13,7 @@ from harness.cli.options import setting_option
 from harness.config import settings
 from harness.config.sources import ROLES, parse_test_sets, source_faults
 from harness.utils import console
-from metrics.masks.classes import Classes
+from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
 
@@ -48,23 +48,28 @@ Examples:
   harness init --pair train FRAMES MASKS --mask-name '{stem}_label'
   harness init --workspace /big/disk/workspace
   harness init --class polyp=255 --class instrument=128
+  harness init --class neoplastic=#ff0000 --class non-neoplastic=#00ff00
 """
 
 
 def _classes(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, int]:
+) -> dict[str, Value]:
     """Mask values by class, refused if two are the same or too close."""
-    pairs = [text.rpartition("=") for text in given]
-    wrong = [text for text, pair in zip(given, pairs, strict=True) if not pair[2].isdecimal()]
+    pairs = [(name, value) for name, _, value in (text.rpartition("=") for text in given)]
+    wrong = [text for text, (_, value) in zip(given, pairs, strict=True) if not _is_value(value)]
     if wrong:
-        raise click.BadParameter(f"expected NAME=VALUE, such as polyp=255; got {', '.join(wrong)}")
-    if given:
-        Classes(
-            names=tuple(name for name, _, _ in pairs),
-            values=tuple(int(value) for _, _, value in pairs),
+        raise click.BadParameter(
+            f"expected NAME=VALUE, such as polyp=255 or polyp=#ff0000; got {', '.join(wrong)}"
         )
-    return {name: int(value) for name, _, value in pairs}
+    values = {name: value if "#" in value else int(value) for name, value in pairs}
+    if given:
+        Classes(names=tuple(name for name, _ in pairs), values=tuple(values[n] for n, _ in pairs))
+    return values
+
+
+def _is_value(text: str) -> bool:
+    return text.isdecimal() or text.startswith("#")
 
 
 def _tests(
@@ -109,13 +114,13 @@ def _tests(
     multiple=True,
     callback=_classes,
     metavar="NAME=VALUE",
-    help="A class and its grey value in the masks; repeatable. By default there is one class, "
-    "polyp, above 127.",
+    help="A class and its grey value or colour (#RRGGBB) in the masks; repeatable. By default "
+    "there is one class, polyp, above 127.",
 )
 @click.option("--force", is_flag=True, help="Change settings that harness.toml already has.")
 def command(
     force: bool,
-    classes: dict[str, int],
+    classes: dict[str, Value],
     pairs: tuple[tuple[str, str, str], ...],
     mask_name: str | None,
     split_seed: int,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from harness.config import settings
 from harness.config.sources import ROLES, absolute, to_sources
+from metrics.masks.classes import Value
 from metrics.utils.errors import UserError
 
 _CONTRADICT: Final = (
@@ -21,7 +22,7 @@ _CONTRADICT: Final = (
 
 
 def merge(
-    file: Path, given: Mapping[str, Any], classes: Mapping[str, int], *, force: bool
+    file: Path, given: Mapping[str, Any], classes: Mapping[str, Value], *, force: bool
 ) -> dict[str, Any]:
     """The settings of the file, with those given.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,7 @@ from harness.config.sources import (
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
+from metrics.utils.text import TomlError, read_toml
 from metrics.utils.validation import suggest
 
 FILE_NAME: Final = "harness.toml"
@@ -173,15 +173,14 @@ def read_file(path: Path) -> dict[str, Any]:
             all at once.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TomlError as error:
         raise UserError(
-            f"{path} is not TOML: {error}. Correct it, or write a new one with "
-            "'harness init --force'."
+            f"{error.message} Correct it, or write a new one with 'harness init --force'."
         ) from error
     found = [fault for name, value in values.items() for fault in _faults(path, name, value)]
     if found:
@@ -207,8 +206,11 @@ def write_file(path: Path, values: Mapping[str, Any]) -> None:
     plain, tables = toml_lines(values)
     lines += [*plain, *tables]
     if classes := values.get(CLASSES):
-        lines += ["", "# the mask value that means each class", f"[{CLASSES}]"]
-        lines += [f"{quoted(name)} = {value}" for name, value in classes.items()]
+        lines += ["", "# the mask value or colour that means each class", f"[{CLASSES}]"]
+        lines += [
+            f"{quoted(name)} = {quoted(value) if isinstance(value, str) else value}"
+            for name, value in classes.items()
+        ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

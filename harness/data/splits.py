@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.text import read_toml
 from metrics.utils.validation import validate
 
 SPLITS: Final = ("train", "val", "test")
@@ -83,11 +84,9 @@ def load_splits(path: Path | None = None) -> Splits:
         text = resources.files("harness.data").joinpath("paper_splits.toml").read_text("utf-8")
         return validate(Splits, tomllib.loads(text))
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except OSError as error:
         raise UserError(f"cannot read the splits {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"the splits {path} are not TOML: {error}") from error
     summary = f"the splits {path} cannot be used"
     return validate(Splits, {"name": path.stem, **values}, path=str(path), summary=summary)
 

@@ -14,6 +14,7 @@ from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
 from harness.training import run as training_run
+from harness.training.checks import check_polyps
 from harness.training.queue import RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.workers import Job, device_slots, train_all
@@ -172,9 +173,12 @@ def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
 
 def _decode(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> TrainingFrames:
     with console.progress(f"Decoding frames at {config.size} pixels") as bar:
-        return training_run.prepare(
+        ready = training_run.prepare(
             workspace, frames, config.size, classes=config.classes, progress=bar.update
         )
+    if warning := check_polyps(ready.train, ready.val, config.classes):
+        console.warn(warning)
+    return ready
 
 
 def _train(

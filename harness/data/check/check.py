@@ -81,7 +81,9 @@ def check(
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
             *_unassigned(frames, splits),
-            *_empty_masks(frames),
+            *_empty_masks(frames, classes.chosen),
+            *_without_polyp(frames, classes.chosen),
+            *_alpha(found),
             *_other_files(listings, faults),
         ),
     )
@@ -110,9 +112,23 @@ def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
     return [f"In no split of {splits.name!r}, and so not used: {parts}."]
 
 
-def _empty_masks(frames: pd.DataFrame) -> list[str]:
+def _empty_masks(frames: pd.DataFrame, name: str) -> list[str]:
     count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
-    return [f"{count} masks hold no polyp; their frames count as non-polyp."] if count else []
+    return [f"{count} masks hold no {name}; their frames count as non-{name}."] if count else []
+
+
+def _without_polyp(frames: pd.DataFrame, name: str) -> list[str]:
+    known = frames[(frames["split"] != "") & frames["polyp"].notna()]
+    return [
+        f"No frame of {split} holds a pixel of {name}: it can neither train nor measure a model."
+        for split, polyp in known.groupby("split", sort=False)["polyp"]
+        if not polyp.any()
+    ]
+
+
+def _alpha(found: Sequence[FrameReport]) -> list[str]:
+    count = sum(frame.has_alpha for frame in found)
+    return [f"{count} masks have an alpha channel, which is not used."] if count else []
 
 
 def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:

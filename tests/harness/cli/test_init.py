@@ -121,6 +121,8 @@ def test_classes_are_written_and_kept(here: Path) -> None:
     assert "polyp 255, tool 128 there, polyp 255, tool 64 here" in changed.stderr
     assert init("--class", "polyp=1", "--force").exit_code == 0
     assert settings.load(here, env={}).classes.values == (1,)
+    assert init("--class", "a=#ff0000", "--class", "b=#00FF00", "--force").exit_code == 0
+    assert settings.load(here, env={}).classes.values == ("#ff0000", "#00FF00")
 
 
 @pytest.mark.parametrize("given", ["polyp", "polyp=white", "polyp=0", "all=3"])
