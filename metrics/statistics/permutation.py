@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, means
-from metrics.statistics.samples import Floats, Samples
+from metrics.statistics.samples import TIE, Floats, Samples, scale_of
 from metrics.utils.errors import UserError
-
-_TIE: Final = 1e-12  # differences this close are equal, whatever the order of summation
 
 
 def permutation_test(
@@ -67,9 +64,10 @@ def permutation_test(
     clusters = samples.n_clusters
     exact = clusters <= math.log2(resamples)
     observed = differences(np.zeros((1, clusters)))[0]
+    ties = TIE * np.array([scale_of(samples.values[..., k]) for k in range(len(samples.figures))])
     hits, swaps = np.zeros(observed.shape), 0
     for swapped in _every(clusters) if exact else _random(clusters, resamples, seed):
-        hits += np.count_nonzero(differences(swapped) >= observed - _TIE, axis=0)
+        hits += np.count_nonzero(differences(swapped) >= observed - ties, axis=0)
         swaps += len(swapped)
     p: Floats = hits / swaps if exact else (1 + hits) / (1 + swaps)
     return np.where(np.isnan(observed), np.nan, p)

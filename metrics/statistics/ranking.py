@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,8 @@ from scipy import stats
 from metrics.endocv import SCORED
 from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, intervals, resample
 from metrics.statistics.permutation import holm, permutation_test
-from metrics.statistics.samples import Floats, Samples, lower_is_better, select
+from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError
-
-_TIE: Final = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,7 +128,7 @@ def rank_columns(values: Floats) -> npt.NDArray[np.int64]:
         array([[2, 1, 2, 4]])
     """
     filled = np.where(np.isnan(values), np.inf, values)
-    smaller = filled[:, None, :] < filled[:, :, None] - _TIE
+    smaller = filled[:, None, :] < filled[:, :, None] - TIE * scale_of(values)
     return np.asarray(1 + smaller.sum(axis=2), dtype=np.int64)
 
 
@@ -140,7 +138,8 @@ def _mean_rank(values: Floats) -> Floats:
     Equals share the mean of their ranks. A frame where a model's figure is undefined does not
     rank that model.
     """
-    ranks = stats.rankdata(np.round(values, 12), axis=0, nan_policy="omit")
+    rounded = np.round(values / scale_of(values), 12)
+    ranks = stats.rankdata(rounded, axis=0, nan_policy="omit")
     defined = ~np.isnan(ranks)
     number = defined.sum(axis=1)
     total = np.where(defined, ranks, 0.0).sum(axis=1)

@@ -22,6 +22,9 @@ from metrics.utils.errors import Fault, FaultsError, UserError
 
 Floats = npt.NDArray[np.float64]
 
+TIE: Final = 1e-12
+"""Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
+
 LOWER_IS_BETTER: Final = frozenset({"hausdorff_px", "hd95_px", "assd_px", "latency_ms"})
 """Of the figures that are built in; see :func:`lower_is_better`."""
 
@@ -180,6 +183,19 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
     dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
     keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
     return pd.factorize(keys)[0].astype(np.int64)
+
+
+def scale_of(values: Floats) -> float:
+    """The largest absolute value, of which rounding errors are a share; 1 where there is none.
+
+    Args:
+        values: Float array of any shape; NaN and infinities are passed over.
+
+    Example:
+        >>> scale_of(np.array([0.0, -2000.0, np.nan])), scale_of(np.zeros(3))
+        (2000.0, 1.0)
+    """
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
 
 
 def effective_number(clusters: npt.NDArray[np.int64]) -> float:

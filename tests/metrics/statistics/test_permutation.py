@@ -103,3 +103,13 @@ def test_no_pairs_and_impossible_pairs(drawn_samples):
         permutation_test(drawn_samples(), [("a", "a")])
     with pytest.raises(UserError, match="no model 'z'"):
         permutation_test(drawn_samples(), [("a", "z")])
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e5, 1e9])
+def test_a_change_of_unit_changes_no_p_value(scale):
+    # 0.1 + 0.2 and 0.3 differ in their last bit, and so does every sum in another unit.
+    differences = [0.1, 0.2, 0.3, 0.1, 0.2, -0.3, 0.6]
+    plain, scaled = paired(differences), paired(differences)
+    scaled.values[:] *= scale
+    pair = [("a", "b")]
+    assert permutation_test(scaled, pair).item() == permutation_test(plain, pair).item()

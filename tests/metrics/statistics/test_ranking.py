@@ -112,3 +112,11 @@ def test_undefined_frames_do_not_rank_a_model():
 def test_an_unknown_figure_is_told(drawn_samples):
     with pytest.raises(UserError, match="no figure 'score'"):
         rank(drawn_samples(), **FEW)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e9])
+def test_a_change_of_unit_changes_no_rank(scale):
+    values = np.array([[0.1 + 0.2, 0.5, 0.7], [0.3, 0.5, 0.7], [0.2, 0.4, 0.8]])
+    plain, scaled = (rank(of(values * unit), **FEW, figure="f1").table for unit in (1, scale))
+    names = ["model", "rank", "tied_rank", "mean_rank", "rank_by_frames", "p_first"]
+    pd.testing.assert_frame_equal(scaled[names], plain[names])
