@@ -172,15 +172,19 @@ class Ledger:
     def submissions(self, round_name: str | None = None) -> pd.DataFrame:
         """Every submission, newest first, with its official score where it has one.
 
+        ``score`` is the round's, the mean over its test sets; ``score_frames`` is over all frames.
+
         Args:
             round_name: Of one round only.
         """
-        query = (
-            "SELECT s.*, (SELECT score FROM scores AS c WHERE c.submission = s.number"
-            " AND c.test_set = ? AND c.protocol = 'official' ORDER BY c.created DESC LIMIT 1)"
-            " AS score FROM submissions AS s"
+        newest = (
+            "(SELECT {} FROM scores AS c WHERE c.submission = s.number AND c.test_set = ?"
+            " AND c.protocol = 'official' ORDER BY c.created DESC LIMIT 1)"
         )
-        return self._frame(query, [OVERALL], {"s.round": round_name}, "s.number DESC")
+        over_sets, over_frames = newest.format("score_sets"), newest.format("score")
+        query = f"SELECT s.*, {over_sets} AS score, {over_frames} AS score_frames"
+        query += " FROM submissions AS s"
+        return self._frame(query, [OVERALL] * 2, {"s.round": round_name}, "s.number DESC")
 
     def scores(
         self,
@@ -190,6 +194,9 @@ class Ledger:
         test_set: str | None = OVERALL,
     ) -> pd.DataFrame:
         """Every score, newest first.
+
+        A score over all test sets is over all frames, and as ``score_sets`` over the sets; see
+        ``leaderboard.averaged``.
 
         Args:
             round_name: Of one round only.

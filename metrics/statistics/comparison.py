@@ -15,14 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from metrics.statistics.bootstrap import (
-    LEVEL,
-    RESAMPLES,
-    Method,
-    Replicates,
-    interval,
-    resample,
-)
+from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
+from metrics.statistics.intervals import LEVEL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
 

@@ -52,14 +52,20 @@ def permutation_test(
         return np.empty((0, len(samples.figures)))
     sums, numbers = samples.cluster_sums()
     first, second = _positions(samples, pairs)
-    pair_sums = sums[:, first], sums[:, second]
-    pair_numbers = numbers[:, first], numbers[:, second]
+    sets = [
+        (clusters, sums[clusters][:, [first, second]], numbers[clusters][:, [first, second]])
+        for clusters in samples.clusters_by_set()
+    ]
 
     def differences(swapped: Floats) -> Floats:
-        sums_a, sums_b = _totals(swapped, *pair_sums)
-        numbers_a, numbers_b = _totals(swapped, *pair_numbers)
-        means_a = means(sums_a, numbers_a, samples.figures)
-        return np.abs(means_a - means(sums_b, numbers_b, samples.figures))
+        of_sets = []
+        for clusters, pair_sums, pair_numbers in sets:
+            chosen = swapped if len(sets) == 1 else swapped[:, clusters]
+            sums_a, sums_b = _totals(chosen, pair_sums[:, 0], pair_sums[:, 1])
+            numbers_a, numbers_b = _totals(chosen, pair_numbers[:, 0], pair_numbers[:, 1])
+            means_a = means(sums_a, numbers_a, samples.figures)
+            of_sets.append(means_a - means(sums_b, numbers_b, samples.figures))
+        return np.asarray(np.abs(np.mean(of_sets, axis=0)))
 
     clusters = samples.n_clusters
     exact = clusters <= math.log2(resamples)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -113,3 +116,20 @@ def test_a_change_of_unit_changes_no_p_value(scale):
     scaled.values[:] *= scale
     pair = [("a", "b")]
     assert permutation_test(scaled, pair).item() == permutation_test(plain, pair).item()
+
+
+def test_a_mean_over_sets_is_permuted_by_hand():
+    sets = np.array([0, 0, 0, 0, 1, 1])
+    differences = np.array([0.1, 0.3, -0.2, 0.1, 0.4, 0.1])
+
+    def over_sets(signs):
+        changed = differences * signs
+        return abs(changed[sets == 0].mean() + changed[sets == 1].mean()) / 2
+
+    every = [over_sets(np.array(signs)) for signs in product((1, -1), repeat=6)]
+    expected = np.mean(np.array(every) >= over_sets(1) - 1e-12)
+    samples = paired(differences)
+    over_frames = permutation_test(samples, [("a", "b")]).item()
+    found = permutation_test(replace(samples, sets=sets), [("a", "b")]).item()
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(over_frames)
