@@ -206,6 +206,19 @@ class Ledger:
         chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
 
+    def submitted_before(self, sha256: str) -> list[str]:
+        """The submissions of a package of these very bytes, described for a person, oldest first.
+
+        Args:
+            sha256: Of the package, in hexadecimal.
+        """
+        query = (
+            "SELECT number, round, day FROM submissions WHERE package_sha256 = ? ORDER BY number"
+        )
+        with self._register.read() as connection:
+            rows = connection.execute(query, [sha256]).fetchall()
+        return [f"submission {number} (round {round_}, {day})" for number, round_, day in rows]
+
     def _frame(
         self, query: str, values: list[Any], chosen: Mapping[str, str | None], order: str
     ) -> pd.DataFrame:

@@ -181,6 +181,7 @@ class _Job:
             hausdorff=self.options["hausdorff"],
         )
         team = self.options["team"] or ("" if own is not None else shown)
+        self._note_same_bytes(package, score, team)
         self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
         for note in score.notes:
             console.note(f"{package.name}: {note}")
@@ -188,6 +189,13 @@ class _Job:
             console.note(f"{package.name}: entered without a round; give --round to rank it in one")
         self._write(score)
         return team or str(own["model"] if own is not None else shown), score
+
+    def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
+        """Say where another team handed in the very same package."""
+        rows = self.ledger.scores()
+        others = set(rows.loc[rows["package_sha256"] == score.package_sha256, "team"]) - {team, ""}
+        if others:
+            console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
 
     def _truth(self, round_: Round | None) -> Truth:
         from submissions.truth import find_truth
