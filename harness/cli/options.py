@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from harness.config import settings
-from harness.report.tables.formats import FORMATS
+from harness.report.tables.formats import AVERAGES, FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -62,6 +62,20 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
         default=choices[0],
         show_default=True,
         help="Output format.",
+    )
+
+
+def average_option(purpose: str) -> Callable[[Command], Command]:
+    """``--average``, passed as ``average``: a key of ``AVERAGES``, or ``None`` for the default.
+
+    Args:
+        purpose: What the command does with it, the beginning of its help text.
+    """
+    meanings = "; ".join(f"{name}: {meaning}" for name, meaning in AVERAGES.items())
+    return click.option(
+        "--average",
+        type=click.Choice(list(AVERAGES)),
+        help=f"{purpose}, by default sets. {meanings[0].upper()}{meanings[1:]}.",
     )
 
 

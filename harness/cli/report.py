@@ -133,9 +133,11 @@ def _of_round(
 
 
 def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
+    from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
 
-    return Ledger(settings.workspace).scores(round_name, protocol="official")
+    scores = Ledger(settings.workspace).scores(round_name, protocol="official")
+    return averaged(scores, "sets")
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:
@@ -145,5 +147,5 @@ def _leaderboard(scores: pd.DataFrame) -> View | None:
 
     if scores.empty:
         return None
-    ranking = with_paper(rank(scores))
-    return standings_view(ranking, sd="sd_frames", protocol="official", group="round")
+    ranking = with_paper(rank(scores, sd="sd_sets"))
+    return standings_view(ranking, sd="sd_sets", protocol="official", group="round")
