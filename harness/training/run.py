@@ -14,6 +14,7 @@ from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import BatchLoader, workers_that_fit
+from harness.runs import initial
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
@@ -227,6 +228,8 @@ def _build(
     # With a state to go on from, the encoder's first weights are not needed again; and a group
     # starts from those of its main process.
     network = build(config, weights=group.is_main and not run.last.exists())
+    if config.init and group.is_main and not run.last.exists():
+        initial.load(workspace, config, network)
     if group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
         workspace.update_run(run.run, parameters=parameters, status="running")
