@@ -40,8 +40,8 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 
     Returns:
         The best row of each model and team in each group of ``GROUPS``, by group and rank, with
-        those of ``COLUMNS`` that apply. Equal scores share a rank. Rows without a score are left
-        out. Empty for no rows.
+        those of ``COLUMNS`` that apply. Equal scores share a rank. A model without a score, because
+        no figure of it is defined, comes last and has no rank. Empty for no rows.
 
     Raises:
         UserError: The rows mix protocols, or ``sd`` names no SD.
@@ -53,10 +53,10 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
             f"scores by several protocols ({', '.join(sorted(rows['protocol'].unique()))}) cannot "
             "be ranked together. Choose one with --protocol."
         )
-    scored = rows[rows["score"].notna()]
-    groups = [name for name in GROUPS if name in scored]
-    who = [*groups, *(name for name in ("team", "model") if name in scored)]
-    best = scored.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
+    groups = [name for name in GROUPS if name in rows]
+    who = [*groups, *(name for name in ("team", "model") if name in rows)]
+    rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
+    best = rows.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
     best = best.assign(rank=_ranks(best, groups), source=source, sd_name=sd)
     best["sd"] = best[sd] if sd in best else float("nan")
     ordered = best.sort_values([*groups, "rank"], kind="stable")

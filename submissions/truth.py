@@ -91,12 +91,26 @@ def find_truth(
     masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
         raise FaultsError(faults, f"the truth in {folder} cannot be used")
+    return read_truth(folder, masks)
+
+
+def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
+    """The truth of masks that were found.
+
+    Args:
+        folder: Where they lie.
+        masks: Test set to frame name to the mask's file.
+
+    Raises:
+        FaultsError: Masks cannot be read, all of them at once.
+    """
     sizes, sha256, lossy = _read_all(masks)
     return Truth(folder=folder, masks=masks, sizes=sizes, sha256=sha256, lossy=lossy)
 
 
 def _every_test_set(folder: Path, prefix: str) -> list[str]:
-    found = (path.name for path in folder.iterdir() if path.is_dir())
+    # A dead link is a test set, too: one that is missing.
+    found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
     return [name for name in found if name.startswith(prefix) and name[0] != "."]
 
 

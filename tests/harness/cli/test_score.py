@@ -125,7 +125,7 @@ def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
     write(here / "team7.zip", 2)
     result = harness("score", "team7.zip", "--truth", "truth", "--round", "1", "--out", "results")
     assert result.exit_code == 0, result.output
-    written = {path.name for path in (here / "results").rglob("*") if path.is_file()}
+    written = {path.name for path in (here / "results").rglob("[!.]*") if path.is_file()}
     assert written == {f"{test_set}.json" for test_set in SETS} | {"frames.csv"}
     (path,) = (here / "results").rglob("EndoCV_DATA1.json")
     assert 0 < json.loads(path.read_text())["EndoCV2021_seg"]["dice"]["value"] < 1
