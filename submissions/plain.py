@@ -23,9 +23,8 @@ from submissions.reading.structure import Structure
 from submissions.reading.validate import PackageReport, inspect_masks
 from submissions.rounds import IMAGE_SUFFIXES
 from submissions.scoring import PackageScore, score_masks
-from submissions.truth import Truth, read_truth
+from submissions.truth import MASK_FOLDERS, Truth, read_truth
 
-_MASKS: Final = ("masks", "mask")
 _NAMED: Final = 5
 
 
@@ -107,7 +106,9 @@ def score_folder(
 
 def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:
     """The masks directly in a folder, or else in its folder of masks."""
-    inner = [path for path in _visible(folder) if path.name.lower() in _MASKS and path.is_dir()]
+    inner = [
+        path for path in _visible(folder) if path.name.lower() in MASK_FOLDERS and path.is_dir()
+    ]
     masks = _by_name(folder, found)
     return _by_name(inner[0], found) if inner and not masks else masks
 
@@ -132,7 +133,7 @@ def _named_alike(predictions: MaskFolder, truth: MaskFolder) -> dict[str, dict[s
     if "" in truth.sets:
         only = next(iter(predictions.sets)) if len(predictions.sets) == 1 else ""
         folder = truth.folder.absolute()
-        inner = folder.name.lower() in _MASKS and folder.parent.name
+        inner = folder.name.lower() in MASK_FOLDERS and folder.parent.name
         truth.sets[only or inner or folder.name or "masks"] = truth.sets.pop("")
     if "" in predictions.sets and len(truth.sets) == 1:
         return {next(iter(truth.sets)): predictions.sets[""]}

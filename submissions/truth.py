@@ -17,6 +17,9 @@ from submissions.layout import FRAME, PackageLayout
 from submissions.reading.image_header import HeaderError, read_header
 from submissions.rounds import IMAGE_SUFFIXES
 
+MASK_FOLDERS: Final = frozenset({"masks", "mask"})
+"""Names, in small letters, of the folder of a test set's masks where its frames have one, too."""
+
 _JPEG: Final = b"\xff\xd8"
 _KEPT_BYTES: Final = 256 << 20
 
@@ -66,7 +69,7 @@ class Truth:
 def find_truth(
     folder: Path, test_sets: Collection[str] | None = None, layout: PackageLayout | None = None
 ) -> Truth:
-    """Find the masks ``TEST_SET/NAME_mask.*`` in a folder.
+    """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
     Args:
         folder: A folder of test set folders.
@@ -123,7 +126,7 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
         faults.append(Fault(path=str(folder), message="the test set's folder is missing"))
         return {}
     masks: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(_inner(folder).iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         name = layout.frame_of(path.stem)
@@ -137,6 +140,15 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
     if not masks and not any(str(folder) in fault.path for fault in faults):
         faults.append(Fault(path=str(folder), message=f"holds no masks {_wanted(layout)}"))
     return masks
+
+
+def _inner(folder: Path) -> Path:
+    """The folder ``masks`` in a test set's folder where no images lie in that itself."""
+    paths = sorted(folder.iterdir())
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in paths):
+        return folder
+    inner = (path for path in paths if path.name.lower() in MASK_FOLDERS and path.is_dir())
+    return next(inner, folder)
 
 
 def _read_all(masks: dict[str, dict[str, Path]]) -> tuple[dict[str, dict[str, _Size]], str, int]:

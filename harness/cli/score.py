@@ -108,7 +108,8 @@ def command(
     files and the frame table into the workspace.
 
     Without --round, PACKAGE may also be a plain folder of masks, NAME.*, or of folders of masks by
-    test set, beside true masks of the same names. Its scores do not go into the register.
+    test set, or a folder of such folders; the true masks have the same names. Its scores do not go
+    into the register.
     """
     from harness.score import ScoringJob
     from harness.utils.device import keep_memory
@@ -143,6 +144,7 @@ def _find(
     Raises:
         UserError: A folder holds neither packages nor masks.
     """
+    from harness.data.listing import folders_in
     from submissions.plain import find_masks
     from submissions.reading.find_packages import find_packages
 
@@ -151,9 +153,12 @@ def _find(
         try:
             found = find_packages(path, rounds)
         except UserError:
-            if not (may_be_plain and find_masks(path).sets):
+            folders = [path, *folders_in(path)] if may_be_plain else []
+            plain = [folder for folder in folders if find_masks(folder).sets]
+            if not plain:
                 raise
-            packages.append((path, path.resolve().name, True))
+            plain = [path] if path in plain else plain
+            packages += [(folder, folder.resolve().name, True) for folder in plain]
             continue
         packages += [(package, name, False) for package, name in found.packages]
         if found.others:
