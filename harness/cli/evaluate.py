@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, inference_options, with_settings
+from harness.cli.options import FRAMES, format_option, inference_options, with_settings
 from harness.report.tables.formats import EVALUATION_TABLES
 from harness.utils import console
 
@@ -81,7 +81,7 @@ Examples:
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
 @inference_options()
 @format_option()
-@with_settings("endocv", "hyperkvasir", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
     wanted: Sequence[str],
@@ -114,7 +114,7 @@ def command(
             frames=frames.reset_index(drop=True),
             split=split,
             protocol=protocol,
-            is_paper_split=chosen.are_of_the_paper_split,
+            is_paper_split=chosen.are_of_the_paper_split(split),
             by=by or "",
             reference=reference or "",
             other=other or "",
@@ -150,7 +150,13 @@ class _Chosen:
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
         self.checked: set[tuple[object, ...]] = set()
-        self.are_of_the_paper_split = not any(run.variant for run in self.found)
+
+    def are_of_the_paper_split(self, splits: str) -> bool:
+        """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
+        from harness.data.catalogue import is_paper_split
+
+        of_frames = all(is_paper_split(self.settings, split) for split in splits.split(" and "))
+        return of_frames and not any(run.variant for run in self.found)
 
     def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
@@ -160,7 +166,7 @@ class _Chosen:
         from harness.evaluation import evaluate_run
 
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
-        frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
+        frames = catalogue(self.settings, needs=["test" if own_test else "train"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
             of_run = of_split(run.variant.apply(frames), split)

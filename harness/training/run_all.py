@@ -85,14 +85,14 @@ def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: 
         return
     tasks = queue.unfinished(workspace, named.run if named else None)
     if tasks is not None:
-        run_all(workspace, tasks, catalogue(settings, needs=["endocv"]), setup, at_once)
+        run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, at_once)
         return
     run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
     if run is None:
         console.note("Nothing to go on with: every run is finished.")
         return
     config = TrainConfig.from_dict(run.settings)
-    frames = run.variant.apply(catalogue(settings, needs=["endocv"]))
+    frames = run.variant.apply(catalogue(settings, needs=["train"]))
     ready = _decode(workspace, frames, config)
     _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", setup)

@@ -63,6 +63,14 @@ def test_every_figure_agrees_with_an_independent_computation(package, truth_fold
         assert figures["sd_frames"] == pytest.approx(
             np.mean([deviations[n] for n in scored]), abs=1e-12
         )
+    overall = score.overall
+    for name in ("f1", "iou", "ppv", "recall", "f2"):
+        of_sets = [np.mean([row[name] for row in rows]) for rows in expected.values()]
+        assert overall[f"{name}_sets"] == pytest.approx(np.mean(of_sets), abs=1e-12)
+    scores = [np.mean([[row[n] for n in scored] for row in rows]) for rows in expected.values()]
+    assert overall["score_sets"] == pytest.approx(np.mean(scores), abs=1e-12)
+    assert overall["sd_sets"] == pytest.approx(np.std(scores), abs=1e-12)
+    assert overall["score_sets"] != pytest.approx(overall["score"], abs=1e-3)
     for test_set, rows in expected.items():
         result = score.organisers[test_set]["EndoCV2021_seg"]
         assert result["dice"]["value"] == pytest.approx(np.mean([r["f1"] for r in rows]), abs=1e-12)
@@ -234,6 +242,7 @@ def test_a_score_goes_into_the_ledger_and_comes_out(package, truth_folder, tmp_p
     assert set(rows["test_set"]) == {"EndoCV_DATA1", "EndoCV_DATA2", "all"}
     (overall,) = ledger.scores().to_dict("records")
     assert overall["score"] == score.overall["score"]
+    assert overall["score_sets"] == score.overall["score_sets"]
     assert overall["sd_sets"] == score.overall["sd_sets"]
     assert overall["latency_ms"] == pytest.approx(10.8)
     assert (overall["round"], overall["team"], overall["model"]) == ("2", "we", "package")

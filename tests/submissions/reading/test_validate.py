@@ -22,6 +22,7 @@ from submissions.layout import PackageLayout
 from submissions.reading.archive import Limits, name_fault
 from submissions.reading.validate import inspect_package, validate_package
 from submissions.writing.encoding import encode_mask
+from submissions.writing.package import PackageWriter
 
 FOLDER = "EndoCV2021/segmentation/EndoCV_DATA1_pred"
 MASK = f"{FOLDER}/a_0_mask.jpg"
@@ -573,3 +574,26 @@ print(len(faults), int(status.split("VmHWM:")[1].split()[0]) // 1024)
     count, peak_mib = map(int, output.split())
     assert count == 1, errors  # the timing file alone
     assert peak_mib < 700
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda mask: np.zeros_like(mask), "EndoCV_DATA1: all 3 masks are black"),
+        (lambda mask: ~mask, "EndoCV_DATA1: all 3 masks are white to 75% or more: are they inver"),
+        (lambda mask: np.ones_like(mask), "EndoCV_DATA1: all 3 masks are white"),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["jpg", "jpeg"])
+def test_a_set_that_is_black_or_inverted_as_a_whole_is_noted(
+    tmp_path, masks, sizes, changed, said, file_format
+) -> None:
+    with PackageWriter(tmp_path / "p.zip", file_format=file_format, expected=sizes) as writer:
+        for test_set, names in masks.items():
+            for name, mask in names.items():
+                written = changed(mask) if test_set == "EndoCV_DATA1" else mask
+                writer.add(test_set=test_set, name=name, mask=written, latency_ms=1.0)
+    report = inspect_package(tmp_path / "p.zip", sizes)
+    assert report.findings == ()
+    (note,) = [note for note in report.notes if "JPEG" not in note]
+    assert said in note
