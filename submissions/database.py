@@ -113,6 +113,7 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )""",
         "DROP TABLE IF EXISTS schema_versions",
     ),
+    ("ALTER TABLE runs ADD COLUMN encoder_weights TEXT NOT NULL DEFAULT '{}'",),
 )
 """The statements of each version: new versions are added, old ones never changed."""
 

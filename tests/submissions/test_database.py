@@ -33,6 +33,10 @@ def direct(register: Register, *statements: str) -> list[tuple[object, ...]]:
         return [connection.execute(statement).fetchall() for statement in statements][-1]
 
 
+NEWER_COLUMN = "ALTER TABLE runs DROP COLUMN encoder_weights"
+"""Makes the table of runs what it was in versions 0 and 1."""
+
+
 def cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let SQLite fail as it does on a WAL file in a folder that it cannot write."""
     connect = database._connect
@@ -54,7 +58,7 @@ def test_a_new_register_has_every_table_and_is_in_wal_mode(tmp_path: Path) -> No
     found = direct(register, "SELECT name FROM sqlite_master WHERE type = 'table'")
     assert {name for (name,) in found} == TABLES
     assert direct(register, "PRAGMA journal_mode") == [("wal",)]
-    assert direct(register, "PRAGMA user_version") == [(1,)]
+    assert direct(register, "PRAGMA user_version") == [(2,)]
 
 
 def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
@@ -84,18 +88,18 @@ def test_where_there_is_no_register_it_is_read_as_empty(tmp_path: Path) -> None:
 def test_a_register_of_an_older_version_is_read_as_it_lies(tmp_path: Path) -> None:
     register = Register(tmp_path)
     add_run(register)
-    direct(register, "PRAGMA user_version = 0", "DROP TABLE scores")
+    direct(register, "PRAGMA user_version = 0", NEWER_COLUMN, "DROP TABLE scores")
 
     assert runs(register) == ["unet-1"]
     assert Ledger(tmp_path).scores().empty
     assert direct(register, "PRAGMA user_version") == [(0,)]
 
     add_run(register, run="unet-2")
-    assert direct(register, "PRAGMA user_version") == [(1,)]
+    assert direct(register, "PRAGMA user_version") == [(2,)]
     assert runs(register) == ["unet-1", "unet-2"]
 
 
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [0, 1, 2])
 def test_a_folder_that_cannot_be_written_is_read_from_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
@@ -103,6 +107,8 @@ def test_a_folder_that_cannot_be_written_is_read_from_a_copy(
     add_run(register)
     with closing(sqlite3.connect(register.path)) as other, other:
         other.execute(f"PRAGMA user_version = {version}")
+        if version < 2:
+            other.execute(NEWER_COLUMN)
         other.execute("UPDATE runs SET run = 'in the WAL file'")
         other.commit()
         assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size
