@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from metrics.endocv import organisers_json, summarise
+from metrics.endocv import FIGURES, organisers_json, summarise
 from metrics.frame.boundary import boundary_distances
 from metrics.frame.counts import count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
@@ -38,8 +38,9 @@ TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
 }
 """Kinds of fault that do not refuse a package, by protocol; the organisers' tools accept them."""
 
-_FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f1", "f2", "ppv",
-                   "recall", "latency_ms")  # fmt: skip
+_REGISTERED: Final = ("score", "iou", "f1", "f2", "ppv", "recall")
+_FIGURES: Final = ("n", *_REGISTERED, "sd_frames", "sd_metrics", "sd_sets", "latency_ms",
+                   *(f"{name}_sets" for name in _REGISTERED))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,8 @@ class PackageScore:
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
             asked for, by strict with ``metrics.frame.boundary`` and ``metrics.frame.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
-            ``metrics.endocv.summarise``, of the polyp class.
+            ``metrics.endocv.summarise``, of the polyp class. The last row has each figure's mean
+            over the test sets too, as ``NAME_sets``; see ``leaderboard.averaged``.
         organisers: Test set to the organisers' result file, by the official protocol only.
         notes: Remarks that are not faults.
     """
@@ -126,6 +128,7 @@ def score_package(
             *inspection.notes,
             *_tolerated_notes(inspection.findings),
             *_lossy_truth_note(truth, protocol),
+            *_empty_truth_notes(table),
         ),
     )
 
@@ -233,7 +236,12 @@ def _figures(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     by_set = summarise(polyp, ("test_set",), protocol).assign(sd_sets=float("nan"))
     overall = summarise(polyp, ("class",), protocol).drop(columns="class")
     overall.insert(0, "test_set", OVERALL)
-    return pd.concat([by_set, overall[list(by_set.columns)]], ignore_index=True)
+    # A figure that is undefined in a set has no mean over sets: left out, the set would be a gain.
+    over_sets = {f"{name}_sets": by_set[name].mean(skipna=False) for name in ("score", *FIGURES)}
+    overall = overall[list(by_set.columns)].assign(**over_sets)
+    return pd.concat(
+        [by_set.assign(**dict.fromkeys(over_sets, float("nan"))), overall], ignore_index=True
+    )
 
 
 def _organisers(table: pd.DataFrame) -> dict[str, Any]:
@@ -259,6 +267,14 @@ def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
         f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
         "each polyp counts as polyp, so that even a perfect prediction stays below 1; the strict "
         "protocol reads them at > 127"
+    ]
+
+
+def _empty_truth_notes(table: pd.DataFrame) -> list[str]:
+    polyp = table[table["class"] == "polyp"].groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
+    return [
+        f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding one"
+        for test_set in polyp.index[polyp == 0]
     ]
 
 

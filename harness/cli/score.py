@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, with_settings
+from harness.cli.options import average_option, format_option, with_settings
 from harness.utils import console
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
     from metrics.masks.read import Protocol
+    from metrics.statistics.samples import Average
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
     from submissions.truth import Truth
@@ -81,6 +80,7 @@ Examples:
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
     "polyps found. generalisation: the loss from one test set to another.",
 )
+@average_option("The score over all test sets that comes first")
 @format_option()
 @with_settings("workspace", "rounds")
 @click.pass_context
@@ -93,6 +93,7 @@ def command(
     round_name: str | None,
     out: Path | None,
     kind: str,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -115,7 +116,7 @@ def command(
     job = _Job(settings, rounds, truth, round_name, out, options)
     scores = job.score_all(found)
     if kind == "scores":
-        _show(scores, format_, options["protocol"])
+        _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
     if len(scores) < len(found):
@@ -151,14 +152,16 @@ class _Job:
         """Score all packages; one that cannot be scored is named, and the rest are scored.
 
         Raises:
-            UserError: If the only package cannot be scored.
+            UserError: If the only package cannot be scored, or the truth cannot be used.
         """
+        from submissions.truth import TruthError
+
         scores = []
         for package, name in console.track(found, "Scoring") if len(found) > 1 else found:
             try:
                 scores.append(self.score(package, name))
             except UserError as error:
-                if len(found) == 1:
+                if len(found) == 1 or isinstance(error, TruthError):
                     raise
                 console.fail(error.format_message())
         return scores
@@ -180,6 +183,7 @@ class _Job:
             hausdorff=self.options["hausdorff"],
         )
         team = self.options["team"] or ("" if own is not None else shown)
+        self._note_same_bytes(package, score, team)
         self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
         for note in score.notes:
             console.note(f"{package.name}: {note}")
@@ -187,6 +191,13 @@ class _Job:
             console.note(f"{package.name}: entered without a round; give --round to rank it in one")
         self._write(score)
         return team or str(own["model"] if own is not None else shown), score
+
+    def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
+        """Say where another team handed in the very same package."""
+        rows = self.ledger.scores()
+        others = set(rows.loc[rows["package_sha256"] == score.package_sha256, "team"]) - {team, ""}
+        if others:
+            console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
 
     def _truth(self, round_: Round | None) -> Truth:
         from submissions.truth import find_truth
@@ -223,26 +234,17 @@ def _find(paths: tuple[Path, ...], tasks: set[str]) -> list[tuple[Path, str]]:
     return packages
 
 
-def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
-    import pandas as pd
-
-    from harness.report.tables.view import View
-    from harness.report.views.by_class import left_out_note
+def _show(
+    scores: list[tuple[str, PackageScore]], average: Average, format_: Format, protocol: Protocol
+) -> None:
+    from harness.report.views.scores import scores_view
 
     if not scores:
         return
-    parts = [score.figures.assign(package=name) for name, score in scores]
-    figures = pd.concat(parts, ignore_index=True)
-    if len(scores) > 1:
-        figures = figures[figures["test_set"] == "all"].sort_values("score", ascending=False)
-    view = View(
-        frame=figures,
-        columns=_columns(figures),
-        title=f"Scores by the {protocol} protocol",
-        caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
-        "mean of their SDs over frames)." + left_out_note(figures, protocol),
-    )
-    view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
+    figures = [score.figures.assign(package=name) for name, score in scores]
+    metadata = {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256}
+    view = scores_view(figures, format_, average=average, protocol=protocol)
+    view.show(format_, metadata | {"average": average})
 
 
 def _show_detail(
@@ -265,22 +267,3 @@ def _show_detail(
     else:
         view = detail.by_test_set(frames, kind)
     view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
-
-
-def _columns(figures: pd.DataFrame) -> list[Any]:
-    from harness.report.tables.columns import Column
-    from harness.report.views.by_class import left_out_columns
-
-    names = {
-        "f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU",
-        "specificity": "Spec.", "accuracy": "Acc.",
-    }  # fmt: skip
-    columns = [
-        Column(key="package", title="Package"),
-        Column(key="test_set", title="Test set"),
-        Column(key="score", title="Score", decimals=3, sd="sd_frames"),
-        *(Column(key=key, title=title, decimals=3) for key, title in names.items()),
-        Column(key="n", title="Frames"),
-    ]
-    columns += left_out_columns(figures)
-    return [*columns, Column(key="latency_ms", title="ms/frame", decimals=1)]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.listing import valid_text
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
 from harness.inference.uncertainty import write_map
@@ -54,7 +55,7 @@ def predict_images(
         write_mask(out / f"{prediction.image.stem}.png", prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
-        return {"image": prediction.image.name, **_figures(prediction)}
+        return {"image": valid_text(prediction.image.name), **_figures(prediction)}
 
     rows = []
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
@@ -103,7 +104,7 @@ def predict_video(
         write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
-        row = {"image": prediction.image.name, **_figures(prediction)}
+        row = {"image": valid_text(prediction.image.name), **_figures(prediction)}
         return row, overlay(pixels, prediction.mask)
 
     rows: list[Row] = []

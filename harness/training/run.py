@@ -27,7 +27,7 @@ from harness.utils import device as devices
 from harness.utils.signals import default_signals
 from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
-from metrics.utils.errors import UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,19 +97,28 @@ def prepare(
 
     Raises:
         UserError: If a split is empty.
-        FaultsError: If frames or masks cannot be read, all of them.
+        FaultsError: If frames or masks cannot be used, all of them in both splits.
     """
     train, val = of_split(frames, "train"), of_split(frames, "val")
     folder = workspace.root / "cache"
     total = len(train) + len(val)
 
-    def decoded(of: pd.DataFrame, before: int) -> cache.FrameCache:
-        def advance(done: int, _all: int) -> None:
+    caches: list[cache.FrameCache] = []
+    faults: list[Fault] = []
+    for of, before in ((train, 0), (val, len(train))):
+
+        def advance(done: int, _all: int, before: int = before) -> None:
             progress(before + done, total)
 
-        return cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
-
-    return TrainingFrames(train=decoded(train, 0), val=decoded(val, len(train)))
+        try:
+            built = cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
+        except FaultsError as error:
+            faults += error.faults
+        else:
+            caches.append(built)
+    if faults:
+        raise FaultsError(faults, f"frames cannot be used, of {total} in all")
+    return TrainingFrames(train=caches[0], val=caches[1])
 
 
 def start(

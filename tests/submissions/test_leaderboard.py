@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from metrics.utils.errors import UserError
-from submissions.leaderboard import rank, with_paper
+from submissions.leaderboard import averaged, rank, with_paper
 
 
 def rows(*values: tuple[str, str, float], **columns) -> pd.DataFrame:
@@ -54,6 +54,16 @@ def test_the_sd_is_named() -> None:
         rank(scored, sd="deviation")
 
 
+def test_the_leader_changes_with_the_average() -> None:
+    scored = rows(("1", "a", 0.9), ("1", "b", 0.8), score_sets=[0.5, 0.7], f1_sets=[0.2, 0.3])
+    by_sets, by_frames = (rank(averaged(scored, average)) for average in ("sets", "frames"))
+    assert by_sets["model"].tolist() == ["b", "a"]
+    assert by_frames["model"].tolist() == ["a", "b"]
+    shown = ["average", "score", "score_sets", "score_frames", "f1"]
+    assert by_sets[shown].iloc[0].tolist() == ["sets", 0.7, 0.7, 0.8, 0.3]
+    assert by_frames[shown].iloc[0].tolist() == ["frames", 0.9, 0.5, 0.9, 0.5]
+
+
 def test_evaluations_of_a_split_are_ranked_by_the_same_function() -> None:
     evaluations = pd.DataFrame(
         {"split": ["val", "val"], "model": ["a", "b"], "score": [0.2, 0.4], "sd_frames": [0.1, 0.1]}
@@ -64,8 +74,10 @@ def test_evaluations_of_a_split_are_ranked_by_the_same_function() -> None:
     assert "round" not in ranking
 
 
-def test_a_row_without_a_score_is_left_out_and_no_rows_rank_nothing() -> None:
-    assert rank(rows(("1", "a", float("nan")), ("1", "b", 0.1)))["model"].tolist() == ["b"]
+def test_a_row_without_a_score_stands_last_without_a_rank_and_no_rows_rank_nothing() -> None:
+    ranking = rank(rows(("1", "a", float("nan")), ("1", "b", 0.1), ("2", "c", float("nan"))))
+    assert ranking["model"].tolist() == ["b", "a", "c"]
+    assert ranking["rank"].fillna(0).tolist() == [1, 0, 0]
     assert rank(rows()).empty
     assert with_paper(rank(rows())).empty
 

@@ -234,7 +234,7 @@ def test_the_next_challenge_needs_no_code(here: Path, harness: Harness) -> None:
     assert checked.exit_code == 0, checked.output
     scored = harness("score", "p.zip", *options, "--truth", "t", "--format", "csv")
     assert scored.exit_code == 0, scored.output
-    assert len(scored.stdout.splitlines()) == 4
+    assert len(scored.stdout.splitlines()) == 1 + 2 + 2  # a header, two sets, two averages
     old = harness("validate", "p.zip", "--round", "1", "--frames", "frames")
     assert "Polyps2030" in old.stdout
     assert old.exit_code == 1
@@ -273,3 +273,63 @@ def test_an_interrupted_submission_is_named(here: Path, harness: Harness) -> Non
     result = harness("submissions")
     assert result.exit_code == 0
     assert "killed.zip: is not entered" in result.stderr
+
+
+def test_the_same_bytes_again_are_noted(here: Path, harness: Harness) -> None:
+    package = submit(here, "unet", 3)
+    checked = harness("validate", package)
+    assert "the same bytes as submission 1 (round 1, " in checked.stderr
+    assert "the same bytes" not in harness("validate", write(here / "other.zip", 2)).stderr
+
+    first = harness("score", "other.zip", "--truth", "truth", "--round", "1", "--team", "red")
+    again = harness("score", "other.zip", "--truth", "truth", "--round", "1", "--team", "blue")
+    assert "the same bytes" not in first.stderr
+    assert "the same bytes as the package of red" in again.stderr
+
+
+def test_a_black_set_is_noted(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 100)  # every disc outside its frame
+    result = harness("validate", "p.zip", "--frames", "frames")
+    assert result.exit_code == 0
+    assert "EndoCV_DATA2: all 3 masks are black" in result.stderr
+
+
+def test_the_average_decides_who_leads(here: Path, harness: Harness) -> None:
+    """A package that is good in a large set, one in a small set."""
+    for name in ("f1", "f2"):
+        for test_set in SETS[1:]:
+            for file in here.glob(f"*/{test_set}/{name}*"):
+                file.unlink()
+    for model, shifts in (("large", (1, 4)), ("small", (4, 1))):
+        with PackageWriter(here / f"{model}.zip") as writer:
+            for test_set in SETS:
+                large = test_set == SETS[0]
+                for name in NAMES if large else NAMES[:1]:
+                    mask = disc(shifts[0] if large else shifts[1])
+                    writer.add(test_set=test_set, name=name, mask=mask, latency_ms=7.0)
+    arguments = ("large.zip", "small.zip", "--truth", "truth", "--round", "1", "--format", "json")
+    scored = {
+        average: json.loads(harness("score", *arguments, "--average", average).stdout)["rows"]
+        for average in ("sets", "frames")
+    }
+    led = {
+        average: json.loads(
+            harness("leaderboard", "--no-paper", "--format", "json", "--average", average).stdout
+        )["rows"]
+        for average in ("sets", "frames")
+    }
+    ranks = json.loads(harness("leaderboard", "--table", "ranks", "--format", "json").stdout)
+    for rows, key in ((scored, "package"), (led, "model")):
+        assert [row[key] for row in rows["sets"]] == ["small", "large"]
+        assert [row[key] for row in rows["frames"]] == ["large", "small"]
+        for average, found in rows.items():
+            assert all(row["score"] == row[f"score_{average}"] for row in found)
+            assert {row["average"] for row in found} == {average}
+            assert {row["sd_name"] for row in found} == {f"sd_{average}"}
+    # A row of it is named after team and model, which are both the file's name here.
+    estimates = {row["model"].split()[0]: row["estimate"] for row in ranks["rows"]}
+    assert list(estimates) == ["small", "large"]
+    assert estimates == pytest.approx({row["model"]: row["score"] for row in led["sets"]})
+    board = harness("leaderboard").stdout
+    assert "Ranked by the average over sets" in board
+    assert "Score (frames)" in board
