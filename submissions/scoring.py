@@ -128,6 +128,7 @@ def score_package(
             *inspection.notes,
             *_tolerated_notes(inspection.findings),
             *_lossy_truth_note(truth, protocol),
+            *_empty_truth_notes(table),
         ),
     )
 
@@ -267,6 +268,14 @@ def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
         f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
         "each polyp counts as polyp, so that even a perfect prediction stays below 1; the strict "
         "protocol reads them at > 127"
+    ]
+
+
+def _empty_truth_notes(table: pd.DataFrame) -> list[str]:
+    polyp = table[table["class"] == "polyp"].groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
+    return [
+        f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding one"
+        for test_set in polyp.index[polyp == 0]
     ]
 
 

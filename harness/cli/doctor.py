@@ -14,6 +14,7 @@ import click
 
 from harness.cli.options import format_option
 from harness.config import settings
+from harness.config.sources import ROLES, Pair
 from harness.report.tables.formats import Format
 from metrics.utils.errors import UserError
 
@@ -185,23 +186,29 @@ def folders() -> Iterator[Check]:
         advice = "Correct it, or write it again with 'harness init --force'."
         yield Check("settings", settings.FILE_NAME, error.format_message(), "fault", advice)
         return
+    own = chosen.train is not None
     for name in settings.MEANINGS:
-        if name != "workspace":
-            yield _setting(name, getattr(chosen, name))
+        if name not in ("workspace", *ROLES):
+            yield _setting(name, getattr(chosen, name), needed=not own)
+    sets = ((f"test {name}", source) for name, source in chosen.test.items())
+    for name, source in (("train", chosen.train), ("val", chosen.val), *sets):
+        for path in (source.images, source.masks) if isinstance(source, Pair) else (source,):
+            yield _setting(name, path, needed=False)
     yield _workspace(chosen.workspace)
 
 
-def _setting(name: str, path: Path | None) -> Check:
-    flag = settings.flag(name)
+def _setting(name: str, path: Path | None, *, needed: bool = True) -> Check:
+    key, _, test_set = name.partition(" ")
+    flag = " ".join(filter(None, (settings.flag(key), test_set)))
     if path is None:
-        if name not in ("endocv", "hyperkvasir", "test_frames"):
+        if not needed or name not in ("endocv", "hyperkvasir", "test_frames"):
             return Check("settings", name, "not set")
         return Check(
             "settings", name, "not set", "warning", f"Set it with 'harness init {flag} DIR'."
         )
     if path.exists():
         return Check("settings", name, str(path))
-    advice = f"Correct {flag}, {settings.variable(name)} or {settings.FILE_NAME}."
+    advice = f"Correct {flag}, {settings.variable(key)} or {settings.FILE_NAME}."
     return Check("settings", name, f"{path} is not there", "fault", advice)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from harness.config import settings
 from harness.report.tables.formats import AVERAGES, FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
+"""The settings of frames with their truth."""
 
 FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
 
@@ -34,7 +37,7 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
         def wrapped(*args: object, **values: object) -> object:
-            flags = {name: cast(Path | None, values.pop(name)) for name in chosen}
+            flags = {name: values.pop(name) for name in chosen}
             return command(*args, settings=settings.load(flags=flags), **values)
 
         for name in reversed(chosen):
@@ -87,13 +90,27 @@ def device_option() -> Callable[[Command], Command]:
     )
 
 
-def setting_option(name: str, *, env: bool = True) -> Callable[[Command], Command]:
-    """The option of one setting, passed under the setting's own name as a path or ``None``."""
+def setting_option(
+    name: str, *, env: bool = True, callback: Callable[..., Any] | None = None
+) -> Callable[[Command], Command]:
+    """The option of one setting, passed under the setting's own name as a path or ``None``.
+
+    ``--test`` can be repeated, and is passed as a tuple of ``NAME=DIR``.
+    """
     kind = "FILE" if name in ("splits", "rounds") else "DIR"
     meaning = settings.MEANINGS[name]
     help_text = f"{meaning[0].upper()}{meaning[1:]}."
     if env:
         help_text += f"  [env: {settings.variable(name)}]"
+    if name == "test":
+        return click.option(
+            "--test",
+            name,
+            multiple=True,
+            callback=callback,
+            metavar="NAME=DIR",
+            help=f"{help_text} Repeatable.",
+        )
     return click.option(
         settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text
     )

@@ -144,6 +144,7 @@ def _is_video(source: Path) -> bool:
 def _images(source: Path) -> list[Path]:
     from harness.data.listing import images_in
     from metrics.utils.errors import Fault, FaultsError, UserError
+    from metrics.utils.names import is_reserved
 
     images = [source] if source.is_file() else list(images_in(source))
     if not images:
@@ -156,4 +157,11 @@ def _images(source: Path) -> list[Path]:
     ]
     if twins:
         raise FaultsError(twins, "each image needs a name of its own; rename these")
+    reserved = [
+        Fault(path=str(image), message=f"Windows reserves the name of its mask, {image.stem}.png")
+        for image in images
+        if is_reserved(image.name)
+    ]
+    if reserved:
+        raise FaultsError(reserved, "masks could not be opened on Windows; rename these")
     return images

@@ -167,14 +167,16 @@ class _Job:
         """Score all packages; one that cannot be scored is named, and the rest are scored.
 
         Raises:
-            UserError: If the only package cannot be scored.
+            UserError: If the only package cannot be scored, or the truth cannot be used.
         """
+        from submissions.truth import TruthError
+
         scores = []
         for package, name in console.track(found, "Scoring") if len(found) > 1 else found:
             try:
                 scores.append(self.score(package, name))
             except UserError as error:
-                if len(found) == 1:
+                if len(found) == 1 or isinstance(error, TruthError):
                     raise
                 console.fail(error.format_message())
         return scores

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from harness.utils.device import Precision
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.validation import validate
 
@@ -43,7 +42,7 @@ _Seed = Annotated[
     int, Field(strict=True, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
 ]
 _Workers = Annotated[int | None, Field(strict=True, ge=0, description="a whole number, 0 or more")]
-_Precision = Annotated[Precision, Field(description="auto, fp32 or bf16")]
+_Precision = Annotated[Literal["auto", "fp32", "bf16"], Field(description="auto, fp32 or bf16")]
 _Inputs = Annotated[Inputs, Field(description="normalised or 0-255")]
 _Switch = Annotated[bool, Field(strict=True, description="true or false")]
 

@@ -104,7 +104,7 @@ class AugmentedFrames(Dataset[Any]):
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
 
 
-class CachedFeed:
+class BatchLoader:
     """The batches of a run.
 
     Args:
@@ -115,9 +115,6 @@ class CachedFeed:
         rank: Which process of ``world_size`` this is; each takes its share of every batch.
         world_size: Processes that train together.
         pin: Whether batches are put into pinned memory, for faster copies to a GPU.
-
-    Raises:
-        UserError: If a batch has fewer frames than there are processes.
     """
 
     def __init__(

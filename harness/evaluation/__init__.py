@@ -1,1 +1,1 @@
-"""Predictions measured against the truth."""
+"""Evaluation: predictions measured against the truth."""

@@ -1,1 +1,1 @@
-"""Models carried out of the project: as ONNX, and as a container for grand-challenge.org."""
+"""Export of models: as ONNX, and as a container for grand-challenge.org."""

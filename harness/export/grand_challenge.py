@@ -1,4 +1,4 @@
-"""A run as a container for grand-challenge.org, its weights apart."""
+"""Export a run as a container for grand-challenge.org, with its weights in a separate archive."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ def export_container(
     frames: Sequence[Path] = (),
     done: Callable[[], object] = lambda: None,
 ) -> Difference | None:
-    """Write all that is needed to build, try and upload the container.
+    """Write a folder with all files to build, test and upload the container.
 
     Args:
         loaded: The run's network, with its weights on the CPU.
-        folder: A folder that is not there yet; it takes its name once it is whole.
+        folder: A folder that does not exist yet; it appears when it is complete.
         input_slug: The input socket's slug.
         output_slug: The output socket's slug.
         frames: Frames to compare the ONNX file on, see :func:`harness.export.onnx.export_onnx`.
         done: Called after each frame.
 
     Returns:
-        Difference: What differed, ``None`` without frames.
+        Difference: How the masks differ; ``None`` without frames.
 
     Raises:
-        UserError: If the folder is there, a slug cannot be one, a package is missing, or masks
-            differ by more than ties.
+        UserError: If the folder exists, a slug is invalid, a package is missing, or masks differ by
+            more than ties.
     """
     require("onnx", "onnxruntime", "onnxscript", "SimpleITK")
     for slug in (input_slug, output_slug):
@@ -103,7 +103,7 @@ def _write_files(folder: Path, words: Mapping[str, str]) -> None:
 
 
 def _write_case(folder: Path, slug: str) -> None:
-    """A drawn frame as the platform hands one over."""
+    """Write a synthetic frame the way the platform passes one."""
     import SimpleITK
 
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,11 @@
-"""A run as one ONNX file: preprocessing, every member, softmax and mean inside.
+"""Export a run as one ONNX file that holds normalisation, all members, softmax and mean.
 
-The file takes frames at the network's size and gives probabilities. Outside stay what depends on
-the frame's own size: bringing it to the network's, and the probabilities back.
+The file takes frames at the network's size and gives probabilities. What depends on the frame's own
+size stays outside: resizing the frame to the network's size, and the probabilities back.
+
+Before the file takes its name, its masks are compared with the harness's. onnxruntime adds floats
+in another order, so probabilities differ in their last digits. A pixel whose two most probable
+classes are nearly equal may therefore get the other one (a tie). Any other difference is a fault.
 """
 
 from __future__ import annotations
@@ -30,8 +34,8 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import atomic_path, write_json
 
 TIE: Final = 1e-4
-"""A pixel may fall to either of its two most probable classes on another machine where they are
-this near to the middle between them; of one class that is one half."""
+"""A pixel is a tie where its two most probable classes are both this near to the mean of the two,
+which for a single class is one half."""
 
 INPUT, OUTPUT = "images", "probabilities"
 
@@ -41,13 +45,13 @@ _LARGEST_BATCH: Final = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Pixels of masks at the frames' own sizes that onnxruntime and the harness see differently.
+    """How the masks of onnxruntime and of the harness differ, at the frames' own sizes.
 
     Attributes:
-        frames: Frames compared.
-        pixels: All their pixels.
-        ties: Pixels that differ where the harness's probabilities are within ``TIE`` of a tie.
-        others: Pixels that differ elsewhere.
+        frames: Number of frames compared.
+        pixels: Number of their pixels.
+        ties: Pixels that differ and are a tie, see ``TIE``.
+        others: Pixels that differ and are not.
     """
 
     frames: int
@@ -56,15 +60,15 @@ class Difference:
     others: int
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """The difference in words, on one line."""
         return (
             f"{self.ties + self.others} of {self.pixels} pixels differ in {self.frames} frames, "
             f"{self.ties} of them within {TIE:g} of a tie"
         )
 
 
-class _Whole(nn.Module):
-    """Bytes in, probabilities out."""
+class _FromBytes(nn.Module):
+    """The network with uint8 images as its input."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -76,7 +80,7 @@ class _Whole(nn.Module):
 
 
 def require(*packages: str) -> None:
-    """Refuse where packages of the extra ``export`` are missing.
+    """Check that packages of the extra ``export`` are installed.
 
     Raises:
         UserError: If one is not installed; all of them are named.
@@ -95,9 +99,9 @@ def export_onnx(
     frames: Sequence[Path] = (),
     done: Callable[[], object] = lambda: None,
 ) -> Difference | None:
-    """Write a run as ONNX, and beside it, as JSON, what it takes and gives.
+    """Write a run as ONNX, and beside it a JSON file that describes its input and output.
 
-    The file takes its name once onnxruntime has given the same masks on the frames.
+    The file appears under its name only if onnxruntime gives the same masks for the frames.
 
     Args:
         loaded: The run's network, with its weights on the CPU.
@@ -106,11 +110,11 @@ def export_onnx(
         done: Called after each frame.
 
     Returns:
-        Difference: What differed, ``None`` without frames.
+        Difference: How the masks differ; ``None`` without frames.
 
     Raises:
-        UserError: If a package is missing, a frame or the folder cannot be used, or masks differ
-            by more than ties; then no file is left.
+        UserError: If a package is missing, a frame cannot be read, the folder cannot be written, or
+            masks differ by more than ties. No file is left then.
     """
     require()
     with atomic_path(path) as temporary:
@@ -165,7 +169,7 @@ def compare(
 
 
 def _margin(prediction: Prediction) -> NDArray[np.float32]:
-    """By how much each pixel's most probable class is ahead of the next, float32 (H, W)."""
+    """The difference of each pixel's two highest probabilities, float32 (H, W)."""
     height, width = prediction.labels.shape
     full = [resize_map(one, height=height, width=width) for one in prediction.probabilities]
     every = np.sort(np.stack([1 - sum(full), *full]), axis=0)
@@ -174,12 +178,12 @@ def _margin(prediction: Prediction) -> NDArray[np.float32]:
 
 
 def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict[str, Any]:
-    """What stands beside the ONNX file.
+    """The JSON file beside the ONNX file.
 
     Args:
         loaded: The run's network.
         digest: SHA-256 of the ONNX file.
-        difference: What was compared, if anything.
+        difference: How the masks differ, if they were compared.
     """
     run, size = loaded.run, loaded.size
     classes = [BACKGROUND, *loaded.classes.names]
@@ -224,12 +228,12 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
 
 
 def _convert(network: nn.Module, size: int, path: Path) -> None:
-    # Two frames, since an example of one would fix the batch at one.
+    # Two frames, since the exporter takes a dimension of one as fixed.
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter, about its own insides
+        warnings.simplefilter("ignore")  # the exporter warns of its own code
         program = torch.onnx.export(
-            _Whole(network).eval(),
+            _FromBytes(network).eval(),
             (example,),
             dynamo=True,
             input_names=[INPUT],

@@ -1,1 +1,1 @@
-"""From images to masks."""
+"""Prediction: from images to masks."""

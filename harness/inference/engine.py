@@ -1,13 +1,14 @@
-"""Runs a network for prediction in the way that is fastest on its device.
+"""Run a network for prediction in the way that is fastest on its device.
 
-On a CPU each frame goes through each member of an ensemble by itself, on one thread, and the
-threads share out these pieces. A convolution's sums are added in another order for another size of
-the batch or number of threads; a piece is always the same, so its bits are too. It is also the
-faster way, since no operator waits for its slowest thread.
+On a CPU the work is cut into pieces, one frame through one member of an ensemble each, and every
+piece runs on a single thread of a pool. With another batch size or number of threads, a convolution
+adds its terms in another order, and the last bits change; a piece is always computed in the same
+way, so its bits never do. It is also faster, since no operator waits for its slowest thread.
 
 On a GPU a batch goes through all members at once, padded to the full batch size so that its shape
-is always the same. On CUDA that work is recorded once per shape and replayed (a CUDA graph), the
-members beside each other.
+is always the same. On CUDA the members run beside each other, each on a stream of its own, and all
+of it is recorded once per shape as a CUDA graph, which is then replayed for every batch: a GPU that
+is given thousands of small kernels one by one waits for most of them.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ from harness.utils import device as devices
 from harness.utils.device import Precision
 from models.divergentnets import DivergentNets, mean_of_members
 
-_TRIAL: Final = 64  # side of the images that a rewritten network is tried on
+_TRIAL: Final = 64  # side, in pixels, of the image that a rewritten network is compared on
 _WARM_UPS: Final = 2
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
-    """Make ``device`` the calling thread's current one on CUDA; elsewhere there is no such thing.
+    """Make a CUDA ``device`` the calling thread's current one; other devices need nothing.
 
-    Every thread begins with cuda:0, and pinned memory, events and graphs belong to whichever
-    device is current.
+    Every thread starts with cuda:0 as its current device, on which pinned memory, events and graphs
+    are made.
     """
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 
 
 def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
-    """Arrays of tensors of one device; CUDA's are copied all at once and waited for once."""
+    """Copy tensors of one device to arrays; on CUDA with a single wait for all of them."""
     device = tensors[0].device
     if device.type != "cuda":
         return [tensor.cpu().numpy() for tensor in tensors]
@@ -56,13 +57,13 @@ def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
 
 
 class Engine:
-    """Probabilities of a batch of frames.
+    """Computes the probabilities of batches of frames.
 
     Args:
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
-        batch_size: Frames that a GPU's batch is filled up to.
+        batch_size: Number of frames that a GPU's batches are padded to.
         member_class: Class whose probabilities by each member follow behind their mean; 0 for
             none.
     """
@@ -105,16 +106,16 @@ class Engine:
             return run(padded)[: len(images)]
 
     def _padded(self, images: Tensor) -> Tensor:
-        """Images with black ones behind them up to the batch size, channels last."""
+        """The images, channels last, padded with black ones to the batch size."""
         missing = max(0, self.batch_size - len(images))
         padded = functional.pad(images, (0, 0) * 3 + (0, missing)) if missing else images
         return padded.contiguous(memory_format=torch.channels_last)
 
     def _shared_out(self, images: Tensor, threads: ThreadPoolExecutor) -> list[Tensor]:
-        """Each member's probabilities of all images, one frame and member a piece.
+        """Each member's probabilities of all images; a piece is one image through one member.
 
-        The member that took longest the last time goes first, so that no thread is left alone with
-        it at the end.
+        The slowest member's pieces go first (by the time they took in the last batch): begun last,
+        one of them would keep a single thread busy while the others have nothing left to do.
         """
         order = sorted(range(len(self.members)), key=self._seconds.__getitem__, reverse=True)
         pieces = [(place, image[None]) for place in order for image in images]
@@ -135,9 +136,9 @@ class Engine:
             return self._joined([member(images).float() for member in self.members])
 
     def _on_streams(self, images: Tensor, streams: Sequence[torch.cuda.Stream]) -> Tensor:
-        """As ``_together``, each member on a stream of its own, so that they run at once.
+        """As ``_together``, with each member on a stream of its own, so that they run at once.
 
-        A frame at a time, most kernels are too small to fill a GPU.
+        With few frames in a batch, the kernels of one member are too small to fill a GPU.
         """
         main = torch.cuda.current_stream(self.device)
         outputs = []
@@ -157,9 +158,9 @@ class Engine:
         return torch.cat([mean, *(member[:, self.member_class, None] for member in members)], dim=1)
 
     def _replayed(self, images: Tensor) -> Tensor:
-        """Recorded at the first batch of a shape, replayed at the others.
+        """Record a graph for the first batch of a shape, replay it for all.
 
-        A second thread waits, since all batches of a shape pass through the same tensors.
+        One thread at a time, since all batches of a shape pass through the graph's own tensors.
         """
         with self._replaying:
             if images.shape not in self._graphs:
@@ -170,12 +171,13 @@ class Engine:
             return output.clone()
 
     def _recorded(self, images: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
-        """A graph of all members' work on a batch, its input and its output."""
-        # The graph holds the members' kernels with the addresses they read and write, so each batch
-        # is copied to where the recording read its images. The warm-up lets cuDNN and cuBLAS choose
-        # kernels and reserve memory beforehand; it is on a side stream, as is the recording, since
-        # the default stream cannot be recorded. 'thread_local' forbids what cannot be recorded to
-        # this thread alone: others go on copying frames and running their networks.
+        """Record all members' work on a batch: the graph, its input and its output."""
+        # A graph is a list of kernels with the addresses that they read and write. Each batch is
+        # therefore copied into `inputs`, and the result out of `output`. Before the recording, a
+        # warm-up lets cuDNN and cuBLAS choose kernels and reserve memory, which a graph cannot
+        # hold. Both happen on a side stream, since the default stream cannot be recorded.
+        # 'thread_local' makes calls that cannot be recorded fail in this thread only; others go on
+        # with their work.
         exact = (
             devices.exact_float32(self.device)
             if self.precision == "fp32"
@@ -199,7 +201,7 @@ class Engine:
 
 
 def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Names and networks whose probabilities are averaged; a single one is its own only member."""
+    """Names and networks whose probabilities are averaged; a single network is the only member."""
     if isinstance(network, DivergentNets):
         members = zip(network.names, network.members, strict=True)
         return [(name, Softmax(member)) for name, member in members]
@@ -207,7 +209,7 @@ def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _with_index(device: torch.device) -> torch.device:
-    """``cuda`` as the device that is current now, since another thread's may be another."""
+    """``cuda`` with the index of the current device, which differs between threads."""
     if device == torch.device("cuda"):
         return torch.device("cuda", torch.cuda.current_device())
     return device
@@ -216,6 +218,8 @@ def _with_index(device: torch.device) -> torch.device:
 def _prepared(
     member: nn.Module, name: str, device: torch.device, precision: Precision
 ) -> nn.Module:
+    """A member rewritten for prediction, on its device and in its precision."""
+
     def refused(difference: float) -> None:
         console.warn(
             f"{name} runs as it was trained, which is slower: rewritten for prediction, its output "
@@ -233,7 +237,7 @@ def _prepared(
 
 
 def _keep_as_bf16(member: nn.Module) -> None:
-    """Hold the kernels as autocast would convert them for every single frame."""
+    """Store convolution weights in bfloat16, which autocast would convert at every call."""
     for module in member.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             if weight.ndim == 4:

@@ -1,9 +1,17 @@
-"""A network rewritten for prediction: the same function in fewer operations.
+"""Rewrite a network for prediction: the same function in fewer operations.
 
-Two rewritings, both exact but for the rounding of float32. Batch norms are folded into the
-convolutions before them. And where a decoder doubles a map by nearest neighbour before a 3 x 3
-convolution, the convolution is taken apart: of the nine taps on the doubled map, those that read
-one and the same pixel are added up beforehand, which leaves four on the small map.
+There are two rewritings, both exact but for float32 rounding:
+
+- Batch norms are folded into the convolutions before them.
+- Where a decoder doubles a map by nearest neighbour before a 3 x 3 convolution, neighbouring taps
+  of the kernel read the same small pixel. Their weights are added beforehand, which leaves a 2 x 2
+  kernel on the small map for each of the four positions (phases) within a doubled pixel::
+
+      doubled row:    a  a | b  b | c  c        taps k0 k1 k2 centred on
+      even phase:     the first b  reads a b b  -> k0 on a, k1 + k2 on b
+      odd phase:      the second b reads b b c  -> k0 + k1 on b, k2 on c
+
+  Nine multiplications become four, and the doubled map is never made.
 """
 
 from __future__ import annotations
@@ -20,8 +28,8 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 TOLERANCE: Final = 1e-4
-"""Largest difference of the rewritten network's output, as a share of the largest output (of 1 if
-all are smaller)."""
+"""Largest difference of the rewritten network's output that is accepted, as a share of the largest
+output (or of 1, if all outputs are smaller)."""
 
 
 def fused(
@@ -30,15 +38,15 @@ def fused(
     *,
     refused: Callable[[float], object] = lambda _: None,
 ) -> nn.Module:
-    """A network that predicts what ``network`` does, faster.
+    """A faster network that computes what ``network`` does.
 
-    It is tried on the example: where the two do not agree to within ``TOLERANCE``, as with a
-    plug-in that uses a convolution's output twice, nothing is rewritten. TF32 has to be off
-    meanwhile, since it alone makes a larger difference.
+    The two are compared on the example. Where they differ by more than ``TOLERANCE``, as with a
+    plug-in that uses a convolution's output twice, nothing is rewritten. TF32 has to be off, since
+    it alone makes a larger difference.
 
     Args:
         network: In evaluation mode; it is not changed.
-        example: Images (N, 3, H, W) float that it takes, on its device.
+        example: Images (N, 3, H, W) float, on the network's device.
         refused: Called where nothing is rewritten, with the difference as a share of the largest
             output.
 
@@ -59,13 +67,16 @@ def fused(
 
 
 def _copy(network: nn.Module) -> nn.Module:
-    """Modules of its own, with the tensors of the original."""
+    """A copy of the modules that shares the tensors."""
     tensors = [*network.parameters(), *network.buffers()]
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
 def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
-    """Fold each batch norm whose input is a convolution's output, as seen on the example."""
+    """Fold each batch norm whose input is a convolution's output.
+
+    Which one that is shows when the example passes through: hooks compare the identity of tensors.
+    """
     outputs: dict[int, tuple[str, Tensor]] = {}
     pairs: dict[str, str] = {}
 
@@ -102,11 +113,11 @@ def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
 
 
 class UpsampledConvolution(nn.Module):
-    """A 3 x 3 convolution over a map that is doubled by nearest neighbour, and a skip beside it.
+    """A 3 x 3 convolution of a map doubled by nearest neighbour, concatenated with a skip.
 
     Args:
-        convolution: 3 x 3, stride 1, padding 1, over (doubled map, skip) concatenated.
-        channels: Channels of the map; the convolution's others are the skip's.
+        convolution: 3 x 3, stride 1, padding 1, of (doubled map, skip) concatenated.
+        channels: Channels of the map; the others are the skip's.
     """
 
     def __init__(self, convolution: nn.Conv2d, channels: int) -> None:
@@ -129,6 +140,8 @@ class UpsampledConvolution(nn.Module):
             bias = small.new_zeros(outputs) if self.bias is None else self.bias
             total = bias.to(phases.dtype).view(1, -1, 1, 1).expand(shape)
             total = total.contiguous(memory_format=torch.channels_last)
+        # One convolution gives all phases; with padding 1, phase (row, column) begins at (row,
+        # column) of its output.
         for index in range(4):
             row, column = divmod(index, 2)
             phase = phases[:, index * outputs : (index + 1) * outputs]
@@ -139,10 +152,13 @@ class UpsampledConvolution(nn.Module):
 
 
 def _phases(weight: Tensor) -> Tensor:
-    """Four 2 x 2 kernels, (4 O, C, 2, 2), for the even and odd rows and columns of the output.
+    """The 2 x 2 kernels, (4 O, C, 2, 2), of the phases even/even, even/odd, odd/even, odd/odd.
 
-    An even row reads the small map's row before it once and its own twice; an odd row its own
-    twice and the one after it once. Likewise columns.
+    An even output row reads the previous small row once and its own twice, an odd one its own twice
+    and the next once; columns the same.
+
+    Args:
+        weight: (O, C, 3, 3).
     """
 
     def halves(kernel: Tensor, dim: int) -> list[Tensor]:
@@ -156,7 +172,7 @@ def _phases(weight: Tensor) -> Tensor:
 
 
 class _Block(nn.Module):
-    """A decoder block of U-Net or U-Net++ with its first convolution taken apart."""
+    """A decoder block of U-Net or U-Net++ whose first convolution is an UpsampledConvolution."""
 
     def __init__(self, block: UnetDecoderBlock | DecoderBlock, channels: int) -> None:
         super().__init__()
@@ -165,13 +181,16 @@ class _Block(nn.Module):
         self.rest = nn.Sequential(*rest, block.conv2)
 
     def forward(self, small: Tensor, *others: Any, **named: Any) -> Tensor:
-        # U-Net passes the doubled sides before the skip, U-Net++ the skip alone.
+        # U-Net passes the doubled height and width before the skip, U-Net++ only the skip.
         skip = named.get("skip_connection", others[-1] if others else None)
         return self.rest(self.first(small, skip if isinstance(skip, Tensor) else None))  # type: ignore[no-any-return]
 
 
 def _split_upsampling(network: nn.Module, example: Tensor) -> None:
-    """Take apart the decoder blocks that double their map, as wide as it is on the example."""
+    """Replace the decoder blocks that double their map.
+
+    How many channels the map has, and how many the skip, shows when the example passes through.
+    """
     channels: dict[str, int] = {}
 
     def note(name: str) -> Callable[..., None]:

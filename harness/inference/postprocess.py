@@ -1,4 +1,4 @@
-"""From probability maps at the network's size to each pixel's class at the frame's own."""
+"""Each pixel's class at the frame's own size, from probability maps at the network's size."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from torch.nn import functional
 from metrics.masks.labels import Labels
 
 DecisionSize = Literal["full-size", "network-size"]
-"""Where each pixel's class is decided: ``full-size`` brings the probabilities to the frame's own
-size first; ``network-size`` decides as they are, brings each class's mask to the frame's size and
-decides again, which cuts a single one at one half, as the paper's authors do."""
+"""The size at which each pixel's class is decided. ``full-size`` resizes the probabilities to the
+frame's own size first. ``network-size`` decides at the network's size, resizes each class's mask
+to the frame's size and decides again (a single class is cut at one half), as the paper's authors
+do."""
 
 THRESHOLD: Final = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2); a tie is background
 
@@ -60,9 +61,9 @@ def upsample_and_decide_on_device(
 
 
 def argmax_labels(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
-    """Each pixel's most probable class; of equal ones the background, then the first.
+    """Each pixel's most probable class; among equals the background, then the first.
 
-    The background has what the others leave of 1. Against one class alone that is the paper's
+    The background's probability is 1 minus the others'. With a single class that is the paper's
     mean rounded at one half (p > 1 - p exactly where p > 1/2, in floating point too).
 
     Args:

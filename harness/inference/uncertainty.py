@@ -17,7 +17,7 @@ from metrics.utils.files import atomic_path
 from models.divergentnets import DivergentNets
 
 LARGEST = 0.5
-"""Largest standard deviation that figures from 0 to 1 can have."""
+"""The largest standard deviation of numbers between 0 and 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,18 +45,18 @@ def check_ensemble(loaded: Loaded) -> None:
     network = loaded.network
     if not isinstance(network, DivergentNets) or len(network.members) < 2:
         raise UserError(
-            f"{loaded.run.run} is a single network, and uncertainty is what the members of an "
-            "ensemble disagree upon. Take one with --model divergentnets; 'harness runs' lists "
+            f"{loaded.run.run} is a single network, and uncertainty is where the members of an "
+            "ensemble disagree. Take one with --model divergentnets; 'harness runs' lists "
             "what is trained."
         )
 
 
 def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> Uncertainty:
-    """Disagreement from the members' probability maps.
+    """Measure the disagreement of the members' probability maps.
 
     Args:
         probabilities: float32 (H, W) of each member, at the frame's own size.
-        threshold: Above it a member's pixel is polyp.
+        threshold: A member's pixel is polyp above it.
 
     Raises:
         UserError: If there are fewer than two.
@@ -70,7 +70,7 @@ def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> U
 
 
 def write_map(path: Path, uncertainty: Uncertainty) -> None:
-    """Write the map as a grey PNG: 0 where the members agree, 255 at a deviation of 0.5.
+    """Write the deviation as a grey PNG: 0 where the members agree, 255 at a deviation of 0.5.
 
     Raises:
         UserError: If it cannot be written.

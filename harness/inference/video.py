@@ -1,4 +1,4 @@
-"""The frames of a video file, and a video made of frames."""
+"""Read the frames of a video file, and write a video of frames."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Video:
 
     Attributes:
         path: The file.
-        rate: Frames a second; 25 where the header gives none that can be.
-        frames: How many frames it promises; 0 where it does not say.
+        rate: Frames a second; 25 where the header gives none, or an impossible one.
+        frames: The number of frames in the header; 0 where it gives none.
     """
 
     path: Path
@@ -56,7 +56,7 @@ def inspect(path: Path) -> Video:
 
 
 def read_frames(video: Video) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video in their order, one at a time, as far as they can be read.
+    """Read the frames of a video in order, one at a time, up to the first that cannot be read.
 
     Yields:
         NDArray: uint8 (H, W, 3), RGB.
@@ -73,14 +73,14 @@ def read_frames(video: Video) -> Iterator[NDArray[np.uint8]]:
 
 
 def check_whole(video: Video, count: int) -> None:
-    """Refuse a video that broke off.
+    """Refuse a truncated video.
 
     Args:
         video: The video.
-        count: Frames that could be read of it.
+        count: Number of frames that could be read.
 
     Raises:
-        UserError: If there is none, or clearly fewer than its header promises.
+        UserError: If there is none, or clearly fewer than in its header.
     """
     if count == 0 or count < video.frames * (1 - _MISSING) - 1:
         raise UserError(
@@ -90,7 +90,7 @@ def check_whole(video: Video, count: int) -> None:
 
 
 def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A frame with a mask's outline on it.
+    """Draw a mask's outline on a frame.
 
     Args:
         pixels: uint8 (H, W, 3), RGB.
@@ -138,7 +138,7 @@ class Writer:
 
 @contextlib.contextmanager
 def writing(path: Path, rate: float) -> Iterator[Writer]:
-    """A video that takes its name when the block ends well.
+    """Write a video, which appears under its name when the block ends well.
 
     Args:
         path: Its name; the folder is made when missing.
@@ -153,7 +153,7 @@ def writing(path: Path, rate: float) -> Iterator[Writer]:
     except OSError as error:
         raise unwritable(path.parent, error) from error
     with folder as name:
-        # OpenCV chooses the container by the name's ending, so the file keeps its own.
+        # OpenCV chooses the container by the suffix, so the temporary file has the same name.
         writer = Writer(Path(name) / path.name, rate)
         try:
             yield writer

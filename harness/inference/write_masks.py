@@ -1,4 +1,4 @@
-"""Masks for images or the frames of a video, written behind the network in threads."""
+"""Write masks for images or the frames of a video, in threads that follow the network."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.listing import valid_text
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
 from harness.inference.uncertainty import write_map
@@ -43,7 +44,8 @@ def predict_images(
         done: Called after each image.
 
     Returns:
-        list: A row an image: its name, the share that each class has, the milliseconds it took.
+        list: A row an image: its name, each class's share of the pixels, and the milliseconds that
+            the prediction took.
 
     Raises:
         UserError: If an image cannot be read, or a mask cannot be written.
@@ -53,7 +55,7 @@ def predict_images(
         write_mask(out / f"{prediction.image.stem}.png", prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
-        return {"image": prediction.image.name, **_figures(prediction)}
+        return {"image": valid_text(prediction.image.name), **_figures(prediction)}
 
     rows = []
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
@@ -79,9 +81,9 @@ def predict_video(
         done: Called after each frame.
 
     Returns:
-        list: A row a frame: its mask's name, its second in the video, the share that each
-            class has, the milliseconds it took. Of a video that broke off, the frames before; see
-            ``harness.inference.video.check_whole``.
+        list: A row a frame: its mask's name, its second in the video, each class's share of the
+            pixels, and the milliseconds that the prediction took. A truncated video gives the
+            frames that can be read, see ``harness.inference.video.check_whole``.
 
     Raises:
         UserError: If a mask or the video cannot be written.
@@ -102,7 +104,7 @@ def predict_video(
         write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
-        row = {"image": prediction.image.name, **_figures(prediction)}
+        row = {"image": valid_text(prediction.image.name), **_figures(prediction)}
         return row, overlay(pixels, prediction.mask)
 
     rows: list[Row] = []
@@ -118,12 +120,12 @@ def predict_video(
 
 
 def first_frames(video: Video) -> Sample:
-    """The first frames of a video, to compare precisions on."""
+    """The first frames of a video as a sample to compare precisions on."""
     return lambda predictor: predictor.predict_pixels(islice(_numbered(video), SAMPLE))
 
 
 def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-    """Each frame behind the name of its mask."""
+    """The name of each frame's mask, and the frame."""
     for number, pixels in enumerate(read_frames(video), start=1):
         yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
 

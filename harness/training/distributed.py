@@ -29,27 +29,27 @@ from metrics.utils.errors import UserError
 
 Value = TypeVar("Value")
 
-# Steps and validations wait for each other for less. NCCL does not see that a process is gone, so
-# this is also how long a step may hang before it is given up.
+# Steps and validations take less. NCCL does not notice that a process is gone, so this is also how
+# long a step may hang before it is given up.
 _STEP_LIMIT: Final = dt.timedelta(minutes=30)
-# The first process may decode frames for hours while the others wait for its next run, over gloo:
-# one that dies closes its connections there, which the others see at once.
+# The main process may decode frames for hours while the others wait for its next run, over gloo,
+# where they notice at once if it dies.
 _RUN_LIMIT: Final = dt.timedelta(hours=12)
-# NCCL's watchdog ends the process by SIGABRT when a step is given up. 2 has it end the step alone,
-# so that the next call of NCCL raises an error and a message can be given.
+# By default NCCL's watchdog aborts the process when a step times out. 2 has it abort the step only:
+# the next call of NCCL then raises an error, and a message can be given.
 _NCCL_ERRORS: Final = ("TORCH_NCCL_ASYNC_ERROR_HANDLING", "2")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessGroup:
-    """The processes of a training; by default one alone.
+    """The processes of a training; by default a single one.
 
     Attributes:
-        rank: Which of them this is. The first leads: it alone writes and speaks.
-        world_size: How many they are.
+        rank: Which of them this is. The main process, 0, is the only one that writes and reports.
+        world_size: How many there are.
         on_machine: How many of them share this machine's cores.
-        waiting: The process group in which the others wait for the leader's next run; ``None``
-            for the default one.
+        waiting: The torch process group in which the others wait for the main process's next run;
+            ``None`` for the default one.
     """
 
     rank: int = 0
@@ -68,7 +68,7 @@ class ProcessGroup:
         return self.world_size == 1
 
     def share(self, value: Value | None = None) -> Value | None:
-        """Give the leader's value to everyone."""
+        """Give the main process's value to every process."""
         if self.is_single:
             return value
         values = [value]
@@ -83,7 +83,7 @@ class ProcessGroup:
             parts: This process's, the first of which is number ``rank`` of all.
 
         Returns:
-            list: On the CPU; in a process alone the parts as they are.
+            list: On the CPU; in a single process the parts as they are.
         """
         if self.is_single:
             return list(parts)
@@ -151,7 +151,7 @@ class ProcessGroup:
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """What training goes through: it averages the gradients while backward still runs.
 
-        Everyone starts from the leader's weights.
+        Every process starts from the main one's weights.
         """
         if self.is_single:
             return network
@@ -171,22 +171,22 @@ SINGLE: Final = ProcessGroup()
 
 
 class Agreement:
-    """The largest number that any process of a team brought, known one call later.
+    """The largest number that any process passed, known one call later.
 
-    Being a call behind, nobody waits for it: on a GPU the steps go on being queued.
+    The reduction runs beside the next step, so that no step waits for it.
 
     Args:
-        group: Who agrees.
+        group: The processes that take part.
     """
 
     def __init__(self, group: ProcessGroup) -> None:
-        self._team = group
+        self._group = group
         self._number = torch.zeros(1, dtype=torch.int64)
         self._work: Any = None
 
     def __call__(self, number: int) -> int:
-        """Bring a number; what all agreed on in the call before this, alone the number itself."""
-        if self._team.is_single:
+        """Pass a number, get the largest of the call before; a single process gets its own back."""
+        if self._group.is_single:
             return number
         agreed = self.settle()
         self._number = torch.tensor([number])
@@ -194,7 +194,7 @@ class Agreement:
         return agreed
 
     def settle(self) -> int:
-        """What all agreed on in the last call; nothing is under way afterwards."""
+        """Wait for the last call's reduction, and return its result."""
         if self._work is not None:
             self._work.wait()
             self._work = None
@@ -202,13 +202,13 @@ class Agreement:
 
 
 def launched() -> bool:
-    """Whether torchrun, or something like it, started this process beside others."""
+    """Whether torchrun, or something like it, started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" in os.environ
 
 
 @contextmanager
 def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
-    """The team that torchrun started this process for, and this process's own device.
+    """The group of processes that torchrun started this one in, and this process's device.
 
     Args:
         device: The device asked for; of several GPUs each process gets its own.
@@ -219,7 +219,7 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
     if not launched():
         yield ProcessGroup(), device
         return
-    group, device = meet(device)
+    group, device = connect(device)
     try:
         yield group, device
         if group.is_main:
@@ -228,21 +228,21 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
         dist.destroy_process_group()
         raise
     except BaseException:
-        # NCCL takes leave only when its steps are done, and the others may be in the middle of one.
+        # On GPUs destroy_process_group() blocks on pending NCCL work of the other processes.
         if device.type == "cpu":
             dist.destroy_process_group()
         raise
     dist.destroy_process_group()
 
 
-def meet(device: torch.device) -> tuple[ProcessGroup, torch.device]:
-    """Connect to the other processes of a team.
+def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
+    """Connect to the other processes of a group.
 
     Args:
         device: The device asked for; of several GPUs this process gets its own.
 
     Returns:
-        tuple: The team and this process's device.
+        tuple: The group and this process's device.
 
     Raises:
         UserError: If there are more processes than GPUs.
@@ -270,8 +270,8 @@ def is_lost_peer(error: RuntimeError) -> bool:
 
     NCCL's come as a class of their own, gloo's as a plain RuntimeError.
     """
-    said = str(error).lower()
-    return isinstance(error, dist.DistError) or "gloo" in said or "nccl" in said
+    message = str(error).lower()
+    return isinstance(error, dist.DistError) or "gloo" in message or "nccl" in message
 
 
 def _own_gpu(local: int) -> torch.device:

@@ -41,7 +41,8 @@ def warmed_up_ema(
         if not averages[0].is_floating_point():  # such as batch norm's count of batches
             torch._foreach_copy_(averages, values)
             return
-        warm_up = (1 + int(n)) / (10 + int(n))
+        count = int(n)
+        warm_up = (1 + count) / (10 + count)
         torch._foreach_lerp_(averages, values, 1 - min(decay, warm_up))
 
     return update

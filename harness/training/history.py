@@ -1,4 +1,4 @@
-"""What one epoch did, who is told of it, and where a run's batches come from."""
+"""Figures of an epoch, callbacks of a run, and the interface of its batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from metrics.utils.files import atomic_path
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one epoch did: a row of history.csv.
+    """Figures of one epoch: a row of history.csv.
 
     Attributes:
         epoch: Counted from 1.
@@ -51,7 +51,7 @@ class BatchSource(Protocol):
     def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
         """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and ids, from step ``start`` on.
 
-        The ids are those of the whole batch; in a team images and masks are a share of it.
+        The ids are those of the whole batch; in a process group images and masks are a share of it.
         """
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -60,7 +60,7 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
-    """Who is told how a run goes.
+    """Callbacks of a run.
 
     Attributes:
         step: Called after each step with the steps done in the run and in all.

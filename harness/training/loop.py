@@ -1,4 +1,4 @@
-"""One run from its first step, or from where it stopped, to its registered best checkpoint."""
+"""The training loop of one run: epochs, checkpoints, the state to resume from, the register."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ SAVE_EVERY_S: Final = 60.0
 
 
 class TrainingLoop:
-    """A run under way.
+    """Trains one run, from its first step or from where it stopped.
 
     Args:
         workspace: Where the run is registered.
         run: The run, registered as running.
         config: Its recipe.
-        trainer: Its network and optimiser; in a team, the leader's alone is written.
-        feed: Its batches.
-        callbacks: Callbacks.
+        trainer: Its network and optimiser; of a process group only the main one's is written.
+        batches: Its batches.
+        callbacks: Called as it goes.
         save_every_s: Seconds between two writings of the state, at least.
     """
 
@@ -47,7 +47,7 @@ class TrainingLoop:
         config: TrainConfig,
         *,
         trainer: Trainer,
-        feed: BatchSource,
+        batches: BatchSource,
         callbacks: Callbacks,
         save_every_s: float = SAVE_EVERY_S,
     ) -> None:
@@ -55,7 +55,7 @@ class TrainingLoop:
         self.run = run
         self.config = config
         self.trainer = trainer
-        self.feed = feed
+        self.batches = batches
         self.callbacks = callbacks
         self.group = trainer.group
         self.epoch = 0
@@ -107,7 +107,7 @@ class TrainingLoop:
             self.run.last.unlink(missing_ok=True)
 
     def _explained(self, error: BaseException) -> BaseException | None:
-        """What a user can do about an error, where it is known."""
+        """An error as a message that says what to do about it; ``None`` where that is not known."""
         if isinstance(error, UnwritableError):
             return UserError(
                 f"{error.message} Nothing is lost but what came after the last writing. Then go on "
@@ -141,7 +141,7 @@ class TrainingLoop:
         return f"{config.model} at a batch of {config.batch_size} frames of {config.size} pixels"
 
     def _smaller(self) -> str:
-        """What takes less memory."""
+        """Advice on what takes less memory."""
         return (
             f"Take --batch-size {max(2, self.config.batch_size // 2)}, a smaller --size or fewer "
             "--jobs; the best checkpoint so far is kept."
@@ -149,13 +149,13 @@ class TrainingLoop:
 
     def _train_epoch(self, stop: StopRequest) -> None:
         started, waited, images = time.monotonic(), 0.0, 0
-        steps = self.feed.steps
+        steps = self.batches.steps
         pending: list[Tensor] = []
         ids: list[Sequence[str]] = []
-        batches = self.feed.train(self.epoch, start=self.step)
+        epoch = self.batches.train(self.epoch, start=self.step)
         while True:
             asked = time.monotonic()
-            batch = next(batches, None)
+            batch = next(epoch, None)
             waited += time.monotonic() - asked
             if batch is None:
                 break
@@ -177,7 +177,7 @@ class TrainingLoop:
                 self._save()
         self._settle(pending, ids)
         trained = time.monotonic() - started
-        validation = self.trainer.validate(self.feed.validation())
+        validation = self.trainer.validate(self.batches.validation())
         self._finish_epoch(
             validation=validation,
             seconds=time.monotonic() - started,
@@ -186,17 +186,17 @@ class TrainingLoop:
         )
 
     def _settle(self, pending: list[Tensor], ids: list[Sequence[str]]) -> None:
-        """Fetch the losses left on the device, for which Python waits until all steps are done."""
+        """Fetch the losses from the device, once all its steps are done, and check them."""
         if not pending:
             return
-        # A process that is gone is known here at once. Without it the steps never end, or NCCL
-        # gives them up and leaves numbers that nobody may save.
+        # Fails at once where a process is gone. Without it the steps never end, or NCCL gives them
+        # up and leaves losses that must not be saved.
         self._agree.settle()
         losses = torch.stack(pending).float().cpu()
         finite = torch.isfinite(losses)
         if not bool(finite.all()):
             first = int((~finite).nonzero()[0, 0])
-            # All processes of a team have the loss of the whole batch, and so all get here.
+            # All processes have the loss of the whole batch, so all get here.
             fault = UserError(
                 f"the loss became {losses[first].item()} in epoch {self.epoch + 1}, step "
                 f"{self.step - len(pending) + first + 1}. Its frames: {', '.join(ids[first])}. "
@@ -260,7 +260,7 @@ class TrainingLoop:
                     "history": [dataclasses.asdict(epoch) for epoch in self.history],
                 },
             )
-        # The others write nothing, but wait for their device as rarely as the leader does.
+        # The others write nothing, but settle their losses as rarely as the main process does.
         self._saved = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:

@@ -141,7 +141,7 @@ def recipes_for(
         changes: Settings by name; ``nodes`` are trinet's.
 
     Raises:
-        UserError: If a model, the preset, the encoder or its weights are unknown or cannot be had.
+        UserError: If a model or the preset is unknown.
         FaultsError: If the recipe cannot work, with all reasons.
     """
     networks, with_ensemble = networks_for(names)
@@ -152,8 +152,6 @@ def recipes_for(
         models.get(name)
         config = resolve(name, preset, **changes)
         configs.append(config if name == "trinet" else dataclasses.replace(config, nodes=()))
-    if configs:
-        models.check(configs[0].encoder, configs[0].encoder_weights)
     return configs, with_ensemble
 
 

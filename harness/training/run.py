@@ -1,4 +1,4 @@
-"""From settings and a recipe to trained, registered runs."""
+"""Train one run: decode its frames, register it, build network, data and trainer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
-from harness.data.loader import CachedFeed
+from harness.data.loader import BatchLoader
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
@@ -26,7 +26,7 @@ from harness.utils import device as devices
 from harness.utils.signals import default_signals
 from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
-from metrics.utils.errors import UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetup:
-    """Where a run trains; it changes nothing of what the run becomes.
+    """Where and how a run trains; it does not change the weights that the run ends with.
 
     Attributes:
         device: The network's device.
         save_every_s: Seconds between two writings of what a resumed run needs.
         group: The processes that share the work.
-        tracker: ``mlflow`` to tell MLflow of the run as well; empty for TensorBoard alone.
+        tracker: ``mlflow`` to log to MLflow too; empty for TensorBoard only.
         side_by_side: Runs that train on this machine at once and share its cores.
         graphs: Whether a GPU's steps are recorded as CUDA graphs.
     """
@@ -91,29 +91,38 @@ def prepare(
         frames: A catalogue with its splits.
         size: Side of the square network input, in pixels.
         classes: What the masks' values mean.
-        progress: Told the frames done and in all, over both splits.
+        progress: Called with the frames done and in all, over both splits.
 
     Raises:
         UserError: If a split is empty.
-        FaultsError: If frames or masks cannot be read, all of them.
+        FaultsError: If frames or masks cannot be used, all of them in both splits.
     """
     train, val = of_split(frames, "train"), of_split(frames, "val")
     folder = workspace.root / "cache"
     total = len(train) + len(val)
 
-    def decoded(of: pd.DataFrame, before: int) -> cache.FrameCache:
-        def tell(done: int, _all: int) -> None:
+    caches: list[cache.FrameCache] = []
+    faults: list[Fault] = []
+    for of, before in ((train, 0), (val, len(train))):
+
+        def advance(done: int, _all: int, before: int = before) -> None:
             progress(before + done, total)
 
-        return cache.FrameCache.build(of, size, folder, progress=tell, classes=classes)
-
-    return TrainingFrames(train=decoded(train, 0), val=decoded(val, len(train)))
+        try:
+            built = cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
+        except FaultsError as error:
+            faults += error.faults
+        else:
+            caches.append(built)
+    if faults:
+        raise FaultsError(faults, f"frames cannot be used, of {total} in all")
+    return TrainingFrames(train=caches[0], val=caches[1])
 
 
 def start(
     workspace: Workspace, config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup
 ) -> Run:
-    """Enter a run of a recipe as running, with the precision that ``auto`` means on the machine."""
+    """Register a run of a recipe, with the precision that ``auto`` means on the machine."""
     precision = devices.precision(config.precision, setup.device)
     config = dataclasses.replace(config, precision=precision)
     return workspace.new_run(
@@ -158,16 +167,21 @@ def train(
         with open_loggers(
             workspace.root, run, training.trainer, frames.val, training.epoch, setup.tracker
         ) as log:
-
-            def epoch(done: Epoch) -> None:
-                log(done)
-                callbacks.epoch(done)
-
-            training.callbacks = dataclasses.replace(callbacks, epoch=epoch)
+            training.callbacks = dataclasses.replace(callbacks, epoch=_both(log, callbacks.epoch))
             training()
     run = workspace.run(run.run)
     write_run_json(run)
     return run
+
+
+def _both(
+    first: Callable[[Epoch], object], second: Callable[[Epoch], object]
+) -> Callable[[Epoch], None]:
+    def call(epoch: Epoch) -> None:
+        first(epoch)
+        second(epoch)
+
+    return call
 
 
 def train_worker(setup: TrainingSetup) -> None:
@@ -202,9 +216,6 @@ def _build(
 ) -> loop.TrainingLoop:
     """Build network, data and trainer, and restore the state of a run that was interrupted."""
     config = TrainConfig.from_dict(run.settings)
-    if config.workers is None:
-        workers = devices.workers(setup.device, trainings=setup.trainings)
-        config = dataclasses.replace(config, workers=workers)
     group, device = setup.group, setup.device
     if fault := batch_fault(config, len(frames.train), device=device, group=group):
         raise group.only_main_reports(UserError(fault))
@@ -216,20 +227,13 @@ def _build(
     if group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
         workspace.update_run(run.run, parameters=parameters, status="running")
-    feed = CachedFeed(
-        config,
-        frames.train,
-        frames.val,
-        pin=device.type == "cuda",
-        rank=group.rank,
-        world_size=group.world_size,
-    )
+    batches = _batches(config, frames, setup)
     trainer = Trainer(
         config,
         network,
         device=device,
         normalisation=normalisation(config),
-        steps=feed.steps * config.epochs,
+        steps=batches.steps * config.epochs,
         group=group,
         graphs=setup.graphs,
     )
@@ -238,7 +242,21 @@ def _build(
         run,
         config,
         trainer=trainer,
-        feed=feed,
+        batches=batches,
         callbacks=callbacks,
         save_every_s=setup.save_every_s,
+    )
+
+
+def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) -> BatchLoader:
+    if config.workers is None:
+        workers = devices.workers(setup.device, trainings=setup.trainings)
+        config = dataclasses.replace(config, workers=workers)
+    return BatchLoader(
+        config,
+        frames.train,
+        frames.val,
+        pin=setup.device.type == "cuda",
+        rank=setup.group.rank,
+        world_size=setup.group.world_size,
     )

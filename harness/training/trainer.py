@@ -20,6 +20,7 @@ from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import averaged
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
+from harness.training.pace import Pace
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -44,7 +45,7 @@ class Validation:
 
 
 class Trainer:
-    """A network, its optimiser and its average: what changes from step to step.
+    """A network, its optimiser and the average of its weights.
 
     Args:
         config: The recipe.
@@ -54,7 +55,7 @@ class Trainer:
             each on the scale 0 to 1.
         steps: Steps of the whole run, for the schedule.
         group: The processes that train it together; each has a trainer.
-        graphs: Whether steps are recorded as CUDA graphs, which takes a GPU, a process alone and a
+        graphs: Whether steps are recorded as CUDA graphs, which takes a GPU, a single process and a
             network that is not compiled.
     """
 
@@ -73,7 +74,7 @@ class Trainer:
         self.device = device
         self.group = group
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
-        # Wrapped and compiled beside the network, so that its weights keep their names.
+        # The wrapped and compiled network is another object, so that the weights keep their names.
         self._forward = _compiled(config, group.wrap(self.network, device))
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
@@ -86,7 +87,7 @@ class Trainer:
         self._infer = self._forward if own else _compiled(config, self._validated)
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
         self._mean, self._std = mean, std
-        self._pace = devices.Pace(device)
+        self._pace = Pace(device)
         graphed = graphs and device.type == "cuda" and group.is_single and not config.compile
         self._graphed = GraphedSteps(CudaRecorder(device)) if graphed else None
 
@@ -120,7 +121,7 @@ class Trainer:
         """One optimiser step.
 
         Args:
-            images: (N, 3, H, W) uint8; in a team this process's share of the batch.
+            images: (N, 3, H, W) uint8; in a process group this process's share of the batch.
             masks: (N, H, W) uint8 class indices.
             epoch: Epoch, counted from 0.
             index: Step within the epoch, counted from 0.
@@ -131,17 +132,7 @@ class Trainer:
             Tensor: The loss of the whole batch, a scalar left on the device so that nothing waits
             for it.
         """
-        # Dropout draws from the global generator: seeding it by position makes a resumed run
-        # draw what an unbroken one does.
-        torch.manual_seed(
-            (
-                self.config.seed
-                + _EPOCH_STRIDE * (epoch + 1)
-                + _STEP_STRIDE * (index + 1)
-                + _RANK_STRIDE * self.group.rank
-            )
-            % 2**32
-        )
+        torch.manual_seed(self._seed(epoch, index))
         rate = schedules.learning_rate(self.config, epoch=epoch, passed=passed, steps=self.steps)
         optimisers.set_learning_rate(self.optimiser, rate)
         if self._graphed is None:
@@ -153,31 +144,39 @@ class Trainer:
         self._pace.step()
         return loss
 
+    def _seed(self, epoch: int, index: int) -> int:
+        """The seed of a step, for dropout, which draws from the global generator.
+
+        It depends on the position alone, so that a resumed run draws what an unbroken one does.
+        """
+        position = _EPOCH_STRIDE * (epoch + 1) + _STEP_STRIDE * (index + 1)
+        return (self.config.seed + position + _RANK_STRIDE * self.group.rank) % 2**32
+
     def _advance(self, images: Tensor, masks: Tensor, frames: int | None = None) -> Tensor:
         """The part of a step that a CUDA graph can repeat: nothing in it depends on the position.
 
         Parameters as for :meth:`step`, and the same result.
         """
         self.network.train()
-        # Gradients are made anew, in a recording within the graph's own memory.
+        # With None the gradients of a recorded step lie in the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
         with devices.exact_float32(self.device, tuned=True):
             truth = masks.to(self.device, non_blocking=True).long()
             logits = self._logits(self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
             loss: Tensor = self.loss(logits, truth)
-            # A team averages its gradients, and these are parts of a sum.
+            # DDP averages the gradients of the processes, but the whole batch's are their sum.
             loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return loss.detach()
 
     @torch.no_grad()
     def validate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Validation:
-        """Measure the weights that a checkpoint would keep.
+        """Validate the weights that a checkpoint would keep.
 
         Args:
-            batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8; in a team each
-                process measures every ``world_size``-th batch.
+            batches: Pairs of images (N, 3, H, W) uint8 and masks (N, H, W) uint8; each process of a
+                group gets every ``world_size``-th batch.
         """
         true_positive, predicted, truth = self.overlaps(batches).double().numpy()
         union = predicted + truth - true_positive
@@ -189,10 +188,13 @@ class Trainer:
 
     @torch.no_grad()
     def overlaps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-        """Per frame the chosen class's pixels in both, the prediction and the truth; (3, N) int64.
+        """Pixel counts of the chosen class per frame, in both, in the prediction and in the truth.
 
         Args:
-            batches: As for :meth:`validate`; the frames come back in their order, a team's too.
+            batches: As for :meth:`validate`.
+
+        Returns:
+            Tensor: (3, N) int64, its columns in the order of all frames.
         """
         rows = []
         self.group.copy_buffers(self._validated)
@@ -205,7 +207,7 @@ class Trainer:
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
-        """What the weights that a checkpoint would keep say of some images.
+        """Probabilities by the weights that a checkpoint would keep.
 
         Args:
             images: (N, 3, H, W) uint8.

@@ -116,14 +116,14 @@ def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: Worke
     """
     free = deque(slots)
     with StopRequest() as stop, _processes() as running:
-        told = False
+        forwarded = False
         while True:
             while free and not stop.number and (job := next(jobs, None)):
                 running.append(_start(job, free.popleft(), callbacks))
             if not running:
                 return stop.number
-            if stop.number and not told:
-                told = True
+            if stop.number and not forwarded:
+                forwarded = True
                 for worker in running:
                     worker.interrupt(stop.number)
             for worker in _with_news(running):
@@ -197,13 +197,13 @@ def _with_news(running: Sequence[_Worker]) -> list[_Worker]:
 
 
 def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
-    """What a process does: train one run and tell of it."""
+    """What a process does: train one run and report to the parent."""
     # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
     os.setpgrp()
     keep_memory()
     torch.set_num_threads(slot.threads)
 
-    def tell(*message: Any) -> None:
+    def send(*message: Any) -> None:
         try:
             pipe.send(message)
         except OSError:  # the parent is gone; the run can be resumed
@@ -219,18 +219,18 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
     # Before anything else in this process asks for a GPU, and starts one that is not its own.
     devices.make_current(setup.device)
     callbacks = Callbacks(
-        step=lambda done, total: tell("step", done, total),
-        epoch=lambda epoch: tell("epoch", epoch),
+        step=lambda done, total: send("step", done, total),
+        epoch=lambda epoch: send("epoch", epoch),
     )
-    warnings.showwarning = lambda message, *_args, **_kwargs: tell("warned", str(message))
+    warnings.showwarning = lambda message, *_args, **_kwargs: send("warned", str(message))
     try:
         train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
     except click.ClickException as error:
-        tell("ended", error.message)
+        send("ended", error.message)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        tell("ended", f"{where}{error.strerror or error}")
+        send("ended", f"{where}{error.strerror or error}")
     except Exception as error:
-        tell("ended", f"{type(error).__name__}: {error}")
+        send("ended", f"{type(error).__name__}: {error}")
     else:
-        tell("ended", "")
+        send("ended", "")

@@ -12,7 +12,6 @@ import platform
 import re
 import sys
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -215,35 +214,6 @@ def exact_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None
         finally:
             cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
             cudnn.deterministic, cudnn.benchmark = choice
-
-
-class Pace:
-    """Keeps Python at most two steps ahead of a GPU.
-
-    Python could queue hundreds of steps. It would then take batches as fast as the loader makes
-    them and seem to wait for data while the GPU has plenty to do, and a signal would come late.
-
-    Args:
-        device: Where the steps run; elsewhere than on a GPU nothing waits.
-    """
-
-    AHEAD: Final = 2
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._ends: deque[torch.cuda.Event] = deque()
-
-    def step(self) -> None:
-        """A step was queued; wait until at most ``AHEAD`` are."""
-        import torch
-
-        if self._device.type != "cuda":
-            return
-        end = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        end.record(torch.cuda.current_stream(self._device))
-        self._ends.append(end)
-        if len(self._ends) > self.AHEAD:
-            self._ends.popleft().synchronize()
 
 
 @contextlib.contextmanager

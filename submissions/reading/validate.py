@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault
+from metrics.utils.text import decode_text
 from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
 from submissions.reading.decode import quiet_decoders
@@ -195,7 +196,7 @@ def _timings(
         try:
             if archive.files[path] > most_bytes(len(frames)):
                 raise ValueError(f"{archive.files[path]:,} bytes for {len(frames)} frames")
-            text = archive.read(path).decode("utf-8-sig")
+            text = decode_text(archive.read(path))
         except UNREADABLE as error:
             message = f"the timing file cannot be read ({error})"
             findings.append(Finding(kind="timing", path=path, message=message))

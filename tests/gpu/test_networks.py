@@ -16,7 +16,7 @@ from torch.nn import functional
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
-from harness.data.loader import CachedFeed
+from harness.data.loader import BatchLoader
 from harness.inference.engine import Engine
 from harness.inference.precision_check import changed_pixels
 from harness.inference.predictor import Inference, Predictor
@@ -136,11 +136,11 @@ def trained(
     config = resolve(name, "quick", encoder=SCALE.small_encoder, size=SCALE.small_size, workers=0)
     torch.manual_seed(config.seed)
     trainer = trainer_of(config, device, steps=SCALE.training_steps)
-    feed = CachedFeed(config, frames.train, frames.val, pin=device.type == "cuda")
-    batches = (batch for epoch in count() for batch in feed.train(epoch))
+    loader = BatchLoader(config, frames.train, frames.val, pin=device.type == "cuda")
+    batches = (batch for epoch in count() for batch in loader.train(epoch))
     for passed, (images, masks, _) in enumerate(islice(batches, SCALE.training_steps)):
         trainer.step(images, masks, epoch=0, index=passed, passed=passed)
-    validation = trainer.validate(feed.validation())
+    validation = trainer.validate(loader.validation())
     figures |= {"steps": SCALE.training_steps, "iou": validation.iou, "f1": validation.f1}
     network = build(config, weights=False)
     network.load_state_dict(trainer.weights())

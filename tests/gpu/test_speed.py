@@ -27,7 +27,7 @@ import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
-from harness.data.loader import CachedFeed
+from harness.data.loader import BatchLoader
 from harness.inference.predictor import Inference, Predictor
 from harness.inference.write_masks import predict_images
 from harness.runs.network import build, normalisation
@@ -120,10 +120,10 @@ def count_flops(network: nn.Module, images: Tensor, masks: Tensor) -> float:
     return float(counter.get_total_flops())
 
 
-def our_loop(trainer: Trainer, feed: CachedFeed) -> tuple[float, float]:
+def our_loop(trainer: Trainer, loader: BatchLoader) -> tuple[float, float]:
     """Images a second through cache and loader, and the share of time spent waiting for them."""
     waited, images, start = 0.0, 0, 0.0
-    batches = all_batches(feed)
+    batches = all_batches(loader)
     for passed in itertools.count():
         if passed == SCALE.warm_up:
             wait()
@@ -140,9 +140,9 @@ def our_loop(trainer: Trainer, feed: CachedFeed) -> tuple[float, float]:
     return images / seconds, waited / seconds
 
 
-def all_batches(feed: CachedFeed) -> Iterator[tuple[int, int, Any]]:
+def all_batches(loader: BatchLoader) -> Iterator[tuple[int, int, Any]]:
     for epoch in itertools.count():
-        for index, batch in enumerate(feed.train(epoch)):
+        for index, batch in enumerate(loader.train(epoch)):
             yield epoch, index, batch
 
 
@@ -184,8 +184,8 @@ def test_training(
         normalisation=normalisation(config),
         steps=100_000,
     )
-    feed = CachedFeed(config, frames.train, frames.val, pin=device.type == "cuda")
-    ours, waiting = our_loop(trainer, feed)
+    loader = BatchLoader(config, frames.train, frames.val, pin=device.type == "cuda")
+    ours, waiting = our_loop(trainer, loader)
     stepping = images_a_second(lambda: trainer.step(images, masks, epoch=0, index=0, passed=0))
 
     peak = peak_flops(report)

@@ -12,7 +12,7 @@ from metrics.masks.read import read_bits
 from metrics.utils.errors import FaultsError, UserError
 from submissions.ledger import Ledger
 from submissions.scoring import score_package, score_rows
-from submissions.truth import find_truth
+from submissions.truth import TruthError, find_truth
 from submissions.writing.encoding import encode_mask
 from submissions.writing.package import PackageWriter
 
@@ -179,6 +179,32 @@ def test_every_fault_of_the_truth_is_named_at_once(truth_folder) -> None:
         "a_1_mask.tif",
         "EndoCV_DATA3",
     }
+
+
+def test_every_truth_mask_that_would_be_misread_is_named_before_anything_is_scored(
+    truth_folder,
+) -> None:
+    first = truth_folder / "EndoCV_DATA1"
+    grey = cv2.imread(str(first / "a_0_mask.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(first / "a_0_mask.png"), grey // 255)
+    cv2.imwrite(str(first / "a_1_mask.png"), grey.astype(np.uint16))
+    cut_out = np.dstack([np.full((*grey.shape, 3), 255, np.uint8), grey])
+    cv2.imwrite(str(first / "a_2_mask.png"), cut_out)
+    with pytest.raises(TruthError) as caught:
+        find_truth(truth_folder)
+    said = sorted(str(fault) for fault in caught.value.faults)
+    for text, name, problem in zip(
+        said, ("a_0", "a_1", "a_2"), ("values 0 and 1", "uint16", "alpha"), strict=True
+    ):
+        assert f"{name}_mask.png: expected" in text
+        assert problem in text
+
+
+def test_a_test_set_without_any_polyp_is_said(package, truth_folder) -> None:
+    for path in (truth_folder / "EndoCV_DATA2").iterdir():
+        cv2.imwrite(str(path), np.zeros((64, 30), np.uint8))
+    (note,) = score_package(package, truth_folder).notes
+    assert note.startswith("the truth of EndoCV_DATA2 holds no polyp at all")
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "."])

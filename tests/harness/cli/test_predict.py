@@ -123,3 +123,18 @@ def test_a_precision_says_what_it_changes(
     assert result.exit_code == 0, result.output
     assert "bf16 changes" in result.stderr
     assert "against fp32" in " ".join(result.stderr.split())
+
+
+def test_a_mask_that_windows_could_not_hold_is_refused_before_any_is_written(
+    images: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    source = tmp_path / "frames"
+    source.mkdir()
+    for name in ("AUX", "nul", "sound"):
+        (source / f"{name}.png").write_bytes(min(images.iterdir()).read_bytes())
+    result = call(workspace, source, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "AUX.png" in result.output
+    assert "nul.png" in result.output
+    assert "sound" not in result.output
+    assert not (tmp_path / "out").exists()

@@ -37,7 +37,7 @@ def config(**changes: object) -> TrainConfig:
     return TrainConfig(model="unet", **values)  # type: ignore[arg-type]
 
 
-def epoch_of(feed: loader.CachedFeed, epoch: int, *, start: int = 0) -> Seen:
+def epoch_of(feed: loader.BatchLoader, epoch: int, *, start: int = 0) -> Seen:
     return [
         (images.numpy().tobytes(), masks.numpy().tobytes(), tuple(ids))
         for images, masks, ids in feed.train(epoch, start=start)
@@ -72,7 +72,7 @@ def test_batches(frames: int, last: loader.LastBatch, sizes: list[int]) -> None:
 
 
 def test_batches_are_bytes_in_channels_last_memory(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(), cache, cache)
+    feed = loader.BatchLoader(config(), cache, cache)
     seen = []
     for images, masks, ids in feed.train(0):
         assert images.shape == (len(ids), 3, SIZE, SIZE)
@@ -84,7 +84,7 @@ def test_batches_are_bytes_in_channels_last_memory(cache: FrameCache) -> None:
 
 
 def test_ids_name_the_frames(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(augmentation="none"), cache, cache)
+    feed = loader.BatchLoader(config(augmentation="none"), cache, cache)
     for images, masks, ids in feed.train(3):
         for image, mask, name in zip(images, masks, ids, strict=True):
             index = cache.frames.index(name)
@@ -93,19 +93,19 @@ def test_ids_name_the_frames(cache: FrameCache) -> None:
 
 
 def test_steps_are_the_batches_of_every_epoch(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(), cache, cache)
+    feed = loader.BatchLoader(config(), cache, cache)
     assert [len(epoch_of(feed, epoch)) for epoch in range(3)] == [feed.steps] * 3 == [3] * 3
 
 
 def test_any_step_can_be_the_first(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(), cache, cache)
+    feed = loader.BatchLoader(config(), cache, cache)
     whole = epoch_of(feed, 2)
     for start in range(len(whole) + 1):
         assert epoch_of(feed, 2, start=start) == whole[start:]
 
 
 def test_no_epoch_repeats_another(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(), cache, cache)
+    feed = loader.BatchLoader(config(), cache, cache)
     images = [batch[0] for epoch in range(4) for batch in epoch_of(feed, epoch)]
     assert len(set(images)) == len(images)
 
@@ -115,9 +115,9 @@ def test_no_epoch_repeats_another(cache: FrameCache) -> None:
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize("augmentation", ["paper", "light"])
 def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: str) -> None:
-    alone = loader.CachedFeed(config(augmentation=augmentation), cache, cache)
+    alone = loader.BatchLoader(config(augmentation=augmentation), cache, cache)
     expected = [epoch_of(alone, 0), epoch_of(alone, 1), epoch_of(alone, 1, start=1)]
-    feed = loader.CachedFeed(config(augmentation=augmentation, workers=2), cache, cache)
+    feed = loader.BatchLoader(config(augmentation=augmentation, workers=2), cache, cache)
     assert [epoch_of(feed, 0), epoch_of(feed, 1), epoch_of(feed, 1, start=1)] == expected
     images = [batch[0] for epoch in expected[:2] for batch in epoch]
     assert len(set(images)) == len(images)
@@ -126,7 +126,7 @@ def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: 
 def test_batches_for_a_gpu_are_pinned_as_they_are(
     cache: FrameCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = list(loader.CachedFeed(config(), cache, cache).train(0))
+    expected = list(loader.BatchLoader(config(), cache, cache).train(0))
     pinned: list[int] = []
 
     def pin(tensor: torch.Tensor) -> torch.Tensor:
@@ -137,7 +137,7 @@ def test_batches_for_a_gpu_are_pinned_as_they_are(
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
     monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
-    got = list(loader.CachedFeed(config(), cache, cache, pin=True).train(0))
+    got = list(loader.BatchLoader(config(), cache, cache, pin=True).train(0))
 
     assert [id(tensor) for batch in got for tensor in batch[:2]] == pinned
     for (images, masks, ids), (own_images, own_masks, own_ids) in zip(got, expected, strict=True):
@@ -150,14 +150,14 @@ def test_batches_for_a_gpu_are_pinned_as_they_are(
 def test_the_global_generator_stays_where_it_is(cache: FrameCache) -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    epoch_of(loader.CachedFeed(config(), cache, cache), 0)
+    epoch_of(loader.BatchLoader(config(), cache, cache), 0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_processes_share_each_batch(cache: FrameCache) -> None:
-    alone = loader.CachedFeed(config(batch_size=8), cache, cache)
+    alone = loader.BatchLoader(config(batch_size=8), cache, cache)
     two = [
-        loader.CachedFeed(config(batch_size=8), cache, cache, rank=rank, world_size=2)
+        loader.BatchLoader(config(batch_size=8), cache, cache, rank=rank, world_size=2)
         for rank in range(2)
     ]
     assert {feed.steps for feed in two} == {alone.steps}
@@ -176,9 +176,9 @@ def test_processes_share_each_batch(cache: FrameCache) -> None:
 
 
 def test_processes_share_the_batches_of_validation(cache: FrameCache) -> None:
-    alone = list(loader.CachedFeed(config(), cache, cache).validation())
+    alone = list(loader.BatchLoader(config(), cache, cache).validation())
     shares = [
-        list(loader.CachedFeed(config(), cache, cache, rank=rank, world_size=2).validation())
+        list(loader.BatchLoader(config(), cache, cache, rank=rank, world_size=2).validation())
         for rank in range(2)
     ]
     assert [len(share) for share in shares] == [2, 1]
@@ -189,7 +189,7 @@ def test_processes_share_the_batches_of_validation(cache: FrameCache) -> None:
 
 
 def test_validation_is_every_frame_as_it_is(cache: FrameCache) -> None:
-    feed = loader.CachedFeed(config(), cache, cache)
+    feed = loader.BatchLoader(config(), cache, cache)
     pairs = list(feed.validation())
     images = torch.cat([pair[0] for pair in pairs]).permute(0, 2, 3, 1).numpy()
     masks = torch.cat([pair[1] for pair in pairs]).numpy()

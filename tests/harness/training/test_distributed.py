@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from harness.config.training import TrainConfig
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.runs.workspace import Workspace
-from harness.training.distributed import SINGLE, Agreement, ProcessGroup, is_lost_peer, meet
+from harness.training.distributed import SINGLE, Agreement, ProcessGroup, connect, is_lost_peer
 from harness.training.trainer import Trainer
 from metrics.utils.errors import UserError
 
@@ -258,7 +258,7 @@ def test_processes_on_gpus_meet_each_on_its_own(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(dist, "get_rank", lambda: 3)
     monkeypatch.setattr(dist, "get_world_size", lambda: 4)
 
-    group, device = meet(torch.device("cuda"))
+    group, device = connect(torch.device("cuda"))
 
     own = torch.device("cuda", 1)
     minutes = datetime.timedelta(minutes=30)
@@ -275,7 +275,7 @@ def test_a_process_without_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
     with pytest.raises(UserError, match="process 2 of this machine has no GPU: there are 1"):
-        meet(torch.device("cuda"))
+        connect(torch.device("cuda"))
 
 
 def test_batch_norms_on_gpus_become_torchs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ class Tiny(nn.Module):
         return nn.functional.dropout(self.layers(images), 0.2, self.training)
 
 
-class RandomFeed:
+class RandomBatches:
     """Batches that are a function of their position, and learnable: bright is polyp."""
 
     steps = STEPS
@@ -81,7 +81,7 @@ def make(
     run: Run,
     *,
     callbacks: Callbacks | None = None,
-    feed: RandomFeed | None = None,
+    batches: RandomBatches | None = None,
     change: Callable[[nn.Module], None] = lambda _: None,
     save_every_s: float = fitting.SAVE_EVERY_S,
 ) -> TrainingLoop:
@@ -100,7 +100,7 @@ def make(
         run,
         config,
         trainer=trainer,
-        feed=feed or RandomFeed(),
+        batches=batches or RandomBatches(),
         callbacks=callbacks or Callbacks(),
         save_every_s=save_every_s,
     )
@@ -172,7 +172,7 @@ def test_a_state_is_saved_when_it_is_due(
     run = begin(workspace)
 
     with pytest.raises(OSError, match=r"frame\.jpg"):
-        make(workspace, run, feed=RandomFeed(spoil=(2, 1)), save_every_s=save_every_s)()
+        make(workspace, run, batches=RandomBatches(spoil=(2, 1)), save_every_s=save_every_s)()
 
     assert workspace.run(run.run).status == "failed"
     again = make(workspace, run)

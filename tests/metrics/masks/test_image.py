@@ -49,13 +49,31 @@ def test_such_a_tiff_cut_short_is_refused(share: float) -> None:
         decode(data[: int(share * len(data))], RGB_AS_STORED, name="odd.tif")
 
 
-def test_such_a_tiff_as_a_mask_or_of_other_channels_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be recognised as an image"):
-        decode(odd_tiff(), cv2.IMREAD_UNCHANGED, name="mask.tif")
+def test_such_a_tiff_as_a_mask_is_read_too() -> None:
+    read = decode(odd_tiff(), cv2.IMREAD_UNCHANGED, name="mask.tif")
+    assert np.array_equal(read, PIXELS[..., ::-1])
+
+
+def test_such_a_tiff_of_other_channels_is_told(tmp_path: Path) -> None:
     path = tmp_path / "five.tif"
     path.write_bytes(odd_tiff((24, 32, 5)))
-    with pytest.raises(UserError, match=r"five\.tif: .* cannot be recognised as an image"):
+    with pytest.raises(UserError, match=r"five\.tif: a TIFF of 5 channels of uint8, which is not"):
         read_size(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (np.float32, "a TIFF of 32-bit floating point"),
+        (np.int32, "a TIFF of 32-bit integers"),
+        (np.float64, "a TIFF of 1 channels of float64"),
+    ],
+)
+def test_a_tiff_of_other_numbers_is_told(kind: type, said: str) -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, PIXELS[..., 0].astype(kind))
+    with pytest.raises(UserError, match=rf"deep\.tif: {said}"):
+        decode(stream.getvalue(), RGB_AS_STORED, name="deep.tif")
 
 
 def test_such_a_tiff_may_be_too_large(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from metrics.utils.errors import UserError
 from submissions.layout import PackageLayout
@@ -40,6 +41,20 @@ def noise() -> np.ndarray:
 
 def opencvs_tiff() -> bytes:
     return cv2.imencode(".tif", noise())[1].tobytes()
+
+
+def cut_out() -> np.ndarray:
+    """White everywhere, a square told by the alpha channel alone."""
+    pixels = np.full((*SIZE, 4), 255, np.uint8)
+    pixels[..., 3] = 0
+    pixels[5:15, 5:15, 3] = 255
+    return pixels
+
+
+def grey_cut_out() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(cut_out()[..., 2:])).save(stream, "TIFF")
+    return stream.getvalue()
 
 
 def damaged(data: bytes) -> bytes:
@@ -124,6 +139,16 @@ BROKEN = {
     ),
     "a coloured mask": (
         lambda e: e.update({MASK: png(np.full((*SIZE, 3), (0, 0, 255), np.uint8))}),
+        "values",
+        MASK,
+    ),
+    "a shape cut out by alpha": (
+        lambda e: e.update({MASK: png(cut_out())}),
+        "values",
+        MASK,
+    ),
+    "a shape cut out by alpha in a grey TIFF": (
+        lambda e: e.update({MASK: grey_cut_out()}),
         "values",
         MASK,
     ),
@@ -274,6 +299,8 @@ HOSTILE_NAMES = {
     f"{FOLDER}/a\x1b[2J_mask.jpg": "control",
     f"{FOLDER}/a\u202egpj.exe": "control",
     f"{FOLDER}/{'n' * 300}_mask.jpg": "255",
+    f"{FOLDER}/con.jpg": "Windows",
+    f"{FOLDER}/Aux/a_0_mask.jpg": "Windows",
 }
 
 

@@ -1,0 +1,89 @@
+"""What ``harness train`` checks and prints before anything is trained."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import cli
+from harness.runs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.harness.conftest import Drawer
+
+
+def train(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ("train", *arguments), catch_exceptions=False)
+
+
+def test_a_printed_recipe_is_a_preset_that_gives_the_same_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    changes = ("--epochs", "3", "--schedule", "cosine", "--set", "weight_decay=0.05", "--compile")
+    nodes = ("--model", "trinet", "--nodes", "unet,fpn,unet")
+    printed = train("--preset", "quick", *changes, *nodes, "--print-recipe")
+    Path("mine.toml").write_text(printed.stdout)
+
+    again = train("--preset", "mine.toml", *nodes[:2], "--print-recipe")
+
+    assert printed.exit_code == 0
+    recipe = tomllib.loads(printed.stdout)
+    assert (recipe["epochs"], recipe["schedule"], recipe["weight_decay"]) == (3, "cosine", 0.05)
+    assert (recipe["compile"], recipe["nodes"]) == (True, ["unet", "fpn", "unet"])
+    assert again.stdout == printed.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.toml"]  # no workspace
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (("--schedule", "cosin", "--loss", "dice"), ("'cosine'?", "'dice+ce'?")),
+        (("--optimiser", "adamm", "--augmentation", "papper"), ("'adam", "'paper'?")),
+        (("--set", "epocs=3", "--set", "size=100"), ("'epochs'?", "multiple of 32")),
+        (("--set", "model=unet"), ("set by --model",)),
+        (("--model", "unet", "--nodes", "unet,fpn,unet"), ("for the model trinet",)),
+        (("--model", "divergentnets"), ("an ensemble has no recipe",)),
+    ],
+)
+def test_faults_of_a_recipe_are_said(
+    arguments: tuple[str, ...], messages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    result = train("--preset", "demo", *arguments, "--print-recipe")
+
+    assert result.exit_code in (1, 2)
+    assert all(message in result.output for message in messages), result.output
+
+
+def test_resume_refuses_what_would_change_the_recipe() -> None:
+    result = train("--resume", "--set", "epochs=3", "--schedule", "step", "--leave-out", "C1")
+
+    assert result.exit_code == 2
+    assert "--set, --schedule, --leave-out" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--model", "unet", "--model", "deeplabv3", "--batch-size", "1"),
+        ("--model", "unet", "--size", "32", "--batch-size", "1"),
+    ],
+)
+def test_batches_of_one_are_refused_before_anything_is_trained(
+    draw: Drawer, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
+
+    result = train("--preset", "demo", "--device", "cpu", *arguments, *folders)
+
+    assert result.exit_code == 1
+    assert "batches are too small (1 fault)" in result.output
+    assert "--batch-size" in result.output
+    assert Workspace(tmp_path / "workspace").runs() == []
+    assert not (tmp_path / "workspace/cache").exists()
