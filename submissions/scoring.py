@@ -122,7 +122,7 @@ def score_package(
         truth_sha256=truth.sha256,
         truth=truth.folder,
         frames=table,
-        figures=_figures(table, protocol),
+        figures=figures_of(table, protocol),
         organisers=_organisers(table) if protocol == "official" else {},
         notes=(
             *inspection.notes,
@@ -231,7 +231,8 @@ def _frame_table(
     return pd.DataFrame.from_records(records)
 
 
-def _figures(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    """The ``PackageScore.figures`` of a frame table."""
     polyp = table[table["class"] == "polyp"]
     by_set = summarise(polyp, ("test_set",), protocol).assign(sd_sets=float("nan"))
     overall = summarise(polyp, ("class",), protocol).drop(columns="class")

@@ -141,12 +141,27 @@ class _Job:
         from submissions.ledger import Ledger
 
         self.workspace = Workspace(settings.workspace)
-        self.workspace.check_writable()
+        self.registers = self._check_register(out)
         self.ledger = Ledger(settings.workspace)
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.options = round_name, out, options
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
+
+    def _check_register(self, out: Path | None) -> bool:
+        """Whether scores can be registered; without the right to, ``--out`` still takes the files.
+
+        Raises:
+            UserError: If the workspace cannot be written and there is no ``--out``.
+        """
+        try:
+            self.workspace.check_writable()
+        except UserError as error:
+            if out is None:
+                raise
+            console.warn(f"{error.message} The result files go to {out}; nothing is registered.")
+            return False
+        return True
 
     def score_all(self, found: Sequence[tuple[Path, str]]) -> list[tuple[str, PackageScore]]:
         """Score all packages; one that cannot be scored is named, and the rest are scored.
@@ -184,12 +199,14 @@ class _Job:
         )
         team = self.options["team"] or ("" if own is not None else shown)
         self._note_same_bytes(package, score, team)
-        self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
+        # The files first: a row in the register says that its files are there.
+        self._write(score)
+        if self.registers:
+            self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
         for note in score.notes:
             console.note(f"{package.name}: {note}")
-        if not name:
+        if not name and self.registers:
             console.note(f"{package.name}: entered without a round; give --round to rank it in one")
-        self._write(score)
         return team or str(own["model"] if own is not None else shown), score
 
     def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
@@ -209,15 +226,16 @@ class _Job:
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:
-        from metrics.utils.files import atomic_path, write_json
+        from harness.utils.folders import replace_folder
+        from metrics.utils.files import write_json
 
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
-        for test_set, result in score.organisers.items():
-            write_json(folder / f"{test_set}.json", result)
-        with atomic_path(folder / "frames.csv") as temporary:
-            score.frames.to_csv(temporary, index=False)
+        with replace_folder(folder) as new:
+            for test_set, result in score.organisers.items():
+                write_json(new / f"{test_set}.json", result)
+            score.frames.to_csv(new / "frames.csv", index=False)
         console.note(f"{score.package.name}: result files in {folder}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ import numpy as np
 import pytest
 
 from harness.cli import cli
+from harness.evaluation.tables import load_scored
+from harness.runs.workspace import Workspace
+from metrics.utils.files import unwritable
 from submissions.ledger import Ledger
 from submissions.rounds import load_rounds
 from submissions.writing.package import PackageWriter
@@ -125,7 +129,7 @@ def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
     write(here / "team7.zip", 2)
     result = harness("score", "team7.zip", "--truth", "truth", "--round", "1", "--out", "results")
     assert result.exit_code == 0, result.output
-    written = {path.name for path in (here / "results").rglob("*") if path.is_file()}
+    written = {path.name for path in (here / "results").rglob("[!.]*") if path.is_file()}
     assert written == {f"{test_set}.json" for test_set in SETS} | {"frames.csv"}
     (path,) = (here / "results").rglob("EndoCV_DATA1.json")
     assert 0 < json.loads(path.read_text())["EndoCV2021_seg"]["dice"]["value"] < 1
@@ -277,7 +281,8 @@ def test_an_interrupted_submission_is_named(here: Path, harness: Harness) -> Non
 
 def test_the_same_bytes_again_are_noted(here: Path, harness: Harness) -> None:
     package = submit(here, "unet", 3)
-    checked = harness("validate", package)
+    assert "the same bytes" not in harness("validate", package).stderr
+    checked = harness("validate", shutil.copy(package, here / "copy.zip"))
     assert "the same bytes as submission 1 (round 1, " in checked.stderr
     assert "the same bytes" not in harness("validate", write(here / "other.zip", 2)).stderr
 
@@ -333,3 +338,57 @@ def test_the_average_decides_who_leads(here: Path, harness: Harness) -> None:
     board = harness("leaderboard").stdout
     assert "Ranked by the average over sets" in board
     assert "Score (frames)" in board
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace without the right to write; root, who runs tests, would have it."""
+
+    def refuse(self: Workspace) -> None:
+        raise unwritable(self.root, PermissionError(13, "Permission denied"))
+
+    monkeypatch.setattr(Workspace, "check_writable", refuse)
+
+
+def test_a_workspace_shared_read_only_is_scored_into_out(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here / "p.zip", 2)
+    read_only(monkeypatch)
+    arguments = ("score", "p.zip", "--truth", "truth", "--format", "json")
+    refused = harness(*arguments)
+    assert refused.exit_code == 1
+    assert "Permission denied" in refused.stderr
+
+    scored = harness(*arguments, "--out", "results")
+    assert scored.exit_code == 0, scored.output
+    assert "nothing is registered" in scored.stderr
+    assert len(list(here.glob("results/*/official/*.json"))) == 3
+    assert not (here / "workspace").exists()
+
+
+def test_a_scoring_that_is_interrupted_leaves_what_was_there(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the files, and between files and register."""
+    submit(here, "unet", 2)
+    command = ("score", "workspace/submissions/round-1/unet.zip", "--truth", "truth")
+    assert harness(*command).exit_code == 0
+    files = {file: file.read_bytes() for file in here.glob("workspace/scores/*/*/*.*")}
+    for test_set in SETS:
+        cv2.imwrite(str(here / "truth" / test_set / "f0_mask.png"), disc(5) * np.uint8(255))
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for target in ("pandas.DataFrame.to_csv", "submissions.ledger.Ledger.enter_scores"):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, interrupted)
+            assert harness(*command).exit_code != 0
+        if target.startswith("pandas"):
+            assert {file: file.read_bytes() for file in files} == files
+    (row,) = Ledger(here / "workspace").scores().to_dict("records")
+    found, missing = load_scored(Workspace(here / "workspace"), {"unet": row})
+    assert (found, missing) == ({}, ["unet"])
+    assert harness(*command).exit_code == 0
+    newest = Ledger(here / "workspace").scores().iloc[0].to_dict()
+    assert list(load_scored(Workspace(here / "workspace"), {"unet": newest})[0]) == ["unet"]
