@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import models
 from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
-from harness.data.loader import BatchLoader
+from harness.data.loader import BatchLoader, workers_that_fit
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
@@ -264,6 +265,7 @@ def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) 
     if config.workers is None:
         workers = devices.workers(setup.device, trainings=setup.trainings)
         config = dataclasses.replace(config, workers=workers)
+    config = _with_workers_that_fit(config, setup)
     return BatchLoader(
         config,
         frames.train,
@@ -272,3 +274,17 @@ def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) 
         rank=setup.group.rank,
         world_size=setup.group.world_size,
     )
+
+
+def _with_workers_that_fit(config: TrainConfig, setup: TrainingSetup) -> TrainConfig:
+    """The recipe with fewer workers where shared memory does not hold the batches of all."""
+    wanted = config.workers or 0
+    workers = workers_that_fit(wanted, config, trainings=setup.trainings)
+    if workers < wanted:
+        warnings.warn(
+            f"shared memory (/dev/shm) is too small for the batches of {wanted} workers; training "
+            f"goes on with {workers}, to the same result but perhaps slower. A container gets more "
+            "by 'docker run --shm-size 2g'.",
+            stacklevel=2,
+        )
+    return dataclasses.replace(config, workers=workers)
