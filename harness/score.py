@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.config.settings import Settings
 from harness.runs.workspace import Workspace
 from harness.utils import console
+from harness.utils.folders import replace_folder
 from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
@@ -18,7 +19,7 @@ from submissions.ledger import Ledger
 from submissions.plain import score_folder
 from submissions.rounds import Round
 from submissions.scoring import PackageScore, score_package, score_rows
-from submissions.truth import Truth, find_truth
+from submissions.truth import Truth, TruthError, find_truth
 
 
 class ScoringJob:
@@ -50,13 +51,28 @@ class ScoringJob:
         overwrite: bool = False,
     ) -> None:
         self.workspace = Workspace(settings.workspace)
-        self.workspace.check_writable()
+        self.registers = self._check_register(out)
         self.ledger = Ledger(settings.workspace)
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.overwrite = round_name, out, overwrite
         self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
+
+    def _check_register(self, out: Path | None) -> bool:
+        """Whether scores can be registered; without the right to, ``--out`` still takes the files.
+
+        Raises:
+            UserError: If the workspace cannot be written and there is no ``--out``.
+        """
+        try:
+            self.workspace.check_writable()
+        except UserError as error:
+            if out is None:
+                raise
+            console.warn(f"{error.message} The result files go to {out}; nothing is registered.")
+            return False
+        return True
 
     def score_all(self, found: Sequence[tuple[Path, str, bool]]) -> list[tuple[str, PackageScore]]:
         """Score all packages; one that cannot be scored is named, and the rest are scored.
@@ -65,14 +81,14 @@ class ScoringJob:
             found: Each package, the name it is shown under, and whether it is a plain folder.
 
         Raises:
-            UserError: If the only package cannot be scored.
+            UserError: If the only package cannot be scored, or the truth cannot be used.
         """
         scores = []
         for package, name, is_plain in console.track(found, "Scoring") if len(found) > 1 else found:
             try:
                 scores.append((self.score_plain if is_plain else self.score)(package, name))
             except UserError as error:
-                if len(found) == 1:
+                if len(found) == 1 or isinstance(error, TruthError):
                     raise
                 console.fail(error.format_message())
         return scores
@@ -91,11 +107,13 @@ class ScoringJob:
             hausdorff=self.hausdorff,
         )
         team = self.team or ("" if own is not None else shown)
-        write = self._checked(score)
-        self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
-        if not name:
+        self._note_same_bytes(package, score, team)
+        # The files first: a row in the register says that its files are there.
+        self._write(score)
+        if self.registers:
+            self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
+        if not name and self.registers:
             console.note(f"{package.name}: entered without a round; give --round to rank it in one")
-        write()
         return team or str(own["model"] if own is not None else shown), score
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
@@ -106,9 +124,16 @@ class ScoringJob:
             self.protocol,
             hausdorff=self.hausdorff,
         )
-        self._checked(score)()
+        self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
         return self.team or shown, score
+
+    def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
+        """Say where another team handed in the very same package."""
+        rows = self.ledger.scores()
+        others = set(rows.loc[rows["package_sha256"] == score.package_sha256, "team"]) - {team, ""}
+        if others:
+            console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
 
     def _truth(self, round_: Round | None) -> Truth:
         key = round_.name if round_ else ""
@@ -117,8 +142,8 @@ class ScoringJob:
             self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
         return self.truths[key]
 
-    def _checked(self, score: PackageScore) -> Callable[[], None]:
-        """Check the names of a score's files; what comes back writes them.
+    def _write(self, score: PackageScore) -> None:
+        """Write a score's files.
 
         Raises:
             FaultsError: Files of --out would be replaced that the harness did not write.
@@ -129,14 +154,11 @@ class ScoringJob:
             score.package, score.package_sha256, score.protocol, top=self.out
         )
         outputs = Outputs(folder)
-        names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
-        outputs.check(names, overwrite=self.out is None or self.overwrite)
-
-        def write() -> None:
-            with outputs.staged() as staging:
-                for test_set, result in score.organisers.items():
-                    write_json(staging / f"{test_set}.json", result)
-                score.frames.to_csv(staging / "frames.csv", index=False)
-            console.note(f"{score.package.name}: result files in {folder}")
-
-        return write
+        if self.out is not None:
+            names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
+            outputs.check(names, overwrite=self.overwrite)
+        with outputs.staged() if self.out is not None else replace_folder(folder) as new:
+            for test_set, result in score.organisers.items():
+                write_json(new / f"{test_set}.json", result)
+            score.frames.to_csv(new / "frames.csv", index=False)
+        console.note(f"{score.package.name}: result files in {folder}")

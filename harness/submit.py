@@ -21,10 +21,17 @@ from submissions.writing.publish import SealedPackage, free_name
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A published package and its entry in the ledger."""
+    """A published package and its entry in the ledger.
+
+    Attributes:
+        package: The package.
+        entry: Its entry.
+        notes: What is odd about it, though valid.
+    """
 
     package: SealedPackage
     entry: Entry
+    notes: Sequence[str] = ()
 
 
 def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:
@@ -90,7 +97,9 @@ def submit(
             )
             done()
         sealed = package.seal()
-        entry = Ledger(workspace.root).enter(
+        ledger = Ledger(workspace.root)
+        same = ledger.submitted_before(sealed.sha256)
+        entry = ledger.enter(
             round_,
             sealed,
             model=run.model,
@@ -98,7 +107,8 @@ def submit(
             checkpoint_sha256=run.row["checkpoint"] or "",
             settings=settings,
         )
-    return Submission(package=sealed, entry=entry)
+    notes = [*sealed.notes, *([f"the same bytes as {', '.join(same)}"] if same else [])]
+    return Submission(package=sealed, entry=entry, notes=notes)
 
 
 def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:

@@ -1,4 +1,4 @@
-"""The register: one SQLite file a workspace, with its schema by version.
+"""The register: one SQLite file a workspace; ``submissions.schema`` has its tables.
 
 It holds the runs and evaluations (``harness.runs.workspace``) and the submissions and scores
 (``submissions.ledger``). It is in WAL mode, so that several processes may train, evaluate and
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
+from submissions.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,88 +34,6 @@ TIMEOUT_S: Final = 30.0
 _RETRY_S: Final = 0.05
 _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _NOT_OPENED: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-
-# Registers made before there were versions have user_version 0 and some or all of the tables of
-# version 1, with the same columns. They kept a version of two of the tables in schema_versions.
-_MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
-    (
-        """CREATE TABLE IF NOT EXISTS runs (
-            run TEXT PRIMARY KEY,
-            model TEXT NOT NULL,
-            status TEXT NOT NULL,
-            created TEXT NOT NULL,
-            finished TEXT,
-            epochs INTEGER NOT NULL DEFAULT 0,
-            best_epoch INTEGER,
-            best_iou REAL,
-            best_f1 REAL,
-            parameters INTEGER,
-            seed INTEGER,
-            settings TEXT NOT NULL,
-            versions TEXT NOT NULL,
-            data TEXT,
-            checkpoint TEXT,
-            members TEXT NOT NULL DEFAULT '{}'
-        )""",
-        """CREATE TABLE IF NOT EXISTS evaluations (
-            run TEXT NOT NULL,
-            model TEXT NOT NULL,
-            split TEXT NOT NULL,
-            protocol TEXT NOT NULL,
-            created TEXT NOT NULL,
-            frames INTEGER NOT NULL,
-            score REAL,
-            checkpoint TEXT,
-            data TEXT,
-            settings TEXT NOT NULL,
-            summary TEXT NOT NULL,
-            PRIMARY KEY (run, split, protocol)
-        )""",
-        """CREATE TABLE IF NOT EXISTS submissions (
-            number INTEGER PRIMARY KEY,
-            round TEXT NOT NULL,
-            day TEXT NOT NULL,
-            created TEXT NOT NULL,
-            model TEXT NOT NULL,
-            run TEXT NOT NULL,
-            package TEXT NOT NULL,
-            package_sha256 TEXT NOT NULL,
-            checkpoint_sha256 TEXT NOT NULL,
-            frames INTEGER NOT NULL,
-            latency_ms REAL,
-            settings TEXT NOT NULL
-        )""",
-        "CREATE INDEX IF NOT EXISTS submissions_by_day ON submissions (round, day)",
-        """CREATE TABLE IF NOT EXISTS scores (
-            number INTEGER PRIMARY KEY,
-            submission INTEGER REFERENCES submissions (number),
-            round TEXT NOT NULL,
-            team TEXT NOT NULL,
-            model TEXT NOT NULL,
-            package TEXT NOT NULL,
-            package_sha256 TEXT NOT NULL,
-            protocol TEXT NOT NULL,
-            truth_sha256 TEXT NOT NULL,
-            test_set TEXT NOT NULL,
-            created TEXT NOT NULL,
-            n INTEGER NOT NULL,
-            score REAL,
-            sd_frames REAL,
-            sd_metrics REAL,
-            sd_sets REAL,
-            iou REAL,
-            f1 REAL,
-            f2 REAL,
-            ppv REAL,
-            recall REAL,
-            latency_ms REAL,
-            settings TEXT NOT NULL,
-            UNIQUE (package_sha256, round, team, protocol, truth_sha256, test_set)
-        )""",
-        "DROP TABLE IF EXISTS schema_versions",
-    ),
-)
-"""The statements of each version: new versions are added, old ones never changed."""
 
 
 class Register:
@@ -178,7 +97,7 @@ class Register:
         connection = _connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             version = _version(connection, self.path)
-            memory = self._in_memory(connection) if version < len(_MIGRATIONS) else None
+            memory = self._in_memory(connection) if version < len(MIGRATIONS) else None
         except BaseException:
             connection.close()
             raise
@@ -289,19 +208,19 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the tables to this version; within a transaction, so that it happens once."""
     version = _version(connection, path)
-    for statements in _MIGRATIONS[version:]:
+    for statements in MIGRATIONS[version:]:
         for statement in statements:
             connection.execute(statement)
-    if version < len(_MIGRATIONS):
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+    if version < len(MIGRATIONS):
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(_MIGRATIONS):
+    if version > len(MIGRATIONS):
         raise UserError(
             f"{path} was written by a newer version of harness (schema {version}; this one reads "
-            f"up to {len(_MIGRATIONS)}). Install that version, or give another --workspace."
+            f"up to {len(MIGRATIONS)}). Install that version, or give another --workspace."
         )
     return version
 

@@ -7,25 +7,55 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
 
+from metrics.endocv import FIGURES
 from metrics.paper import official
+from metrics.statistics.samples import Average
 from metrics.utils.errors import UserError
 
 GROUPS: Final = ("round", "split", "protocol", "truth_sha256", "data")
 """Scores are ranked within the groups of these columns, as far as a table has them."""
 
 COLUMNS: Final = (
-    "rank", "source", "round", "split", "team", "model", "score", "sd", "sd_name", "f1", "f2",
-    "ppv", "recall", "n", "latency_ms", "protocol", "truth_sha256", "data",
+    "rank", "source", "round", "split", "team", "model", "average", "score", "sd", "sd_name", "f1",
+    "f2", "ppv", "recall", "score_sets", "score_frames", "n", "latency_ms", "protocol",
+    "truth_sha256", "data",
 )  # fmt: skip
+
+SD_OF: Final[Mapping[Average, str]] = {"sets": "sd_sets", "frames": "sd_frames"}
+"""The SD that belongs to a score by each average."""
 
 SD_NAMES: Final = ("sd_frames", "sd_sets", "sd_metrics")
 PAPER: Final = "paper"
 OURS: Final = "scored"
+
+
+def averaged(rows: pd.DataFrame, average: Average) -> pd.DataFrame:
+    """Scores over all test sets by one of their two averages.
+
+    Args:
+        rows: As ``Ledger.scores`` gives them, or the last row of ``PackageScore.figures``: figures
+            over all frames, and over the test sets as ``NAME_sets``.
+        average: The average wanted.
+
+    Returns:
+        The rows with the figures by that average under their plain names, the column ``average``
+        that names it, and the score by both: ``score_sets`` and ``score_frames``.
+
+    Example:
+        >>> rows = pd.DataFrame({"model": ["a"], "score": [0.8], "score_sets": [0.7]})
+        >>> averaged(rows, "sets")[["average", "score", "score_frames"]].to_dict("records")
+        [{'average': 'sets', 'score': 0.7, 'score_frames': 0.8}]
+    """
+    out = rows.assign(average=average, score_frames=rows["score"])
+    if average == "frames":
+        return out
+    names = [name for name in ("score", *FIGURES) if f"{name}_sets" in rows]
+    return out.assign(**{name: rows[f"{name}_sets"] for name in names})
 
 
 def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd.DataFrame:
@@ -34,14 +64,14 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     Args:
         rows: One row a score, with the columns model and score, and of the rest those that are
             known: round or split, team, protocol, truth_sha256, data, sd_frames, sd_sets,
-            sd_metrics, f1, f2, ppv, recall, n, latency_ms.
+            sd_metrics, f1, f2, ppv, recall, n, latency_ms, and those of :func:`averaged`.
         sd: Which of the SDs to show; its name stands beside it, as ``sd_name``.
         source: The value of the column ``source``.
 
     Returns:
         The best row of each model and team in each group of ``GROUPS``, by group and rank, with
-        those of ``COLUMNS`` that apply. Equal scores share a rank. A model without a score, because
-        no figure of it is defined, comes last and has no rank. Empty for no rows.
+        those of ``COLUMNS`` that apply. Equal scores share a rank. What has no score stands last
+        in its group, without a rank. Empty for no rows.
 
     Raises:
         UserError: The rows mix protocols, or ``sd`` names no SD.

@@ -172,15 +172,19 @@ class Ledger:
     def submissions(self, round_name: str | None = None) -> pd.DataFrame:
         """Every submission, newest first, with its official score where it has one.
 
+        ``score`` is the round's, the mean over its test sets; ``score_frames`` is over all frames.
+
         Args:
             round_name: Of one round only.
         """
-        query = (
-            "SELECT s.*, (SELECT score FROM scores AS c WHERE c.submission = s.number"
-            " AND c.test_set = ? AND c.protocol = 'official' ORDER BY c.created DESC LIMIT 1)"
-            " AS score FROM submissions AS s"
+        newest = (
+            "(SELECT {} FROM scores AS c WHERE c.submission = s.number AND c.test_set = ?"
+            " AND c.protocol = 'official' ORDER BY c.created DESC LIMIT 1)"
         )
-        return self._frame(query, [OVERALL], {"s.round": round_name}, "s.number DESC")
+        over_sets, over_frames = newest.format("score_sets"), newest.format("score")
+        query = f"SELECT s.*, {over_sets} AS score, {over_frames} AS score_frames"
+        query += " FROM submissions AS s"
+        return self._frame(query, [OVERALL] * 2, {"s.round": round_name}, "s.number DESC")
 
     def scores(
         self,
@@ -191,6 +195,9 @@ class Ledger:
     ) -> pd.DataFrame:
         """Every score, newest first.
 
+        A score over all test sets is over all frames, and as ``score_sets`` over the sets; see
+        ``leaderboard.averaged``.
+
         Args:
             round_name: Of one round only.
             protocol: By one protocol only.
@@ -198,6 +205,23 @@ class Ledger:
         """
         chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
+
+    def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:
+        """The submissions of a package of these very bytes, described for a person, oldest first.
+
+        Args:
+            sha256: Of the package, in hexadecimal.
+            package: Where it lies, so that a submission is not named as one of itself.
+        """
+        query = "SELECT * FROM submissions WHERE package_sha256 = ? ORDER BY number"
+        with self._register.read() as connection:
+            rows = connection.execute(query, [sha256]).fetchall()
+        own = package and package.resolve()
+        return [
+            f"submission {row['number']} (round {row['round']}, {row['day']})"
+            for row in rows
+            if Path(row["package"]).resolve() != own
+        ]
 
     def _frame(
         self, query: str, values: list[Any], chosen: Mapping[str, str | None], order: str

@@ -96,9 +96,9 @@ def score_folder(
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
     files = {place.path: folder / place.path for place in structure.masks}
 
-    def inspect(take: Callable[[Content], None]) -> PackageReport:
+    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
         archive = Archive(read=lambda name: files[name].read_bytes())
-        return inspect_masks(archive, structure, truth.sizes, on_mask=take)
+        return inspect_masks(archive, structure, truth.sizes, on_mask=on_mask)
 
     notes = [note for found in (predictions, true) if (note := _note(found))]
     return score_masks(folder, truth, protocol, inspect, hausdorff=hausdorff, notes=notes)

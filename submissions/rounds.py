@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.writing.encoding import SUFFIXES
@@ -86,11 +86,9 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     if file is None:
         return rounds
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = read_toml(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}: expected TOML, but {error}.") from error
     tables = document.get("rounds")
     if not isinstance(tables, dict) or not tables:
         raise UserError(

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from metrics.endocv import organisers_json, summarise
+from metrics.endocv import FIGURES, organisers_json, summarise
 from metrics.frame.boundary import boundary_distances
 from metrics.frame.counts import count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
@@ -37,8 +38,9 @@ TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
 }
 """Kinds of fault that do not refuse a package, by protocol; the organisers' tools accept them."""
 
-_FIGURES: Final = ("n", "score", "sd_frames", "sd_metrics", "sd_sets", "iou", "f1", "f2", "ppv",
-                   "recall", "latency_ms")  # fmt: skip
+_REGISTERED: Final = ("score", "iou", "f1", "f2", "ppv", "recall")
+_FIGURES: Final = ("n", *_REGISTERED, "sd_frames", "sd_metrics", "sd_sets", "latency_ms",
+                   *(f"{name}_sets" for name in _REGISTERED))  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,8 @@ class PackageScore:
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
             asked for, by strict with ``metrics.frame.boundary`` and ``metrics.frame.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
-            ``metrics.endocv.summarise``, of the polyp class.
+            ``metrics.endocv.summarise``, of the polyp class. The last row has each figure's mean
+            over the test sets too, as ``NAME_sets``; see ``leaderboard.averaged``.
         organisers: Test set to the organisers' result file, by the official protocol only.
         notes: Remarks that are not faults.
     """
@@ -98,20 +101,16 @@ def score_package(
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
     """
-    truth = truth if isinstance(truth, Truth) else find_truth(truth)
-    sizes = truth.sizes
-
-    def inspect(take: Callable[[Content], None]) -> PackageReport:
-        return inspect_package(package, sizes, layout=layout, on_mask=take)
-
-    return score_masks(package, truth, protocol, inspect, hausdorff=hausdorff)
+    true = truth if isinstance(truth, Truth) else find_truth(truth)
+    inspect = partial(inspect_package, package, true.sizes, layout=layout)
+    return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
 
 
 def score_masks(
     package: Path,
     truth: Truth,
     protocol: Protocol,
-    inspect: Callable[[Callable[[Content], None]], PackageReport],
+    inspect: Callable[..., PackageReport],
     *,
     hausdorff: bool,
     notes: Iterable[str] = (),
@@ -121,8 +120,8 @@ def score_masks(
     Args:
         package: The zip or folder.
         truth: The true masks.
-        protocol: As for ``score_package``.
-        inspect: Inspects the masks, and calls what it is given with each of them.
+        protocol: By which they are read.
+        inspect: Inspects the masks and calls ``on_mask`` with each of them.
         hausdorff: As for ``score_package``.
         notes: Remarks that are not faults.
 
@@ -137,7 +136,7 @@ def score_masks(
         if place.size == content.size or protocol == "official":
             rows[place.test_set, place.name] = _row(content, truth, protocol, with_hausdorff)
 
-    inspection = inspect(take)
+    inspection = inspect(on_mask=take)
     faults = inspection.faults(besides=TOLERATED[protocol])
     if faults:
         raise FaultsError(faults, f"{package}: cannot be scored")
@@ -149,13 +148,14 @@ def score_masks(
         truth_sha256=truth.sha256,
         truth=truth.folder,
         frames=table,
-        figures=_figures(table, protocol),
+        figures=figures_of(table, protocol),
         organisers=_organisers(table) if protocol == "official" else {},
         notes=(
             *notes,
             *inspection.notes,
             *_tolerated_notes(inspection.findings),
             *_lossy_truth_note(truth, protocol),
+            *_empty_truth_notes(table),
         ),
     )
 
@@ -244,12 +244,18 @@ def _frame_table(
     return pd.DataFrame.from_records(records)
 
 
-def _figures(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    """The ``PackageScore.figures`` of a frame table."""
     polyp = table[table["class"] == "polyp"]
     by_set = summarise(polyp, ("test_set",), protocol).assign(sd_sets=float("nan"))
     overall = summarise(polyp, ("class",), protocol).drop(columns="class")
     overall.insert(0, "test_set", OVERALL)
-    return pd.concat([by_set, overall[list(by_set.columns)]], ignore_index=True)
+    # A figure that is undefined in a set has no mean over sets: left out, the set would be a gain.
+    over_sets = {f"{name}_sets": by_set[name].mean(skipna=False) for name in ("score", *FIGURES)}
+    overall = overall[list(by_set.columns)].assign(**over_sets)
+    return pd.concat(
+        [by_set.assign(**dict.fromkeys(over_sets, float("nan"))), overall], ignore_index=True
+    )
 
 
 def _organisers(table: pd.DataFrame) -> dict[str, Any]:
@@ -275,6 +281,14 @@ def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
         f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
         "each polyp counts as polyp, so that even a perfect prediction stays below 1; the strict "
         "protocol reads them at > 127"
+    ]
+
+
+def _empty_truth_notes(table: pd.DataFrame) -> list[str]:
+    polyp = table[table["class"] == "polyp"].groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
+    return [
+        f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding one"
+        for test_set in polyp.index[polyp == 0]
     ]
 
 

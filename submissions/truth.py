@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from metrics.masks.bits import Bits
-from metrics.masks.image import read_file, read_size
-from metrics.masks.read import read_bits
+from metrics.masks.image import read_file
+from metrics.masks.read import decode_bits, read_bits
 from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.layout import FRAME, PackageLayout
-from submissions.reading.image_header import HeaderError, read_header
 from submissions.rounds import IMAGE_SUFFIXES
 
 MASK_FOLDERS: Final = frozenset({"masks", "mask"})
@@ -22,8 +21,13 @@ MASK_FOLDERS: Final = frozenset({"masks", "mask"})
 
 _JPEG: Final = b"\xff\xd8"
 _KEPT_BYTES: Final = 256 << 20
+_WORKERS: Final = 4
 
 _Size = tuple[int, int]  # height and width in pixels
+
+
+class TruthError(FaultsError):
+    """Faults of the truth, for which no package can be scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +52,11 @@ class Truth:
     def bits(self, test_set: str, name: str) -> Bits:
         """A frame's mask by the official protocol.
 
-        Up to 256 MiB of masks are kept for the packages that follow; the rest is decoded each time.
-
         Raises:
             UserError: As for ``metrics.masks.read.read_mask``.
         """
         kept = self._kept.get((test_set, name))
-        if kept is None:
-            kept = read_bits(self.masks[test_set][name], protocol="official")
-            if (len(self._kept) + 1) * kept.words.nbytes <= _KEPT_BYTES:
-                self._kept[test_set, name] = kept
-        return kept
+        return kept or read_bits(self.masks[test_set][name], protocol="official")
 
     @property
     def frames(self) -> int:
@@ -78,8 +76,9 @@ def find_truth(
 
     Raises:
         UserError: There is no such folder, or no test set in it.
-        FaultsError: A test set is missing or empty, a file is no mask by its name, two masks are
-            of one frame, or a header cannot be read; all at once.
+        TruthError: A test set is missing or empty, a file is no mask by its name, or two masks are
+            of one frame; else, masks cannot be read or have a problem
+            (``metrics.masks.examine``); all at once.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
@@ -93,22 +92,8 @@ def find_truth(
     faults: list[Fault] = []
     masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
-        raise FaultsError(faults, f"the truth in {folder} cannot be used")
+        raise TruthError(faults, f"the truth in {folder} cannot be used")
     return read_truth(folder, masks)
-
-
-def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
-    """The truth of masks that were found.
-
-    Args:
-        folder: Where they lie.
-        masks: Test set to frame name to the mask's file.
-
-    Raises:
-        FaultsError: Masks cannot be read, all of them at once.
-    """
-    sizes, sha256, lossy = _read_all(masks)
-    return Truth(folder=folder, masks=masks, sizes=sizes, sha256=sha256, lossy=lossy)
 
 
 def _every_test_set(folder: Path, prefix: str) -> list[str]:
@@ -151,42 +136,43 @@ def _inner(folder: Path) -> Path:
     return next(inner, folder)
 
 
-def _read_all(masks: dict[str, dict[str, Path]]) -> tuple[dict[str, dict[str, _Size]], str, int]:
-    """The size of each mask, the fingerprint of them all, and how many are JPEGs.
+def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
+    """Read every mask.
+
+    Up to 256 MiB of them are kept for the packages that are scored; the rest is decoded each time.
 
     Raises:
-        FaultsError: Masks cannot be read, all of them at once.
+        FaultsError: Masks cannot be used, all of them at once.
     """
     faults: list[Fault] = []
 
-    def read(path: Path) -> tuple[_Size, bytes, bool]:
+    def read(path: Path) -> tuple[Bits, bytes, bool] | None:
         try:
             data = read_file(path)
-            size = _size(path, data)
+            bits = decode_bits(data, protocol="official", name=str(path))
         except UserError as error:
             faults.append(Fault(path="", message=error.message))
-            return (0, 0), b"", False
-        return size, hashlib.sha256(data).digest(), data.startswith(_JPEG)
+            return None
+        return bits, hashlib.sha256(data).digest(), data.startswith(_JPEG)
 
-    sizes: dict[str, dict[str, _Size]] = {}
-    whole, lossy = hashlib.sha256(), 0
-    with ThreadPoolExecutor(4) as pool:
-        for test_set, paths in masks.items():
-            sizes[test_set] = {}
-            read_masks = zip(paths, pool.map(read, paths.values()), strict=True)
-            for name, (size, digest, is_jpeg) in read_masks:
-                sizes[test_set][name] = size
-                whole.update(f"{test_set}/{name}\0".encode() + digest)
-                lossy += is_jpeg
+    sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
+    kept: dict[tuple[str, str], Bits] = {}
+    whole, lossy, left = hashlib.sha256(), 0, _KEPT_BYTES
+    pairs = [(test_set, name) for test_set, paths in masks.items() for name in paths]
+    paths = (masks[test_set][name] for test_set, name in pairs)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for (test_set, name), found in zip(pairs, pool.map(read, paths), strict=True):
+            if found is None:
+                continue
+            bits, digest, is_jpeg = found
+            sizes[test_set][name] = bits.shape
+            whole.update(f"{test_set}/{name}\0".encode() + digest)
+            lossy += is_jpeg
+            left -= bits.words.nbytes
+            if left >= 0:
+                kept[test_set, name] = bits
     if faults:
-        raise FaultsError(faults, "the truth cannot be read")
-    return sizes, whole.hexdigest(), lossy
-
-
-def _size(path: Path, data: bytes) -> _Size:
-    """Height and width in pixels, from the header."""
-    try:
-        header = read_header(data)
-    except HeaderError:  # of a kind that packages may not hold, but a truth may
-        return read_size(path)
-    return header.height, header.width
+        raise TruthError(sorted(faults, key=str), f"the truth in {folder} cannot be used")
+    return Truth(
+        folder=folder, masks=masks, sizes=sizes, sha256=whole.hexdigest(), lossy=lossy, _kept=kept
+    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import format_option, with_settings
+from harness.cli.options import FRAMES, format_option, with_settings
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from harness.data.check.check import DataReport
     from harness.data.check.inspect_frame import FrameReport
     from harness.data.listing import Listing
+    from harness.data.splits import Splits
     from harness.report.tables.formats import Format
     from harness.report.tables.view import View
 
@@ -40,7 +42,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
-@with_settings("endocv", "hyperkvasir", "test_frames", "splits")
+@with_settings(*FRAMES, "test_frames", "splits")
 @format_option()
 @click.pass_context
 def check(
@@ -48,40 +50,51 @@ def check(
 ) -> None:
     """Decode every frame and mask, count them as the paper's Table 1 does, and name every fault.
 
-    Checks the datasets of the settings, or the FOLDERs given, in any known layout:
-    EndoCV 2021 (PolypGen), HyperKvasir, Kvasir-SEG, CVC-ClinicDB, test frames, or images/ with
-    masks/.
+    Checks the datasets of the settings, or the FOLDERs given, in any known layout: EndoCV 2021
+    (PolypGen), HyperKvasir, Kvasir-SEG, CVC-ClinicDB, PraNet's sets, BKAI-IGH, SUN-SEG, PolypDB,
+    ISIC, nnU-Net, test frames, or images/ with masks/.
 
     Faults are files that cannot be read or are truncated, masks that are missing, of another size
     than their frame or not black and white, frames that are in two splits (the same pixels, or
     nearly the same picture), and empty folders. With faults the exit status is 1.
     """
+    from harness.data.catalogue import splits_of
     from harness.data.check.check import check as check_data
-    from harness.data.splits import load_splits
 
-    splits = load_splits(settings.splits)
     listings = _listings(folders, settings)
+    splits = _splits(listings, settings) if folders else splits_of(settings)
     report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
 
 
+def _splits(listings: list[Listing], settings: Settings) -> Splits:
+    """The splits of folders given: a file's, or the paper's where a folder has its frames."""
+    from harness.data.splits import OWN, load_splits
+
+    papers = {"endocv2021", "hyperkvasir"}
+    has_papers = any(frame.dataset in papers for one in listings for frame in one.frames)
+    return load_splits(settings.splits) if settings.splits or has_papers else OWN
+
+
 def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
     """The datasets of the folders, or else of the settings."""
-    from harness.data.catalogue import listings_of
+    from harness.data.catalogue import listings_of_settings
     from harness.data.layouts import list_frames
 
     if folders:
-        return [list_frames(folder) for folder in folders]
-    names = ("endocv", "hyperkvasir", "test_frames")
-    paths = {name: path for name in names if (path := getattr(settings, name)) is not None}
-    if not paths:
-        settings.require(*names)
-    listings, faults = listings_of(paths)
+        listings = [list_frames(folder) for folder in folders]
+        if settings.splits is not None:
+            for listing in listings:
+                listing.frames = [replace(frame, split="") for frame in listing.frames]
+        return listings
+    found, faults = listings_of_settings(settings)
+    if not found and not faults:
+        settings.require("endocv", "hyperkvasir", "test_frames")
     if faults:
         raise FaultsError(faults, "the folders cannot be checked")
-    return list(listings.values())
+    return list(found.values())
 
 
 @command.command()
@@ -118,7 +131,7 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
 
 
 @command.command()
-@with_settings("endocv", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 @click.option(
     "--size",
     "sizes",
@@ -138,7 +151,7 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
     from harness.runs.workspace import Workspace
     from harness.training.run import prepare
 
-    frames = catalogue(settings, needs=("endocv",))
+    frames = catalogue(settings, needs=["train"])
     workspace = Workspace(settings.workspace)
     for size in dict.fromkeys(sizes):
         with console.progress(f"Decoding frames at {size} x {size}") as bar:

@@ -14,6 +14,7 @@ import click
 
 from harness.cli.options import format_option
 from harness.config import settings
+from harness.config.sources import ROLES, Pair
 from harness.report.tables.formats import Format
 from metrics.utils.errors import UserError
 
@@ -153,28 +154,48 @@ def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
     from models import hub
 
     fault = hub.fault(timeout_s)
-    advice = "Only ImageNet weights need it: train with --encoder-weights none, or give a file."
+    advice = (
+        "Only the weights that 'harness models --encoders' lists as the hub's need it: train with "
+        "another encoder, with --encoder-weights none, or give a file."
+    )
     found = f"{hub.address()}: {fault or 'answers'}"
     yield Check("network", "hub", found, "warning" if fault else "ok", advice if fault else "")
 
 
 def caches() -> Iterator[Check]:
-    """Whether the paper's encoder weights are there, and how large the decoded frames are."""
+    """Whether encoder weights are there, and how large the decoded frames are."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from harness.config.training import TrainConfig
-    from models.weights import cached
+    from models.hub import cached
 
     encoder = TrainConfig(model="unet").encoder
     there = cached(encoder, "imagenet")
     found = f"{encoder} {'is' if there else 'is not'} in {HF_HUB_CACHE}"
     advice = "" if there else "Nothing: --preset paper fetches it once, where the hub answers."
     yield Check("cache", "weights", found, advice=advice)
+    yield from _packaged_weights()
     with suppress(UserError):  # folders() reports settings that cannot be read
         folder = settings.load().workspace / "cache"
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         held = f"{_size(sum(sizes))} of decoded frames" if sizes else "empty"
         yield Check("cache", "frames", f"{folder}, {held}")
+
+
+def _packaged_weights() -> Iterator[Check]:
+    """Whether the encoder weights of installed packages are whole."""
+    from models import ModelError
+    from models.packaged import PACKAGES
+
+    for encoder, package in PACKAGES.items():
+        if not package.version:
+            continue
+        try:
+            package.check()
+        except ModelError as error:
+            yield Check("cache", package.name, error.message, "fault")
+        else:
+            yield Check("cache", package.name, f"{package.version}, the weights of {encoder}")
 
 
 def folders() -> Iterator[Check]:
@@ -185,23 +206,29 @@ def folders() -> Iterator[Check]:
         advice = "Correct it, or write it again with 'harness init --force'."
         yield Check("settings", settings.FILE_NAME, error.format_message(), "fault", advice)
         return
+    own = chosen.train is not None
     for name in settings.MEANINGS:
-        if name != "workspace":
-            yield _setting(name, getattr(chosen, name))
+        if name not in ("workspace", *ROLES):
+            yield _setting(name, getattr(chosen, name), needed=not own)
+    sets = ((f"test {name}", source) for name, source in chosen.test.items())
+    for name, source in (("train", chosen.train), ("val", chosen.val), *sets):
+        for path in (source.images, source.masks) if isinstance(source, Pair) else (source,):
+            yield _setting(name, path, needed=False)
     yield _workspace(chosen.workspace)
 
 
-def _setting(name: str, path: Path | None) -> Check:
-    flag = settings.flag(name)
+def _setting(name: str, path: Path | None, *, needed: bool = True) -> Check:
+    key, _, test_set = name.partition(" ")
+    flag = " ".join(filter(None, (settings.flag(key), test_set)))
     if path is None:
-        if name not in ("endocv", "hyperkvasir", "test_frames"):
+        if not needed or name not in ("endocv", "hyperkvasir", "test_frames"):
             return Check("settings", name, "not set")
         return Check(
             "settings", name, "not set", "warning", f"Set it with 'harness init {flag} DIR'."
         )
     if path.exists():
         return Check("settings", name, str(path))
-    advice = f"Correct {flag}, {settings.variable(name)} or {settings.FILE_NAME}."
+    advice = f"Correct {flag}, {settings.variable(key)} or {settings.FILE_NAME}."
     return Check("settings", name, f"{path} is not there", "fault", advice)
 
 

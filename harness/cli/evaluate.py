@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, inference_options, with_settings
+from harness.cli.options import FRAMES, format_option, inference_options, with_settings
 from harness.report.tables.formats import EVALUATION_TABLES
 from harness.utils import console
 
@@ -81,7 +81,7 @@ Examples:
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
 @inference_options()
 @format_option()
-@with_settings("endocv", "hyperkvasir", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
     wanted: Sequence[str],
@@ -114,7 +114,7 @@ def command(
             frames=frames.reset_index(drop=True),
             split=split,
             protocol=protocol,
-            is_paper_split=chosen.are_of_the_paper_split,
+            is_paper_split=chosen.are_of_the_paper_split(split),
             by=by or "",
             reference=reference or "",
             other=other or "",
@@ -149,7 +149,14 @@ class _Chosen:
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
-        self.are_of_the_paper_split = not any(run.variant for run in self.found)
+        self.checked: set[tuple[object, ...]] = set()
+
+    def are_of_the_paper_split(self, splits: str) -> bool:
+        """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
+        from harness.data.catalogue import is_paper_split
+
+        of_frames = all(is_paper_split(self.settings, split) for split in splits.split(" and "))
+        return of_frames and not any(run.variant for run in self.found)
 
     def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
@@ -159,11 +166,12 @@ class _Chosen:
         from harness.evaluation import evaluate_run
 
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
-        frames = catalogue(self.settings, needs=["hyperkvasir" if own_test else "endocv"])
+        frames = catalogue(self.settings, needs=["test" if own_test else "train"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
             of_run = of_split(run.variant.apply(frames), split)
             table = self._table(run, of_run, split)
+            _warn_without_polyp(table, f"{run.run}: the truth of {split}")
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
                     table = evaluate_run.official_table(
@@ -181,6 +189,7 @@ class _Chosen:
         if kept is not None and not self.again:
             console.note(f"{run.run}: evaluated before; --again predicts it again")
             return kept
+        self._check_truth(run, frames, split)
         with console.progress(f"{run.model} on {split}", len(frames)) as bar:
             table = evaluate_run.evaluate_run(
                 self.workspace,
@@ -193,6 +202,31 @@ class _Chosen:
             )
         console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
         return table
+
+    def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
+        """Read the true masks, once for all runs that share them, before anything is predicted."""
+        from harness.data.fingerprint import rows_of
+        from harness.data.frames import check_truth
+        from harness.runs.network import shared_classes
+
+        classes = shared_classes([run])
+        key = (split, run.variant, classes)
+        if key not in self.checked:
+            with console.progress(f"Reading the truth of {split}", len(frames)) as bar:
+                check_truth(rows_of(frames), classes, done=bar.advance)
+            self.checked.add(key)
+
+
+def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
+    """Warn where the truth has no pixel of the class that the figures speak of."""
+    from metrics.masks.classes import chosen_class, chosen_rows
+
+    rows = chosen_rows(table)
+    if not (rows["tp"] + rows["fn"]).sum():
+        console.warn(
+            f"{where} holds no pixel of {chosen_class(table)}; the figures tell nothing about how "
+            "well a model finds one."
+        )
 
 
 def _label(run: Run, chosen: Sequence[Run]) -> str:

@@ -2,62 +2,109 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from harness.cli.merge_settings import merge
 from harness.cli.options import setting_option
 from harness.config import settings
+from harness.config.sources import ROLES, parse_test_sets, source_faults
 from harness.utils import console
-from metrics.masks.classes import Classes
+from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import atomic_path
 
 if TYPE_CHECKING:
+    from harness.config.settings import Settings
+    from harness.data.draw_splits import DrawnSplits
     from harness.data.listing import Listing
+
+SPLITS_FILE: Final = "splits.toml"
+"""Where a division that is drawn is kept, beside ``harness.toml``."""
 
 DATA = ("endocv", "hyperkvasir", "test_frames")
 
-_NEXT = (
-    ("", "harness data check"),
-    ("endocv", "harness train --preset quick"),
-    ("endocv", "harness evaluate --split val"),
-    ("hyperkvasir", "harness evaluate --split test"),
-    ("test_frames", "harness submit --round 1"),
-    ("test_frames", "harness submit --round 2"),
-    ("", "harness leaderboard"),
+_NEXT: Final = (
+    ((), "harness data check"),
+    (("endocv", "train"), "harness train --preset quick"),
+    (("endocv", "train"), "harness evaluate --split val"),
+    (("hyperkvasir", "test"), "harness evaluate --split test"),
+    (("test_frames",), "harness submit --round 1"),
+    (("test_frames",), "harness submit --round 2"),
+    ((), "harness leaderboard"),
 )
-"""Next steps, each with the setting that it needs."""
+"""Next steps, each with the settings of which it needs one."""
 
 
 EPILOG = """\b
 Examples:
   harness init --endocv DIR --hyperkvasir DIR --test-frames DIR
+  harness init --train DIR --val DIR --test kvasir=DIR --test etis=DIR
+  harness init --train DIR
+  harness init --train DIR --splits FILE
+  harness init --pair train FRAMES MASKS --mask-name '{stem}_label'
   harness init --workspace /big/disk/workspace
   harness init --class polyp=255 --class instrument=128
+  harness init --class neoplastic=#ff0000 --class non-neoplastic=#00ff00
 """
 
 
 def _classes(
     _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, int]:
+) -> dict[str, Value]:
     """Mask values by class, refused if two are the same or too close."""
-    pairs = [text.rpartition("=") for text in given]
-    wrong = [text for text, pair in zip(given, pairs, strict=True) if not pair[2].isdecimal()]
+    pairs = [(name, value) for name, _, value in (text.rpartition("=") for text in given)]
+    wrong = [text for text, (_, value) in zip(given, pairs, strict=True) if not _is_value(value)]
     if wrong:
-        raise click.BadParameter(f"expected NAME=VALUE, such as polyp=255; got {', '.join(wrong)}")
-    if given:
-        Classes(
-            names=tuple(name for name, _, _ in pairs),
-            values=tuple(int(value) for _, _, value in pairs),
+        raise click.BadParameter(
+            f"expected NAME=VALUE, such as polyp=255 or polyp=#ff0000; got {', '.join(wrong)}"
         )
-    return {name: int(value) for name, _, value in pairs}
+    values = {name: value if "#" in value else int(value) for name, value in pairs}
+    if given:
+        Classes(names=tuple(name for name, _ in pairs), values=tuple(values[n] for n, _ in pairs))
+    return values
+
+
+def _is_value(text: str) -> bool:
+    return text.isdecimal() or text.startswith("#")
+
+
+def _tests(
+    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
+) -> dict[str, Any] | None:
+    return dict(parse_test_sets(given)) if given else None
 
 
 @click.command(epilog=EPILOG)
 @setting_option("endocv", env=False)
 @setting_option("hyperkvasir", env=False)
 @setting_option("test_frames", env=False)
+@setting_option("train", env=False)
+@setting_option("val", env=False)
+@setting_option("test", env=False, callback=_tests)
+@click.option(
+    "--pair",
+    "pairs",
+    nargs=3,
+    multiple=True,
+    metavar="ROLE FRAMES MASKS",
+    help="Two folders of any names, as train, val, or the test set of another name; repeatable.",
+)
+@click.option(
+    "--mask-name",
+    metavar="TEXT",
+    help="With --pair: how a mask is named after its frame, such as '{stem}_label'.",
+)
+@click.option(
+    "--split-seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="With --train alone: draws the frames that validate and test.",
+)
 @setting_option("workspace", env=False)
 @setting_option("splits", env=False)
 @setting_option("rounds", env=False)
@@ -67,54 +114,142 @@ def _classes(
     multiple=True,
     callback=_classes,
     metavar="NAME=VALUE",
-    help="A class and its grey value in the masks; repeatable. By default there is one class, "
-    "polyp, above 127.",
+    help="A class and its grey value or colour (#RRGGBB) in the masks; repeatable. By default "
+    "there is one class, polyp, above 127.",
 )
 @click.option("--force", is_flag=True, help="Change settings that harness.toml already has.")
-def command(force: bool, classes: dict[str, int], **paths: Path | None) -> None:
+def command(
+    force: bool,
+    classes: dict[str, Value],
+    pairs: tuple[tuple[str, str, str], ...],
+    mask_name: str | None,
+    split_seed: int,
+    **values: Any,
+) -> None:
     """Write harness.toml in the current folder: where the frames are.
 
     The folders are checked first, and nothing is written if one of them has faults. Other settings
-    in harness.toml are kept.
+    in harness.toml are kept. Where --train stands alone, a tenth of its frames is drawn to validate
+    and another to test on, whole sequences where they are known; splits.toml keeps the division.
     """
-    given = {name: path for name, path in paths.items() if path is not None}
+    given = {name: value for name, value in values.items() if value is not None}
+    _add_pairs(given, pairs, mask_name)
     if not given and not classes:
         wanted = " ".join(f"{settings.flag(name)} DIR" for name in DATA)
-        raise click.UsageError(f"nothing to write; give at least one of {wanted}")
-    listings = look_at(given)
+        raise click.UsageError(f"nothing to write; give at least one of {wanted} --train DIR")
     file = Path(settings.FILE_NAME)
     merged = merge(file, given, classes, force=force)
+    drawn = look_at(given, merged, split_seed, force=force)
+    if drawn is not None:
+        merged["splits"] = SPLITS_FILE
+        with atomic_path(Path(SPLITS_FILE)) as temporary:
+            temporary.write_text(drawn.text, encoding="utf-8")
     settings.write_file(file, merged)
-    for name, listing in listings.items():
-        frames = f"{len(listing.frames):,} frames"
-        console.note(f"{settings.flag(name)}: {frames}, {listing.layout}, {listing.root}")
     console.success(f"Wrote {file.absolute()}.")
-    missing = [name for name in DATA if name not in merged]
+    if drawn is not None:
+        counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
+        console.note(f"Drew a division by seed {split_seed}, kept in {SPLITS_FILE}: {counts}.")
+        console.note(drawn.note)
+    _name_next_steps(merged)
+
+
+def _add_pairs(
+    given: dict[str, Any], pairs: tuple[tuple[str, str, str], ...], mask_name: str | None
+) -> None:
+    """Add pairs of folders to the settings given.
+
+    Raises:
+        UsageError: If a role is given twice, or the name of masks is none.
+    """
+    if mask_name is not None and not (pairs and "{stem}" in mask_name and "/" not in mask_name):
+        raise click.UsageError("--mask-name goes with --pair and holds {stem}, as '{stem}_mask'")
+    for role, images, masks in pairs:
+        names = given if role in ("train", "val") else given.setdefault("test", {})
+        if role in names:
+            raise click.UsageError(f"{role} is given twice")
+        table = {"images": images, "masks": masks}
+        names[role] = table | ({"mask_name": mask_name} if mask_name else {})
+        for fault in source_faults(role if names is given else "test", given.get(role, names)):
+            raise click.UsageError(fault)
+
+
+def _name_next_steps(merged: dict[str, Any]) -> None:
+    missing = [] if "train" in merged else [name for name in DATA if name not in merged]
     if missing:
         console.note(f"Not set yet: {', '.join(settings.flag(name) for name in missing)}.")
-    steps = [step for needed, step in _NEXT if not needed or needed in merged]
+    own_test = {"test"} if "train" in merged and "splits" in merged else set()
+    there = set(merged) | own_test
+    steps = [step for needed, step in _NEXT if not needed or there & set(needed)]
     console.note("\n".join(["Next:", *(f"  {step}" for step in steps)]))
 
 
-def look_at(given: dict[str, Path]) -> dict[str, Listing]:
-    """List the frames of every folder given.
+def look_at(
+    given: dict[str, Any], merged: dict[str, Any], seed: int, *, force: bool
+) -> DrawnSplits | None:
+    """List the frames of every folder given, and draw a division where nothing else divides them.
 
     Raises:
         FaultsError: If a folder is missing or laid out as something else, or frames in it cannot
             be used; all of it at once.
     """
     from harness.data.catalogue import listings_of
+    from harness.data.roles import role_listings, same_names
 
-    folders = {name: path for name, path in given.items() if name in DATA}
-    listings, faults = listings_of(folders)
+    listings, faults = listings_of({name: given[name] for name in DATA if name in given})
+    drawn = None
+    if not {*ROLES, "splits"}.isdisjoint(given):
+        values = {name: value for name, value in merged.items() if name != settings.CLASSES}
+        chosen = settings.resolve(Path.cwd(), values)
+        try:
+            drawn = _draw(chosen, seed, force=force)
+        except UserError as error:
+            faults.append(Fault(path="--train", message=error.message))
+        else:
+            splits = Path.cwd() / SPLITS_FILE if drawn else chosen.splits
+            own, own_faults = role_listings(replace(chosen, splits=splits))
+            listings |= own
+            faults += [*own_faults, *same_names(listings)]
     faults += [fault for listing in listings.values() for fault in listing.faults]
     faults += _file_faults(given)
     if faults:
         raise FaultsError(faults, f"nothing was written to {settings.FILE_NAME}")
-    return listings
+    _say_what_is_there(listings)
+    return drawn
 
 
-def _file_faults(given: dict[str, Path]) -> list[Fault]:
+def _say_what_is_there(listings: dict[str, Listing]) -> None:
+    for name, listing in listings.items():
+        option = settings.flag(name) if name in DATA else name
+        frames = f"{len(listing.frames):,} frames"
+        console.note(f"{option}: {frames}, {listing.layout}, {listing.root}")
+        for note in listing.notes:
+            console.note(note)
+
+
+def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
+    """A division of the training folder; ``None`` where something says already what validates.
+
+    Raises:
+        UserError: If the folder is no dataset or cannot be divided, or a file of the name is there.
+    """
+    from harness.data.draw_splits import draw_splits
+    from harness.data.roles import list_source
+
+    if chosen.train is None or chosen.val is not None or chosen.splits is not None:
+        return None
+    listing = list_source(chosen.train)
+    if any(frame.split == "val" for frame in listing.frames):
+        return None
+    if Path(SPLITS_FILE).exists() and not force:
+        raise UserError(
+            f"{SPLITS_FILE} is there already: use it with --splits {SPLITS_FILE}, or draw another "
+            "division with --force"
+        )
+    has_test = bool(chosen.test) or chosen.hyperkvasir is not None
+    return draw_splits(listing.frames, seed, with_test=not has_test)
+
+
+def _file_faults(given: dict[str, Any]) -> list[Fault]:
     """Faults of the settings other than datasets."""
     from harness.data.splits import load_splits
 
@@ -132,37 +267,3 @@ def _file_faults(given: dict[str, Path]) -> list[Fault]:
     except UserError as error:
         faults.append(Fault(path=settings.flag("splits"), message=error.message))
     return faults
-
-
-def merge(
-    file: Path, given: dict[str, Path], classes: dict[str, int], *, force: bool
-) -> dict[str, Any]:
-    """The settings of the file, with those given.
-
-    Raises:
-        UserError: If the file says something else, or cannot be read, and ``force`` is not set.
-    """
-    try:
-        old = settings.read_file(file)
-    except UserError:
-        if not force:
-            raise
-        old = {}
-    here = file.absolute().parent
-    changed = [
-        name
-        for name, path in given.items()
-        if name in old and (here / old[name]).resolve() != (here / path).resolve()
-    ]
-    lines = [f"  {settings.flag(name)}: {old[name]} there, {given[name]} here" for name in changed]
-    if classes and old.get(settings.CLASSES, classes) != classes:
-        lines.append(f"  [classes]: {_shown(old[settings.CLASSES])} there, {_shown(classes)} here")
-    if lines and not force:
-        raise UserError(
-            "\n".join([f"{file} says something else already:", *lines, "Change it with --force."])
-        )
-    return {**old, **given, **({settings.CLASSES: classes} if classes else {})}
-
-
-def _shown(classes: dict[str, int]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in classes.items())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import format_option, with_settings
+from harness.cli.options import average_option, format_option, with_settings
 from harness.report.tables.formats import FORMATS, SD_MEANINGS
 from harness.utils import console
 from metrics.utils.errors import UserError
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
+    from metrics.statistics.samples import Average
 
 EPILOG = """\b
 Examples:
   harness leaderboard --round 2
-  harness leaderboard --sd sd_sets --format markdown
+  harness leaderboard --average frames --format markdown
   harness leaderboard --table paper --format latex
   harness leaderboard --table ranks
   harness leaderboard --split val --table ranks
@@ -43,12 +44,11 @@ Examples:
     show_default=True,
     help="Scores by this protocol; the two are never mixed.",
 )
+@average_option("What the leaderboard ranks by")
 @click.option(
     "--sd",
     type=click.Choice(list(SD_MEANINGS)),
-    default="sd_frames",
-    show_default=True,
-    help="The standard deviation shown.",
+    help="The standard deviation shown; by default that of the average, sd_sets or sd_frames.",
 )
 @click.option(
     "--paper/--no-paper",
@@ -71,16 +71,18 @@ def command(
     round_name: str | None,
     split: str | None,
     protocol: str,
-    sd: str,
+    average: Average | None,
+    sd: str | None,
     paper: bool,
     kind: str,
     format_: Format,
 ) -> None:
     """Rank scored submissions by round: the best of each model, with its SD and speed.
 
+    A round's score is the mean over its test sets; the mean over all frames stands beside it.
     Without scored submissions, evaluations of a split are ranked instead.
     """
-    from submissions.leaderboard import rank, with_paper
+    from submissions.leaderboard import SD_OF, averaged, rank, with_paper
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
@@ -88,21 +90,30 @@ def command(
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
-        _show_evaluations(settings, split, sd, kind, format_)
-    elif kind == "ranks":
-        _show_ranks(settings, scores, protocol, format_)
+        if average == "sets":
+            raise click.UsageError(
+                "--average sets is of scored submissions: a split has no test sets"
+            )
+        _show_evaluations(settings, split, sd or SD_OF["frames"], kind, format_)
+        return
+    average = average or "sets"
+    scores, sd = averaged(scores, average), sd or SD_OF[average]
+    if kind == "ranks":
+        _show_ranks(settings, scores, average, protocol, format_)
     else:
         ranking = rank(scores, sd=sd)
         if paper and protocol == "official":
             ranking = with_paper(ranking, [round_name] if round_name is not None else None)
-        _show_scores(ranking, sd, protocol, kind, format_)
+        _show_scores(ranking, average, sd, protocol, kind, format_)
 
 
-def _show_scores(ranking: pd.DataFrame, sd: str, protocol: str, kind: str, format_: Format) -> None:
+def _show_scores(
+    ranking: pd.DataFrame, average: Average, sd: str, protocol: str, kind: str, format_: Format
+) -> None:
     from harness.report.views.leaderboard import standings_view
     from harness.report.views.paper import official_view
 
-    metadata = {"protocol": protocol, "sd": sd}
+    metadata = {"protocol": protocol, "sd": sd, "average": average}
     if kind == "paper":
         official_view(ranking).show(format_, metadata)
         return
@@ -136,7 +147,9 @@ def _show_evaluations(
     view.show(format_, {"protocol": "paper", "sd": sd, "sd_meaning": SD_MEANINGS[sd]})
 
 
-def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_: Format) -> None:
+def _show_ranks(
+    settings: Settings, scores: pd.DataFrame, average: Average, protocol: str, format_: Format
+) -> None:
     """How certain the ranks are, by resampling the frames of each round's best packages."""
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
@@ -162,9 +175,10 @@ def _show_ranks(settings: Settings, scores: pd.DataFrame, protocol: str, format_
         if len(found) < 2:
             console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
             continue
-        samples = collect(tables.join(found), protocol=group["protocol"].iloc[0])
+        formulas = group["protocol"].iloc[0]
+        samples = collect(tables.join(found), protocol=formulas, average=average)
         views.append(rank_view(samples, title=f"Ranks in round {round_name}"))
-    show_views(views, format_, {"protocol": protocol})
+    show_views(views, format_, {"protocol": protocol, "average": average})
 
 
 def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
@@ -183,7 +197,7 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
         data = workspace.evaluations(split).set_index("run")["data"].to_dict()
         # The newest run of each model, for each set of frames that was evaluated.
         sets: dict[str, dict[str, Run]] = {}
-        for run in reversed(tables.evaluated(whole, split)):
+        for run in reversed(tables.evaluated(workspace, whole, split)):
             sets.setdefault(data.get(run.run, ""), {})[run.model] = run
         comparable = {frames: newest for frames, newest in sets.items() if len(newest) > 1}
         if not comparable:

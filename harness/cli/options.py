@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import click
 
 from harness.config import settings
-from harness.report.tables.formats import FORMATS
+from harness.report.tables.formats import AVERAGES, FORMATS
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
+"""The settings of frames with their truth."""
 
 FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
 
@@ -34,7 +37,7 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
         def wrapped(*args: object, **values: object) -> object:
-            flags = {name: cast(Path | None, values.pop(name)) for name in chosen}
+            flags = {name: values.pop(name) for name in chosen}
             return command(*args, settings=settings.load(flags=flags), **values)
 
         for name in reversed(chosen):
@@ -62,6 +65,20 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
     )
 
 
+def average_option(purpose: str) -> Callable[[Command], Command]:
+    """``--average``, passed as ``average``: a key of ``AVERAGES``, or ``None`` for the default.
+
+    Args:
+        purpose: What the command does with it, the beginning of its help text.
+    """
+    meanings = "; ".join(f"{name}: {meaning}" for name, meaning in AVERAGES.items())
+    return click.option(
+        "--average",
+        type=click.Choice(list(AVERAGES)),
+        help=f"{purpose}, by default sets. {meanings[0].upper()}{meanings[1:]}.",
+    )
+
+
 def device_option() -> Callable[[Command], Command]:
     """``--device``, passed as ``device``: a name for ``harness.utils.device.choose``."""
     return click.option(
@@ -73,13 +90,27 @@ def device_option() -> Callable[[Command], Command]:
     )
 
 
-def setting_option(name: str, *, env: bool = True) -> Callable[[Command], Command]:
-    """The option of one setting, passed under the setting's own name as a path or ``None``."""
+def setting_option(
+    name: str, *, env: bool = True, callback: Callable[..., Any] | None = None
+) -> Callable[[Command], Command]:
+    """The option of one setting, passed under the setting's own name as a path or ``None``.
+
+    ``--test`` can be repeated, and is passed as a tuple of ``NAME=DIR``.
+    """
     kind = "FILE" if name in ("splits", "rounds") else "DIR"
     meaning = settings.MEANINGS[name]
     help_text = f"{meaning[0].upper()}{meaning[1:]}."
     if env:
         help_text += f"  [env: {settings.variable(name)}]"
+    if name == "test":
+        return click.option(
+            "--test",
+            name,
+            multiple=True,
+            callback=callback,
+            metavar="NAME=DIR",
+            help=f"{help_text} Repeatable.",
+        )
     return click.option(
         settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text
     )

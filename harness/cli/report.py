@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import with_settings
+from harness.cli.options import FRAMES, with_settings
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ Examples:
     help="Replace the file of --out where the harness did not write it.",
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-@with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits", "rounds")
+@with_settings(*FRAMES, "test_frames", "workspace", "splits", "rounds")
 def command(
     settings: Settings,
     split: str | None,
@@ -108,19 +108,18 @@ def command(
 
 
 def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
-    from harness.data.catalogue import catalogue
+    from harness.data.catalogue import catalogue, is_paper_split, require_frames
     from harness.report.page import from_split
     from harness.runs.select import select
     from harness.runs.workspace import Workspace
 
-    needed = "hyperkvasir" if split == "test" else "endocv"
-    settings.require(needed)
+    require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names)
     content = from_split.gather(
         workspace,
         runs,
-        catalogue(settings, needs=[needed]),
+        catalogue(settings, needs=[split]),
         split,
     )
     left_out = [run.model for run in runs if run.model not in content.models]
@@ -129,7 +128,7 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
             f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
             f"with: harness evaluate --split {split}"
         )
-    return replace(content, is_paper_split=settings.splits is None)
+    return replace(content, is_paper_split=is_paper_split(settings, split))
 
 
 def _of_round(
@@ -146,9 +145,11 @@ def _of_round(
 
 
 def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
+    from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
 
-    return Ledger(settings.workspace).scores(round_name, protocol="official")
+    scores = Ledger(settings.workspace).scores(round_name, protocol="official")
+    return averaged(scores, "sets")
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:
@@ -158,5 +159,5 @@ def _leaderboard(scores: pd.DataFrame) -> View | None:
 
     if scores.empty:
         return None
-    ranking = with_paper(rank(scores))
-    return standings_view(ranking, sd="sd_frames", protocol="official", group="round")
+    ranking = with_paper(rank(scores, sd="sd_sets"))
+    return standings_view(ranking, sd="sd_sets", protocol="official", group="round")

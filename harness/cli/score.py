@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, with_settings
+from harness.cli.options import average_option, format_option, with_settings
 from harness.utils import console
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
     from metrics.masks.read import Protocol
+    from metrics.statistics.samples import Average
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
 
@@ -86,6 +85,7 @@ Examples:
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
     "polyps found. generalisation: the loss from one test set to another.",
 )
+@average_option("The score over all test sets that comes first")
 @format_option()
 @with_settings("workspace", "rounds")
 @click.pass_context
@@ -98,6 +98,7 @@ def command(
     round_name: str | None,
     out: Path | None,
     kind: str,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -127,7 +128,7 @@ def command(
     job = ScoringJob(settings, rounds, truth, round_name, out, **options)
     scores = job.score_all(found)
     if kind == "scores":
-        _show(scores, format_, options["protocol"])
+        _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
     if len(scores) < len(found):
@@ -166,26 +167,17 @@ def _find(
     return packages
 
 
-def _show(scores: list[tuple[str, PackageScore]], format_: Format, protocol: Protocol) -> None:
-    import pandas as pd
-
-    from harness.report.tables.view import View
-    from harness.report.views.by_class import left_out_note
+def _show(
+    scores: list[tuple[str, PackageScore]], average: Average, format_: Format, protocol: Protocol
+) -> None:
+    from harness.report.views.scores import scores_view
 
     if not scores:
         return
-    parts = [score.figures.assign(package=name) for name, score in scores]
-    figures = pd.concat(parts, ignore_index=True)
-    if len(scores) > 1:
-        figures = figures[figures["test_set"] == "all"].sort_values("score", ascending=False)
-    view = View(
-        frame=figures,
-        columns=_columns(figures),
-        title=f"Scores by the {protocol} protocol",
-        caption="Means over frames. Score: mean of F1, F2, PPV and recall, \u00b1 sd_frames (the "
-        "mean of their SDs over frames)." + left_out_note(figures, protocol),
-    )
-    view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
+    figures = [score.figures.assign(package=name) for name, score in scores]
+    metadata = {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256}
+    view = scores_view(figures, format_, average=average, protocol=protocol)
+    view.show(format_, metadata | {"average": average})
 
 
 def _show_detail(
@@ -208,22 +200,3 @@ def _show_detail(
     else:
         view = detail.by_test_set(frames, kind)
     view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})
-
-
-def _columns(figures: pd.DataFrame) -> list[Any]:
-    from harness.report.tables.columns import Column
-    from harness.report.views.by_class import left_out_columns
-
-    names = {
-        "f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU",
-        "specificity": "Spec.", "accuracy": "Acc.",
-    }  # fmt: skip
-    columns = [
-        Column(key="package", title="Package"),
-        Column(key="test_set", title="Test set"),
-        Column(key="score", title="Score", decimals=3, sd="sd_frames"),
-        *(Column(key=key, title=title, decimals=3) for key, title in names.items()),
-        Column(key="n", title="Frames"),
-    ]
-    columns += left_out_columns(figures)
-    return [*columns, Column(key="latency_ms", title="ms/frame", decimals=1)]

@@ -33,7 +33,10 @@ Examples:
 @format_option()
 @with_settings("workspace", "rounds")
 def command(settings: Settings, round_name: str | None, format_: Format) -> None:
-    """List what was submitted, newest first, and how much of today's limit is left."""
+    """List what was submitted, newest first, and how much of today's limit is left.
+
+    A score is the mean over the round's test sets; beside it stands the mean over all frames.
+    """
     from harness.report.tables.view import View
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
@@ -66,7 +69,8 @@ def _columns(format_: Format) -> list[Column]:
         Column(key="round", title="Round"),
         Column(key="day", title="Day"),
         Column(key="model", title="Model"),
-        Column(key="score", title="Score", decimals=3),
+        Column(key="score", title="Score (sets)", decimals=3),
+        Column(key="score_frames", title="Score (frames)", decimals=3),
         Column(key="frames", title="Frames"),
         Column(key="latency_ms", title="ms/frame", decimals=1),
         Column(key="package", title="Package"),

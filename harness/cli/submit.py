@@ -107,6 +107,8 @@ def _submit(
     manifest = made.package.manifest
     masks = f"{total} masks of {', '.join(frames)} by {run.run}"
     console.success(f"{made.entry.path}: {masks}, {manifest['latency_ms']:.1f} ms a frame")
+    for note in made.notes:
+        console.warn(f"{made.entry.path.name}: {note}")
     if cost := manifest.get("cost"):
         console.warn(
             f"JPEG blurs the rims of masks: read above 0, as the organisers do, these reach a PPV "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import device_option, nodes_option, with_settings
+from harness.cli.options import FRAMES, device_option, nodes_option, with_settings
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ Examples:
     "MLFLOW_TRACKING_URI names.",
 )
 @device_option()
-@with_settings("endocv", "hyperkvasir", "test_frames", "workspace", "splits")
+@with_settings(*FRAMES, "test_frames", "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],
@@ -157,6 +157,8 @@ def command(
     Each network trains on its own with the recipe of the preset; options and --set change it. What
     was finished before an interruption stays registered, and --resume goes on with the rest.
     """
+    from harness.data.catalogue import require_frames
+
     request = Request(names=names, preset=preset, pairs=pairs, changes=changes)
     if resume is not None:
         request.refuse_changes(leave_out=leave_out, folds=folds)
@@ -169,7 +171,7 @@ def command(
         if not setup.group.is_main:
             _follow(setup)
             return
-        settings.require("endocv")
+        require_frames(settings, ["train"])
         if resume is None:
             _start(settings, setup, jobs, leave_out, folds, request)
         else:
@@ -231,7 +233,7 @@ def _start(
         models.check(config.encoder, config.encoder_weights)
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
-    frames = catalogue(settings, needs=["endocv"])
+    frames = catalogue(settings, needs=["train"])
     variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
     steps = steps_for(configs, variants, with_ensemble)
     check_batches(steps, frames, device=setup.device, group=setup.group)

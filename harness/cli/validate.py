@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,7 +43,7 @@ Examples:
     help="The round whose test sets are required; its frames are then those of --test-frames.",
 )
 @format_option("table", "json")
-@with_settings("test_frames", "rounds")
+@with_settings("test_frames", "workspace", "rounds")
 @click.pass_context
 def command(
     context: click.Context,
@@ -54,7 +55,9 @@ def command(
 ) -> None:
     """Show every fault of PACKAGE (a zip, or an unpacked folder) at once.
 
-    Nothing is unpacked, and a hostile package does no harm. With faults the exit status is 1.
+    What is valid but odd is noted: a test set that is all black or inverted, or the same bytes as a
+    submission of the workspace. Nothing is unpacked, and a hostile package does no harm. With
+    faults the exit status is 1.
     """
     from submissions.layout import PackageLayout
     from submissions.reading.validate import inspect_package
@@ -73,9 +76,22 @@ def command(
         test_sets=chosen.test_sets if chosen else None,
         layout=chosen.layout if chosen else PackageLayout(),
     )
+    inspection = replace(inspection, notes=(*inspection.notes, *_same_bytes(settings, package)))
     _show(package, inspection, format_, complete=expected is not None)
     if inspection.findings:
         context.exit(1)
+
+
+def _same_bytes(settings: Settings, package: Path) -> list[str]:
+    """A note where the workspace's ledger has a submission of a zip's very bytes."""
+    from submissions.ledger import Ledger
+    from submissions.scoring import package_sha256
+
+    if not package.is_file():
+        return []
+    ledger = Ledger(settings.workspace)
+    same = ledger.submitted_before(package_sha256(package), package=package)
+    return [f"the same bytes as {', '.join(same)} of {settings.workspace}"] if same else []
 
 
 def _any_round() -> Round:

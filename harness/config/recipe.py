@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from harness.config.training import TrainConfig
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 
 _FOLDER: Final = Path(__file__).parent / "presets"
@@ -41,15 +42,13 @@ def read_preset(name: str) -> dict[str, Any]:
     """
     path = _FOLDER / f"{name}.toml" if name in preset_names() else Path(name)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except FileNotFoundError as error:
         raise UserError(
             f"unknown preset {name!r}, and no file of that name; {suggest(name, preset_names())}"
         ) from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from error
     _refuse_elsewhere(values, path=str(path))
     TrainConfig.from_dict({**values, "model": "unet"}, path=str(path))
     return {"preset": path.stem, **values}

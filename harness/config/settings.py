@@ -2,23 +2,33 @@
 
 A flag on the command line wins over an environment variable (``HARNESS_ENDOCV`` and so on), which
 wins over ``harness.toml`` in the current folder. Folders above the current one are not searched.
-Classes are set in ``harness.toml`` only, as a table ``[classes]`` of names and mask values.
+Frames of one's own are ``train``, ``val`` and ``test``, see ``harness.config.sources``. Classes are
+set in ``harness.toml`` only, as a table ``[classes]`` of names and mask values.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from harness.config.sources import (
+    ROLES,
+    Source,
+    absolute,
+    parse_test_sets,
+    quoted,
+    source_faults,
+    to_sources,
+    toml_lines,
+)
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
+from metrics.utils.text import TomlError, read_toml
 from metrics.utils.validation import suggest
 
 FILE_NAME: Final = "harness.toml"
@@ -26,10 +36,17 @@ PREFIX: Final = "HARNESS_"
 DEFAULT_WORKSPACE: Final = "workspace"
 CLASSES: Final = "classes"
 
+_OWN: Final = (
+    "Frames of your own: 'harness init --train DIR --val DIR --test NAME=DIR', in any known layout."
+)
+
 MEANINGS: Final[Mapping[str, str]] = {
     "endocv": "the EndoCV 2021 (PolypGen) training frames",
     "hyperkvasir": "HyperKvasir's segmented images",
     "test_frames": "the challenge's test frames, EndoCV_DATA1 and on",
+    "train": "frames of your own to train on, in any known layout",
+    "val": "frames of your own to validate on",
+    "test": "a test set of your own, as NAME=DIR",
     "workspace": "the folder of runs, evaluations and submissions",
     "splits": "a file of splits in place of the paper's",
     "rounds": "a file of rounds besides the two built-in ones",
@@ -45,6 +62,9 @@ class Settings:
         endocv: EndoCV 2021 training release (PolypGen v3), or ``None`` when not set.
         hyperkvasir: HyperKvasir's segmented images, or ``None`` when not set.
         test_frames: Test release of the challenge, or ``None`` when not set.
+        train: Frames to train on in place of ``endocv``, or ``None``.
+        val: Frames to validate on, or ``None``.
+        test: Test sets by name.
         workspace: Folder of runs, evaluations and submissions.
         splits: A file of splits that replaces the paper's, or ``None``.
         rounds: A file of rounds, or ``None``.
@@ -54,6 +74,9 @@ class Settings:
     endocv: Path | None = None
     hyperkvasir: Path | None = None
     test_frames: Path | None = None
+    train: Source | None = None
+    val: Source | None = None
+    test: Mapping[str, Source] = field(default_factory=dict)
     workspace: Path = Path(DEFAULT_WORKSPACE)
     splits: Path | None = None
     rounds: Path | None = None
@@ -88,7 +111,7 @@ def variable(name: str) -> str:
 
 def load(
     cwd: Path | None = None,
-    flags: Mapping[str, str | Path | None] | None = None,
+    flags: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
     """Gather the settings from every source.
@@ -96,7 +119,8 @@ def load(
     Args:
         cwd: Folder that holds ``harness.toml`` and that relative paths start from; by default the
             current one.
-        flags: Values from the command line by field name; ``None`` where not given.
+        flags: Values from the command line by field name; ``None`` where not given, and for
+            ``test`` a sequence of ``NAME=DIR``.
         env: Environment variables; by default those of the process.
 
     Returns:
@@ -111,14 +135,33 @@ def load(
     environment = os.environ if env is None else env
     written = read_file(folder / FILE_NAME)
     classes = written.pop(CLASSES, None)
-    values: dict[str, str | Path] = dict(written)
-    values |= {name: environment[variable(name)] for name in MEANINGS if _set(environment, name)}
-    values |= {name: value for name, value in (flags or {}).items() if value is not None}
-    values.setdefault("workspace", DEFAULT_WORKSPACE)
-    return Settings(
-        **{name: _absolute(folder, value) for name, value in values.items()},
-        classes=Classes.from_table(classes) if classes else ONE,
-    )
+    values = dict(written)
+    for given in (environment_values(environment), flags or {}):
+        values |= {name: value for name, value in given.items() if value not in (None, ())}
+        if isinstance(sets := values.get("test"), tuple):
+            values["test"] = parse_test_sets(sets)
+    return resolve(folder, values, Classes.from_table(classes) if classes else ONE)
+
+
+def resolve(folder: Path, values: Mapping[str, Any], classes: Classes = ONE) -> Settings:
+    """Settings from values as a ``harness.toml`` in a folder has them, without ``[classes]``."""
+    values = {"workspace": DEFAULT_WORKSPACE, **values}
+    found = to_sources(folder, values)
+    found |= {name: absolute(folder, one) for name, one in values.items() if name not in ROLES}
+    return Settings(**found, classes=classes)
+
+
+def environment_values(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of environment variables; an empty one counts as not set, as in shells.
+
+    Several test sets are separated like the folders of ``PATH``.
+    """
+    values: dict[str, Any] = {
+        name: text for name in MEANINGS if (text := environment.get(variable(name)))
+    }
+    if "test" in values:
+        values["test"] = tuple(values["test"].split(os.pathsep))
+    return values
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -130,15 +173,14 @@ def read_file(path: Path) -> dict[str, Any]:
             all at once.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except TomlError as error:
         raise UserError(
-            f"{path} is not TOML: {error}. Correct it, or write a new one with "
-            "'harness init --force'."
+            f"{error.message} Correct it, or write a new one with 'harness init --force'."
         ) from error
     found = [fault for name, value in values.items() for fault in _faults(path, name, value)]
     if found:
@@ -151,39 +193,26 @@ def write_file(path: Path, values: Mapping[str, Any]) -> None:
 
     Args:
         path: The file, replaced when it is there.
-        values: Paths by field name, relative ones start from the folder of the file; and under
-            ``classes`` the mask values by class.
+        values: Paths by field name, relative ones start from the folder of the file; sources as
+            ``harness.config.sources`` has them; and under ``classes`` the mask values by class.
 
     Raises:
         UserError: If the folder cannot be written, or a path is not text.
     """
     lines = ["# Where the frames and the results lie. Relative paths start from this folder."]
     for name, meaning in MEANINGS.items():
-        if name in values:
-            lines += ["", f"# {meaning}", f"{name} = {_quoted(str(values[name]))}"]
+        if name in values and name not in ROLES:
+            lines += ["", f"# {meaning}", f"{name} = {quoted(str(values[name]))}"]
+    plain, tables = toml_lines(values)
+    lines += [*plain, *tables]
     if classes := values.get(CLASSES):
-        lines += ["", "# the mask value that means each class", f"[{CLASSES}]"]
-        lines += [f"{_quoted(name)} = {value}" for name, value in classes.items()]
+        lines += ["", "# the mask value or colour that means each class", f"[{CLASSES}]"]
+        lines += [
+            f"{quoted(name)} = {quoted(value) if isinstance(value, str) else value}"
+            for name, value in classes.items()
+        ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's, but for DEL."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UserError(f"{text!a} is no valid text; rename it") from error
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _set(environment: Mapping[str, str], name: str) -> bool:
-    # An empty variable counts as not set, as is usual in shells.
-    return bool(environment.get(variable(name)))
-
-
-def _absolute(folder: Path, value: str | Path) -> Path:
-    return Path(os.path.abspath(folder / Path(value).expanduser()))  # noqa: PTH100 (keeps links)
 
 
 def _faults(path: Path, name: str, value: object) -> list[Fault]:
@@ -192,6 +221,8 @@ def _faults(path: Path, name: str, value: object) -> list[Fault]:
         return [Fault(path=str(path), message=f"unknown setting {name!r}; {suggest(name, known)}")]
     if name == CLASSES:
         return _class_faults(path, value)
+    if name in ROLES:
+        return [Fault(path=str(path), message=fault) for fault in source_faults(name, value)]
     if not isinstance(value, str) or not value:
         message = f"{name}: expected a path in quotation marks, got {value!r}"
         return [Fault(path=str(path), message=message)]
@@ -214,6 +245,7 @@ def _missing(names: list[str]) -> str:
     lines += [f"  {flag(name)} (or {variable(name)}): {MEANINGS[name]}" for name in names]
     wanted = " ".join(f"{flag(name)} DIR" for name in names)
     lines += [
+        *([_OWN] if {"endocv", "hyperkvasir"} & set(names) else []),
         f"Set {'them' if len(names) > 1 else 'it'} once for this folder with "
         f"'harness init {wanted}',",
         "or try everything on drawn frames, without any download, with 'harness demo'.",

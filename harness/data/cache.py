@@ -31,7 +31,7 @@ from harness.data.fingerprint import (
     rows_of,
     sha256,
 )
-from harness.data.frames import Interpolation, decode_image, resize_image, resize_mask
+from harness.data.frames import Interpolation, decode_image, resize_image, resize_mask, size_problem
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
@@ -41,7 +41,7 @@ from metrics.utils.errors import Fault, UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Part of every key; raised when the same files would decode to other bytes."""
 
 _IMAGES, _MASKS, _INDEX = "images.u8", "masks.u8", "index.json"
@@ -76,6 +76,10 @@ class FrameCache:
     def size(self) -> int:
         """Side of the square frames, in pixels."""
         return int(self.images.shape[1])
+
+    def holds(self, index: int) -> bool:
+        """Whether any pixel of any mask is of a class, given by its index."""
+        return any(bool((mask == index).any()) for mask in self.masks)
 
     def __reduce__(self) -> tuple[Callable[[Path], FrameCache], tuple[Path]]:
         """Pickle the folder, not the pixels."""
@@ -218,11 +222,8 @@ def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
     mask = np.zeros((size, size), np.uint8)
     if row["mask"]:
         truth = decode_labels(mask_data, settings.classes, name=str(row["mask"]))
-        if truth.shape != image.shape[:2]:
-            raise UserError(
-                f"{row['mask']}: expected the frame's size {image.shape[1]} x {image.shape[0]}, "
-                f"got {truth.shape[1]} x {truth.shape[0]}. Replace the mask or leave the frame out."
-            )
+        if problem := size_problem(truth.shape, image.shape[:2]):
+            raise UserError(f"{row['mask']}: {problem}. Replace it, or leave the frame out.")
         mask = resize_mask(truth, size)
     return _Entry(
         image=resize_image(image, size, interpolation=settings.interpolation),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -9,61 +10,93 @@ from typing import Final
 import pandas as pd
 
 from harness.config.settings import Settings, flag
-from harness.data.layouts import find_frames, list_frames, plug_in_kinds
+from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
-from harness.data.splits import SPLITS, Splits, assign, load_splits
-from metrics.utils.errors import Fault, UserError
-
-SOURCES: Final = ("endocv", "hyperkvasir")
-"""The settings that hold frames with their truth."""
-
-
-def _find(name: str, path: Path) -> pd.DataFrame:
-    return find_frames(path, kinds=_kinds(name), dataset=_ROLES.get(name))
-
-
-def _kinds(name: str) -> tuple[str, ...]:
-    """The layouts that a setting's folder may have."""
-    return (*_KINDS[name], *(plug_in_kinds() if name in SOURCES else ()))
-
+from harness.data.roles import role_listings, same_names
+from harness.data.splits import OWN, SPLITS, Splits, assign, load_splits
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "endocv": ("endocv2021",),
     "hyperkvasir": ("plain", "cvc-clinicdb"),
     "test_frames": ("endocv2021-test",),
 }
+"""The layouts that the paper's folders may have, by setting."""
+
+_WITH_TRUTH: Final = ("endocv", "hyperkvasir")
 
 # Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
-_ROLES: Final = {"hyperkvasir": "hyperkvasir"}
+_DATASETS: Final = {"hyperkvasir": "hyperkvasir"}
+
+_SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
+"""The setting that a message asks for where frames of a split are needed."""
 
 
 def catalogue(
-    settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = SOURCES
+    settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = ("train", "test")
 ) -> pd.DataFrame:
     """All frames with a truth, and the split of each.
 
     Args:
         settings: The datasets' folders; one that is not set and not needed is left out.
-        splits: By default those of ``settings.splits``, else the paper's.
-        needs: Settings that have to be set, of ``SOURCES``.
+        splits: By default :func:`splits_of` the settings.
+        needs: Splits whose frames have to be set.
 
     Returns:
         DataFrame: As ``layouts.find_frames``, with ``split``; frames of no split have ''.
 
     Raises:
-        UserError: If a setting is missing, or a folder is no dataset.
-        FaultsError: If frames cannot be used, or are in two splits.
+        UserError: If a setting is missing.
+        FaultsError: If a folder is no dataset, frames cannot be used, or are in two splits.
     """
-    settings.require(*needs)
-    if settings.endocv is None and settings.hyperkvasir is None:
-        settings.require(*SOURCES)
-    parts = [
-        _find(name, path)
-        for name, path in (("endocv", settings.endocv), ("hyperkvasir", settings.hyperkvasir))
-        if path is not None
-    ]
+    require_frames(settings, needs or ("train", "test"), every=bool(needs))
+    listings, faults = listings_of_settings(settings, _WITH_TRUTH)
+    parts = []
+    for listing in listings.values():
+        try:
+            parts.append(read_headers(listing))
+        except FaultsError as error:
+            faults += error.faults
+    if faults:
+        raise FaultsError(faults, "the frames cannot be used as they are")
     frames = pd.concat(parts, ignore_index=True)
-    return assign(frames, splits or load_splits(settings.splits))
+    return assign(frames, splits or splits_of(settings))
+
+
+def require_frames(settings: Settings, splits: Sequence[str], *, every: bool = True) -> None:
+    """Refuse settings without the frames of splits.
+
+    Args:
+        settings: The settings.
+        splits: The splits.
+        every: Whether frames of all of them are needed, or of any.
+
+    Raises:
+        UserError: If they are not set; the message names each setting.
+    """
+    missing = [split for split in splits if not _is_set(settings, split)]
+    if missing and (every or len(missing) == len(splits)):
+        settings.require(*dict.fromkeys(_SETTING[split] for split in missing))
+
+
+def _is_set(settings: Settings, split: str) -> bool:
+    if settings.train is not None:
+        return True  # a file of splits, or its sub-folders, may say what to test on
+    if split == "test":
+        return settings.hyperkvasir is not None or bool(settings.test)
+    return settings.endocv is not None
+
+
+def splits_of(settings: Settings) -> Splits:
+    """The splits of the frames: of a file that is set, of the folders, or the paper's."""
+    own = settings.train is not None and settings.splits is None
+    return OWN if own else load_splits(settings.splits)
+
+
+def is_paper_split(settings: Settings, split: str) -> bool:
+    """Whether the frames of a split are those that the paper takes for it."""
+    own_test = split == "test" and bool(settings.test)
+    return settings.splits is None and settings.train is None and not own_test
 
 
 def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
@@ -83,6 +116,28 @@ def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
     return chosen
 
 
+def listings_of_settings(
+    settings: Settings, names: Sequence[str] = tuple(_KINDS)
+) -> tuple[dict[str, Listing], list[Fault]]:
+    """List the frames of all folders that are set; no file is opened.
+
+    Args:
+        settings: The settings.
+        names: Which of the paper's settings to take, beside ``train``, ``val`` and ``test``.
+
+    Returns:
+        The listings by setting or option, and a fault for each folder that is missing or laid out
+        as another dataset. The listings' own faults stay with them.
+    """
+    paths = {name: path for name in names if (path := getattr(settings, name)) is not None}
+    listings, faults = listings_of(paths)
+    if settings.train is not None and (paper := listings.get("hyperkvasir")):
+        paper.frames = [dataclasses.replace(frame, split="test") for frame in paper.frames]
+    own, own_faults = role_listings(settings)
+    listings |= own
+    return listings, [*faults, *own_faults, *same_names(listings)]
+
+
 def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
     """List the frames of the folders of several settings; no file is opened.
 
@@ -97,7 +152,12 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
     faults = []
     for name, path in paths.items():
         try:
-            listings[name] = list_frames(path, kinds=_kinds(name), dataset=_ROLES.get(name))
+            listings[name] = list_frames(path, kinds=_kinds(name), dataset=_DATASETS.get(name))
         except UserError as error:
             faults.append(Fault(path=flag(name), message=error.message))
     return listings, faults
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    """The layouts that a setting's folder may have."""
+    return (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))

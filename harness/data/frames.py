@@ -6,21 +6,28 @@ orientation is ignored for frames and masks alike, so that the two always match.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.utils.device import cores
+from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.labels import Labels, read_labels
 from metrics.masks.read import Protocol
-from metrics.utils.errors import UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 Interpolation = Literal["bilinear", "nearest"]
+
+AHEAD: Final = 16
+"""Masks that are read before the first of them is asked for."""
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -37,6 +44,37 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
             ``metrics.masks.image.MAX_PIXELS``.
     """
     return decode_image(read_file(path), name=str(path))
+
+
+class DamagedError(Exception):
+    """A frame cannot be read."""
+
+
+def read_or(image: Path, on_fault: Callable[[Fault], object] | None) -> NDArray[np.uint8] | None:
+    """Read a frame; one that cannot be read is reported and gives ``None``.
+
+    Args:
+        image: The frame's file.
+        on_fault: Called with what is wrong.
+
+    Raises:
+        DamagedError: If it cannot be read and ``on_fault`` is not given.
+    """
+    try:
+        return read_image(image)
+    except UserError as error:
+        if on_fault is None:
+            raise DamagedError(error.message) from error
+        on_fault(Fault(path="", message=error.message))
+    return None
+
+
+def find_unreadable(images: Sequence[Path]) -> list[Fault]:
+    """Decode all frames, in threads; what is wrong with those that cannot be read."""
+    faults: list[Fault] = []
+    with ThreadPoolExecutor(cores(), thread_name_prefix="frames") as pool:
+        list(pool.map(lambda image: read_or(image, faults.append), images))
+    return sorted(faults, key=str)
 
 
 def decode_image(data: bytes, *, name: str = "image") -> NDArray[np.uint8]:
@@ -124,9 +162,51 @@ def truth_of(
     if frame["truth"] == "empty":
         return np.zeros(size, dtype=np.bool_ if len(classes) == 1 else np.uint8)
     mask = read_labels(Path(frame["mask"]), classes, protocol=decoding)
-    if mask.shape != size:
-        raise UserError(
-            f"{frame['mask']}: expected the frame's size {size[1]} x {size[0]}, got "
-            f"{mask.shape[1]} x {mask.shape[0]}; 'harness data check' lists all such masks"
-        )
+    if problem := size_problem(mask.shape, size):
+        raise UserError(f"{frame['mask']}: {problem}; 'harness data check' lists all such masks")
     return mask
+
+
+def size_problem(size: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Why a mask's height and width are not its frame's; empty where they are."""
+    if size == wanted:
+        return ""
+    (height, width), (mask_height, mask_width) = wanted, size
+    return (
+        f"expected {width} x {height} pixels, the size of its frame, but the mask has "
+        f"{mask_width} x {mask_height}"
+    )
+
+
+def check_truth(
+    frames: Sequence[Mapping[str, Any]],
+    classes: Classes = ONE,
+    *,
+    done: Callable[[], object] = lambda: None,
+) -> None:
+    """Read the true masks of catalogue rows, before anything is predicted for them.
+
+    Args:
+        frames: The rows.
+        classes: What the masks' values mean.
+        done: Called after each frame.
+
+    Raises:
+        FaultsError: If masks cannot be read, are of another size than their frames or have a
+            problem (``metrics.masks.examine``), every one of them named.
+    """
+
+    def fault(frame: Mapping[str, Any]) -> Fault | None:
+        try:
+            truth_of(frame, classes=classes)
+        except UserError as error:
+            return Fault(path="", message=error.message)
+        return None
+
+    faults = []
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="truth") as pool:
+        for found in map_ahead(pool, fault, frames, AHEAD):
+            faults += [found] if found else []
+            done()
+    if faults:
+        raise FaultsError(faults, f"true masks cannot be used, of {len(frames)} in all")

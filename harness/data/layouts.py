@@ -1,22 +1,23 @@
 """Dataset layouts: recognising a folder, and listing its frames as a catalogue, one row a frame.
 
-A layout is recognised by its folders alone, also one level below the folder given, so that the
-folder a dataset unpacks to and the folder around it both work. A plug-in adds a layout: a package
+A layout is recognised by its folders alone, also one or two levels below the folder given, so that
+the folder a dataset unpacks to and those around it all work. Datasets that keep frames and masks in
+a folder each are rows of ``pair_layouts``. A plug-in adds a layout: a package
 with an entry point in the group ``harness.datasets`` that loads to a :class:`DatasetLayout`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
 from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
+from harness.data.pair_layouts import GENERAL, SPECIFIC, PairLayout
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.plugins import load
@@ -41,6 +42,8 @@ COLUMNS: Final = (
 """The columns of a catalogue, in order."""
 
 _READERS: Final = 8
+_LEVELS: Final = 3
+_SHOWN: Final = 8
 _CENTRE: Final = r"data_C\d+"
 _TEST_SET: Final = r"EndoCV_DATA\d+"
 
@@ -83,12 +86,8 @@ def _fill_test(listing: Listing, dataset: str) -> None:
         listing.add_single(folder, dataset=dataset, truth="withheld", test_set=folder.name)
 
 
-def _fill_clinicdb(listing: Listing, dataset: str) -> None:
-    listing.add_pairs(listing.root / "Original", listing.root / "Ground Truth", dataset=dataset)
-
-
-def _fill_pairs(listing: Listing, dataset: str) -> None:
-    listing.add_pairs(listing.root / "images", listing.root / "masks", dataset=dataset)
+def _of_pairs(row: PairLayout) -> DatasetLayout:
+    return DatasetLayout(row.name, row.expects, row.kind, row.matches, row.fill)
 
 
 BUILT_IN: Final = (
@@ -108,34 +107,22 @@ BUILT_IN: Final = (
         matches=lambda root: bool(folders_in(root, _TEST_SET)),
         fill=_fill_test,
     ),
-    DatasetLayout(
-        name="CVC-ClinicDB",
-        expects="Original/ with 'Ground Truth/'",
-        kind="cvc-clinicdb",
-        matches=lambda root: len(folders_in(root, "Original|Ground Truth")) == 2,
-        fill=_fill_clinicdb,
-    ),
-    DatasetLayout(
-        name="images and masks (HyperKvasir, Kvasir-SEG or your own)",
-        expects="images/ with masks/",
-        kind="plain",
-        matches=lambda root: len(folders_in(root, "images|masks")) == 2,
-        fill=_fill_pairs,
-    ),
+    *map(_of_pairs, SPECIFIC),
+    *map(_of_pairs, GENERAL),
 )
-"""The challenge's layouts; the last one fits any pair of folders."""
+"""The layouts of single datasets, then those that fit any."""
 
 
 @cache
 def known_layouts() -> tuple[DatasetLayout, ...]:
-    """All layouts in the order in which they are tried: plug-ins before the last one built in.
+    """All layouts in the order in which they are tried: plug-ins before those that fit any dataset.
 
     A plug-in that fails is reported and left out.
     """
-    *own, general = BUILT_IN
+    own, general = BUILT_IN[: -len(GENERAL)], BUILT_IN[-len(GENERAL) :]
     taken = [layout.kind for layout in BUILT_IN]
     found = load(GROUP, DatasetLayout, what="dataset", name=lambda layout: layout.kind, taken=taken)
-    return (*own, *found.values(), general)
+    return (*own, *found.values(), *general)
 
 
 def plug_in_kinds() -> tuple[str, ...]:
@@ -164,7 +151,15 @@ def find_frames(
         FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
             or a file that is no image; all of them at once.
     """
-    listing = list_frames(root, dataset=dataset, kinds=kinds)
+    return read_headers(list_frames(root, dataset=dataset, kinds=kinds))
+
+
+def read_headers(listing: Listing) -> pd.DataFrame:
+    """The catalogue of listed frames, with their sizes; see :func:`find_frames`.
+
+    Raises:
+        FaultsError: As for :func:`find_frames`.
+    """
     sizes, unreadable = _sizes([frame.image for frame in listing.frames])
     faults = [*listing.faults, *unreadable]
     if faults:
@@ -200,20 +195,23 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
 
 
 def recognise(root: Path) -> tuple[DatasetLayout, Path]:
-    """The layout of a folder, and the folder that has it: ``root`` or one directly below.
+    """The layout of a folder, and the folder that has it: ``root`` or one that it holds.
 
     Raises:
         UserError: If the folder is missing, or none or several layouts are found.
     """
     _refuse_missing(root)
-    if layout := _layout_of(root):
-        return layout, root
-    below = [(layout, path) for path in folders_in(root) if (layout := _layout_of(path))]
-    if len(below) == 1:
-        return below[0]
-    if below:
-        lines = [f"  {path}: {layout.name}" for layout, path in below]
-        raise UserError("\n".join([f"several datasets in {root}; give one of them:", *lines]))
+    level = [root]
+    for _ in range(_LEVELS):
+        found = [(layout, path) for path in level if (layout := _layout_of(path))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            lines = [f"several datasets in {root}; give one of them:"]
+            lines += [f"  {path}: {layout.name}" for layout, path in found[:_SHOWN]]
+            lines += [f"  and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+            raise UserError("\n".join(lines))
+        level = [path for folder in level for path in folders_in(folder)]
     raise UserError(_unrecognised(root))
 
 
@@ -223,14 +221,14 @@ def _layout_of(folder: Path) -> DatasetLayout | None:
 
 def _own_name(layout: DatasetLayout, folder: Path) -> str:
     """The dataset's name; pairs of images and masks are told apart by other files and names."""
-    if layout.kind != "plain":
+    if layout.kind not in {row.kind for row in GENERAL}:
         return layout.kind
     # Kvasir-SEG's release spells the name of its own box file so.
     if folder.name.lower() == "kvasir-seg" or (folder / "kavsir_bboxes.json").is_file():
         return "kvasir-seg"
     if folder.name.lower() == "segmented-images" or (folder / "bounding-boxes.json").is_file():
         return "hyperkvasir"
-    return layout.kind
+    return "plain"
 
 
 def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
@@ -250,18 +248,14 @@ def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
 
 def to_catalogue(frames: Sequence[FrameFiles], sizes: Sequence[tuple[int, int]]) -> pd.DataFrame:
     """One row a frame, from listed frames and their heights and widths in pixels."""
-    rows = [
-        {
-            **dataclasses.asdict(frame),
-            "split": "",
-            "image": str(frame.image),
-            "mask": str(frame.mask or ""),
-            "height": height,
-            "width": width,
-        }
-        for frame, (height, width) in zip(frames, sizes, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    texts = ("frame", "name", "dataset", "centre", "sequence", "test_set", "split", "truth")
+    columns: dict[str, Any] = {name: [getattr(f, name) for f in frames] for name in texts}
+    # Paths may hold bytes that are no UTF-8, which pandas' own type of text refuses.
+    columns["image"] = pd.Series([str(frame.image) for frame in frames], dtype=object)
+    columns["mask"] = pd.Series([str(frame.mask or "") for frame in frames], dtype=object)
+    columns["height"] = [height for height, _ in sizes]
+    columns["width"] = [width for _, width in sizes]
+    return pd.DataFrame(columns, columns=list(COLUMNS))
 
 
 def _refuse_missing(root: Path) -> None:
@@ -274,10 +268,14 @@ def _unrecognised(root: Path) -> str:
     found = [f"{path.name}/" for path in folders_in(root)]
     images = len(images_in(root))
     found += [f"{images} images"] if images else []
-    shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    shown = ", ".join(found[:_SHOWN]) + (
+        f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    )
     lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
     lines += [f"  {layout.name}: {layout.expects}" for layout in known_layouts()]
     lines.append(f"Found: {shown or 'nothing'}.")
-    if (layout := _layout_of(root.parent)) is not None:
+    lines.append("Two folders of any names: harness init --pair train IMAGES MASKS")
+    layout = _layout_of(root.parent)
+    if layout is not None and layout.kind != "sets":  # unrelated datasets may lie side by side
         lines.append(f"The folder above it is laid out as {layout.name}: give {root.parent}.")
     return "\n".join(lines)

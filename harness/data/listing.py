@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from metrics.utils.errors import Fault
+from metrics.utils.errors import Fault, UserError
 
 Truth = Literal["mask", "empty", "withheld"]
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+
+MASK_NAMES: Final = ("{stem}", "{stem}_mask", "{bare}_mask")
+"""How masks are named after their frames, likeliest first, without the ending. HyperKvasir names a
+mask as its frame, EndoCV appends ``_mask``. ``{bare}`` is the frame's name without underscores at
+its end: the mask of ``00489_`` is ``00489_mask``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +27,13 @@ class FrameFiles:
 
     Attributes:
         frame: Unique identifier, such as ``C1/C1_frame0001``.
-        name: File name without its ending.
+        name: File name without its ending, see :func:`name_of`.
         dataset: ``endocv2021``, ``hyperkvasir``, ``kvasir-seg``, ``cvc-clinicdb``,
-            ``endocv2021-test`` or ``plain``.
+            ``endocv2021-test``, ``plain`` and so on.
         centre: ``C1`` and so on, or empty.
         sequence: ``seq1``, ``seq1_neg`` and so on, or empty.
         test_set: ``EndoCV_DATA1`` and so on, or empty.
+        split: ``train``, ``val`` or ``test`` where the folders say it, or empty.
         image: The image file.
         mask: The mask file, or ``None``.
         truth: ``mask``; ``empty`` where an absent mask means that there is no polyp;
@@ -39,6 +46,7 @@ class FrameFiles:
     centre: str = ""
     sequence: str = ""
     test_set: str = ""
+    split: str = ""
     image: Path
     mask: Path | None = None
     truth: Truth
@@ -55,6 +63,7 @@ class Listing:
         faults: What keeps a frame from being used: no mask, or two files of one name.
         oddities: What keeps no frame from being used but looks wrong: an empty folder, a mask
             without its frame.
+        notes: What was passed over on purpose, one sentence each.
     """
 
     layout: str
@@ -62,30 +71,59 @@ class Listing:
     frames: list[FrameFiles] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     oddities: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add_pairs(
-        self, images: Path, masks: Path, *, dataset: str, centre: str = "", sequence: str = ""
+        self,
+        images: Path,
+        masks: Path,
+        *,
+        dataset: str,
+        centre: str = "",
+        sequence: str = "",
+        test_set: str = "",
+        split: str = "",
+        group: str = "",
+        mask_names: Sequence[str] = MASK_NAMES,
+        image_suffix: str = "",
     ) -> None:
-        """Add the frames of a folder; each needs a mask in another folder."""
-        mask_paths = self._by_stem(masks, "masks")
-        unclaimed = dict(mask_paths)
-        for stem, image in self._by_stem(images, "frames").items():
-            mask = next((unclaimed.pop(s) for s in mask_stems(stem) if s in unclaimed), None)
-            if mask is None:
-                expected = masks / f"{mask_stems(stem)[0 if dataset != 'endocv2021' else 1]}.*"
-                self.faults.append(
-                    Fault(path=str(image), message=f"its mask is missing; expected {expected}")
-                )
+        """Add the frames of a folder; each needs a mask in another folder.
+
+        Args:
+            images: The folder of frames.
+            masks: The folder of masks.
+            dataset: As for :class:`FrameFiles`, like the next four.
+            centre: The frames' centre.
+            sequence: Their sequence.
+            test_set: Their test set.
+            split: Their split.
+            group: What comes before the name in their identifiers; by default the centre, the
+                sequence or else the dataset.
+            mask_names: How masks are named after frames, see ``MASK_NAMES``.
+            image_suffix: What every frame's name ends in, and its mask's does not.
+        """
+        unclaimed = self._by_name(masks, "masks")
+        frames = self._by_name(images, "frames")
+        if image_suffix:
+            frames = self._without_suffix(frames, image_suffix)
+        found = _match(frames, unclaimed, mask_names)
+        for name, image in frames.items():
+            if name not in found:
+                expected = " or ".join(f"{one}.*" for one in mask_stems(name, mask_names)[:2])
+                message = f"its mask is missing; expected {expected} in {masks}"
+                self.faults.append(Fault(path=str(image), message=message))
                 continue
             self.frames.append(
                 FrameFiles(
-                    frame=f"{centre or sequence or dataset}/{stem}",
-                    name=stem,
+                    frame=f"{group or centre or sequence or dataset}/{name}",
+                    name=name,
                     dataset=dataset,
                     centre=centre,
                     sequence=sequence,
+                    test_set=test_set,
+                    split=split,
                     image=image,
-                    mask=mask,
+                    mask=found[name],
                     truth="mask",
                 )
             )
@@ -100,26 +138,39 @@ class Listing:
         """Add the frames of a folder without masks."""
         self.frames += [
             FrameFiles(
-                frame=f"{sequence or test_set or dataset}/{stem}",
-                name=stem,
+                frame=f"{sequence or test_set or dataset}/{name}",
+                name=name,
                 dataset=dataset,
                 sequence=sequence,
                 test_set=test_set,
                 image=image,
                 truth=truth,
             )
-            for stem, image in self._by_stem(images, "frames").items()
+            for name, image in self._by_name(images, "frames").items()
         ]
 
-    def _by_stem(self, folder: Path, what: str) -> dict[str, Path]:
-        """Image files of a folder by stem; a second file of the same stem is a fault."""
+    def _without_suffix(self, frames: dict[str, Path], suffix: str) -> dict[str, Path]:
+        """Frames by their names without a suffix; a name that lacks it is a fault."""
+        self.faults += [
+            Fault(path=str(path), message=f"expected a name that ends in {suffix}")
+            for name, path in frames.items()
+            if not name.endswith(suffix)
+        ]
+        return {
+            name.removesuffix(suffix): path
+            for name, path in frames.items()
+            if name.endswith(suffix)
+        }
+
+    def _by_name(self, folder: Path, what: str) -> dict[str, Path]:
+        """Image files of a folder by name; a second file of the same name is a fault."""
         found: dict[str, Path] = {}
         self.faults += [
             Fault(path=str(path), message="a dead link; restore what it leads to, or remove it")
             for path in dead_links(folder)
         ]
         for path in images_in(folder):
-            first = found.setdefault(path.stem, path)
+            first = found.setdefault(name_of(path), path)
             if first != path:
                 self.faults.append(
                     Fault(
@@ -135,13 +186,46 @@ class Listing:
         return found
 
 
-def mask_stems(stem: str) -> tuple[str, str, str]:
-    """Stems that the mask of a frame may have, likeliest first.
+def _match(
+    frames: Iterable[str], unclaimed: dict[str, Path], names: Sequence[str]
+) -> dict[str, Path]:
+    """The mask of each frame, taken out of ``unclaimed``.
 
-    HyperKvasir names a mask as its frame, EndoCV appends ``_mask``. A frame that ends in an
-    underscore keeps a single one: the mask of ``00489_`` is ``00489_mask``.
+    One way of naming after the other, so that no frame takes the mask that another one's name
+    fits better: of frames ``1`` and ``p1`` with a mask ``p1``, the second has it.
     """
-    return stem, f"{stem}_mask", f"{stem.rstrip('_')}_mask"
+    found: dict[str, Path] = {}
+    for pattern in names:
+        for name in frames:
+            (stem,) = mask_stems(name, (pattern,))
+            if name not in found and stem in unclaimed:
+                found[name] = unclaimed.pop(stem)
+    return found
+
+
+def mask_stems(stem: str, names: Sequence[str] = MASK_NAMES) -> tuple[str, ...]:
+    """Stems that the mask of a frame may have, likeliest first; see ``MASK_NAMES``."""
+    bare = stem.rstrip("_")
+    return tuple(name.replace("{stem}", stem).replace("{bare}", bare) for name in names)
+
+
+def name_of(path: Path) -> str:
+    r"""A file's name without its ending, as text that can be compared and written anywhere.
+
+    Unicode spells some letters in two ways, and file systems keep either; NFC is the usual one.
+    Bytes that are no UTF-8 become ``\xNN``.
+    """
+    return normal(path.stem)
+
+
+def normal(name: str) -> str:
+    """The name of a file or folder as :func:`name_of` has it."""
+    return unicodedata.normalize("NFC", valid_text(name))
+
+
+def valid_text(name: str) -> str:
+    r"""A name, with ``\xNN`` in place of bytes that are no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -166,16 +250,26 @@ def dead_links(folder: Path) -> list[Path]:
 
 def files_in(folder: Path) -> Iterator[Path]:
     """Files directly in a folder; none where the folder does not exist."""
-    return (path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else iter(())
+    return (path for path in entries_of(folder) if path.is_file())
+
+
+def entries_of(folder: Path) -> list[Path]:
+    """Files and folders directly in a folder; none where it does not exist.
+
+    Raises:
+        UserError: If it may not be read.
+    """
+    try:
+        return list(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
 def folders_in(folder: Path, pattern: str = ".*") -> list[Path]:
     """Folders in a folder whose whole name matches, in natural order, without hidden ones."""
-    if not folder.is_dir():
-        return []
     return in_order(
         path
-        for path in folder.iterdir()
+        for path in entries_of(folder)
         if re.fullmatch(pattern, path.name) and not path.name.startswith(".") and path.is_dir()
     )
 

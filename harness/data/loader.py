@@ -7,8 +7,10 @@ the device; the training step normalises them.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,7 +27,13 @@ from harness.data.cache import FrameCache
 LastBatch = Literal["even", "drop", "keep"]
 Batch = tuple[Tensor, Tensor]
 
-_PREFETCHED = 4
+_PREFETCHED: Final = 4
+# Of batches on their way from a worker: one in use, one that the pinning thread holds.
+_IN_USE: Final = 2
+_SHARED_MEMORY: Final = Path("/dev/shm")
+# A batch takes milliseconds. A worker that could not share one says so on stderr alone, and the
+# training would wait for it for ever.
+TIMEOUT_S: Final = 50.0
 
 
 class Key(NamedTuple):
@@ -65,6 +73,31 @@ def batches(
     if last == "drop" and len(cut) > 1 and len(cut[-1]) < batch_size:
         cut.pop()
     return cut
+
+
+def workers_that_fit(
+    workers: int, config: TrainConfig, *, trainings: int = 1, shared: Path = _SHARED_MEMORY
+) -> int:
+    """How many workers can hand over their batches through shared memory, at most ``workers``.
+
+    Args:
+        workers: Worker processes wanted.
+        config: The recipe, for the size of a batch.
+        trainings: Processes that train on this machine at once and share the memory.
+        shared: The folder of shared memory; where there is none, all workers fit.
+    """
+    if not shared.is_dir():
+        return workers
+    free = shutil.disk_usage(shared).free / trainings
+    batch = config.batch_size * config.size**2 * 4  # three colours and a mask, a byte each
+    return min(workers, max(0, int(free / batch - _IN_USE) // _PREFETCHED))
+
+
+def is_lost_worker(error: BaseException) -> bool:
+    """Whether an error of the training process says that a worker died or handed over nothing."""
+    return isinstance(error, RuntimeError) and str(error).startswith(
+        ("DataLoader worker", "DataLoader timed out")
+    )
 
 
 class AugmentedFrames(Dataset[Any]):
@@ -194,6 +227,7 @@ class BatchLoader:
             worker_init_fn=_one_thread,
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCHED if workers else None,
+            timeout=TIMEOUT_S if workers else 0,
             pin_memory=pin,
             # Each iterator draws a number, which must not change the state of the global generator.
             generator=torch.Generator(),

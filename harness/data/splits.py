@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.text import read_toml
 from metrics.utils.validation import validate
 
 SPLITS: Final = ("train", "val", "test")
@@ -65,6 +66,10 @@ class Splits(BaseModel, extra="forbid", frozen=True):
         return self
 
 
+OWN: Final = Splits(name="own", train=Rule())
+"""Of frames whose folders say what they are for; it assigns none itself."""
+
+
 def load_splits(path: Path | None = None) -> Splits:
     """Read splits from a TOML file.
 
@@ -79,11 +84,9 @@ def load_splits(path: Path | None = None) -> Splits:
         text = resources.files("harness.data").joinpath("paper_splits.toml").read_text("utf-8")
         return validate(Splits, tomllib.loads(text))
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except OSError as error:
         raise UserError(f"cannot read the splits {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"the splits {path} are not TOML: {error}") from error
     summary = f"the splits {path} cannot be used"
     return validate(Splits, {"name": path.stem, **values}, path=str(path), summary=summary)
 
@@ -92,8 +95,8 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     """Assign each frame to its split.
 
     Args:
-        catalogue: As ``layouts.find_frames`` gives it.
-        splits: The splits.
+        catalogue: As ``layouts.find_frames`` gives it; a frame that has a split keeps it.
+        splits: The splits of the others.
 
     Returns:
         DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
@@ -102,10 +105,11 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     Raises:
         FaultsError: If two splits name the same frame.
     """
-    names = np.full(len(catalogue), "", dtype=object)
+    names = catalogue["split"].to_numpy(dtype=object, copy=True)
+    free = names == ""
     twice: list[Fault] = []
     for split in SPLITS:
-        hit = _matches(catalogue, getattr(splits, split) or Rule())
+        hit = free & _matches(catalogue, getattr(splits, split) or Rule())
         both = hit & (names != "")
         twice += [
             Fault(path=frame, message=f"in {first} and in {split}; a frame is in one split only")
@@ -221,7 +225,10 @@ def _matches(catalogue: pd.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
     """Bool array, True where any of a split's patterns names the frame."""
     hit = np.zeros(len(catalogue), dtype=bool)
     for key, column in KEYS.items():
-        if patterns := getattr(rule, key):
-            whole = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns))
+        if names := getattr(rule, key):
+            # Plain names are looked up: thousands of alternatives would be tried one by one.
+            patterns = [name for name in names if set(name) & set("*?[")]
+            whole = re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")
+            hit |= catalogue[column].isin(names).to_numpy()
             hit |= np.array([bool(whole.match(value)) for value in catalogue[column]], bool)
     return hit

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.data.frames import read_image, resize_image
+from harness.data.frames import DamagedError, find_unreadable, read_or, resize_image
 from harness.inference.engine import Engine, current_device, on_cpu
 from harness.inference.postprocess import (
     THRESHOLD,
@@ -38,7 +38,7 @@ from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError
 
 _MILLISECONDS = 1000
 _BATCHES_AHEAD = 2
@@ -116,10 +116,6 @@ class _Forwarded:
     milliseconds: float
 
 
-class _DamagedError(Exception):
-    """A frame cannot be read."""
-
-
 class Predictor:
     """A network ready to predict.
 
@@ -174,19 +170,13 @@ class Predictor:
         """
 
         def read(image: Path) -> tuple[Path, NDArray[np.uint8]] | None:
-            try:
-                return image, read_image(image)
-            except UserError as error:
-                fault = Fault(path="", message=error.message)
-            if on_fault is None:
-                raise _DamagedError(fault.message)
-            on_fault(fault)
-            return None
+            pixels = read_or(image, on_fault)
+            return None if pixels is None else (image, pixels)
 
         try:
             yield from self._predict(images, read)
-        except _DamagedError as error:
-            raise FaultsError(_unreadable(images), "frames cannot be read") from error
+        except DamagedError as error:
+            raise FaultsError(find_unreadable(images), "frames cannot be read") from error
 
     def predict_pixels(
         self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
@@ -305,17 +295,3 @@ class Predictor:
 def _batches(decoded: Iterator[_Decoded], size: int) -> Iterator[list[_Decoded]]:
     while batch := list(islice(decoded, size)):
         yield batch
-
-
-def _unreadable(images: Sequence[Path]) -> list[Fault]:
-    """Each frame that cannot be read, by decoding them all."""
-
-    def fault(image: Path) -> Fault | None:
-        try:
-            read_image(image)
-        except UserError as error:
-            return Fault(path="", message=error.message)
-        return None
-
-    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool:
-        return [found for found in pool.map(fault, images) if found is not None]

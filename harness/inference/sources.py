@@ -8,6 +8,7 @@ from typing import Final
 
 from harness.data.listing import IMAGE_SUFFIXES, natural
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.names import is_reserved
 
 _NAMED: Final = 5
 _ENDINGS: Final = ", ".join(sorted(IMAGE_SUFFIXES))
@@ -51,10 +52,12 @@ def find_sources(source: Path, *, recursive: bool = False) -> Sources:
 
     Raises:
         UserError: There are no images.
-        FaultsError: Two images would get the same mask.
+        FaultsError: Two images would get the same mask, or Windows reserves the name of one.
     """
     if source.is_file():
-        return Sources(root=source.parent, images=(source,))
+        found = Sources(root=source.parent, images=(source,))
+        _refuse_reserved(found)
+        return found
     images: list[Path] = []
     passed_over: list[str] = []
     _search(source, source, images, passed_over, recursive=recursive)
@@ -65,6 +68,7 @@ def find_sources(source: Path, *, recursive: bool = False) -> Sources:
         remark = f". {found.remark}" if found.remark else ""
         raise UserError(f"no images in {where}; expected files {_ENDINGS}{remark}")
     _refuse_twins(found)
+    _refuse_reserved(found)
     return found
 
 
@@ -98,3 +102,13 @@ def _refuse_twins(sources: Sources) -> None:
             faults.append(Fault(path=str(image), message=message))
     if faults:
         raise FaultsError(faults, "each image needs a name of its own; rename these")
+
+
+def _refuse_reserved(sources: Sources) -> None:
+    faults = [
+        Fault(path=str(image), message=f"Windows reserves the name of its mask, {image.stem}.png")
+        for image in sources.images
+        if is_reserved(image.name)
+    ]
+    if faults:
+        raise FaultsError(faults, "masks could not be opened on Windows; rename these")

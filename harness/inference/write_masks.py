@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.listing import valid_text
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
 from harness.inference.sources import Sources
@@ -61,7 +62,7 @@ def predict_images(
         if prediction.uncertainty is not None:
             write_map(out / MAPS / name, prediction.uncertainty)
         image = prediction.image.relative_to(sources.root).as_posix()
-        return {"image": image, **_figures(prediction)}
+        return {"image": valid_text(image), **_figures(prediction)}
 
     rows = []
     predictions = predictor.predict(sources.images, on_fault=on_fault)
@@ -111,7 +112,7 @@ def predict_video(
         write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
             write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
-        row = {"image": prediction.image.name, **_figures(prediction)}
+        row = {"image": valid_text(prediction.image.name), **_figures(prediction)}
         return row, overlay(pixels, prediction.mask)
 
     rows: list[Row] = []

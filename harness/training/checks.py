@@ -10,11 +10,13 @@ import torch
 import models
 from harness.config.training import SMALLEST_SIZE, TrainConfig
 from harness.data.augment import create as augmentations
+from harness.data.cache import FrameCache
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
-from metrics.utils.errors import Fault, FaultsError
+from metrics.masks.classes import Classes
+from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.validation import suggest
 from models import losses
 
@@ -74,6 +76,34 @@ def check_batches(
     faults = [Fault(path="", message=fault) for fault in dict.fromkeys(found) if fault]
     if faults:
         raise FaultsError(faults, "batches are too small")
+
+
+def check_polyps(train: FrameCache, val: FrameCache, classes: Classes) -> str:
+    """Refuse training frames without a pixel of the chosen class.
+
+    Args:
+        train: The training frames.
+        val: The validation frames.
+        classes: What their masks' indices mean.
+
+    Returns:
+        str: A warning where the validation frames have none; else empty.
+
+    Raises:
+        UserError: If the training frames have none.
+    """
+    name, index = classes.chosen, classes.channel
+    if not train.holds(index):
+        raise UserError(
+            f"none of the {len(train)} masks of the training split holds a pixel of {name}, so "
+            "there is nothing to learn. 'harness data check' shows what the masks hold."
+        )
+    if val.holds(index):
+        return ""
+    return (
+        f"None of the {len(val)} masks of the validation split holds a pixel of {name}: the best "
+        "checkpoint is chosen without measuring any."
+    )
 
 
 def batch_fault(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.config.training import TrainConfig
+from harness.data.loader import is_lost_worker
 from harness.runs import checkpoints
 from harness.runs.workspace import Run, Status, Workspace
 from harness.training.distributed import Agreement, is_lost_peer
@@ -115,6 +116,13 @@ class TrainingLoop:
             )
         if not isinstance(error, RuntimeError):
             return None
+        if is_lost_worker(error):
+            return UserError(
+                f"a worker process that augments frames was lost: {str(error).splitlines()[0]} "
+                "Shared memory or memory may have run out. Nothing is lost but what came after the "
+                f"last writing. Go on with 'harness train --resume {self.run.run} --workers 0', or "
+                "give a container more shared memory: docker run --shm-size 2g."
+            )
         if devices.is_out_of_memory(error):
             return UserError(
                 f"the memory of {self.trainer.device} does not hold {self._work()}. "

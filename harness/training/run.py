@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+import models
 from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
-from harness.data.loader import BatchLoader
+from harness.data.loader import BatchLoader, workers_that_fit
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
@@ -26,10 +28,11 @@ from harness.utils import device as devices
 from harness.utils.signals import default_signals
 from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
-from metrics.utils.errors import UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +98,28 @@ def prepare(
 
     Raises:
         UserError: If a split is empty.
-        FaultsError: If frames or masks cannot be read, all of them.
+        FaultsError: If frames or masks cannot be used, all of them in both splits.
     """
     train, val = of_split(frames, "train"), of_split(frames, "val")
     folder = workspace.root / "cache"
     total = len(train) + len(val)
 
-    def decoded(of: pd.DataFrame, before: int) -> cache.FrameCache:
-        def advance(done: int, _all: int) -> None:
+    caches: list[cache.FrameCache] = []
+    faults: list[Fault] = []
+    for of, before in ((train, 0), (val, len(train))):
+
+        def advance(done: int, _all: int, before: int = before) -> None:
             progress(before + done, total)
 
-        return cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
-
-    return TrainingFrames(train=decoded(train, 0), val=decoded(val, len(train)))
+        try:
+            built = cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
+        except FaultsError as error:
+            faults += error.faults
+        else:
+            caches.append(built)
+    if faults:
+        raise FaultsError(faults, f"frames cannot be used, of {total} in all")
+    return TrainingFrames(train=caches[0], val=caches[1])
 
 
 def start(
@@ -212,12 +224,7 @@ def _build(
         raise group.only_main_reports(UserError(fault))
     devices.make_current(device)
     torch.manual_seed(config.seed)
-    # With a state to go on from, the encoder's first weights are not needed again; and a group
-    # starts from those of its main process.
-    network = build(config, weights=group.is_main and not run.last.exists())
-    if group.is_main:
-        parameters = sum(p.numel() for p in network.parameters())
-        workspace.update_run(run.run, parameters=parameters, status="running")
+    network = _network(workspace, run, config, group)
     batches = _batches(config, frames, setup)
     trainer = Trainer(
         config,
@@ -239,10 +246,26 @@ def _build(
     )
 
 
+def _network(workspace: Workspace, run: Run, config: TrainConfig, group: ProcessGroup) -> nn.Module:
+    """Build the network, and register its size and where its encoder's weights came from."""
+    # With a state to go on from, the encoder's first weights are not needed again; and a group
+    # starts from those of its main process.
+    pretrained = group.is_main and not run.last.exists()
+    network = build(config, weights=pretrained)
+    if pretrained:
+        origin = models.origin(config.encoder, config.encoder_weights)
+        workspace.update_run(run.run, encoder_weights=origin)
+    if group.is_main:
+        parameters = sum(p.numel() for p in network.parameters())
+        workspace.update_run(run.run, parameters=parameters, status="running")
+    return network
+
+
 def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) -> BatchLoader:
     if config.workers is None:
         workers = devices.workers(setup.device, trainings=setup.trainings)
         config = dataclasses.replace(config, workers=workers)
+    config = _with_workers_that_fit(config, setup)
     return BatchLoader(
         config,
         frames.train,
@@ -251,3 +274,17 @@ def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) 
         rank=setup.group.rank,
         world_size=setup.group.world_size,
     )
+
+
+def _with_workers_that_fit(config: TrainConfig, setup: TrainingSetup) -> TrainConfig:
+    """The recipe with fewer workers where shared memory does not hold the batches of all."""
+    wanted = config.workers or 0
+    workers = workers_that_fit(wanted, config, trainings=setup.trainings)
+    if workers < wanted:
+        warnings.warn(
+            f"shared memory (/dev/shm) is too small for the batches of {wanted} workers; training "
+            f"goes on with {workers}, to the same result but perhaps slower. A container gets more "
+            "by 'docker run --shm-size 2g'.",
+            stacklevel=2,
+        )
+    return dataclasses.replace(config, workers=workers)

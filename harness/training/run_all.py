@@ -14,6 +14,7 @@ from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
 from harness.training import run as training_run
+from harness.training.checks import check_polyps
 from harness.training.queue import RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.workers import Job, device_slots, train_all
@@ -84,14 +85,16 @@ def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: 
         return
     tasks = queue.unfinished(workspace, named.run if named else None)
     if tasks is not None:
-        run_all(workspace, tasks, catalogue(settings, needs=["endocv"]), setup, at_once)
+        run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, at_once)
         return
-    run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
+    # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
+    unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
+    run = named or next(unfinished, None)
     if run is None:
         console.note("Nothing to go on with: every run is finished.")
         return
     config = TrainConfig.from_dict(run.settings)
-    frames = run.variant.apply(catalogue(settings, needs=["endocv"]))
+    frames = run.variant.apply(catalogue(settings, needs=["train"]))
     ready = _decode(workspace, frames, config)
     _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", setup)
@@ -172,9 +175,12 @@ def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
 
 def _decode(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> TrainingFrames:
     with console.progress(f"Decoding frames at {config.size} pixels") as bar:
-        return training_run.prepare(
+        ready = training_run.prepare(
             workspace, frames, config.size, classes=config.classes, progress=bar.update
         )
+    if warning := check_polyps(ready.train, ready.val, config.classes):
+        console.warn(warning)
+    return ready
 
 
 def _train(

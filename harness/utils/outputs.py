@@ -1,6 +1,6 @@
 """Write where the user says, without overwriting what the harness did not write.
 
-``.harness-files.json`` in the folder lists the files that the harness wrote there, with their
+``.harness-files`` in the folder lists the files that the harness wrote there, with their
 SHA-256. A file that is not listed, or was changed since, is the user's own: it is replaced only
 with ``--overwrite``, and never if it is one of the files that the command reads.
 """
@@ -19,7 +19,7 @@ from typing import Final
 from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import PARTIAL, unwritable, write_json
 
-MANIFEST: Final = ".harness-files.json"
+MANIFEST: Final = ".harness-files"
 
 
 class Outputs:

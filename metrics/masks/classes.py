@@ -1,12 +1,15 @@
-"""The classes to segment, and the grey value of each in a mask file."""
+"""The classes to segment, and the grey value or colour of each in a mask file."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
 
 from metrics.utils.errors import Fault, FaultsError, UserError
 
@@ -21,6 +24,11 @@ ALL: Final = "all"
 MOST: Final = 254
 _WHITE: Final = 255
 _JPEG: Final = 48  # ringing at quality 75, Pillow's own, stays below
+_JPEG_COLOURS: Final = 96  # colours are kept at half the size, and blur further
+_COLOUR: Final = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
+
+Value = int | str
+"""A grey value, or a colour such as ``#ff0000``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +37,9 @@ class Classes:
 
     Attributes:
         names: In the order of their indices.
-        values: The grey value of each in a mask file, 1 to 255. Empty for the one class whose
-            pixels are those above the threshold of a protocol (``metrics.masks.read.THRESHOLDS``).
+        values: The grey value of each in a mask file, 1 to 255, or the colour of each, such as
+            ``#ff0000``. Empty for the one class whose pixels are those above the threshold of a
+            protocol (``metrics.masks.read.THRESHOLDS``).
         chosen: The class that single-channel losses, checkpoints and submissions go by; by
             default the first.
 
@@ -43,7 +52,7 @@ class Classes:
     """
 
     names: tuple[str, ...] = (POLYP,)
-    values: tuple[int, ...] = ()
+    values: tuple[Value, ...] = ()
     chosen: str = ""
 
     def __post_init__(self) -> None:
@@ -75,10 +84,32 @@ class Classes:
         return self.names.index(self.chosen) + 1
 
     @property
+    def are_colours(self) -> bool:
+        """Whether the values are colours."""
+        return bool(self.values) and isinstance(self.values[0], str)
+
+    @property
+    def palette(self) -> npt.NDArray[np.uint8]:
+        """What each index looks like in a file, the background's black first.
+
+        Returns:
+            uint8 (classes + 1,) of grey values, or (classes + 1, 3) of RGB colours.
+        """
+        if self.are_colours:
+            colours = [tuple(bytes.fromhex(str(value)[1:])) for value in self.values]
+            return np.array([(0, 0, 0), *colours], dtype=np.uint8)
+        return np.array((0, *self.values), dtype=np.uint8)
+
+    @property
     def tolerance(self) -> int:
-        """How far a grey value may lie from a class's: JPEG's, where that leaves no doubt."""
-        gaps = [high - low for low, high in pairwise((0, *sorted(self.values)))]
-        return min([_JPEG, *(2 * gap // 5 for gap in gaps)])
+        """How far a pixel may lie from a class's: JPEG's error, where that leaves no doubt.
+
+        Of grey values their difference; of colours the Euclidean distance in RGB.
+        """
+        palette = self.palette.astype(np.int64).reshape(len(self.values) + 1, -1)
+        gaps = np.sqrt(((palette[:, None] - palette) ** 2).sum(axis=-1))
+        nearest = int(gaps[gaps > 0].min(initial=_WHITE))
+        return min(_JPEG_COLOURS if self.are_colours else _JPEG, 2 * nearest // 5)
 
     def choosing(self, name: str | None) -> Self:
         """The same classes with another one chosen; as they are for ``None``.
@@ -114,20 +145,33 @@ def _faults(classes: Classes) -> list[str]:
         if not name or name in (BACKGROUND, ALL)
     ]
     faults += [
-        f"{name}: expected a grey value from 1 to {_WHITE}, got {value!r}"
+        f"{name}: expected a grey value from 1 to {_WHITE} or a colour such as '#ff0000', "
+        f"got {value!r}"
         for name, value in zip(names, values, strict=False)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _WHITE
+        if not _is_value(value)
     ]
+    if len({isinstance(value, str) for value in values}) > 1:
+        faults.append(f"expected grey values or colours, not both, got {_shown(names, values)}")
     if not 0 < len(names) <= MOST:
         faults.append(f"expected 1 to {MOST} classes, got {len(names)}")
-    if len(set(names)) < len(names) or len(set(map(str, values))) < len(values):
+    if len(set(names)) < len(names) or len(set(map(_lower, values))) < len(values):
         faults.append(f"expected names and values that all differ, got {_shown(names, values)}")
     if len(values) != len(names) and (values or len(names) > 1):
         faults.append(f"expected a value for each class, got {_shown(names, values)}")
     return faults
 
 
-def _shown(names: tuple[str, ...], values: tuple[int, ...]) -> str:
+def _is_value(value: object) -> bool:
+    if isinstance(value, str):
+        return _COLOUR.fullmatch(value) is not None and int(value[1:], 16) > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _WHITE
+
+
+def _lower(value: object) -> str:
+    return str(value).lower()
+
+
+def _shown(names: tuple[str, ...], values: tuple[Value, ...]) -> str:
     return f"{', '.join(names) or 'none'} with {', '.join(map(str, values)) or 'none'}"
 
 

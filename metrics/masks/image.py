@@ -26,11 +26,14 @@ MAX_PIXELS: Final = 100_000_000
 """Larger images are refused from their header, before anything is decoded."""
 
 RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-BGR_AS_STORED: Final = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 """Flags for three channels of 8 bits; an EXIF orientation is not followed."""
 
 _TIFF: Final = (b"II*\0", b"MM\0*")
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
+_BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
+_PNG_BITS: Final = 24  # the place in the file
+_TIFF_BITS: Final = 258  # the tag
+_DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
 _PNG_END_BYTES: Final = 64
 _WARNINGS: Final = threading.Lock()
 _REFUSALS: Final = (OSError, ValueError, SyntaxError)  # what Pillow raises for a bad file
@@ -98,9 +101,10 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     try:
         image = _header(io.BytesIO(data), name=name)
     except UserError:
-        if flags != RGB_AS_STORED or data[:4] not in _TIFF:
+        if data[:4] not in _TIFF:
             raise
-        return _odd_tiff(io.BytesIO(data), name=name)
+        colours = _odd_tiff(io.BytesIO(data), name=name)
+        return colours if flags == RGB_AS_STORED else np.ascontiguousarray(colours[..., ::-1])
     with image:
         if not _has_end(data, image):
             _refuse_truncated(image, name=name)
@@ -110,15 +114,18 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         pixels = None
     if pixels is None:
         raise UserError(
-            f"{name}: an image that OpenCV cannot decode. Save it as PNG, TIFF or JPEG."
+            f"{name}: {_a(image)}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 "
+            "bits a channel."
         )
+    if flags == RGB_AS_STORED and _is_deep(data, image):
+        _refuse_dark(pixels, name=name)
     return np.asarray(pixels)
 
 
 def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     """The image as Pillow sees it before it decodes a pixel."""
     try:
-        with _quiet():
+        with quiet():
             image = Image.open(stream)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more") from error
@@ -127,6 +134,27 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height}")
     return image
+
+
+def _is_deep(data: bytes, image: Image.Image) -> bool:
+    """Whether a PNG or TIFF has more than 8 bits a channel."""
+    if image.format == "PNG":
+        return data[_PNG_BITS] > 8
+    return image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))) > 8
+
+
+def _refuse_dark(pixels: npt.NDArray[Any], *, name: str) -> None:
+    """Raise where 8 bits keep next to nothing of an image of 16 bits."""
+    if pixels.max() < _DARK:
+        raise UserError(
+            f"{name}: an image of 16 bits a channel of which the upper ones are not used, so that "
+            f"it is black in 8 bits (up to {pixels.max()} of 255). Save it in 8 bits."
+        )
+
+
+def _a(image: Image.Image) -> str:
+    """What an image is, from its header."""
+    return f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
 
 
 def _has_end(data: bytes, image: Image.Image) -> bool:
@@ -153,7 +181,7 @@ def _refuse_truncated(image: Image.Image, *, name: str) -> None:
     if image.format == "TIFF":
         raise _damaged(name, "data lies beyond the end of the file")
     try:
-        with _quiet():
+        with quiet():
             image.load()
     except _REFUSALS as error:
         raise _damaged(name, error) from error
@@ -180,14 +208,17 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
             if page.imagelength * page.imagewidth > MAX_PIXELS:
                 raise _too_large(name, f"{page.imagewidth} x {page.imagelength}")
             if page.samplesperpixel != 3 or page.dtype != np.uint8:
-                raise _no_image(name, stream)
+                raise UserError(
+                    f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
+                    "not read. Save it with 1 or 3 channels of 8 bits."
+                )
             return page.asarray() if pixels else np.empty(page.shape, np.uint8)
     except (*_REFUSALS, IndexError, struct.error, tifffile.TiffFileError) as error:
         raise _damaged(name, error) from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Pillow's warnings from the user, who gets one message; the filters are process-wide."""
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -6,15 +6,17 @@ Labels are uint8 class indices (H, W), 0 for the background; of one class they a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
+from metrics.masks.examine import AREA_SIDE, examine, has_area
 from metrics.masks.image import read_file
 from metrics.masks.png import encode_png
-from metrics.masks.read import Mask, Protocol, decode_grey, decode_mask
+from metrics.masks.read import THRESHOLDS, Mask, Protocol
 from metrics.utils.errors import UserError
 
 Labels = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
@@ -32,7 +34,7 @@ def read_labels(
         path: An image file of any kind that OpenCV reads.
         classes: What its values mean.
         protocol: As for ``metrics.masks.read.read_mask``, where the one class has no value of its
-            own; values that mean classes are read alike by all protocols.
+            own; values and colours that mean classes are read alike by all protocols.
 
     Raises:
         UserError: The file cannot be read, see ``read_mask``, or has values of no class.
@@ -50,55 +52,146 @@ def decode_labels(
         >>> decode_labels(encode_png(np.array([[0, 128]], dtype=np.uint8)), classes)
         array([[0, 2]], dtype=uint8)
     """
-    if not classes.values:
-        return decode_mask(data, protocol=protocol, name=name)
-    return to_labels(decode_grey(data, name=name), classes, name=name)
+    found = examine_labels(data, classes, protocol=protocol, name=name)
+    if found.problem:
+        raise UserError(f"{name}: {found.problem}." if name else f"{found.problem}.")
+    return found.labels
 
 
-def to_labels(grey: npt.NDArray[np.uint8], classes: Classes, *, name: str = "") -> Labels:
-    """Each pixel's class: the nearest value's, within what JPEG does to one.
+class ExaminedLabels(NamedTuple):
+    """A mask that was read, and what is wrong with it.
+
+    Attributes:
+        labels: bool (H, W), or class indices; of a mask with a problem, as far as it could be read.
+        problem: All that is wrong; empty where nothing is.
+        has_alpha: Whether the file has an alpha channel, if only an opaque one.
+    """
+
+    labels: Labels
+    problem: str
+    has_alpha: bool
+
+
+def examine_labels(
+    data: bytes, classes: Classes = ONE, *, protocol: Protocol = "strict", name: str = ""
+) -> ExaminedLabels:
+    """Read an encoded mask and all that is wrong with it.
 
     Args:
-        grey: uint8 (H, W).
-        classes: With values.
-        name: What to call the mask in a message.
+        data: The file's bytes.
+        classes: What its values mean.
+        protocol: As for :func:`read_labels`.
+        name: What to call it in a message.
 
     Raises:
-        UserError: If values lie too far from those of the classes.
+        UserError: It is no image, truncated, damaged or too large.
 
     Example:
-        >>> classes = Classes.from_table({"polyp": 255, "instrument": 128})
-        >>> to_labels(np.array([[0, 255, 130]], dtype=np.uint8), classes)
-        array([[0, 1, 2]], dtype=uint8)
+        >>> found = examine_labels(encode_labels(np.eye(2, dtype=bool)))
+        >>> found.labels.tolist(), found.problem
+        ([[True, False], [False, True]], '')
     """
-    known = np.array((0, *classes.values))
+    name = name or "mask"
+    if not classes.values:
+        found = examine(data, name=name)
+        labels: Labels = np.greater(found.pixels, THRESHOLDS[protocol])
+        return ExaminedLabels(labels, found.problem, found.has_alpha)
+    found = examine(data, kind="coloured" if classes.are_colours else "grey", name=name)
+    if found.problem:
+        nothing = np.zeros(found.pixels.shape[:2], np.uint8)
+        return ExaminedLabels(nothing, found.problem, found.has_alpha)
+    nearest = _nearest_colours if classes.are_colours else _nearest_values
+    indices, problem = nearest(found.pixels, classes)
+    labels = indices if len(classes) > 1 else indices.view(np.bool_)
+    return ExaminedLabels(labels, problem, found.has_alpha)
+
+
+def _nearest_values(
+    grey: npt.NDArray[np.uint8], classes: Classes
+) -> tuple[npt.NDArray[np.uint8], str]:
+    """The index of the nearest class's value, uint8 (H, W), and which values are of no class."""
+    known = classes.palette.astype(np.int64)
     distances = np.abs(np.arange(_WHITE + 1)[:, None] - known)
     present = np.bincount(grey.reshape(-1), minlength=_WHITE + 1)
     strays = np.flatnonzero((distances.min(axis=1) > classes.tolerance) & (present > 0))
+    problem = ""
     if strays.size:
-        wanted = zip((BACKGROUND, *classes.names), known, strict=True)
-        expected = ", ".join(f"{value} ({class_})" for class_, value in wanted)
-        prefix = f"{name}: " if name else ""
-        raise UserError(
-            f"{prefix}expected the values {expected}, within "
+        problem = (
+            f"expected the values {_named(classes)}, within "
             f"{classes.tolerance}, but {present[strays].sum()} pixels have others: "
             f"{', '.join(map(str, strays[:_NAMED]))}{' ...' if strays.size > _NAMED else ''}. "
-            "Name their class with 'harness init --class NAME=VALUE', or save the mask as PNG."
+            "Name their class with 'harness init --class NAME=VALUE', or save the mask as PNG"
         )
-    indices: npt.NDArray[np.uint8] = distances.argmin(axis=1).astype(np.uint8)[grey]
-    return indices if len(classes) > 1 else indices.view(np.bool_)
+    return distances.argmin(axis=1).astype(np.uint8)[grey], problem
 
 
-def to_grey(labels: Labels, classes: Classes = ONE) -> npt.NDArray[np.uint8]:
-    """The grey values that a mask file holds: each class's own, 255 where it has none.
+def _nearest_colours(
+    pixels: npt.NDArray[np.uint8], classes: Classes
+) -> tuple[npt.NDArray[np.uint8], str]:
+    """The index of the nearest class's colour, uint8 (H, W), and where a colour is of no class.
+
+    A JPEG blurs the edge between two colours through others, so only an area of colours far from
+    all classes is a problem.
+
+    Args:
+        pixels: uint8 (H, W, 3), BGR.
+        classes: With colours.
+    """
+    indices = np.zeros(pixels.shape[:2], np.uint8)
+    wide = pixels.astype(np.float32)
+    least = _squared_distances(wide, classes.palette[0])
+    for index, colour in enumerate(classes.palette[1:], start=1):
+        distances = _squared_distances(wide, colour)
+        indices[distances < least] = index
+        least = np.minimum(least, distances)
+    strays = least > classes.tolerance**2
+    if not has_area(strays, AREA_SIDE):
+        return indices, ""
+    found, counts = np.unique(pixels[strays] & 0xF0, axis=0, return_counts=True)
+    blue, green, red = found[counts.argmax()]
+    return indices, (
+        f"expected the colours {_named(classes)}, within {classes.tolerance}, but an area has "
+        f"others, such as about #{red:02x}{green:02x}{blue:02x} ({int(strays.sum())} pixels). "
+        "Name their class with 'harness init --class NAME=#RRGGBB', or save the mask as PNG"
+    )
+
+
+def _squared_distances(
+    pixels: npt.NDArray[np.float32], colour: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.float32]:
+    """From each pixel (H, W, 3), BGR, to a colour, RGB."""
+    difference = pixels - colour[::-1].astype(np.float32)
+    distances: npt.NDArray[np.float32] = np.einsum("hwc,hwc->hw", difference, difference)
+    return distances
+
+
+def _named(classes: Classes) -> str:
+    black = "#000000" if classes.are_colours else 0
+    wanted = zip((BACKGROUND, *classes.names), (black, *classes.values), strict=True)
+    return ", ".join(f"{value} ({class_})" for class_, value in wanted)
+
+
+def to_pixels(labels: Labels, classes: Classes = ONE) -> npt.NDArray[np.uint8]:
+    """What a mask file holds: each class's own value or colour, 255 where it has none.
+
+    Returns:
+        uint8 (H, W), or (H, W, 3) RGB where the classes have colours.
 
     Example:
-        >>> to_grey(np.array([[False, True]]))
+        >>> to_pixels(np.array([[False, True]]))
         array([[  0, 255]], dtype=uint8)
     """
     if not classes.values:
         return labels.astype(np.uint8) * _WHITE
-    return np.array((0, *classes.values), dtype=np.uint8)[labels.astype(np.uint8, copy=False)]
+    return classes.palette[labels.astype(np.uint8, copy=False)]
+
+
+def encode_labels(labels: Labels, classes: Classes = ONE) -> bytes:
+    """A PNG of :func:`to_pixels`."""
+    pixels = to_pixels(labels, classes)
+    if pixels.ndim == 2:
+        return encode_png(pixels)
+    return bytes(cv2.imencode(".png", pixels[..., ::-1])[1])
 
 
 def mask_of(labels: Labels, index: int) -> Mask:
@@ -135,7 +228,7 @@ def class_masks(
 
 
 def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
-    """Write a mask as a PNG of 0 and 255, or of the classes' own values.
+    """Write a mask as a PNG of 0 and 255, or of the classes' own values or colours.
 
     Args:
         path: The file; its folder is made when missing.
@@ -152,7 +245,7 @@ def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
         ...     read_labels(Path(folder, "a.png"))
         array([[False,  True]])
     """
-    encoded = encode_png(to_grey(labels, classes))
+    encoded = encode_labels(labels, classes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encoded)

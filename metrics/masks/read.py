@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
-from metrics.masks.image import BGR_AS_STORED, decode, read_file
-from metrics.masks.png import decode_png
+from metrics.masks.examine import examine
+from metrics.masks.image import decode, read_file
 from metrics.utils.errors import UserError
 
 Protocol = Literal["official", "strict"]
@@ -27,9 +27,6 @@ _Bytes = npt.NDArray[np.uint8]
 
 THRESHOLDS: Final[Mapping[Protocol, int]] = MappingProxyType({"official": 0, "strict": 127})
 """A pixel is polyp where its grey value lies above this."""
-
-MAX_CHANNEL_SPREAD: Final = 32
-"""How far the colour channels of a ``strict`` mask may differ; JPEG alone stays well below."""
 
 _EXIF_SEARCHED_BYTES: Final = 4096
 
@@ -45,15 +42,20 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
         Bool array (H, W), True on the polyp; all False where the mask is empty.
 
     Raises:
-        UserError: The file is missing, no image, truncated, or too large; with ``strict`` also
-            where it is coloured.
+        UserError: The file is missing, no image, truncated, too large, or has a problem of those
+            in ``metrics.masks.examine``.
     """
     return decode_mask(read_file(path), protocol=protocol, name=str(path))
 
 
 def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
     """Read a mask file as ``read_mask`` does, but packed, which saves a pass over its pixels."""
-    return pack_grey(_grey(read_file(path), protocol=protocol, name=str(path)), protocol=protocol)
+    return decode_bits(read_file(path), protocol=protocol, name=str(path))
+
+
+def decode_bits(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Bits:
+    """As ``read_bits``, of an encoded mask that is already in memory."""
+    return pack_grey(_grey(data, name=name or "mask"), protocol=protocol)
 
 
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
@@ -71,28 +73,15 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
         UserError: As for ``read_mask``.
 
     Example:
-        >>> data = cv2.imencode(".png", np.array([[0, 50, 200]], dtype=np.uint8))[1].tobytes()
+        >>> data = cv2.imencode(".png", np.array([[0, 7, 248]], dtype=np.uint8))[1].tobytes()
         >>> decode_mask(data)
         array([[False, False,  True]])
         >>> decode_mask(data, protocol="official")
         array([[False,  True,  True]])
     """
-    grey = _grey(data, protocol=protocol, name=name or "mask")
+    grey = _grey(data, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
     return np.greater(grey, THRESHOLDS[protocol], out=grey.view(np.bool_))
-
-
-def decode_grey(data: bytes, *, name: str = "") -> _Bytes:
-    """The grey values of an encoded mask, uint8 (H, W), as ``strict`` reads them.
-
-    Raises:
-        UserError: As for ``read_mask``.
-
-    Example:
-        >>> decode_grey(cv2.imencode(".png", np.array([[0, 50]], dtype=np.uint8))[1].tobytes())
-        array([[ 0, 50]], dtype=uint8)
-    """
-    return _grey(data, protocol="strict", name=name or "mask")
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
@@ -151,27 +140,19 @@ def fit_prediction(
     return np.greater(resized, 0)
 
 
-def _grey(data: bytes, *, protocol: Protocol, name: str) -> _Bytes:
-    """The first channel as it is stored, of a file that is whole."""
-    if not is_turned(data, protocol=protocol):
-        if (plain := decode_png(data)) is not None:
-            return plain
-        pixels = decode(data, cv2.IMREAD_UNCHANGED, name=name)
-        if pixels.dtype != np.uint8:
-            pixels = decode(data, BGR_AS_STORED, name=name)
-    else:
-        pixels = decode(data, cv2.IMREAD_COLOR, name=name)
-    if pixels.ndim == 2:
-        return pixels
-    if protocol == "strict":
-        _refuse_coloured(pixels[..., :3], name=name)
-    return np.ascontiguousarray(pixels[..., 0])
+def decode_turned(data: bytes, *, name: str) -> Mask:
+    """A mask of a package as the organisers' OpenCV has it, which follows an EXIF tag.
+
+    Raises:
+        UserError: It is no image, truncated, damaged or too large.
+    """
+    first: _Bytes = decode(data, cv2.IMREAD_COLOR, name=name)[..., 0]
+    return np.greater(first, THRESHOLDS["official"])
 
 
-def _refuse_coloured(channels: _Bytes, *, name: str) -> None:
-    spread = int(np.max(channels.max(axis=-1) - channels.min(axis=-1), initial=0))
-    if spread > MAX_CHANNEL_SPREAD:
-        raise UserError(
-            f"{name}: expected a black and white mask, but its colour channels differ by up to "
-            f"{spread} of 255. Save it as 0 for background and 255 for polyp."
-        )
+def _grey(data: bytes, *, name: str) -> _Bytes:
+    """The grey values of a mask without problems, uint8 (H, W)."""
+    found = examine(data, name=name)
+    if found.problem:
+        raise UserError(f"{name}: {found.problem}.")
+    return found.pixels

@@ -1,38 +1,28 @@
-"""Bootstrap intervals of means over frames, by resampling sequences.
+"""Bootstrap of means over frames, by resampling sequences.
 
 A resample is a vector of how often each cluster was drawn, so that all means of all models come
 from one matrix product, weights times the clusters' sums. A mean is the sum over the drawn frames
 by their number, which differs from draw to draw, as sequences differ in length.
 
-Intervals are the percentile interval and BCa (Efron 1987). With few clusters, or clusters of
-unequal length, both are too short. They are widened in the manner of Hesterberg (2015, 'What
-teachers should know about the bootstrap', section 5.3): the normal quantile that picks the
-percentiles becomes a t quantile times the ratio of the jackknife's standard error to the
-bootstrap's. Its degrees of freedom are the effective number of clusters, (sum n)^2 / sum n^2 for
-clusters of n frames, less one. With hundreds of clusters this changes next to nothing.
+A mean over test sets is resampled within each set, so that every resample has as many clusters of
+each set as there are (Davison and Hinkley 1997, section 3.2). Intervals: ``intervals``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 from metrics.endocv import SCORED
 from metrics.statistics.samples import Floats, Samples
 from metrics.utils.errors import UserError
 
-Method = Literal["percentile", "bca"]
-
 RESAMPLES: Final = 10_000
-LEVEL: Final = 0.95
 
 _CHUNK_CELLS: Final = 2_000_000
-_SMALLEST: Final = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,12 +32,14 @@ class Replicates:
     Attributes:
         models: The M names.
         figures: The K names.
-        estimates: Float array (M, K), the means over all frames.
+        estimates: Float array (M, K), the means, see ``Samples.averaged``.
         resampled: Float array (R, M, K), the means of each resample.
-        jackknife: Float array (C, M, K), the means without each cluster.
+        jackknife: Float array (C, M, K), the means without each cluster; for means over test sets
+            so scaled that their spread gives the standard error of the jackknife within sets.
         effective_clusters: How many clusters of equal length would vary as much as these.
         n_frames: How many frames there are.
         seed: What the resamples were drawn with.
+        n_sets: How many test sets are resampled, each by itself.
     """
 
     models: tuple[str, ...]
@@ -58,12 +50,14 @@ class Replicates:
     effective_clusters: float
     n_frames: int
     seed: int
+    n_sets: int = 1
 
     def settings(self) -> str:
         """The settings in one line, to print beside the figures."""
+        within = f" within {self.n_sets} test sets" if self.n_sets > 1 else ""
         return (
-            f"bootstrap, {len(self.resampled)} resamples of {len(self.jackknife)} clusters "
-            f"({self.n_frames} frames), seed {self.seed}"
+            f"bootstrap, {len(self.resampled)} resamples of {len(self.jackknife)} clusters"
+            f"{within} ({self.n_frames} frames), seed {self.seed}"
         )
 
 
@@ -95,21 +89,83 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
         raise UserError(f"expected at least one resample, but got {resamples}.")
     sums, numbers = samples.cluster_sums()
     rng = np.random.default_rng(seed)
-    drawn = [
-        weighted_means(weights, sums, numbers, samples.figures)
-        for weights in draws(rng, resamples, samples.n_clusters)
+    parts = [
+        _resample_set(rng, resamples, sums[clusters], numbers[clusters], samples.figures)
+        for clusters in samples.clusters_by_set()
     ]
-    total, number = sums.sum(axis=0), numbers.sum(axis=0)
     return Replicates(
         models=samples.models,
         figures=samples.figures,
-        estimates=means(total, number, samples.figures),
-        resampled=np.concatenate(drawn),
-        jackknife=means(total - sums, number - numbers, samples.figures),
+        estimates=np.mean([part.estimates for part in parts], axis=0),
+        resampled=np.mean([part.resampled for part in parts], axis=0),
+        jackknife=_jackknife(parts),
         effective_clusters=samples.effective_clusters,
         n_frames=len(samples.frames),
         seed=seed,
+        n_sets=len(parts),
     )
+
+
+def estimates(samples: Samples) -> Floats:
+    """The mean of every model and figure, (M, K), see ``Samples.averaged``.
+
+    Example:
+        >>> samples = Samples(
+        ...     models=("a",), figures=("f1",), values=np.array([[[0.9], [0.8], [0.4]]]),
+        ...     clusters=np.arange(3), frames=("x", "y", "z"), sets=np.array([0, 0, 1]),
+        ... )
+        >>> estimates(samples).round(3)
+        array([[0.625]])
+    """
+    sums, numbers = samples.cluster_sums()
+    of_sets = [
+        means(sums[clusters].sum(axis=0), numbers[clusters].sum(axis=0), samples.figures)
+        for clusters in samples.clusters_by_set()
+    ]
+    return np.asarray(np.mean(of_sets, axis=0))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """``Replicates`` of one test set: (M, K), (R, M, K) and (C, M, K)."""
+
+    estimates: Floats
+    resampled: Floats
+    left_out: Floats
+
+
+def _resample_set(
+    rng: np.random.Generator,
+    resamples: int,
+    sums: Floats,
+    numbers: Floats,
+    figures: tuple[str, ...],
+) -> _Part:
+    drawn = [
+        weighted_means(weights, sums, numbers, figures)
+        for weights in draws(rng, resamples, len(sums))
+    ]
+    total, number = sums.sum(axis=0), numbers.sum(axis=0)
+    return _Part(
+        estimates=means(total, number, figures),
+        resampled=np.concatenate(drawn),
+        left_out=means(total - sums, number - numbers, figures),
+    )
+
+
+def _jackknife(parts: list[_Part]) -> Floats:
+    """The means over test sets without each cluster, scaled as ``Replicates`` says."""
+    if len(parts) == 1:
+        return parts[0].left_out
+    whole = np.mean([part.estimates for part in parts], axis=0)
+    clusters = sum(len(part.left_out) for part in parts)
+    scaled = []
+    for part in parts:
+        n = len(part.left_out)
+        # A set's variance takes (n - 1) / n of its own clusters; ``_widening`` takes that of all.
+        factor = np.sqrt((n - 1) / n * clusters / (clusters - 1)) / len(parts)
+        scaled.append(whole + factor * (part.left_out - part.estimates))
+    return np.concatenate(scaled)
 
 
 def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[Floats]:
@@ -174,117 +230,6 @@ def means(sums: Floats, numbers: Floats, figures: tuple[str, ...]) -> Floats:
         four = [figures.index(name) for name in SCORED]
         out[..., figures.index("score")] = out[..., four].mean(axis=-1)
     return out
-
-
-def intervals(
-    replicates: Replicates, *, level: float = LEVEL, method: Method = "bca", widen: bool = True
-) -> pd.DataFrame:
-    """The interval of every model and figure.
-
-    Args:
-        replicates: What ``resample`` returns.
-        level: As for ``interval``.
-        method: As for ``interval``.
-        widen: Whether to widen for few clusters, as the module's description has it.
-
-    Returns:
-        One row a model and figure: model, figure, estimate, low, high. With a single cluster
-        there is nothing to resample, and low and high are NaN.
-
-    Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
-        >>> intervals(resample(samples)).round(2)
-          model figure  estimate  low  high
-        0     a     f1      0.82  0.7   0.9
-        1     b     f1      0.52  0.4   0.6
-    """
-    clusters = replicates.effective_clusters if widen else None
-    rows = []
-    for m, model in enumerate(replicates.models):
-        for k, figure in enumerate(replicates.figures):
-            low, high = interval(
-                float(replicates.estimates[m, k]),
-                replicates.resampled[:, m, k],
-                replicates.jackknife[:, m, k],
-                effective_clusters=clusters,
-                level=level,
-                method=method,
-            )
-            rows.append((model, figure, float(replicates.estimates[m, k]), low, high))
-    return pd.DataFrame(rows, columns=["model", "figure", "estimate", "low", "high"])
-
-
-def interval(
-    estimate: float,
-    resampled: Floats,
-    jackknife: Floats,
-    *,
-    effective_clusters: float | None,
-    level: float = LEVEL,
-    method: Method = "bca",
-) -> tuple[float, float]:
-    """The interval of one figure, or of a difference.
-
-    Args:
-        estimate: On all frames.
-        resampled: Float array (R,), on the resamples.
-        jackknife: Float array (C,), without each cluster.
-        effective_clusters: What to widen for; None for the textbook interval.
-        level: The share of repetitions in which the interval should hold the truth.
-        method: ``percentile``, or ``bca``, which corrects its bias and skew.
-
-    Returns:
-        Low and high; both NaN for fewer than two clusters or an undefined estimate.
-
-    Raises:
-        UserError: The level does not lie between 0 and 1.
-
-    Example:
-        >>> values = np.array([0.4, 0.5, 0.6, 0.7])
-        >>> drawn = np.random.default_rng(0).choice(values, (1000, 4)).mean(axis=1)
-        >>> left_out = (values.sum() - values) / 3
-        >>> low, high = interval(0.55, drawn, left_out, effective_clusters=None)
-        >>> round(low, 2), round(high, 2)
-        (0.45, 0.65)
-    """
-    if not 0 < level < 1:
-        raise UserError(f"expected a level between 0 and 1 such as 0.95, but got {level}.")
-    values, left_out = resampled[~np.isnan(resampled)], jackknife[~np.isnan(jackknife)]
-    if len(left_out) < 2 or not len(values) or np.isnan(estimate):
-        return float("nan"), float("nan")
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    z = np.asarray(stats.norm.ppf(tails), dtype=np.float64)
-    if effective_clusters is not None:
-        z = stats.t.ppf(tails, df=max(effective_clusters - 1, 1)) * _widening(values, left_out)
-    if method == "bca":
-        z = _bca(z, estimate, values, left_out)
-    low, high = np.quantile(values, stats.norm.cdf(z))
-    return float(low), float(high)
-
-
-def _widening(values: Floats, left_out: Floats) -> float:
-    """The jackknife's standard error over the bootstrap's, 1 where nothing varies."""
-    clusters = len(left_out)
-    of_bootstrap = float(values.std())
-    of_jackknife = float(left_out.std()) * float(np.sqrt(clusters - 1))
-    return of_jackknife / of_bootstrap if of_bootstrap > _SMALLEST**2 else 1.0
-
-
-def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats:
-    # Efron (1987): the bias is how far the estimate lies from the resamples' median, the
-    # acceleration the skew of the clusters' influence, both in normal quantiles.
-    below = np.mean(values < estimate) + np.mean(values == estimate) / 2
-    bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
-    influence = left_out.mean() - left_out
-    spread = float(np.sum(influence**2)) ** 1.5
-    acceleration = float(np.sum(influence**3)) / (6 * spread) if spread > 0 else 0.0
-    shifted = bias + z
-    corrected: Floats = bias + shifted / np.maximum(1 - acceleration * shifted, _SMALLEST)
-    return corrected
 
 
 def chunk_sizes(resamples: int, clusters: int) -> Iterator[int]:

@@ -15,18 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from metrics.statistics.bootstrap import (
-    LEVEL,
-    RESAMPLES,
-    Method,
-    Replicates,
-    interval,
-    resample,
-)
+from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
+from metrics.statistics.intervals import LEVEL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
-from metrics.statistics.samples import Floats, Samples, lower_is_better
-
-_TIE: Final = 1e-12  # differences this close are equal, whatever the order of summation
+from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +231,7 @@ def _compare(
             **_effects(
                 samples.values[a, :, k] - samples.values[b, :, k],
                 samples.clusters,
+                tie=TIE * scale_of(samples.values[[a, b], :, k]),
                 lower_is_better=lower_is_better(figure),
             ),
         )
@@ -247,7 +240,7 @@ def _compare(
 
 
 def _effects(
-    differences: Floats, clusters: npt.NDArray[np.int64], *, lower_is_better: bool
+    differences: Floats, clusters: npt.NDArray[np.int64], *, tie: float, lower_is_better: bool
 ) -> dict[str, float]:
     defined = ~np.isnan(differences)
     differences, clusters = differences[defined], clusters[defined]
@@ -256,16 +249,16 @@ def _effects(
     sizes = np.bincount(clusters)
     sums = np.bincount(clusters, weights=differences)
     units = sums[sizes > 0] / sizes[sizes > 0]
-    units = np.where(np.abs(units) < _TIE, 0.0, units)
+    units = np.where(np.abs(units) < tie, 0.0, units)
     moved = units[units != 0]
     spread = float(units.std(ddof=1)) if len(units) > 1 else 0.0
     ranks = stats.rankdata(np.abs(moved))
     balance = float(np.sum(ranks * np.sign(moved)) / ranks.sum()) if len(moved) else 0.0
     won = differences < 0 if lower_is_better else differences > 0
-    better = np.where(np.abs(differences) < _TIE, 0.5, won)
+    better = np.where(np.abs(differences) < tie, 0.5, won)
     return {
         "p_wilcoxon": float(stats.wilcoxon(moved).pvalue) if len(moved) else 1.0,
-        "cohens_dz": float(units.mean()) / spread if spread > _TIE else float("nan"),
+        "cohens_dz": float(units.mean()) / spread if spread > tie else float("nan"),
         "rank_biserial": balance,
         "superiority": float(better.mean()),
     }

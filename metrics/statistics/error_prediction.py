@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, draws, interval
+from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, draws
+from metrics.statistics.intervals import interval
 from metrics.statistics.samples import Floats, effective_number
 from metrics.utils.errors import UserError
 

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, means
-from metrics.statistics.samples import Floats, Samples
+from metrics.statistics.samples import TIE, Floats, Samples, scale_of
 from metrics.utils.errors import UserError
-
-_TIE: Final = 1e-12  # differences this close are equal, whatever the order of summation
 
 
 def permutation_test(
@@ -55,21 +52,28 @@ def permutation_test(
         return np.empty((0, len(samples.figures)))
     sums, numbers = samples.cluster_sums()
     first, second = _positions(samples, pairs)
-    pair_sums = sums[:, first], sums[:, second]
-    pair_numbers = numbers[:, first], numbers[:, second]
+    sets = [
+        (clusters, sums[clusters][:, [first, second]], numbers[clusters][:, [first, second]])
+        for clusters in samples.clusters_by_set()
+    ]
 
     def differences(swapped: Floats) -> Floats:
-        sums_a, sums_b = _totals(swapped, *pair_sums)
-        numbers_a, numbers_b = _totals(swapped, *pair_numbers)
-        means_a = means(sums_a, numbers_a, samples.figures)
-        return np.abs(means_a - means(sums_b, numbers_b, samples.figures))
+        of_sets = []
+        for clusters, pair_sums, pair_numbers in sets:
+            chosen = swapped if len(sets) == 1 else swapped[:, clusters]
+            sums_a, sums_b = _totals(chosen, pair_sums[:, 0], pair_sums[:, 1])
+            numbers_a, numbers_b = _totals(chosen, pair_numbers[:, 0], pair_numbers[:, 1])
+            means_a = means(sums_a, numbers_a, samples.figures)
+            of_sets.append(means_a - means(sums_b, numbers_b, samples.figures))
+        return np.asarray(np.abs(np.mean(of_sets, axis=0)))
 
     clusters = samples.n_clusters
     exact = clusters <= math.log2(resamples)
     observed = differences(np.zeros((1, clusters)))[0]
+    ties = TIE * np.array([scale_of(samples.values[..., k]) for k in range(len(samples.figures))])
     hits, swaps = np.zeros(observed.shape), 0
     for swapped in _every(clusters) if exact else _random(clusters, resamples, seed):
-        hits += np.count_nonzero(differences(swapped) >= observed - _TIE, axis=0)
+        hits += np.count_nonzero(differences(swapped) >= observed - ties, axis=0)
         swaps += len(swapped)
     p: Floats = hits / swaps if exact else (1 + hits) / (1 + swaps)
     return np.where(np.isnan(observed), np.nan, p)

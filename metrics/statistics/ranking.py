@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,12 @@ import pandas as pd
 from scipy import stats
 
 from metrics.endocv import SCORED
-from metrics.statistics.bootstrap import LEVEL, RESAMPLES, Method, intervals, resample
+from metrics.statistics.bootstrap import RESAMPLES, resample
+from metrics.statistics.intervals import LEVEL, Method, intervals
 from metrics.statistics.permutation import holm, permutation_test
-from metrics.statistics.samples import Floats, Samples, lower_is_better, select
+from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError
-
-_TIE: Final = 1e-12
+from metrics.utils.groups import moments
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,7 +93,7 @@ def rank(
     pairs = list(combinations(samples.models, 2))
     p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)[:, k]
     better, tied_with = _tell_apart(samples.models, costs, holm(p_values) < 1 - level)
-    mean_rank = _mean_rank(sign * samples.values[:, :, k])
+    mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
     table = table.assign(
         rank=rank_columns(costs[None])[0],
         **_spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
@@ -130,23 +130,21 @@ def rank_columns(values: Floats) -> npt.NDArray[np.int64]:
         array([[2, 1, 2, 4]])
     """
     filled = np.where(np.isnan(values), np.inf, values)
-    smaller = filled[:, None, :] < filled[:, :, None] - _TIE
+    smaller = filled[:, None, :] < filled[:, :, None] - TIE * scale_of(values)
     return np.asarray(1 + smaller.sum(axis=2), dtype=np.int64)
 
 
-def _mean_rank(values: Floats) -> Floats:
-    """Mean over frames of each model's rank in the frame, (M, N) to (M,).
+def _mean_rank(values: Floats, sets: npt.NDArray[np.int64] | None) -> Floats:
+    """Mean over frames of each model's rank in the frame, (M, N) to (M,), or over sets of these.
 
     Equals share the mean of their ranks. A frame where a model's figure is undefined does not
     rank that model.
     """
-    ranks = stats.rankdata(np.round(values, 12), axis=0, nan_policy="omit")
-    defined = ~np.isnan(ranks)
-    number = defined.sum(axis=1)
-    total = np.where(defined, ranks, 0.0).sum(axis=1)
-    undefined = np.full(len(values), np.nan)
-    mean: Floats = np.divide(total, number, out=undefined, where=number > 0)
-    return mean
+    rounded = np.round(values / scale_of(values), 12)
+    ranks = stats.rankdata(rounded, axis=0, nan_policy="omit")
+    codes = np.zeros(values.shape[1], dtype=np.int64) if sets is None else sets
+    of_sets = moments(codes, ranks.T, int(codes.max()) + 1)[0]
+    return np.asarray(of_sets.mean(axis=0))
 
 
 def _tell_apart(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,14 @@ from metrics.masks.classes import chosen_class
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.groups import combine_codes
 
 Floats = npt.NDArray[np.float64]
+Average = Literal["sets", "frames"]
+"""``sets``: the mean over test sets of each set's mean over frames; ``frames``: over all frames."""
+
+TIE: Final = 1e-12
+"""Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
 
 LOWER_IS_BETTER: Final = frozenset({"hausdorff_px", "hd95_px", "assd_px", "latency_ms"})
 """Of the figures that are built in; see :func:`lower_is_better`."""
@@ -37,6 +43,9 @@ class Samples:
             mean of its F1, F2, PPV and recall.
         clusters: Int array (N,), each frame's cluster, 0 to C - 1.
         frames: The N frame ids.
+        sets: Int array (N,), each frame's test set, 0 to S - 1, where means are over test sets of
+            each set's mean over frames; no cluster is in two sets. ``None`` where means are over
+            all frames.
     """
 
     models: tuple[str, ...]
@@ -44,6 +53,7 @@ class Samples:
     values: Floats
     clusters: npt.NDArray[np.int64]
     frames: tuple[str, ...]
+    sets: npt.NDArray[np.int64] | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -52,8 +62,29 @@ class Samples:
 
     @property
     def effective_clusters(self) -> float:
-        """(sum n)^2 / sum n^2 over clusters of n frames: their number if they are equally long."""
-        return effective_number(self.clusters)
+        """(sum n)^2 / sum n^2 over clusters of n frames: their number if they are equally long.
+
+        For a mean over test sets it is such that one less are the degrees of freedom by Welch and
+        Satterthwaite, for sets whose clusters vary equally.
+        """
+        if self.sets is None:
+            return effective_number(self.clusters)
+        sets = range(int(self.sets.max()) + 1)
+        n = np.array([effective_number(self.clusters[self.sets == one]) for one in sets])
+        return float(1 + np.sum(1 / n) ** 2 / np.sum(1 / n**2 / np.maximum(n - 1, TIE)))
+
+    @property
+    def averaged(self) -> str:
+        """What the means are over, in words."""
+        over_sets = "means over the test sets of each set's mean over frames"
+        return "means over frames" if self.sets is None else over_sets
+
+    def clusters_by_set(self) -> list[npt.NDArray[np.int64]]:
+        """The clusters of each test set; all of them at once where means are over all frames."""
+        if self.sets is None:
+            return [np.arange(self.n_clusters)]
+        of_cluster = self.sets[np.unique(self.clusters, return_index=True)[1]]
+        return [np.flatnonzero(of_cluster == one) for one in range(int(self.sets.max()) + 1)]
 
     def position(self, model: str) -> int:
         """Where a model stands in the first axis of values.
@@ -97,6 +128,7 @@ def collect(
     figures: Sequence[str] = FIGURES,
     protocol: Protocol = "official",
     class_name: str = "",
+    average: Average = "frames",
 ) -> Samples:
     """Pair the frames of all models in a frame table.
 
@@ -106,6 +138,7 @@ def collect(
             The score is added where its four figures are among them.
         protocol: As for ``metrics.endocv.add_figures``.
         class_name: Whose rows to use; by default the chosen class's.
+        average: What means are over; ``sets`` needs the column ``test_set``.
 
     Raises:
         FaultsError: A model lacks a frame that another has, or has one twice.
@@ -137,12 +170,18 @@ def collect(
     values = np.empty((len(models), len(frames), len(figures)))
     values[model_codes, frame_codes] = full[list(figures)].to_numpy(dtype=np.float64)
     chosen, values = _with_score(tuple(figures), values)
+    frames_once = full.drop_duplicates("frame")
+    clusters, sets = clusters_of(frames_once), None
+    if average == "sets":
+        sets = combine_codes(np.zeros(len(frames), dtype=np.int64), frames_once["test_set"])
+        clusters = combine_codes(clusters, frames_once["test_set"])
     return Samples(
         models=tuple(str(name) for name in models),
         figures=chosen,
         values=values,
-        clusters=clusters_of(full.drop_duplicates("frame")),
+        clusters=clusters,
         frames=tuple(str(name) for name in frames),
+        sets=sets,
     )
 
 
@@ -180,6 +219,19 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
     dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
     keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
     return pd.factorize(keys)[0].astype(np.int64)
+
+
+def scale_of(values: Floats) -> float:
+    """The largest absolute value, of which rounding errors are a share; 1 where there is none.
+
+    Args:
+        values: Float array of any shape; NaN and infinities are passed over.
+
+    Example:
+        >>> scale_of(np.array([0.0, -2000.0, np.nan])), scale_of(np.zeros(3))
+        (2000.0, 1.0)
+    """
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
 
 
 def effective_number(clusters: npt.NDArray[np.int64]) -> float:

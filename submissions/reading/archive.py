@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from metrics.utils.errors import UserError
+from metrics.utils.names import is_reserved
 from submissions.reading.findings import Finding, found
 from submissions.reading.zip_end import EndError, read_end
 from submissions.reading.zip_members import ENCRYPTED, locate, reader
@@ -148,6 +149,8 @@ def name_fault(name: str) -> str | None:
         return "control characters in its name"
     if any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
         return "a name longer than 255 bytes"
+    if any(map(is_reserved, parts)):
+        return "a name that Windows reserves for a device"
     return None
 
 

@@ -12,15 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
-from metrics.masks.read import (
-    MAX_CHANNEL_SPREAD,
-    THRESHOLDS,
-    Mask,
-    Protocol,
-    decode_mask,
-    is_turned,
-    pack_grey,
-)
+from metrics.masks.examine import alpha_of, alpha_problem, colour_problems
+from metrics.masks.read import THRESHOLDS, Mask, Protocol, decode_turned, is_turned, pack_grey
 from submissions.reading.archive import UNREADABLE, Archive, Limits
 from submissions.reading.decode import Pixels, decode_pixels
 from submissions.reading.findings import Finding, Kind
@@ -33,6 +26,7 @@ MAX_GREY_SHARE: Final = 0.05
 """The largest share of such pixels in a JPEG."""
 
 _STRICT_FROM: Final = 128
+_WITH_ALPHA: Final = (2, 4)  # samples a pixel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +106,7 @@ def read_content(
     if pixels is None:
         fault = _fault(place, "unreadable", f"a damaged {header.kind} that OpenCV cannot decode")
         return None, [*faults, fault]
-    faults += _colour_faults(place, pixels)
+    faults += _channel_faults(place, data, header, pixels)
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
     above_zero = pack(grey)
     histogram = _of_bits(above_zero) if header.faxed else _histogram(grey, above_zero)
@@ -142,12 +136,13 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
         yield _fault(place, "bomb", message)
 
 
-def _colour_faults(place: Place, pixels: Pixels) -> Iterator[Finding]:
-    if pixels.ndim == 3 and pixels.shape[2] >= 3:
-        first, second, third = cv2.split(pixels[..., :3])
-        spread = max(cv2.norm(first, other, cv2.NORM_INF) for other in (second, third))
-        if spread > MAX_CHANNEL_SPREAD:
-            yield _fault(place, "values", "coloured; expected a black and white mask")
+def _channel_faults(place: Place, data: bytes, header: Header, pixels: Pixels) -> Iterator[Finding]:
+    """Colours, and shapes that are told by transparency."""
+    if pixels.ndim == 3 and any(colour_problems(pixels)):
+        yield _fault(place, "values", "coloured; expected a black and white mask")
+    may_have_alpha = header.samples in _WITH_ALPHA or (header.kind == "PNG" and b"tRNS" in data)
+    if may_have_alpha and (problem := alpha_problem(alpha_of(data))):
+        yield _fault(place, "values", f"it has {problem}")
 
 
 def _histogram(grey: Pixels, above_zero: Bits) -> npt.NDArray[np.int64]:
@@ -200,12 +195,12 @@ def _content(
 ) -> Content:
     def decode(protocol: Protocol) -> Mask:
         if is_turned(data, protocol=protocol):
-            return decode_mask(data, protocol=protocol, name=place.path)
+            return decode_turned(data, name=place.path)
         return np.greater(grey, THRESHOLDS[protocol])
 
     def bits(protocol: Protocol) -> Bits:
         if is_turned(data, protocol=protocol):
-            return pack(decode_mask(data, protocol=protocol, name=place.path))
+            return pack(decode_turned(data, name=place.path))
         return pack_grey(grey, protocol=protocol) if THRESHOLDS[protocol] else above_zero
 
     return Content(

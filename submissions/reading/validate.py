@@ -14,7 +14,8 @@ A fault has one of these kinds:
 
 What operating systems add to a zip (``__MACOSX``, ``.DS_Store``) is noted and not used; the
 organisers' tools ignore it too. For real JPEGs a note says how many pixels the faint rim around
-edges adds; a lossless mask must hold 0 and 255 alone.
+edges adds; a lossless mask must hold 0 and 255 alone. A test set whose masks are all black, or all
+nearly white (inverted, most likely), is noted too.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault
+from metrics.utils.text import decode_text
 from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
 from submissions.reading.decode import quiet_decoders
-from submissions.reading.findings import HOSTILE, Finding, Kind, found
+from submissions.reading.findings import HOSTILE, Finding, Kind, found, shown
 from submissions.reading.mask import Budget, Content, Place, read_content
 from submissions.reading.structure import Structure, arrange
 from submissions.rounds import Sizes
 from submissions.timing import most_bytes, parse_timing
+
+NEARLY_WHITE: Final = 0.75
+"""A set whose every mask is polyp to this share or more is noted as inverted: no polyp is so large
+in every frame, while an inverted mask is white but for the polyp."""
 
 MAX_WORKERS: Final = 4
 """Masks decoded at the same time; together with the limits this bounds the memory."""
@@ -141,7 +147,7 @@ def inspect_masks(
     latencies: dict[str, dict[str, float]] = {}
     if not any(finding.kind in HOSTILE for finding in findings):
         contents = _contents(archive, structure, limits or Limits(), on_mask, findings)
-        notes += _lossy_note(contents)
+        notes += [*_lossy_note(contents), *_uniform_notes(contents)]
         latencies = _timings(archive, structure, expected, findings)
         findings += _unreadable_junk(archive, structure)
     return PackageReport(
@@ -156,6 +162,8 @@ def inspect_masks(
 class _Read:
     """What the notes need of a mask; its pixels are not kept."""
 
+    test_set: str
+    pixels: int
     lossy: bool
     polyp_official: int
     polyp_strict: int
@@ -176,7 +184,10 @@ def _contents(
             return None, faults
         if on_mask is not None:
             on_mask(content)
+        height, width = content.size
         kept = _Read(
+            test_set=place.test_set,
+            pixels=height * width,
             lossy=content.lossy,
             polyp_official=content.polyp_official,
             polyp_strict=content.polyp_strict,
@@ -205,7 +216,7 @@ def _timings(
         try:
             if archive.files[path] > most_bytes(len(frames)):
                 raise ValueError(f"{archive.files[path]:,} bytes for {len(frames)} frames")
-            text = archive.read(path).decode("utf-8-sig")
+            text = decode_text(archive.read(path))
         except UNREADABLE as error:
             message = f"the timing file cannot be read ({error})"
             findings.append(Finding(kind="timing", path=path, message=message))
@@ -252,3 +263,16 @@ def _lossy_note(read: list[_Read]) -> list[str]:
         f"{len(lossy)} masks are lossy JPEGs: read as the organisers do (> 0) they hold {gain} "
         "polyp pixels against > 127, which costs PPV; a lossless file under that name costs none"
     ]
+
+
+def _uniform_notes(read: list[_Read]) -> list[str]:
+    """Test sets that are empty or full as a whole: valid, but hardly what was meant."""
+    notes = []
+    for test_set in sorted({mask.test_set for mask in read}):
+        masks = [mask for mask in read if mask.test_set == test_set]
+        said = f"{shown(test_set)}: all {len(masks)} masks are"
+        if not any(mask.polyp_official for mask in masks):
+            notes.append(f"{said} black: no polyp is predicted in the whole test set")
+        elif all(mask.polyp_strict >= NEARLY_WHITE * mask.pixels for mask in masks):
+            notes.append(f"{said} white to {NEARLY_WHITE:.0%} or more: are they inverted?")
+    return notes

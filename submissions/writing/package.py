@@ -167,6 +167,7 @@ class PackageWriter:
                 temporary=self._temporary,
                 sha256=sha256,
                 manifest=self._manifest(sha256),
+                notes=inspection.notes,
             )
         return self._sealed
 

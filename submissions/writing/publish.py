@@ -20,12 +20,14 @@ class SealedPackage:
         temporary: The temporary name.
         sha256: Of the zip, in hexadecimal.
         manifest: The content of the JSON file beside the zip.
+        notes: Remarks on the package that are not faults.
     """
 
     path: Path
     temporary: Path
     sha256: str
     manifest: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def manifest_path(self) -> Path:

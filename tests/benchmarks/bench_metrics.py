@@ -27,7 +27,8 @@ from metrics.frame.counts import Counts, count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
 from metrics.masks.png import decode_png
 from metrics.masks.read import read_bits
-from metrics.statistics.bootstrap import intervals, resample
+from metrics.statistics.bootstrap import resample
+from metrics.statistics.intervals import intervals
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import collect
 

@@ -27,6 +27,15 @@ def runs(register: Register) -> list[str]:
         return [row["run"] for row in connection.execute("SELECT run FROM runs")]
 
 
+def older(register: Register, version: int) -> None:
+    """Take a register back to an older version."""
+    added = [f"{name}_sets" for name in ("score", "iou", "f1", "f2", "ppv", "recall")]
+    drops = [f"ALTER TABLE scores DROP COLUMN {name}" for name in added] if version < 2 else []
+    if version < 3:
+        drops.append("ALTER TABLE runs DROP COLUMN encoder_weights")
+    direct(register, f"PRAGMA user_version = {version}", *drops)
+
+
 def direct(register: Register, *statements: str) -> list[tuple[object, ...]]:
     """What the last statement gives, by SQLite itself."""
     with closing(sqlite3.connect(register.path)) as connection, connection:
@@ -54,7 +63,7 @@ def test_a_new_register_has_every_table_and_is_in_wal_mode(tmp_path: Path) -> No
     found = direct(register, "SELECT name FROM sqlite_master WHERE type = 'table'")
     assert {name for (name,) in found} == TABLES
     assert direct(register, "PRAGMA journal_mode") == [("wal",)]
-    assert direct(register, "PRAGMA user_version") == [(1,)]
+    assert direct(register, "PRAGMA user_version") == [(3,)]
 
 
 def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
@@ -84,25 +93,63 @@ def test_where_there_is_no_register_it_is_read_as_empty(tmp_path: Path) -> None:
 def test_a_register_of_an_older_version_is_read_as_it_lies(tmp_path: Path) -> None:
     register = Register(tmp_path)
     add_run(register)
-    direct(register, "PRAGMA user_version = 0", "DROP TABLE scores")
+    older(register, 0)
+    direct(register, "DROP TABLE scores")
 
     assert runs(register) == ["unet-1"]
     assert Ledger(tmp_path).scores().empty
     assert direct(register, "PRAGMA user_version") == [(0,)]
 
     add_run(register, run="unet-2")
-    assert direct(register, "PRAGMA user_version") == [(1,)]
+    assert direct(register, "PRAGMA user_version") == [(3,)]
     assert runs(register) == ["unet-1", "unet-2"]
 
 
-@pytest.mark.parametrize("version", [0, 1])
+SCORE = {
+    "round": "2", "team": "", "model": "unet", "package": "p.zip", "package_sha256": "0",
+    "protocol": "official", "truth_sha256": "t", "created": "2021", "settings": {},
+}  # fmt: skip
+
+
+def add_scores(register: Register, *rows: tuple[str, int, float | None]) -> None:
+    with register.write() as connection:
+        for test_set, n, score in rows:
+            values = {"test_set": test_set, "n": n, "score": score, "f1": score}
+            insert(connection, "scores", {**SCORE, **values})
+
+
+@pytest.mark.parametrize(
+    ("rows", "average"),
+    [
+        ([("a", 1, 0.2), ("b", 3, 0.8)], 0.5),
+        ([("a", 1, 0.2), ("b", 3, None)], None),  # undefined by the strict protocol
+        ([("a", 1, 0.2)], None),  # a set's row is not there
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("written", [False, True])
+def test_an_older_scores_average_over_sets_follows_from_the_rows_of_its_sets(
+    tmp_path: Path, rows: list[tuple[str, int, float | None]], average: float | None, written: bool
+) -> None:
+    register = Register(tmp_path)
+    add_scores(register, ("all", 4, 0.65), *rows)
+    older(register, 1)
+    if written:
+        add_run(register)
+
+    (score,) = Ledger(tmp_path).scores().to_dict("records")
+    assert score["score"] == 0.65
+    assert score["score_sets"] == score["f1_sets"] == (pytest.approx(average) if average else None)
+
+
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
 def test_a_folder_that_cannot_be_written_is_read_from_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     register = Register(tmp_path)
     add_run(register)
+    older(register, version)
     with closing(sqlite3.connect(register.path)) as other, other:
-        other.execute(f"PRAGMA user_version = {version}")
         other.execute("UPDATE runs SET run = 'in the WAL file'")
         other.commit()
         assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size

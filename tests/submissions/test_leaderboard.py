@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from metrics.utils.errors import UserError
-from submissions.leaderboard import rank, with_paper
+from submissions.leaderboard import averaged, rank, with_paper
 
 
 def rows(*values: tuple[str, str, float], **columns) -> pd.DataFrame:
@@ -52,6 +52,16 @@ def test_the_sd_is_named() -> None:
     assert rank(scored, sd="sd_sets")[["sd", "sd_name"]].to_numpy().tolist() == [[0.03, "sd_sets"]]
     with pytest.raises(UserError, match="sd_frames, sd_sets, sd_metrics"):
         rank(scored, sd="deviation")
+
+
+def test_the_leader_changes_with_the_average() -> None:
+    scored = rows(("1", "a", 0.9), ("1", "b", 0.8), score_sets=[0.5, 0.7], f1_sets=[0.2, 0.3])
+    by_sets, by_frames = (rank(averaged(scored, average)) for average in ("sets", "frames"))
+    assert by_sets["model"].tolist() == ["b", "a"]
+    assert by_frames["model"].tolist() == ["a", "b"]
+    shown = ["average", "score", "score_sets", "score_frames", "f1"]
+    assert by_sets[shown].iloc[0].tolist() == ["sets", 0.7, 0.7, 0.8, 0.3]
+    assert by_frames[shown].iloc[0].tolist() == ["frames", 0.9, 0.5, 0.9, 0.5]
 
 
 def test_evaluations_of_a_split_are_ranked_by_the_same_function() -> None:

@@ -227,7 +227,7 @@ def score_row(**changes):
     row = {
         "round": "", "team": "", "model": "", "package": "p.zip", "package_sha256": "0" * 64,
         "protocol": "official", "truth_sha256": "t", "test_set": "all", "n": 3, "score": 0.5,
-        "settings": "{}",
+        "score_sets": 0.4,        "settings": "{}",
     }  # fmt: skip
     return row | changes
 
@@ -238,7 +238,7 @@ def test_a_score_finds_its_submission_by_the_packages_bytes(ledger, tmp_path) ->
     ledger.enter_scores([score_row(package_sha256=sha256, package="renamed.zip")])
     (row,) = ledger.scores().to_dict("records")
     assert (row["submission"], row["model"], row["round"]) == (1, "unet", "2")
-    assert ledger.submissions()["score"].tolist() == [0.5]
+    assert ledger.submissions()[["score", "score_frames"]].to_numpy().tolist() == [[0.4, 0.5]]
 
 
 def test_a_foreign_package_is_named_after_its_file(ledger) -> None:

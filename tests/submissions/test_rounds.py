@@ -142,7 +142,7 @@ def test_every_fault_of_a_file_is_named_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("rounds = 3", "expected tables"), ("[rounds", "expected TOML"), ("", "expected tables")],
+    [("rounds = 3", "expected tables"), ("[rounds", "is not TOML"), ("", "expected tables")],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "rounds.toml"

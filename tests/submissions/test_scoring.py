@@ -12,7 +12,7 @@ from metrics.masks.read import read_bits
 from metrics.utils.errors import FaultsError, UserError
 from submissions.ledger import Ledger
 from submissions.scoring import score_package, score_rows
-from submissions.truth import find_truth
+from submissions.truth import TruthError, find_truth
 from submissions.writing.encoding import encode_mask
 from submissions.writing.package import PackageWriter
 
@@ -63,6 +63,14 @@ def test_every_figure_agrees_with_an_independent_computation(package, truth_fold
         assert figures["sd_frames"] == pytest.approx(
             np.mean([deviations[n] for n in scored]), abs=1e-12
         )
+    overall = score.overall
+    for name in ("f1", "iou", "ppv", "recall", "f2"):
+        of_sets = [np.mean([row[name] for row in rows]) for rows in expected.values()]
+        assert overall[f"{name}_sets"] == pytest.approx(np.mean(of_sets), abs=1e-12)
+    scores = [np.mean([[row[n] for n in scored] for row in rows]) for rows in expected.values()]
+    assert overall["score_sets"] == pytest.approx(np.mean(scores), abs=1e-12)
+    assert overall["sd_sets"] == pytest.approx(np.std(scores), abs=1e-12)
+    assert overall["score_sets"] != pytest.approx(overall["score"], abs=1e-3)
     for test_set, rows in expected.items():
         result = score.organisers[test_set]["EndoCV2021_seg"]
         assert result["dice"]["value"] == pytest.approx(np.mean([r["f1"] for r in rows]), abs=1e-12)
@@ -173,6 +181,32 @@ def test_every_fault_of_the_truth_is_named_at_once(truth_folder) -> None:
     }
 
 
+def test_every_truth_mask_that_would_be_misread_is_named_before_anything_is_scored(
+    truth_folder,
+) -> None:
+    first = truth_folder / "EndoCV_DATA1"
+    grey = cv2.imread(str(first / "a_0_mask.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(first / "a_0_mask.png"), grey // 255)
+    cv2.imwrite(str(first / "a_1_mask.png"), grey.astype(np.uint16))
+    cut_out = np.dstack([np.full((*grey.shape, 3), 255, np.uint8), grey])
+    cv2.imwrite(str(first / "a_2_mask.png"), cut_out)
+    with pytest.raises(TruthError) as caught:
+        find_truth(truth_folder)
+    said = sorted(str(fault) for fault in caught.value.faults)
+    for text, name, problem in zip(
+        said, ("a_0", "a_1", "a_2"), ("values 0 and 1", "uint16", "alpha"), strict=True
+    ):
+        assert f"{name}_mask.png: expected" in text
+        assert problem in text
+
+
+def test_a_test_set_without_any_polyp_is_said(package, truth_folder) -> None:
+    for path in (truth_folder / "EndoCV_DATA2").iterdir():
+        cv2.imwrite(str(path), np.zeros((64, 30), np.uint8))
+    (note,) = score_package(package, truth_folder).notes
+    assert note.startswith("the truth of EndoCV_DATA2 holds no polyp at all")
+
+
 @pytest.mark.parametrize("folder", ["nowhere", "."])
 def test_a_folder_without_truth_is_refused(tmp_path, folder) -> None:
     with pytest.raises(UserError, match="--truth"):
@@ -208,6 +242,7 @@ def test_a_score_goes_into_the_ledger_and_comes_out(package, truth_folder, tmp_p
     assert set(rows["test_set"]) == {"EndoCV_DATA1", "EndoCV_DATA2", "all"}
     (overall,) = ledger.scores().to_dict("records")
     assert overall["score"] == score.overall["score"]
+    assert overall["score_sets"] == score.overall["score_sets"]
     assert overall["sd_sets"] == score.overall["sd_sets"]
     assert overall["latency_ms"] == pytest.approx(10.8)
     assert (overall["round"], overall["team"], overall["model"]) == ("2", "we", "package")

@@ -15,7 +15,7 @@ from harness.data.check.other_files import find_other_files
 from harness.data.check.summary import summarise
 from harness.data.layouts import to_catalogue
 from harness.data.listing import Listing
-from harness.data.splits import Splits, assign, unassigned
+from harness.data.splits import OWN, Splits, assign, unassigned
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 
@@ -66,7 +66,9 @@ def check(
     files = [frame for listing in listings for frame in listing.frames]
     stream: Iterable[FrameReport] = inspect_all(files, workers, classes)
     found = list(track(stream, len(files)) if track else stream)
-    frames = assign(to_catalogue(files, [(i.height, i.width) for i in found]), splits)
+    frames = to_catalogue(files, [(i.height, i.width) for i in found])
+    own = bool((frames["split"] != "").any())
+    frames = assign(frames, splits)
     frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
     faults = [
         *chain.from_iterable((*listing.faults, *listing.oddities) for listing in listings),
@@ -74,18 +76,21 @@ def check(
         *_leaks(frames, found),
     ]
     return DataReport(
-        table=summarise(frames, with_paper=splits.name == "paper"),
+        table=summarise(frames, with_paper=splits.name == "paper" and not own),
         faults=tuple(faults),
         notes=(
+            *chain.from_iterable(listing.notes for listing in listings),
             *_unassigned(frames, splits),
-            *_empty_masks(frames),
+            *_empty_masks(frames, classes.chosen),
+            *_without_polyp(frames, classes.chosen),
+            *_alpha(found),
             *_other_files(listings, faults),
         ),
     )
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
-    labels = frames["split"].where(frames["test_set"] == "", WITHHELD).tolist()
+    labels = frames["split"].where(frames["truth"] != "withheld", WITHHELD).tolist()
     paths = frames["image"].tolist()
     digests = [inspection.digest for inspection in found]
     thumbnails = np.array([inspection.thumbnail for inspection in found], dtype=np.uint8)
@@ -102,12 +107,28 @@ def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
     if not counts:
         return []
     parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    if splits == OWN:
+        return [f"In no split: {parts}."]
     return [f"In no split of {splits.name!r}, and so not used: {parts}."]
 
 
-def _empty_masks(frames: pd.DataFrame) -> list[str]:
+def _empty_masks(frames: pd.DataFrame, name: str) -> list[str]:
     count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
-    return [f"{count} masks hold no polyp; their frames count as non-polyp."] if count else []
+    return [f"{count} masks hold no {name}; their frames count as non-{name}."] if count else []
+
+
+def _without_polyp(frames: pd.DataFrame, name: str) -> list[str]:
+    known = frames[(frames["split"] != "") & frames["polyp"].notna()]
+    return [
+        f"No frame of {split} holds a pixel of {name}: it can neither train nor measure a model."
+        for split, polyp in known.groupby("split", sort=False)["polyp"]
+        if not polyp.any()
+    ]
+
+
+def _alpha(found: Sequence[FrameReport]) -> list[str]:
+    count = sum(frame.has_alpha for frame in found)
+    return [f"{count} masks have an alpha channel, which is not used."] if count else []
 
 
 def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:

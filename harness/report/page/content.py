@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
     from metrics.masks.read import Protocol
+    from metrics.statistics.samples import Average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,7 @@ class PageContent:
         elsewhere: Frame tables of the same models on other sets, by the set's name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
         is_paper_split: Whether the split is the paper's.
+        average: What scores are ranked by; ``sets`` needs the frames' ``test_set``.
         notes: What is missing from the page, and how to get it.
     """
 
@@ -105,6 +107,7 @@ class PageContent:
     elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     leaderboard: View | None = None
     is_paper_split: bool = True
+    average: Average = "frames"
     notes: Sequence[str] = ()
 
     @property

@@ -42,7 +42,8 @@ def gather(
     Args:
         settings: Where test frames and workspace lie.
         round_: The round.
-        scores: Its scores by the official protocol, newest first.
+        scores: Its scores by the official protocol, newest first, as averages over test sets, see
+            ``submissions.leaderboard.averaged``.
         truth: The truth's folder; by default the one that the packages were scored against.
 
     Raises:
@@ -66,6 +67,7 @@ def gather(
         facts=_facts(best, table),
         ensemble=ensemble,
         members=members,
+        average="sets",
         notes=notes,
     )
 

@@ -53,7 +53,9 @@ def _vega() -> str:
 
 def _context(content: PageContent) -> dict[str, Any]:
     models = content.models
-    samples = collect(content.frames, protocol=content.formulas) if len(models) > 1 else None
+    samples = None
+    if len(models) > 1:
+        samples = collect(content.frames, protocol=content.formulas, average=content.average)
     return {
         "version": __version__,
         "name": content.name,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.report.page import charts, charts_xy
 from harness.report.page.content import Plot
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views import ranks
-from metrics.statistics.bootstrap import LEVEL
+from metrics.statistics.bootstrap import estimates
+from metrics.statistics.intervals import LEVEL
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
@@ -46,7 +45,7 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
     rows = rank(samples).table.to_dict("records")
     n = f"{content.n} in {samples.n_clusters} sequences or single frames"
 
-    def estimates(value: str, low: str, high: str) -> list[charts.Estimate]:
+    def drawn(value: str, low: str, high: str) -> list[charts.Estimate]:
         return [
             charts.Estimate(
                 style=content.styles[row["model"]], value=row[value], low=row[low], high=row[high]
@@ -58,16 +57,17 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
         Plot(
             title="Score",
             spec=charts.intervals(
-                estimates("estimate", "low", "high"),
+                drawn("estimate", "low", "high"),
                 title="Score by model",
                 axis="score, 0 to 1",
             ),
-            caption=f"Mean of F1, F2, PPV and recall, with its {_LEVEL} interval; {n}.",
+            caption=f"Mean of F1, F2, PPV and recall ({samples.averaged}), with its {_LEVEL} "
+            f"interval; {n}.",
         ),
         Plot(
             title="Rank stability",
             spec=charts.intervals(
-                estimates("rank", "rank_low", "rank_high"),
+                drawn("rank", "rank_low", "rank_high"),
                 title="Rank by model",
                 axis="rank, 1 is best",
                 whole=True,
@@ -81,7 +81,7 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
 def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], list[Table]]:
     """Every pair of models: difference in F1 and p-value, as a matrix and as a table."""
     f1 = select(samples, ["f1"])
-    means = np.nanmean(f1.values[:, :, 0], axis=1)
+    means = estimates(f1)[:, 0]
     found = list(combinations(range(len(f1.models)), 2))
     names = [(f1.models[a], f1.models[b]) for a, b in found]
     corrected = holm(permutation_test(f1, names)[:, 0])
@@ -103,6 +103,7 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
             title="Difference in F1 of every pair of models",
         ),
         caption="Blue: the row's model has the higher mean F1 (0 to 1); vermilion: the column's. "
+        f"They are {samples.averaged}. "
         "p: paired permutation test over whole sequences, with Holm's correction for "
         f"{len(found)} pairs. Framed: significant at {1 - LEVEL:.2g}; {content.n} in "
         f"{samples.n_clusters} sequences or single frames.",

@@ -22,6 +22,12 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
 }
 """The tables of an evaluation, with their help texts."""
 
+AVERAGES: Final[Mapping[str, str]] = {
+    "sets": "the mean over the test sets of each set's mean over frames",
+    "frames": "the mean over all frames",
+}
+"""The averages of a score over several test sets."""
+
 SD_MEANINGS: Final[Mapping[str, str]] = {
     "sd_frames": "the mean of the SDs over frames of F1, F2, PPV and recall",
     "sd_sets": "the SD of the score over the test sets",

@@ -27,6 +27,9 @@ FIGURES: Final = (
     Column(key="accuracy", title="Acc.", decimals=3, best="max"),
     Column(key="score", title="Score", decimals=3, best="max", sd="sd_frames"),
 )
+MEAN_OF_SETS: Final = "mean of the sets"
+"""The place of the means over test sets."""
+
 MODEL: Final = Column(key="title", title="Model")
 N: Final = Column(key="n", title="Frames", decimals=0)
 LATENCY: Final = Column(key="latency_ms", title="ms/frame", decimals=1, best="min")
@@ -54,10 +57,12 @@ def figures(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFra
 
 
 def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
-    """The polyp figures of each model at each centre.
+    """The polyp figures of each model in each test set, or at each centre.
 
-    Frames of no centre count for their sequence, their test set or else their dataset, in a
-    column ``place``; places are in natural order, models in that of the table.
+    Frames of no test set count for their centre, their sequence or else their dataset, in a
+    column ``place``; places are in natural order, models in that of the table. Of several test
+    sets a last place, ``MEAN_OF_SETS``, has the means of their figures, each set counting the same,
+    and ``sd_sets``, the SD of their scores.
 
     Args:
         frames: As for :func:`figures`.
@@ -69,14 +74,36 @@ def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFr
     summary = summarise(polyp, by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
     summary = summary.loc[ordered].reset_index(drop=True)
+    if (polyp["test_set"] != "").any() and polyp["place"].nunique() > 1:
+        summary = _with_means(summary)
     summary["class"] = chosen_class(frames)
     return summary.assign(title=summary["model"].map(title_of))
 
 
+def _with_means(summary: pd.DataFrame) -> pd.DataFrame:
+    """Figures by model and test set, with a row a model for the means of its sets.
+
+    A figure that is undefined in a set has no mean over the sets.
+    """
+    import pandas as pd
+
+    summary = summary.assign(sd_sets=float("nan"))
+    counts = [name for name in summary if name == "n" or str(name).startswith("left_out_")]
+    rows = []
+    for model, sets in summary.groupby("model", sort=False):
+        figures = sets.select_dtypes("number")
+        # The SDs of the sets are over frames, and of other figures than these means.
+        means = figures[[name for name in figures if not str(name).startswith("sd_")]]
+        row = {**means.mean(skipna=False), **figures[counts].sum()}
+        row["sd_sets"] = sets["score"].std(ddof=0, skipna=False)
+        rows.append({"model": model, "place": MEAN_OF_SETS, **row})
+    return pd.concat([summary, pd.DataFrame(rows)], ignore_index=True)
+
+
 def with_place(frames: pd.DataFrame) -> pd.DataFrame:
-    """A frame table or catalogue with a column ``place``: centre, else sequence, set or dataset."""
-    place = frames["centre"]
-    for column in ("sequence", "test_set", "dataset"):
+    """A frame table or catalogue with a column ``place``: set, centre, sequence or dataset."""
+    place = frames["test_set"]
+    for column in ("centre", "sequence", "dataset"):
         place = place.where(place != "", frames[column])
     return frames.assign(place=place)
 
@@ -151,19 +178,25 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
     columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
     class_ = chosen_class(summary)
+    what, caption, spread = "centre or sequence", "Means over frames.", []
+    if (summary["place"] == MEAN_OF_SETS).any():
+        what = "test set"
+        caption += f" The {MEAN_OF_SETS} counts each set the same, however many frames it has."
+        spread = [Column(key="sd_sets", title="SD of the sets", decimals=3)]
     return View(
         frame=summary,
         data_only_columns=["model"],
         columns=[
-            Column(key="place", title="Centre or sequence"),
+            Column(key="place", title=what.capitalize()),
             MODEL,
             *columns,
+            *spread,
             N,
             *left_out_columns(summary),
         ],
-        title=f"{split} split, {class_}, by centre or sequence ({protocol} protocol)",
+        title=f"{split} split, {class_}, by {what} ({protocol} protocol)",
         group="place",
-        caption="Means over frames." + left_out_note(summary, protocol),
+        caption=caption + left_out_note(summary, protocol),
     )
 
 

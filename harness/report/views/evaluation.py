@@ -81,8 +81,8 @@ def paper(measured: Measured, _format: Format) -> list[View]:
 
     if not measured.is_papers:
         raise UserError(
-            "--table paper is for the paper's splits and classes, not for --leave-out, --folds or "
-            "classes of your own"
+            "--table paper is for the paper's splits and classes, not for --leave-out, --folds, "
+            "or frames or classes of your own"
         )
     summary = by_class.figures(measured.frames, measured.formulas)
     return [paper_table.table_view(summary, measured.split, paper_results())]

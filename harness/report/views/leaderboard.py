@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import SD_MEANINGS
+from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View
 from submissions.leaderboard import PAPER
 
@@ -30,6 +30,7 @@ def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str)
     """
     notes = [
         f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}.",
+        *_average_notes(ranking),
         "Of several scores of a model, the best is ranked.",
     ]
     frame = ranking.assign(paper=ranking["source"] == PAPER)
@@ -52,6 +53,21 @@ def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str)
         reference_note="the paper's official result (Table 4), on the organisers' frames, with the "
         "SD as printed there; not ranked",
     )
+
+
+def _average_notes(ranking: pd.DataFrame) -> list[str]:
+    """Which average the scores are ranked by, and why some have no rank."""
+    ours = ranking[ranking["source"] != PAPER]
+    notes = []
+    if "average" in ours and len(ours):
+        average = str(ours["average"].iloc[0])
+        notes.append(f"Ranked by the average over {average}: {AVERAGES[average]}.")
+    if ours["score"].isna().any():
+        notes.append(
+            "Without a rank: its score is undefined in a test set, or was registered before scores "
+            "had two averages (score the package again)."
+        )
+    return notes
 
 
 def _several_sets(ranking: pd.DataFrame, group: str) -> str:
@@ -77,6 +93,9 @@ def _columns(frame: pd.DataFrame, group: str) -> list[Column]:
         Column(key="n", title="Frames", decimals=0),
         Column(key="latency_ms", title="ms/frame", decimals=1, best="min"),
     ]
+    for other in ("frames", "sets"):
+        if "average" in frame and not (frame["average"].dropna() == other).any():
+            columns.insert(5, Column(key=f"score_{other}", title=f"Score ({other})", **score))
     if "team" in frame and (frame["team"] != "").any():
         columns.insert(2, Column(key="team", title="Team"))
     return [column for column in columns if column.key in frame]

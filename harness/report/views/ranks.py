@@ -46,7 +46,8 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         ],
         title=title,
         data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
-        caption="Rank: 1 + the number of models that are significantly better (paired permutation "
+        caption=f"{figure.capitalize()}: {samples.averaged}. "
+        "Rank: 1 + the number of models that are significantly better (paired permutation "
         "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "

@@ -130,6 +130,20 @@ def test_a_folder_that_is_not_there_is_a_fault(
     assert "HARNESS_HYPERKVASIR" in check.advice
 
 
+def test_folders_of_ones_own_take_the_place_of_the_challenges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("harness.toml").write_text(
+        'train = "."\n[val]\nimages = "."\nmasks = "no"\n[test]\nmine = "nowhere"\n'
+    )
+    found = [check for check in doctor.folders() if check.area == "settings"]
+    assert not [check.name for check in found if check.status == "warning"]
+    faults = {check.name: check.advice for check in found if check.status == "fault"}
+    assert list(faults) == ["val", "test mine"]
+    assert faults["test mine"] == "Correct --test mine, HARNESS_TEST or harness.toml."
+
+
 def test_broken_settings_are_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "harness.toml").write_text("endocv = ")

@@ -121,9 +121,82 @@ def test_classes_are_written_and_kept(here: Path) -> None:
     assert "polyp 255, tool 128 there, polyp 255, tool 64 here" in changed.stderr
     assert init("--class", "polyp=1", "--force").exit_code == 0
     assert settings.load(here, env={}).classes.values == (1,)
+    assert init("--class", "a=#ff0000", "--class", "b=#00FF00", "--force").exit_code == 0
+    assert settings.load(here, env={}).classes.values == ("#ff0000", "#00FF00")
 
 
 @pytest.mark.parametrize("given", ["polyp", "polyp=white", "polyp=0", "all=3"])
 def test_classes_that_cannot_be_are_refused(here: Path, given: str) -> None:
     assert init("--class", given).exit_code in (1, 2)
     assert not (here / "harness.toml").exists()
+
+
+def test_folders_of_ones_own_are_written_by_role(here: Path, draw: Drawer) -> None:
+    folders = [draw.pairs(name) for name in "ABCD"]
+    first = init("--train", folders[0], "--val", folders[1], "--test", f"c={folders[2]}")
+    assert first.exit_code == 0
+    assert "--test c: 2 frames, images and masks" in first.stderr
+    assert "Not set yet" not in first.stderr
+    assert init("--test", folders[3]).exit_code == 0
+    loaded = settings.load(here, env={})
+    assert (loaded.train, loaded.val) == tuple(folders[:2])
+    assert loaded.test == {"c": folders[2], "D": folders[3]}
+    refused = init("--test", f"c={folders[3]}")
+    assert refused.exit_code == 1
+    assert f"--test c: {folders[2]} there, {folders[3]} here" in refused.stderr
+
+
+def test_two_folders_of_any_names_are_a_pair(here: Path, draw: Drawer) -> None:
+    for role in ("train", "val", "own"):
+        draw.pair(draw.root / f"{role}/x/a.png", draw.root / f"{role}/y/a-label.png")
+    pairs = [
+        word
+        for role in ("train", "val", "own")
+        for word in ("--pair", role, draw.root / role / "x", draw.root / role / "y")
+    ]
+    assert "its mask is missing" in init(*pairs).stderr
+    assert init(*pairs, "--mask-name", "label").exit_code == 2
+    assert init(*pairs, "--mask-name", "{stem}-label").exit_code == 0
+    assert settings.read_file(here / "harness.toml")["test"]["own"] == {
+        "images": str(draw.root / "own/x"),
+        "masks": str(draw.root / "own/y"),
+        "mask_name": "{stem}-label",
+    }
+
+
+def test_a_folder_alone_is_divided_once(here: Path, draw: Drawer) -> None:
+    folder = draw.pairs("A", tuple(f"x{number}" for number in range(20)))
+    result = init("--train", folder)
+    assert result.exit_code == 0
+    assert "Drew a division by seed 0, kept in splits.toml: train 16, val 2, test 2." in (
+        result.stderr
+    )
+    assert "No sequences known" in result.stderr
+    drawn = (here / "splits.toml").read_text()
+    assert settings.load(here, env={}).splits == here / "splits.toml"
+
+    assert init("--train", folder, "--split-seed", "7").exit_code == 0
+    assert (here / "splits.toml").read_text() == drawn
+    other = draw.pairs("B", tuple(f"y{number}" for number in range(10)))
+    assert "--splits: splits.toml there" in init("--train", other).stderr
+    assert init("--train", other, "--force").exit_code == 0
+    assert "plain/y1" in (here / "splits.toml").read_text()
+    assert init("--val", folder, "--force").exit_code == 0
+    assert settings.load(here, env={}).splits is None
+
+
+def test_a_file_that_is_there_is_not_overwritten(here: Path, draw: Drawer) -> None:
+    (here / "splits.toml").write_text("mine")
+    result = init("--train", draw.pairs("A", tuple("abcd")))
+    assert result.exit_code == 1
+    assert "splits.toml is there already" in result.stderr
+    assert (here / "splits.toml").read_text() == "mine"
+    assert not (here / "harness.toml").exists()
+
+
+def test_own_frames_take_the_place_of_endocv_with_force_only(here: Path, draw: Drawer) -> None:
+    assert init("--endocv", draw.endocv()).exit_code == 0
+    own = ("--train", draw.pairs("A"), "--val", draw.pairs("B"))
+    assert "--endocv" in init(*own).stderr
+    assert init(*own, "--force").exit_code == 0
+    assert settings.load(here, env={}).endocv is None

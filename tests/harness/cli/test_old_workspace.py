@@ -94,8 +94,13 @@ def test_listing_leaves_its_register_as_it_is(workspace: Workspace, call: Call) 
     ranking = json.loads(call("leaderboard", "--format", "json"))["rows"]
 
     assert [row["run"] for row in runs] == list(RUNS)
-    assert [(row["run"], row["score"]) for row in submissions] == [(ENSEMBLE, 0.7)]
-    assert [row["score"] for row in ranking if row["source"] == "scored"] == [0.7]
+    # It has no row of a test set, from which the average over sets would follow.
+    shown = [(row["run"], row["score"], row["score_frames"]) for row in submissions]
+    assert shown == [(ENSEMBLE, None, 0.7)]
+    ours = [row for row in ranking if row["source"] == "scored"]
+    assert [(row["rank"], row["score"], row["score_frames"]) for row in ours] == [(None, None, 0.7)]
+    over_frames = json.loads(call("leaderboard", "--average", "frames", "--format", "json"))["rows"]
+    assert [row["score"] for row in over_frames if row["source"] == "scored"] == [0.7]
     assert register.read_bytes() == before
 
 
@@ -111,4 +116,4 @@ def test_it_evaluates_and_submits(workspace: Workspace, call: Call, draw: Drawer
     assert [row["run"] for row in submissions] == [ENSEMBLE, ENSEMBLE]
     assert Path(submissions[0]["package"]).exists()
     with closing(sqlite3.connect(workspace.root / "register.sqlite")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)

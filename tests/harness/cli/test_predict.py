@@ -256,3 +256,18 @@ def masks_in(folder: Path) -> list[str]:
 def contents(folder: Path) -> dict[str, bytes]:
     paths = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_a_mask_that_windows_could_not_hold_is_refused_before_any_is_written(
+    images: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    source = tmp_path / "frames"
+    source.mkdir()
+    for name in ("AUX", "nul", "sound"):
+        (source / f"{name}.png").write_bytes(min(images.iterdir()).read_bytes())
+    result = call(workspace, source, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "AUX.png" in result.output
+    assert "nul.png" in result.output
+    assert "sound" not in result.output
+    assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ import numpy as np
 import pytest
 
 from harness.cli import cli
+from harness.evaluation.tables import load_scored
+from harness.runs.workspace import Workspace
+from metrics.utils.files import unwritable
 from submissions.ledger import Ledger
 from submissions.rounds import load_rounds
 from submissions.writing.package import PackageWriter, format_for
@@ -235,7 +239,7 @@ def test_the_next_challenge_needs_no_code(here: Path, harness: Harness) -> None:
     assert checked.exit_code == 0, checked.output
     scored = harness("score", "p.zip", *options, "--truth", "t", "--format", "csv")
     assert scored.exit_code == 0, scored.output
-    assert len(scored.stdout.splitlines()) == 4
+    assert len(scored.stdout.splitlines()) == 1 + 2 + 2  # a header, two sets, two averages
     old = harness("validate", "p.zip", "--round", "1", "--frames", "frames")
     assert "Polyps2030" in old.stdout
     assert old.exit_code == 1
@@ -403,3 +407,118 @@ def test_packages_without_a_score_are_shown_without_a_rank(here: Path, harness: 
     assert shown.exit_code == 0, shown.output
     ranks = {line.split()[2]: line.split()[1] for line in shown.stdout.splitlines() if "9 " in line}
     assert ranks == {"full": "-", "empty": "-"}
+
+
+def test_the_same_bytes_again_are_noted(here: Path, harness: Harness) -> None:
+    package = submit(here, "unet", 3)
+    assert "the same bytes" not in harness("validate", package).stderr
+    checked = harness("validate", shutil.copy(package, here / "copy.zip"))
+    assert "the same bytes as submission 1 (round 1, " in checked.stderr
+    assert "the same bytes" not in harness("validate", write(here / "other.zip", 2)).stderr
+
+    first = harness("score", "other.zip", "--truth", "truth", "--round", "1", "--team", "red")
+    again = harness("score", "other.zip", "--truth", "truth", "--round", "1", "--team", "blue")
+    assert "the same bytes" not in first.stderr
+    assert "the same bytes as the package of red" in again.stderr
+
+
+def test_a_black_set_is_noted(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 100)  # every disc outside its frame
+    result = harness("validate", "p.zip", "--frames", "frames")
+    assert result.exit_code == 0
+    assert "EndoCV_DATA2: all 3 masks are black" in result.stderr
+
+
+def test_the_average_decides_who_leads(here: Path, harness: Harness) -> None:
+    """A package that is good in a large set, one in a small set."""
+    for name in ("f1", "f2"):
+        for test_set in SETS[1:]:
+            for file in here.glob(f"*/{test_set}/{name}*"):
+                file.unlink()
+    for model, shifts in (("large", (1, 4)), ("small", (4, 1))):
+        with PackageWriter(here / f"{model}.zip") as writer:
+            for test_set in SETS:
+                large = test_set == SETS[0]
+                for name in NAMES if large else NAMES[:1]:
+                    mask = disc(shifts[0] if large else shifts[1])
+                    writer.add(test_set=test_set, name=name, mask=mask, latency_ms=7.0)
+    arguments = ("large.zip", "small.zip", "--truth", "truth", "--round", "1", "--format", "json")
+    scored = {
+        average: json.loads(harness("score", *arguments, "--average", average).stdout)["rows"]
+        for average in ("sets", "frames")
+    }
+    led = {
+        average: json.loads(
+            harness("leaderboard", "--no-paper", "--format", "json", "--average", average).stdout
+        )["rows"]
+        for average in ("sets", "frames")
+    }
+    ranks = json.loads(harness("leaderboard", "--table", "ranks", "--format", "json").stdout)
+    for rows, key in ((scored, "package"), (led, "model")):
+        assert [row[key] for row in rows["sets"]] == ["small", "large"]
+        assert [row[key] for row in rows["frames"]] == ["large", "small"]
+        for average, found in rows.items():
+            assert all(row["score"] == row[f"score_{average}"] for row in found)
+            assert {row["average"] for row in found} == {average}
+            assert {row["sd_name"] for row in found} == {f"sd_{average}"}
+    # A row of it is named after team and model, which are both the file's name here.
+    estimates = {row["model"].split()[0]: row["estimate"] for row in ranks["rows"]}
+    assert list(estimates) == ["small", "large"]
+    assert estimates == pytest.approx({row["model"]: row["score"] for row in led["sets"]})
+    board = harness("leaderboard").stdout
+    assert "Ranked by the average over sets" in board
+    assert "Score (frames)" in board
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace without the right to write; root, who runs tests, would have it."""
+
+    def refuse(self: Workspace) -> None:
+        raise unwritable(self.root, PermissionError(13, "Permission denied"))
+
+    monkeypatch.setattr(Workspace, "check_writable", refuse)
+
+
+def test_a_workspace_shared_read_only_is_scored_into_out(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here / "p.zip", 2)
+    read_only(monkeypatch)
+    arguments = ("score", "p.zip", "--truth", "truth", "--format", "json")
+    refused = harness(*arguments)
+    assert refused.exit_code == 1
+    assert "Permission denied" in refused.stderr
+
+    scored = harness(*arguments, "--out", "results")
+    assert scored.exit_code == 0, scored.output
+    assert "nothing is registered" in scored.stderr
+    assert len(list(here.glob("results/*/official/*.json"))) == 3
+    assert not (here / "workspace").exists()
+
+
+def test_a_scoring_that_is_interrupted_leaves_what_was_there(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the files, and between files and register."""
+    submit(here, "unet", 2)
+    command = ("score", "workspace/submissions/round-1/unet.zip", "--truth", "truth")
+    assert harness(*command).exit_code == 0
+    files = {file: file.read_bytes() for file in here.glob("workspace/scores/*/*/*.*")}
+    for test_set in SETS:
+        cv2.imwrite(str(here / "truth" / test_set / "f0_mask.png"), disc(5) * np.uint8(255))
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for target in ("pandas.DataFrame.to_csv", "submissions.ledger.Ledger.enter_scores"):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, interrupted)
+            assert harness(*command).exit_code != 0
+        if target.startswith("pandas"):
+            assert {file: file.read_bytes() for file in files} == files
+    (row,) = Ledger(here / "workspace").scores().to_dict("records")
+    found, missing = load_scored(Workspace(here / "workspace"), {"unet": row})
+    assert (found, missing) == ({}, ["unet"])
+    assert harness(*command).exit_code == 0
+    newest = Ledger(here / "workspace").scores().iloc[0].to_dict()
+    assert list(load_scored(Workspace(here / "workspace"), {"unet": newest})[0]) == ["unet"]

@@ -36,18 +36,18 @@ def test_both_datasets_with_the_papers_splits(draw: Drawer) -> None:
 def test_splits_of_the_settings_replace_the_papers(draw: Drawer, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[test]\ncentres = ["C6"]\n')
-    found = catalogue.catalogue(Settings(endocv=draw.endocv(), splits=path), needs=("endocv",))
+    found = catalogue.catalogue(Settings(endocv=draw.endocv(), splits=path), needs=("train",))
     assert found["frame"][found["split"] == "test"].tolist() == ["C6/C6_1"]
 
 
 def test_a_plain_folder_given_as_hyperkvasir_is_the_test_split(draw: Drawer) -> None:
     settings = Settings(hyperkvasir=draw.pairs("renamed"))
-    found = catalogue.catalogue(settings, needs=("hyperkvasir",))
+    found = catalogue.catalogue(settings, needs=("test",))
     assert set(found["dataset"]) == {"hyperkvasir"}
     assert set(found["split"]) == {"test"}
 
 
-@pytest.mark.parametrize("needs", [("endocv", "hyperkvasir"), ()])
+@pytest.mark.parametrize("needs", [("train", "test"), ()])
 def test_missing_settings_are_named(needs: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="--endocv"):
         catalogue.catalogue(Settings(), needs=needs)
@@ -55,7 +55,7 @@ def test_missing_settings_are_named(needs: tuple[str, ...]) -> None:
 
 def test_a_dataset_under_the_wrong_setting_is_refused(draw: Drawer) -> None:
     with pytest.raises(UserError, match="expected images and masks"):
-        catalogue.catalogue(Settings(hyperkvasir=draw.endocv()), needs=("hyperkvasir",))
+        catalogue.catalogue(Settings(hyperkvasir=draw.endocv()), needs=("test",))
 
 
 def test_the_frames_of_a_split_are_numbered_anew(draw: Drawer) -> None:
@@ -70,6 +70,6 @@ def test_the_frames_of_a_split_are_numbered_anew(draw: Drawer) -> None:
 
 
 def test_an_empty_split_says_what_there_is(draw: Drawer) -> None:
-    found = catalogue.catalogue(Settings(endocv=draw.endocv()), needs=("endocv",))
+    found = catalogue.catalogue(Settings(endocv=draw.endocv()), needs=("train",))
     with pytest.raises(UserError, match="train 5, val 4, test 0"):
         catalogue.of_split(found, "test")

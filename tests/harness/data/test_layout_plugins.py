@@ -73,7 +73,7 @@ def test_its_frames_are_listed(entries: list[Entry], cases: Path) -> None:
 
 def test_it_may_take_the_place_of_the_test_set(entries: list[Entry], cases: Path) -> None:
     entries.append(Entry(CASES))
-    frames = catalogue(Settings(hyperkvasir=cases), needs=["hyperkvasir"])
+    frames = catalogue(Settings(hyperkvasir=cases), needs=["test"])
     assert frames["split"].tolist() == ["test"] * 3
     found, faults = listings_of({"hyperkvasir": cases})
     assert not faults
@@ -95,5 +95,5 @@ def test_a_taken_kind_is_named_and_left_out(entries: list[Entry]) -> None:
 
 def test_cvc_clinicdb_may_stand_in_for_hyperkvasir(draw: Drawer) -> None:
     draw.pair(draw.root / "cvc/Original/1.png", draw.root / "cvc/Ground Truth/1.png")
-    frames = catalogue(Settings(hyperkvasir=draw.root / "cvc"), needs=["hyperkvasir"])
+    frames = catalogue(Settings(hyperkvasir=draw.root / "cvc"), needs=["test"])
     assert frames["split"].tolist() == ["test"]

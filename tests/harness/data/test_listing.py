@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +9,7 @@ import pytest
 
 from harness.data import listing
 from harness.data.listing import Listing
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -81,3 +84,46 @@ def test_the_only_folder_of_a_kind_serves_where_the_exact_one_is_missing(
     (tmp_path / "images_C1").mkdir()
     assert listing.part(tmp_path, "images", "C1") == tmp_path / "images_C1"
     assert listing.part(tmp_path, "masks", "C1") == tmp_path / "masks_C1"
+
+
+def test_each_frame_has_the_mask_that_fits_its_name_best(draw: Drawer, tmp_path: Path) -> None:
+    for name in ("1", "p1"):
+        draw.frame(tmp_path / f"images/{name}.png")
+    for name in ("p1", "pp1"):
+        draw.mask(tmp_path / f"masks/{name}.png")
+    found = Listing(layout="", root=tmp_path)
+    names = ("{stem}", "p{stem}")
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain", mask_names=names)
+    assert [(f.name, f.mask and f.mask.name) for f in found.frames] == [("p1", "p1.png")]
+    assert [Path(fault.path).name for fault in found.faults] == ["1.png"]
+
+
+def test_a_frame_and_its_mask_may_spell_a_letter_in_two_ways(draw: Drawer, tmp_path: Path) -> None:
+    composed, parts = "p\u00f6lyp", "po\u0308lyp"
+    draw.frame(tmp_path / f"images/{parts}.png")
+    draw.mask(tmp_path / f"masks/{composed}.png")
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
+    assert [frame.frame for frame in found.frames] == [f"plain/{composed}"]
+    assert not found.faults + found.oddities
+
+
+def test_a_name_that_is_no_utf8_is_listed_as_text(draw: Drawer, tmp_path: Path) -> None:
+    for folder in ("images", "masks"):
+        draw.mask(tmp_path / folder / "a.png")
+        (tmp_path / folder / "a.png").rename(tmp_path / folder / os.fsdecode(b"caf\xe9.png"))
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
+    assert [frame.frame for frame in found.frames] == ["plain/caf\\xe9"]
+    assert found.frames[0].image.exists()
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(UserError, match=f"{tmp_path} cannot be read: Permission denied"):
+        listing.folders_in(tmp_path)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -195,3 +198,40 @@ def test_validation_is_every_frame_as_it_is(cache: FrameCache) -> None:
     masks = torch.cat([pair[1] for pair in pairs]).numpy()
     np.testing.assert_array_equal(images, cache.images)
     np.testing.assert_array_equal(masks, cache.masks)
+
+
+def test_workers_are_as_many_as_shared_memory_holds_the_batches_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe = config(size=256, batch_size=8)
+    batch = 8 * 256 * 256 * 4
+
+    def fit(workers: int, batches: float, trainings: int = 1) -> int:
+        usage = SimpleNamespace(free=int(batches * batch))
+        monkeypatch.setattr(loader.shutil, "disk_usage", lambda _: usage)
+        return loader.workers_that_fit(workers, recipe, trainings=trainings, shared=tmp_path)
+
+    assert fit(2, 100) == 2
+    assert fit(3, 10) == 2
+    assert fit(3, 20, trainings=2) == 2
+    assert fit(3, 0.5) == 0
+    assert loader.workers_that_fit(3, recipe, shared=tmp_path / "none") == 3
+
+
+def test_a_worker_that_dies_or_hands_over_nothing_ends_the_wait(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(loader.AugmentedFrames, "__getitems__", lambda *_: time.sleep(60))
+    waiting = loader.BatchLoader(config(workers=1), cache, cache)
+
+    with pytest.raises(RuntimeError, match="timed out") as late:
+        next(waiting.train(0))
+    monkeypatch.setattr(loader.AugmentedFrames, "__getitems__", lambda *_: os._exit(1))
+    dying = loader.BatchLoader(config(workers=1), cache, cache)
+    with pytest.raises(RuntimeError, match="DataLoader worker") as dead:
+        next(dying.train(0))
+
+    assert loader.is_lost_worker(late.value)
+    assert loader.is_lost_worker(dead.value)
+    assert not loader.is_lost_worker(RuntimeError("shapes differ"))

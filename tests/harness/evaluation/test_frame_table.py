@@ -103,7 +103,7 @@ def test_truth_is_binarised_above_127(tmp_path: Path) -> None:
 def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     frame = row(tmp_path, "a", np.zeros((HEIGHT, WIDTH + 1), np.uint8))
 
-    with pytest.raises(UserError, match=r"a_mask.png: expected the frame's size 64 x 32, got 65"):
+    with pytest.raises(UserError, match=r"a_mask.png: expected 64 x 32 pixels, the size"):
         truth_of(frame)
 
 

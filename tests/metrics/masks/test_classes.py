@@ -38,11 +38,37 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     said = [fault.message for fault in found.value.faults]
     assert said == [
         "expected a name other than background and all, got 'background'",
-        "tool: expected a grey value from 1 to 255, got 0",
-        "polyp: expected a grey value from 1 to 255, got 256",
-        "clip: expected a grey value from 1 to 255, got True",
-        "pin: expected a grey value from 1 to 255, got '7'",
+        "tool: expected a grey value from 1 to 255 or a colour such as '#ff0000', got 0",
+        "polyp: expected a grey value from 1 to 255 or a colour such as '#ff0000', got 256",
+        "clip: expected a grey value from 1 to 255 or a colour such as '#ff0000', got True",
+        "pin: expected a grey value from 1 to 255 or a colour such as '#ff0000', got '7'",
+        "expected grey values or colours, not both, got background, tool, polyp, clip, pin with "
+        "1, 0, 256, True, 7",
     ]
+
+
+def test_colours_are_values_too() -> None:
+    classes = Classes.from_table({"neoplastic": "#FF0000", "other": "#00ff00"})
+    assert classes.are_colours
+    assert not TWO.are_colours
+    assert classes.palette.tolist() == [[0, 0, 0], [255, 0, 0], [0, 255, 0]]
+    assert TWO.palette.tolist() == [0, 255, 128]
+    assert classes.tolerance == 96
+    assert Classes.from_dict(json.loads(json.dumps(dataclasses.asdict(classes)))) == classes
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"a": "#000000"}, "a colour such as '#ff0000', got '#000000'"),
+        ({"a": "red"}, "a colour such as '#ff0000', got 'red'"),
+        ({"a": "#ff0000", "b": 255}, "grey values or colours, not both"),
+        ({"a": "#ff0000", "b": "#FF0000"}, "that all differ"),
+    ],
+)
+def test_impossible_colours_are_refused(table: dict[str, int | str], message: str) -> None:
+    with pytest.raises(FaultsError, match=message):
+        Classes.from_table(table)
 
 
 @pytest.mark.parametrize("values", [(), (1,)])

@@ -49,13 +49,31 @@ def test_such_a_tiff_cut_short_is_refused(share: float) -> None:
         decode(data[: int(share * len(data))], RGB_AS_STORED, name="odd.tif")
 
 
-def test_such_a_tiff_as_a_mask_or_of_other_channels_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be recognised as an image"):
-        decode(odd_tiff(), cv2.IMREAD_UNCHANGED, name="mask.tif")
+def test_such_a_tiff_as_a_mask_is_read_too() -> None:
+    read = decode(odd_tiff(), cv2.IMREAD_UNCHANGED, name="mask.tif")
+    assert np.array_equal(read, PIXELS[..., ::-1])
+
+
+def test_such_a_tiff_of_other_channels_is_told(tmp_path: Path) -> None:
     path = tmp_path / "five.tif"
     path.write_bytes(odd_tiff((24, 32, 5)))
-    with pytest.raises(UserError, match=r"five\.tif: .* cannot be recognised as an image"):
+    with pytest.raises(UserError, match=r"five\.tif: a TIFF of 5 channels of uint8, which is not"):
         read_size(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (np.float32, "a TIFF of 32-bit floating point"),
+        (np.int32, "a TIFF of 32-bit integers"),
+        (np.float64, "a TIFF of 1 channels of float64"),
+    ],
+)
+def test_a_tiff_of_other_numbers_is_told(kind: type, said: str) -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, PIXELS[..., 0].astype(kind))
+    with pytest.raises(UserError, match=rf"deep\.tif: {said}"):
+        decode(stream.getvalue(), RGB_AS_STORED, name="deep.tif")
 
 
 def test_such_a_tiff_may_be_too_large(tmp_path: Path) -> None:
@@ -74,3 +92,15 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(UserError, match=r"empty\.png: expected .* but the file is empty"):
         read_size(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_frame_of_16_bits_is_read_unless_its_upper_bits_are_unused(suffix: str) -> None:
+    deep = PIXELS.astype(np.uint16)
+    full = bytes(cv2.imencode(suffix, deep[..., ::-1] * 257)[1])
+    assert np.array_equal(decode(full, RGB_AS_STORED, name="full"), PIXELS)
+    dark = bytes(cv2.imencode(suffix, deep)[1])
+    with pytest.raises(UserError, match=r"dark: an image of 16 bits .* black in 8 bits"):
+        decode(dark, RGB_AS_STORED, name="dark")
+    black = bytes(cv2.imencode(suffix, PIXELS * 0)[1])
+    assert not decode(black, RGB_AS_STORED, name="black").any()

@@ -9,6 +9,7 @@ from metrics.masks.image import MAX_PIXELS, read_size
 from metrics.masks.read import (
     THRESHOLDS,
     decode_mask,
+    decode_turned,
     fit_prediction,
     read_mask,
 )
@@ -92,25 +93,20 @@ def test_the_rim_of_a_jpeg_is_polyp_to_one_protocol_only():
     assert not (strict & ~official).any()
 
 
-def test_official_takes_the_first_channel_of_a_coloured_mask():
-    red = Image.new("RGB", (4, 3), (255, 0, 0))
-    blue = Image.new("RGB", (4, 3), (0, 0, 255))
-    assert not decode_mask(encoded(red, "PNG"), protocol="official").any()
-    assert decode_mask(encoded(blue, "PNG"), protocol="official").all()
-
-
-def test_strict_refuses_a_coloured_mask():
+@pytest.mark.parametrize("protocol", THRESHOLDS)
+def test_a_mask_with_a_problem_is_refused_by_name(protocol):
     data = encoded(Image.new("RGB", (4, 3), (255, 0, 0)), "PNG")
-    with pytest.raises(UserError, match=r"red\.png.*black and white.*255"):
-        decode_mask(data, name="red.png")
+    with pytest.raises(UserError, match=r"red\.png: expected a mask of black .*up to 255 of 255"):
+        decode_mask(data, protocol=protocol, name="red.png")
 
 
-def test_official_turns_a_photograph_as_opencv_does_and_strict_does_not():
+def test_a_package_is_turned_as_opencv_turns_it():
     exif = Image.Exif()
     exif[274] = 6
     data = encoded(Image.fromarray(ellipse(30, 50)), "JPEG", exif=exif)
-    assert decode_mask(data, protocol="official").shape == (50, 30)
-    assert decode_mask(data).shape == (30, 50)
+    assert decode_turned(data, name="turned.jpg").shape == (50, 30)
+    with pytest.raises(UserError, match="orientation tag"):
+        decode_mask(data)
 
 
 def test_the_content_decides_and_not_the_name(tmp_path):

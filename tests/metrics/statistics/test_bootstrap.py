@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from metrics.statistics.bootstrap import interval, intervals, resample
+from metrics.statistics.bootstrap import estimates, resample
+from metrics.statistics.intervals import interval, intervals
 from metrics.statistics.permutation import holm
 from metrics.statistics.samples import Samples, collect
 from metrics.utils.errors import UserError
@@ -247,3 +249,52 @@ def test_coverage_on_simulated_sequences(clusters):
             held[method] += row["low"] <= truth <= row["high"]
     assert 930 <= held["percentile"] <= 970, held
     assert 930 <= held["bca"] <= 970, held
+
+
+def in_sets(*sets):
+    """One model's F1 in several test sets, every frame a cluster."""
+    values = np.concatenate(sets)
+    return Samples(
+        models=("a",),
+        figures=("f1",),
+        values=values[None, :, None],
+        clusters=np.arange(len(values)),
+        frames=tuple(map(str, range(len(values)))),
+        sets=np.repeat(np.arange(len(sets)), [len(one) for one in sets]),
+    )
+
+
+def test_a_mean_over_sets_is_resampled_within_each():
+    replicates = resample(in_sets(np.zeros(3), np.ones(9)), resamples=50)
+    assert (replicates.resampled == 0.5).all()
+    assert replicates.estimates.item() == 0.5
+    assert "12 clusters within 2 test sets (12 frames)" in replicates.settings()
+
+
+def test_one_set_is_as_no_sets(drawn_samples):
+    plain = drawn_samples(clusters=20, size=2)
+    one, other = resample(plain), resample(replace(plain, sets=np.zeros(40, dtype=np.int64)))
+    for name in ("estimates", "resampled", "jackknife"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    assert one.effective_clusters == pytest.approx(other.effective_clusters)
+
+
+def test_the_standard_error_of_a_mean_over_sets():
+    rng = np.random.default_rng(3)
+    sets = rng.normal(0.5, 0.05, 40), rng.normal(0.8, 0.2, 10)
+    replicates = resample(in_sets(*sets))
+    variances = [one.var() / (len(one) - 1) / 4 for one in sets]  # of half a mean
+    left_out = replicates.jackknife[:, 0, 0]
+    of_jackknife = left_out.std() * np.sqrt(len(left_out) - 1)
+    assert of_jackknife == pytest.approx(np.sqrt(sum(variances)), rel=1e-6)
+    plain = [one.var() / len(one) / 4 for one in sets]
+    assert replicates.resampled.std() == pytest.approx(np.sqrt(sum(plain)), rel=0.03)
+    # Welch and Satterthwaite, for equal variances: between the smaller set's and both together.
+    assert 9 < replicates.effective_clusters - 1 < 48
+
+
+def test_a_set_without_a_value_leaves_the_mean_undefined():
+    samples = in_sets(np.array([0.5, 0.6]), np.array([np.nan, np.nan]))
+    assert np.isnan(estimates(samples)).all()
+    (row,) = intervals(resample(samples, resamples=20)).to_dict("records")
+    assert np.isnan([row["estimate"], row["low"], row["high"]]).all()

@@ -163,3 +163,13 @@ def test_an_unknown_model_is_told(drawn_samples):
         compare(drawn_samples(), "a", "z", **FEW)
     with pytest.raises(UserError, match="no model 'z'"):
         compare_all(drawn_samples(), "z", **FEW)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e9])
+def test_a_change_of_unit_changes_no_effect(drawn_samples, scale):
+    plain, scaled = (drawn_samples(gap=0.1, clusters=12, seed=2) for _ in range(2))
+    plain.values[1, :3] = plain.values[0, :3] + 1e-16  # equal but for rounding
+    scaled.values[:] = plain.values * scale
+    one, other = (compare(samples, "a", "b", **FEW)[0] for samples in (plain, scaled))
+    for name in ("p_permutation", "p_wilcoxon", "cohens_dz", "rank_biserial", "superiority"):
+        assert getattr(other, name) == pytest.approx(getattr(one, name)), name

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -103,3 +106,30 @@ def test_no_pairs_and_impossible_pairs(drawn_samples):
         permutation_test(drawn_samples(), [("a", "a")])
     with pytest.raises(UserError, match="no model 'z'"):
         permutation_test(drawn_samples(), [("a", "z")])
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e5, 1e9])
+def test_a_change_of_unit_changes_no_p_value(scale):
+    # 0.1 + 0.2 and 0.3 differ in their last bit, and so does every sum in another unit.
+    differences = [0.1, 0.2, 0.3, 0.1, 0.2, -0.3, 0.6]
+    plain, scaled = paired(differences), paired(differences)
+    scaled.values[:] *= scale
+    pair = [("a", "b")]
+    assert permutation_test(scaled, pair).item() == permutation_test(plain, pair).item()
+
+
+def test_a_mean_over_sets_is_permuted_by_hand():
+    sets = np.array([0, 0, 0, 0, 1, 1])
+    differences = np.array([0.1, 0.3, -0.2, 0.1, 0.4, 0.1])
+
+    def over_sets(signs):
+        changed = differences * signs
+        return abs(changed[sets == 0].mean() + changed[sets == 1].mean()) / 2
+
+    every = [over_sets(np.array(signs)) for signs in product((1, -1), repeat=6)]
+    expected = np.mean(np.array(every) >= over_sets(1) - 1e-12)
+    samples = paired(differences)
+    over_frames = permutation_test(samples, [("a", "b")]).item()
+    found = permutation_test(replace(samples, sets=sets), [("a", "b")]).item()
+    assert found == pytest.approx(expected)
+    assert found != pytest.approx(over_frames)

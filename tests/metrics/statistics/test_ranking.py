@@ -112,3 +112,29 @@ def test_undefined_frames_do_not_rank_a_model():
 def test_an_unknown_figure_is_told(drawn_samples):
     with pytest.raises(UserError, match="no figure 'score'"):
         rank(drawn_samples(), **FEW)
+
+
+@pytest.mark.parametrize("scale", [1e-14, 1e9])
+def test_a_change_of_unit_changes_no_rank(scale):
+    values = np.array([[0.1 + 0.2, 0.5, 0.7], [0.3, 0.5, 0.7], [0.2, 0.4, 0.8]])
+    plain, scaled = (rank(of(values * unit), **FEW, figure="f1").table for unit in (1, scale))
+    names = ["model", "rank", "tied_rank", "mean_rank", "rank_by_frames", "p_first"]
+    pd.testing.assert_frame_equal(scaled[names], plain[names])
+
+
+def test_means_over_sets_can_rank_otherwise(table):
+    # a is better in the three frames of one set, b by far in the only frame of the other.
+    test_set = ["big", "big", "big", "small"]
+    a = table([(9, 0, 1, 0)] * 3 + [(3, 0, 7, 0)], test_set=test_set).assign(model="a")
+    b = table([(7, 0, 3, 0)] * 3 + [(8, 0, 2, 0)], test_set=test_set).assign(model="b")
+    both = pd.concat([a, b])
+    over_frames, over_sets = (
+        rank(collect(both, average=average), "recall", **FEW).table
+        for average in ("frames", "sets")
+    )
+    assert over_frames["model"].tolist() == ["a", "b"]
+    assert over_frames["estimate"].tolist() == pytest.approx([0.75, 0.725])
+    assert over_frames["mean_rank"].tolist() == pytest.approx([1.25, 1.75])
+    assert over_sets["model"].tolist() == ["b", "a"]
+    assert over_sets["estimate"].tolist() == pytest.approx([0.75, 0.6])
+    assert over_sets["mean_rank"].tolist() == pytest.approx([1.5, 1.5])

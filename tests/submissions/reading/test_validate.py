@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from metrics.utils.errors import UserError
 from submissions.layout import PackageLayout
 from submissions.reading.archive import Limits, name_fault
 from submissions.reading.validate import inspect_package, validate_package
 from submissions.writing.encoding import encode_mask
+from submissions.writing.package import PackageWriter
 
 FOLDER = "EndoCV2021/segmentation/EndoCV_DATA1_pred"
 MASK = f"{FOLDER}/a_0_mask.jpg"
@@ -39,6 +41,20 @@ def noise() -> np.ndarray:
 
 def opencvs_tiff() -> bytes:
     return cv2.imencode(".tif", noise())[1].tobytes()
+
+
+def cut_out() -> np.ndarray:
+    """White everywhere, a square told by the alpha channel alone."""
+    pixels = np.full((*SIZE, 4), 255, np.uint8)
+    pixels[..., 3] = 0
+    pixels[5:15, 5:15, 3] = 255
+    return pixels
+
+
+def grey_cut_out() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(cut_out()[..., 2:])).save(stream, "TIFF")
+    return stream.getvalue()
 
 
 def damaged(data: bytes) -> bytes:
@@ -123,6 +139,16 @@ BROKEN = {
     ),
     "a coloured mask": (
         lambda e: e.update({MASK: png(np.full((*SIZE, 3), (0, 0, 255), np.uint8))}),
+        "values",
+        MASK,
+    ),
+    "a shape cut out by alpha": (
+        lambda e: e.update({MASK: png(cut_out())}),
+        "values",
+        MASK,
+    ),
+    "a shape cut out by alpha in a grey TIFF": (
+        lambda e: e.update({MASK: grey_cut_out()}),
         "values",
         MASK,
     ),
@@ -273,6 +299,8 @@ HOSTILE_NAMES = {
     f"{FOLDER}/a\x1b[2J_mask.jpg": "control",
     f"{FOLDER}/a\u202egpj.exe": "control",
     f"{FOLDER}/{'n' * 300}_mask.jpg": "255",
+    f"{FOLDER}/con.jpg": "Windows",
+    f"{FOLDER}/Aux/a_0_mask.jpg": "Windows",
 }
 
 
@@ -546,3 +574,26 @@ print(len(faults), int(status.split("VmHWM:")[1].split()[0]) // 1024)
     count, peak_mib = map(int, output.split())
     assert count == 1, errors  # the timing file alone
     assert peak_mib < 700
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda mask: np.zeros_like(mask), "EndoCV_DATA1: all 3 masks are black"),
+        (lambda mask: ~mask, "EndoCV_DATA1: all 3 masks are white to 75% or more: are they inver"),
+        (lambda mask: np.ones_like(mask), "EndoCV_DATA1: all 3 masks are white"),
+    ],
+)
+@pytest.mark.parametrize("file_format", ["jpg", "jpeg"])
+def test_a_set_that_is_black_or_inverted_as_a_whole_is_noted(
+    tmp_path, masks, sizes, changed, said, file_format
+) -> None:
+    with PackageWriter(tmp_path / "p.zip", file_format=file_format, expected=sizes) as writer:
+        for test_set, names in masks.items():
+            for name, mask in names.items():
+                written = changed(mask) if test_set == "EndoCV_DATA1" else mask
+                writer.add(test_set=test_set, name=name, mask=written, latency_ms=1.0)
+    report = inspect_package(tmp_path / "p.zip", sizes)
+    assert report.findings == ()
+    (note,) = [note for note in report.notes if "JPEG" not in note]
+    assert said in note

@@ -3,25 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from harness.data.check.inspect_frame import inspect, inspect_all, mask_problem
+from harness.data.check.inspect_frame import inspect, inspect_all
 from harness.data.listing import FrameFiles
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
-
-SIZE = (64, 96)
-
-
-def mask_of(value: int = 255) -> npt.NDArray[np.uint8]:
-    """A mask of 64 x 96 pixels with a disc of a radius of 20, uint8 (64, 96, 3)."""
-    mask = np.zeros((*SIZE, 3), np.uint8)
-    return np.asarray(cv2.circle(mask, (48, 32), 20, (value,) * 3, -1), dtype=np.uint8)
 
 
 def frame_of(image: Path, mask: Path | None) -> FrameFiles:
@@ -31,56 +20,28 @@ def frame_of(image: Path, mask: Path | None) -> FrameFiles:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("quality", [30, 60, 75, 95])
-def test_a_mask_saved_as_jpeg_is_sound(tmp_path: Path, quality: int) -> None:
-    Image.fromarray(mask_of()).save(tmp_path / "a.jpg", quality=quality)
-    mask = np.asarray(Image.open(tmp_path / "a.jpg"))
-    assert np.unique(mask).size > 2
-    assert mask_problem(mask, SIZE) == ""
+def test_both_problems_of_a_mask_are_named(draw: Drawer, tmp_path: Path) -> None:
+    image = draw.frame(tmp_path / "a.png")
+    mask = draw.mask(tmp_path / "m.png", (60, 90), fill=90)
+    (fault,) = inspect(frame_of(image, mask)).faults
+    assert fault.path == str(mask)
+    assert "expected 56 x 40 pixels" in fault.message
+    assert "the mask has 90 x 60" in fault.message
+    assert "no pixel counts as polyp" in fault.message
 
 
-def test_a_mask_with_smoothed_edges_is_sound() -> None:
-    small = cv2.resize(mask_of(), (24, 16), interpolation=cv2.INTER_AREA)
-    blurred = np.asarray(cv2.resize(small, (96, 64)), dtype=np.uint8)
-    assert np.unique(blurred).size > 20
-    assert mask_problem(blurred, SIZE) == ""
-
-
-@pytest.mark.parametrize("value", [0, 255])
-def test_an_empty_and_a_full_mask_are_sound(value: int) -> None:
-    assert mask_problem(np.full((*SIZE, 3), value, np.uint8), SIZE) == ""
-
-
-def test_a_few_stray_pixels_after_jpeg_are_sound(tmp_path: Path) -> None:
-    pixels = np.zeros(SIZE, np.uint8)
-    pixels[10, 10] = pixels[30, 50] = 90
-    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=30)
-    mask = np.asarray(Image.open(tmp_path / "a.jpg").convert("RGB"))
-    assert mask.max() > 0
-    assert mask_problem(mask, SIZE) == ""
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (mask_of(128), "an area of greys"),
-        (mask_of(1), "values up to 1 only"),
-        (cv2.GaussianBlur(mask_of(), (0, 0), 15), "an area of greys"),
-        (
-            mask_of() * np.array([1, 0, 0], np.uint8),
-            "colours (channels differ by up to 255",
-        ),
-    ],
-)
-def test_what_is_not_black_and_white_is_named(mask: npt.NDArray[np.uint8], message: str) -> None:
-    assert message in mask_problem(mask, SIZE)
-
-
-def test_both_problems_of_a_mask_are_named() -> None:
-    problem = mask_problem(mask_of(128), (10, 20))
-    assert "expected 20 x 10 pixels" in problem
-    assert "the mask has 96 x 64" in problem
-    assert "greys" in problem
+def test_a_shape_in_the_alpha_channel_is_a_fault_and_an_opaque_one_is_none(
+    draw: Drawer, tmp_path: Path
+) -> None:
+    image, mask = draw.frame(tmp_path / "a.png"), draw.mask(tmp_path / "m.png")
+    grey = Image.open(mask).convert("L")
+    white = Image.new("L", grey.size, 255)
+    Image.merge("LA", (white, grey)).save(tmp_path / "cut.png")
+    Image.merge("LA", (grey, white)).save(tmp_path / "opaque.png")
+    cut, opaque = (inspect(frame_of(image, tmp_path / f"{n}.png")) for n in ("cut", "opaque"))
+    assert "alpha channel that is not opaque" in cut.faults[0].message
+    assert cut.polyp is None
+    assert (opaque.faults, opaque.polyp, opaque.has_alpha) == ((), True, True)
 
 
 def test_a_sound_frame(draw: Drawer, tmp_path: Path) -> None:
@@ -90,15 +51,14 @@ def test_a_sound_frame(draw: Drawer, tmp_path: Path) -> None:
     assert found.thumbnail.shape == (64, 64)
 
 
-@pytest.mark.parametrize(("fill", "polyp"), [(128, True), (127, False)])
-def test_a_polyp_is_any_pixel_above_127(
-    draw: Drawer, tmp_path: Path, fill: int, polyp: bool
+@pytest.mark.parametrize(("fill", "polyp"), [(255, True), (0, False), (128, None), (127, None)])
+def test_a_polyp_is_any_white_pixel_of_a_mask_without_a_problem(
+    draw: Drawer, tmp_path: Path, fill: int, polyp: bool | None
 ) -> None:
-    image, mask = (
-        draw.frame(tmp_path / "a.png"),
-        draw.mask(tmp_path / "m.png", fill=fill),
-    )
-    assert inspect(frame_of(image, mask)).polyp is polyp
+    image, mask = draw.frame(tmp_path / "a.png"), draw.mask(tmp_path / "m.png", fill=fill)
+    found = inspect(frame_of(image, mask))
+    assert found.polyp is polyp
+    assert bool(found.faults) is (polyp is None)
 
 
 def test_a_frame_without_a_mask_has_no_polyp(draw: Drawer, tmp_path: Path) -> None:

@@ -1,0 +1,172 @@
+"""Where frames to train, validate and test on lie: a dataset's folder, or two folders of any names.
+
+In ``harness.toml``::
+
+    train = "data/Kvasir-SEG"
+
+    [val]
+    images = "data/own/frames"
+    masks = "data/own/labels"
+    mask_name = "{stem}_label"
+
+    [test]
+    kvasir = "data/Kvasir"
+    etis = "data/ETIS"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from metrics.utils.errors import UserError
+
+ROLES: Final = ("train", "val", "test")
+"""The settings that hold sources; ``test`` holds several, by name."""
+
+_KEYS: Final = ("images", "masks", "mask_name")
+_NAME: Final = re.compile(r"[^\W_][\w .()+-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A folder of frames and a folder of their masks.
+
+    Attributes:
+        images: The folder of frames.
+        masks: The folder of masks.
+        mask_name: How a mask is named after its frame, such as ``{stem}_mask``; empty for the
+            usual ways.
+    """
+
+    images: Path
+    masks: Path
+    mask_name: str = ""
+
+
+Source = Path | Pair
+
+
+def absolute(folder: Path, value: str | Path) -> Path:
+    """A path as it is seen from a folder; links are kept."""
+    return Path(os.path.abspath(folder / Path(value).expanduser()))  # noqa: PTH100
+
+
+def to_source(folder: Path, value: Any) -> Source:
+    """A source from a path or a table, seen from a folder."""
+    if not isinstance(value, Mapping):
+        return absolute(folder, value)
+    return Pair(
+        images=absolute(folder, value["images"]),
+        masks=absolute(folder, value["masks"]),
+        mask_name=value.get("mask_name", ""),
+    )
+
+
+def to_sources(folder: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The sources of all roles that are set, seen from a folder; ``test`` by name."""
+    found: dict[str, Any] = {
+        role: to_source(folder, values[role]) for role in ("train", "val") if role in values
+    }
+    if "test" in values:
+        found["test"] = {name: to_source(folder, one) for name, one in values["test"].items()}
+    return found
+
+
+def parse_test_sets(given: Iterable[str]) -> dict[str, str]:
+    """Test sets from ``NAME=DIR`` each, or ``DIR`` alone, which is named as its folder.
+
+    Raises:
+        UserError: If a name is given twice, or cannot be the name of a folder.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            name, path = Path(text).absolute().name, text
+        if faults := _name_faults(name):
+            raise UserError(f"--test {text}: {faults[0]}; give NAME=DIR")
+        if name in found:
+            raise UserError(f"--test: two test sets are called {name!r}; give NAME=DIR")
+        found[name] = path
+    return found
+
+
+def source_faults(role: str, value: object) -> list[str]:
+    """What is wrong with the value of a role in ``harness.toml``."""
+    if role != "test":
+        return _source_faults(role, value)
+    if not isinstance(value, Mapping):
+        return [f"test: expected a table of names and folders, got {value!r}"]
+    return [
+        fault
+        for name, one in value.items()
+        for fault in (*_name_faults(name), *_source_faults(f"test.{name}", one))
+    ]
+
+
+def toml_lines(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The lines of plain settings, and those of tables, which come after all of them."""
+    plain: list[str] = []
+    tables: list[str] = []
+    for role in ("train", "val"):
+        if isinstance(value := values.get(role), Mapping):
+            tables += ["", f"[{role}]", *(f"{key} = {quoted(str(v))}" for key, v in value.items())]
+        elif value is not None:
+            plain += ["", f"# frames for {role}", f"{role} = {quoted(str(value))}"]
+    if sets := values.get("test"):
+        paths = {name: one for name, one in sets.items() if not isinstance(one, Mapping)}
+        tables += ["", "# test sets", "[test]"]
+        tables += [f"{quoted(name)} = {quoted(str(one))}" for name, one in paths.items()]
+        for name, one in sets.items():
+            if isinstance(one, Mapping):
+                tables += ["", f"[test.{quoted(name)}]"]
+                tables += [f"{key} = {quoted(str(v))}" for key, v in one.items()]
+    return plain, tables
+
+
+def quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's, but for DEL.
+
+    Raises:
+        UserError: If the text has bytes that are no UTF-8.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"{text!a} is no valid text; rename it") from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _name_faults(name: str) -> list[str]:
+    if name in _KEYS:
+        return [f"test: {name!r} is no name of a test set; write [test.NAME] above it"]
+    if not _NAME.fullmatch(name):
+        return [f"test: {name!r} cannot name a test set; expected letters, digits, space . - _ ( )"]
+    return []
+
+
+def _source_faults(where: str, value: object) -> list[str]:
+    if isinstance(value, str) and value:
+        return []
+    if not isinstance(value, Mapping):
+        return [f"{where}: expected a path in quotation marks, got {value!r}"]
+    faults = [
+        f"{where}: unknown key {key!r}; expected {', '.join(_KEYS)}"
+        for key in value
+        if key not in _KEYS
+    ]
+    faults += [
+        f"{where}.{key}: expected a path in quotation marks, got {value.get(key, 'nothing')!r}"
+        for key in ("images", "masks")
+        if not (isinstance(value.get(key), str) and value[key])
+    ]
+    name = value.get("mask_name", "{stem}")
+    if not (isinstance(name, str) and "{stem}" in name and "/" not in name):
+        faults.append(f"{where}.mask_name: expected a name such as '{{stem}}_mask', got {name!r}")
+    return faults

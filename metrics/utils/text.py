@@ -1,0 +1,61 @@
+"""Text and TOML files that people write: UTF-8, with or without a byte order mark."""
+
+from __future__ import annotations
+
+import codecs
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from metrics.utils.errors import UserError
+
+_UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class EncodingError(ValueError):
+    """Bytes that are not UTF-8; the text says where."""
+
+
+class TomlError(UserError):
+    """A file that is not TOML."""
+
+
+def decode_text(data: bytes) -> str:
+    r"""Decode UTF-8; a byte order mark in front, as Windows' editors write it, is dropped.
+
+    Raises:
+        EncodingError: It is in another encoding.
+
+    Example:
+        >>> decode_text(b"\xef\xbb\xbfa = 1")
+        'a = 1'
+    """
+    if data.startswith(_UTF_16):
+        raise EncodingError("it is saved as UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise EncodingError(
+            f"line {line} is not UTF-8 (byte 0x{byte:02x}), as in a file saved as Windows-1252 or "
+            "Latin-1; save it as UTF-8"
+        ) from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        OSError: It cannot be read.
+        TomlError: It is not UTF-8 or not TOML; the message names file and line.
+    """
+    text = ""
+    try:
+        text = decode_text(path.read_bytes())
+        return tomllib.loads(text)
+    except EncodingError as error:
+        raise TomlError(f"{path} is not TOML: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        hint = " Put Windows paths in single quotes: 'C:\\data'." if "\\" in text else ""
+        raise TomlError(f"{path} is not TOML: {error}.{hint}") from error
