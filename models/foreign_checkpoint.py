@@ -39,11 +39,13 @@ class Imported:
         weights: A state dict that fits the network, every tensor checked.
         ignored: Names in the file that the network does not need.
         epoch: The epoch that the file names; ``None`` if it names none.
+        one_channel: Whether the file's network has one output channel, for a sigmoid.
     """
 
     weights: dict[str, Tensor]
     ignored: tuple[str, ...]
     epoch: int | None
+    one_channel: bool = False
 
 
 def import_checkpoint(path: Path, network: nn.Module) -> Imported:
@@ -68,6 +70,10 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     expected = network.state_dict()
     outcomes = [_fitted(names, expected) for names in found]
     taken, ignored, faults = min(outcomes, key=lambda outcome: len(outcome[2]))
+    widened = _two_channels(taken, expected)
+    one_channel = bool(faults) and not differences(widened, expected)
+    if one_channel:
+        taken, faults = widened, []
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
         more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
@@ -80,7 +86,25 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
         # Not a view: tensors of a file may share their values.
         copied = tensor.detach().clone(memory_format=torch.contiguous_format)
         weights[name] = copied.to(expected[name].dtype)
-    return Imported(weights=weights, ignored=ignored, epoch=_epoch(content))
+    return Imported(
+        weights=weights, ignored=ignored, epoch=_epoch(content), one_channel=one_channel
+    )
+
+
+def _two_channels(names: Names, expected: Mapping[str, Tensor]) -> Names:
+    """A network of one output channel as one of two, where two are expected.
+
+    A first channel of zeros is added to the output layer: of the logits (0, z) the softmax gives
+    the second channel 1 / (1 + exp(-z)), which is the sigmoid of z.
+    """
+
+    def widened(name: str, tensor: Tensor) -> Tensor:
+        wanted = expected[name].shape if name in expected else tensor.shape
+        if (*tensor.shape[:1], *wanted[:1]) != (1, 2) or tensor.shape[1:] != wanted[1:]:
+            return tensor
+        return torch.cat([torch.zeros_like(tensor), tensor])
+
+    return {name: widened(name, tensor) for name, tensor in names.items()}
 
 
 def _fitted(

@@ -51,7 +51,8 @@ def command(
 ) -> None:
     """Register a checkpoint that was trained elsewhere, also one pickled whole by old versions.
 
-    No code in the file is run. Every tensor has to fit the network; differences are named. The run
+    No code in the file is run. Every tensor has to fit the network; differences are named. A
+    network of one output channel (sigmoid) becomes one of two with the same probabilities. The run
     can then be evaluated, submitted, and used in DivergentNets like one trained here.
     """
     import models
@@ -77,6 +78,11 @@ def command(
         console.note(
             f"{len(imported.ignored)} tensors of {', '.join(parts)} are in the file and not used: "
             "the network's forward pass has no part of that name."
+        )
+    if imported.one_channel:
+        console.note(
+            "The file's network has one output channel, for a sigmoid. A channel of zeros was "
+            "added for the background, by which the softmax gives the sigmoid's probabilities."
         )
     console.success(
         f"{run.run}: {len(imported.weights)} tensors of {file}, {run.row['parameters'] / 1e6:.1f} "

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from harness.cli.options import FRAMES, device_option, nodes_option, with_settings
+from harness.cli.train_request import Request
 from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.config.training import TrainConfig
     from harness.training.run import TrainingSetup
 
 NEWEST: Final = "newest"
+
+_RESUMED: Final = ("workers", "epochs", "patience")
+"""Options that --resume RUN takes; without RUN only the first."""
 
 
 EPILOG = """\b
@@ -30,6 +32,8 @@ Examples:
   harness train --preset quick --schedule cosine --set weight_decay=0.05
   harness train --print-recipe > mine.toml; harness train --preset mine.toml
   harness train --resume
+  harness train --resume unet-20260726-101500 --epochs 300
+  harness train --model unet --epochs 200 --patience 20
 """
 
 
@@ -71,7 +75,18 @@ Examples:
     "newest. On a CPU the weights become those of an unbroken run; on a GPU batches and "
     "augmentations are the same, and the weights are so up to rounding.",
 )
-@click.option("--epochs", type=int, help="Passes over the training frames.")
+@click.option(
+    "--epochs",
+    type=int,
+    help="Passes over the training frames; with --resume RUN the new number in all, also of a "
+    "finished run. With the step schedule its weights become those of a run of that many epochs.",
+)
+@click.option(
+    "--patience",
+    type=int,
+    metavar="N",
+    help="End a training whose validation IoU has not improved for N epochs; 0 never does.",
+)
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
 @nodes_option()
@@ -106,7 +121,8 @@ Examples:
     "--workers",
     type=int,
     help="Processes that augment beside each training; by default as many as the cores allow, "
-    "divided among all trainings of the machine.",
+    "divided among all trainings of the machine. 0 augments in the training process; --resume "
+    "takes it too.",
 )
 @click.option(
     "--save-every",
@@ -161,11 +177,14 @@ def command(
 
     request = Request(names=names, preset=preset, pairs=pairs, changes=changes)
     if resume is not None:
-        request.refuse_changes(leave_out=leave_out, folds=folds)
+        request.refuse_changes(
+            leave_out=leave_out, folds=folds, allowed=_RESUMED if resume != NEWEST else _RESUMED[:1]
+        )
     if print_recipe:
         request.print(settings)
         return
-    with _joined(device, save_every, tracker, graphs) as setup:
+    workers = None if resume is None else changes["workers"]
+    with _joined(device, save_every, tracker, graphs, workers) as setup:
         if jobs > 1 and not setup.group.is_single:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
         if not setup.group.is_main:
@@ -175,7 +194,7 @@ def command(
         if resume is None:
             _start(settings, setup, jobs, leave_out, folds, request)
         else:
-            _resume(settings, setup, jobs, resume)
+            _resume(settings, setup, jobs, resume, changes)
 
 
 def _follow(setup: TrainingSetup) -> None:
@@ -184,15 +203,24 @@ def _follow(setup: TrainingSetup) -> None:
     train_worker(setup)
 
 
-def _resume(settings: Settings, setup: TrainingSetup, jobs: int, name: str) -> None:
+def _resume(
+    settings: Settings, setup: TrainingSetup, jobs: int, name: str, changes: Mapping[str, Any]
+) -> None:
     from harness.training import run_all
 
-    run_all.resume(settings, None if name == NEWEST else name, setup, jobs)
+    run_all.resume(
+        settings,
+        None if name == NEWEST else name,
+        setup,
+        jobs,
+        epochs=changes["epochs"],
+        patience=changes["patience"],
+    )
 
 
 @contextmanager
 def _joined(
-    device: str, save_every: float, tracker: str | None, graphs: bool
+    device: str, save_every: float, tracker: str | None, graphs: bool, workers: int | None
 ) -> Iterator[TrainingSetup]:
     """Where the networks train, in the process group that torchrun started this process for."""
     from harness.training import distributed
@@ -206,7 +234,12 @@ def _joined(
         if tracker:
             import_mlflow()  # so that it is missed before anything is registered
         yield TrainingSetup(
-            device=own, save_every_s=save_every, group=group, tracker=tracker or "", graphs=graphs
+            device=own,
+            save_every_s=save_every,
+            group=group,
+            tracker=tracker or "",
+            graphs=graphs,
+            workers=workers,
         )
 
 
@@ -244,54 +277,3 @@ def _start(
         if not tasks.runs:
             tasks.finish()
     console.note("Measure them with: harness evaluate --split val")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What the user asked to train.
-
-    Attributes:
-        names: Models; empty for the default ones.
-        preset: A preset's name or file.
-        pairs: The values of ``--set``.
-        changes: The values of the recipe's other options; ``None`` where not given.
-    """
-
-    names: Sequence[str]
-    preset: str
-    pairs: Sequence[str]
-    changes: Mapping[str, Any]
-
-    def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
-        """The recipe of every network, checked, and whether their ensemble follows."""
-        from harness.config.recipe import parse_settings
-        from harness.training.checks import check_names
-        from harness.training.queue import recipes_for
-
-        given = {name: value for name, value in self.changes.items() if value is not None}
-        classes = settings.classes.choosing(given.pop("loss_class", None))
-        changes = {**given, **parse_settings(self.pairs), "classes": classes}
-        configs, with_ensemble = recipes_for(self.names, self.preset, changes)
-        for config in configs[:1]:  # the others differ by their model alone
-            check_names(config)
-        return configs, with_ensemble
-
-    def refuse_changes(self, **others: object) -> None:
-        """Refuse options that would change the recipe of a run that is resumed."""
-        given = {"model": self.names or None, "set": self.pairs or None, **self.changes, **others}
-        changed = [
-            f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None
-        ]
-        if changed:
-            raise click.UsageError(
-                f"--resume goes on with the recipe that the run has; leave out {', '.join(changed)}"
-            )
-
-    def print(self, settings: Settings) -> None:
-        """Print the recipe; those of several models differ by the nodes of trinet alone."""
-        from harness.config.recipe import to_toml
-
-        configs, _ = self.recipes(settings)
-        if not configs:
-            raise click.UsageError("an ensemble has no recipe; name one of its members")
-        console.show(to_toml(next((config for config in configs if config.nodes), configs[0])))

@@ -20,6 +20,8 @@ _ELSEWHERE: Final = {
     "model": "--model",
     "leave_out": "--leave-out",
     "fold": "--folds",
+    "init": "--init",
+    "init_sha256": "--init",
     "classes": "the table [classes] of harness.toml",
 }
 """Fields of a ``TrainConfig`` that are no part of a preset, and where they are set."""

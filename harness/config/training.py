@@ -33,6 +33,7 @@ _Size = Annotated[
         description=f"a multiple of {SMALLEST_SIZE}, since the encoders halve it five times",
     ),
 ]
+_Epochs = Annotated[int, Field(strict=True, ge=0, description="a whole number, 0 or more")]
 _Rate = Annotated[float, Field(strict=True, gt=0, lt=float("inf"), description="a number above 0")]
 _Decay = Annotated[float, Field(strict=True, ge=0, lt=1, description="0, or a decay below 1")]
 _Weight = Annotated[
@@ -79,6 +80,8 @@ class TrainConfig:
         schedule: A name of ``harness.training.schedules``: ``step`` (the paper's), ``one-cycle``
             or ``cosine``.
         drop_after: Epochs before the drop of the ``step`` schedule.
+        patience: Epochs without a better validation IoU after which training ends early; 0 for
+            never.
         loss: A name of ``models.losses``.
         augmentation: A name of ``harness.data.augment``: ``paper``, ``light`` or ``none``.
         ema_decay: Decay of the moving average of the weights; 0 keeps none.
@@ -90,6 +93,8 @@ class TrainConfig:
             on the device. They change nothing but the speed.
         leave_out: Centre that is trained without; empty for none.
         fold: ``K/N`` in a cross-validation; empty for the splits as they are.
+        init: Run or checkpoint file whose weights training starts from; empty for none.
+        init_sha256: Digest of the file of these weights, in hexadecimal.
         inputs: What the network takes: images ``normalised`` as the encoder's own were, or as they
             are, ``0-255``, as the paper's authors trained theirs.
         classes: The classes, and which of them single-channel losses go by.
@@ -108,6 +113,7 @@ class TrainConfig:
     weight_decay: _Weight = 0.0
     schedule: _Name = "step"
     drop_after: _Count = 50
+    patience: _Epochs = 0
     loss: _Name = "single-channel-dice"
     augmentation: _Name = "paper"
     ema_decay: _Decay = 0.0
@@ -117,6 +123,8 @@ class TrainConfig:
     workers: _Workers = None
     leave_out: str = ""
     fold: str = ""
+    init: str = ""
+    init_sha256: str = ""
     inputs: _Inputs = "normalised"
     classes: Classes = ONE
 

@@ -75,6 +75,12 @@ class TrainingLoop:
         marked = [epoch for epoch in self.history if epoch.best]
         return marked[-1] if marked else None
 
+    @property
+    def is_out_of_patience(self) -> bool:
+        """Whether the validation IoU did not improve for as many epochs as the recipe allows."""
+        patience = self.config.patience
+        return bool(patience and self.best and self.epoch - self.best.epoch >= patience)
+
     def __call__(self) -> None:
         """Train to the end.
 
@@ -84,8 +90,9 @@ class TrainingLoop:
         """
         try:
             with StopRequest() as stop:
-                while self.epoch < self.config.epochs:
+                while self.epoch < self.config.epochs and not self.is_out_of_patience:
                     self._train_epoch(stop)
+                self._save()  # 'train --resume RUN --epochs MORE' goes on from here
         except Interrupted as stopped:
             self._end("interrupted")
             raise self.group.only_main_reports(stopped) from None
@@ -102,10 +109,6 @@ class TrainingLoop:
         if not self.group.is_main:
             return
         self.workspace.finish_run(self.run.run, status)
-        if status == "finished":
-            # The optimiser's state is twice the size of the network and of no use any more. Not
-            # before it is registered: a kill in between would leave nothing to go on from.
-            self.run.last.unlink(missing_ok=True)
 
     def _explained(self, error: BaseException) -> BaseException | None:
         """An error as a message that says what to do about it; ``None`` where that is not known."""

@@ -48,6 +48,11 @@ def finished(run: Run, frames: TrainingFrames) -> None:
         f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {run.settings['size']} "
         f"pixels, n = {len(frames.val)})"
     )
+    if run.row["epochs"] < run.settings["epochs"]:
+        console.note(
+            f"Ended after epoch {run.row['epochs']} of {run.settings['epochs']}: no better "
+            f"validation IoU for {run.settings['patience']} epochs (--patience)."
+        )
 
 
 class SideBySide:

@@ -46,6 +46,7 @@ class TrainingSetup:
         tracker: ``mlflow`` to log to MLflow too; empty for TensorBoard only.
         side_by_side: Runs that train on this machine at once and share its cores.
         graphs: Whether a GPU's steps are recorded as CUDA graphs.
+        workers: Processes that augment, in place of the recipe's; ``None`` for the recipe's.
     """
 
     device: torch.device
@@ -54,6 +55,7 @@ class TrainingSetup:
     tracker: str = ""
     side_by_side: int = 1
     graphs: bool = True
+    workers: int | None = None
 
     @property
     def trainings(self) -> int:
@@ -262,6 +264,8 @@ def _network(workspace: Workspace, run: Run, config: TrainConfig, group: Process
 
 
 def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) -> BatchLoader:
+    if setup.workers is not None:
+        config = dataclasses.replace(config, workers=setup.workers)
     if config.workers is None:
         workers = devices.workers(setup.device, trainings=setup.trainings)
         config = dataclasses.replace(config, workers=workers)

@@ -15,6 +15,7 @@ from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
 from harness.training import run as training_run
 from harness.training.checks import check_polyps
+from harness.training.lengthen import lengthen
 from harness.training.queue import RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.workers import Job, device_slots, train_all
@@ -65,7 +66,15 @@ def run_all(
     tasks.finish()
 
 
-def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: int = 1) -> None:
+def resume(
+    settings: Settings,
+    name: str | None,
+    setup: TrainingSetup,
+    at_once: int = 1,
+    *,
+    epochs: int | None = None,
+    patience: int | None = None,
+) -> None:
     """Go on with a run, and with what was still to do after it.
 
     Args:
@@ -73,6 +82,8 @@ def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: 
         name: The run; ``None`` for what was begun last.
         setup: Where to train.
         at_once: Networks that train side by side, where several are left.
+        epochs: New number of epochs of the run, in all.
+        patience: New patience of the run.
 
     Raises:
         UserError: As for :func:`run_all`, or if there is no such run.
@@ -80,6 +91,8 @@ def resume(settings: Settings, name: str | None, setup: TrainingSetup, at_once: 
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
     named = workspace.run(name) if name else None
+    if named is not None and (epochs is not None or patience is not None):
+        named = lengthen(workspace, named, epochs, patience)
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
         return
@@ -121,6 +134,7 @@ def _train_side_by_side(
                 save_every_s=setup.save_every_s,
                 tracker=setup.tracker,
                 graphs=setup.graphs,
+                workers=setup.workers,
             )
 
     go_on = f"harness train --resume --jobs {at_once}"

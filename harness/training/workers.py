@@ -56,6 +56,7 @@ class Job:
         save_every_s: As in ``TrainingSetup``.
         tracker: As in ``TrainingSetup``.
         graphs: As in ``TrainingSetup``.
+        workers: As in ``TrainingSetup``.
     """
 
     workspace: Path
@@ -64,6 +65,7 @@ class Job:
     save_every_s: float
     tracker: str = ""
     graphs: bool = True
+    workers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +217,7 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
         tracker=job.tracker,
         side_by_side=slot.trainings,
         graphs=job.graphs,
+        workers=job.workers,
     )
     # Before anything else in this process asks for a GPU, and starts one that is not its own.
     devices.make_current(setup.device)

@@ -115,3 +115,25 @@ def test_a_message_does_not_quote_a_whole_file(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "expected a file of torch.save" in result.output
     assert len(result.output) < 1000
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+def test_a_network_of_one_channel_gives_the_probabilities_of_its_sigmoid(
+    tmp_path: Path, prefix: str
+) -> None:
+    torch.manual_seed(2)
+    single = smp.Unet("resnet18", encoder_weights=None, classes=1).eval()
+    file = tmp_path / "one.pth"
+    torch.save({"state_dict": {prefix + k: v for k, v in single.state_dict().items()}}, file)
+
+    result = call(tmp_path, file, "--model", "unet", "--size", "64")
+
+    assert result.exit_code == 0, result.output
+    assert "one output channel" in result.output
+    images = torch.rand(2, 3, 64, 64) * 255
+    with torch.inference_mode():
+        logits = single(images)[:, 0]
+        probabilities = load(only_run(tmp_path)).network(images)
+    torch.testing.assert_close(probabilities[:, 1], logits.sigmoid(), atol=1e-6, rtol=1e-6)
+    assert torch.equal(probabilities.argmax(1) == 1, logits.sigmoid() > 0.5)
+    assert 0 < (logits > 0).float().mean() < 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import os
 import signal
@@ -19,8 +20,9 @@ from harness.config.training import TrainConfig
 from harness.runs.workspace import Run, Workspace
 from harness.training import loop as fitting
 from harness.training.distributed import ProcessGroup
+from harness.training.lengthen import lengthen
 from harness.training.loop import Callbacks, Epoch, TrainingLoop
-from harness.training.trainer import Trainer
+from harness.training.trainer import Trainer, Validation
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
@@ -127,7 +129,7 @@ def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
     assert run.row["best_epoch"] == best.epoch
     assert run.row["best_iou"] == best.iou
     assert set(safetensors.torch.load_file(run.best)) == set(Tiny().state_dict())
-    assert not run.last.exists()
+    assert run.last.exists()  # for --resume RUN --epochs MORE
     with (run.folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == pytest.approx([epoch.loss for epoch in told])
@@ -276,3 +278,47 @@ def test_a_loss_that_is_no_number_names_its_frames(tmp_path: Path) -> None:
     assert "--learning-rate" in error.value.message
     assert workspace.run(run.run).status == "failed"
     assert not run.best.exists()
+
+
+def test_training_ends_once_it_is_out_of_patience(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+    training = make(workspace, run)
+    training.config = dataclasses.replace(training.config, patience=1, epochs=50)
+    training.trainer.validate = lambda _: Validation(iou=0.5, f1=0.6, frames=2)  # type: ignore[method-assign]
+
+    training()
+
+    ended = workspace.run(run.run)
+    assert (ended.status, ended.row["best_epoch"], ended.row["epochs"]) == ("finished", 1, 2)
+
+
+def test_a_lengthened_run_reaches_the_weights_of_a_longer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = []
+    for first in (2, 4):
+        workspace = Workspace(tmp_path / str(first))
+        monkeypatch.setitem(CONFIG, "schedule", "step")
+        monkeypatch.setitem(CONFIG, "epochs", first)
+        run = begin(workspace)
+        make(workspace, run)()
+        if first == 2:
+            run = lengthen(workspace, workspace.run(run.run), 4, None)
+            assert (run.status, run.settings["epochs"]) == ("interrupted", 4)
+            monkeypatch.setitem(CONFIG, "epochs", 4)
+            make(workspace, run)()
+        assert workspace.run(run.run).row["epochs"] == 4
+        weights.append(torch.load(run.last, weights_only=True)["trainer"]["network"])
+
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_what_cannot_be_lengthened_is_said(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+    with pytest.raises(UserError, match="--init"):
+        lengthen(workspace, run, 9, None)
+    make(workspace, run)()
+    with pytest.raises(UserError, match="trained 4 epochs already"):
+        lengthen(workspace, workspace.run(run.run), 3, None)

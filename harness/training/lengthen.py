@@ -1,0 +1,59 @@
+"""Train a run for more epochs than its recipe had."""
+
+from __future__ import annotations
+
+from harness.config.training import TrainConfig
+from harness.runs.lock import lock_run
+from harness.runs.workspace import Run, Workspace
+from harness.utils import console
+from metrics.utils.errors import UserError
+
+
+def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int | None) -> Run:
+    """Give a run a new number of epochs or another patience, so that it can go on.
+
+    Args:
+        workspace: Where the run is registered.
+        run: The run, with the state of its last epoch.
+        epochs: Number of epochs in all; ``None`` for the recipe's.
+        patience: As in the recipe; ``None`` for the recipe's.
+
+    Returns:
+        Run: The run, registered as interrupted where there is more to train.
+
+    Raises:
+        UserError: If the run cannot be trained longer.
+        FaultsError: If a value cannot be.
+    """
+    if run.members:
+        raise UserError(f"{run.run} is an ensemble, which is not trained itself; name a member")
+    if not run.last.exists():
+        raise UserError(
+            f"{run.run} has no training state ({run.last.name}), which runs of earlier versions "
+            "and imported ones lack. Start a new run from its best weights: "
+            f"harness train --init {run.run}"
+        )
+    before = TrainConfig.from_dict(run.settings)
+    given = {"epochs": epochs, "patience": patience}
+    changes = {name: value for name, value in given.items() if value is not None}
+    after = TrainConfig.from_dict({**before.to_dict(), **changes})
+    done = int(run.row["epochs"] or 0)
+    if after.epochs <= done:
+        raise UserError(
+            f"{run.run} has trained {done} epochs already; --epochs is the number in all, and has "
+            f"to be larger than {done}"
+        )
+    if done < before.epochs and run.status == "finished" and patience is None:
+        raise UserError(
+            f"{run.run} ended after {done} epochs, without a better one for {before.patience}. "
+            "Give another --patience too; 0 trains to the last epoch."
+        )
+    if after.schedule != "step" and after.epochs != before.epochs:
+        console.warn(
+            f"The schedule {after.schedule} is stretched over {after.epochs} epochs and goes on "
+            f"from epoch {done + 1} of these; a run of {after.epochs} epochs from its beginning "
+            "would have had other learning rates before. The step schedule has no such difference."
+        )
+    with lock_run(run):
+        workspace.update_run(run.run, settings=after.to_dict(), status="interrupted")
+    return workspace.run(run.run)
