@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from models.encoders import encoder_names, normalisation, published_weights
 from models.errors import ModelError
+from models.origins import PublishedWeights, list_published, origin
 from models.registry import (
     DEFAULT_ENCODER,
     ENSEMBLE,
@@ -31,13 +32,16 @@ __all__ = [
     "Architecture",
     "Description",
     "ModelError",
+    "PublishedWeights",
     "check",
     "create",
     "describe",
     "encoder_names",
     "get",
+    "list_published",
     "names",
     "normalisation",
+    "origin",
     "paper_order",
     "parameters",
     "published_weights",

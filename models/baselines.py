@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any, Final
 
 from torch import nn
@@ -11,7 +10,7 @@ from torch import nn
 from models.encoders import TIMM, library
 from models.errors import ModelError
 from models.registry import Architecture
-from models.weights import Source, check_weights, load_encoder, unavailable
+from models.weights import Source, check_weights, load_encoder, own_source, unavailable
 
 _CLASSES: Final = {
     "unet": "Unet",
@@ -61,12 +60,14 @@ def baseline(
     if name not in _CLASSES:
         raise ModelError(f"{name!r} cannot be a node; expected one of {', '.join(_CLASSES)}")
     check_weights(encoder, encoder_weights)
-    network = _built(name, encoder, encoder_weights, in_channels=in_channels, classes=classes)
-    if isinstance(encoder_weights, Path):
+    own = own_source(encoder, encoder_weights)
+    published = None if own else encoder_weights
+    network = _built(name, encoder, published, in_channels=in_channels, classes=classes)
+    if own:
         inner = network.encoder
         if not isinstance(inner, nn.Module):
             raise ModelError(f"{name} has no encoder to load {encoder_weights} into")
-        load_encoder(inner, encoder_weights)
+        load_encoder(inner, own)
     return network
 
 

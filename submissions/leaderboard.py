@@ -85,6 +85,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
         )
     groups = [name for name in GROUPS if name in rows]
     who = [*groups, *(name for name in ("team", "model") if name in rows)]
+    rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
     best = rows.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
     best = best.assign(rank=_ranks(best, groups), source=source, sd_name=sd)
     best["sd"] = best[sd] if sd in best else float("nan")

@@ -206,18 +206,22 @@ class Ledger:
         chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
 
-    def submitted_before(self, sha256: str) -> list[str]:
+    def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:
         """The submissions of a package of these very bytes, described for a person, oldest first.
 
         Args:
             sha256: Of the package, in hexadecimal.
+            package: Where it lies, so that a submission is not named as one of itself.
         """
-        query = (
-            "SELECT number, round, day FROM submissions WHERE package_sha256 = ? ORDER BY number"
-        )
+        query = "SELECT * FROM submissions WHERE package_sha256 = ? ORDER BY number"
         with self._register.read() as connection:
             rows = connection.execute(query, [sha256]).fetchall()
-        return [f"submission {number} (round {round_}, {day})" for number, round_, day in rows]
+        own = package and package.resolve()
+        return [
+            f"submission {row['number']} (round {row['round']}, {row['day']})"
+            for row in rows
+            if Path(row["package"]).resolve() != own
+        ]
 
     def _frame(
         self, query: str, values: list[Any], chosen: Mapping[str, str | None], order: str

@@ -173,7 +173,8 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
 
 
 def _every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
-    found = (path.name for path in folder.iterdir() if path.is_dir())
+    # A dead link is a test set, too: one that is missing.
+    found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
     return tuple(sorted(name for name in found if name.startswith(prefix) and name[0] != "."))
 
 

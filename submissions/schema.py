@@ -99,5 +99,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         ) WHERE test_set = 'all'"""
         for name in _AVERAGED
     ),
+    # Where the encoder's first weights came from (models.origin), as JSON; empty where unknown.
+    ("ALTER TABLE runs ADD COLUMN encoder_weights TEXT NOT NULL DEFAULT '{}'",),
 )
 """The statements of each version: new versions are added, old ones never changed."""

@@ -8,9 +8,9 @@ protocol refuses those too. A missing mask is always a fault.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,13 +23,13 @@ from metrics.frame.hausdorff import hausdorff_bits
 from metrics.frame.lesions import count_lesions
 from metrics.masks.bits import Bits, pack
 from metrics.masks.read import Protocol, fit_prediction, read_mask
-from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.errors import FaultsError
+from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import OVERALL
-from submissions.reading.archive import refuse_special
 from submissions.reading.findings import Kind
 from submissions.reading.mask import Content
-from submissions.reading.validate import inspect_package
+from submissions.reading.validate import PackageReport, inspect_package
 from submissions.truth import Truth, find_truth
 
 TOLERATED: Final[Mapping[Protocol, tuple[Kind, ...]]] = {
@@ -101,7 +101,33 @@ def score_package(
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
     """
-    truth = truth if isinstance(truth, Truth) else find_truth(truth)
+    true = truth if isinstance(truth, Truth) else find_truth(truth)
+    inspect = partial(inspect_package, package, true.sizes, layout=layout)
+    return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
+
+
+def score_masks(
+    package: Path,
+    truth: Truth,
+    protocol: Protocol,
+    inspect: Callable[..., PackageReport],
+    *,
+    hausdorff: bool,
+    notes: Iterable[str] = (),
+) -> PackageScore:
+    """Score the masks that an inspection finds.
+
+    Args:
+        package: The zip or folder.
+        truth: The true masks.
+        protocol: By which they are read.
+        inspect: Inspects the masks and calls ``on_mask`` with each of them.
+        hausdorff: As for ``score_package``.
+        notes: Remarks that are not faults.
+
+    Raises:
+        FaultsError: There are faults, all of them at once.
+    """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     with_hausdorff = hausdorff and protocol == "official"
 
@@ -110,10 +136,10 @@ def score_package(
         if place.size == content.size or protocol == "official":
             rows[place.test_set, place.name] = _row(content, truth, protocol, with_hausdorff)
 
-    inspection = inspect_package(package, truth.sizes, layout=layout, on_mask=take)
+    inspection = inspect(on_mask=take)
     faults = inspection.faults(besides=TOLERATED[protocol])
     if faults:
-        raise FaultsError(faults, f"{package}: the package cannot be scored")
+        raise FaultsError(faults, f"{package}: cannot be scored")
     table = _frame_table(rows, inspection.latencies_ms, truth)
     return PackageScore(
         package=package,
@@ -122,9 +148,10 @@ def score_package(
         truth_sha256=truth.sha256,
         truth=truth.folder,
         frames=table,
-        figures=_figures(table, protocol),
+        figures=figures_of(table, protocol),
         organisers=_organisers(table) if protocol == "official" else {},
         notes=(
+            *notes,
             *inspection.notes,
             *_tolerated_notes(inspection.findings),
             *_lossy_truth_note(truth, protocol),
@@ -159,20 +186,6 @@ def score_rows(
         | {name: _plain(row[name]) for name in _FIGURES if name in row}
         for row in score.figures.to_dict("records")
     ]
-
-
-def package_sha256(package: Path) -> str:
-    """SHA-256 of a zip, or of all names and bytes in a folder, in hexadecimal.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        if not package.is_dir():
-            refuse_special(package)
-        return _digest(package)
-    except OSError as error:
-        raise UserError(f"{package}: cannot be read ({error.strerror or error}).") from error
 
 
 def _row(
@@ -231,7 +244,8 @@ def _frame_table(
     return pd.DataFrame.from_records(records)
 
 
-def _figures(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    """The ``PackageScore.figures`` of a frame table."""
     polyp = table[table["class"] == "polyp"]
     by_set = summarise(polyp, ("test_set",), protocol).assign(sd_sets=float("nan"))
     overall = summarise(polyp, ("class",), protocol).drop(columns="class")
@@ -283,15 +297,3 @@ def _plain(value: Any) -> Any:
     if pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value
-
-
-def _digest(package: Path) -> str:
-    if package.is_file():
-        with package.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    whole = hashlib.sha256()
-    for path in sorted(package.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            whole.update(f"{path.relative_to(package).as_posix()}\0".encode())
-            whole.update(hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()

@@ -16,6 +16,9 @@ from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.layout import FRAME, PackageLayout
 from submissions.rounds import IMAGE_SUFFIXES
 
+MASK_FOLDERS: Final = frozenset({"masks", "mask"})
+"""Names, in small letters, of the folder of a test set's masks where its frames have one, too."""
+
 _JPEG: Final = b"\xff\xd8"
 _KEPT_BYTES: Final = 256 << 20
 _WORKERS: Final = 4
@@ -64,7 +67,7 @@ class Truth:
 def find_truth(
     folder: Path, test_sets: Collection[str] | None = None, layout: PackageLayout | None = None
 ) -> Truth:
-    """Find the masks ``TEST_SET/NAME_mask.*`` in a folder.
+    """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
     Args:
         folder: A folder of test set folders.
@@ -90,11 +93,12 @@ def find_truth(
     masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
         raise TruthError(faults, f"the truth in {folder} cannot be used")
-    return _read_all(folder, masks)
+    return read_truth(folder, masks)
 
 
 def _every_test_set(folder: Path, prefix: str) -> list[str]:
-    found = (path.name for path in folder.iterdir() if path.is_dir())
+    # A dead link is a test set, too: one that is missing.
+    found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
     return [name for name in found if name.startswith(prefix) and name[0] != "."]
 
 
@@ -107,7 +111,7 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
         faults.append(Fault(path=str(folder), message="the test set's folder is missing"))
         return {}
     masks: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(_inner(folder).iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         name = layout.frame_of(path.stem)
@@ -123,7 +127,16 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
     return masks
 
 
-def _read_all(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
+def _inner(folder: Path) -> Path:
+    """The folder ``masks`` in a test set's folder where no images lie in that itself."""
+    paths = sorted(folder.iterdir())
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in paths):
+        return folder
+    inner = (path for path in paths if path.name.lower() in MASK_FOLDERS and path.is_dir())
+    return next(inner, folder)
+
+
+def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
     """Read every mask.
 
     Up to 256 MiB of them are kept for the packages that are scored; the rest is decoded each time.

@@ -101,7 +101,7 @@ def _tables(
     from harness.evaluation import tables
     from harness.runs.select import newest_by_model
 
-    evaluated = tables.evaluated(workspace.runs(), split, protocol)
+    evaluated = tables.evaluated(workspace, workspace.runs(), split, protocol)
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]

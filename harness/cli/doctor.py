@@ -154,28 +154,48 @@ def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
     from models import hub
 
     fault = hub.fault(timeout_s)
-    advice = "Only ImageNet weights need it: train with --encoder-weights none, or give a file."
+    advice = (
+        "Only the weights that 'harness models --encoders' lists as the hub's need it: train with "
+        "another encoder, with --encoder-weights none, or give a file."
+    )
     found = f"{hub.address()}: {fault or 'answers'}"
     yield Check("network", "hub", found, "warning" if fault else "ok", advice if fault else "")
 
 
 def caches() -> Iterator[Check]:
-    """Whether the paper's encoder weights are there, and how large the decoded frames are."""
+    """Whether encoder weights are there, and how large the decoded frames are."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from harness.config.training import TrainConfig
-    from models.weights import cached
+    from models.hub import cached
 
     encoder = TrainConfig(model="unet").encoder
     there = cached(encoder, "imagenet")
     found = f"{encoder} {'is' if there else 'is not'} in {HF_HUB_CACHE}"
     advice = "" if there else "Nothing: --preset paper fetches it once, where the hub answers."
     yield Check("cache", "weights", found, advice=advice)
+    yield from _packaged_weights()
     with suppress(UserError):  # folders() reports settings that cannot be read
         folder = settings.load().workspace / "cache"
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         held = f"{_size(sum(sizes))} of decoded frames" if sizes else "empty"
         yield Check("cache", "frames", f"{folder}, {held}")
+
+
+def _packaged_weights() -> Iterator[Check]:
+    """Whether the encoder weights of installed packages are whole."""
+    from models import ModelError
+    from models.packaged import PACKAGES
+
+    for encoder, package in PACKAGES.items():
+        if not package.version:
+            continue
+        try:
+            package.check()
+        except ModelError as error:
+            yield Check("cache", package.name, error.message, "fault")
+        else:
+            yield Check("cache", package.name, f"{package.version}, the weights of {encoder}")
 
 
 def folders() -> Iterator[Check]:

@@ -44,6 +44,11 @@ Examples:
     help=f"Images on which the masks are compared, at most {FRAMES}; they must be the same.",
 )
 @click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace files of these names that the harness did not write; never those of --frames.",
+)
+@click.option(
     "--input-slug",
     metavar="SLUG",
     help="The input socket on grand-challenge.org.  [default: colonoscopy-frame]",
@@ -60,6 +65,7 @@ def command(
     format_: str,
     out: Path | None,
     frames: Path | None,
+    overwrite: bool,
     **slugs: str | None,
 ) -> None:
     """Export RUN: a run, or a model, of which the newest run is taken.
@@ -72,6 +78,7 @@ def command(
     from harness.export import grand_challenge, onnx
     from harness.runs.network import load
     from harness.utils.device import keep_memory
+    from harness.utils.outputs import Outputs
 
     if format_ == "onnx" and any(slugs.values()):
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
@@ -79,12 +86,15 @@ def command(
     keep_memory()
     chosen = _chosen(settings, run)
     images = images_in(frames)[:FRAMES] if frames else []
-    loaded = load(chosen)
     ending = ".onnx" if format_ == "onnx" else "-container"
     target = out or Path(f"{chosen.run}{ending}")
+    if format_ == "onnx":
+        _check_target(target, images, overwrite=overwrite)
+    loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:
         if format_ == "onnx":
             difference = onnx.export_onnx(loaded, target, frames=images, done=bar.advance)
+            Outputs(target.parent).record(_names(target))
         else:
             difference = grand_challenge.export_container(
                 loaded, target, **_given(slugs), frames=images, done=bar.advance
@@ -94,6 +104,19 @@ def command(
     else:
         console.note(f"By onnxruntime {difference}.")
     console.success(f"{target}: {chosen.run}")
+
+
+def _names(target: Path) -> list[str]:
+    """An ONNX file and its description."""
+    return [target.name, target.with_suffix(".json").name]
+
+
+def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
+    from harness.utils.outputs import Outputs
+
+    if target.suffix == ".json":
+        raise click.UsageError("--out ends in .json, the ending of the file that describes it")
+    Outputs(target.parent).check(_names(target), overwrite=overwrite, sources=images)
 
 
 def _given(slugs: dict[str, str | None]) -> dict[str, str]:

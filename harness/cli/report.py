@@ -53,6 +53,11 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file; by default report-test.html, report-round-2.html and so on in the workspace.",
 )
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace the file of --out where the harness did not write it.",
+)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 @with_settings(*FRAMES, "test_frames", "workspace", "splits", "rounds")
 def command(
@@ -62,6 +67,7 @@ def command(
     names: tuple[str, ...],
     truth: Path | None,
     out: Path | None,
+    overwrite: bool,
     show: bool,
 ) -> None:
     """Write an HTML page of all results on a split, by default test, with its frames.
@@ -70,12 +76,16 @@ def command(
     terms apply to it.
     """
     from harness.report.page import page
+    from harness.utils.outputs import Outputs
     from metrics.utils.files import atomic_path
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
+    if out is not None:
+        out = out.with_name(out.name.replace(" ", "-"))
+        Outputs(out.parent).check([out.name], overwrite=overwrite)
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
     if round_name is not None:
@@ -87,6 +97,8 @@ def command(
     file = file.with_name(file.name.replace(" ", "-"))
     with atomic_path(file) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
+    if out is not None:
+        Outputs(out.parent).record([out.name])
     for note in content.notes:
         console.warn(note)
     megabytes = file.stat().st_size / 1e6

@@ -84,7 +84,8 @@ def show(settings: Settings, run: str, format_: str) -> None:
     file = found.folder / "history.csv"
     history = pd.read_csv(file) if file.exists() else pd.DataFrame()
     if format_ == "json":
-        row = {**found.row, "versions": json.loads(found.row["versions"])}
+        row = {**found.row}
+        row |= {name: json.loads(found.row[name]) for name in ("versions", "encoder_weights")}
         row |= {"settings": found.settings, "members": found.members}
         console.show(json.dumps({**row, "history": history.to_dict("records")}, indent=2))
         return
@@ -93,6 +94,8 @@ def show(settings: Settings, run: str, format_: str) -> None:
 
 def _show_run(run: Run, history: pd.DataFrame) -> None:
     """A few lines, then the table of epochs."""
+    import json
+
     from harness.report.tables.columns import Column
     from harness.report.tables.sparkline import sparkline
     from harness.report.tables.view import View
@@ -107,6 +110,8 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         lines += [f"  {name}: {member}" for name, member in run.members.items()]
     else:
         lines += [f"  {name}: {value}" for name, value in run.settings.items() if value != ""]
+    if origin := json.loads(run.row["encoder_weights"]):
+        lines += [f"  encoder weights from: {', '.join(f'{k} {v}' for k, v in origin.items())}"]
     for name, title in (("loss", "loss"), ("iou", "IoU"), ("f1", "F1")):
         if not history.empty:
             values = history[name].tolist()

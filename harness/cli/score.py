@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from metrics.statistics.samples import Average
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
-    from submissions.truth import Truth
 
 EPILOG = """\b
 Examples:
@@ -27,6 +25,7 @@ Examples:
   harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --format csv
   harness score package.zip --truth FOLDER --protocol strict --table contours
   harness score package.zip --truth FOLDER --table generalisation
+  harness score masks/ --truth TestDataset/
 """
 
 
@@ -39,7 +38,8 @@ Examples:
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folders EndoCV_DATAk with the true masks, NAME_mask.*",
+    help="Folders EndoCV_DATAk with the true masks, NAME_mask.*; for a plain folder of masks one "
+    "like it.",
 )
 @click.option(
     "--round",
@@ -64,6 +64,11 @@ Examples:
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where the result files go; by default 'scores' in the workspace.",
+)
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace files in DIR of --out that the harness did not write.",
 )
 @click.option(
     "--hausdorff/--no-hausdorff",
@@ -102,7 +107,12 @@ def command(
     Every package is validated first. A bad one is reported, the rest are scored, and the exit
     status is 1. Scores go into the register, for 'harness leaderboard'; the organisers' result
     files and the frame table into the workspace.
+
+    Without --round, PACKAGE may also be a plain folder of masks, NAME.*, or of folders of masks by
+    test set, or a folder of such folders; the true masks have the same names. Its scores do not go
+    into the register.
     """
+    from harness.score import ScoringJob
     from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
@@ -112,8 +122,10 @@ def command(
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         get_round(round_name, rounds)
-    found = _find(packages, {round_.layout.task for round_ in rounds.values()})
-    job = _Job(settings, rounds, truth, round_name, out, options)
+    # Folders of a round without a task folder look like plain folders: only --round tells.
+    known = [r for r in rounds.values() if r.layout.task or r.name == round_name]
+    found = _find(packages, known, may_be_plain=round_name is None)
+    job = ScoringJob(settings, rounds, truth, round_name, out, **options)
     scores = job.score_all(found)
     if kind == "scores":
         _show(scores, average or "sets", format_, options["protocol"])
@@ -125,110 +137,31 @@ def command(
         context.exit(1)
 
 
-class _Job:
-    """What the packages of one call share; the truth of each round is read once."""
+def _find(
+    paths: tuple[Path, ...], rounds: list[Round], *, may_be_plain: bool
+) -> list[tuple[Path, str, bool]]:
+    """Each package with its name, and whether it is a plain folder; what else lies there is named.
 
-    def __init__(
-        self,
-        settings: Settings,
-        rounds: dict[str, Round],
-        truth_folder: Path,
-        round_name: str | None,
-        out: Path | None,
-        options: dict[str, Any],
-    ) -> None:
-        from harness.runs.workspace import Workspace
-        from submissions.ledger import Ledger
-
-        self.workspace = Workspace(settings.workspace)
-        self.workspace.check_writable()
-        self.ledger = Ledger(settings.workspace)
-        self.rounds, self.truth_folder = rounds, truth_folder
-        self.round_name, self.out, self.options = round_name, out, options
-        self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
-        self.truths: dict[str, Truth] = {}
-
-    def score_all(self, found: Sequence[tuple[Path, str]]) -> list[tuple[str, PackageScore]]:
-        """Score all packages; one that cannot be scored is named, and the rest are scored.
-
-        Raises:
-            UserError: If the only package cannot be scored, or the truth cannot be used.
-        """
-        from submissions.truth import TruthError
-
-        scores = []
-        for package, name in console.track(found, "Scoring") if len(found) > 1 else found:
-            try:
-                scores.append(self.score(package, name))
-            except UserError as error:
-                if len(found) == 1 or isinstance(error, TruthError):
-                    raise
-                console.fail(error.format_message())
-        return scores
-
-    def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
-        """Score one package, write its files and enter it; with the name it is shown under."""
-        from submissions.layout import PackageLayout
-        from submissions.scoring import package_sha256, score_package, score_rows
-
-        known = self.submitted[self.submitted["package_sha256"] == package_sha256(package)]
-        own = known.iloc[0] if len(known) else None
-        name = self.round_name or (str(own["round"]) if own is not None else "")
-        round_ = self.rounds.get(name)
-        score = score_package(
-            package,
-            self._truth(round_),
-            self.options["protocol"],
-            layout=round_.layout if round_ else PackageLayout(),
-            hausdorff=self.options["hausdorff"],
-        )
-        team = self.options["team"] or ("" if own is not None else shown)
-        self._note_same_bytes(package, score, team)
-        self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
-        for note in score.notes:
-            console.note(f"{package.name}: {note}")
-        if not name:
-            console.note(f"{package.name}: entered without a round; give --round to rank it in one")
-        self._write(score)
-        return team or str(own["model"] if own is not None else shown), score
-
-    def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
-        """Say where another team handed in the very same package."""
-        rows = self.ledger.scores()
-        others = set(rows.loc[rows["package_sha256"] == score.package_sha256, "team"]) - {team, ""}
-        if others:
-            console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
-
-    def _truth(self, round_: Round | None) -> Truth:
-        from submissions.truth import find_truth
-
-        key = round_.name if round_ else ""
-        if key not in self.truths:
-            test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-            self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
-        return self.truths[key]
-
-    def _write(self, score: PackageScore) -> None:
-        from metrics.utils.files import atomic_path, write_json
-
-        folder = self.workspace.score_folder(
-            score.package, score.package_sha256, score.protocol, top=self.out
-        )
-        for test_set, result in score.organisers.items():
-            write_json(folder / f"{test_set}.json", result)
-        with atomic_path(folder / "frames.csv") as temporary:
-            score.frames.to_csv(temporary, index=False)
-        console.note(f"{score.package.name}: result files in {folder}")
-
-
-def _find(paths: tuple[Path, ...], tasks: set[str]) -> list[tuple[Path, str]]:
-    """Each package with its name; what else lies in the folders is named."""
+    Raises:
+        UserError: A folder holds neither packages nor masks.
+    """
+    from harness.data.listing import folders_in
+    from submissions.plain import find_masks
     from submissions.reading.find_packages import find_packages
 
-    packages = []
+    packages: list[tuple[Path, str, bool]] = []
     for path in paths:
-        found = find_packages(path, tasks)
-        packages += found.packages
+        try:
+            found = find_packages(path, rounds)
+        except UserError:
+            folders = [path, *folders_in(path)] if may_be_plain else []
+            plain = [folder for folder in folders if find_masks(folder).sets]
+            if not plain:
+                raise
+            plain = [path] if path in plain else plain
+            packages += [(folder, folder.resolve().name, True) for folder in plain]
+            continue
+        packages += [(package, name, False) for package, name in found.packages]
         if found.others:
             console.note(f"{path}: no packages, passed over: {', '.join(found.others)}")
     return packages

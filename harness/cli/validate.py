@@ -89,7 +89,8 @@ def _same_bytes(settings: Settings, package: Path) -> list[str]:
 
     if not package.is_file():
         return []
-    same = Ledger(settings.workspace).submitted_before(package_sha256(package))
+    ledger = Ledger(settings.workspace)
+    same = ledger.submitted_before(package_sha256(package), package=package)
     return [f"the same bytes as {', '.join(same)} of {settings.workspace}"] if same else []
 
 

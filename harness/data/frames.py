@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
@@ -43,6 +44,37 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
             ``metrics.masks.image.MAX_PIXELS``.
     """
     return decode_image(read_file(path), name=str(path))
+
+
+class DamagedError(Exception):
+    """A frame cannot be read."""
+
+
+def read_or(image: Path, on_fault: Callable[[Fault], object] | None) -> NDArray[np.uint8] | None:
+    """Read a frame; one that cannot be read is reported and gives ``None``.
+
+    Args:
+        image: The frame's file.
+        on_fault: Called with what is wrong.
+
+    Raises:
+        DamagedError: If it cannot be read and ``on_fault`` is not given.
+    """
+    try:
+        return read_image(image)
+    except UserError as error:
+        if on_fault is None:
+            raise DamagedError(error.message) from error
+        on_fault(Fault(path="", message=error.message))
+    return None
+
+
+def find_unreadable(images: Sequence[Path]) -> list[Fault]:
+    """Decode all frames, in threads; what is wrong with those that cannot be read."""
+    faults: list[Fault] = []
+    with ThreadPoolExecutor(cores(), thread_name_prefix="frames") as pool:
+        list(pool.map(lambda image: read_or(image, faults.append), images))
+    return sorted(faults, key=str)
 
 
 def decode_image(data: bytes, *, name: str = "image") -> NDArray[np.uint8]:

@@ -165,6 +165,10 @@ class Listing:
     def _by_name(self, folder: Path, what: str) -> dict[str, Path]:
         """Image files of a folder by name; a second file of the same name is a fault."""
         found: dict[str, Path] = {}
+        self.faults += [
+            Fault(path=str(path), message="a dead link; restore what it leads to, or remove it")
+            for path in dead_links(folder)
+        ]
         for path in images_in(folder):
             first = found.setdefault(name_of(path), path)
             if first != path:
@@ -230,6 +234,17 @@ def images_in(folder: Path) -> list[Path]:
         path
         for path in files_in(folder)
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def dead_links(folder: Path) -> list[Path]:
+    """Links in a folder that lead nowhere, without hidden ones, in natural order."""
+    if not folder.is_dir():
+        return []
+    return in_order(
+        path
+        for path in folder.iterdir()
+        if path.is_symlink() and not path.exists() and not path.name.startswith(".")
     )
 
 

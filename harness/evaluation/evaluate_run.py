@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
-from metrics.utils.files import atomic_path, write_json
+from metrics.utils.files import UnwritableError, atomic_path, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,14 +89,30 @@ def cached_table(
     rows = workspace.evaluations(split)
     data = data_fingerprint(frames, workspace.root / "cache")
     rows = rows[(rows["run"] == run.run) & (rows["data"] == data)]
+    if rows.empty or json.loads(rows["settings"].iloc[0]) != settings:
+        return None
+    if not is_of_row(run, split, rows.iloc[0].to_dict()):
+        return None
+    return pd.read_parquet(run.evaluation(split) / TABLE)
+
+
+def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
+    """Whether an evaluation's files are those of its row in the register, and of today's weights.
+
+    They are not after an evaluation that was killed between the two, nor where the run was trained
+    on, or removed and made anew under its name.
+
+    Args:
+        run: The run.
+        split: The split's name.
+        row: Its row of ``Workspace.evaluations``.
+    """
     folder = run.evaluation(split)
-    if rows.empty or not all((folder / name).exists() for name in (TABLE, SUMMARY)):
-        return None
-    registered = {name: json.loads(rows[name].iloc[0]) for name in ("settings", "summary")}
+    if not all((folder / name).exists() for name in (TABLE, SUMMARY)):
+        return False
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    if registered != {"settings": settings, "summary": summary["summary"]}:
-        return None
-    return pd.read_parquet(folder / TABLE)
+    same_weights = (row["checkpoint"] or None) == (run.row["checkpoint"] or None)
+    return bool(same_weights and summary["summary"] == json.loads(row["summary"]))
 
 
 def evaluate_run(
@@ -160,7 +177,8 @@ def official_table(
 ) -> pd.DataFrame:
     """The frame table of an evaluation with the truth read as the organisers read it.
 
-    It is counted from the evaluation's masks once, and written beside the other table.
+    It is counted from the evaluation's masks once, and written beside the other table where that
+    can be written.
 
     Args:
         run: An evaluated run.
@@ -182,7 +200,12 @@ def official_table(
         classes=shared_classes([run]),
         done=progress,
     )
-    with atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary:
+    with (
+        suppress(
+            UnwritableError
+        ),  # of a workspace that is shared read-only it is counted each time
+        atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary,
+    ):
         counted.to_parquet(temporary, index=False)
     return counted
 

@@ -57,7 +57,7 @@ def evaluate_frames(
         UserError: If a frame or its mask cannot be read, or they differ in size.
     """
     records = _records(frames)
-    predictions = predictor.predict(Path(record["image"]) for record in records)
+    predictions = predictor.predict([Path(record["image"]) for record in records])
 
     def measure(pair: tuple[Mapping[str, Any], Prediction]) -> Rows:
         frame, prediction = pair

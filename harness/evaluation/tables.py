@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.evaluate_run import TABLE, TABLE_VERSION, table_file
+from harness.evaluation.evaluate_run import TABLE_VERSION, is_of_row, table_file
 from harness.runs.workspace import Run, Workspace
+from metrics.endocv import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_SAME_SCORE: Final = 1e-9
 
 
 def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -51,9 +55,18 @@ def load(runs: Sequence[Run], split: str, protocol: str = "paper") -> pd.DataFra
     return join(tables)
 
 
-def evaluated(runs: Sequence[Run], split: str, protocol: str = "paper") -> list[Run]:
-    """Those of the runs that were evaluated on a split, on whatever frames."""
-    return [run for run in runs if table_file(run, split, protocol) is not None]
+def evaluated(
+    workspace: Workspace, runs: Sequence[Run], split: str, protocol: str = "paper"
+) -> list[Run]:
+    """Those of the runs that were evaluated on a split, on whatever frames, with their weights."""
+    rows = workspace.evaluations(split).set_index("run").to_dict("index")
+    return [
+        run
+        for run in runs
+        if run.run in rows
+        and is_of_row(run, split, rows[run.run])
+        and table_file(run, split, protocol) is not None
+    ]
 
 
 def evaluated_on(
@@ -70,17 +83,20 @@ def evaluated_on(
     rows = workspace.evaluations(split)
     rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
     current = {
-        str(run)
-        for run, settings in rows["settings"].items()
-        if json.loads(settings).get("table") == TABLE_VERSION
+        str(run): row
+        for run, row in rows.to_dict("index").items()
+        if json.loads(row["settings"]).get("table") == TABLE_VERSION
     }
-    return [run for run in runs if run.run in current and (run.evaluation(split) / TABLE).exists()]
+    return [run for run in runs if run.run in current and is_of_row(run, split, current[run.run])]
 
 
 def load_scored(
     workspace: Workspace, scores: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """The frame table of each scored package.
+
+    A table that gives another score than the register has is of another truth, or was left by a
+    scoring that was interrupted: it counts as missing.
 
     Args:
         workspace: Where the scores lie.
@@ -91,12 +107,22 @@ def load_scored(
     """
     import pandas as pd
 
+    from submissions.leaderboard import averaged
+    from submissions.scoring import figures_of
+
     tables, missing = {}, []
     for name, row in scores.items():
         folder = workspace.score_folder(row["package"], row["package_sha256"], row["protocol"])
         file = folder / "frames.csv"
-        if file.exists():
-            tables[name] = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
+        if not file.exists():
+            missing.append(name)
+            continue
+        table = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
+        counted = table[["test_set", "class", *COUNTS]]
+        overall = figures_of(counted, row["protocol"]).tail(1)
+        found = averaged(overall, row.get("average", "frames")).iloc[0]
+        if abs(found["score"] - row["score"]) < _SAME_SCORE and found["n"] == row["n"]:
+            tables[name] = table
         else:
             missing.append(name)
     return tables, missing

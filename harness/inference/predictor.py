@@ -9,7 +9,7 @@ memory does not grow with the number of frames.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.data.frames import read_image, resize_image
+from harness.data.frames import DamagedError, find_unreadable, read_or, resize_image
 from harness.inference.engine import Engine, current_device, on_cpu
 from harness.inference.postprocess import (
     THRESHOLD,
@@ -38,6 +38,7 @@ from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
+from metrics.utils.errors import Fault, FaultsError
 
 _MILLISECONDS = 1000
 _BATCHES_AHEAD = 2
@@ -151,19 +152,31 @@ class Predictor:
         self.inference = inference
         self._is_warm = self.engine.device.type == "cpu"
 
-    def predict(self, images: Iterable[Path]) -> Iterator[Prediction]:
+    def predict(
+        self, images: Sequence[Path], *, on_fault: Callable[[Fault], object] | None = None
+    ) -> Iterator[Prediction]:
         """Predict frames in their order.
 
         Args:
-            images: The frames' files; read lazily.
+            images: The frames' files; read while the network runs.
+            on_fault: Called for each frame that cannot be read, which is then left out, from
+                several threads. Without it such a frame ends the prediction.
 
         Yields:
             Prediction: One a frame, in the order given.
 
         Raises:
-            UserError: At the first frame that cannot be read.
+            FaultsError: Frames cannot be read, all of them at once.
         """
-        return self._predict(images, lambda image: (image, read_image(image)))
+
+        def read(image: Path) -> tuple[Path, NDArray[np.uint8]] | None:
+            pixels = read_or(image, on_fault)
+            return None if pixels is None else (image, pixels)
+
+        try:
+            yield from self._predict(images, read)
+        except DamagedError as error:
+            raise FaultsError(find_unreadable(images), "frames cannot be read") from error
 
     def predict_pixels(
         self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
@@ -179,7 +192,7 @@ class Predictor:
         return self._predict(frames, lambda frame: frame)
 
     def _predict(
-        self, items: Iterable[Item], read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
+        self, items: Iterable[Item], read: Callable[[Item], tuple[Path, NDArray[np.uint8]] | None]
     ) -> Iterator[Prediction]:
         self._warm_up()
         ahead = max(2 * self.inference.batch_size, devices.cores())
@@ -188,7 +201,8 @@ class Predictor:
             ThreadPoolExecutor(1, thread_name_prefix="batches") as network,
         ):
             decoded = map_ahead(pool, lambda item: self._decode(item, read), items, ahead)
-            batches = _batches(decoded, self.inference.batch_size)
+            whole = (frame for frame in decoded if frame is not None)
+            batches = _batches(whole, self.inference.batch_size)
             forwarded = map_ahead(network, self._forward, batches, _BATCHES_AHEAD)
             frames = chain.from_iterable(forwarded)
             yield from map_ahead(pool, self._finish, frames, ahead)
@@ -208,10 +222,12 @@ class Predictor:
         return average_views(self.engine, inputs) if self.inference.tta else self.engine(inputs)
 
     def _decode(
-        self, item: Item, read: Callable[[Item], tuple[Path, NDArray[np.uint8]]]
-    ) -> _Decoded:
+        self, item: Item, read: Callable[[Item], tuple[Path, NDArray[np.uint8]] | None]
+    ) -> _Decoded | None:
         start = time.perf_counter()
-        image, frame = read(item)
+        if (found := read(item)) is None:
+            return None
+        image, frame = found
         pixels = resize_image(frame, self.size)
         return _Decoded(
             image=image,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from harness.data.listing import valid_text
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
+from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
 from harness.utils.prefetch import map_ahead
 from metrics.masks.labels import mask_of, write_mask
+from metrics.utils.errors import Fault
 
 AHEAD = 16
 MAPS = "uncertainty"
@@ -30,36 +32,42 @@ Row = dict[str, Any]
 
 def predict_images(
     predictor: Predictor,
-    images: Sequence[Path],
+    sources: Sources,
     out: Path,
     *,
     done: Callable[[], object] = lambda: None,
+    on_fault: Callable[[Fault], object] | None = None,
 ) -> list[Row]:
     """Write a mask for each image, ``NAME.png``, and its map where uncertainty was asked for.
 
     Args:
         predictor: A network ready to predict.
-        images: The images, each with a name of its own.
+        sources: The images; masks keep their paths below the sources' folder.
         out: The folder for the masks.
         done: Called after each image.
+        on_fault: Called for each image that cannot be read, which is then left out.
 
     Returns:
         list: A row an image: its name, each class's share of the pixels, and the milliseconds that
             the prediction took.
 
     Raises:
-        UserError: If an image cannot be read, or a mask cannot be written.
+        FaultsError: Images cannot be read, and ``on_fault`` is not given; all of them at once.
+        UserError: If a mask cannot be written.
     """
 
     def write(prediction: Prediction) -> Row:
-        write_mask(out / f"{prediction.image.stem}.png", prediction.labels, prediction.classes)
+        name = sources.mask_name(prediction.image)
+        write_mask(out / name, prediction.labels, prediction.classes)
         if prediction.uncertainty is not None:
-            write_map(out / MAPS / f"{prediction.image.stem}.png", prediction.uncertainty)
-        return {"image": valid_text(prediction.image.name), **_figures(prediction)}
+            write_map(out / MAPS / name, prediction.uncertainty)
+        image = prediction.image.relative_to(sources.root).as_posix()
+        return {"image": valid_text(image), **_figures(prediction)}
 
     rows = []
+    predictions = predictor.predict(sources.images, on_fault=on_fault)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
-        for row in map_ahead(pool, write, predictor.predict(images), AHEAD):
+        for row in map_ahead(pool, write, predictions, AHEAD):
             rows.append(row)
             done()
     return rows

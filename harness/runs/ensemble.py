@@ -85,9 +85,11 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
     try:
         for name, member in members.items():
             _link(member.best, member_weights(run.folder, name))
-    except OSError as error:
+    except BaseException as error:
         workspace.finish_run(run.run, "failed")
-        raise unwritable(run.folder, error) from error
+        if isinstance(error, OSError):
+            raise unwritable(run.folder, error) from error
+        raise
     workspace.finish_run(run.run)
     run = workspace.run(run.run)
     write_run_json(run, members=dict(run.members))

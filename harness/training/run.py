@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+import models
 from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
@@ -32,6 +33,7 @@ from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,14 +227,7 @@ def _build(
         raise group.only_main_reports(UserError(fault))
     devices.make_current(device)
     torch.manual_seed(config.seed)
-    # With a state to go on from, the encoder's first weights are not needed again; and a group
-    # starts from those of its main process.
-    network = build(config, weights=group.is_main and not run.last.exists())
-    if config.init and group.is_main and not run.last.exists():
-        initial.load(workspace, config, network)
-    if group.is_main:
-        parameters = sum(p.numel() for p in network.parameters())
-        workspace.update_run(run.run, parameters=parameters, status="running")
+    network = _network(workspace, run, config, group)
     batches = _batches(config, frames, setup)
     trainer = Trainer(
         config,
@@ -252,6 +247,23 @@ def _build(
         callbacks=callbacks,
         save_every_s=setup.save_every_s,
     )
+
+
+def _network(workspace: Workspace, run: Run, config: TrainConfig, group: ProcessGroup) -> nn.Module:
+    """Build the network, and register its size and where its encoder's weights came from."""
+    # With a state to go on from, the encoder's first weights are not needed again; and a group
+    # starts from those of its main process.
+    pretrained = group.is_main and not run.last.exists()
+    network = build(config, weights=pretrained)
+    if pretrained:
+        origin = models.origin(config.encoder, config.encoder_weights)
+        workspace.update_run(run.run, encoder_weights=origin)
+        if config.init:
+            initial.load(workspace, config, network)
+    if group.is_main:
+        parameters = sum(p.numel() for p in network.parameters())
+        workspace.update_run(run.run, parameters=parameters, status="running")
+    return network
 
 
 def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) -> BatchLoader:

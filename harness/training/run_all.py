@@ -100,7 +100,9 @@ def resume(
     if tasks is not None:
         run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, at_once)
         return
-    run = named or next((run for run in workspace.runs() if run.status != "finished"), None)
+    # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
+    unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
+    run = named or next(unfinished, None)
     if run is None:
         console.note("Nothing to go on with: every run is finished.")
         return

@@ -129,6 +129,11 @@ def alpha_of(data: bytes) -> _Bytes | None:
 
     Args:
         data: A file that a decoder has found whole.
+
+    Example:
+        >>> cut_out = np.array([[[255, 255, 255, 0]]], dtype=np.uint8)
+        >>> alpha_of(cv2.imencode(".png", cut_out)[1].tobytes()).tolist()
+        [[0]]
     """
     if data.startswith(_JPEG):
         return None
@@ -142,12 +147,23 @@ def alpha_of(data: bytes) -> _Bytes | None:
 
 
 def alpha_problem(alpha: _Bytes | None) -> str:
-    """Why an alpha channel is a problem; empty for an opaque one."""
+    """Why an alpha channel is a problem; empty for an opaque one.
+
+    Example:
+        >>> alpha_problem(np.full((2, 2), 255, dtype=np.uint8))
+        ''
+    """
     return _CUT_OUT if alpha is not None and np.any(alpha != _OPAQUE) else ""
 
 
 def colour_problems(pixels: _Bytes) -> Iterator[str]:
-    """Colours of a mask that should be grey, uint8 (H, W, channels)."""
+    """Colours of a mask that should be grey, uint8 (H, W, channels).
+
+    Example:
+        >>> red = np.array([[[0, 0, 255]]], dtype=np.uint8)
+        >>> [problem[:38] for problem in colour_problems(red)]
+        ['colours (channels differ by up to 255 ']
+    """
     if pixels.shape[2] < 3:
         return
     first, second, third = cv2.split(pixels[..., :3])
@@ -203,7 +219,12 @@ def _grey_problems(grey: _Bytes, *, lossy: bool) -> Iterator[str]:
 
 
 def has_area(pixels: npt.NDArray[np.bool_], side: int) -> bool:
-    """Whether a square of ``side`` by ``side`` pixels is set somewhere."""
+    """Whether a square of ``side`` by ``side`` pixels is set somewhere.
+
+    Example:
+        >>> has_area(np.ones((3, 3), dtype=bool), 3), has_area(np.eye(3, dtype=bool), 2)
+        (True, False)
+    """
     if np.count_nonzero(pixels) < side * side:
         return False
     square = np.ones((side, side), np.uint8)

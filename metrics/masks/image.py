@@ -31,6 +31,9 @@ RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _TIFF: Final = (b"II*\0", b"MM\0*")
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
+_PNG_BITS: Final = 24  # the place in the file
+_TIFF_BITS: Final = 258  # the tag
+_DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
 _PNG_END_BYTES: Final = 64
 _WARNINGS: Final = threading.Lock()
 _REFUSALS: Final = (OSError, ValueError, SyntaxError)  # what Pillow raises for a bad file
@@ -114,6 +117,8 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
             f"{name}: {_a(image)}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 "
             "bits a channel."
         )
+    if flags == RGB_AS_STORED and _is_deep(data, image):
+        _refuse_dark(pixels, name=name)
     return np.asarray(pixels)
 
 
@@ -129,6 +134,22 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height}")
     return image
+
+
+def _is_deep(data: bytes, image: Image.Image) -> bool:
+    """Whether a PNG or TIFF has more than 8 bits a channel."""
+    if image.format == "PNG":
+        return data[_PNG_BITS] > 8
+    return image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))) > 8
+
+
+def _refuse_dark(pixels: npt.NDArray[Any], *, name: str) -> None:
+    """Raise where 8 bits keep next to nothing of an image of 16 bits."""
+    if pixels.max() < _DARK:
+        raise UserError(
+            f"{name}: an image of 16 bits a channel of which the upper ones are not used, so that "
+            f"it is black in 8 bits (up to {pixels.max()} of 255). Save it in 8 bits."
+        )
 
 
 def _a(image: Image.Image) -> str:

@@ -85,6 +85,11 @@ def examine_labels(
 
     Raises:
         UserError: It is no image, truncated, damaged or too large.
+
+    Example:
+        >>> found = examine_labels(encode_labels(np.eye(2, dtype=bool)))
+        >>> found.labels.tolist(), found.problem
+        ([[True, False], [False, True]], '')
     """
     name = name or "mask"
     if not classes.values:

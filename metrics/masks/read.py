@@ -146,7 +146,8 @@ def decode_turned(data: bytes, *, name: str) -> Mask:
     Raises:
         UserError: It is no image, truncated, damaged or too large.
     """
-    return np.greater(decode(data, cv2.IMREAD_COLOR, name=name)[..., 0], THRESHOLDS["official"])
+    first: _Bytes = decode(data, cv2.IMREAD_COLOR, name=name)[..., 0]
+    return np.greater(first, THRESHOLDS["official"])
 
 
 def _grey(data: bytes, *, name: str) -> _Bytes:

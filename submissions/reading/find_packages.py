@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from metrics.utils.errors import UserError
+from submissions.rounds import Round
 
 
 class Found(NamedTuple):
@@ -21,7 +22,7 @@ class Found(NamedTuple):
     others: list[str]
 
 
-def find_packages(path: Path, tasks: set[str]) -> Found:
+def find_packages(path: Path, rounds: Sequence[Round]) -> Found:
     """The package at ``path``, or all packages in a folder that is none itself.
 
     Packages are zips and unpacked folders; in a folder they may also lie one level down, where
@@ -29,14 +30,15 @@ def find_packages(path: Path, tasks: set[str]) -> Found:
 
     Args:
         path: A zip, an unpacked package or a folder of packages.
-        tasks: Names of the rounds' task folders, by which an unpacked package is known.
+        rounds: By whose folders an unpacked package is known: that of the task, or those of the
+            test sets in the root where the round has no task.
 
     Raises:
         UserError: The folder holds no package.
     """
-    if not path.is_dir() or _is_package(path, tasks):
+    if not path.is_dir() or _is_package(path, rounds):
         return Found([(path, path.stem)], [])
-    packages = list(_inside(path, tasks))
+    packages = list(_inside(path, rounds))
     if not packages:
         raise UserError(f"{path}: expected a package or a folder of packages, found neither.")
     used = {*packages, *(package.parent for package in packages)}
@@ -49,16 +51,32 @@ def _name(package: Path, folder: Path) -> str:
     return (whole if package.is_dir() else whole.with_suffix("")).as_posix()
 
 
-def _inside(folder: Path, tasks: set[str], *, deeper: bool = True) -> Iterator[Path]:
+def _inside(folder: Path, rounds: Sequence[Round], *, deeper: bool = True) -> Iterator[Path]:
     for child in sorted(folder.iterdir()):
         if child.name.startswith(".") or child.name == "__MACOSX":
             continue
-        if child.suffix.lower() == ".zip" or (child.is_dir() and _is_package(child, tasks)):
+        if child.suffix.lower() == ".zip" or (child.is_dir() and _is_package(child, rounds)):
             yield child
         elif deeper and child.is_dir():
-            yield from _inside(child, tasks, deeper=False)
+            yield from _inside(child, rounds, deeper=False)
 
 
-def _is_package(folder: Path, tasks: set[str]) -> bool:
-    wanted = tasks - {""}
-    return any(any(folder.glob(f"*/{task}")) or (folder / task).is_dir() for task in wanted)
+def _is_package(folder: Path, rounds: Sequence[Round]) -> bool:
+    return any(
+        any(folder.glob(f"*/{task}")) or (folder / task).is_dir()
+        if (task := round_.layout.task)
+        else _has_test_sets(folder / round_.layout.root, round_)
+        or (folder.resolve().name == round_.layout.root and _has_test_sets(folder, round_))
+        for round_ in rounds
+    )
+
+
+def _has_test_sets(root: Path, round_: Round) -> bool:
+    """Whether a package's root holds the folder of a test set."""
+    layout = round_.layout
+    names = (layout.predicted_test_set(path.name) for path in root.glob("*") if path.is_dir())
+    return any(
+        name in round_.test_sets if round_.test_sets else name.startswith(layout.prefix)
+        for name in names
+        if name
+    )

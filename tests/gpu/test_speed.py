@@ -29,6 +29,7 @@ from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import BatchLoader
 from harness.inference.predictor import Inference, Predictor
+from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import build, normalisation
 from harness.training.run import TrainingFrames
@@ -268,11 +269,11 @@ def test_prediction(
             break
         how = Inference(device=device, precision=precision, batch_size=batch_size)
         predictor = Predictor(network, size=SCALE.size, inference=how)
-        predict_images(predictor, full_hd[: 2 * batch_size], tmp_path)
+        predict_images(predictor, sources(full_hd[: 2 * batch_size]), tmp_path)
         if batch_size == 1:
             figures |= one_by_one(predictor, full_hd[:20], tmp_path)
         start = time.perf_counter()
-        rows = predict_images(predictor, full_hd, tmp_path)
+        rows = predict_images(predictor, sources(full_hd), tmp_path)
         by_batch[batch_size] = len(full_hd) / (time.perf_counter() - start)
     figures |= {
         "ms_a_frame_at_batch_1": asked(1e3 / by_batch[1], at_most=FRAME_MS),
@@ -285,12 +286,16 @@ def test_prediction(
     assert cv2.imread(str(written[0]), cv2.IMREAD_UNCHANGED).shape == FULL_HD[::-1]
 
 
+def sources(files: list[Path]) -> Sources:
+    return Sources(root=files[0].parent, images=tuple(files))
+
+
 def one_by_one(predictor: Predictor, files: list[Path], out: Path) -> dict[str, Any]:
     """What one frame takes while nothing else is under way."""
     taken, reported = [], []
     for file in files:
         start = time.perf_counter()
-        (row,) = predict_images(predictor, [file], out)
+        (row,) = predict_images(predictor, sources([file]), out)
         taken.append(1e3 * (time.perf_counter() - start))
         reported.append(row["latency_ms"])
     median = sorted(taken)[len(taken) // 2]

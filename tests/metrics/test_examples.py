@@ -18,8 +18,12 @@ MODULES = [
     if not module.ispkg
 ]
 WITHOUT = {
+    "metrics.masks.image.quiet",
     "metrics.masks.image.read_file",
+    "metrics.masks.labels.encode_labels",  # beside examine_labels
     "metrics.masks.labels.read_labels",  # beside write_mask
+    "metrics.masks.read.decode_bits",  # beside decode_mask
+    "metrics.masks.read.decode_turned",
     "metrics.masks.read.is_turned",
     "metrics.masks.read.read_bits",
     "metrics.masks.read.read_mask",

@@ -31,6 +31,8 @@ def older(register: Register, version: int) -> None:
     """Take a register back to an older version."""
     added = [f"{name}_sets" for name in ("score", "iou", "f1", "f2", "ppv", "recall")]
     drops = [f"ALTER TABLE scores DROP COLUMN {name}" for name in added] if version < 2 else []
+    if version < 3:
+        drops.append("ALTER TABLE runs DROP COLUMN encoder_weights")
     direct(register, f"PRAGMA user_version = {version}", *drops)
 
 
@@ -61,7 +63,7 @@ def test_a_new_register_has_every_table_and_is_in_wal_mode(tmp_path: Path) -> No
     found = direct(register, "SELECT name FROM sqlite_master WHERE type = 'table'")
     assert {name for (name,) in found} == TABLES
     assert direct(register, "PRAGMA journal_mode") == [("wal",)]
-    assert direct(register, "PRAGMA user_version") == [(2,)]
+    assert direct(register, "PRAGMA user_version") == [(3,)]
 
 
 def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
@@ -91,14 +93,15 @@ def test_where_there_is_no_register_it_is_read_as_empty(tmp_path: Path) -> None:
 def test_a_register_of_an_older_version_is_read_as_it_lies(tmp_path: Path) -> None:
     register = Register(tmp_path)
     add_run(register)
-    direct(register, "PRAGMA user_version = 0", "DROP TABLE scores")
+    older(register, 0)
+    direct(register, "DROP TABLE scores")
 
     assert runs(register) == ["unet-1"]
     assert Ledger(tmp_path).scores().empty
     assert direct(register, "PRAGMA user_version") == [(0,)]
 
     add_run(register, run="unet-2")
-    assert direct(register, "PRAGMA user_version") == [(2,)]
+    assert direct(register, "PRAGMA user_version") == [(3,)]
     assert runs(register) == ["unet-1", "unet-2"]
 
 
@@ -139,7 +142,7 @@ def test_an_older_scores_average_over_sets_follows_from_the_rows_of_its_sets(
     assert score["score_sets"] == score["f1_sets"] == (pytest.approx(average) if average else None)
 
 
-@pytest.mark.parametrize("version", [0, 1, 2])
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
 def test_a_folder_that_cannot_be_written_is_read_from_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:

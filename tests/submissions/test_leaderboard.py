@@ -74,10 +74,15 @@ def test_evaluations_of_a_split_are_ranked_by_the_same_function() -> None:
     assert "round" not in ranking
 
 
-def test_a_row_without_a_score_stands_last_without_a_rank_and_no_rows_rank_nothing() -> None:
-    ranking = rank(rows(("1", "a", float("nan")), ("1", "b", 0.1), ("2", "c", float("nan"))))
+@pytest.mark.parametrize("nothing", [float("nan"), None])
+def test_a_model_without_a_score_comes_last_and_has_no_rank(nothing: float | None) -> None:
+    scores = rows(("1", "a", nothing), ("1", "b", 0.1), ("1", "b", nothing), ("2", "c", nothing))
+    ranking = rank(scores)
     assert ranking["model"].tolist() == ["b", "a", "c"]
     assert ranking["rank"].fillna(0).tolist() == [1, 0, 0]
+
+
+def test_no_rows_rank_nothing() -> None:
     assert rank(rows()).empty
     assert with_paper(rank(rows())).empty
 

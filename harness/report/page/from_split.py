@@ -95,7 +95,13 @@ def _members(
     if ensemble is None:
         return None, []
     registered = {run.run: run for run in workspace.runs()}
-    own = {name: registered[run] for name, run in ensemble.members.items() if run in registered}
+    # Of their names only the weights tell whether a run was removed and made anew since.
+    weights = str(ensemble.row["checkpoint"]).split("+")
+    own = {
+        name: registered[run]
+        for name, run in ensemble.members.items()
+        if run in registered and str(registered[run].row["checkpoint"]) in weights
+    }
     measured = tables.evaluated_on(workspace, list(own.values()), frames, split)
     notes = []
     if unmeasured := [run.run for run in own.values() if run not in measured]:

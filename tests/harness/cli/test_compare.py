@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.cli.compare import command
-from harness.evaluation.evaluate_run import TABLE
+from harness.evaluation.evaluate_run import SUMMARY, TABLE
 from harness.runs.workspace import Run, Workspace
 
 
@@ -24,6 +24,7 @@ def evaluated(workspace: Workspace, model: str, data: str) -> Run:
     workspace.finish_run(run.run)
     run.evaluation("test").mkdir(parents=True)
     pd.DataFrame({"frame": ["1"]}).to_parquet(run.evaluation("test") / TABLE)
+    (run.evaluation("test") / SUMMARY).write_text('{"summary": {}}')
     workspace.enter_evaluation(
         run=run.run, model=model, split="test", protocol="paper", frames=1, data=data,
         settings={}, summary={},

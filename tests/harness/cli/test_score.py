@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +16,12 @@ import numpy as np
 import pytest
 
 from harness.cli import cli
+from harness.evaluation.tables import load_scored
+from harness.runs.workspace import Workspace
+from metrics.utils.files import unwritable
 from submissions.ledger import Ledger
 from submissions.rounds import load_rounds
-from submissions.writing.package import PackageWriter
+from submissions.writing.package import PackageWriter, format_for
 
 NAMES = ("f0", "f1", "f2")
 SETS = ("EndoCV_DATA1", "EndoCV_DATA2", "EndoCV_DATA3")
@@ -125,7 +130,7 @@ def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
     write(here / "team7.zip", 2)
     result = harness("score", "team7.zip", "--truth", "truth", "--round", "1", "--out", "results")
     assert result.exit_code == 0, result.output
-    written = {path.name for path in (here / "results").rglob("*") if path.is_file()}
+    written = {path.name for path in (here / "results").rglob("[!.]*") if path.is_file()}
     assert written == {f"{test_set}.json" for test_set in SETS} | {"frames.csv"}
     (path,) = (here / "results").rglob("EndoCV_DATA1.json")
     assert 0 < json.loads(path.read_text())["EndoCV2021_seg"]["dice"]["value"] < 1
@@ -250,7 +255,10 @@ def test_a_single_bad_package_ends_with_its_faults(here: Path, harness: Harness)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("score", "frames", "--truth", "truth"), "a folder of packages, found neither"),
+        (
+            ("score", "frames", "--truth", "truth", "--round", "1"),
+            "a folder of packages, found neither",
+        ),
         (("score", "p.zip", "--truth", "nowhere"), "--truth"),
         (("score", "nowhere.zip", "--truth", "truth"), "cannot be read"),
         (("validate", "nowhere.zip"), "cannot be read"),
@@ -275,9 +283,136 @@ def test_an_interrupted_submission_is_named(here: Path, harness: Harness) -> Non
     assert "killed.zip: is not entered" in result.stderr
 
 
+KEYS = {
+    "root": "Results",
+    "task": "",
+    "folders": "set_{test_set}",
+    "masks": "{frame}-seg",
+    "suffixes": [".png"],
+    "timings": "",
+    "prefix": "EndoCV_",
+    "test_sets": ["EndoCV_DATA2"],
+    "time_zone": "Europe/Oslo",
+    "release": "v9",
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_every_key_of_a_round_is_honoured(
+    here: Path, harness: Harness, key: str, unpacked: bool
+) -> None:
+    toml = f"[rounds.own]\ndaily_limit = 3\n{key} = {json.dumps(KEYS[key])}\n"
+    (here / "rounds.toml").write_text(toml)
+    (here / "harness.toml").write_text('rounds = "rounds.toml"\ntest_frames = "frames"\n')
+    round_ = load_rounds(here / "rounds.toml")["own"]
+    package = here / "workspace" / "own.zip"
+    with PackageWriter(
+        package, layout=round_.layout, file_format=format_for(round_.layout)
+    ) as writer:
+        for test_set in round_.test_sets or SETS:
+            for name in NAMES:
+                writer.add(test_set=test_set, name=name, mask=disc(1), latency_ms=7.0)
+        Ledger(here / "workspace").enter(round_, writer.seal(), model="m", run="m-1")
+    if key == "masks":
+        for path in (here / "truth").rglob("*.png"):
+            path.rename(path.with_name(path.name.replace("_mask", "-seg")))
+    if unpacked:
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(here / "unpacked")
+        package = here / "unpacked"
+
+    validated = harness("validate", package, "--round", "own")
+    scored = harness("score", package, "--truth", "truth", "--round", "own")
+    ranked = harness("leaderboard", "--round", "own", "--format", "csv")
+    listed = harness("submissions", "--round", "own", "--format", "csv")
+
+    assert validated.exit_code == 0, validated.output
+    assert scored.exit_code == 0, scored.output
+    frames = 3 if key == "test_sets" else 9
+    (row,) = csv.DictReader(ranked.stdout.splitlines())
+    assert int(float(row["n"])) == frames
+    assert listed.exit_code == 0, listed.output
+    assert "own" in listed.stdout
+
+
+def test_plain_folders_are_scored_and_not_entered(here: Path, harness: Harness) -> None:
+    for shift, name in enumerate(("ours", "theirs")):
+        for test_set in SETS:
+            (here / "methods" / name / test_set).mkdir(parents=True)
+            for frame in NAMES:
+                file = here / "methods" / name / test_set / f"{frame}.png"
+                cv2.imwrite(str(file), disc(3 * shift) * np.uint8(255))
+
+    result = harness("score", "methods", "--truth", "truth", "--format", "csv")
+
+    assert result.exit_code == 0, result.output
+    rows = [row for row in csv.DictReader(result.stdout.splitlines()) if row["test_set"] == "all"]
+    assert [row["package"] for row in rows] == ["ours", "theirs"]
+    assert float(rows[0]["score"]) == pytest.approx(1)
+    assert float(rows[1]["score"]) < 0.9
+    assert "not entered" in result.stderr
+    assert Ledger(here / "workspace").scores().empty
+
+
+def test_score_replaces_no_file_of_others(here: Path, harness: Harness) -> None:
+    write(here / "p.zip", 1)
+    arguments = ("score", "p.zip", "--truth", "truth", "--round", "1", "--out", "results")
+    for _ in range(2):
+        assert harness(*arguments).exit_code == 0
+    (file,) = (here / "results").rglob("EndoCV_DATA2.json")
+    file.write_text("by hand")
+
+    refused = harness(*arguments)
+
+    assert refused.exit_code == 1
+    assert "EndoCV_DATA2.json" in refused.output
+    assert file.read_text() == "by hand"
+    assert harness(*arguments, "--overwrite").exit_code == 0
+    assert file.read_text() != "by hand"
+
+
+@pytest.mark.parametrize("command", ["submit", "validate", "score"])
+def test_a_dead_link_to_a_test_set_is_a_fault(here: Path, harness: Harness, command: str) -> None:
+    write(here / "p.zip", 1)
+    for folder in ("frames", "truth"):
+        (here / folder / "EndoCV_DATA4").symlink_to("nowhere")
+
+    result = {
+        "submit": lambda: harness("submit", "--round", "2", "--test-frames", "frames"),
+        "validate": lambda: harness("validate", "p.zip", "--frames", "frames"),
+        "score": lambda: harness("score", "p.zip", "--truth", "truth", "--round", "2"),
+    }[command]()
+
+    assert result.exit_code == 1
+    assert "EndoCV_DATA4" in result.output
+    assert "missing" in result.output
+
+
+def test_packages_without_a_score_are_shown_without_a_rank(here: Path, harness: Harness) -> None:
+    empty = np.zeros(SHAPE, np.uint8)
+    for path in (here / "truth").rglob("*.png"):
+        cv2.imwrite(str(path), empty)
+    write(here / "full.zip", 1)
+    with PackageWriter(here / "empty.zip") as writer:
+        for test_set in SETS:
+            for name in NAMES:
+                writer.add(test_set=test_set, name=name, mask=empty > 0, latency_ms=7.0)
+    strict = ("--round", "1", "--protocol", "strict")
+    scored = harness("score", "full.zip", "empty.zip", "--truth", "truth", *strict)
+    assert scored.exit_code == 0, scored.output
+
+    shown = harness("leaderboard", *strict)
+
+    assert shown.exit_code == 0, shown.output
+    ranks = {line.split()[2]: line.split()[1] for line in shown.stdout.splitlines() if "9 " in line}
+    assert ranks == {"full": "-", "empty": "-"}
+
+
 def test_the_same_bytes_again_are_noted(here: Path, harness: Harness) -> None:
     package = submit(here, "unet", 3)
-    checked = harness("validate", package)
+    assert "the same bytes" not in harness("validate", package).stderr
+    checked = harness("validate", shutil.copy(package, here / "copy.zip"))
     assert "the same bytes as submission 1 (round 1, " in checked.stderr
     assert "the same bytes" not in harness("validate", write(here / "other.zip", 2)).stderr
 
@@ -333,3 +468,57 @@ def test_the_average_decides_who_leads(here: Path, harness: Harness) -> None:
     board = harness("leaderboard").stdout
     assert "Ranked by the average over sets" in board
     assert "Score (frames)" in board
+
+
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace without the right to write; root, who runs tests, would have it."""
+
+    def refuse(self: Workspace) -> None:
+        raise unwritable(self.root, PermissionError(13, "Permission denied"))
+
+    monkeypatch.setattr(Workspace, "check_writable", refuse)
+
+
+def test_a_workspace_shared_read_only_is_scored_into_out(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(here / "p.zip", 2)
+    read_only(monkeypatch)
+    arguments = ("score", "p.zip", "--truth", "truth", "--format", "json")
+    refused = harness(*arguments)
+    assert refused.exit_code == 1
+    assert "Permission denied" in refused.stderr
+
+    scored = harness(*arguments, "--out", "results")
+    assert scored.exit_code == 0, scored.output
+    assert "nothing is registered" in scored.stderr
+    assert len(list(here.glob("results/*/official/*.json"))) == 3
+    assert not (here / "workspace").exists()
+
+
+def test_a_scoring_that_is_interrupted_leaves_what_was_there(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the files, and between files and register."""
+    submit(here, "unet", 2)
+    command = ("score", "workspace/submissions/round-1/unet.zip", "--truth", "truth")
+    assert harness(*command).exit_code == 0
+    files = {file: file.read_bytes() for file in here.glob("workspace/scores/*/*/*.*")}
+    for test_set in SETS:
+        cv2.imwrite(str(here / "truth" / test_set / "f0_mask.png"), disc(5) * np.uint8(255))
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for target in ("pandas.DataFrame.to_csv", "submissions.ledger.Ledger.enter_scores"):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, interrupted)
+            assert harness(*command).exit_code != 0
+        if target.startswith("pandas"):
+            assert {file: file.read_bytes() for file in files} == files
+    (row,) = Ledger(here / "workspace").scores().to_dict("records")
+    found, missing = load_scored(Workspace(here / "workspace"), {"unet": row})
+    assert (found, missing) == ({}, ["unet"])
+    assert harness(*command).exit_code == 0
+    newest = Ledger(here / "workspace").scores().iloc[0].to_dict()
+    assert list(load_scored(Workspace(here / "workspace"), {"unet": newest})[0]) == ["unet"]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.evaluation import tables
-from harness.evaluation.evaluate_run import TABLE
+from harness.evaluation.evaluate_run import SUMMARY, TABLE
 from harness.runs.workspace import Run, Workspace
 
 
@@ -40,21 +40,61 @@ def test_two_runs_of_a_model_get_their_own_names(workspace: Workspace) -> None:
 
 def test_a_run_without_an_evaluation(workspace: Workspace) -> None:
     run = workspace.new_run("unet", settings={}, versions={})
-    assert tables.evaluated([run], "val") == []
+    assert tables.evaluated(workspace, [run], "val") == []
     with pytest.raises(ValueError, match="was not evaluated on the val split"):
         tables.load([run], "val")
 
 
-def test_tables_of_scored_packages(workspace: Workspace) -> None:
-    score = {"package": "a/unet.zip", "package_sha256": "0123456789", "protocol": "official"}
+def test_an_evaluation_counts_with_the_files_and_the_weights_of_its_row(
+    workspace: Workspace,
+) -> None:
+    run = evaluated(workspace, "unet", 0.5)
+    workspace.update_run(run.run, checkpoint="old")
+    (run.evaluation("val") / SUMMARY).write_text('{"summary": {"polyp": 1}}')
+    row = {"run": run.run, "model": "unet", "split": "val", "protocol": "paper", "frames": 1,
+           "data": "d", "settings": {}, "checkpoint": "old"}  # fmt: skip
+
+    def found() -> list[str]:
+        return [one.run for one in tables.evaluated(workspace, workspace.runs(), "val")]
+
+    assert found() == []  # killed before it was registered
+    workspace.enter_evaluation(**row, summary={"polyp": 2})
+    assert found() == []  # another evaluation's files
+    workspace.enter_evaluation(**row, summary={"polyp": 1})
+    assert found() == [run.run]
+    workspace.update_run(run.run, checkpoint="trained on")
+    assert found() == []
+
+
+@pytest.fixture
+def scored(workspace: Workspace) -> dict[str, object]:
+    """A row of the register of a score whose frame table is there."""
     folder = workspace.root / "scores/unet-01234567/official"
     folder.mkdir(parents=True)
-    (folder / "frames.csv").write_text("frame,centre,latency_ms\nS/1,,\nS/2,C1,2.5\n")
+    (folder / "frames.csv").write_text(
+        "frame,test_set,class,tp,fp,fn,tn,centre,latency_ms\n"
+        "S/1,S,polyp,3,1,0,6,,\nT/2,T,polyp,2,0,0,8,C1,2.5\n"
+    )
+    figures = {"f1": 6 / 7, "f2": 15 / 16, "ppv": 3 / 4, "recall": 1}
+    return {
+        "package": "a/unet.zip", "package_sha256": "0123456789", "protocol": "official", "n": 2,
+        "score": (1 + sum(figures.values()) / 4) / 2,
+    }  # fmt: skip
 
+
+def test_tables_of_scored_packages(workspace: Workspace, scored: dict[str, object]) -> None:
     found, missing = tables.load_scored(
-        workspace, {"us unet": score, "fpn": {**score, "package": "fpn.zip"}}
+        workspace, {"us unet": scored, "fpn": {**scored, "package": "fpn.zip"}}
     )
 
     assert missing == ["fpn"]
     assert found["us unet"]["centre"].tolist() == ["", "C1"]
     assert found["us unet"]["latency_ms"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("other", [{"score": 0.5}, {"n": 3}])
+def test_the_table_of_another_truth_counts_as_missing(
+    workspace: Workspace, scored: dict[str, object], other: dict[str, object]
+) -> None:
+    _, missing = tables.load_scored(workspace, {"unet": scored | other})
+    assert missing == ["unet"]

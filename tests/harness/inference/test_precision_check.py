@@ -91,7 +91,7 @@ def test_pixels_are_counted_by_hand() -> None:
 
 def test_a_sample_is_spread_over_the_frames(frames: list[Path]) -> None:
     class Seen:
-        def predict(self, images: list[Path]) -> list[Path]:
+        def predict(self, images: list[Path], **_: object) -> list[Path]:
             return images
 
     assert sample_of(frames)(Seen()) == frames[::2][:8]

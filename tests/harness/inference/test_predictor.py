@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.data.frames import read_image
 from harness.inference.engine import on_cpu
 from harness.inference.postprocess import (
     argmax_labels,
@@ -22,7 +23,7 @@ from harness.inference.postprocess import (
 )
 from harness.inference.predictor import Inference, Predictor
 from harness.utils import device as devices
-from metrics.utils.errors import UserError
+from metrics.utils.errors import Fault, FaultsError
 
 SIZES = [(40, 60), (33, 47), (64, 64), (120, 50), (31, 90)]
 CPU = torch.device("cpu")
@@ -117,12 +118,13 @@ def test_pixels_are_predicted_as_files_are(frames: list[Path]) -> None:
 def test_frames_are_read_as_masks_are_taken(frames: list[Path]) -> None:
     taken: list[int] = []
 
-    def endless() -> Iterator[Path]:
+    def endless() -> Iterator[tuple[Path, np.ndarray]]:
         for number in count():
             taken.append(number)
-            yield frames[number % len(frames)]
+            frame = frames[number % len(frames)]
+            yield frame, read_image(frame)
 
-    stream = predictor(batch_size=2).predict(endless())
+    stream = predictor(batch_size=2).predict_pixels(endless())
     for _ in range(10):
         next(stream)
     stream.close()
@@ -217,11 +219,22 @@ def test_no_frames_no_predictions() -> None:
     assert list(predictor().predict([])) == []
 
 
-def test_a_frame_that_cannot_be_read_is_named(frames: list[Path]) -> None:
-    frames[3].write_bytes(frames[3].read_bytes()[:60])
+def test_every_frame_that_cannot_be_read_is_named(frames: list[Path]) -> None:
+    for number in (1, 3):
+        frames[number].write_bytes(frames[number].read_bytes()[:60])
 
-    with pytest.raises(UserError, match=r"3\.png"):
+    with pytest.raises(FaultsError, match=r"(?s)1\.png.*3\.png"):
         list(predictor().predict(frames))
+
+
+def test_frames_that_cannot_be_read_are_left_out_where_asked(frames: list[Path]) -> None:
+    frames[3].write_bytes(b"")
+    faults: list[Fault] = []
+
+    predicted = predictor(batch_size=2).predict(frames, on_fault=faults.append)
+
+    assert [p.image for p in predicted] == [*frames[:3], *frames[4:]]
+    assert [str(frames[3]) in fault.message for fault in faults] == [True]
 
 
 def test_maps_are_resized_bilinearly() -> None:

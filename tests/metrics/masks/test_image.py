@@ -92,3 +92,15 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
     path.touch()
     with pytest.raises(UserError, match=r"empty\.png: expected .* but the file is empty"):
         read_size(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_frame_of_16_bits_is_read_unless_its_upper_bits_are_unused(suffix: str) -> None:
+    deep = PIXELS.astype(np.uint16)
+    full = bytes(cv2.imencode(suffix, deep[..., ::-1] * 257)[1])
+    assert np.array_equal(decode(full, RGB_AS_STORED, name="full"), PIXELS)
+    dark = bytes(cv2.imencode(suffix, deep)[1])
+    with pytest.raises(UserError, match=r"dark: an image of 16 bits .* black in 8 bits"):
+        decode(dark, RGB_AS_STORED, name="dark")
+    black = bytes(cv2.imencode(suffix, PIXELS * 0)[1])
+    assert not decode(black, RGB_AS_STORED, name="black").any()

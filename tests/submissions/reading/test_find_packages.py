@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from metrics.utils.errors import UserError
+from submissions.layout import PackageLayout
 from submissions.reading.find_packages import find_packages
+from submissions.rounds import Round
 
-TASKS = {"EndoCV2021", ""}
+TASK = Round(name="t", daily_limit=1, layout=PackageLayout(task="EndoCV2021"))
+FLAT = PackageLayout(root="results", task="", folders="{test_set}", prefix="S")
+ROUNDS = [TASK, Round(name="f", daily_limit=1, layout=FLAT)]
 
 
 def make(root: Path, *paths: str) -> Path:
@@ -24,17 +28,27 @@ def make(root: Path, *paths: str) -> Path:
 def test_a_zip_and_an_unpacked_package_are_themselves(tmp_path: Path) -> None:
     make(tmp_path, "a.zip", "b/EndoCV2021", "c.v2/inner/EndoCV2021")
     for name, shown in (("a.zip", "a"), ("b", "b"), ("c.v2", "c")):
-        assert find_packages(tmp_path / name, TASKS) == ([(tmp_path / name, shown)], [])
+        assert find_packages(tmp_path / name, ROUNDS) == ([(tmp_path / name, shown)], [])
 
 
 def test_a_folder_is_searched_one_level_down(tmp_path: Path) -> None:
     make(tmp_path, "z.zip", "team/a.zip", "team/b/inner/EndoCV2021", "read.txt", "empty")
     make(tmp_path, "__MACOSX/z.zip", ".hidden.zip", "x/y/deep.zip")
-    packages, others = find_packages(tmp_path, TASKS)
+    packages, others = find_packages(tmp_path, ROUNDS)
     assert [name for _, name in packages] == ["team/a", "team/b", "z"]
     assert others == [".hidden.zip", "__MACOSX", "empty", "read.txt", "x"]
 
 
 def test_a_folder_without_packages_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="found neither"):
-        find_packages(make(tmp_path, "read.txt"), TASKS)
+        find_packages(make(tmp_path, "read.txt"), ROUNDS)
+
+
+def test_a_package_without_a_task_is_known_by_its_test_sets(tmp_path: Path) -> None:
+    make(tmp_path, "team/results/S1", "others/results/T1", "results/S2")
+    for name in ("team", "team/results", "results"):
+        assert find_packages(tmp_path / name, ROUNDS).packages == [
+            (tmp_path / name, Path(name).name)
+        ]
+    with pytest.raises(UserError, match="found neither"):
+        find_packages(tmp_path / "others", ROUNDS)

@@ -12,7 +12,7 @@ import pytest
 from harness.config.training import TrainConfig
 from harness.data.fingerprint import data_fingerprint
 from harness.data.frames import truth_of
-from harness.evaluation.evaluate_run import TABLE, TABLE_VERSION
+from harness.evaluation.evaluate_run import SUMMARY, TABLE, TABLE_VERSION
 from harness.evaluation.frame_table import rows_of
 from harness.report.page import from_split
 from harness.runs.workspace import Run, Workspace, masks_folder
@@ -28,6 +28,8 @@ def finished(workspace: Workspace, model: str, members: Mapping[str, str] | None
     recipe = TrainConfig(model="unet").to_dict()
     settings = {"members": dict.fromkeys(members, recipe)} if members else recipe
     run = workspace.new_run(model, settings=settings, versions={}, members=members or {})
+    weights = [f"weights of {own}" for own in members.values()] if members else []
+    workspace.update_run(run.run, checkpoint="+".join(weights) or f"weights of {run.run}")
     workspace.finish_run(run.run)
     return workspace.run(run.run)
 
@@ -41,8 +43,10 @@ def evaluate(workspace: Workspace, run: Run, frames: pd.DataFrame, shift: int) -
         write_mask(masks_folder(run, "val") / f"{record['frame']}.png", mask)
         rows += rows_of(record, truth, mask, latency_ms=1.0)
     pd.DataFrame(rows).to_parquet(run.evaluation("val") / TABLE)
+    (run.evaluation("val") / SUMMARY).write_text('{"summary": {}}')
     workspace.enter_evaluation(
         run=run.run, model=run.model, split="val", protocol="paper", frames=len(frames),
+        checkpoint=run.row["checkpoint"],
         data=data_fingerprint(frames), settings={"table": TABLE_VERSION}, summary={},
     )  # fmt: skip
 

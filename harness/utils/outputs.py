@@ -1,0 +1,155 @@
+"""Write where the user says, without overwriting what the harness did not write.
+
+``.harness-files`` in the folder lists the files that the harness wrote there, with their
+SHA-256. A file that is not listed, or was changed since, is the user's own: it is replaced only
+with ``--overwrite``, and never if it is one of the files that the command reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+from metrics.utils.errors import Fault, FaultsError
+from metrics.utils.files import PARTIAL, unwritable, write_json
+
+MANIFEST: Final = ".harness-files"
+
+
+class Outputs:
+    """The files that a command writes in one folder.
+
+    Args:
+        folder: The folder; it need not exist.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     outputs = Outputs(Path(folder))
+        ...     outputs.check(["a.txt"], overwrite=False)
+        ...     with outputs.staged() as staging:
+        ...         _ = (staging / "a.txt").write_text("ours")
+        ...     outputs.check(["a.txt"], overwrite=False)
+        ...     Path(folder, "a.txt").read_text()
+        'ours'
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
+        """Refuse names under which files lie that must not be replaced.
+
+        Args:
+            names: What will be written, relative to the folder.
+            overwrite: Whether files that the harness did not write may be replaced.
+            sources: Files that are never replaced.
+
+        Raises:
+            FaultsError: Files would be replaced; all of them at once.
+        """
+        read = {_identity(source) for source in sources} - {None}
+        written = self._written()
+        faults = []
+        for name in names:
+            path = self.folder / name
+            if not os.path.lexists(path):
+                continue
+            if path.is_dir():
+                message = "expected a file or a free name, found a folder"
+            elif _identity(path) in read:
+                message = "would be replaced, and it is one of the files to read"
+            elif not overwrite and (name not in written or written[name] != _sha256(path)):
+                message = "is there already, and the harness did not write it as it is now"
+            else:
+                continue
+            faults.append(Fault(path=str(path), message=message))
+        if faults:
+            raise FaultsError(
+                faults,
+                "nothing was written; give another --out, or --overwrite to replace files that are "
+                "not to be read",
+            )
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """A hidden folder whose files take their places in the folder when the block ends well.
+
+        If the block raises, nothing is written.
+
+        Yields:
+            Path: Where to write, with the names relative to it.
+
+        Raises:
+            UnwritableError: If the folder cannot be written.
+        """
+        is_new = not self.folder.exists()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            staging = tempfile.TemporaryDirectory(
+                prefix=".harness-", suffix=PARTIAL, dir=self.folder
+            )
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        try:
+            with staging as name:
+                yield Path(name)
+                self._publish(Path(name))
+        finally:
+            if is_new:
+                with suppress(OSError):  # it holds what was written
+                    self.folder.rmdir()
+
+    def record(self, names: Iterable[str]) -> None:
+        """Enter files that the harness has just written in the folder.
+
+        Raises:
+            UnwritableError: If the folder cannot be written.
+        """
+        self._enter({name: _sha256(self.folder / name) for name in names})
+
+    def _publish(self, staging: Path) -> None:
+        paths = [path for path in sorted(staging.rglob("*")) if path.is_file()]
+        names = {path.relative_to(staging).as_posix(): path for path in paths}
+        try:
+            self._enter({name: _sha256(path) for name, path in names.items()})
+            for name, path in names.items():
+                target = self.folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+
+    def _written(self) -> dict[str, str]:
+        """Name to SHA-256; nothing where the list is missing or damaged."""
+        try:
+            entries = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return entries if isinstance(entries, dict) else {}
+
+    def _enter(self, entries: dict[str, str]) -> None:
+        write_json(self.folder / MANIFEST, self._written() | entries)
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal; empty where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from others under whatever name; ``None`` where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,35 @@
+"""What tells packages apart: the SHA-256 of their content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from metrics.utils.errors import UserError
+from submissions.reading.archive import refuse_special
+
+
+def package_sha256(package: Path) -> str:
+    """SHA-256 of a zip, or of all names and bytes in a folder, in hexadecimal.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        if not package.is_dir():
+            refuse_special(package)
+        return _digest(package)
+    except OSError as error:
+        raise UserError(f"{package}: cannot be read ({error.strerror or error}).") from error
+
+
+def _digest(package: Path) -> str:
+    if package.is_file():
+        with package.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    whole = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            whole.update(f"{path.relative_to(package).as_posix()}\0".encode())
+            whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()

@@ -1,0 +1,193 @@
+"""Score a plain folder of masks against a plain folder of true masks, without a round's layout.
+
+Both folders hold masks, or a folder of masks for each test set. Masks may also lie in a folder
+``masks`` or ``mask`` beside the frames, as in ``TestDataset/SET/masks``. A mask belongs to the true
+mask of its stem; ``NAME_mask`` counts as ``NAME``, however its accents are encoded.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from metrics.masks.read import Protocol
+from metrics.utils.errors import UserError
+from submissions.reading.archive import Archive
+from submissions.reading.findings import Finding, Kind
+from submissions.reading.mask import Content, Place
+from submissions.reading.structure import Structure
+from submissions.reading.validate import PackageReport, inspect_masks
+from submissions.rounds import IMAGE_SUFFIXES
+from submissions.scoring import PackageScore, score_masks
+from submissions.truth import MASK_FOLDERS, Truth, read_truth
+
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskFolder:
+    """The masks in a folder.
+
+    Attributes:
+        folder: The folder.
+        sets: Test set to name to file; the one set of a folder without sets has no name.
+        findings: Dead links, and second masks of a name.
+        others: What is passed over: other files, folders beside masks.
+    """
+
+    folder: Path
+    sets: dict[str, dict[str, Path]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+
+def find_masks(folder: Path) -> MaskFolder:
+    """Find the masks in a folder, or in its test sets' folders.
+
+    Raises:
+        UserError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected a folder of masks.")
+    found = MaskFolder(folder=folder)
+    if masks := _masks_in(folder, found):
+        found.sets[""] = masks
+        found.others.extend(f"{path.name}/" for path in _visible(folder) if path.is_dir())
+        return found
+    found.others.clear()
+    for path in _visible(folder):
+        if path.is_dir():
+            if masks := _masks_in(path, found):
+                found.sets[_normal(path.name)] = masks
+            else:
+                found.others.append(f"{path.name}/")
+        elif path.is_symlink() and not path.exists():
+            found.findings.append(_finding("unreadable", path, "a dead link"))
+        else:
+            found.others.append(path.name)
+    return found
+
+
+def score_folder(
+    folder: Path, truth_folder: Path, protocol: Protocol = "official", *, hausdorff: bool = True
+) -> PackageScore:
+    """Score a plain folder of masks.
+
+    Args:
+        folder: The masks.
+        truth_folder: The true masks, with the same test sets and names.
+        protocol: As for ``submissions.scoring.score_package``.
+        hausdorff: As for ``submissions.scoring.score_package``.
+
+    Raises:
+        FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.
+        UserError: A folder is missing or holds no masks.
+    """
+    predictions, true = find_masks(folder), find_masks(truth_folder)
+    for found in (predictions, true):
+        if not found.sets:
+            raise UserError(f"{found.folder}: expected masks, or folders of masks; found none.")
+    sets = _named_alike(predictions, true)
+    truth = read_truth(truth_folder, true.sets)
+    structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
+    files = {place.path: folder / place.path for place in structure.masks}
+
+    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
+        archive = Archive(read=lambda name: files[name].read_bytes())
+        return inspect_masks(archive, structure, truth.sizes, on_mask=on_mask)
+
+    notes = [note for found in (predictions, true) if (note := _note(found))]
+    return score_masks(folder, truth, protocol, inspect, hausdorff=hausdorff, notes=notes)
+
+
+def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:
+    """The masks directly in a folder, or else in its folder of masks."""
+    inner = [
+        path for path in _visible(folder) if path.name.lower() in MASK_FOLDERS and path.is_dir()
+    ]
+    masks = _by_name(folder, found)
+    return _by_name(inner[0], found) if inner and not masks else masks
+
+
+def _by_name(folder: Path, found: MaskFolder) -> dict[str, Path]:
+    masks: dict[str, Path] = {}
+    for path in _visible(folder):
+        if path.is_dir():
+            continue
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            found.others.append(path.relative_to(found.folder).as_posix())
+        elif not path.exists():
+            found.findings.append(_finding("unreadable", path, "a dead link"))
+        elif (first := masks.setdefault(_name(path), path)) is not path:
+            message = f"a second mask of the frame of {first.name}"
+            found.findings.append(_finding("duplicate", path, message))
+    return masks
+
+
+def _named_alike(predictions: MaskFolder, truth: MaskFolder) -> dict[str, dict[str, Path]]:
+    """The predictions by test set; a single set without a name takes that of the other side."""
+    if "" in truth.sets:
+        only = next(iter(predictions.sets)) if len(predictions.sets) == 1 else ""
+        folder = truth.folder.absolute()
+        inner = folder.name.lower() in MASK_FOLDERS and folder.parent.name
+        truth.sets[only or inner or folder.name or "masks"] = truth.sets.pop("")
+    if "" in predictions.sets and len(truth.sets) == 1:
+        return {next(iter(truth.sets)): predictions.sets[""]}
+    return predictions.sets
+
+
+def _structure(
+    folder: Path, sets: dict[str, dict[str, Path]], truth: Truth, findings: list[Finding]
+) -> Structure:
+    """Pair masks with true masks; what has no partner is a finding."""
+    places = []
+    for test_set, masks in sets.items():
+        sizes = truth.sizes.get(test_set)
+        if sizes is None:
+            count = f"{len(masks)} masks that have no truth in {truth.folder}"
+            findings.append(Finding(kind="extra", path=test_set or str(folder), message=count))
+            continue
+        for name, path in masks.items():
+            if name in sizes:
+                place = path.relative_to(folder).as_posix()
+                places.append(Place(path=place, test_set=test_set, name=name, size=sizes[name]))
+            else:
+                message = f"an extra mask: {test_set} has no true mask of this name"
+                findings.append(_finding("extra", path, message))
+    for test_set, true in truth.masks.items():
+        if test_set not in sets:
+            message = f"missing: {len(true)} masks of {test_set}"
+            findings.append(Finding(kind="missing", path=str(folder), message=message))
+            continue
+        findings += [
+            _finding("missing", path, f"its mask is missing in {folder}")
+            for name, path in true.items()
+            if name not in sets[test_set]
+        ]
+    return Structure(masks=tuple(places), timings={}, findings=tuple(findings), junk=())
+
+
+def _note(found: MaskFolder) -> str:
+    named = ", ".join(found.others[:_NAMED])
+    more = len(found.others) - _NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"passed over in {found.folder}: {named}{rest}" if named else ""
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _name(path: Path) -> str:
+    return _normal(path.stem).removesuffix("_mask")
+
+
+_normal = partial(unicodedata.normalize, "NFC")
+
+
+def _finding(kind: Kind, path: Path, message: str) -> Finding:
+    return Finding(kind=kind, path=str(path), message=message)
