@@ -34,6 +34,7 @@ Examples:
   harness train --resume
   harness train --resume unet-20260726-101500 --epochs 300
   harness train --model unet --epochs 200 --patience 20
+  harness train --init unet-20260726-101500 --epochs 20
 """
 
 
@@ -86,6 +87,13 @@ Examples:
     type=int,
     metavar="N",
     help="End a training whose validation IoU has not improved for N epochs; 0 never does.",
+)
+@click.option(
+    "--init",
+    metavar="RUN|FILE",
+    help="Start from all weights of a run, or of a checkpoint as import-checkpoint takes it. "
+    "Model, encoder, nodes and inputs are the run's; a file takes --model, --encoder, and --set "
+    "inputs=0-255 where its images were not normalised.",
 )
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
@@ -166,6 +174,7 @@ def command(
     save_every: float,
     tracker: str | None,
     graphs: bool,
+    init: str | None,
     **changes: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -175,7 +184,7 @@ def command(
     """
     from harness.data.catalogue import require_frames
 
-    request = Request(names=names, preset=preset, pairs=pairs, changes=changes)
+    request = Request(names=names, preset=preset, pairs=pairs, changes=changes, init=init)
     if resume is not None:
         request.refuse_changes(
             leave_out=leave_out, folds=folds, allowed=_RESUMED if resume != NEWEST else _RESUMED[:1]
@@ -262,9 +271,10 @@ def _start(
     from harness.training.run_all import run_all
 
     configs, with_ensemble = request.recipes(settings)
+    workspace = Workspace(settings.workspace)
+    configs = request.starting_from(workspace, configs)
     for config in configs[:1]:  # the others differ by their model alone
         models.check(config.encoder, config.encoder_weights)
-    workspace = Workspace(settings.workspace)
     workspace.check_writable()
     frames = catalogue(settings, needs=["train"])
     variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)

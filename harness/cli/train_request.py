@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,10 @@ from harness.utils import console
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.config.training import TrainConfig
+    from harness.runs.workspace import Workspace
+
+_OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
+"""Settings that a run's weights determine, besides the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +28,14 @@ class Request:
         preset: A preset's name or file.
         pairs: The values of ``--set``.
         changes: The values of the recipe's other options; ``None`` where not given.
+        init: Run or file to start from; ``None`` for none.
     """
 
     names: Sequence[str]
     preset: str
     pairs: Sequence[str]
     changes: Mapping[str, Any]
+    init: str | None = None
 
     def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
         """The recipe of every network, checked, and whether their ensemble follows."""
@@ -38,16 +44,45 @@ class Request:
         from harness.training.queue import recipes_for
 
         given = {name: value for name, value in self.changes.items() if value is not None}
+        names = list(self.names)
+        if self.init is not None:
+            theirs = dict(self._of_init(settings))
+            names = names or [theirs.pop("model")] if theirs else names
+            given = {**{name: theirs[name] for name in _OF_WEIGHTS if name in theirs}, **given}
         classes = settings.classes.choosing(given.pop("loss_class", None))
         changes = {**given, **parse_settings(self.pairs), "classes": classes}
-        configs, with_ensemble = recipes_for(self.names, self.preset, changes)
+        configs, with_ensemble = recipes_for(names, self.preset, changes)
         for config in configs[:1]:  # the others differ by their model alone
             check_names(config)
         return configs, with_ensemble
 
+    def _of_init(self, settings: Settings) -> Mapping[str, Any]:
+        from harness.runs.initial import settings_of
+        from harness.runs.workspace import Workspace
+
+        return settings_of(Workspace(settings.workspace), self.init or "")
+
+    def starting_from(
+        self, workspace: Workspace, configs: Sequence[TrainConfig]
+    ) -> list[TrainConfig]:
+        """The recipes with the weights that they start from, read and compared."""
+        from harness.runs.initial import checked
+
+        if self.init is None:
+            return list(configs)
+        if len(configs) != 1:
+            raise click.UsageError("--init starts one network; name it with one --model")
+        return [checked(workspace, self.init, configs[0])]
+
     def refuse_changes(self, *, allowed: Sequence[str], **others: object) -> None:
         """Refuse options that would change the recipe of a run that is resumed."""
-        given = {"model": self.names or None, "set": self.pairs or None, **self.changes, **others}
+        given: dict[str, object] = {
+            "model": self.names or None,
+            "set": self.pairs or None,
+            "init": self.init,
+            **self.changes,
+            **others,
+        }
         changed = [
             f"--{name.replace('_', '-')}"
             for name, value in given.items()

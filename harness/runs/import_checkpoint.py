@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import nn
+
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.network import build
@@ -30,11 +32,7 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
         FaultsError: If safetensors hold another network.
     """
     network = build(config, weights=False)
-    if path.suffix == ".safetensors":
-        checkpoints.load_weights(path, network)
-        imported = Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
-    else:
-        imported = import_checkpoint(path, network)
+    imported = read_weights(path, network)
     run = workspace.new_run(
         config.model,
         settings=config.to_dict(),
@@ -52,3 +50,20 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
     run = workspace.run(run.run)
     write_run_json(run, imported_from=str(path.absolute()))
     return run, imported
+
+
+def read_weights(path: Path, network: nn.Module) -> Imported:
+    """Read the weights for a network, from safetensors or from a file of ``torch.save``.
+
+    Args:
+        path: The file; no code in it is run.
+        network: The architecture, which safetensors are loaded into at once.
+
+    Raises:
+        ModelError: As for :func:`register`.
+        FaultsError: If safetensors hold another network.
+    """
+    if path.suffix == ".safetensors":
+        checkpoints.load_weights(path, network)
+        return Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
+    return import_checkpoint(path, network)

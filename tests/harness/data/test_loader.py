@@ -208,7 +208,7 @@ def test_workers_are_as_many_as_shared_memory_holds_the_batches_of(
 
     def fit(workers: int, batches: float, trainings: int = 1) -> int:
         usage = SimpleNamespace(free=int(batches * batch))
-        monkeypatch.setattr(loader.shutil, "disk_usage", lambda _: usage)
+        monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
         return loader.workers_that_fit(workers, recipe, trainings=trainings, shared=tmp_path)
 
     assert fit(2, 100) == 2

@@ -280,12 +280,15 @@ def test_a_loss_that_is_no_number_names_its_frames(tmp_path: Path) -> None:
     assert not run.best.exists()
 
 
-def test_training_ends_once_it_is_out_of_patience(tmp_path: Path) -> None:
+def test_training_ends_once_it_is_out_of_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = Workspace(tmp_path)
     run = begin(workspace)
     training = make(workspace, run)
     training.config = dataclasses.replace(training.config, patience=1, epochs=50)
-    training.trainer.validate = lambda _: Validation(iou=0.5, f1=0.6, frames=2)  # type: ignore[method-assign]
+    same = Validation(iou=0.5, f1=0.6, frames=2)
+    monkeypatch.setattr(training.trainer, "validate", lambda _: same)
 
     training()
 

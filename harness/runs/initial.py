@@ -1,0 +1,116 @@
+"""Weights that a training starts from: those of a run or of a checkpoint file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from harness.config.training import TrainConfig
+from harness.runs import checkpoints
+from harness.runs.import_checkpoint import read_weights
+from harness.runs.network import build
+from harness.runs.workspace import Run, Workspace
+from metrics.masks.classes import Classes
+from metrics.utils.errors import Fault, FaultsError, UserError
+
+
+def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
+    """The settings that a run's weights determine; none for a file.
+
+    Args:
+        workspace: Where the run is registered.
+        init: A run or a file.
+
+    Returns:
+        Mapping: ``model``, ``encoder``, ``nodes`` and ``inputs`` of the run.
+
+    Raises:
+        UserError: If it is neither a file nor a run with weights of one network.
+    """
+    if Path(init).is_file():
+        return {}
+    run = _run(workspace, init)
+    config = TrainConfig.from_dict(run.settings)
+    return {name: getattr(config, name) for name in ("model", "encoder", "nodes", "inputs")}
+
+
+def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig:
+    """A recipe that starts from given weights, which are read and compared with its network.
+
+    Args:
+        workspace: Where runs are registered.
+        init: A run or a file.
+        config: The recipe.
+
+    Returns:
+        TrainConfig: The recipe with ``init`` and ``init_sha256``, and no encoder weights.
+
+    Raises:
+        UserError: If there is no such run or file.
+        FaultsError: If the run's model, encoder, nodes, inputs or classes differ, all of them.
+        ModelError: If the file's network differs, with its tensors.
+    """
+    path = Path(init)
+    if not path.is_file():
+        run = _run(workspace, init)
+        _refuse_differences(run, config)
+        path = run.best
+    else:
+        init = str(path.absolute())
+    read_weights(path, build(config, weights=False))
+    return dataclasses.replace(
+        config,
+        init=init,
+        init_sha256=checkpoints.fingerprint(path),
+        encoder_weights="none",
+    )
+
+
+def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
+    """Load the weights that a recipe starts from.
+
+    Raises:
+        UserError: If they are gone or have changed since the recipe was checked.
+    """
+    path = Path(config.init)
+    path = path if path.is_file() else _run(workspace, config.init).best
+    if not path.is_file() or checkpoints.fingerprint(path) != config.init_sha256:
+        raise UserError(
+            f"the weights of {config.init} ({path}) are gone or have changed since this training "
+            "was asked for; start it anew"
+        )
+    weights: Mapping[str, Tensor] = read_weights(path, network).weights
+    network.load_state_dict(dict(weights))
+
+
+def _run(workspace: Workspace, name: str) -> Run:
+    if Path(name).suffix or Path(name).name != name:
+        raise UserError(f"no file {name}; --init takes a run of 'harness runs' or a checkpoint")
+    run = workspace.run(name)
+    if run.members:
+        raise UserError(f"{name} is an ensemble; --init takes the weights of one network")
+    return run
+
+
+def _refuse_differences(run: Run, config: TrainConfig) -> None:
+    theirs = TrainConfig.from_dict(run.settings)
+    pairs = {
+        name: (getattr(theirs, name), getattr(config, name))
+        for name in ("model", "encoder", "nodes", "inputs")
+    }
+    pairs["classes"] = (_named(theirs.classes), _named(config.classes))
+    faults = [
+        Fault(path=name, message=f"{before!r} in {run.run}, {now!r} in the recipe")
+        for name, (before, now) in pairs.items()
+        if before != now
+    ]
+    if faults:
+        raise FaultsError(faults, f"training cannot start from the weights of {run.run}")
+
+
+def _named(classes: Classes) -> str:
+    return ", ".join(classes.names)
