@@ -84,8 +84,8 @@ def command(
 
 def _same_bytes(settings: Settings, package: Path) -> list[str]:
     """A note where the workspace's ledger has a submission of a zip's very bytes."""
+    from submissions.digest import package_sha256
     from submissions.ledger import Ledger
-    from submissions.scoring import package_sha256
 
     if not package.is_file():
         return []

