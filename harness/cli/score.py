@@ -112,7 +112,7 @@ def command(
     test set, or a folder of such folders; the true masks have the same names. Its scores do not go
     into the register.
     """
-    from harness.score import ScoringJob
+    from harness.evaluation.score_packages import ScoringJob
     from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
