@@ -62,7 +62,7 @@ def gather(
         frames=table,
         histories={name: _history(run) for name, run in chosen.items() if not run.members},
         cards=cards_of(table, frames, masks, ensemble, members, classes=classes),
-        facts=_facts(chosen, frames, split, classes),
+        facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
@@ -198,12 +198,17 @@ def _history(run: Run) -> pd.DataFrame:
 
 
 def _facts(
-    runs: Mapping[str, Run], frames: pd.DataFrame, split: str, classes: Classes
+    workspace: Workspace,
+    runs: Mapping[str, Run],
+    frames: pd.DataFrame,
+    split: str,
+    classes: Classes,
 ) -> dict[str, str]:
     values = zip(classes.names, classes.values, strict=False)
     read = ", ".join(f"{name} {value}" for name, value in values) or "a pixel above 127 is polyp"
+    data = data_fingerprint(frames, workspace.root / "cache")
     facts = {
-        "frames": f"{split} split, {len(frames)} frames, data {data_fingerprint(frames)}",
+        "frames": f"{split} split, {len(frames)} frames, data {data}",
         "truth": f"{read}; the organisers' smoothed formulas (protocol 'paper')",
         **made(),
     }
