@@ -23,6 +23,7 @@ from models.registry import (
     smallest_batch,
 )
 from models.summary import Description, describe, outline, parameters
+from models.trial import try_out
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -48,4 +49,5 @@ __all__ = [
     "published_weights",
     "register",
     "smallest_batch",
+    "try_out",
 ]

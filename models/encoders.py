@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections.abc import Mapping
 from typing import Any, Final
 
 from models.errors import ModelError
@@ -23,6 +24,15 @@ _FAMILIES: Final = {
     "dpn": DPN,
 }
 _CENTRED_WEIGHTS: Final = ("advprop",)
+_ANY_SIZE: Final[Mapping[str, Mapping[str, bool]]] = {
+    "vision_transformer": {"dynamic_img_size": True},
+    "deit": {"dynamic_img_size": True},
+    "eva": {"dynamic_img_size": True},
+    "swin_transformer": {"strict_img_size": False},
+    "swin_transformer_v2": {"strict_img_size": False},
+}
+"""By timm's module."""
+
 TIMM: Final = "tu-"
 """Prefix of the names of timm's own encoders."""
 
@@ -88,6 +98,17 @@ def timm_settings(encoder: str) -> Any | None:
     import timm
 
     return timm.get_pretrained_cfg(encoder.removeprefix(TIMM), allow_unregistered=False)
+
+
+def any_size(encoder: str) -> dict[str, Any]:
+    """Settings with which a transformer of timm takes images of other sizes than its own."""
+    import timm
+
+    name = encoder.removeprefix(TIMM)
+    if name == encoder or not timm.is_model(name):
+        return {}
+    module = timm.model_entrypoint(name).__module__.rpartition(".")[2]
+    return dict(_ANY_SIZE.get(module, {}))
 
 
 def library() -> Any:

@@ -54,35 +54,27 @@ class Architecture:
     smallest_batch: int = 1
 
 
-_UNET = "Ronneberger et al., MICCAI 2015"
 _PAPER = "Thambawita et al., EndoCV 2021"
-_BASELINE = "models.baselines:build"
+_DECODER = "models.decoders:build"
 _TRINET = "models.triunet:build"
 
-# DeepLabs pool the whole image to one pixel. Batch norm over one pixel a channel needs at least two
-# frames in training.
+
+def _decoder(name: str, title: str, source: str, smallest_batch: int = 1) -> Architecture:
+    return Architecture(
+        name=name, title=title, source=source, build=_DECODER, smallest_batch=smallest_batch
+    )
+
+
+# Some pool the whole image to one pixel and normalise that. Batch norm over one pixel a channel
+# needs at least two frames in training.
 _REGISTERED: dict[str, Architecture] = {
     architecture.name: architecture
     for architecture in (
-        Architecture(name="unet", title="U-Net", source=_UNET, build=_BASELINE),
-        Architecture(
-            name="unet++", title="U-Net++", source="Zhou et al., DLMIA 2018", build=_BASELINE
-        ),
-        Architecture(name="fpn", title="FPN", source="Lin et al., CVPR 2017", build=_BASELINE),
-        Architecture(
-            name="deeplabv3",
-            title="DeepLabv3",
-            source="Chen et al., arXiv:1706.05587",
-            build=_BASELINE,
-            smallest_batch=2,
-        ),
-        Architecture(
-            name="deeplabv3+",
-            title="DeepLabv3+",
-            source="Chen et al., ECCV 2018",
-            build=_BASELINE,
-            smallest_batch=2,
-        ),
+        _decoder("unet", "U-Net", "Ronneberger et al., MICCAI 2015"),
+        _decoder("unet++", "U-Net++", "Zhou et al., DLMIA 2018"),
+        _decoder("fpn", "FPN", "Lin et al., CVPR 2017"),
+        _decoder("deeplabv3", "DeepLabv3", "Chen et al., arXiv:1706.05587", 2),
+        _decoder("deeplabv3+", "DeepLabv3+", "Chen et al., ECCV 2018", 2),
         Architecture(
             name="triunet",
             title="TriUNet",
@@ -105,6 +97,13 @@ _REGISTERED: dict[str, Architecture] = {
             nodes=("unet", "fpn", "deeplabv3"),
             smallest_batch=2,
         ),
+        _decoder("manet", "MA-Net", "Fan et al., IEEE Access 2020"),
+        _decoder("linknet", "LinkNet", "Chaurasia and Culurciello, VCIP 2017"),
+        _decoder("pspnet", "PSPNet", "Zhao et al., CVPR 2017"),
+        _decoder("pan", "PAN", "Li et al., BMVC 2018", 2),
+        _decoder("upernet", "UPerNet", "Xiao et al., ECCV 2018"),
+        _decoder("segformer", "SegFormer", "Xie et al., NeurIPS 2021"),
+        _decoder("dpt", "DPT", "Ranftl et al., ICCV 2021"),
         Architecture(
             name=ENSEMBLE,
             title="DivergentNets",
@@ -145,6 +144,11 @@ def get(name: str) -> Architecture:
     if name not in known:
         raise unknown("model", name, known)
     return known[name]
+
+
+def nodes_known() -> list[str]:
+    """Names of the networks that can be nodes of a TriNet."""
+    return [name for name, architecture in _known().items() if architecture.build == _DECODER]
 
 
 def paper_order(name: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.baselines import baseline
+from models.decoders import build_one
 from models.errors import ModelError
 from models.registry import Architecture
 
@@ -63,7 +63,7 @@ def build(
             f"{','.join(nodes) or 'none'}"
         )
     left, right, head = (
-        baseline(
+        build_one(
             node,
             encoder=encoder,
             encoder_weights=encoder_weights,

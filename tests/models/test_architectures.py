@@ -19,7 +19,8 @@ SIZE = 64
 
 def build(name: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return models.create(name, encoder="resnet18", encoder_weights=None)
+    encoder = "tu-test_vit" if name == "dpt" else "resnet18"
+    return models.create(name, encoder=encoder, encoder_weights=None)
 
 
 def images(count: int = 2) -> torch.Tensor:
@@ -133,15 +134,15 @@ def test_the_seed_decides_the_weights_and_they_survive_a_round_trip(name: str) -
         assert torch.equal(first(images(1)), other(images(1)))
 
 
-@pytest.mark.parametrize("name", ["unet", "fpn", "triunet"])
+@pytest.mark.parametrize("name", ["unet", "fpn", "pspnet", "upernet"])
 def test_a_batch_of_one_can_train_where_the_registry_says_so(name: str) -> None:
     assert models.smallest_batch(name) == 1
 
     assert torch.isfinite(build(name).train()(images(1))).all()
 
 
-@pytest.mark.parametrize("name", ["deeplabv3", "deeplabv3+", "trinet"])
-def test_a_batch_of_one_cannot_train_where_a_deeplab_takes_part(name: str) -> None:
+@pytest.mark.parametrize("name", ["deeplabv3", "deeplabv3+", "trinet", "pan"])
+def test_a_batch_of_one_cannot_train_where_the_registry_says_so(name: str) -> None:
     assert models.smallest_batch(name) == 2
 
     with pytest.raises(ValueError, match="more than 1 value per channel"):
