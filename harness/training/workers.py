@@ -32,6 +32,7 @@ _POLL_S: Final = 0.5
 # A process that computed with threads or a GPU cannot be forked. On Linux the workers are forked
 # from a server that has only imported what they need; each begins at once, and shares that memory.
 _START_METHOD: Final = "forkserver" if sys.platform == "linux" else "spawn"
+_IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ def start_server() -> None:
     """
     if _START_METHOD != "forkserver":
         return
-    forkserver.set_forkserver_preload([__name__])
+    forkserver.set_forkserver_preload(_IMPORTED)
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
