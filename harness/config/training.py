@@ -36,6 +36,7 @@ _Size = Annotated[
         description=f"a multiple of {SMALLEST_SIZE}, since the encoders halve it five times",
     ),
 ]
+_Stride = Annotated[Literal[0, 8, 16], Field(description="0, 8 or 16")]
 _GrowFrom = Annotated[
     int,
     Field(
@@ -83,6 +84,8 @@ class TrainConfig:
         nodes: Three node names for ``trinet``, else empty.
         encoder: Name of the encoder in segmentation-models-pytorch.
         encoder_weights: ``imagenet``, ``none`` or the path of a weights file.
+        output_stride: By how much the encoder of DeepLabs shrinks the image: 8, or 16 at less than
+            half of the work; 0 for the architecture's own (8 for DeepLabv3, 16 for DeepLabv3+).
         size: Side of the square network input, in pixels.
         grow_from: Side of the network input in the first steps (progressive resizing): it grows to
             ``size`` over the first three quarters of the training; 0 for ``size`` throughout.
@@ -121,6 +124,7 @@ class TrainConfig:
     nodes: _Nodes = ()
     encoder: _Name = "se_resnext50_32x4d"
     encoder_weights: _Name = "imagenet"
+    output_stride: _Stride = 0
     size: _Size = 256
     grow_from: _GrowFrom = 0
     epochs: _Count = 200
