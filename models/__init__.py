@@ -22,7 +22,7 @@ from models.registry import (
     register,
     smallest_batch,
 )
-from models.summary import Description, describe, parameters
+from models.summary import Description, describe, outline, parameters
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -42,6 +42,7 @@ __all__ = [
     "names",
     "normalisation",
     "origin",
+    "outline",
     "paper_order",
     "parameters",
     "published_weights",
