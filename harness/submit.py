@@ -63,16 +63,9 @@ def submit(
 ) -> Submission:
     """Predict every frame of a round, package the masks and enter the package.
 
-    Args:
-        workspace: Whose ``submissions`` folder takes the package.
-        run: A finished run.
-        round_: The round.
-        frames: Its frames, see ``submissions.rounds.find_frames``.
-        sizes: Their sizes, see ``submissions.rounds.frame_sizes``.
-        inference: The prediction settings.
-        file_format: The format of the masks.
-        done: Called after each frame.
-        say: Called with a note on how a precision other than float32 changes the masks.
+    ``frames`` and ``sizes`` are what ``submissions.rounds.find_frames`` and ``frame_sizes`` give.
+    ``done`` is called after each frame, ``say`` with how a precision other than float32 changes the
+    masks.
 
     Raises:
         LimitError: If the round's submissions of the day are used up; nothing is entered.

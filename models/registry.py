@@ -203,10 +203,6 @@ def create(
 def check(encoder: str, encoder_weights: str | Path | None = None) -> None:
     """Refuse an encoder or weights that are not available, before anything long begins.
 
-    Args:
-        encoder: An encoder's name.
-        encoder_weights: As for :func:`create`, or the path of a file as text.
-
     Raises:
         ModelError: If the encoder is unknown or the weights are not available.
     """

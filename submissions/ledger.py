@@ -64,21 +64,13 @@ class Ledger:
 
     Safe to use from several processes at once. Its methods raise a ``UserError`` where the
     register cannot be read or written, see ``submissions.database``.
-
-    Args:
-        workspace: The workspace's folder.
     """
 
     def __init__(self, workspace: Path) -> None:
         self._register = Register(workspace)
 
     def left(self, round_: Round, *, now: dt.datetime | None = None) -> int:
-        """The number of submissions of a round that are left today.
-
-        Args:
-            round_: The round.
-            now: The moment, with its time zone; the present one by default.
-        """
+        """The number of submissions of a round that are left today."""
         with self._register.read() as connection:
             used = _used(connection, round_, _day(round_, now))
         return max(0, round_.daily_limit - used)
@@ -170,12 +162,9 @@ class Ledger:
                 insert(connection, "scores", values, replace=True)
 
     def submissions(self, round_name: str | None = None) -> pd.DataFrame:
-        """Every submission, newest first, with its official score where it has one.
+        """Every submission, of one round if it is named, newest first, with its official score.
 
         ``score`` is the round's, the mean over its test sets; ``score_frames`` is over all frames.
-
-        Args:
-            round_name: Of one round only.
         """
         newest = (
             "(SELECT {} FROM scores AS c WHERE c.submission = s.number AND c.test_set = ?"
@@ -193,26 +182,16 @@ class Ledger:
         protocol: str | None = None,
         test_set: str | None = OVERALL,
     ) -> pd.DataFrame:
-        """Every score, newest first.
+        """Every score of a round, a protocol and a test set, newest first; ``None`` stands for any.
 
-        A score over all test sets is over all frames, and as ``score_sets`` over the sets; see
-        ``leaderboard.averaged``.
-
-        Args:
-            round_name: Of one round only.
-            protocol: By one protocol only.
-            test_set: Of one test set; the overall score by default, ``None`` for all of them.
+        A score over all test sets, the default, is over all frames, and as ``score_sets`` over the
+        sets; see ``leaderboard.averaged``.
         """
         chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
 
     def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:
-        """The submissions of a package of these very bytes, described for a person, oldest first.
-
-        Args:
-            sha256: Of the package, in hexadecimal.
-            package: Where it lies, so that a submission is not named as one of itself.
-        """
+        """The submissions of these very bytes, described for a person, oldest first."""
         query = "SELECT * FROM submissions WHERE package_sha256 = ? ORDER BY number"
         with self._register.read() as connection:
             rows = connection.execute(query, [sha256]).fetchall()

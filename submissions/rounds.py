@@ -124,9 +124,7 @@ def get_round(name: str, rounds: Mapping[str, Round]) -> Round:
 def find_frames(round_: Round, folder: Path) -> Frames:
     """Find the frames of a round's test sets, in sorted order.
 
-    Args:
-        round_: Which test sets are wanted.
-        folder: The release: a folder of test set folders, each holding frames.
+    ``folder`` is the release: a folder of test set folders, each holding frames.
 
     Raises:
         UserError: The folder is not there.

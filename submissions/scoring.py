@@ -117,13 +117,8 @@ def score_masks(
 ) -> PackageScore:
     """Score the masks that an inspection finds.
 
-    Args:
-        package: The zip or folder.
-        truth: The true masks.
-        protocol: By which they are read.
-        inspect: Inspects the masks and calls ``on_mask`` with each of them.
-        hausdorff: As for ``score_package``.
-        notes: Remarks that are not faults.
+    ``inspect`` inspects the masks and calls ``on_mask`` with each of them; ``notes`` are remarks
+    that are not faults.
 
     Raises:
         FaultsError: There are faults, all of them at once.
@@ -165,11 +160,8 @@ def score_rows(
 ) -> list[dict[str, Any]]:
     """A score as rows for ``Ledger.enter_scores``: one per test set, and one overall.
 
-    Args:
-        score: The package's score.
-        round_name: The round; taken from the package's submission where it is empty.
-        team: Whose it is; empty for our own.
-        model: The model's name; taken from the package's submission where it is empty.
+    Round and model are taken from the package's submission where they are empty; the team is empty
+    for our own.
     """
     return [
         {

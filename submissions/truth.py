@@ -69,10 +69,7 @@ def find_truth(
 ) -> Truth:
     """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
-    Args:
-        folder: A folder of test set folders.
-        test_sets: Those wanted; ``None`` for every ``EndoCV_DATA*`` folder in it.
-        layout: The names of masks, and the prefix of test sets that are not listed.
+    ``test_sets`` are those wanted; ``None`` for every folder that begins as the layout says.
 
     Raises:
         UserError: There is no such folder, or no test set in it.

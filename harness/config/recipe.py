@@ -59,11 +59,6 @@ def read_preset(name: str) -> dict[str, Any]:
 def resolve(model: str, preset: str = "paper", **changes: Any) -> TrainConfig:
     """The recipe of a preset for a model, with every change that is not ``None``.
 
-    Args:
-        model: Registered name of the architecture.
-        preset: A built-in preset, or the path of a TOML file.
-        **changes: Values by field name.
-
     Raises:
         UserError: If the preset is unknown or cannot be read.
         FaultsError: If the resulting recipe cannot work, with all reasons.

@@ -85,9 +85,6 @@ class Settings:
     def require(self, *names: str) -> tuple[Path, ...]:
         """The paths of the settings named, all of them set.
 
-        Args:
-            *names: Field names, such as ``endocv``.
-
         Raises:
             UserError: If any is not set; the message names each, ``harness init`` and
                 ``harness demo``.

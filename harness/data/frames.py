@@ -31,10 +31,7 @@ AHEAD: Final = 16
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """Read a frame.
-
-    Args:
-        path: A JPEG, PNG, TIFF or BMP file.
+    """Read a frame: a JPEG, PNG, TIFF or BMP file.
 
     Returns:
         NDArray: uint8 (H, W, 3), RGB; a grey image has three equal channels.
@@ -52,10 +49,6 @@ class DamagedError(Exception):
 
 def read_or(image: Path, on_fault: Callable[[Fault], object] | None) -> NDArray[np.uint8] | None:
     """Read a frame; one that cannot be read is reported and gives ``None``.
-
-    Args:
-        image: The frame's file.
-        on_fault: Called with what is wrong.
 
     Raises:
         DamagedError: If it cannot be read and ``on_fault`` is not given.
@@ -185,11 +178,6 @@ def check_truth(
     done: Callable[[], object] = lambda: None,
 ) -> None:
     """Read the true masks of catalogue rows, before anything is predicted for them.
-
-    Args:
-        frames: The rows.
-        classes: What the masks' values mean.
-        done: Called after each frame.
 
     Raises:
         FaultsError: If masks cannot be read, are of another size than their frames or have a

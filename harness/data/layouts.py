@@ -170,10 +170,7 @@ def read_headers(listing: Listing) -> pd.DataFrame:
 def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()) -> Listing:
     """List the frames of a dataset folder, with its faults; no file is opened.
 
-    Args:
-        root: The dataset's folder, or the folder around it.
-        dataset: A name for the frames in place of the layout's own.
-        kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
+    The arguments are those of :func:`find_frames`.
 
     Raises:
         UserError: If the folder is missing, its layout is not recognised or not of ``kinds``, or

@@ -101,14 +101,7 @@ def is_lost_worker(error: BaseException) -> bool:
 
 
 class AugmentedFrames(Dataset[Any]):
-    """Augmented frames of a cache, a batch at a time.
-
-    Args:
-        cache: The frames.
-        augmentation: Name of the augmentation.
-        seed: The run's seed.
-        size: Side of the network input, in pixels.
-    """
+    """Augmented frames of a cache, a batch at a time."""
 
     def __init__(self, cache: FrameCache, augmentation: str, *, seed: int, size: int) -> None:
         self.cache = cache
@@ -177,11 +170,7 @@ class BatchLoader:
     def train(
         self, epoch: int, *, start: int = 0
     ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
-        """The batches of an epoch, from step ``start`` on.
-
-        Args:
-            epoch: Counted from 0.
-            start: First step wanted, counted from 0.
+        """The batches of an epoch from step ``start`` on; both are counted from 0.
 
         Yields:
             tuple: Images (N, 3, S, S) uint8 in channels-last memory and masks (N, S, S) uint8, of

@@ -71,10 +71,7 @@ OWN: Final = Splits(name="own", train=Rule())
 
 
 def load_splits(path: Path | None = None) -> Splits:
-    """Read splits from a TOML file.
-
-    Args:
-        path: The file; ``None`` for the paper's splits.
+    """Read splits from a TOML file; the paper's where ``path`` is ``None``.
 
     Raises:
         UserError: If the file cannot be read or is no TOML.
@@ -174,10 +171,6 @@ def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFra
 
 def leave_out(catalogue: pd.DataFrame, centre: str) -> pd.DataFrame:
     """Train without a centre and test on it.
-
-    Args:
-        catalogue: With its splits assigned.
-        centre: Such as ``C3``.
 
     Returns:
         DataFrame: A copy in which the centre's frames are ``test``, what was ``test`` is in no

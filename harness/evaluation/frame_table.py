@@ -123,13 +123,8 @@ def rows_of(
 ) -> Rows:
     """A frame's rows of the frame table: its counts, boundary distances and lesions.
 
-    Args:
-        frame: Its row of the catalogue.
-        truth: bool (H, W), or class indices.
-        prediction: Of the same size and kind.
-        latency_ms: Prediction time.
-        classes: What the labels mean.
-        organisers: Whether to add the organisers' Hausdorff figure.
+    Truth and prediction are labels (H, W): bool, or class indices. ``organisers`` adds the
+    organisers' Hausdorff figure.
     """
     pairs = class_masks(truth, prediction, classes)
     counts = {name: count(*pair) for name, pair in pairs.items()}

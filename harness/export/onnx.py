@@ -103,11 +103,7 @@ def export_onnx(
 
     The file appears under its name only if onnxruntime gives the same masks for the frames.
 
-    Args:
-        loaded: The run's network, with its weights on the CPU.
-        path: The file, ``.onnx``.
-        frames: Frames to compare on; without them nothing is compared.
-        done: Called after each frame.
+    The network's weights are on the CPU; without ``frames`` nothing is compared.
 
     Returns:
         Difference: How the masks differ; ``None`` without frames.
@@ -139,14 +135,7 @@ def compare(
     *,
     done: Callable[[], object] = lambda: None,
 ) -> Difference:
-    """Predict frames by an ONNX file and by the harness, and count the pixels that differ.
-
-    Args:
-        loaded: The run's network.
-        path: Its ONNX file.
-        frames: The frames' files.
-        done: Called after each frame.
-    """
+    """Predict frames by an ONNX file and by the harness, and count the pixels that differ."""
     session = _session(path)
     inference = Inference(device=torch.device("cpu"), batch_size=1)
     predictor = Predictor(
@@ -178,13 +167,7 @@ def _margin(prediction: Prediction) -> NDArray[np.float32]:
 
 
 def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict[str, Any]:
-    """The JSON file beside the ONNX file.
-
-    Args:
-        loaded: The run's network.
-        digest: SHA-256 of the ONNX file.
-        difference: How the masks differ, if they were compared.
-    """
+    """The JSON file beside the ONNX file."""
     run, size = loaded.run, loaded.size
     classes = [BACKGROUND, *loaded.classes.names]
     return {

@@ -40,12 +40,8 @@ def predict_images(
 ) -> list[Row]:
     """Write a mask for each image, ``NAME.png``, and its map where uncertainty was asked for.
 
-    Args:
-        predictor: A network ready to predict.
-        sources: The images; masks keep their paths below the sources' folder.
-        out: The folder for the masks.
-        done: Called after each image.
-        on_fault: Called for each image that cannot be read, which is then left out.
+    Masks keep the images' paths below the sources' folder. ``on_fault`` is called for each image
+    that cannot be read, which is then left out.
 
     Returns:
         list: A row an image: its name, each class's share of the pixels, and the milliseconds that
@@ -82,11 +78,7 @@ def predict_video(
 ) -> list[Row]:
     """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
 
-    Args:
-        predictor: A network ready to predict.
-        video: The video.
-        out: The folder for the masks and ``STEM_overlay.mp4``.
-        done: Called after each frame.
+    ``out`` also gets the video, ``STEM_overlay.mp4``.
 
     Returns:
         list: A row a frame: its mask's name, its second in the video, each class's share of the

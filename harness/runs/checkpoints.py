@@ -19,11 +19,7 @@ from metrics.utils.files import atomic_path, unwritable
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
-    """Write weights as safetensors.
-
-    Args:
-        path: The file, replaced when it is there.
-        weights: A state dict, on any device and in any memory format.
+    """Write a state dict, on any device and in any memory format, as safetensors.
 
     Returns:
         str: SHA-256 of the file, in hexadecimal.

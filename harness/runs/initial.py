@@ -21,10 +21,6 @@ from metrics.utils.errors import Fault, FaultsError, UserError
 def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
     """The settings that a run's weights determine; none for a file.
 
-    Args:
-        workspace: Where the run is registered.
-        init: A run or a file.
-
     Returns:
         Mapping: ``model``, ``encoder``, ``nodes`` and ``inputs`` of the run.
 
@@ -40,11 +36,6 @@ def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
 
 def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig:
     """A recipe that starts from given weights, which are read and compared with its network.
-
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        config: The recipe.
 
     Returns:
         TrainConfig: The recipe with ``init`` and ``init_sha256``, and no encoder weights.

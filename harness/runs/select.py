@@ -54,12 +54,7 @@ def select(
 
 
 def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run]:
-    """The newest run of each model among those of one variant of the splits.
-
-    Args:
-        runs: Newest first, as ``Workspace.runs`` lists them.
-        variant: The variant.
-    """
+    """The newest run of each model in a variant of the splits; ``runs`` are newest first."""
     return {run.model: run for run in reversed(list(runs)) if run.variant == variant}
 
 
@@ -79,9 +74,6 @@ def _best(runs: Sequence[Run]) -> Run:
 
     IoUs are compared among runs of the same validation frames only: those of the newest run that
     has an IoU. Where none has (imported checkpoints), the newest run is taken.
-
-    Args:
-        runs: At least one, newest first.
     """
     ensembles = [run for run in runs if run.model == models.ENSEMBLE]
     if ensembles:

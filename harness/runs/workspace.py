@@ -78,9 +78,6 @@ class Workspace:
 
     Nothing is made until something is written, and reading changes no file: a workspace may be
     shared read-only. All methods raise a ``UserError`` where the register cannot be used.
-
-    Args:
-        root: The folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -101,11 +98,7 @@ class Workspace:
             pass
 
     def new_run(self, model: str, **columns: Any) -> Run:
-        """Register a run as ``running`` and make its folder.
-
-        Args:
-            model: Registered name of the architecture.
-            **columns: Further columns; mappings are stored as JSON.
+        """Register a run as ``running``, with further columns (mappings as JSON); make its folder.
 
         Raises:
             UserError: If the workspace cannot be written.
@@ -145,11 +138,7 @@ class Workspace:
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
 
     def runs(self, *, status: Status | None = None) -> list[Run]:
-        """Registered runs, newest first.
-
-        Args:
-            status: Only runs of this status.
-        """
+        """Registered runs, newest first; only those of a status where one is given."""
         where, values = ("WHERE status = ?", [status]) if status else ("", [])
         with self._register.read() as connection:
             query = f"SELECT * FROM runs {where} ORDER BY created DESC, rowid DESC"

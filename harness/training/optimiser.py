@@ -50,11 +50,6 @@ def get(name: str) -> Callable[..., torch.optim.Optimizer]:
 def create(config: TrainConfig, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
     """The optimiser of a recipe.
 
-    Args:
-        config: The recipe.
-        network: Whose parameters it changes.
-        device: Where they are.
-
     Raises:
         UserError: If the recipe's optimiser is unknown.
     """
@@ -70,12 +65,7 @@ def create(config: TrainConfig, network: nn.Module, device: torch.device) -> tor
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of the next step.
-
-    Args:
-        optimiser: One of :func:`create`.
-        rate: The learning rate.
-    """
+    """Set the learning rate of the next step."""
     for group in optimiser.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)

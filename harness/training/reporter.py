@@ -18,12 +18,6 @@ from harness.utils.progress import Bar, duration
 def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterator[Callbacks]:
     """Show a run that trains by itself.
 
-    Args:
-        run: The run.
-        frames: Its frames.
-        title: Heads its bar.
-        device: Name of the device.
-
     Yields:
         Callbacks: To be called as it goes.
     """
@@ -57,10 +51,6 @@ def finished(run: Run, frames: TrainingFrames) -> None:
 
 class SideBySide:
     """Shows several runs that train at once, by one bar for the steps of all.
-
-    Args:
-        bar: The bar.
-        networks: How many runs there are.
 
     Attributes:
         faults: What went wrong, by run.

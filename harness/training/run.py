@@ -92,12 +92,7 @@ def prepare(
 ) -> TrainingFrames:
     """Decode the training and validation frames, or find them decoded already.
 
-    Args:
-        workspace: Whose ``cache`` folder holds the decoded frames.
-        frames: A catalogue with its splits.
-        size: Side of the square network input, in pixels.
-        classes: What the masks' values mean.
-        progress: Called with the frames done and in all, over both splits.
+    ``progress`` is called with the frames done and in all, over both splits.
 
     Raises:
         UserError: If a split is empty.
@@ -151,13 +146,6 @@ def train(
     """Train a run to its end, from its first step or from where it stopped.
 
     The main process of a group calls this, the others call :func:`train_worker`.
-
-    Args:
-        workspace: Where the run is registered.
-        run: A run of :func:`start`, or one that was interrupted.
-        frames: Its frames at its network size.
-        setup: Where and how it trains.
-        callbacks: Called as it goes.
 
     Returns:
         Run: The run, finished.

@@ -58,11 +58,7 @@ def get(name: str) -> Schedule:
 def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:
     """The learning rate of a step: a pure function of where the run is.
 
-    Args:
-        config: The recipe.
-        epoch: Epoch, counted from 0.
-        passed: Steps taken before this one.
-        steps: Steps of the whole run.
+    The epoch is counted from 0; ``passed`` of the run's ``steps`` were taken before this one.
 
     Raises:
         UserError: If the recipe's schedule is unknown.

@@ -190,9 +190,6 @@ class Trainer:
     def overlaps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
         """Pixel counts of the chosen class per frame, in both, in the prediction and in the truth.
 
-        Args:
-            batches: As for :meth:`validate`.
-
         Returns:
             Tensor: (3, N) int64, its columns in the order of all frames.
         """

@@ -93,8 +93,7 @@ def make_current(device: torch.device) -> None:
     Some of torch's own parts ask for the current device alone: the thread that pins batches, the
     streams of the data loader, NCCL.
 
-    Args:
-        device: Any device; only a GPU with a number changes anything.
+    Only a GPU with a number changes anything.
     """
     import torch
 
@@ -103,11 +102,7 @@ def make_current(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory of the machine or of its GPU did not suffice.
-
-    Args:
-        error: Of torch or of a library below it.
-    """
+    """Whether an error says that the memory of the machine or of its GPU did not suffice."""
     if isinstance(error, MemoryError):
         return True
     torch = sys.modules.get("torch")  # not imported for a command that did not need it
@@ -117,11 +112,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_perhaps_out_of_memory(error: BaseException) -> bool:
-    """Whether an error often, but not always, means that a GPU's memory is full.
-
-    Args:
-        error: Of torch or of a library below it.
-    """
+    """Whether an error often, but not always, means that a GPU's memory is full."""
     return isinstance(error, RuntimeError) and bool(_PERHAPS_OUT_OF_MEMORY.search(str(error)))
 
 
@@ -131,9 +122,7 @@ def workers(device: torch.device, *, trainings: int = 1) -> int:
     None on a CPU: they would take the cores that the network computes on, and every step waits
     for its slowest thread.
 
-    Args:
-        device: Where the network trains.
-        trainings: Processes that train on this machine at once and share its cores.
+    ``trainings`` processes train on this machine at once and share its cores.
     """
     if device.type == "cpu":
         return 0
@@ -145,10 +134,6 @@ def precision(name: Precision, device: torch.device) -> Precision:
 
     ``auto`` is ``bf16`` where the device multiplies it natively (CUDA from Ampere on, a CPU with
     AMX or AVX512-BF16). Elsewhere it is emulated, which makes a step slower than ``fp32``.
-
-    Args:
-        name: ``auto``, ``fp32`` or ``bf16``.
-        device: Where the network runs.
     """
     import torch
 

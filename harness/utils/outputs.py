@@ -25,8 +25,7 @@ MANIFEST: Final = ".harness-files"
 class Outputs:
     """The files that a command writes in one folder.
 
-    Args:
-        folder: The folder; it need not exist.
+    The folder need not exist.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -45,10 +44,8 @@ class Outputs:
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.
 
-        Args:
-            names: What will be written, relative to the folder.
-            overwrite: Whether files that the harness did not write may be replaced.
-            sources: Files that are never replaced.
+        The names are relative to the folder. ``overwrite`` allows to replace files that the harness
+        did not write; ``sources`` are never replaced.
 
         Raises:
             FaultsError: Files would be replaced; all of them at once.

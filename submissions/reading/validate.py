@@ -135,12 +135,7 @@ def inspect_masks(
 ) -> PackageReport:
     """Read and check the masks and timing files of an opened package.
 
-    Args:
-        archive: Gives the files.
-        structure: Which files are which.
-        expected: As for ``validate_package``.
-        limits: How much is read at most.
-        on_mask: As for ``inspect_package``.
+    The arguments are those of :func:`inspect_package`.
     """
     findings = [*archive.findings, *structure.findings]
     notes = _junk_note(structure)

@@ -66,11 +66,7 @@ def names() -> tuple[str, ...]:
 
 
 def create(name: str, size: int) -> Augmentation:
-    """An augmentation by its name.
-
-    Args:
-        name: One of :func:`names`.
-        size: Side of the frames that it returns, in pixels.
+    """An augmentation by its name, for frames that become ``size`` x ``size`` pixels.
 
     Raises:
         UserError: If there is none of that name; the nearest is suggested.
@@ -81,11 +77,5 @@ def create(name: str, size: int) -> Augmentation:
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The random generator of one frame in one epoch of a run.
-
-    Args:
-        seed: The run's seed.
-        epoch: Counted from 0.
-        index: The frame's position in the cache.
-    """
+    """The random generator of a frame, by its position in the cache, in an epoch of a run."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch, index))))

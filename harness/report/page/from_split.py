@@ -37,11 +37,8 @@ def gather(
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
-    Args:
-        workspace: Where evaluations are registered.
-        runs: Runs to show, one a model; those not evaluated on these frames are left out.
-        catalogue: The frames of the split, and of the others as far as they are at hand.
-        split: Its name.
+    ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
+    holds the frames of the other split too, as far as they are at hand.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -131,11 +128,7 @@ def members_of(
 ) -> Members | None:
     """What the members of an ensemble predict; ``None`` for fewer than two of them.
 
-    Args:
-        table: Their frame tables.
-        frames: The frames' rows of a catalogue.
-        masks: Each member's name to the folder of its masks.
-        classes: What the masks' values mean; the chosen class counts.
+    ``masks`` maps each member to the folder of its masks.
     """
     if len(masks) < 2:
         return None
@@ -158,14 +151,8 @@ def cards_of(
 ) -> list[gallery.Card]:
     """The gallery: every frame, or a choice of them where they are too many for a page.
 
-    Args:
-        table: The frame tables of all models.
-        frames: The frames' rows of a catalogue.
-        masks: Model to the folder of its masks.
-        ensemble: The ensemble's name; empty without one.
-        members: What :func:`members_of` gives.
-        decoding: How the truth is binarised.
-        classes: What the masks' values mean; the chosen class is drawn.
+    ``masks`` maps each model to the folder of its masks; ``ensemble`` is its name, empty without
+    one. The chosen class is drawn, the truth binarised by ``decoding``.
     """
     polyp = add_figures(chosen_rows(table))
     f1 = polyp.pivot(index="frame", columns="model", values="f1")

@@ -21,11 +21,6 @@ _KEYS: Final = [f"{class_}_{figure}" for class_ in _CLASSES for figure in _FIGUR
 def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> View:
     """Table 2 (validation) or 3 (test): the paper's columns, in the paper's order.
 
-    Args:
-        summary: What ``by_class.figures`` gives.
-        split: ``val`` or ``test``.
-        reference: ``metrics.paper.results()``.
-
     Returns:
         View: Under each of our rows the paper's, and the difference (ours minus the paper's).
     """
@@ -61,11 +56,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
 
 
 def official_view(ranking: pd.DataFrame) -> View:
-    """Table 4: round, model, score and SD, with the paper's figures and the difference.
-
-    Args:
-        ranking: What ``submissions.leaderboard.with_paper`` gives.
-    """
+    """Table 4: round, model, score and SD, with the paper's figures and the difference."""
     import pandas as pd
 
     keys = ["round", "model"]

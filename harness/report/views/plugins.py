@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
-    """The figures of metric plug-ins; ``None`` where the table has none.
-
-    Args:
-        summary: What ``by_class.figures`` gives.
-        split: Name of the split, for the title.
-    """
+    """The figures of metric plug-ins; ``None`` where the table has none."""
     there = [metric for name, metric in frame_metrics().items() if name in summary]
     if not there:
         return None

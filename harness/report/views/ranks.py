@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
-    """Models in order of a figure, with intervals of figure and rank.
-
-    Args:
-        samples: The models' figures on the same frames.
-        title: Heading above the table.
-        figure: What is ranked.
-    """
+    """Models in order of a figure, with intervals of figure and rank."""
     from metrics.statistics.ranking import rank
 
     ranking = rank(samples, figure)
@@ -72,13 +66,7 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
-    """Each comparison with its interval, tests and effect sizes.
-
-    Args:
-        comparisons: One a figure and pair.
-        title: Heading above the table.
-        settings: How it was resampled, for the caption.
-    """
+    """Each comparison with its interval, tests and effect sizes."""
     from metrics.statistics.comparison import to_frame
 
     rows = to_frame(comparisons)
