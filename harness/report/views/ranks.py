@@ -67,9 +67,9 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
 
 def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
     """Each comparison with its interval, tests and effect sizes."""
-    from metrics.statistics.comparison import to_frame
+    import pandas as pd
 
-    rows = to_frame(comparisons)
+    rows = pd.DataFrame(comparisons)
     corrected = bool(rows["p_holm"].notna().any())
     first = comparisons[0]
     hidden = [] if corrected else ["p_holm"]
