@@ -16,7 +16,6 @@ count against the limit, and :meth:`Ledger.not_entered` lists it.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 from submissions.database import Register, frame, insert, stamp
 from submissions.rounds import Round
 from submissions.writing.publish import SealedPackage
@@ -135,7 +135,7 @@ class Ledger:
             rows = connection.execute("SELECT package, package_sha256 FROM submissions").fetchall()
         entered = {(Path(package).name, sha256) for package, sha256 in rows}
         packages = sorted(folder.glob("*.zip"))
-        return [path for path in packages if (path.name, _sha256(path)) not in entered]
+        return [path for path in packages if (path.name, file_sha256(path)) not in entered]
 
     def enter_scores(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Enter the scores of one package, one row a test set and one overall.
@@ -238,8 +238,3 @@ def _described(package: SealedPackage) -> dict[str, Any]:
         "frames": package.manifest["frames"],
         "latency_ms": package.manifest["latency_ms"],
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

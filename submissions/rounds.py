@@ -132,7 +132,7 @@ def find_frames(round_: Round, folder: Path) -> Frames:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of round {round_.name}'s frames. {_INIT}")
-    test_sets = round_.test_sets or _every_test_set(folder, round_.layout.prefix)
+    test_sets = round_.test_sets or every_test_set(folder, round_.layout.prefix)
     if not test_sets:
         raise UserError(
             f"{folder}: expected {round_.layout.prefix}* folders with the frames of round "
@@ -170,8 +170,8 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
     return sizes
 
 
-def _every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
-    # A dead link is a test set, too: one that is missing.
+def every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
+    """The folders whose names begin so, sorted; a dead link is one, too: one that is missing."""
     found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
     return tuple(sorted(name for name in found if name.startswith(prefix) and name[0] != "."))
 

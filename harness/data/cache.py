@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -36,7 +37,7 @@ from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
 from metrics.masks.labels import decode_labels
-from metrics.utils.errors import Fault, UserError
+from metrics.utils.errors import Fault, UserError, or_fault
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,12 +203,7 @@ def _build(
 def _decode_all(
     rows: Sequence[Mapping[str, Any]], settings: _Settings, jobs: int
 ) -> Iterator[_Entry | Fault]:
-    def decode(row: Mapping[str, Any]) -> _Entry | Fault:
-        try:
-            return _decode(row, settings)
-        except UserError as error:
-            return Fault(path="", message=error.message)
-
+    decode = or_fault(partial(_decode, settings=settings))
     with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
         yield from map_ahead(pool, decode, rows, _AHEAD * jobs)
 

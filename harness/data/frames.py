@@ -22,7 +22,7 @@ from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.labels import Labels, read_labels
 from metrics.masks.read import Protocol
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 
 Interpolation = Literal["bilinear", "nearest"]
 
@@ -184,17 +184,13 @@ def check_truth(
             problem (``metrics.masks.examine``), every one of them named.
     """
 
-    def fault(frame: Mapping[str, Any]) -> Fault | None:
-        try:
-            truth_of(frame, classes=classes)
-        except UserError as error:
-            return Fault(path="", message=error.message)
-        return None
+    def read(frame: Mapping[str, Any]) -> None:
+        truth_of(frame, classes=classes)
 
     faults = []
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="truth") as pool:
-        for found in map_ahead(pool, fault, frames, AHEAD):
-            faults += [found] if found else []
+        for fault in map_ahead(pool, or_fault(read), frames, AHEAD):
+            faults += [fault] if fault else []
             done()
     if faults:
         raise FaultsError(faults, f"true masks cannot be used, of {len(frames)} in all")

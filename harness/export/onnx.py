@@ -26,12 +26,11 @@ from torch import Tensor, nn
 from harness.data.frames import read_image, resize_image
 from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.predictor import Inference, Prediction, Predictor
-from harness.runs.checkpoints import fingerprint
 from harness.runs.network import Loaded
 from harness.utils.versions import versions
 from metrics.masks.classes import BACKGROUND
 from metrics.utils.errors import UserError
-from metrics.utils.files import atomic_path, write_json
+from metrics.utils.files import atomic_path, file_sha256, write_json
 
 TIE: Final = 1e-4
 """A pixel is a tie where its two most probable classes are both this near to the mean of the two,
@@ -121,7 +120,7 @@ def export_onnx(
                 f"onnxruntime's masks are not the harness's: {difference}. No file was written; "
                 "try another version of onnxruntime."
             )
-        digest = fingerprint(temporary)
+        digest = file_sha256(temporary)
         # An interruption leaves a file without its description, never with that of another.
         path.with_suffix(".json").unlink(missing_ok=True)
     write_json(path.with_suffix(".json"), describe(loaded, digest, difference))

@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.runs import checkpoints
 from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
 from harness.runs.workspace import Run, Workspace
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import file_sha256
 
 
 def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
@@ -56,7 +56,7 @@ def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig
     return dataclasses.replace(
         config,
         init=init,
-        init_sha256=checkpoints.fingerprint(path),
+        init_sha256=file_sha256(path),
         encoder_weights="none",
     )
 
@@ -69,7 +69,7 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
     """
     path = Path(config.init)
     path = path if path.is_file() else _run(workspace, config.init).best
-    if not path.is_file() or checkpoints.fingerprint(path) != config.init_sha256:
+    if not path.is_file() or file_sha256(path) != config.init_sha256:
         raise UserError(
             f"the weights of {config.init} ({path}) are gone or have changed since this training "
             "was asked for; start it anew"

@@ -12,12 +12,11 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import file_digest
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault, FaultsError
-from metrics.utils.files import PARTIAL, unwritable, write_json
+from metrics.utils.files import PARTIAL, file_sha256, unwritable, write_json
 
 MANIFEST: Final = ".harness-files"
 
@@ -137,8 +136,7 @@ class Outputs:
 def _sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; empty where it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""
 

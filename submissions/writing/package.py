@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import threading
@@ -17,7 +16,7 @@ from typing import IO, Any, Final, Self
 from metrics.frame.counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.files import create_partial, remove_stale_partials, unwritable
+from metrics.utils.files import create_partial, file_sha256, remove_stale_partials, unwritable
 from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
@@ -159,8 +158,7 @@ class PackageWriter:
             if inspection.findings:
                 summary = f"{self.path}: the written package is faulty"
                 raise FaultsError(inspection.faults(), summary)
-            with self._temporary.open("rb") as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = file_sha256(self._temporary)
             release_before_rename(self._file)
             self._sealed = SealedPackage(
                 path=self.path,
