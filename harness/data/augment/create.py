@@ -16,8 +16,7 @@ import numpy as np
 
 from harness.data.augment.light import Light
 from harness.data.augment.warp import Image, Pair, resize_pair
-from metrics.utils.errors import UserError
-from metrics.utils.validation import suggest
+from metrics.utils.validation import look_up
 
 
 class Augmentation(Protocol):
@@ -60,20 +59,13 @@ AUGMENTATIONS: Final[Mapping[str, Callable[[int], Augmentation]]] = MappingProxy
 """By name, functions from the side of the network input in pixels to an augmentation."""
 
 
-def names() -> tuple[str, ...]:
-    """The names of all augmentations."""
-    return tuple(AUGMENTATIONS)
-
-
 def create(name: str, size: int) -> Augmentation:
     """An augmentation by its name, for frames that become ``size`` x ``size`` pixels.
 
     Raises:
         UserError: If there is none of that name; the nearest is suggested.
     """
-    if name not in AUGMENTATIONS:
-        raise UserError(f"unknown augmentation {name!r}; {suggest(name, AUGMENTATIONS)}")
-    return AUGMENTATIONS[name](size)
+    return look_up(AUGMENTATIONS, name, "augmentation")(size)
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
