@@ -56,35 +56,21 @@ def choose(name: str = "auto") -> torch.device:
     """
     import torch
 
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    here = [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(here[0].partition(":")[0])
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"unknown device {name!r}; expected auto, cpu, cuda or mps") from error
-    there = {
-        "cpu": True,
-        "cuda": (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(device.type, False):
+    wanted = f"cuda:{device.index or 0}" if device.type == "cuda" else device.type
+    if wanted not in here:
         raise UserError(
-            f"no device {name!r} here; expected one of {', '.join(available())}. "
-            "'harness doctor' says more."
+            f"no device {name!r} here; expected one of {', '.join(here)}. 'harness doctor' says "
+            "more."
         )
     return device
-
-
-def available() -> list[str]:
-    """Names of the devices of this machine, the best first."""
-    import torch
-
-    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        names.append("mps")
-    return [*names, "cpu"]
 
 
 def make_current(device: torch.device) -> None:
@@ -141,15 +127,10 @@ def precision(name: Precision, device: torch.device) -> Precision:
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device)[0] >= _AMPERE else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_has(*_BF16_OF_A_CPU) else "fp32"
-
-
-def _cpu_has(*features: str) -> bool:
-    """Whether the CPU has any of the features, by their names in torch; an older torch says no."""
-    import torch
-
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(feature) for feature in features)
+    # An older torch does not know what a CPU has.
+    features: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    native = device.type == "cpu" and any(features.get(name) for name in _BF16_OF_A_CPU)
+    return "bf16" if native else "fp32"
 
 
 def autocast(
@@ -199,19 +180,6 @@ def exact_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None
         finally:
             cudnn.conv.fp32_precision, matmul.fp32_precision = rounding  # type: ignore[attr-defined]
             cudnn.deterministic, cudnn.benchmark = choice
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Run the block with ``count`` threads in torch's operators."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def single_threads() -> ThreadPoolExecutor:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from metrics.frame.counts import Counts
@@ -173,12 +172,7 @@ class PackageWriter:
         """The writer itself; the constructor has opened its files."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_details: object) -> None:
         """Publish the package unless there was an error or it is sealed; remove partial files."""
         try:
             if kind is None and self._sealed is None:
