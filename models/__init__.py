@@ -19,7 +19,6 @@ from models.registry import (
     get,
     names,
     paper_order,
-    register,
     smallest_batch,
 )
 from models.summary import Description, describe, parameters
@@ -45,6 +44,5 @@ __all__ = [
     "paper_order",
     "parameters",
     "published_weights",
-    "register",
     "smallest_batch",
 ]

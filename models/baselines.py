@@ -37,12 +37,7 @@ def build(
 
 
 def baseline(
-    name: str,
-    *,
-    encoder: str,
-    encoder_weights: Source,
-    classes: int,
-    in_channels: int = 3,
+    name: str, *, encoder: str, encoder_weights: Source, classes: int, in_channels: int = 3
 ) -> nn.Module:
     """Build a baseline with any number of input channels.
 

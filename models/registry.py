@@ -115,21 +115,6 @@ _REGISTERED: dict[str, Architecture] = {
 }
 
 
-def register(architecture: Architecture) -> None:
-    """Add an architecture to the table.
-
-    Raises:
-        ModelError: If the name is taken.
-    """
-    if architecture.name in _known():
-        raise ModelError(
-            f"the model name {architecture.name!r} is taken by {get(architecture.name).source}; "
-            "register it under another name"
-        )
-    _REGISTERED[architecture.name] = architecture
-    _plug_ins.cache_clear()
-
-
 def names() -> list[str]:
     """All names, the built-in ones first."""
     return list(_known())
