@@ -85,11 +85,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     rounds = {built_in.name: built_in for built_in in BUILT_IN}
     if file is None:
         return rounds
-    try:
-        document = read_toml(file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    tables = document.get("rounds")
+    tables = read_toml(file).get("rounds")
     if not isinstance(tables, dict) or not tables:
         raise UserError(
             f"{file}: expected tables such as [rounds.3] with daily_limit = 2, but found none."

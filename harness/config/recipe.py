@@ -43,14 +43,11 @@ def read_preset(name: str) -> dict[str, Any]:
         FaultsError: If it holds settings that are unknown or impossible, all at once.
     """
     path = _FOLDER / f"{name}.toml" if name in preset_names() else Path(name)
-    try:
-        values = read_toml(path)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(
             f"unknown preset {name!r}, and no file of that name; {suggest(name, preset_names())}"
-        ) from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        )
+    values = read_toml(path)
     _refuse_elsewhere(values, path=str(path))
     TrainConfig.from_dict({**values, "model": "unet"}, path=str(path))
     return {"preset": path.stem, **values}

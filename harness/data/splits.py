@@ -80,12 +80,9 @@ def load_splits(path: Path | None = None) -> Splits:
     if path is None:
         text = resources.files("harness.data").joinpath("paper_splits.toml").read_text("utf-8")
         return validate(Splits, tomllib.loads(text))
-    try:
-        values = read_toml(path)
-    except OSError as error:
-        raise UserError(f"cannot read the splits {path}: {error.strerror or error}") from error
+    values = {"name": path.stem, **read_toml(path)}
     summary = f"the splits {path} cannot be used"
-    return validate(Splits, {"name": path.stem, **values}, path=str(path), summary=summary)
+    return validate(Splits, values, path=str(path), summary=summary)
 
 
 def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
