@@ -119,9 +119,6 @@ def evaluate_run(
     ``progress`` is called after each frame, ``say`` with what a precision other than float32
     changes.
 
-    Returns:
-        DataFrame: The frame table.
-
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.

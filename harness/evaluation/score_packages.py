@@ -111,12 +111,7 @@ class ScoringJob:
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""
-        score = score_folder(
-            folder,
-            self.truth_folder,
-            self.protocol,
-            hausdorff=self.hausdorff,
-        )
+        score = score_folder(folder, self.truth_folder, self.protocol, hausdorff=self.hausdorff)
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
         return self.team or shown, score

@@ -37,14 +37,7 @@ from harness.report.page.vega import (
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure of one model with its interval.
-
-    Attributes:
-        style: The model.
-        value: The figure.
-        low: Lower limit of the interval.
-        high: Upper limit of the interval.
-    """
+    """A figure of one model with the limits of its interval."""
 
     style: Style
     value: float
@@ -89,12 +82,7 @@ def distributions(
     styles = [style for style, _ in values]
     # Dots of equal figures are spread by a fixed pattern, so that a page is reproducible.
     rows = [
-        {
-            "model": style.label,
-            "frame": frame,
-            "value": short(value),
-            "spread": number * 7 % 17,
-        }
+        {"model": style.label, "frame": frame, "value": short(value), "spread": number * 7 % 17}
         for style, frames in values
         for number, (frame, value) in enumerate(frames)
     ]

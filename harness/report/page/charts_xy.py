@@ -31,13 +31,7 @@ from harness.report.page.vega import (
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The difference between two models.
-
-    Attributes:
-        difference: The row's model minus the column's.
-        p: The p-value of the difference.
-        significant: Whether it is significant at the level of the test.
-    """
+    """The difference between two models, the row's minus the column's, with its p-value."""
 
     difference: float
     p: float

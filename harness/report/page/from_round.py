@@ -29,10 +29,7 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 
 def gather(
-    settings: Settings,
-    round_: Round,
-    scores: pd.DataFrame,
-    truth: Path | None = None,
+    settings: Settings, round_: Round, scores: pd.DataFrame, truth: Path | None = None
 ) -> PageContent:
     """The frame tables of the best package of each team and model, and a gallery.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.data.catalogue import of_split
-from harness.data.fingerprint import data_fingerprint
+from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
@@ -30,10 +30,7 @@ _OTHER: Final = {"test": "val", "val": "test"}
 
 
 def gather(
-    workspace: Workspace,
-    runs: Sequence[Run],
-    catalogue: pd.DataFrame,
-    split: str,
+    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
@@ -121,10 +118,7 @@ def _members(
 
 
 def members_of(
-    table: pd.DataFrame,
-    frames: pd.DataFrame,
-    masks: Mapping[str, Path],
-    classes: Classes = ONE,
+    table: pd.DataFrame, frames: pd.DataFrame, masks: Mapping[str, Path], classes: Classes = ONE
 ) -> Members | None:
     """What the members of an ensemble predict; ``None`` for fewer than two of them.
 
@@ -163,8 +157,7 @@ def cards_of(
         orders.append(-members.divergence.set_index("frame")["disagreement"])
     figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
     shown = set(gallery.choose_frames(frames["frame"].tolist(), figures))
-    records = frames[frames["frame"].isin(shown)].to_dict("records")
-    rows = [{str(key): value for key, value in record.items()} for record in records]
+    rows = rows_of(frames[frames["frame"].isin(shown)])
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
 
 

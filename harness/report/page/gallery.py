@@ -110,10 +110,7 @@ def choose_frames(
 ) -> list[str]:
     """Frames to show where there are too many: the first of each of several orders, in turn.
 
-    Args:
-        frames: All frames.
-        orders: Each gives a figure by frame; frames of the lowest figures come first.
-        most: How many at most.
+    Each order gives a figure by frame; frames of the lowest figures come first.
 
     Returns:
         list: Identifiers, in the order of ``frames``.

@@ -132,11 +132,7 @@ def class_view(
 
 
 def long_view(
-    summary: pd.DataFrame,
-    *,
-    split: str,
-    protocol: str,
-    paper: pd.DataFrame | None = None,
+    summary: pd.DataFrame, *, split: str, protocol: str, paper: pd.DataFrame | None = None
 ) -> View:
     """The tables of all classes as one, for spreadsheets and programs."""
     import pandas as pd

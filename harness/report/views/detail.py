@@ -1,4 +1,4 @@
-"""Further tables of a split: contours, polyps found, sizes of polyps, generalisation.
+"""Further tables of a split: contours, polyps, their sizes, plug-ins' figures, generalisation.
 
 For the arguments see ``by_class``.
 """
@@ -14,6 +14,7 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import FIGURES, MODEL, N, left_out_columns
 from metrics.masks.classes import chosen_rows
+from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -126,6 +127,33 @@ def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
         columns=[MODEL, *(Column(key=key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
         caption=WARNING,
+    )
+
+
+def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
+    """The figures of metric plug-ins; ``None`` where the table has none."""
+    there = [metric for name, metric in frame_metrics().items() if name in summary]
+    if not there:
+        return None
+    notes = [f"{metric.title}: {metric.note}" for metric in there if metric.note]
+    return View(
+        frame=chosen_rows(summary).reset_index(drop=True),
+        data_only_columns=["model"],
+        columns=[
+            MODEL,
+            *(
+                Column(
+                    key=metric.name,
+                    title=metric.title,
+                    decimals=metric.decimals,
+                    best=metric.better,
+                )
+                for metric in there
+            ),
+            N,
+        ],
+        title=f"{split} split, figures of plug-ins",
+        caption=" ".join(["Means over frames where the figure is defined, polyp.", *notes]),
     )
 
 

@@ -30,7 +30,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     theirs = _wide(reference[reference["split"] == split])
     misprints = set(reference.query("split == @split and misprint")["model"])
     rows = []
-    for name in sorted(ours.index, key=_order):
+    for name in sorted(ours.index, key=models.paper_order):
         model = {"model": name, "title": title_of(name)}
         rows.append({**model, "paper": False, "kind": "ours", **ours.loc[name]})
         if name not in theirs.index:
@@ -110,12 +110,6 @@ def _beside(ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[dict[Any, Any]
             "sd": ours["sd"] - theirs["sd"],
         },
     ]
-
-
-def _order(model: str) -> int:
-    """Its place in the paper's tables; other models come last."""
-    order = list(models.PAPER_ORDER)
-    return order.index(model) if model in order else len(order)
 
 
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:
