@@ -20,13 +20,7 @@ Sample = Callable[[Predictor], Iterable[Prediction]]
 
 @dataclass(frozen=True, kw_only=True)
 class MaskDifference:
-    """How many pixels differ between two predictions of the same frames.
-
-    Attributes:
-        frames: Number of frames.
-        changed: Pixels that have another class in the one than in the other.
-        pixels: All pixels, at the frames' own sizes.
-    """
+    """How many of the pixels of some frames have another class in another prediction."""
 
     frames: int
     changed: int
