@@ -151,9 +151,6 @@ def insert(
     """Insert a row; mappings and lists are stored as JSON.
 
     With ``replace`` a row of the same key is replaced; else it is an error.
-
-    Returns:
-        int: The row's number.
     """
     row = as_columns(values)
     names, marks = ", ".join(row), ", ".join("?" * len(row))

@@ -88,14 +88,8 @@ class Ledger:
     ) -> Entry:
         """Enter a submission and give its package the final name: both or neither.
 
-        Args:
-            round_: The round whose limit holds.
-            package: A whole package, see ``PackageWriter.seal``.
-            model: The model's name, as the leaderboard will show it.
-            run: The run it came from.
-            checkpoint_sha256: Of the weights, in hexadecimal.
-            settings: How it was predicted.
-            now: The moment, with its time zone; the present one by default.
+        ``package`` is a whole one, see ``PackageWriter.seal``; its round is the one whose limit
+        holds.
 
         Returns:
             The entry. If another process took the package's name meanwhile, its ``path`` is the
@@ -112,7 +106,11 @@ class Ledger:
             if used >= round_.daily_limit:
                 raise _limit_error(round_, day)
             package = package.with_free_name()
-            row = _described(package) | {
+            row = {
+                "package": str(package.path),
+                "package_sha256": package.sha256,
+                "frames": package.manifest["frames"],
+                "latency_ms": package.manifest["latency_ms"],
                 "round": round_.name,
                 "day": day.isoformat(),
                 "created": stamp(moment),
@@ -229,12 +227,3 @@ def _limit_error(round_: Round, day: dt.date) -> LimitError:
         f"are used up. The next day begins at midnight, {round_.time_zone} time; nothing was "
         "entered."
     )
-
-
-def _described(package: SealedPackage) -> dict[str, Any]:
-    return {
-        "package": str(package.path),
-        "package_sha256": package.sha256,
-        "frames": package.manifest["frames"],
-        "latency_ms": package.manifest["latency_ms"],
-    }

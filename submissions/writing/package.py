@@ -128,10 +128,7 @@ class PackageWriter:
             start = self._spool.seek(0, os.SEEK_END)
             self._spool.write(encoded.data)
             masks[name] = _Spooled(
-                start=start,
-                length=len(encoded.data),
-                latency_ms=latency_ms,
-                counts=encoded.counts,
+                start=start, length=len(encoded.data), latency_ms=latency_ms, counts=encoded.counts
             )
 
     def seal(self) -> SealedPackage:

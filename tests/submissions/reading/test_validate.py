@@ -142,11 +142,7 @@ BROKEN = {
         "values",
         MASK,
     ),
-    "a shape cut out by alpha": (
-        lambda e: e.update({MASK: png(cut_out())}),
-        "values",
-        MASK,
-    ),
+    "a shape cut out by alpha": (lambda e: e.update({MASK: png(cut_out())}), "values", MASK),
     "a shape cut out by alpha in a grey TIFF": (
         lambda e: e.update({MASK: grey_cut_out()}),
         "values",
