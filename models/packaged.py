@@ -110,9 +110,7 @@ _TAG: Final = ".in1k"  # timm's name of the same weights, and its default for th
 def known(encoder: str, weights: object) -> WeightsPackage | None:
     """The package that ships an encoder's weights, installed or not; ``None`` if there is none.
 
-    Args:
-        encoder: An encoder's name, with or without timm's name of the weights.
-        weights: A name; packages ship ``imagenet`` alone.
+    The encoder may have timm's name of the weights; packages ship ``imagenet`` alone.
     """
     return PACKAGES.get(encoder.removesuffix(_TAG)) if weights == "imagenet" else None
 

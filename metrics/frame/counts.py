@@ -132,10 +132,7 @@ def frame_rows(
 
 
 def class_rows(
-    counts: Mapping[str, Counts],
-    *,
-    measured: Mapping[str, Mapping[str, float]],
-    **columns: object,
+    counts: Mapping[str, Counts], *, measured: Mapping[str, Mapping[str, float]], **columns: object
 ) -> tuple[dict[str, object], ...]:
     """A frame's rows of the frame table, one a class.
 

@@ -93,9 +93,8 @@ def count_lesions(
 def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """How many polyps, and how many frames with a polyp, are recognised.
 
-    Args:
-        table: A frame table; its polyp rows are used.
-        by: Columns whose values make the groups; none for the whole table.
+    The polyp rows of a frame table are used; groups are made by the columns ``by``, if there are
+    any.
 
     Returns:
         One row a group: its columns; frames_with and frames_without a polyp; frame_sensitivity
@@ -153,14 +152,7 @@ def _shared_pixels(
 ) -> npt.NDArray[np.int64]:
     """How many pixels each region of the truth shares with each one of the prediction.
 
-    Args:
-        truth: Labels (N,) of the pixels that are in both masks.
-        prediction: Their labels there.
-        polyps: Regions of the truth.
-        guesses: Regions of the prediction.
-
-    Returns:
-        Int array (polyps, guesses).
+    Both are labels (N,) of the pixels in both masks; the result is int (polyps, guesses).
     """
     cells = (truth.astype(np.int64) - 1) * guesses + prediction - 1
     return np.bincount(cells, minlength=polyps * guesses).reshape(polyps, guesses)

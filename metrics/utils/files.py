@@ -86,12 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
-    """Write ``values`` as indented JSON, atomically.
-
-    Args:
-        path: The final name; its folder is made when missing.
-        values: What ``json.dumps`` takes.
-        ensure_ascii: Whether other characters are escaped, as for ``json.dumps``.
+    """Write what ``json.dumps`` takes as indented JSON, atomically; a missing folder is made.
 
     Raises:
         UnwritableError: As for :func:`atomic_path`.
