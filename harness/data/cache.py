@@ -99,16 +99,9 @@ class FrameCache:
     ) -> FrameCache:
         """Open the cache of a catalogue; build it first where it does not exist.
 
-        Args:
-            catalogue: Frames whose truth is known; at least one.
-            size: Side of the square frames, in pixels.
-            folder: Folder of all caches; made when missing.
-            jobs: Threads that decode; by default one a core.
-            progress: Called after each decoded frame with the frames done and in all.
-            classes: What the masks' values mean.
-
-        Returns:
-            FrameCache: Open for reading.
+        The truth of the frames is known; they become ``size`` x ``size`` pixels, decoded by
+        ``jobs`` threads (one a core by default). ``folder`` holds all caches; ``progress`` is
+        called after each decoded frame with the frames done and in all.
 
         Raises:
             FaultsError: If frames or masks cannot be used, every one of them named.

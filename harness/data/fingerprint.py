@@ -79,9 +79,7 @@ def data_fingerprint(catalogue: pd.DataFrame, folder: Path | None = None) -> str
     in image and mask files; neither order nor folder nor file times count. A cache knows its own
     without reading a file: ``FrameCache.contents``.
 
-    Args:
-        catalogue: Rows of any catalogue.
-        folder: The cache folder, where digests of files are remembered; ``None`` to read them all.
+    ``folder`` is the cache folder, where digests of files are remembered; ``None`` reads them all.
 
     Returns:
         str: ``DIGITS`` hexadecimal digits.

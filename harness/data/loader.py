@@ -36,12 +36,7 @@ TIMEOUT_S: Final = 50.0
 
 
 class Key(NamedTuple):
-    """What a training sample is a function of, besides the run's seed.
-
-    Attributes:
-        frame: The frame's position in the cache.
-        epoch: Counted from 0.
-    """
+    """What a sample is a function of besides the seed: its place in the cache, the epoch from 0."""
 
     frame: int
     epoch: int
@@ -183,10 +178,7 @@ class BatchLoader:
 
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(
-            self.frames,
-            self.config.augmentation,
-            seed=self.config.seed,
-            size=self.config.size,
+            self.frames, self.config.augmentation, seed=self.config.seed, size=self.config.size
         )
         workers = self.config.workers or 0
         return DataLoader(

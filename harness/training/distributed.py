@@ -230,9 +230,6 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
 def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
     """Connect to the other processes of a group; of several GPUs this process gets its own.
 
-    Returns:
-        tuple: The group and this process's device.
-
     Raises:
         UserError: If there are more processes than GPUs.
     """

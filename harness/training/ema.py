@@ -19,9 +19,7 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     return model.eval()
 
 
-def warmed_up_ema(
-    decay: float,
-) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+def warmed_up_ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """An average function for ``AveragedModel``.
 
     The decay of update n is min(``decay``, (1 + n) / (10 + n)): it starts low, so that the average

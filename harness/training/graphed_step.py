@@ -108,10 +108,7 @@ class CudaRecorder:
             self._on_own_stream(),  # also where the recording fails and does not leave it itself
             # The thread that pins batches goes on allocating, which this mode allows.
             torch.cuda.graph(
-                graph,
-                pool=self._pool,
-                stream=self._stream,
-                capture_error_mode="thread_local",
+                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ),
         ):
             loss = step(*inputs)

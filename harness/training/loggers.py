@@ -44,11 +44,7 @@ _SIDE: Final = 256
 def open_loggers(
     workspace: Path, run: Run, trainer: Trainer, val: FrameCache, passed: int, tracker: str
 ) -> Iterator[Log]:
-    """Log a run's epochs to its ``tensorboard`` folder, and to MLflow if that is the ``tracker``.
-
-    Yields:
-        Callable: To be called with each epoch.
-    """
+    """Log a run's epochs to its ``tensorboard`` folder, and to MLflow if ``tracker`` says so."""
     with ExitStack() as stack:
         board = log_to_tensorboard(run.folder / "tensorboard", trainer, val, passed)
         loggers = [stack.enter_context(board)]

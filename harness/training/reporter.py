@@ -16,11 +16,7 @@ from harness.utils.progress import Bar, duration
 
 @contextmanager
 def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterator[Callbacks]:
-    """Show a run that trains by itself.
-
-    Yields:
-        Callbacks: To be called as it goes.
-    """
+    """Show a run that trains by itself."""
     config = TrainConfig.from_dict(run.settings)
     console.note(
         f"{title}: {len(frames.train)} training and {len(frames.val)} validation frames, "

@@ -31,13 +31,7 @@ _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Means over the validation frames, for the chosen class at network size.
-
-    Attributes:
-        iou: Intersection over union.
-        f1: Dice coefficient.
-        frames: Number of frames.
-    """
+    """Mean IoU and F1 (Dice) over the validation frames, for the chosen class at network size."""
 
     iou: float
     f1: float

@@ -32,11 +32,7 @@ def config(**values: object) -> TrainConfig:
 
 def trainer(**values: object) -> Trainer:
     return Trainer(
-        config(**values),
-        Tiny(),
-        device=torch.device("cpu"),
-        normalisation=NORMALISATION,
-        steps=8,
+        config(**values), Tiny(), device=torch.device("cpu"), normalisation=NORMALISATION, steps=8
     )
 
 
