@@ -21,13 +21,7 @@ from submissions.writing.publish import SealedPackage, free_name
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A published package and its entry in the ledger.
-
-    Attributes:
-        package: The package.
-        entry: Its entry.
-        notes: What is odd about it, though valid.
-    """
+    """A published package, its entry in the ledger, and what is odd about it, though valid."""
 
     package: SealedPackage
     entry: Entry
@@ -72,8 +66,8 @@ def submit(
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
     loaded = load(run)
-    places = _places(frames)
-    images = [file for _, _, file in places]
+    places = [(test_set, *named) for test_set, files in frames.items() for named in files.items()]
+    images = [file for *_, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     settings = evaluation_settings(run, inference)
     path = package_path(workspace, run, round_)
@@ -83,10 +77,7 @@ def submit(
         predictions = predictor.predict(images)
         for (test_set, name, _), prediction in zip(places, predictions, strict=True):
             package.add(
-                test_set=test_set,
-                name=name,
-                mask=prediction.mask,
-                latency_ms=prediction.latency_ms,
+                test_set=test_set, name=name, mask=prediction.mask, latency_ms=prediction.latency_ms
             )
             done()
         sealed = package.seal()
@@ -121,9 +112,3 @@ def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
         "members": dict(run.members),
         "versions": versions(),
     }
-
-
-def _places(frames: Frames) -> Sequence[tuple[str, str, Path]]:
-    return [
-        (test_set, name, file) for test_set, files in frames.items() for name, file in files.items()
-    ]

@@ -128,11 +128,7 @@ def export_onnx(
 
 
 def compare(
-    loaded: Loaded,
-    path: Path,
-    frames: Sequence[Path],
-    *,
-    done: Callable[[], object] = lambda: None,
+    loaded: Loaded, path: Path, frames: Sequence[Path], *, done: Callable[[], object] = lambda: None
 ) -> Difference:
     """Predict frames by an ONNX file and by the harness, and count the pixels that differ."""
     session = _session(path)

@@ -48,9 +48,6 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
     The members' weights are hard links (copies where the file system has none), so the ensemble
     stays whole when a member's run is removed.
 
-    Returns:
-        Run: The ensemble, finished.
-
     Raises:
         UserError: If the members have different image sizes or classes, or the disk is full.
     """

@@ -20,9 +20,6 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
     The file is of ``torch.save``, with a whole network or a state dict, or safetensors with the
     network's own names, such as those of another workspace.
 
-    Returns:
-        tuple: The run, and the content of the file.
-
     Raises:
         ModelError: If the file cannot be read or holds another network; nothing is registered.
         UserError: If the disk is full.

@@ -54,10 +54,7 @@ def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig
         init = str(path.absolute())
     read_weights(path, build(config, weights=False))
     return dataclasses.replace(
-        config,
-        init=init,
-        init_sha256=file_sha256(path),
-        encoder_weights="none",
+        config, init=init, init_sha256=file_sha256(path), encoder_weights="none"
     )
 
 

@@ -178,11 +178,8 @@ class Workspace:
     ) -> Path:
         """Where the frame table and the result files of a scored package lie.
 
-        Args:
-            package: The package; its name without the suffix names the folder.
-            sha256: Of the package, in hexadecimal: packages of one name are told apart by it.
-            protocol: ``official`` or ``strict``.
-            top: The folder of all scores; by default ``scores`` in the workspace.
+        Its name is the package's without the suffix, with digits of its SHA-256, since packages may
+        share a name. ``top`` is the folder of all scores, by default ``scores`` in the workspace.
         """
         return (top or self.root / "scores") / f"{Path(package).stem}-{sha256[:8]}" / protocol
 
