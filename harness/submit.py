@@ -66,6 +66,7 @@ def submit(
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
     loaded = load(run)
+    inference = inference.of(run)
     places = [(test_set, *named) for test_set, files in frames.items() for named in files.items()]
     images = [file for *_, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)

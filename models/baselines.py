@@ -28,16 +28,27 @@ def build(
     encoder_weights: Source,
     classes: int,
     nodes: tuple[str, ...] = (),
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build a baseline; the arguments are those of ``models.create``."""
     del nodes
     return baseline(
-        architecture.name, encoder=encoder, encoder_weights=encoder_weights, classes=classes
+        architecture.name,
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        classes=classes,
+        output_stride=output_stride,
     )
 
 
 def baseline(
-    name: str, *, encoder: str, encoder_weights: Source, classes: int, in_channels: int = 3
+    name: str,
+    *,
+    encoder: str,
+    encoder_weights: Source,
+    classes: int,
+    in_channels: int = 3,
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build a baseline with any number of input channels.
 
@@ -52,7 +63,10 @@ def baseline(
     check_weights(encoder, encoder_weights)
     own = own_source(encoder, encoder_weights)
     published = None if own else encoder_weights
-    network = _built(name, encoder, published, in_channels=in_channels, classes=classes)
+    options = {"in_channels": in_channels, "classes": classes}
+    if output_stride and name.startswith("deeplab"):
+        options["encoder_output_stride"] = output_stride
+    network = _built(name, encoder, published, **options)
     if own:
         inner = network.encoder
         if not isinstance(inner, nn.Module):
@@ -61,7 +75,7 @@ def baseline(
     return network
 
 
-def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Module:
+def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Module:
     """The network from the library, which also loads published weights."""
     kind: Any = getattr(library(), _CLASSES[name])
     published: str | bool | None = weights if isinstance(weights, str) else None
@@ -71,7 +85,7 @@ def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Modu
         with warnings.catch_warnings():
             # The library deprecates 'timm-' names, which still work in the version we require.
             warnings.simplefilter("ignore", DeprecationWarning)
-            network: nn.Module = kind(encoder, encoder_weights=published, **channels)
+            network: nn.Module = kind(encoder, encoder_weights=published, **options)
     except OSError as error:
         raise unavailable(encoder, weights, error) from error
     except (ValueError, NotImplementedError, RuntimeError, AttributeError, KeyError) as error:
