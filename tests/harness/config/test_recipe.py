@@ -63,7 +63,8 @@ def test_all_faults_of_a_file_are_said_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("quik", "did you mean 'quick'"), ("x", "expected demo, paper, quick, strong")]
+    ("name", "message"),
+    [("quik", "did you mean 'quick'"), ("x", "expected demo, paper, quick, strong")],
 )
 def test_an_unknown_preset_names_those_there_are(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
