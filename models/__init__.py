@@ -19,7 +19,6 @@ from models.registry import (
     get,
     names,
     paper_order,
-    register,
     smallest_batch,
 )
 from models.summary import Description, describe, outline, parameters
@@ -47,7 +46,6 @@ __all__ = [
     "paper_order",
     "parameters",
     "published_weights",
-    "register",
     "smallest_batch",
     "try_out",
 ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from models.encoders import TIMM, any_size, library
 from models.errors import ModelError
-from models.registry import Architecture, nodes_known
+from models.registry import Architecture, get, nodes_known
 from models.weights import Source, check_weights, load_encoder, own_source, unavailable
 
 _BUILD_ERRORS: Final = (
@@ -41,11 +41,16 @@ def build(
     encoder_weights: Source,
     classes: int,
     nodes: tuple[str, ...] = (),
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build one network; the arguments are those of ``models.create``."""
     del nodes
     return build_one(
-        architecture.name, encoder=encoder, encoder_weights=encoder_weights, classes=classes
+        architecture.name,
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        classes=classes,
+        output_stride=output_stride,
     )
 
 
@@ -56,15 +61,9 @@ def build_one(
     encoder_weights: Source,
     classes: int,
     in_channels: int = 3,
+    output_stride: int | None = None,
 ) -> nn.Module:
-    """Build a network with any number of input channels.
-
-    Args:
-        name: A network of segmentation-models-pytorch, by its name in the registry.
-        encoder: An encoder of segmentation-models-pytorch.
-        encoder_weights: As for ``models.create``.
-        classes: Channels of the output.
-        in_channels: Channels of the input.
+    """Build a network with any number of input channels; the rest is as for ``models.create``.
 
     Raises:
         ModelError: If the network or the encoder is unknown, they do not go together, or the
@@ -75,7 +74,10 @@ def build_one(
     check_weights(encoder, encoder_weights)
     own = own_source(encoder, encoder_weights)
     published = None if own else encoder_weights
-    network = _built(name, encoder, published, in_channels=in_channels, classes=classes)
+    options = {"in_channels": in_channels, "classes": classes}
+    if output_stride and get(name).has_output_stride:
+        options["encoder_output_stride"] = output_stride
+    network = _built(name, encoder, published, **options)
     if own:
         inner = network.encoder
         if not isinstance(inner, nn.Module):
@@ -94,7 +96,7 @@ def _kind(name: str) -> Any:
     return kinds[name.replace("+", "plus")]
 
 
-def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Module:
+def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Module:
     """The network from the library, which also loads published weights."""
     published: str | bool | None = weights if isinstance(weights, str) else None
     if published and encoder.startswith(TIMM):
@@ -106,7 +108,7 @@ def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Modu
             warnings.simplefilter("ignore")
             kind = _kind(name)
             network: nn.Module = kind(
-                encoder, encoder_weights=published, **channels, **any_size(encoder)
+                encoder, encoder_weights=published, **options, **any_size(encoder)
             )
     except OSError as error:
         raise unavailable(encoder, weights, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,30 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
 
-Step = TrainConfig | SplitVariant
-"""A network to train, or a variant of the splits whose networks become an ensemble."""
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleStep:
+    """An ensemble to make of networks that are trained by then.
+
+    Attributes:
+        leave_out: As in the recipes of its members.
+        fold: As in the recipes of its members.
+        members: Models and runs; empty for the members of DivergentNets.
+        seed: Of the models; ``None`` in queues of earlier versions.
+    """
+
+    leave_out: str = ""
+    fold: str = ""
+    members: tuple[str, ...] = ()
+    seed: int | None = None
+
+    @property
+    def variant(self) -> SplitVariant:
+        """The splits of its models."""
+        return SplitVariant(leave_out=self.leave_out, fold=self.fold)
+
+
+Step = TrainConfig | EnsembleStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,28 +133,35 @@ def _values(step: Step) -> dict[str, Any]:
 def _step(values: dict[str, Any]) -> Step:
     if "train" in values:
         return TrainConfig.from_dict(values["train"])
-    return SplitVariant(**values["ensemble"])
+    values = values["ensemble"]
+    return EnsembleStep(**{**values, "members": tuple(values.get("members", ()))})
 
 
-def networks_for(names: Sequence[str]) -> tuple[list[str], bool]:
-    """The networks to train for the models asked for.
+def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[list[str], bool]:
+    """The networks to train for the models asked for, without repetition.
 
     Args:
-        names: Registered names, or ``all``; empty for the paper's six and their ensemble.
+        names: Registered names, or ``all``; empty for the paper's six and their ensemble, or, with
+            members, for the ensemble alone.
+        members: Models and runs; the models among them are trained.
 
     Returns:
-        tuple: Networks to train, in order and without repetition, and whether to register
-        DivergentNets from its members afterwards.
+        tuple: Networks to train, and whether an ensemble of the members follows.
+
+    Raises:
+        UserError: If there are members of a model that is no ensemble.
     """
-    wanted = list(dict.fromkeys(names or ["all"]))
-    if "all" in wanted:
-        return list(PAPER_NETWORKS), True
-    with_ensemble = ENSEMBLE in wanted
-    return [name for name in wanted if name != ENSEMBLE], with_ensemble
+    wanted = list(dict.fromkeys(names or ([ENSEMBLE] if members else ["all"])))
+    with_ensemble = "all" in wanted or ENSEMBLE in wanted
+    if members and not with_ensemble:
+        raise UserError(f"--members are those of {ENSEMBLE}; add --model {ENSEMBLE}")
+    networks = [*PAPER_NETWORKS] if "all" in wanted else [n for n in wanted if n != ENSEMBLE]
+    networks += [name for name in members if name in models.names()]
+    return list(dict.fromkeys(networks)), with_ensemble
 
 
 def recipes_for(
-    names: Sequence[str], preset: str, changes: Mapping[str, Any]
+    names: Sequence[str], preset: str, changes: Mapping[str, Any], members: Sequence[str] = ()
 ) -> tuple[list[TrainConfig], bool]:
     """The recipe of every network to train, and whether their ensemble follows.
 
@@ -144,7 +174,7 @@ def recipes_for(
         UserError: If a model or the preset is unknown.
         FaultsError: If the recipe cannot work, with all reasons.
     """
-    networks, with_ensemble = networks_for(names)
+    networks, with_ensemble = networks_for(names, members)
     if changes.get("nodes") and "trinet" not in networks:
         raise UserError("nodes are for the model trinet")
     configs = []
@@ -156,14 +186,28 @@ def recipes_for(
 
 
 def steps_for(
-    configs: Sequence[TrainConfig], variants: Sequence[SplitVariant], with_ensemble: bool
+    configs: Sequence[TrainConfig],
+    variants: Sequence[SplitVariant],
+    with_ensemble: bool,
+    *,
+    members: Sequence[str] = (),
+    seeds: int = 1,
 ) -> list[Step]:
-    """The steps of a queue: each recipe for each variant of the splits, then its ensemble."""
+    """The steps of a queue: for each variant of the splits and each seed every recipe, then their
+    ensemble.
+
+    Args:
+        configs: The recipes.
+        variants: The variants.
+        with_ensemble: Whether ensembles follow.
+        members: Their members, see :class:`EnsembleStep`.
+        seeds: How many, from that of the recipes on.
+    """
     steps: list[Step] = []
-    for variant in variants:
-        steps += [
-            dataclasses.replace(config, leave_out=variant.leave_out, fold=variant.fold)
-            for config in configs
-        ]
-        steps += [variant] if with_ensemble else []
+    first = configs[0].seed if configs else 0
+    for variant, seed in itertools.product(variants, range(first, first + seeds)):
+        splits = {"leave_out": variant.leave_out, "fold": variant.fold}
+        steps += [dataclasses.replace(config, seed=seed, **splits) for config in configs]
+        if with_ensemble:
+            steps.append(EnsembleStep(members=tuple(members), seed=seed, **splits))
     return steps

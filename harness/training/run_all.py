@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import models
 from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
@@ -17,7 +16,7 @@ from harness.training import run as training_run
 from harness.training.checks import check_polyps
 from harness.training.cost import estimate
 from harness.training.lengthen import lengthen
-from harness.training.queue import RunQueue
+from harness.training.queue import EnsembleStep, RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.side_by_side import longest_first, networks_at_once, that_fit
 from harness.training.workers import Job, device_slots, start_server, train_all
@@ -54,11 +53,11 @@ def run_all(
     at_once = networks_at_once(setup, tasks.networks, jobs)
     if at_once > 1:
         _train_side_by_side(workspace, tasks, frames, setup, at_once, jobs)
-    done: dict[SplitVariant, dict[str, Run]] = {}
+    done: list[Run] = []
     trained = 0
     for position, step in enumerate(tasks.steps):
         if not isinstance(step, TrainConfig):
-            _register_ensemble(workspace, done.get(step, {}), step)
+            _register_ensemble(workspace, done, step)
             continue
         trained += 1
         run = _run_of(workspace, tasks, position)
@@ -66,7 +65,7 @@ def run_all(
             run, ready = _begin(workspace, tasks, position, step, frames, setup)
             title = f"{step.model} ({trained} of {tasks.networks})"
             run = _train(workspace, run, ready, title, setup)
-        done.setdefault(_variant(step), {})[step.model] = run
+        done.append(run)
     tasks.finish()
 
 
@@ -229,10 +228,12 @@ def _train(
     return run
 
 
-def _register_ensemble(
-    workspace: Workspace, done: Mapping[str, Run], variant: SplitVariant
-) -> None:
-    names = models.get(models.ENSEMBLE).members
-    members = ensemble.members_for(workspace, names, done, variant)
+def _register_ensemble(workspace: Workspace, done: Sequence[Run], step: EnsembleStep) -> None:
+    trained = {
+        run.model: run
+        for run in done
+        if run.variant == step.variant and step.seed in (None, run.settings["seed"])
+    }
+    members = ensemble.members_for(workspace, step.members, trained, step.variant)
     run = ensemble.register(workspace, members)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

@@ -31,7 +31,11 @@ from harness.utils.signals import StopRequest
 _POLL_S: Final = 0.5
 # A process that computed with threads or a GPU cannot be forked. On Linux the workers are forked
 # from a server that has only imported what they need; each begins at once, and shares that memory.
-_START_METHOD: Final = "forkserver" if sys.platform == "linux" else "spawn"
+if sys.platform == "linux":
+    _PROCESSES: Final = multiprocessing.get_context("forkserver")
+else:
+    _PROCESSES = multiprocessing.get_context("spawn")
+_IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +124,9 @@ def start_server() -> None:
     none of them spins on a core that another trains on. Ctrl-C, which a terminal sends to the whole
     group, is blocked in them until a worker has left the group (see :func:`_work`).
     """
-    if _START_METHOD != "forkserver":
+    if sys.platform != "linux":
         return
-    forkserver.set_forkserver_preload([__name__])
+    forkserver.set_forkserver_preload(_IMPORTED)
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -217,9 +221,8 @@ def _processes() -> Iterator[list[_Worker]]:
 
 
 def _start(job: Job, slot: DeviceSlot, callbacks: WorkerCallbacks) -> _Worker:
-    context = multiprocessing.get_context(_START_METHOD)
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, slot, theirs), name=job.run.run)
+    ours, theirs = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_work, args=(job, slot, theirs), name=job.run.run)
     process.start()
     theirs.close()
     callbacks.begun(job.run, slot.device)
