@@ -117,4 +117,3 @@ def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Modul
         reason = next((plain for part, plain in _REASONS.items() if part in said), said)
         raise ModelError(f"{name} cannot be built on the encoder {encoder}: {reason}") from error
     return network
-

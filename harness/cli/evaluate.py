@@ -164,12 +164,14 @@ class _Chosen:
 
         from harness.data.catalogue import catalogue, of_split
         from harness.evaluation import evaluate_run
+        from harness.runs.seen import refuse_seen
 
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["test" if own_test else "train"])
         tables = []
         for run in {run.run: run for run in self.found}.values():
             of_run = of_split(run.variant.apply(frames), split)
+            refuse_seen(run, frames, of_run, split)
             table = self._table(run, of_run, split)
             _warn_without_polyp(table, f"{run.run}: the truth of {split}")
             if self.decoding == "official":

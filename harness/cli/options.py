@@ -116,14 +116,17 @@ def setting_option(
     )
 
 
+def names_of(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    """The names of an option's value A,B,C; ``None`` where it was not given."""
+    return tuple(name.strip() for name in value.split(",")) if value else None
+
+
 def nodes_option() -> Callable[[Command], Command]:
     """``--nodes A,B,C``, passed as ``nodes``: a tuple of names, or ``None``."""
-
-    def names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> object:
-        return tuple(node.strip() for node in value.split(",")) if value else None
-
     return click.option(
-        "--nodes", callback=names, metavar="A,B,C", help="The three nodes of trinet."
+        "--nodes", callback=names_of, metavar="A,B,C", help="The three nodes of trinet."
     )
 
 

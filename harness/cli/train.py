@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import FRAMES, device_option, nodes_option, with_settings
-from harness.cli.train_request import Request
+from harness.cli.options import FRAMES, device_option, names_of, nodes_option, with_settings
+from harness.cli.train_request import Request, joined
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ Examples:
   harness train --model unet --epochs 20 --device cuda
   harness train --model trinet --nodes unet,fpn,deeplabv3
   harness train --model all --jobs 4
+  harness train --model divergentnets --members unet++,fpn,segformer,unet-20260726-101500
+  harness train --model unet --seeds 5
   torchrun --nproc-per-node 4 -m harness train --model triunet
   harness train --preset quick --schedule cosine --set weight_decay=0.05
   harness train --print-recipe > mine.toml; harness train --preset mine.toml
@@ -46,6 +47,13 @@ Examples:
     metavar="NAME",
     help="A model of 'harness models', or all; repeatable. By default the paper's six networks, "
     "then DivergentNets from their best checkpoints.",
+)
+@click.option(
+    "--members",
+    callback=names_of,
+    metavar="A,B,...",
+    help="The members of DivergentNets in place of the paper's five: models, which are trained, "
+    "and finished runs by their identifiers, of any seed, fold, encoder and size.",
 )
 @click.option(
     "--preset",
@@ -126,6 +134,12 @@ Examples:
 )
 @click.option("--seed", type=int, help="Of weights, data order and augmentations.")
 @click.option(
+    "--seeds",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Train each network N times, from --seed on; DivergentNets is made once for each seed.",
+)
+@click.option(
     "--workers",
     type=int,
     help="Processes that augment beside each training; by default as many as the cores allow, "
@@ -164,6 +178,7 @@ Examples:
 def command(
     settings: Settings,
     names: Sequence[str],
+    members: Sequence[str] | None,
     preset: str,
     pairs: Sequence[str],
     print_recipe: bool,
@@ -176,6 +191,7 @@ def command(
     tracker: str | None,
     graphs: bool,
     init: str | None,
+    seeds: int | None,
     **changes: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
@@ -185,7 +201,15 @@ def command(
     """
     from harness.data.catalogue import require_frames
 
-    request = Request(names=names, preset=preset, pairs=pairs, changes=changes, init=init)
+    request = Request(
+        names=names,
+        members=members or (),
+        seeds=seeds,
+        preset=preset,
+        pairs=pairs,
+        changes=changes,
+        init=init,
+    )
     if resume is not None:
         request.refuse_changes(
             leave_out=leave_out, folds=folds, allowed=_RESUMED if resume != NEWEST else _RESUMED[:1]
@@ -194,7 +218,7 @@ def command(
         request.print(settings)
         return
     workers = None if resume is None else changes["workers"]
-    with _joined(device, save_every, tracker, graphs, workers) as setup:
+    with joined(device, save_every, tracker, graphs, workers) as setup:
         if jobs and jobs > 1 and not setup.group.is_single:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
         if not setup.group.is_main:
@@ -232,31 +256,6 @@ def _resume(
     )
 
 
-@contextmanager
-def _joined(
-    device: str, save_every: float, tracker: str | None, graphs: bool, workers: int | None
-) -> Iterator[TrainingSetup]:
-    """Where the networks train, in the process group that torchrun started this process for."""
-    from harness.training import distributed
-    from harness.training.loggers import import_mlflow
-    from harness.training.run import TrainingSetup
-    from harness.utils import device as devices
-
-    # Before torch allocates anything of size, or it does not take effect.
-    devices.keep_memory()
-    with distributed.join(devices.choose(device)) as (group, own):
-        if tracker:
-            import_mlflow()  # so that it is missed before anything is registered
-        yield TrainingSetup(
-            device=own,
-            save_every_s=save_every,
-            group=group,
-            tracker=tracker or "",
-            graphs=graphs,
-            workers=workers,
-        )
-
-
 def _start(
     settings: Settings,
     setup: TrainingSetup,
@@ -270,20 +269,25 @@ def _start(
     from harness.data.catalogue import catalogue
     from harness.data.cross_validation import SplitVariant
     from harness.data.cross_validation import folds as fold_variants
+    from harness.runs.ensemble import check_members
     from harness.runs.workspace import Workspace
-    from harness.training.checks import check_batches
+    from harness.training.checks import check_batches, check_networks
     from harness.training.queue import RunQueue, steps_for
     from harness.training.run_all import run_all
 
     configs, with_ensemble = request.recipes(settings)
     workspace = Workspace(settings.workspace)
+    check_members(workspace, request.members)
     configs = request.starting_from(workspace, configs)
     for config in configs[:1]:  # the others differ by their model alone
         models.check(config.encoder, config.encoder_weights)
+    check_networks(configs)
     workspace.check_writable()
     frames = catalogue(settings, needs=["train"])
     variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
-    steps = steps_for(configs, variants, with_ensemble)
+    steps = steps_for(
+        configs, variants, with_ensemble, members=request.members, seeds=request.seeds or 1
+    )
     check_batches(steps, frames, device=setup.device, group=setup.group)
     tasks = RunQueue.new(workspace, steps)
     try:

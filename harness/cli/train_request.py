@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.config.training import TrainConfig
     from harness.runs.workspace import Workspace
+    from harness.training.run import TrainingSetup
 
 _OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
 """Settings that a run's weights determine, besides the model."""
@@ -25,6 +27,8 @@ class Request:
 
     Attributes:
         names: Models; empty for the default ones.
+        members: Members of the ensemble; empty for the paper's.
+        seeds: How often each network is trained; ``None`` for once.
         preset: A preset's name or file.
         pairs: The values of ``--set``.
         changes: The values of the recipe's other options; ``None`` where not given.
@@ -36,6 +40,8 @@ class Request:
     pairs: Sequence[str]
     changes: Mapping[str, Any]
     init: str | None = None
+    members: Sequence[str] = ()
+    seeds: int | None = None
 
     def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
         """The recipe of every network, checked, and whether their ensemble follows."""
@@ -51,7 +57,7 @@ class Request:
             given = {**{name: theirs[name] for name in _OF_WEIGHTS if name in theirs}, **given}
         classes = settings.classes.choosing(given.pop("loss_class", None))
         changes = {**given, **parse_settings(self.pairs), "classes": classes}
-        configs, with_ensemble = recipes_for(names, self.preset, changes)
+        configs, with_ensemble = recipes_for(names, self.preset, changes, self.members)
         for config in configs[:1]:  # the others differ by their model alone
             check_names(config)
         return configs, with_ensemble
@@ -80,6 +86,8 @@ class Request:
             "model": self.names or None,
             "set": self.pairs or None,
             "init": self.init,
+            "members": self.members or None,
+            "seeds": self.seeds,
             **self.changes,
             **others,
         }
@@ -102,3 +110,28 @@ class Request:
         if not configs:
             raise click.UsageError("an ensemble has no recipe; name one of its members")
         console.show(to_toml(next((config for config in configs if config.nodes), configs[0])))
+
+
+@contextmanager
+def joined(
+    device: str, save_every: float, tracker: str | None, graphs: bool, workers: int | None
+) -> Iterator[TrainingSetup]:
+    """Where the networks train, in the process group that torchrun started this process for."""
+    from harness.training import distributed
+    from harness.training.loggers import import_mlflow
+    from harness.training.run import TrainingSetup
+    from harness.utils import device as devices
+
+    # Before torch allocates anything of size, or it does not take effect.
+    devices.keep_memory()
+    with distributed.join(devices.choose(device)) as (group, own):
+        if tracker:
+            import_mlflow()  # so that it is missed before anything is registered
+        yield TrainingSetup(
+            device=own,
+            save_every_s=save_every,
+            group=group,
+            tracker=tracker or "",
+            graphs=graphs,
+            workers=workers,
+        )

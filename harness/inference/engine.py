@@ -27,7 +27,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.inference.fuse import TOLERANCE, fused
-from harness.runs.network import Softmax
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.device import Precision
@@ -203,8 +202,7 @@ class Engine:
 def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:
     """Names and networks whose probabilities are averaged; a single network is the only member."""
     if isinstance(network, DivergentNets):
-        members = zip(network.names, network.members, strict=True)
-        return [(name, Softmax(member)) for name, member in members]
+        return list(zip(network.names, network.members, strict=True))
     return [("the network", network)]
 
 

@@ -7,15 +7,48 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import models
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.network import member_weights, shared_classes
 from harness.runs.select import newest_by_model
 from harness.runs.workspace import Run, Workspace, write_run_json
 from harness.utils.versions import versions
-from metrics.utils.errors import UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import unwritable
 from models import ENSEMBLE
+
+
+def check_members(workspace: Workspace, members: Sequence[str]) -> None:
+    """Refuse members that are neither models to train nor finished runs of one network.
+
+    Args:
+        workspace: Where runs are registered.
+        members: Models and runs.
+
+    Raises:
+        FaultsError: If any cannot be a member, all of them.
+    """
+    faults = []
+    for name in members:
+        try:
+            fault = _fault(workspace, name)
+        except UserError as error:
+            fault = error.message
+        if members.count(name) > 1:
+            fault = "named twice; several seeds of one model are named by their runs"
+        faults += [Fault(path=name, message=fault)] if fault else []
+    if faults:
+        raise FaultsError(list(dict.fromkeys(faults)), "these cannot be members")
+
+
+def _fault(workspace: Workspace, name: str) -> str:
+    if name in models.names():
+        return "it is an ensemble" if models.get(name).members else ""
+    run = workspace.run(name)
+    if run.members:
+        return "it is an ensemble; name its members instead"
+    return "" if run.status == "finished" else f"it is {run.status}, not finished"
 
 
 def members_for(
@@ -26,18 +59,26 @@ def members_for(
 ) -> dict[str, Run]:
     """A finished run of each member: the given one, or else the newest.
 
+    Args:
+        workspace: Where runs are registered.
+        names: Models and runs; empty for the members of DivergentNets.
+        trained: Runs to prefer, by model.
+        variant: The splits of the models.
+
     Raises:
-        UserError: If a member has no finished run; all missing ones are named.
+        UserError: If a model has no finished run; all missing ones are named.
     """
+    names = names or models.get(ENSEMBLE).members
     finished = workspace.runs(status="finished")
     newest = newest_by_model(finished, variant or SplitVariant()) | dict(trained or {})
+    newest |= {run.run: run for run in finished if run.run in names}
     found = {name: newest.get(name) for name in names}
     missing = [name for name, run in found.items() if run is None]
     if missing:
-        models = " ".join(f"--model {name}" for name in missing)
+        wanted = " ".join(f"--model {name}" for name in missing)
         raise UserError(
             f"{ENSEMBLE} needs a trained run of each member; there is none of "
-            f"{', '.join(missing)}. Train them with: harness train {models}"
+            f"{', '.join(missing)}. Train them with: harness train {wanted}"
         )
     return {name: run for name, run in found.items() if run is not None}
 
@@ -49,15 +90,9 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
     stays whole when a member's run is removed.
 
     Raises:
-        UserError: If the members have different image sizes or classes, or the disk is full.
+        UserError: If the members have different classes, or the disk is full.
     """
     configs = {name: TrainConfig.from_dict(run.settings) for name, run in members.items()}
-    sizes = {name: config.size for name, config in configs.items()}
-    if len(set(sizes.values())) > 1:
-        raise UserError(
-            f"the members of {ENSEMBLE} take images of different sizes ({sizes}); train all of "
-            "them at one --size"
-        )
     shared_classes(members.values())
     run = workspace.new_run(
         ENSEMBLE,

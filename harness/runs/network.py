@@ -69,7 +69,7 @@ class Loaded:
     Attributes:
         run: The run.
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities out.
-        size: Side of the square network input, in pixels.
+        size: Side of the square network input, in pixels; of an ensemble, the largest member's.
         classes: The classes of its output.
     """
 
@@ -102,7 +102,7 @@ def load(run: Run) -> Loaded:
     """Load the network of a run, or of an ensemble with all its members, in eval mode.
 
     Raises:
-        UserError: If weights are missing, or members have different image sizes or classes.
+        UserError: If weights are missing, or members have different classes.
         FaultsError: If weights do not fit the architecture.
     """
     if not run.members:
@@ -113,20 +113,15 @@ def load(run: Run) -> Loaded:
         )
     settings: Mapping[str, Any] = run.settings["members"]
     configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
-    sizes = {config.size for config in configs.values()}
-    if len(sizes) != 1:
-        raise UserError(
-            f"the members of {run.run} take images of different sizes: {sizes}. Train all of them "
-            "at one --size, then the ensemble again."
-        )
+    sizes = {name: config.size for name, config in configs.items()}
     members = {
         name: _with_weights(config, member_weights(run.folder, name))
         for name, config in configs.items()
     }
     return Loaded(
         run=run,
-        network=DivergentNets(members).eval(),
-        size=sizes.pop(),
+        network=DivergentNets(members, sizes).eval(),
+        size=max(sizes.values()),
         classes=shared_classes([run]),
     )
 

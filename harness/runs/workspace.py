@@ -59,9 +59,22 @@ class Run:
 
     @property
     def variant(self) -> SplitVariant:
-        """The splits that the run, or an ensemble's members, were trained on."""
-        settings = next(iter(self.settings["members"].values())) if self.members else self.settings
-        return SplitVariant(leave_out=settings.get("leave_out", ""), fold=settings.get("fold", ""))
+        """The splits that the run was trained on; of members that differ, the splits as they are.
+
+        See :attr:`variants`.
+        """
+        variants = self.variants
+        return variants[0] if len(variants) == 1 else SplitVariant()
+
+    @property
+    def variants(self) -> list[SplitVariant]:
+        """The splits that the run, or each of an ensemble's members, was trained on."""
+        recipes = self.settings["members"].values() if self.members else [self.settings]
+        found = (
+            SplitVariant(leave_out=one.get("leave_out", ""), fold=one.get("fold", ""))
+            for one in recipes
+        )
+        return list(dict.fromkeys(found))
 
     @property
     def tta(self) -> bool:
@@ -110,7 +123,8 @@ class Workspace:
             UserError: If the workspace cannot be written.
         """
         self.check_writable()
-        stem = f"{model}-{now():%Y%m%d-%H%M%S}"
+        seed = f"-seed{columns['seed']}" if columns.get("seed") else ""
+        stem = f"{model}{seed}-{now():%Y%m%d-%H%M%S}"
         run, count = stem, 1
         while True:
             try:

@@ -15,6 +15,7 @@ from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
+from harness.training.queue import Step
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.validation import suggest
@@ -46,8 +47,33 @@ def check_names(config: TrainConfig) -> None:
         raise FaultsError(faults, "the recipe cannot be trained")
 
 
+def check_networks(configs: Sequence[TrainConfig]) -> None:
+    """Refuse networks that do not work on their encoder or at their size.
+
+    Those of the paper are left to their first step, since trying them out takes a second or so.
+
+    Raises:
+        FaultsError: If any does not, all of them.
+    """
+    faults = []
+    for config in configs:
+        try:
+            if config.model not in models.PAPER_NETWORKS:
+                models.try_out(
+                    config.model,
+                    encoder=config.encoder,
+                    classes=1 + len(config.classes),
+                    nodes=config.nodes or None,
+                    size=config.size,
+                )
+        except models.ModelError as error:
+            faults.append(Fault(path="", message=error.message))
+    if faults:
+        raise FaultsError(faults, "networks cannot be trained")
+
+
 def check_batches(
-    steps: Sequence[TrainConfig | SplitVariant],
+    steps: Sequence[Step],
     frames: pd.DataFrame,
     *,
     device: torch.device,

@@ -169,6 +169,7 @@ def recipes_for(
         names: As for :func:`networks_for`.
         preset: A preset's name or file.
         changes: Settings by name; ``nodes`` are trinet's.
+        members: As for :func:`networks_for`.
 
     Raises:
         UserError: If a model or the preset is unknown.
@@ -193,8 +194,7 @@ def steps_for(
     members: Sequence[str] = (),
     seeds: int = 1,
 ) -> list[Step]:
-    """The steps of a queue: for each variant of the splits and each seed every recipe, then their
-    ensemble.
+    """The steps of a queue: every recipe, then their ensemble, for each variant and each seed.
 
     Args:
         configs: The recipes.
@@ -205,6 +205,7 @@ def steps_for(
     """
     steps: list[Step] = []
     first = configs[0].seed if configs else 0
+    seeds = seeds if configs else 1
     for variant, seed in itertools.product(variants, range(first, first + seeds)):
         splits = {"leave_out": variant.leave_out, "fold": variant.fold}
         steps += [dataclasses.replace(config, seed=seed, **splits) for config in configs]

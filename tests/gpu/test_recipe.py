@@ -18,10 +18,9 @@ import pandas as pd
 import pytest
 
 from harness.config.recipe import resolve
-from harness.data.cross_validation import SplitVariant
 from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
-from harness.training.queue import RunQueue
+from harness.training.queue import EnsembleStep, RunQueue
 from harness.utils import device as devices
 from models import PAPER_NETWORKS, packaged
 from tests.gpu.commands import Command
@@ -77,7 +76,7 @@ class Workshop:
             )
             for name in PAPER_NETWORKS
         ]
-        RunQueue.new(self.workspace, [*networks, SplitVariant()])
+        RunQueue.new(self.workspace, [*networks, EnsembleStep()])
 
     def train(self) -> Command:
         """Work off the plan."""

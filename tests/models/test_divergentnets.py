@@ -53,3 +53,39 @@ def test_members_are_part_of_the_state_and_follow_to_evaluation() -> None:
     assert ensemble.names == ("a.b", "c")
     assert len(ensemble.state_dict()) == 4
     assert not any(module.training for module in ensemble.eval().modules())
+
+
+class Sees(nn.Module):
+    """A member that notes the sizes of its images and marks their left half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen.append(images.shape[-1])
+        polyp = torch.full_like(images[:, :1], -9.0)
+        polyp[..., : images.shape[-1] // 2] = 9.0
+        return torch.cat([torch.zeros_like(polyp), polyp], dim=1)
+
+
+def test_members_see_images_of_their_own_size_and_are_averaged_at_the_largest() -> None:
+    small, large = Sees(), Sees()
+    ensemble = DivergentNets({"small": small, "large": large}, {"small": 64, "large": 128})
+
+    mean = ensemble(torch.zeros(2, 3, 128, 128))
+    ensemble(torch.zeros(1, 3, 192, 192))  # a further size, as at test time
+
+    assert mean.shape == (2, 2, 128, 128)
+    assert (small.seen, large.seen) == ([64, 96], [128, 192])
+    assert bool((mean[0, 1, :, :63] > 0.99).all())
+    assert bool((mean[0, 1, :, 65:] < 0.01).all())
+
+
+def test_members_of_one_size_are_left_as_they_are() -> None:
+    network = nn.Conv2d(3, 2, 1)
+    images = torch.randn(1, 3, 48, 48)
+
+    (only,) = DivergentNets({"a": network}, {"a": 64}).members
+
+    assert torch.equal(only(images), network(images).softmax(1))

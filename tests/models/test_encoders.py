@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import models
@@ -53,11 +55,41 @@ def test_an_unknown_encoder_suggests_the_nearest(name: str, nearest: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("architecture", "encoder"),
-    [("unet++", "mit_b0"), ("deeplabv3", "vgg11"), ("unet", "tu-vit_tiny_patch16_224")],
+    ("architecture", "encoder", "reason"),
+    [
+        ("unet++", "mit_b0", "give no map at half the image's size"),
+        ("linknet", "mit_b0", "give no map at half the image's size"),
+        ("deeplabv3", "vgg11", "downsamples by pooling"),
+        ("pan", "tu-swin_tiny_patch4_window7_224", "cannot be dilated"),
+        ("unet", "tu-vit_tiny_patch16_224", "dpt takes such encoders"),
+        ("dpt", "resnet18", "takes the encoders of timm only"),
+    ],
 )
 def test_an_encoder_that_does_not_go_with_an_architecture_is_said(
+    architecture: str, encoder: str, reason: str
+) -> None:
+    expected = rf"{re.escape(architecture)} cannot be built on the encoder {encoder}: .*{reason}"
+    with pytest.raises(models.ModelError, match=expected):
+        models.create(architecture, encoder=encoder, encoder_weights=None)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoder"),
+    [
+        ("segformer", "mit_b0"),
+        ("dpt", "tu-vit_tiny_patch16_224"),
+        ("unet", "tu-swin_tiny_patch4_window7_224"),
+    ],
+)
+def test_transformers_take_images_of_other_sizes_than_their_own(
     architecture: str, encoder: str
 ) -> None:
-    with pytest.raises(models.ModelError, match=rf"cannot be built on the encoder {encoder}"):
-        models.create(architecture, encoder=encoder, encoder_weights=None)
+    models.try_out(architecture, encoder=encoder, size=96)
+
+
+def test_a_network_that_does_not_take_images_of_a_size_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encoders, "_ANY_SIZE", {})
+    with pytest.raises(models.ModelError, match="does not take images of 96 pixels"):
+        models.try_out("dpt", encoder="tu-vit_tiny_patch16_224", size=96)

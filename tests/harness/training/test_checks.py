@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from harness.config.training import TrainConfig
-from harness.data.cross_validation import SplitVariant
 from harness.data.loader import batches, order
 from harness.runs.network import build
 from harness.training.checks import batch_fault, check_batches, check_names
 from harness.training.distributed import SINGLE, ProcessGroup
+from harness.training.queue import EnsembleStep
 from metrics.utils.errors import FaultsError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -103,6 +103,6 @@ def test_every_model_and_variant_is_checked_before_the_first_is_trained() -> Non
     steps = [config("deeplabv3", batch_size=2), config("unet"), config("deeplabv3+", batch_size=2)]
 
     with pytest.raises(FaultsError) as error:
-        check_batches([*steps, SplitVariant()], frames, device=CPU, group=SINGLE)
+        check_batches([*steps, EnsembleStep()], frames, device=CPU, group=SINGLE)
 
     assert [fault.message.split()[0] for fault in error.value.faults] == ["deeplabv3", "deeplabv3+"]

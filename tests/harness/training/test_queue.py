@@ -10,10 +10,14 @@ from harness.config.recipe import resolve
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Workspace
 from harness.training import queue
-from harness.training.queue import RunQueue
+from harness.training.queue import EnsembleStep, RunQueue, networks_for, steps_for
 from metrics.utils.errors import UserError
 
-STEPS = [resolve("unet", "quick", fold="1/2"), resolve("fpn", "demo"), SplitVariant(leave_out="C3")]
+STEPS = [
+    resolve("unet", "quick", fold="1/2"),
+    resolve("fpn", "demo"),
+    EnsembleStep(leave_out="C3", members=("unet", "fpn-20260726-101500"), seed=2),
+]
 
 
 @pytest.fixture
@@ -56,3 +60,36 @@ def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None
     plan.path.write_text(text)
     with pytest.raises(UserError, match="cannot be read"):
         queue.unfinished(workspace)
+
+
+def test_models_among_the_members_are_trained_and_runs_are_not() -> None:
+    members = ("unet++", "segformer", "unet-20260726-101500")
+
+    assert networks_for((), members) == (["unet++", "segformer"], True)
+    assert networks_for(("fpn", "divergentnets"), members)[0] == ["fpn", "unet++", "segformer"]
+    with pytest.raises(UserError, match="add --model divergentnets"):
+        networks_for(("fpn",), members)
+
+
+def test_each_seed_is_trained_in_each_fold_and_makes_an_ensemble() -> None:
+    variants = [SplitVariant(fold="1/2"), SplitVariant(fold="2/2")]
+
+    steps = steps_for([resolve("unet", "quick", seed=3)], variants, True, seeds=2)
+
+    found = [(type(step).__name__, step.fold, step.seed) for step in steps]
+    assert found == [
+        (kind, fold, seed)
+        for fold in ("1/2", "2/2")
+        for seed in (3, 4)
+        for kind in ("TrainConfig", "EnsembleStep")
+    ]
+
+
+def test_a_plan_of_an_earlier_version_makes_the_papers_ensemble(workspace: Workspace) -> None:
+    plan = RunQueue.new(workspace, [])
+    plan.path.write_text('{"steps": [{"ensemble": {"leave_out": "", "fold": "1/2"}}], "runs": {}}')
+
+    found = queue.unfinished(workspace)
+
+    assert found is not None
+    assert list(found.steps) == [EnsembleStep(fold="1/2")]

@@ -1,0 +1,48 @@
+"""Which frames the members of an ensemble were trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.runs.workspace import Run
+from metrics.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frames_seen(run: Run, frames: pd.DataFrame) -> set[str]:
+    """Identifiers of the frames that a run, or any member of an ensemble, was trained on.
+
+    Args:
+        run: The run.
+        frames: A catalogue with its splits as they are.
+    """
+    divided = (variant.apply(frames) for variant in run.variants)
+    return {str(frame) for one in divided for frame in one.loc[one["split"] == "train", "frame"]}
+
+
+def refuse_seen(run: Run, frames: pd.DataFrame, measured: pd.DataFrame, split: str) -> None:
+    """Refuse to measure an ensemble on frames that a member was trained on.
+
+    That happens where members are of different folds: what one of them was validated on, another
+    was trained on.
+
+    Args:
+        run: The run.
+        frames: A catalogue with its splits as they are.
+        measured: The frames that it is to be measured on.
+        split: Their name.
+
+    Raises:
+        UserError: If there are such frames.
+    """
+    if len(run.variants) < 2:
+        return
+    seen = frames_seen(run, frames) & {str(frame) for frame in measured["frame"]}
+    if seen:
+        raise UserError(
+            f"{run.run} has members that were trained on {len(seen)} of the {len(measured)} frames "
+            f"of {split}, such as {min(seen)}, so its figures there would tell nothing. Measure it "
+            "on frames that none of them has seen, as with --split test."
+        )
