@@ -71,6 +71,7 @@ def outline(
     encoder: str = DEFAULT_ENCODER,
     classes: int = 2,
     nodes: Sequence[str] | None = None,
+    output_stride: int | None = None,
 ) -> nn.Module:
     """A network on torch's meta device: shapes without values; no random numbers are drawn.
 
@@ -80,7 +81,14 @@ def outline(
     import torch
 
     def build() -> nn.Module:
-        return create(name, encoder=encoder, encoder_weights=None, classes=classes, nodes=nodes)
+        return create(
+            name,
+            encoder=encoder,
+            encoder_weights=None,
+            classes=classes,
+            nodes=nodes,
+            output_stride=output_stride,
+        )
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
