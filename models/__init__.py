@@ -19,7 +19,6 @@ from models.registry import (
     get,
     names,
     paper_order,
-    register,
     smallest_batch,
 )
 from models.summary import Description, describe, outline, parameters
@@ -46,6 +45,5 @@ __all__ = [
     "paper_order",
     "parameters",
     "published_weights",
-    "register",
     "smallest_batch",
 ]

@@ -45,10 +45,6 @@ class Description:
 def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Description]:
     """Describe every registered architecture with one encoder, ensembles last.
 
-    Args:
-        encoder: An encoder of segmentation-models-pytorch.
-        classes: Channels of the output.
-
     Returns:
         list: One description an architecture. No weights are loaded or allocated.
 

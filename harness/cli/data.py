@@ -63,7 +63,11 @@ def check(
 
     listings = _listings(folders, settings)
     splits = _splits(listings, settings) if folders else splits_of(settings)
-    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
+
+    def track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
+        return console.track(stream, "Looking at frames", total)
+
+    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
@@ -199,7 +203,3 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")
-
-
-def _track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
-    return console.track(stream, "Looking at frames", total)

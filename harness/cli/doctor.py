@@ -147,11 +147,7 @@ def memory() -> Iterator[Check]:
 
 
 def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
-    """Whether the hub of the encoders' weights answers.
-
-    Args:
-        timeout_s: Seconds to wait for it.
-    """
+    """Whether the hub of the encoders' weights answers."""
     from models import hub
 
     fault = hub.fault(timeout_s)

@@ -31,14 +31,8 @@ SAVE_EVERY_S: Final = 60.0
 class TrainingLoop:
     """Trains one run, from its first step or from where it stopped.
 
-    Args:
-        workspace: Where the run is registered.
-        run: The run, registered as running.
-        config: Its recipe.
-        trainer: Its network and optimiser; of a process group only the main one's is written.
-        batches: Its batches.
-        callbacks: Called as it goes.
-        save_every_s: Seconds between two writings of the state, at least.
+    The run is registered as running. Of a process group only the main process's trainer is written,
+    every ``save_every_s`` seconds or less often.
     """
 
     def __init__(

@@ -16,17 +16,7 @@ from harness.utils.progress import Bar, duration
 
 @contextmanager
 def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterator[Callbacks]:
-    """Show a run that trains by itself.
-
-    Args:
-        run: The run.
-        frames: Its frames.
-        title: Heads its bar.
-        device: Name of the device.
-
-    Yields:
-        Callbacks: To be called as it goes.
-    """
+    """Show a run that trains by itself."""
     config = TrainConfig.from_dict(run.settings)
     console.note(
         f"{title}: {len(frames.train)} training and {len(frames.val)} validation frames, "
@@ -62,11 +52,6 @@ def finished(run: Run, frames: TrainingFrames) -> None:
 
 class SideBySide:
     """Shows several runs that train at once, by one bar over the work of all, in percent.
-
-    Args:
-        bar: The bar.
-        workspace: Where the runs are registered.
-        jobs: The runs.
 
     Attributes:
         faults: What went wrong, by run.

@@ -214,12 +214,7 @@ def _write_json(level: str, **values: object) -> None:
 def occasional_lines(
     interval: float = _SECONDS_BETWEEN_LINES, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Bar], None]:
-    """Draws a bar as a line at most every ``interval`` seconds, so short work says nothing.
-
-    Args:
-        interval: Seconds between two lines.
-        clock: Seconds that only grow.
-    """
+    """Draws a bar as a line at most every ``interval`` seconds, so short work says nothing."""
     last = clock()
 
     def draw(bar: Bar) -> None:

@@ -65,27 +65,18 @@ class Drawer:
         for name in ("C1_2", "C1_10", "C1_1_"):
             stem = name.rstrip("_")
             self.pair(
-                root / f"data_C1/images_C1/{name}.jpg",
-                root / f"data_C1/masks_C1/{stem}_mask.jpg",
+                root / f"data_C1/images_C1/{name}.jpg", root / f"data_C1/masks_C1/{stem}_mask.jpg"
             )
         self.pair(root / "data_C6/images_C6/C6_1.JPG", root / "data_C6/masks_C6/C6_1_mask.jpg")
         positive = root / "sequenceData/positive"
-        for sequence, name in (
-            ("seq2", "seq2_1"),
-            ("seq2", "seq2_2"),
-            ("seq10", "seq10_1"),
-        ):
+        for sequence, name in (("seq2", "seq2_1"), ("seq2", "seq2_2"), ("seq10", "seq10_1")):
             folder = positive / sequence
             self.pair(
                 folder / f"images_{sequence}/{name}.jpg",
                 folder / f"masks_{sequence}/{name}_mask.jpg",
             )
         negative = root / "sequenceData/negativeOnly"
-        for sequence, name in (
-            ("seq1_neg", "a1"),
-            ("seq1_neg", "a2"),
-            ("seq6_neg", "b1"),
-        ):
+        for sequence, name in (("seq1_neg", "a1"), ("seq1_neg", "a2"), ("seq6_neg", "b1")):
             self.frame(negative / sequence / f"{name}.jpg")
         self._litter(root)
         return root
