@@ -57,12 +57,9 @@ class Synthetic:
 def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int = 256) -> Synthetic:
     """Draw a dataset.
 
-    Args:
-        root: Folder to write in; made when missing. Files of the same names are replaced.
-        frames: About how many frames in all; at least ``SMALLEST``. Half of them train, a fifth
-            validates, the rest tests.
-        seed: Everything follows from it.
-        height: Height of most frames, in pixels; their width is a quarter more.
+    Of about ``frames`` frames, at least ``SMALLEST``, half train, a fifth validates, the rest
+    tests. Most are ``height`` pixels high and a quarter wider. Files of the same names are
+    replaced. Everything follows from ``seed``.
 
     Returns:
         Synthetic: Where the parts lie.
