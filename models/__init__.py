@@ -21,7 +21,7 @@ from models.registry import (
     paper_order,
     smallest_batch,
 )
-from models.summary import Description, describe, parameters
+from models.summary import Description, describe, outline, parameters
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -41,6 +41,7 @@ __all__ = [
     "names",
     "normalisation",
     "origin",
+    "outline",
     "paper_order",
     "parameters",
     "published_weights",

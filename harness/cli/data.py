@@ -119,8 +119,8 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
             f"{folder} exists and is not an empty folder; give a new one, so that drawn frames do "
             "not mix with others"
         )
-    console.note(f"Drawing about {frames} frames ...")
-    drawn = write_dataset(folder, frames=frames, seed=seed, height=height)
+    with console.progress("Drawing frames", frames) as bar:
+        drawn = write_dataset(folder, frames=frames, seed=seed, height=height, progress=bar.update)
     console.success(f"Drew {drawn.frames:,} frames in {folder}.")
     parts = {
         "--endocv": drawn.endocv,

@@ -118,8 +118,8 @@ def batch_fault(
     by = "" if group.is_single else f" by {group.world_size} processes"
     fault = (
         f"{config.model} at {config.input_size(0)} pixels can be trained{by} on batches of "
-        f"{needed} frames or more, but with --batch-size {config.batch_size} the smallest batch of "
-        f"the {frames} training frames has {smallest}"
+        f"{needed} frames or more, but with --batch-size {config.batch_size} the smallest batch "
+        f"of the {frames} training frames has {smallest}"
     )
     larger = range(config.batch_size + 1, frames + 1)
     enough = next((b for b in larger if _smallest_batch(frames, b) >= needed), None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
 import re
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from harness.utils import cgroups
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -207,10 +209,19 @@ def single_threads() -> ThreadPoolExecutor:
 
 
 def cores() -> int:
-    """Processor cores this process may use."""
+    """Processor cores this process may use, by its affinity and the quota of its container."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    return min(allowed, max(1, math.ceil(min(allowed, cgroups.cpus()))))
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process may still take, of the machine's and its container's."""
+    import psutil
+
+    return int(min(psutil.virtual_memory().available, cgroups.free_memory()))
 
 
 def keep_memory() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import struct
 import zlib
@@ -136,10 +135,3 @@ def no_room() -> Callable[[int], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
-
-
-@pytest.fixture
-def fast_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes are forked from a server that loads torch once, for all tests."""
-    multiprocessing.set_forkserver_preload(["harness.training.run", "harness.training.workers"])
-    monkeypatch.setattr("harness.training.workers._START_METHOD", "forkserver")
