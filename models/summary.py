@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -123,8 +123,9 @@ def _row(
     fault = ""
     if architecture.members:
         family = "ensemble"
-        fault = _missing(architecture, sizes)
-        if not fault:
+        if missing := [member for member in architecture.members if member not in sizes]:
+            fault = f"its members {', '.join(missing)} cannot be built"
+        else:
             sizes[architecture.name] = sum(sizes[member] for member in architecture.members)
     else:
         family = "three networks" if architecture.nodes else "one network"
@@ -144,8 +145,3 @@ def _row(
         source=architecture.source,
         fault=fault,
     )
-
-
-def _missing(architecture: Architecture, sizes: Mapping[str, int]) -> str:
-    missing = [member for member in architecture.members if member not in sizes]
-    return f"its members {', '.join(missing)} cannot be built" if missing else ""
