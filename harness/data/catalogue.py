@@ -145,12 +145,8 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
     faults = []
     for name, path in paths.items():
         try:
-            listings[name] = list_frames(path, kinds=_kinds(name), dataset=_DATASETS.get(name))
+            kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
+            listings[name] = list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
         except UserError as error:
             faults.append(Fault(path=flag(name), message=error.message))
     return listings, faults
-
-
-def _kinds(name: str) -> tuple[str, ...]:
-    """The layouts that a setting's folder may have."""
-    return (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
