@@ -109,7 +109,7 @@ _REGISTERED: dict[str, Architecture] = {
         _decoder("linknet", "LinkNet", "Chaurasia and Culurciello, VCIP 2017"),
         _decoder("pspnet", "PSPNet", "Zhao et al., CVPR 2017"),
         _decoder("pan", "PAN", "Li et al., BMVC 2018", 2),
-        _decoder("upernet", "UPerNet", "Xiao et al., ECCV 2018"),
+        _decoder("upernet", "UPerNet", "Xiao et al., ECCV 2018", 2),
         _decoder("segformer", "SegFormer", "Xie et al., NeurIPS 2021"),
         _decoder("dpt", "DPT", "Ranftl et al., ICCV 2021"),
         Architecture(

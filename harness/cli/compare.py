@@ -64,8 +64,9 @@ def command(
 ) -> None:
     """Test whether model A is better than B, or than every other model, with Holm's correction.
 
-    A and B are runs, or models, of which the newest evaluated run is taken. They are compared on
-    the same frames; the bootstrap resamples whole sequences.
+    A and B are runs, or models, of which the newest evaluated run is taken, with the evaluated runs
+    of its recipe and frames from other seeds, whose mean is compared. They are compared on the same
+    frames; the bootstrap resamples whole sequences.
     """
     from harness.evaluation.evaluate_run import PROTOCOLS
     from harness.report.views.ranks import comparison_view
@@ -73,14 +74,22 @@ def command(
     from metrics.endocv import FIGURES
     from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select
+    from metrics.statistics.seeds import differences, pool
 
-    table, first, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
+    table, seeds, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
+    first = next(iter(seeds))
     needed = dict.fromkeys([*FIGURES, *(name for name in figures if name != "score")])
     samples = collect(table, figures=list(needed), protocol=PROTOCOLS[protocol].formulas)
     samples = select(samples, list(dict.fromkeys(figures)))
-    found = compare(samples, first, second or None, **options)
+    found = compare(pool(samples, seeds), first, second or None, **options)
+    over_seeds = [
+        one
+        for other in dict.fromkeys(row.b for row in found)
+        for one in differences(samples, seeds[first], seeds[other])
+    ]
     view = comparison_view(
         found,
+        over_seeds if any(len(names) > 1 for names in seeds.values()) else (),
         title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",
         settings="Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
     )
@@ -92,9 +101,15 @@ def command(
 
 def _tables(
     workspace: Workspace, split: str, protocol: str, a: str, b: str | None
-) -> tuple[pd.DataFrame, str, str]:
-    """The frame tables of the runs compared, and the names that the first two have in it."""
+) -> tuple[pd.DataFrame, dict[str, list[str]], str]:
+    """The frame tables of the runs compared.
+
+    Returns:
+        tuple: The tables, the label of each one compared to the names of its seeds in the tables,
+        and the label of B, empty without.
+    """
     from harness.evaluation import tables
+    from harness.runs.seeds import seeds_of
     from harness.runs.select import newest_by_model
 
     evaluated = tables.evaluated(workspace, workspace.runs(), split, protocol)
@@ -103,8 +118,8 @@ def _tables(
     chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
     data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
-        alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
-        newest = newest_by_model(alike, chosen[0].variant)
+        same = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
+        newest = newest_by_model(same, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     chosen = list({run.run: run for run in chosen}.values())
     if len(chosen) < 2:
@@ -117,8 +132,15 @@ def _tables(
             f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "
             f"on today's frames: {measure} {' '.join(f'--run {run.run}' for run in chosen)}"
         )
-    names = list(tables.labels(chosen).values())
-    return tables.load(chosen, split, protocol), names[0], names[1] if b else ""
+    alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
+    groups = {
+        label: [run] if run.run in (a, b) else seeds_of(alike, run)
+        for label, run in zip(tables.labels(chosen).values(), chosen, strict=True)
+    }
+    every = list({run.run: run for group in groups.values() for run in group}.values())
+    names = tables.labels(every)
+    seeds = {label: [names[run.run] for run in group] for label, group in groups.items()}
+    return tables.load(every, split, protocol), seeds, list(seeds)[1] if b else ""
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:

@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   harness evaluate --split test
   harness evaluate --split val --model unet --model triunet
+  harness evaluate --split test --model unet --seeds
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
   harness evaluate --split val --table more --protocol strict
@@ -48,6 +49,11 @@ Examples:
     help="Models, of which the newest finished run is taken; repeatable. By default all.",
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
+@click.option(
+    "--seeds",
+    is_flag=True,
+    help="Evaluate every seed of each model's recipe, see train --seeds, and show their spread.",
+)
 @click.option("--again", is_flag=True, help="Predict again what was evaluated before.")
 @click.option("--leave-out", metavar="CENTRE", help="Evaluate models trained without a centre.")
 @click.option(
@@ -102,6 +108,7 @@ def command(
 
     from harness.report.tables.view import show_views
     from harness.report.views.evaluation import KINDS, Measured
+    from harness.report.views.seeds import seed_view
 
     splits = tuple(dict.fromkeys(wanted))
     chosen = _Chosen(settings, protocol, **options)
@@ -120,6 +127,8 @@ def command(
             other=other or "",
         )
         views += KINDS[kind](measured, format_)
+        spread = seed_view(frames, chosen.seeds, split=split, formulas=measured.formulas)
+        views += [spread] if spread else []
     show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})
 
 
@@ -135,12 +144,14 @@ class _Chosen:
         runs: Sequence[str],
         leave_out: str | None,
         folds: int | None,
+        seeds: bool,
         again: bool,
         inference: Inference,
     ) -> None:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
+        from harness.runs.seeds import seeds_of
         from harness.runs.select import select
         from harness.runs.workspace import Workspace
 
@@ -148,7 +159,15 @@ class _Chosen:
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
-        self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        if seeds and folds:
+            raise click.UsageError("--seeds and --folds are two ways to repeat; give one of them")
+        found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        finished = self.workspace.runs(status="finished") if seeds else []
+        groups = {run.run: seeds_of(finished, run) if seeds else [run] for run in found}
+        self.found = list({run.run: run for group in groups.values() for run in group}.values())
+        self.seeds = {
+            group[0].model: [_label(run, self.found) for run in group] for group in groups.values()
+        }
         self.checked: set[tuple[object, ...]] = set()
 
     def are_of_the_paper_split(self, splits: str) -> bool:

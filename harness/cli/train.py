@@ -295,4 +295,4 @@ def _start(
     finally:
         if not tasks.runs:
             tasks.finish()
-    console.note("Measure them with: harness evaluate --split val")
+    console.note(f"Measure: harness evaluate --split val{' --seeds' if request.seeds else ''}")

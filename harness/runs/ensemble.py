@@ -83,7 +83,7 @@ def members_for(
     return {name: run for name, run in found.items() if run is not None}
 
 
-def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
+def register(workspace: Workspace, members: Mapping[str, Run], seed: int | None = None) -> Run:
     """Register an ensemble of finished runs as a run of its own.
 
     The members' weights are hard links (copies where the file system has none), so the ensemble
@@ -98,7 +98,7 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         ENSEMBLE,
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},
         versions=versions(),
-        seed=min(config.seed for config in configs.values()),
+        seed=min(c.seed for c in configs.values()) if seed is None else seed,
         parameters=sum(int(run.row["parameters"] or 0) for run in members.values()),
         data=_shared({run.row["data"] for run in members.values()}),
         checkpoint=_shared({str(run.row["checkpoint"]) for run in members.values()}),

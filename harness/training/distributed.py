@@ -144,10 +144,11 @@ class ProcessGroup:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
 
-    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
+    def wrap(self, network: nn.Module, device: torch.device, *, unused: bool = False) -> nn.Module:
         """What training goes through: it averages the gradients while backward still runs.
 
-        Every process starts from the main one's weights.
+        Every process starts from the main one's weights. ``unused`` says that some of the
+        network's weights take no part in its output, and get no gradient.
         """
         if self.is_single:
             return network
@@ -155,6 +156,7 @@ class ProcessGroup:
             network,
             device_ids=[device] if device.type == "cuda" else None,
             gradient_as_bucket_view=True,
+            find_unused_parameters=unused,
         )
 
     def only_main_reports(self, error: click.ClickException) -> BaseException:

@@ -235,5 +235,5 @@ def _register_ensemble(workspace: Workspace, done: Sequence[Run], step: Ensemble
         if run.variant == step.variant and step.seed in (None, run.settings["seed"])
     }
     members = ensemble.members_for(workspace, step.members, trained, step.variant)
-    run = ensemble.register(workspace, members)
+    run = ensemble.register(workspace, members, step.seed if trained else None)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

@@ -28,6 +28,9 @@ from models import losses
 # Mixes epoch and step into the seed; any odd constants far apart would do.
 _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
 
+# Networks whose encoders have weights that they do not use.
+_HAVE_UNUSED = frozenset({"pspnet", "dpt"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
@@ -69,7 +72,8 @@ class Trainer:
         self.group = group
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
         # The wrapped and compiled network is another object, so that the weights keep their names.
-        self._forward = _compiled(config, group.wrap(self.network, device))
+        unused = bool(_HAVE_UNUSED & {config.model, *config.nodes})
+        self._forward = _compiled(config, group.wrap(self.network, device, unused=unused))
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps

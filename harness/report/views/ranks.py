@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from metrics.statistics.comparison import Comparison
     from metrics.statistics.samples import Samples
+    from metrics.statistics.seeds import SeedSpread
 
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
@@ -65,17 +66,69 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
-    """Each comparison with its interval, tests and effect sizes."""
+def comparison_view(
+    comparisons: Sequence[Comparison],
+    over_seeds: Sequence[SeedSpread] = (),
+    *,
+    title: str,
+    settings: str = "",
+) -> View:
+    """Each comparison with its interval, tests and effect sizes.
+
+    Args:
+        comparisons: One a figure and pair.
+        over_seeds: The same differences over seeds, in the same order; empty where no model was
+            trained from several.
+        title: Heading above the table.
+        settings: How it was resampled, for the caption.
+    """
     import pandas as pd
 
     rows = pd.DataFrame(comparisons)
-    corrected = bool(rows["p_holm"].notna().any())
     first = comparisons[0]
-    hidden = [] if corrected else ["p_holm"]
+    corrected = bool(rows["p_holm"].notna().any())
+    caption = (
+        f"n = {first.n_frames} frames in {first.n_clusters} sequences or single frames. "
+        "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
+        f"sequences; better in: share of frames, ties as half. {settings}".rstrip()
+    )
+    columns = _comparison_columns(first, corrected=corrected)
+    if over_seeds:
+        rows = rows.assign(**_seed_columns(comparisons, over_seeds))
+        columns += _SEED_COLUMNS
+        caption += _SEED_CAPTION
+    return View(
+        frame=rows,
+        columns=columns,
+        title=title,
+        caption=caption,
+        group="b",
+        data_only_columns=[
+            "a",
+            *([] if corrected else ["p_holm"]),
+            "level",
+            "n_frames",
+            "n_clusters",
+        ],
+    )
+
+
+_SEED_COLUMNS: Final = [
+    Column(key="seeds", title="Seeds"),
+    Column(key="seeds_low", title="Over seeds, from", decimals=3),
+    Column(key="seeds_high", title="to", decimals=3),
+    Column(key="decides", title="Decides"),
+]
+_SEED_CAPTION: Final = (
+    " Figures are means over seeds. Over seeds: Welch's interval of the difference, where both "
+    "models have two seeds or more. Decides: the wider of this interval and that over sequences."
+)
+
+
+def _comparison_columns(first: Comparison, *, corrected: bool) -> list[Column]:
     level = f"{100 * first.level:g} %"
     interval = ("low", "high")
-    columns = [
+    return [
         Column(key="b", title="Than"),
         Column(key="figure", title="Figure"),
         Column(key="mean_a", title=first.a, decimals=3),
@@ -88,13 +141,15 @@ def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: 
         Column(key="rank_biserial", title="r_rb", decimals=2),
         Column(key="superiority", title="Better in", decimals=3),
     ]
-    return View(
-        frame=rows,
-        columns=columns,
-        title=title,
-        caption=f"n = {first.n_frames} frames in {first.n_clusters} sequences or single frames. "
-        "p: paired permutation test; Wilcoxon, d_z (mean over SD) and r_rb (rank-biserial) over "
-        f"sequences; better in: share of frames, ties as half. {settings}".rstrip(),
-        group="b",
-        data_only_columns=["a", *hidden, "level", "n_frames", "n_clusters"],
-    )
+
+
+def _seed_columns(
+    comparisons: Sequence[Comparison], over_seeds: Sequence[SeedSpread]
+) -> dict[str, list[object]]:
+    pairs = list(zip(comparisons, over_seeds, strict=True))
+    return {
+        "seeds": [" and ".join(map(str, one.seeds)) for one in over_seeds],
+        "seeds_low": [one.low for one in over_seeds],
+        "seeds_high": [one.high for one in over_seeds],
+        "decides": [one.decides(row.low, row.high) for row, one in pairs],
+    }

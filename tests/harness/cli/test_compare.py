@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click.testing
@@ -50,3 +51,44 @@ def test_models_on_other_frames_are_not_among_the_others(workspace: Workspace) -
     refused = compare("unet")
     assert refused.exit_code == 1
     assert "nothing to compare unet with" in refused.output
+
+
+def seed(workspace: Workspace, model: str, number: int, found: list[int]) -> Run:
+    """A seed's evaluation on frames of ten polyp pixels, of which it has found so many."""
+    settings = {"model": model, "seed": number, "size": 64}
+    run = workspace.new_run(model, settings=settings, versions={}, seed=number, data="a+b")
+    workspace.finish_run(run.run)
+    run.evaluation("test").mkdir(parents=True)
+    rows = [
+        {"frame": str(at), "class": "polyp", "chosen_class": "polyp", "sequence": "", "centre": "",
+         "dataset": "", "test_set": "", "tp": tp, "fp": 0, "fn": 10 - tp, "tn": 90}
+        for at, tp in enumerate(found)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_parquet(run.evaluation("test") / TABLE)
+    (run.evaluation("test") / SUMMARY).write_text('{"summary": {}}')
+    workspace.enter_evaluation(
+        run=run.run, model=model, split="test", protocol="paper", frames=len(found), data="0123",
+        settings={}, summary={},
+    )  # fmt: skip
+    return run
+
+
+def test_seeds_are_compared_by_their_means_and_the_wider_interval_decides(
+    workspace: Workspace,
+) -> None:
+    for number, offset in enumerate((-3, 0, 3)):
+        seed(workspace, "unet", number, [6 + offset] * 8)  # recall 0.3, 0.6 and 0.9
+        run = seed(workspace, "fpn", number, [4, 5] * 4)  # recall 0.45, whichever seed
+    assert "seed2" in run.run
+
+    found = compare("unet", "fpn", "--figure", "recall", "--format", "json", "--resamples", "100")
+
+    assert found.exit_code == 0, found.output
+    (row,) = json.loads(found.output)["rows"]
+    assert (row["mean_a"], row["seeds"], row["decides"]) == (
+        pytest.approx(0.6), "3 and 3", "seeds",
+    )  # fmt: skip
+    # Welch: standard error 0.3 / sqrt(3), two degrees of freedom, t = 4.303.
+    assert row["seeds_high"] == pytest.approx(0.15 + 4.303 * 0.3 / 3**0.5, abs=1e-3)
+    alone = compare("unet", run.run, "--figure", "recall", "--format", "json", "--resamples", "100")
+    assert json.loads(alone.output)["rows"][0]["decides"] == ""  # one seed tells no spread

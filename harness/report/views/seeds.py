@@ -1,0 +1,84 @@
+"""How far the seeds of a model spread, beside the interval over sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View, title_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metrics.masks.read import Protocol
+
+FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "score")
+
+
+def seed_view(
+    frames: pd.DataFrame, seeds: Mapping[str, Sequence[str]], *, split: str, formulas: Protocol
+) -> View | None:
+    """Means over seeds with both intervals; ``None`` where no model has two seeds.
+
+    Args:
+        frames: Frame tables one after another, with a column ``model``, of the same frames.
+        seeds: Model to the names of its seeds in the column.
+        split: For the title.
+        formulas: The protocol of the formulas.
+    """
+    import pandas as pd
+
+    from metrics.statistics.bootstrap import resample
+    from metrics.statistics.intervals import LEVEL, intervals
+    from metrics.statistics.samples import collect, select
+    from metrics.statistics.seeds import pool, spread
+
+    several = {model: names for model, names in seeds.items() if len(names) > 1}
+    if not several:
+        return None
+    samples = select(collect(frames, protocol=formulas), FIGURES)
+    over_sequences = intervals(resample(pool(samples, several))).set_index(["model", "figure"])
+    rows = []
+    for model, names in several.items():
+        for found in spread(samples, names):
+            low, high = over_sequences.loc[(model, found.figure), ["low", "high"]]
+            rows.append(
+                {
+                    "model": model,
+                    "title": title_of(model),
+                    "seeds": found.seeds[0],
+                    "figure": found.figure,
+                    "mean": found.mean,
+                    "low": low,
+                    "high": high,
+                    "sd_seeds": found.sd,
+                    "seeds_low": found.low,
+                    "seeds_high": found.high,
+                    "decides": found.decides(low, high),
+                }
+            )
+    level = f"{100 * LEVEL:g} %"
+    return View(
+        frame=pd.DataFrame(rows),
+        columns=[
+            Column(key="title", title="Model"),
+            Column(key="seeds", title="Seeds"),
+            Column(key="figure", title="Figure"),
+            Column(
+                key="mean",
+                title=f"Mean [{level} over sequences]",
+                decimals=3,
+                interval=("low", "high"),
+            ),
+            Column(key="sd_seeds", title="SD of seeds", decimals=3),
+            Column(key="seeds_low", title="Over seeds, from", decimals=3),
+            Column(key="seeds_high", title="to", decimals=3),
+            Column(key="decides", title="Decides"),
+        ],
+        title=f"{split} split, over seeds",
+        caption="Over seeds: Student's interval of the mean. Decides: the wider of the two "
+        "intervals, the one that limits what the figures can tell.",
+        group="title",
+        data_only_columns=["model"],
+    )

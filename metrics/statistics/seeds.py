@@ -1,0 +1,157 @@
+"""Networks trained several times, from different seeds: their mean, and how far they spread.
+
+A difference between two models is uncertain for two reasons: other frames might have been taken,
+which the bootstrap over sequences tells, and other seeds might have been drawn, which the spread of
+the trained networks tells. The wider interval of the two decides what can be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from metrics.statistics.bootstrap import estimates
+from metrics.statistics.intervals import LEVEL
+from metrics.statistics.samples import Floats, Samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """A mean over seeds, or the difference of two such means.
+
+    Attributes:
+        figure: What is measured.
+        seeds: Number of seeds; of a difference, of the first model and of the second.
+        mean: The mean, or the difference.
+        sd: SD over the seeds; of a difference, its standard error.
+        low: Lower end of Student's, for a difference Welch's, interval over seeds; NaN where a
+            model has one seed only.
+        high: Upper end.
+    """
+
+    figure: str
+    seeds: tuple[int, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+    def decides(self, low: float, high: float) -> Literal["seeds", "sequences", ""]:
+        """Which interval is wider: this one or that over sequences; empty where one is unknown."""
+        own, other = self.high - self.low, high - low
+        if np.isnan(own) or np.isnan(other):
+            return ""
+        return "seeds" if own > other else "sequences"
+
+
+def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
+    """Models in place of their seeds: each frame's figures are means over the seeds.
+
+    Args:
+        samples: The figures of all seeds.
+        groups: Name to the names of its seeds among the samples.
+
+    Example:
+        >>> values = np.array([[[0.9], [0.7]], [[0.7], [0.5]], [[0.4], [0.4]]])
+        >>> samples = Samples(
+        ...     models=("a0", "a1", "b"), figures=("f1",), values=values,
+        ...     clusters=np.arange(2), frames=("x", "y"),
+        ... )
+        >>> pool(samples, {"a": ["a0", "a1"], "b": ["b"]}).values[..., 0].round(2).tolist()
+        [[0.8, 0.6], [0.4, 0.4]]
+    """
+    values = [
+        samples.values[[samples.position(seed) for seed in seeds]].mean(axis=0)
+        for seeds in groups.values()
+    ]
+    return replace(samples, models=tuple(groups), values=np.stack(values))
+
+
+def spread(samples: Samples, seeds: Sequence[str], *, level: float = LEVEL) -> list[SeedSpread]:
+    """The mean over a model's seeds, of each figure.
+
+    Args:
+        samples: The figures of all seeds.
+        seeds: Names of the model's seeds among the samples.
+        level: Of the intervals.
+
+    Example:
+        >>> samples = Samples(
+        ...     models=("a0", "a1"), figures=("f1",), values=np.array([[[0.6]], [[0.8]]]),
+        ...     clusters=np.arange(1), frames=("x",),
+        ... )
+        >>> (found,) = spread(samples, ["a0", "a1"])
+        >>> round(found.mean, 2), round(found.sd, 3), round(found.low, 2), round(found.high, 2)
+        (0.7, 0.141, -0.57, 1.97)
+    """
+    values = estimates(samples)[[samples.position(name) for name in seeds]]
+    found = []
+    for k, figure in enumerate(samples.figures):
+        of = values[:, k]
+        mean = float(of.mean())
+        sd = float(of.std(ddof=1)) if len(of) > 1 else float("nan")
+        half = float(stats.t.ppf((1 + level) / 2, len(of) - 1) * sd / np.sqrt(len(of)))
+        found.append(
+            SeedSpread(
+                figure=figure, seeds=(len(of),), mean=mean, sd=sd, low=mean - half, high=mean + half
+            )
+        )
+    return found
+
+
+def differences(
+    samples: Samples, a: Sequence[str], b: Sequence[str], *, level: float = LEVEL
+) -> list[SeedSpread]:
+    """The difference of the means of two models' seeds, a - b, of each figure, after Welch.
+
+    Args:
+        samples: The figures of all seeds.
+        a: Names of the first model's seeds.
+        b: Names of the second model's.
+        level: Of the intervals.
+
+    Example:
+        >>> values = np.array([0.6, 0.8, 0.3, 0.3])[:, None, None]
+        >>> samples = Samples(
+        ...     models=("a0", "a1", "b0", "b1"), figures=("f1",), values=values,
+        ...     clusters=np.arange(1), frames=("x",),
+        ... )
+        >>> (found,) = differences(samples, ["a0", "a1"], ["b0", "b1"])
+        >>> found.seeds, round(found.mean, 2), round(found.sd, 2)
+        ((2, 2), 0.4, 0.1)
+    """
+    values = estimates(samples)
+    first = values[[samples.position(name) for name in a]]
+    second = values[[samples.position(name) for name in b]]
+    found = []
+    for k, figure in enumerate(samples.figures):
+        one, other = first[:, k], second[:, k]
+        mean = float(one.mean() - other.mean())
+        error, freedom = _welch(one, other)
+        half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+        found.append(
+            SeedSpread(
+                figure=figure,
+                seeds=(len(one), len(other)),
+                mean=mean,
+                sd=error,
+                low=mean - half,
+                high=mean + half,
+            )
+        )
+    return found
+
+
+def _welch(a: Floats, b: Floats) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a difference of means; NaN for a single value."""
+    if min(len(a), len(b)) < 2:
+        return float("nan"), float("nan")
+    of_a, of_b = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
+    if of_a + of_b == 0:
+        return 0.0, 1.0
+    freedom = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))
+    return float(np.sqrt(of_a + of_b)), freedom
