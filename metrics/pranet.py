@@ -51,12 +51,28 @@ class MapFigures(NamedTuple):
     iou_half: float
 
 
-def measure_map(map_: Map, truth: npt.NDArray[np.bool_]) -> MapFigures:
+def as_saved(probability: npt.NDArray[np.float32]) -> Map:
+    """A map as PraNet's prediction script saves it: stretched to 0 to 255; one of one value black.
+
+    Example:
+        >>> as_saved(np.array([[0.1, 0.2, 0.5]], np.float32))
+        array([[  0,  64, 255]], dtype=uint8)
+    """
+    low = probability.min()
+    stretched = (probability - low) * (255 / max(float(probability.max() - low), 1e-8))
+    saved: Map = (stretched + 0.5).astype(np.uint8)
+    return saved
+
+
+def measure_map(
+    map_: Map, truth: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_] | None = None
+) -> MapFigures:
     """Measure a frame's map against its truth.
 
     Args:
         map_: (H, W) of 8 or 16 bits.
         truth: (H, W), True on the polyp.
+        mask: The prediction at one half; by default the map's upper half.
 
     Raises:
         UserError: The shapes or the map's type are others.
@@ -82,7 +98,7 @@ def measure_map(map_: Map, truth: npt.NDArray[np.bool_]) -> MapFigures:
     polyp = int(np.count_nonzero(truth))
     above = values >= min(2 * values.mean(), 1)
     hits = np.count_nonzero(above & truth)
-    half = map_ > np.iinfo(map_.dtype).max // 2
+    half = map_ > np.iinfo(map_.dtype).max // 2 if mask is None else mask
     of_half = _overlaps(np.count_nonzero(half & truth), np.count_nonzero(half), polyp)
     return MapFigures(
         levels_truth=found[LEVELS:],

@@ -73,7 +73,12 @@ def find_masks(folder: Path) -> MaskFolder:
 
 
 def score_folder(
-    folder: Path, truth_folder: Path, protocol: Protocol = "official", *, hausdorff: bool = True
+    folder: Path,
+    truth_folder: Path,
+    protocol: Protocol = "official",
+    *,
+    hausdorff: bool = True,
+    threshold: float | None = None,
 ) -> PackageScore:
     """Score a plain folder of masks.
 
@@ -82,6 +87,7 @@ def score_folder(
         truth_folder: The true masks, with the same test sets and names.
         protocol: As for ``submissions.scoring.score_package``.
         hausdorff: As for ``submissions.scoring.score_package``.
+        threshold: Where given, masks hold probabilities, and a pixel is polyp above it.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.
@@ -92,7 +98,9 @@ def score_folder(
 
     def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
         archive = Archive(read=lambda name: files[name].read_bytes())
-        return inspect_masks(archive, pairs.structure, pairs.truth.sizes, on_mask=on_mask)
+        return inspect_masks(
+            archive, pairs.structure, pairs.truth.sizes, threshold=threshold, on_mask=on_mask
+        )
 
     return score_masks(
         folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes

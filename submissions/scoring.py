@@ -85,6 +85,7 @@ def score_package(
     *,
     layout: PackageLayout | None = None,
     hausdorff: bool = True,
+    threshold: float | None = None,
 ) -> PackageScore:
     """Validate a package and score it.
 
@@ -94,15 +95,15 @@ def score_package(
             sets and frames are those the package must have.
         protocol: How masks are decoded and which faults are tolerated.
         layout: The names inside the package.
-        hausdorff: Whether the organisers' Hausdorff figures are computed (official only); it
-            takes about as long as reading the masks.
+        hausdorff: Whether the organisers' Hausdorff figures are computed (official only).
+        threshold: As for ``submissions.reading.validate.inspect_package``.
 
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
     """
     true = truth if isinstance(truth, Truth) else find_truth(truth)
-    inspect = partial(inspect_package, package, true.sizes, layout=layout)
+    inspect = partial(inspect_package, package, true.sizes, layout=layout, threshold=threshold)
     return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
 
 

@@ -27,6 +27,7 @@ Examples:
   harness score package.zip --truth FOLDER --table generalisation
   harness score masks/ --truth TestDataset/
   harness score maps/ --truth TestDataset/ --protocol pranet
+  harness score maps/ --truth TestDataset/ --threshold 0.4
 """
 
 
@@ -71,6 +72,13 @@ Examples:
     "--overwrite",
     is_flag=True,
     help="Replace files in DIR of --out that the harness did not write.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="Grey values are probabilities, 0 to 255 for 0 to 1, and polyp is above P; by default 0.5 "
+    "in a round of grey masks.",
 )
 @click.option(
     "--hausdorff/--no-hausdorff",
@@ -121,7 +129,7 @@ def command(
 
     keep_memory()
     if options["protocol"] == "pranet":
-        _refuse_options(kind, average, round_name)
+        _refuse_options(kind, average, round_name, options["threshold"])
     if kind in ("contours", "polyps") and options["protocol"] != "strict":
         raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
     rounds = load_rounds(settings.rounds)
@@ -149,8 +157,15 @@ def _tell_refused(context: click.Context, found: int, scored: int) -> None:
         context.exit(1)
 
 
-def _refuse_options(kind: str, average: Average | None, round_name: str | None) -> None:
-    given = {"--table": kind != "scores", "--average": average, "--round": round_name}
+def _refuse_options(
+    kind: str, average: Average | None, round_name: str | None, threshold: float | None
+) -> None:
+    given = {
+        "--table": kind != "scores",
+        "--average": average,
+        "--round": round_name,
+        "--threshold": threshold,
+    }
     if named := [name for name, value in given.items() if value]:
         raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
 

@@ -35,6 +35,7 @@ class ScoringJob:
         hausdorff: As for ``submissions.scoring.score_package``.
         team: The team; ``None`` for the file's name where the package was not submitted here.
         overwrite: Whether files in ``out`` that the harness did not write may be replaced.
+        threshold: As for ``submissions.scoring.score_package``.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ScoringJob:
         hausdorff: bool,
         team: str | None = None,
         overwrite: bool = False,
+        threshold: float | None = None,
     ) -> None:
         self.workspace = Workspace(settings.workspace)
         self.registers = self._check_register(out)
@@ -56,6 +58,7 @@ class ScoringJob:
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.overwrite = round_name, out, overwrite
         self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
+        self.threshold = threshold
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
 
@@ -105,6 +108,7 @@ class ScoringJob:
             self.protocol,
             layout=round_.layout if round_ else PackageLayout(),
             hausdorff=self.hausdorff,
+            threshold=self.threshold,
         )
         team = self.team or ("" if own is not None else shown)
         self._note_same_bytes(package, score, team)
@@ -123,6 +127,7 @@ class ScoringJob:
             self.truth_folder,
             self.protocol,
             hausdorff=self.hausdorff,
+            threshold=self.threshold,
         )
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.inference.predictor import Inference, Prediction, Predictor
+from harness.inference.prediction import Inference, Prediction
+from harness.inference.predictor import Predictor
 from harness.inference.uncertainty import check_ensemble
 from harness.runs.network import Loaded
 
@@ -40,6 +41,7 @@ def make_predictor(
     sample: Sample,
     say: Callable[[str], object] = lambda _: None,
     uncertainty: bool = False,
+    members: Sequence[int] = (),
 ) -> Predictor:
     """A predictor of a run; a precision other than float32 is first compared with it.
 
@@ -49,6 +51,7 @@ def make_predictor(
         sample: Predicts a few of the frames, to compare precisions on; see :func:`sample_of`.
         say: Called with the number of pixels that the precision changes.
         uncertainty: Whether predictions say how far the members of an ensemble disagree.
+        members: Places of members whose own predictions are wanted, too.
 
     Raises:
         UserError: If a frame of the sample cannot be read, or uncertainty is asked of a single
@@ -61,6 +64,7 @@ def make_predictor(
         size=loaded.size,
         inference=inference,
         uncertainty=uncertainty,
+        members=members,
         classes=loaded.classes,
     )
     if inference.precision != "fp32":

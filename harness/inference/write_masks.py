@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.listing import valid_text
+from harness.inference.maps import FOLDER, MapOptions, write_manifest, write_maps
 from harness.inference.precision_check import SAMPLE, Sample
-from harness.inference.predictor import Prediction, Predictor
+from harness.inference.prediction import Prediction
+from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
@@ -24,8 +26,8 @@ from metrics.masks.labels import mask_of, write_mask
 from metrics.utils.errors import Fault
 
 AHEAD = 16
-MAPS = "uncertainty"
-"""Folder of the maps, below that of the masks."""
+UNCERTAINTY = "uncertainty"
+"""Folder of the maps of disagreement, below that of the masks."""
 
 Row = dict[str, Any]
 
@@ -35,15 +37,17 @@ def predict_images(
     sources: Sources,
     out: Path,
     *,
+    maps: MapOptions | None = None,
     done: Callable[[], object] = lambda: None,
     on_fault: Callable[[Fault], object] | None = None,
 ) -> list[Row]:
-    """Write a mask for each image, ``NAME.png``, and its map where uncertainty was asked for.
+    """Write a mask for each image, ``NAME.png``, and its maps where they were asked for.
 
     Args:
         predictor: A network ready to predict.
         sources: The images; masks keep their paths below the sources' folder.
         out: The folder for the masks.
+        maps: How probability maps are written; ``None`` for none.
         done: Called after each image.
         on_fault: Called for each image that cannot be read, which is then left out.
 
@@ -57,13 +61,12 @@ def predict_images(
     """
 
     def write(prediction: Prediction) -> Row:
-        name = sources.mask_name(prediction.image)
-        write_mask(out / name, prediction.labels, prediction.classes)
-        if prediction.uncertainty is not None:
-            write_map(out / MAPS / name, prediction.uncertainty)
+        _write(out, sources.mask_name(prediction.image), prediction, maps)
         image = prediction.image.relative_to(sources.root).as_posix()
         return {"image": valid_text(image), **_figures(prediction)}
 
+    if maps:
+        write_manifest(out / FOLDER, maps, predictor.classes)
     rows = []
     predictions = predictor.predict(sources.images, on_fault=on_fault)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
@@ -78,6 +81,7 @@ def predict_video(
     video: Video,
     out: Path,
     *,
+    maps: MapOptions | None = None,
     done: Callable[[], object] = lambda: None,
 ) -> list[Row]:
     """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
@@ -86,6 +90,7 @@ def predict_video(
         predictor: A network ready to predict.
         video: The video.
         out: The folder for the masks and ``STEM_overlay.mp4``.
+        maps: As for :func:`predict_images`.
         done: Called after each frame.
 
     Returns:
@@ -109,12 +114,12 @@ def predict_video(
 
     def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
         prediction, pixels = pair
-        write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
-        if prediction.uncertainty is not None:
-            write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
+        _write(out, prediction.image.name, prediction, maps)
         row = {"image": valid_text(prediction.image.name), **_figures(prediction)}
         return row, overlay(pixels, prediction.mask)
 
+    if maps:
+        write_manifest(out / FOLDER, maps, predictor.classes)
     rows: list[Row] = []
     with (
         writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
@@ -125,6 +130,15 @@ def predict_video(
             rows.append({**row, "second": len(rows) / video.rate})
             done()
     return rows
+
+
+def _write(out: Path, name: str, prediction: Prediction, maps: MapOptions | None) -> None:
+    """Write an image's mask and the maps that were asked for."""
+    write_mask(out / name, prediction.labels, prediction.classes)
+    if prediction.uncertainty is not None:
+        write_map(out / UNCERTAINTY / name, prediction.uncertainty)
+    if maps:
+        write_maps(out / FOLDER, name, prediction, maps)
 
 
 def first_frames(video: Video) -> Sample:

@@ -28,9 +28,8 @@ def read_map(path: str | Path) -> Map:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder, "a.png")
-        ...     _ = path.write_bytes(encode_map(np.array([[0, 70_00]], np.uint16)))
-        ...     read_map(path)
+        ...     write_map(Path(folder, "a.png"), np.array([[0, 7000]], np.uint16))
+        ...     read_map(Path(folder, "a.png"))
         array([[   0, 7000]], dtype=uint16)
     """
     pixels = decode(read_file(path), cv2.IMREAD_UNCHANGED, name=str(path))
@@ -54,6 +53,19 @@ def encode_map(map_: Map) -> bytes:
         b'PNG'
     """
     return bytes(cv2.imencode(".png", map_)[1])
+
+
+def write_map(path: Path, map_: Map) -> None:
+    """Write a map as a PNG of its own depth; its folder is made when missing.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_map(map_))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def to_map(probability: npt.NDArray[np.float32], bits: int = 8) -> Map:

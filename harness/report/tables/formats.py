@@ -13,6 +13,7 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
     "classes": "one a class, and by centre",
     "places": "by centre or sequence",
     "paper": "the paper's Table 2 or 3",
+    "pranet": "PraNet's, of the probability maps",
     "contours": "distances between contours",
     "polyps": "polyps found, and frames recognised",
     "strata": "by the size of the polyp",

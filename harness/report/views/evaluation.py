@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from harness.evaluation.evaluate_run import PROTOCOLS
+from harness.evaluation.map_table import pranet_rows
 from harness.report.tables.formats import Format
-from harness.report.tables.view import View
+from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail, plugins
 from harness.report.views import paper as paper_table
+from harness.report.views.pranet import pranet_views
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Measured:
             first of them with two sets or more.
         reference: The set that others are compared with; empty for each in turn.
         other: The set compared with it; empty for each in turn.
+        maps: The map tables of the same models, for tables of probability maps.
     """
 
     frames: pd.DataFrame
@@ -43,6 +46,7 @@ class Measured:
     by: str = ""
     reference: str = ""
     other: str = ""
+    maps: pd.DataFrame | None = None
 
     @property
     def formulas(self) -> Protocol:
@@ -86,6 +90,20 @@ def paper(measured: Measured, _format: Format) -> list[View]:
         )
     summary = by_class.figures(measured.frames, measured.formulas)
     return [paper_table.table_view(summary, measured.split, paper_results())]
+
+
+def pranet(measured: Measured, format_: Format) -> list[View]:
+    """PraNet's table, by test set, or of the split where its frames are of none."""
+    import pandas as pd
+
+    if measured.maps is None:
+        raise ValueError("the table needs the map tables of the models")
+    rows = [
+        pranet_rows(own).assign(model=model, title=title_of(str(model)))
+        for model, own in measured.maps.groupby("model", sort=False)
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    return pranet_views(table.replace({"test_set": {"": measured.split}}), format_)
 
 
 def contours(measured: Measured, _format: Format) -> list[View]:
@@ -159,8 +177,9 @@ def by_frame(measured: Measured, _format: Format) -> list[View]:
 
 
 KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
-    "classes": classes, "places": places, "paper": paper, "contours": contours, "polyps": polyps,
-    "strata": strata, "generalisation": generalisation, "more": more, "frames": by_frame,
+    "classes": classes, "places": places, "paper": paper, "pranet": pranet, "contours": contours,
+    "polyps": polyps, "strata": strata, "generalisation": generalisation, "more": more,
+    "frames": by_frame,
 }  # fmt: skip
 
 
