@@ -224,7 +224,9 @@ class _Chosen:
         pending = [run for name, run in runs.items() if name not in tables]
         for run in sorted(pending, key=lambda run: not run.members):  # ensembles first
             if run.run not in tables:
-                members = members_among(run, [one for one in pending if one.run not in tables])
+                how = self.inference.of(run)
+                alike = [one for one in pending if self.inference.of(one) == how]
+                members = members_among(run, [one for one in alike if one.run not in tables])
                 tables |= self._predict(run, members, frames[run.run], split)
         return tables
 
@@ -234,7 +236,7 @@ class _Chosen:
 
         if self.again:
             return None
-        settings = evaluate_run.evaluation_settings(self.inference.settings)
+        settings = evaluate_run.evaluation_settings(self.inference.of(run).settings)
         kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
         if kept is None or not evaluate_run.keeps(run, split, self.keep):
             return None

@@ -189,7 +189,12 @@ _INFERENCE: Final = (
         metavar="P",
         help="A pixel is polyp where its probability lies above it; for a single class.",
     ),
-    click.option("--tta", is_flag=True, help="Average over flips and scales; slower."),
+    click.option(
+        "--tta/--no-tta",
+        default=None,
+        help="Average over flips and scales of each frame, at six times the work; by default as "
+        "the model's recipe says.",
+    ),
     click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16"]),

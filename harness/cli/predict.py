@@ -116,6 +116,7 @@ def command(
     loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
     folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
+    inference = inference.of(loaded.run)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
     with outputs.staged() as staging:

@@ -169,7 +169,7 @@ def evaluate_run(
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.
     """
-    further = members or {}
+    further, inference = members or {}, inference.of(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(
         load(run), inference, sample=sample_of(images), say=say, members=tuple(further)

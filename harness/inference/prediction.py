@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from metrics.masks.classes import Classes
 from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
 
+if TYPE_CHECKING:
+    from harness.runs.workspace import Run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inference:
@@ -27,7 +31,8 @@ class Inference:
         precision: ``fp32``, the reference, or ``bf16``.
         batch_size: Frames a batch; it changes nothing but the speed.
         tta: Whether probabilities are the mean over flips and scales of the frame (test-time
-            augmentation), at six times the work.
+            augmentation), at six times the work; ``None`` for what the run's recipe says, see
+            :meth:`of`.
         rounding: The size at which pixels are decided, see ``harness.inference.postprocess``.
         threshold: A pixel is of a single class where its probability lies above it.
     """
@@ -35,16 +40,20 @@ class Inference:
     device: torch.device
     precision: Precision = "fp32"
     batch_size: int = 8
-    tta: bool = False
+    tta: bool | None = None
     rounding: DecisionSize = "full-size"
     threshold: float = THRESHOLD
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the masks depend on."""
-        found = {"precision": self.precision, "tta": self.tta, "rounding": self.rounding}
+        found = {"precision": self.precision, "tta": bool(self.tta), "rounding": self.rounding}
         # Evaluations of before there was a choice lack the key.
         return found if self.threshold == THRESHOLD else found | {"threshold": self.threshold}
+
+    def of(self, run: Run) -> Inference:
+        """The same, with what is left to the run's recipe filled in."""
+        return self if self.tta is not None else dataclasses.replace(self, tta=run.tta)
 
 
 @dataclass(frozen=True, kw_only=True)
