@@ -14,7 +14,7 @@ from harness.cli.options import (
     map_options,
     with_settings,
 )
-from harness.report.tables.formats import EVALUATION_TABLES
+from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def command(
     from harness.report.views.evaluation import KINDS, Measured
 
     splits = tuple(dict.fromkeys(wanted))
-    chosen = _Chosen(settings, protocol, map_table=kind == "pranet", **options)
+    chosen = _Chosen(settings, protocol, map_table=kind in OF_MAPS, **options)
     tables = {split: chosen.measure(split) for split in splits}
     together = kind == "generalisation" and len(splits) > 1
     shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
@@ -129,7 +129,7 @@ def command(
             by=by or "",
             reference=reference or "",
             other=other or "",
-            maps=chosen.map_tables(split) if kind == "pranet" else None,
+            maps=chosen.map_tables(split) if kind in OF_MAPS else None,
         )
         views += KINDS[kind](measured, format_)
     show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.curves import level_counts
+from metrics.frame.candidates import candidates
 from metrics.masks.read import Mask
 from metrics.pranet import MapFigures, as_saved, measure_map, summarise_maps
 from metrics.utils.files import atomic_path
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE: Final = "maps.parquet"
+
+COPIED: Final = ("frame", "dataset", "centre", "sequence", "test_set")
+"""Columns of the catalogue that the map table repeats."""
 
 
 def map_row(
@@ -30,8 +35,14 @@ def map_row(
         truth: The true mask of that class.
         prediction: The predicted one.
     """
-    figures = measure_map(as_saved(probability), truth, prediction)
-    return {"frame": frame["frame"], "test_set": frame["test_set"], **figures._asdict()}
+    polyp, rest = level_counts(probability, truth)
+    return {
+        **{name: frame[name] for name in COPIED},
+        **measure_map(as_saved(probability), truth, prediction)._asdict(),
+        "polyp_levels": polyp,
+        "rest_levels": rest,
+        **candidates(truth, probability)._asdict(),
+    }
 
 
 def write_map_table(folder: Path, rows: list[dict[str, Any]]) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from harness.evaluation.curves import curves_of
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.evaluation.map_table import pranet_rows
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail, plugins
+from harness.report.views import curves as curves_view
 from harness.report.views import paper as paper_table
 from harness.report.views.pranet import pranet_views
 from metrics.utils.errors import UserError
@@ -47,6 +49,13 @@ class Measured:
     reference: str = ""
     other: str = ""
     maps: pd.DataFrame | None = None
+
+    @property
+    def map_tables(self) -> dict[str, pd.DataFrame]:
+        """Model to its map table."""
+        if self.maps is None:
+            raise ValueError("the table needs the map tables of the models")
+        return {str(model): own for model, own in self.maps.groupby("model", sort=False)}
 
     @property
     def formulas(self) -> Protocol:
@@ -96,14 +105,21 @@ def pranet(measured: Measured, format_: Format) -> list[View]:
     """PraNet's table, by test set, or of the split where its frames are of none."""
     import pandas as pd
 
-    if measured.maps is None:
-        raise ValueError("the table needs the map tables of the models")
     rows = [
-        pranet_rows(own).assign(model=model, title=title_of(str(model)))
-        for model, own in measured.maps.groupby("model", sort=False)
+        pranet_rows(own).assign(model=model, title=title_of(model))
+        for model, own in measured.map_tables.items()
     ]
     table = pd.concat(rows, ignore_index=True)
     return pranet_views(table.replace({"test_set": {"": measured.split}}), format_)
+
+
+def curves(measured: Measured, _format: Format) -> list[View]:
+    """What each model reaches by threshold, and its polyps by score."""
+    found = {model: curves_of(table) for model, table in measured.map_tables.items()}
+    return [
+        curves_view.by_pixel_view(found, split=measured.split),
+        curves_view.by_polyp_view(found, split=measured.split),
+    ]
 
 
 def contours(measured: Measured, _format: Format) -> list[View]:
@@ -177,7 +193,8 @@ def by_frame(measured: Measured, _format: Format) -> list[View]:
 
 
 KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
-    "classes": classes, "places": places, "paper": paper, "pranet": pranet, "contours": contours,
+    "classes": classes, "places": places, "paper": paper, "pranet": pranet, "curves": curves,
+    "contours": contours,
     "polyps": polyps, "strata": strata, "generalisation": generalisation, "more": more,
     "frames": by_frame,
 }  # fmt: skip
