@@ -82,12 +82,8 @@ def score_folder(
 ) -> PackageScore:
     """Score a plain folder of masks.
 
-    Args:
-        folder: The masks.
-        truth_folder: The true masks, with the same test sets and names.
-        protocol: As for ``submissions.scoring.score_package``.
-        hausdorff: As for ``submissions.scoring.score_package``.
-        threshold: Where given, masks hold probabilities, and a pixel is polyp above it.
+    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``. With a
+    ``threshold`` masks hold probabilities, and a pixel is polyp above it.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.

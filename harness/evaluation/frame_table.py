@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.fingerprint import rows_of as records_of
 from harness.data.frames import truth_of
 from harness.evaluation.map_table import map_row, write_map_table
 from harness.inference.maps import FOLDER, MapOptions, class_maps, write_manifest, write_maps
@@ -67,14 +68,10 @@ def evaluate_frames(
 ) -> list[pd.DataFrame]:
     """Predict frames and count their pixels against the truth.
 
-    Args:
-        predictor: A network ready to predict.
-        frames: Rows of a catalogue whose truth is known.
-        folders: The folder of the network's evaluation and those of the members whose predictions
-            are wanted, too. Each gets ``masks/FRAME.png`` (0 and 255, or the classes' own values;
-            the frame's own size) and what else is kept.
-        keep: What else is kept.
-        done: Called after each frame.
+    The truth of the frames, rows of a catalogue, is known. ``folders`` are that of the network's
+    evaluation and those of the members whose predictions are wanted, too. Each gets
+    ``masks/FRAME.png`` (0 and 255, or the classes' own values; the frame's own size) and what else
+    is kept.
 
     Returns:
         list[DataFrame]: The frame table for each folder: a row a frame and class, the chosen one
@@ -83,7 +80,7 @@ def evaluate_frames(
     Raises:
         UserError: If a frame or its mask cannot be read, or they differ in size.
     """
-    records = _records(frames)
+    records = records_of(frames)
     classes, kept = predictor.classes, keep or Keep()
     predictions = predictor.predict([Path(record["image"]) for record in records])
     map_rows: list[list[dict[str, Any]]] = [[] for _ in folders]
@@ -144,13 +141,9 @@ def recount(
 ) -> pd.DataFrame:
     """Count masks of an earlier evaluation against the truth, binarised in another way.
 
-    Args:
-        frames: Rows of a catalogue whose truth is known.
-        masks: Folder of the predicted masks, ``FRAME.png``.
-        decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
-        latencies_ms: Prediction time by frame.
-        classes: What the masks' values mean.
-        done: Called after each frame.
+    ``masks`` is the folder of the predicted masks, ``FRAME.png``; ``latencies_ms`` has the
+    prediction time of each frame. By ``decoding`` the truth is binarised: ``official`` above 0,
+    ``strict`` above 127.
 
     Returns:
         DataFrame: The frame table; with ``official`` it has the column hausdorff_rows.
@@ -170,7 +163,7 @@ def recount(
         )
 
     rows: list[dict[str, object]] = []
-    for of_frame in _measured_ahead(measure, _records(frames), done):
+    for of_frame in _measured_ahead(measure, records_of(frames), done):
         rows.extend(of_frame)
     return _as_table(rows)
 
@@ -187,14 +180,9 @@ def rows_of(
 ) -> Rows:
     """A frame's rows of the frame table: its counts, boundary distances and lesions.
 
-    Args:
-        frame: Its row of the catalogue.
-        truth: bool (H, W), or class indices.
-        prediction: Of the same size and kind.
-        latency_ms: Prediction time.
-        classes: What the labels mean.
-        organisers: Whether to add the organisers' Hausdorff figure.
-        maps: Probabilities (H, W) by class, for plug-ins that ask for them.
+    Truth and prediction are labels (H, W): bool, or class indices. ``organisers`` adds the
+    organisers' Hausdorff figure; ``maps`` are the probabilities (H, W) by class, for plug-ins that
+    ask for them.
     """
     known = maps or {}
     pairs = class_masks(truth, prediction, classes)
@@ -246,7 +234,3 @@ def _as_table(rows: list[dict[str, object]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows)
-
-
-def _records(frames: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in frames.to_dict("records")]

@@ -43,13 +43,9 @@ def predict_images(
 ) -> list[Row]:
     """Write a mask for each image, ``NAME.png``, and its maps where they were asked for.
 
-    Args:
-        predictor: A network ready to predict.
-        sources: The images; masks keep their paths below the sources' folder.
-        out: The folder for the masks.
-        maps: How probability maps are written; ``None`` for none.
-        done: Called after each image.
-        on_fault: Called for each image that cannot be read, which is then left out.
+    Masks keep the images' paths below the sources' folder. ``maps`` is how probability maps are
+    written, ``None`` for none. ``on_fault`` is called for each image that cannot be read, which is
+    then left out.
 
     Returns:
         list: A row an image: its name, each class's share of the pixels, and the milliseconds that
@@ -61,9 +57,8 @@ def predict_images(
     """
 
     def write(prediction: Prediction) -> Row:
-        _write(out, sources.mask_name(prediction.image), prediction, maps)
         image = prediction.image.relative_to(sources.root).as_posix()
-        return {"image": valid_text(image), **_figures(prediction)}
+        return _write(prediction, out, sources.mask_name(prediction.image), image, maps)
 
     if maps:
         write_manifest(out / FOLDER, maps, predictor.classes)
@@ -86,12 +81,7 @@ def predict_video(
 ) -> list[Row]:
     """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
 
-    Args:
-        predictor: A network ready to predict.
-        video: The video.
-        out: The folder for the masks and ``STEM_overlay.mp4``.
-        maps: As for :func:`predict_images`.
-        done: Called after each frame.
+    ``out`` also gets the video, ``STEM_overlay.mp4``, and the maps, as in :func:`predict_images`.
 
     Returns:
         list: A row a frame: its mask's name, its second in the video, each class's share of the
@@ -114,9 +104,8 @@ def predict_video(
 
     def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
         prediction, pixels = pair
-        _write(out, prediction.image.name, prediction, maps)
-        row = {"image": valid_text(prediction.image.name), **_figures(prediction)}
-        return row, overlay(pixels, prediction.mask)
+        name = prediction.image.name
+        return _write(prediction, out, name, name, maps), overlay(pixels, prediction.mask)
 
     if maps:
         write_manifest(out / FOLDER, maps, predictor.classes)
@@ -132,15 +121,6 @@ def predict_video(
     return rows
 
 
-def _write(out: Path, name: str, prediction: Prediction, maps: MapOptions | None) -> None:
-    """Write an image's mask and the maps that were asked for."""
-    write_mask(out / name, prediction.labels, prediction.classes)
-    if prediction.uncertainty is not None:
-        write_map(out / UNCERTAINTY / name, prediction.uncertainty)
-    if maps:
-        write_maps(out / FOLDER, name, prediction, maps)
-
-
 def first_frames(video: Video) -> Sample:
     """The first frames of a video as a sample to compare precisions on."""
     return lambda predictor: predictor.predict_pixels(islice(_numbered(video), SAMPLE))
@@ -152,13 +132,21 @@ def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
         yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
 
 
-def _figures(prediction: Prediction) -> Row:
-    row: Row = {
-        f"{name}_share": float(mask_of(prediction.labels, index).mean())
-        for index, name in enumerate(prediction.classes.names, start=1)
+def _write(
+    prediction: Prediction, out: Path, name: str, image: str, maps: MapOptions | None
+) -> Row:
+    """Write a prediction's mask and the maps asked for; its row, under an image's name."""
+    write_mask(out / name, prediction.labels, prediction.classes)
+    if maps:
+        write_maps(out / FOLDER, name, prediction, maps)
+    row: Row = {"image": valid_text(image)}
+    row |= {
+        f"{class_}_share": float(mask_of(prediction.labels, index).mean())
+        for index, class_ in enumerate(prediction.classes.names, start=1)
     }
     row["latency_ms"] = prediction.latency_ms
     if (found := prediction.uncertainty) is not None:
+        write_map(out / UNCERTAINTY / name, found)
         row |= {
             "disagreement": found.disagreement,
             "vote_variance": found.vote_variance,

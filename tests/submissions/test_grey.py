@@ -12,7 +12,7 @@ import pytest
 from metrics.utils.errors import FaultsError
 from submissions.layout import PackageLayout
 from submissions.plain import score_folder
-from submissions.reading.validate import inspect_package, validate_package
+from submissions.reading.validate import inspect_package
 from submissions.rounds import load_rounds
 from submissions.scoring import score_package
 from tests.submissions.conftest import Masks
@@ -36,10 +36,10 @@ def folders(tmp_path: Path, masks: Masks) -> dict[str, Path]:
 
 def test_only_a_round_of_grey_masks_takes_them(folders: dict[str, Path], tmp_path: Path) -> None:
     black_and_white = PackageLayout(suffixes=(".png",), timings="")
-    faults = validate_package(folders["grey"], layout=black_and_white)
+    faults = inspect_package(folders["grey"], layout=black_and_white).faults()
     assert len(faults) == 5
     assert "neither 0 nor 255" in faults[0].message
-    assert validate_package(folders["grey"], layout=GREY) == []
+    assert inspect_package(folders["grey"], layout=GREY).faults() == []
     assert "above 0.5" in inspect_package(folders["grey"], layout=GREY).notes[0]
     rounds = tmp_path / "rounds.toml"
     rounds.write_text("[rounds.maps]\ndaily_limit = 1\ngrey = true\n")
@@ -54,7 +54,7 @@ def test_coloured_maps_and_such_of_16_bits_stay_faults(folders: dict[str, Path])
     grey = cv2.imread(str(first), 0)
     cv2.imwrite(str(first), cv2.merge([grey, grey, 255 - grey]))
     cv2.imwrite(str(second), grey.astype(np.uint16))
-    coloured, deep = validate_package(folders["grey"], layout=GREY)
+    coloured, deep = inspect_package(folders["grey"], layout=GREY).faults()
     assert "coloured" in coloured.message
     assert "more than 8 bits" in deep.message
 
