@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
@@ -73,14 +73,49 @@ def find_masks(folder: Path) -> MaskFolder:
 
 
 def score_folder(
-    folder: Path, truth_folder: Path, protocol: Protocol = "official", *, hausdorff: bool = True
+    folder: Path,
+    truth_folder: Path,
+    protocol: Protocol = "official",
+    *,
+    hausdorff: bool = True,
+    threshold: float | None = None,
 ) -> PackageScore:
     """Score a plain folder of masks.
 
-    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``.
+    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``. With a
+    ``threshold`` masks hold probabilities, and a pixel is polyp above it.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.
+        UserError: A folder is missing or holds no masks.
+    """
+    pairs = pair_folders(folder, truth_folder)
+    files = {place.path: folder / place.path for place in pairs.structure.masks}
+
+    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
+        archive = Archive(read=lambda name: files[name].read_bytes())
+        return inspect_masks(
+            archive, pairs.structure, pairs.truth.sizes, threshold=threshold, on_mask=on_mask
+        )
+
+    return score_masks(
+        folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
+    )
+
+
+class Pairs(NamedTuple):
+    """Predictions with their true masks; what has no partner is among the structure's findings."""
+
+    structure: Structure
+    truth: Truth
+    notes: list[str]
+
+
+def pair_folders(folder: Path, truth_folder: Path) -> Pairs:
+    """Pair the masks, or maps, of a plain folder with true masks.
+
+    Raises:
+        FaultsError: True masks cannot be read, all of them at once.
         UserError: A folder is missing or holds no masks.
     """
     predictions, true = find_masks(folder), find_masks(truth_folder)
@@ -90,14 +125,9 @@ def score_folder(
     sets = _named_alike(predictions, true)
     truth = read_truth(truth_folder, true.sets)
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
-    files = {place.path: folder / place.path for place in structure.masks}
-
-    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
-        archive = Archive(read=lambda name: files[name].read_bytes())
-        return inspect_masks(archive, structure, truth.sizes, on_mask=on_mask)
-
-    notes = [note for found in (predictions, true) if (note := _note(found))]
-    return score_masks(folder, truth, protocol, inspect, hausdorff=hausdorff, notes=notes)
+    return Pairs(
+        structure, truth, [note for found in (predictions, true) if (note := _note(found))]
+    )
 
 
 def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:

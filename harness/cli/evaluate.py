@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import FRAMES, format_option, inference_options, with_settings
-from harness.report.tables.formats import EVALUATION_TABLES
+from harness.cli.options import (
+    FRAMES,
+    format_option,
+    inference_options,
+    map_options,
+    with_settings,
+)
+from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
 from harness.utils import console
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.inference.predictor import Inference
+    from harness.inference.maps import MapOptions
+    from harness.inference.prediction import Inference
     from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
 
@@ -27,6 +34,8 @@ Examples:
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
   harness evaluate --split val --table more --protocol strict
+  harness evaluate --split test --table pranet
+  harness evaluate --split test --probabilities --maps full
   harness evaluate --split val --split test --table generalisation
   harness evaluate --split val --table generalisation --by centre --from C1 --to C4
 """
@@ -85,6 +94,7 @@ Examples:
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
+@map_options()
 @inference_options()
 @format_option()
 @with_settings(*FRAMES, "workspace", "splits")
@@ -102,7 +112,8 @@ def command(
     """Evaluate trained models on a split, per class and per centre.
 
     Every frame is predicted at its own size and compared with its true mask. The frame table, the
-    predicted masks and a summary are kept in the run's folder; a second call reads them.
+    predicted masks and a summary are kept in the run's folder; a second call reads them. Members of
+    an ensemble are evaluated in the same pass as the ensemble.
     """
     import pandas as pd
 
@@ -111,7 +122,7 @@ def command(
     from harness.report.views.seeds import seed_view
 
     splits = tuple(dict.fromkeys(wanted))
-    chosen = _Chosen(settings, protocol, **options)
+    chosen = _Chosen(settings, protocol, map_table=kind in OF_MAPS, **options)
     tables = {split: chosen.measure(split) for split in splits}
     together = kind == "generalisation" and len(splits) > 1
     shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
@@ -125,6 +136,7 @@ def command(
             by=by or "",
             reference=reference or "",
             other=other or "",
+            maps=chosen.map_tables(split) if kind in OF_MAPS else None,
         )
         views += KINDS[kind](measured, format_)
         spread = seed_view(frames, chosen.seeds, split=split, formulas=measured.formulas)
@@ -147,15 +159,19 @@ class _Chosen:
         seeds: bool,
         again: bool,
         inference: Inference,
+        maps: MapOptions | None,
+        map_table: bool,
     ) -> None:
         from harness.data.cross_validation import SplitVariant
         from harness.data.cross_validation import folds as divisions
         from harness.evaluation import evaluate_run
+        from harness.evaluation.frame_table import Keep
         from harness.runs.seeds import seeds_of
         from harness.runs.select import select
         from harness.runs.workspace import Workspace
 
         self.settings, self.again, self.inference = settings, again, inference
+        self.keep = Keep(maps=maps, map_table=map_table)
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
@@ -187,43 +203,92 @@ class _Chosen:
 
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["test" if own_test else "train"])
-        tables = []
-        for run in {run.run: run for run in self.found}.values():
-            of_run = of_split(run.variant.apply(frames), split)
-            refuse_seen(run, frames, of_run, split)
-            table = self._table(run, of_run, split)
+        runs = {run.run: run for run in self.found}
+        frames_of = {name: of_split(run.variant.apply(frames), split) for name, run in runs.items()}
+        for name, run in runs.items():
+            refuse_seen(run, frames, frames_of[name], split)
+        tables = self._tables(frames_of, split)
+        shown = []
+        for run in runs.values():
+            table = tables[run.run]
             _warn_without_polyp(table, f"{run.run}: the truth of {split}")
             if self.decoding == "official":
+                of_run = frames_of[run.run]
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
                     table = evaluate_run.official_table(
                         run, of_run, split, table, progress=bar.advance
                     )
-            tables.append(table.assign(model=_label(run, self.found)))
+            shown.append(table.assign(model=_label(run, self.found)))
+        return pd.concat(shown, ignore_index=True)
+
+    def map_tables(self, split: str) -> pd.DataFrame:
+        """The map tables of all runs on a split that was measured, with a column ``model``."""
+        import pandas as pd
+
+        from harness.evaluation.map_table import TABLE
+
+        tables = [
+            pd.read_parquet(run.evaluation(split) / TABLE).assign(model=_label(run, self.found))
+            for run in {run.run: run for run in self.found}.values()
+        ]
         return pd.concat(tables, ignore_index=True)
 
-    def _table(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame:
-        """The frame table of a run, read where it was evaluated before."""
+    def _tables(self, frames: Mapping[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
+        """The frame table of each run, read where it was evaluated before."""
+        from harness.runs.ensemble import members_among
+
+        runs = {run.run: run for run in self.found}
+        tables = {
+            name: kept
+            for name, run in runs.items()
+            if (kept := self._kept(run, frames[name], split)) is not None
+        }
+        pending = [run for name, run in runs.items() if name not in tables]
+        for run in sorted(pending, key=lambda run: not run.members):  # ensembles first
+            if run.run not in tables:
+                how = self.inference.of(run)
+                alike = [one for one in pending if self.inference.of(one) == how]
+                members = members_among(run, [one for one in alike if one.run not in tables])
+                tables |= self._predict(run, members, frames[run.run], split)
+        return tables
+
+    def _kept(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
+        """The frame table of an earlier evaluation, where it has all that is wanted."""
         from harness.evaluation import evaluate_run
 
-        inference = self.inference.of(run)
-        settings = evaluate_run.evaluation_settings(inference.settings)
+        if self.again:
+            return None
+        settings = evaluate_run.evaluation_settings(self.inference.of(run).settings)
         kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
-        if kept is not None and not self.again:
-            console.note(f"{run.run}: evaluated before; --again predicts it again")
-            return kept
+        if kept is None or not evaluate_run.keeps(run, split, self.keep):
+            return None
+        console.note(f"{run.run}: evaluated before; --again predicts it again")
+        return kept
+
+    def _predict(
+        self, run: Run, members: Mapping[int, Run], frames: pd.DataFrame, split: str
+    ) -> dict[str, pd.DataFrame]:
+        """Evaluate a run, and some of its members with it."""
+        from harness.evaluation import evaluate_run
+
         self._check_truth(run, frames, split)
-        with console.progress(f"{run.model} on {split}", len(frames)) as bar:
-            table = evaluate_run.evaluate_run(
+        beside = f", with {len(members)} members" if members else ""
+        with console.progress(f"{run.model} on {split}{beside}", len(frames)) as bar:
+            tables = evaluate_run.evaluate_run(
                 self.workspace,
                 run,
                 frames,
                 split,
-                inference=inference,
+                inference=self.inference,
+                members=members,
+                keep=self.keep,
                 progress=bar.advance,
                 say=console.note,
             )
-        console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
-        return table
+        for one in (run, *members.values()):
+            passed = "" if one is run else f" in the pass of {run.model}"
+            console.note(f"{one.run}: {len(frames)} frames{passed} -> {one.evaluation(split)}")
+        return tables
 
     def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
         """Read the true masks, once for all runs that share them, before anything is predicted."""

@@ -28,6 +28,7 @@ class ScoringJob:
     ``round_name`` is ``None`` for the round that each package was submitted to, ``out`` for the
     workspace's folder. ``team`` names packages that were not submitted here, in place of the file.
     With ``overwrite``, files in ``out`` that the harness did not write may be replaced.
+    ``threshold`` is as for ``submissions.scoring.score_package``.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ScoringJob:
         hausdorff: bool,
         team: str | None = None,
         overwrite: bool = False,
+        threshold: float | None = None,
     ) -> None:
         self.workspace = Workspace(settings.workspace)
         self.registers = self._check_register(out)
@@ -49,6 +51,7 @@ class ScoringJob:
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.overwrite = round_name, out, overwrite
         self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
+        self.threshold = threshold
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
 
@@ -98,6 +101,7 @@ class ScoringJob:
             self.protocol,
             layout=round_.layout if round_ else PackageLayout(),
             hausdorff=self.hausdorff,
+            threshold=self.threshold,
         )
         team = self.team or ("" if own is not None else shown)
         self._note_same_bytes(package, score, team)
@@ -111,7 +115,13 @@ class ScoringJob:
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""
-        score = score_folder(folder, self.truth_folder, self.protocol, hausdorff=self.hausdorff)
+        score = score_folder(
+            folder,
+            self.truth_folder,
+            self.protocol,
+            hausdorff=self.hausdorff,
+            threshold=self.threshold,
+        )
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
         return self.team or shown, score

@@ -48,6 +48,11 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
     return decode_mask(read_file(path), protocol=protocol, name=str(path))
 
 
+def read_grey(path: str | Path) -> _Bytes:
+    """A mask file's grey values, uint8 (H, W), held to the same findings as ``read_mask``."""
+    return _grey(read_file(path), name=str(path))
+
+
 def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
     """Read a mask file as ``read_mask`` does, but packed, which saves a pass over its pixels."""
     return decode_bits(read_file(path), protocol=protocol, name=str(path))

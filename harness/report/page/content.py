@@ -16,6 +16,7 @@ from metrics.masks.classes import chosen_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.evaluation.curves import Curves
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
     from metrics.masks.read import Protocol
@@ -84,6 +85,7 @@ class PageContent:
         members: The ensemble's members; ``None`` unless two of them were measured.
         elsewhere: Frame tables of the same models on other sets, by the set's name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
+        curves: Model to its curves over thresholds, of those whose probability maps were measured.
         is_paper_split: Whether the split is the paper's.
         average: What scores are ranked by; ``sets`` needs the frames' ``test_set``.
         notes: What is missing from the page, and how to get it.
@@ -100,6 +102,7 @@ class PageContent:
     members: Members | None = None
     elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     leaderboard: View | None = None
+    curves: Mapping[str, Curves] = field(default_factory=dict)
     is_paper_split: bool = True
     average: Average = "frames"
     notes: Sequence[str] = ()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
+from harness.evaluation.curves import curves_of
+from harness.evaluation.map_table import TABLE
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
@@ -41,6 +43,8 @@ def gather(
         UserError: If no run was evaluated on the split, the runs have different classes, or a
             frame or mask cannot be read.
     """
+    import pandas as pd
+
     frames = of_split(catalogue, split)
     chosen = _evaluated(workspace, runs, frames, split)
     shown = list(chosen.values())
@@ -59,6 +63,11 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
+        curves={
+            name: curves_of(pd.read_parquet(run.evaluation(split) / TABLE))
+            for name, run in chosen.items()
+            if (run.evaluation(split) / TABLE).exists()
+        },
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
         notes=notes,
     )

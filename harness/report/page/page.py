@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 from harness.report.page import (
     section_centres,
+    section_curves,
     section_disagreement,
     section_ranking,
     section_training,
@@ -95,6 +96,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
         ("generalisation", "Generalisation", gaps, gap_tables),
         ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
         ("details", "Contours and polyps", _details(content), []),
+        ("curves", "Thresholds", section_curves.curves(content), []),
         ("pairs", "Pairwise differences", pairs, pair_tables),
         ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
         ("training", "Training", curves, epochs),

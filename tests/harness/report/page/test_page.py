@@ -152,9 +152,22 @@ def test_the_gap_and_the_pairs_are_differences_of_means(content: PageContent, pa
     assert table["U-Net", "FPN"] == pytest.approx(-difference, abs=1e-3)
 
 
+def test_curves_are_of_the_models_whose_maps_were_measured(page: str, content: PageContent) -> None:
+    dice, precision, found = plots_of(page, "curves")
+    shown = {content.styles[name].label for name in content.curves}
+    assert len(shown) == 2
+    for rows in (dice, precision, found):
+        assert {row["model"] for row in rows} == shown
+    half = [row for row in dice if row["x"] == 0.5 and row["model"] == "DivergentNets"]
+    assert half[0]["low"] <= half[0]["y"] <= half[0]["high"]
+    section = section_of(page, "curves")
+    assert "By threshold" in section
+    assert "AP by polyp" in section
+
+
 def test_no_figure_is_without_n_and_unit(page: str) -> None:
     plots = re.findall(r'<figure class="plot">(.*?)</figure>', page, flags=re.DOTALL)
-    assert len(plots) == 10
+    assert len(plots) == 13
     for plot in plots:
         title = re.search("<h3>(.*?)</h3>", plot)
         assert title
