@@ -29,6 +29,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "runs": Entry("runs", "List the trained models."),
         "evaluate": Entry("evaluate", "Evaluate trained models on a split."),
         "compare": Entry("compare", "Test whether one model is better than another."),
+        "tune": Entry("tune", "Choose members, threshold and clean-up on a split."),
         "report": Entry("report", "Write an HTML page of all results."),
         "predict": Entry("predict", "Write masks for a folder of images or a video."),
         "export": Entry("export", "Export a model as ONNX or a container."),

@@ -135,17 +135,17 @@ def _tables(
     alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
     groups = {
         label: [run] if run.run in (a, b) else seeds_of(alike, run)
-        for label, run in zip(tables.labels(chosen).values(), chosen, strict=True)
+        for label, run in zip(tables.labels(chosen, split).values(), chosen, strict=True)
     }
     every = list({run.run: run for group in groups.values() for run in group}.values())
-    names = tables.labels(every)
+    names = tables.labels(every, split)
     seeds = {label: [names[run.run] for run in group] for label, group in groups.items()}
     return tables.load(every, split, protocol), seeds, list(seeds)[1] if b else ""
 
 
 def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
     for run in evaluated:
-        if name == run.run or (name == run.model and not run.variant):
+        if name == run.run or (name == run.model and not run.variant and not run.tuned):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
     raise UserError(

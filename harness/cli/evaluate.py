@@ -134,6 +134,6 @@ def command(
             maps=chosen.map_tables(split) if kind in OF_MAPS else None,
         )
         views += KINDS[kind](measured, format_)
-        spread = seed_view(frames, chosen.seeds, split=split, formulas=measured.formulas)
+        spread = seed_view(frames, chosen.seeds(split), split=split, formulas=measured.formulas)
         views += [spread] if spread else []
     show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})

@@ -55,9 +55,7 @@ class ChosenRuns:
         finished = self.workspace.runs(status="finished") if seeds else []
         groups = {run.run: seeds_of(finished, run) if seeds else [run] for run in found}
         self.found = list({run.run: run for group in groups.values() for run in group}.values())
-        self.seeds = {
-            group[0].model: [_label(run, self.found) for run in group] for group in groups.values()
-        }
+        self.groups = list(groups.values()) if seeds else []
         self.checked: set[tuple[object, ...]] = set()
 
     def are_of_the_paper_split(self, splits: str) -> bool:
@@ -66,6 +64,13 @@ class ChosenRuns:
 
         of_frames = all(is_paper_split(self.settings, split) for split in splits.split(" and "))
         return of_frames and not any(run.variant for run in self.found)
+
+    def seeds(self, split: str) -> dict[str, list[str]]:
+        """Model to the names of its seeds in the frame tables, where these were asked for."""
+        return {
+            group[0].model: [_label(run, self.found, split) for run in group]
+            for group in self.groups
+        }
 
     def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
@@ -92,7 +97,7 @@ class ChosenRuns:
                     table = evaluate_run.official_table(
                         run, of_run, split, table, progress=bar.advance
                     )
-            shown.append(table.assign(model=_label(run, self.found)))
+            shown.append(table.assign(model=_label(run, self.found, split)))
         return pd.concat(shown, ignore_index=True)
 
     def map_tables(self, split: str) -> pd.DataFrame:
@@ -102,7 +107,9 @@ class ChosenRuns:
         from harness.evaluation.map_table import TABLE
 
         tables = [
-            pd.read_parquet(run.evaluation(split) / TABLE).assign(model=_label(run, self.found))
+            pd.read_parquet(run.evaluation(split) / TABLE).assign(
+                model=_label(run, self.found, split)
+            )
             for run in {run.run: run for run in self.found}.values()
         ]
         return pd.concat(tables, ignore_index=True)
@@ -190,7 +197,8 @@ def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
         )
 
 
-def _label(run: Run, chosen: Sequence[Run]) -> str:
-    """The model's name, or the run's where two runs of the model are measured side by side."""
+def _label(run: Run, chosen: Sequence[Run], split: str) -> str:
+    """The model's name; where two runs of a model are measured, or one was tuned, the run's."""
     alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
-    return run.model if len({r.run for r in alike}) == 1 else run.run
+    one = len({r.run for r in alike}) == 1 and not run.tuned
+    return run.model if one else run.label(split)

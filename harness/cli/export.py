@@ -85,7 +85,12 @@ def command(
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
     onnx.require()
     keep_memory()
-    chosen = _chosen(settings, run)
+    chosen = chosen_run(settings, run)
+    if chosen.tuned.get("tta"):
+        console.warn(
+            f"{chosen.run} was tuned to test-time augmentation, which is not part of the file: its "
+            "masks are those of --no-tta."
+        )
     images = images_in(frames)[:FRAMES] if frames else []
     ending = ".onnx" if format_ == "onnx" else "-container"
     target = out or Path(f"{chosen.run}{ending}")
@@ -120,7 +125,7 @@ def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
     Outputs(target.parent).check(_names(target), overwrite=overwrite, sources=images)
 
 
-def _chosen(settings: Settings, name: str) -> Run:
+def chosen_run(settings: Settings, name: str) -> Run:
     """The run of that name, or the newest run of that model."""
     import models
     from harness.runs.select import select

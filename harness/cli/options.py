@@ -187,10 +187,9 @@ _INFERENCE: Final = (
     click.option(
         "--threshold",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        default=0.5,
-        show_default=True,
         metavar="P",
-        help="A pixel is polyp where its probability lies above it; for a single class.",
+        help="A pixel is polyp where its probability lies above it; for a single class. By default "
+        "0.5, or what 'harness tune' chose for the run.",
     ),
     click.option(
         "--tta/--no-tta",

@@ -27,10 +27,16 @@ def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def labels(runs: Sequence[Run]) -> dict[str, str]:
-    """Identifier of each run to its label: the model, or the run where two runs share a model."""
+def labels(runs: Sequence[Run], split: str) -> dict[str, str]:
+    """Identifier of each run to its label in tables of a split.
+
+    That is the model; where two runs share a model, or one was tuned, ``Run.label``.
+    """
     models = [run.model for run in runs]
-    return {run.run: run.model if models.count(run.model) == 1 else run.run for run in runs}
+    return {
+        run.run: run.model if models.count(run.model) == 1 and not run.tuned else run.label(split)
+        for run in runs
+    }
 
 
 def load(runs: Sequence[Run], split: str, protocol: str = "paper") -> pd.DataFrame:
@@ -41,7 +47,7 @@ def load(runs: Sequence[Run], split: str, protocol: str = "paper") -> pd.DataFra
     """
     import pandas as pd
 
-    named = labels(runs)
+    named = labels(runs, split)
     tables = {}
     for run in runs:
         if (file := table_file(run, split, protocol)) is None:

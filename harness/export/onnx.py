@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.frames import read_image, resize_image
+from harness.inference.clean_up import CleanUp
 from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.predictor import Predictor
@@ -166,6 +167,8 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
     """The JSON file beside the ONNX file."""
     run, size = loaded.run, loaded.size
     classes = [BACKGROUND, *loaded.classes.names]
+    tuned = run.tuned
+    clean_up = CleanUp.from_dict(tuned["clean_up"]) if tuned else CleanUp()
     return {
         "input": {
             "name": INPUT,
@@ -185,10 +188,14 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
         "outside": [
             f"the frame to {size} x {size}, bilinearly with antialiasing, its shape not kept",
             "the probabilities to the frame's size, bilinearly, pixel centre to centre",
-            f"a mask: true above {THRESHOLD}"
+            f"a mask: true above {tuned.get('threshold', THRESHOLD)}"
             if len(loaded.classes) == 1
             else "each pixel's most probable class; of equal ones the background, then the first",
+            *([f"of the mask: {clean_up}"] if clean_up else []),
+            *(["test-time augmentation, which the run was tuned to"] if tuned.get("tta") else []),
         ],
+        "threshold": tuned.get("threshold", THRESHOLD),
+        "clean_up": clean_up.to_dict(),
         "run": run.run,
         "model": run.model,
         "members": dict(run.members),

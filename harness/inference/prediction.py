@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.inference.clean_up import CleanUp
 from harness.inference.postprocess import THRESHOLD, DecisionSize
 from harness.inference.uncertainty import Uncertainty
 from harness.utils.device import Precision
@@ -34,7 +35,9 @@ class Inference:
             augmentation), at six times the work; ``None`` for what the run's recipe says, see
             :meth:`of`.
         rounding: The size at which pixels are decided, see ``harness.inference.postprocess``.
-        threshold: A pixel is of a single class where its probability lies above it.
+        threshold: A pixel is of a single class where its probability lies above it; ``None`` for
+            what the run was tuned to, else one half, see :attr:`cut`.
+        clean_up: What is changed of the masks; ``None`` for what the run was tuned to, if it was.
     """
 
     device: torch.device
@@ -42,18 +45,37 @@ class Inference:
     batch_size: int = 8
     tta: bool | None = None
     rounding: DecisionSize = "full-size"
-    threshold: float = THRESHOLD
+    threshold: float | None = None
+    clean_up: CleanUp | None = None
+
+    @property
+    def cut(self) -> float:
+        """The threshold, one half where none was chosen."""
+        return THRESHOLD if self.threshold is None else self.threshold
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the masks depend on."""
-        found = {"precision": self.precision, "tta": bool(self.tta), "rounding": self.rounding}
-        # Evaluations of before there was a choice lack the key.
-        return found if self.threshold == THRESHOLD else found | {"threshold": self.threshold}
+        found: dict[str, Any] = {
+            "precision": self.precision,
+            "tta": bool(self.tta),
+            "rounding": self.rounding,
+        }
+        # Evaluations of before there was a choice lack these keys.
+        if self.cut != THRESHOLD:
+            found["threshold"] = self.cut
+        return found | {"clean_up": self.clean_up.to_dict()} if self.clean_up else found
 
     def of(self, run: Run) -> Inference:
-        """The same, with what is left to the run's recipe filled in."""
-        return self if self.tta is not None else dataclasses.replace(self, tta=run.tta)
+        """The same, with what is left to the run's recipe, or was tuned for it, filled in."""
+        tuned = run.tuned
+        clean_up = CleanUp.from_dict(tuned["clean_up"]) if tuned else CleanUp()
+        return dataclasses.replace(
+            self,
+            tta=run.tta if self.tta is None else self.tta,
+            threshold=tuned.get("threshold", THRESHOLD) if self.threshold is None else self.cut,
+            clean_up=clean_up if self.clean_up is None else self.clean_up,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ from harness.inference.uncertainty import measure
 from harness.utils import device as devices
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import Labels
+from metrics.masks.labels import Labels, mask_of
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 _MILLISECONDS = 1000
@@ -95,7 +95,7 @@ class Predictor:
         members: Sequence[int] = (),
         classes: Classes = ONE,
     ) -> None:
-        if len(classes) > 1 and inference.threshold != THRESHOLD:
+        if len(classes) > 1 and inference.cut != THRESHOLD:
             raise UserError(
                 f"--threshold is for a single class, but the network tells {len(classes)} apart, "
                 "and each pixel gets the most probable one"
@@ -206,7 +206,7 @@ class Predictor:
             )
             foreground = each[:, :, 1:].contiguous()  # (N, 1 + M, K, S, S)
             decided = [
-                upsample_and_decide_on_device(maps[place], frame.size, how.rounding, how.threshold)
+                upsample_and_decide_on_device(maps[place], frame.size, how.rounding, how.cut)
                 for maps, frame in zip(foreground, batch, strict=True)
                 for place in self._places
                 if device.type != "cpu"
@@ -238,7 +238,7 @@ class Predictor:
         height, width = forwarded.frame.size
         of_members = forwarded.probabilities[1:, self.classes.channel - 1]
         maps = [resize_map(one, height=height, width=width) for one in of_members]
-        found = measure(maps, self.inference.threshold)
+        found = measure(maps, self.inference.cut)
         spent = (time.perf_counter() - start) * _MILLISECONDS
         return replace(
             whole,
@@ -253,7 +253,9 @@ class Predictor:
         frame, maps = forwarded.frame, forwarded.probabilities[place]
         if (labels := forwarded.labels.get(place)) is None:
             how = self.inference
-            labels = upsample_and_decide(maps, frame.size, how.rounding, how.threshold)
+            labels = upsample_and_decide(maps, frame.size, how.rounding, how.cut)
+        if self.inference.clean_up:
+            labels = self.inference.clean_up(mask_of(labels, self.classes.channel))
         share = self.engine.shares[place - 1] if place else 1.0
         spent = (time.perf_counter() - start) * _MILLISECONDS
         return Prediction(

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import models
 from harness.config.training import TrainConfig
@@ -114,27 +115,56 @@ def members_among(ensemble: Run, runs: Iterable[Run]) -> dict[int, Run]:
 def register(workspace: Workspace, members: Mapping[str, Run], seed: int | None = None) -> Run:
     """Register an ensemble of finished runs as a run of its own.
 
-    The members' weights are hard links (copies where the file system has none), so the ensemble
-    stays whole when a member's run is removed.
+    Args:
+        workspace: Where the members are registered.
+        members: Member name to its run.
+        seed: The ensemble's; by default the smallest of the members.
 
     Raises:
         UserError: If the members have different classes, or the disk is full.
     """
     configs = {name: TrainConfig.from_dict(run.settings) for name, run in members.items()}
     shared_classes(members.values())
-    run = workspace.new_run(
+    return enter(
+        workspace,
         ENSEMBLE,
+        {name: run.best for name, run in members.items()},
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},
-        versions=versions(),
         seed=min(c.seed for c in configs.values()) if seed is None else seed,
         parameters=sum(int(run.row["parameters"] or 0) for run in members.values()),
         data=_shared({run.row["data"] for run in members.values()}),
         checkpoint=_shared({str(run.row["checkpoint"]) for run in members.values()}),
         members={name: run.run for name, run in members.items()},
     )
+
+
+def enter(
+    workspace: Workspace,
+    model: str,
+    weights: Mapping[str, Path],
+    *,
+    label: str = "",
+    **columns: Any,
+) -> Run:
+    """Register a finished run that is made of members.
+
+    Their weights are hard links (copies where the file system has none), so that it stays whole
+    when a member's run is removed.
+
+    Args:
+        workspace: Where it is registered.
+        model: Registered name of the architecture.
+        weights: Member name to the file of its weights.
+        label: What the run's name tells besides.
+        **columns: Further columns of the register.
+
+    Raises:
+        UserError: If the disk is full.
+    """
+    run = workspace.new_run(model, label=label, versions=versions(), **columns)
     try:
-        for name, member in members.items():
-            _link(member.best, member_weights(run.folder, name))
+        for name, file in weights.items():
+            _link(file, member_weights(run.folder, name))
     except BaseException as error:
         workspace.finish_run(run.run, "failed")
         if isinstance(error, OSError):

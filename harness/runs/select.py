@@ -37,7 +37,7 @@ def select(
     if runs:
         return _named(workspace, runs)
     variant = variant or SplitVariant()
-    finished = workspace.runs(status="finished")
+    finished = [run for run in workspace.runs(status="finished") if not run.tuned]
     newest = newest_by_model(finished, variant)
     missing = [name for name in names if name not in newest]
     if missing or not newest:
@@ -51,7 +51,8 @@ def select(
 
 def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run]:
     """The newest run of each model in a variant of the splits; ``runs`` are newest first."""
-    return {run.model: run for run in reversed(list(runs)) if run.variant == variant}
+    untuned = [run for run in runs if not run.tuned]  # what was tuned is taken by name only
+    return {run.model: run for run in reversed(untuned) if run.variant == variant}
 
 
 def _named(workspace: Workspace, runs: Sequence[str]) -> list[Run]:

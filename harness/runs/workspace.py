@@ -79,8 +79,20 @@ class Run:
     @property
     def tta(self) -> bool:
         """Whether its recipe, or that of every member, predicts with test-time augmentation."""
+        if self.tuned:
+            return bool(self.tuned["tta"])
         recipes = self.settings["members"].values() if self.members else [self.settings]
         return all(recipe.get("tta", False) for recipe in recipes)
+
+    @property
+    def tuned(self) -> Mapping[str, Any]:
+        """What ``harness tune`` chose for the run, and on which split; else empty."""
+        found: Mapping[str, Any] = self.settings.get("tuned", {})
+        return found
+
+    def label(self, split: str) -> str:
+        """Its name in tables of a split; a run that was tuned on the split says so."""
+        return f"{self.run} (tuned on {split})" if self.tuned.get("split") == split else self.run
 
     @property
     def validation_frames(self) -> str:
@@ -116,15 +128,16 @@ class Workspace:
         with self._register.write():
             pass
 
-    def new_run(self, model: str, **columns: Any) -> Run:
+    def new_run(self, model: str, *, label: str = "", **columns: Any) -> Run:
         """Register a run as ``running``, with further columns (mappings as JSON); make its folder.
 
         Raises:
             UserError: If the workspace cannot be written.
         """
         self.check_writable()
+        label = f"-{label}" if label else ""
         seed = f"-seed{columns['seed']}" if columns.get("seed") else ""
-        stem = f"{model}{seed}-{now():%Y%m%d-%H%M%S}"
+        stem = f"{model}{label}{seed}-{now():%Y%m%d-%H%M%S}"
         run, count = stem, 1
         while True:
             try:

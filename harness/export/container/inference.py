@@ -67,8 +67,28 @@ def frames_of(image: Any, name: str) -> NDArray[np.uint8]:
     return frames
 
 
-def segment(session: Any, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def clean(mask: NDArray[np.bool_], how: dict[str, Any]) -> NDArray[np.bool_]:
+    """Drop small regions or all but the largest, and fill holes, as model.json says."""
+    if how.get("smallest") or how.get("largest"):
+        _, regions, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+        sizes = found[:, cv2.CC_STAT_AREA].copy()
+        sizes[0] = 0
+        keep = sizes >= max(1.0, how["smallest"] * mask.size)
+        if how["largest"]:
+            keep &= np.arange(len(sizes)) == sizes.argmax()
+        mask = keep[regions]
+    if how.get("fill"):
+        outside = cv2.connectedComponents((~mask).astype(np.uint8), connectivity=4)[1]
+        border = np.concatenate([outside[[0, -1]].ravel(), outside[:, [0, -1]].ravel()])
+        mask = mask | ~np.isin(outside, border)
+    return mask
+
+
+def segment(
+    session: Any, frame: NDArray[np.uint8], description: dict[str, Any] | None = None
+) -> NDArray[np.uint8]:
     """The class of each pixel of a frame, (H, W): 0 for the background, 1 and on for the others."""
+    how = description or {}
     (taken,) = session.get_inputs()
     height, width = frame.shape[:2]
     side = taken.shape[-1]
@@ -77,7 +97,8 @@ def segment(session: Any, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     maps = session.run(None, {taken.name: images})[0][0, 1:]
     full = [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
     if len(full) == 1:
-        mask: NDArray[np.uint8] = (full[0] > 0.5).astype(np.uint8)
+        decided = full[0] > how.get("threshold", 0.5)
+        mask: NDArray[np.uint8] = clean(decided, how.get("clean_up") or {}).astype(np.uint8)
         return mask
     indices: NDArray[np.uint8] = np.stack([1 - sum(full), *full]).argmax(axis=0).astype(np.uint8)
     return indices
@@ -95,7 +116,8 @@ def run() -> Path:
     session = onnxruntime.InferenceSession(
         MODEL_PATH / "model.onnx", providers=onnxruntime.get_available_providers()
     )
-    masks = np.stack([segment(session, frame) for frame in frames])
+    description = json.loads((MODEL_PATH / "model.json").read_text(encoding="utf-8"))
+    masks = np.stack([segment(session, frame, description) for frame in frames])
     flat = image.GetDimension() == 2
     made: Any = SimpleITK.GetImageFromArray(masks[0] if flat else masks)
     made.CopyInformation(image)

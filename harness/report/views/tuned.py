@@ -1,0 +1,53 @@
+"""What ``harness tune`` tried, and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View
+
+if TYPE_CHECKING:
+    from harness.tuning.search import Candidate
+
+
+def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
+    """One row a candidate, step by step.
+
+    Args:
+        tried: The candidates.
+        figure: What was to become better.
+        title: Heading above the table.
+    """
+    import dataclasses
+
+    import pandas as pd
+
+    rows = pd.DataFrame(
+        [
+            {
+                **dataclasses.asdict(one),
+                "told": "yes" if one.is_certain else "no",
+                "chosen": "x" if one.taken else "",
+            }
+            for one in tried
+        ]
+    )
+    return View(
+        frame=rows,
+        columns=[
+            Column(key="step", title="Step"),
+            Column(key="value", title="Candidate"),
+            Column(key="mean", title=figure.capitalize(), decimals=3),
+            Column(key="difference", title="Change [95 %]", decimals=3, interval=("low", "high")),
+            Column(key="told", title="Told apart"),
+            Column(key="chosen", title="Taken"),
+        ],
+        title=title,
+        caption="Change: to what was chosen until then, the first row of each step, with its "
+        "bootstrap interval over sequences; told apart where that leaves out 0. These frames were "
+        "chosen on, so all figures here are too good; measure the new run on others.",
+        group="step",
+        data_only_columns=["taken"],
+    )

@@ -1,0 +1,1 @@
+"""Choosing members, threshold and clean-up of masks on a split."""

@@ -1,0 +1,160 @@
+"""The probability maps of every member of an ensemble on a split, predicted once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.frames import truth_of
+from harness.inference.clean_up import CleanUp
+from harness.inference.postprocess import resize_map
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
+from harness.runs.network import Loaded
+from harness.utils import device as devices
+from metrics.frame.counts import count
+from metrics.masks.labels import mask_of
+from metrics.masks.read import Mask
+from models.divergentnets import DivergentNets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COPIED: Final = ("frame", "dataset", "centre", "sequence", "test_set")
+
+
+def member_names(loaded: Loaded) -> tuple[str, ...]:
+    """The members of an ensemble; a single network is its own only member, by its model's name."""
+    network = loaded.network
+    return network.names if isinstance(network, DivergentNets) else (loaded.run.model,)
+
+
+def predict_maps(
+    loaded: Loaded,
+    frames: pd.DataFrame,
+    inference: Inference,
+    file: Path,
+    *,
+    members: Sequence[str] = (),
+    done: Callable[[], object] = lambda: None,
+) -> dict[str, NDArray[np.float32]]:
+    """Each member's probabilities of the chosen class, in a file that memory is mapped to.
+
+    Args:
+        loaded: The run's network.
+        frames: Rows of a catalogue.
+        inference: How it predicts.
+        file: Where the maps are kept, ``.npy``.
+        members: Names of the members wanted; by default all.
+        done: Called after each frame of each member.
+
+    Returns:
+        dict: Member to its maps, float32 (N, S, S).
+    """
+    network = loaded.network
+    names = member_names(loaded)
+    networks = dict(
+        zip(
+            names, network.members if isinstance(network, DivergentNets) else [network], strict=True
+        )
+    )
+    wanted = [name for name in names if not members or name in members]
+    images = [Path(image) for image in frames["image"]]
+    shape = (len(wanted), len(images), loaded.size, loaded.size)
+    maps = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    channel = loaded.classes.channel - 1
+    for place, name in enumerate(wanted):
+        predictor = Predictor(
+            networks[name], size=loaded.size, inference=inference, classes=loaded.classes
+        )
+        for at, prediction in enumerate(predictor.predict(images)):
+            maps[place, at] = prediction.probabilities[channel]
+            done()
+    return dict(zip(wanted, maps, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truths:
+    """The true masks of frames, packed, and what their rows of a frame table begin with.
+
+    Attributes:
+        rows: The frames' rows.
+        masks: Each mask's pixels, eight a byte.
+        sizes: Height and width of each.
+    """
+
+    rows: list[dict[str, Any]]
+    masks: list[NDArray[np.uint8]]
+    sizes: list[tuple[int, int]]
+
+    @classmethod
+    def read(cls, frames: pd.DataFrame, loaded: Loaded) -> Truths:
+        """Read the truth of the chosen class.
+
+        Raises:
+            UserError: If a mask cannot be read or is of another size than its frame.
+        """
+        records = frames.to_dict("records")
+        chosen = loaded.classes.chosen
+        with ThreadPoolExecutor(devices.cores()) as pool:
+            masks: list[Mask] = list(
+                pool.map(
+                    lambda row: mask_of(
+                        truth_of(row, classes=loaded.classes), loaded.classes.channel
+                    ),
+                    records,
+                )
+            )
+        return cls(
+            rows=[
+                {**{name: row[name] for name in _COPIED}, "class": chosen, "chosen_class": chosen}
+                for row in records
+            ],
+            masks=[np.packbits(mask) for mask in masks],
+            sizes=[(mask.shape[0], mask.shape[1]) for mask in masks],
+        )
+
+    def measure(
+        self,
+        map_of: Callable[[int], NDArray[np.float32]],
+        *,
+        threshold: float,
+        clean_up: CleanUp | None = None,
+    ) -> list[dict[str, Any]]:
+        """The frame table's rows of masks that are decided from maps at the network's size.
+
+        Args:
+            map_of: The map (S, S) of a frame, by its place.
+            threshold: A pixel is of the class above it.
+            clean_up: What is changed of the masks.
+        """
+
+        def one(at: int) -> dict[str, Any]:
+            height, width = self.sizes[at]
+            mask = resize_map(map_of(at), height=height, width=width) > threshold
+            mask = clean_up(mask) if clean_up else mask
+            truth = np.unpackbits(self.masks[at], count=height * width).astype(bool)
+            return {**self.rows[at], **count(truth.reshape(height, width), mask)._asdict()}
+
+        with ThreadPoolExecutor(devices.cores()) as pool:
+            return list(pool.map(one, range(len(self.rows))))
+
+
+def mean_of(
+    maps: dict[str, NDArray[np.float32]], names: Sequence[str]
+) -> Callable[[int], NDArray[np.float32]]:
+    """The mean of members' maps by frame, added in the order of the names, as prediction does."""
+
+    def mean(at: int) -> NDArray[np.float32]:
+        total = np.array(maps[names[0]][at])
+        for name in names[1:]:
+            total = total + maps[name][at]
+        return total / np.float32(len(names))
+
+    return mean

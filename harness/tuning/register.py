@@ -1,0 +1,51 @@
+"""Write what was chosen into a run of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.runs import ensemble
+from harness.runs.network import member_weights
+from harness.runs.workspace import Run, Workspace
+from harness.tuning.search import Choice
+from metrics.utils.files import file_sha256
+
+
+def register(workspace: Workspace, run: Run, choice: Choice, **further: Any) -> Run:
+    """Register a run of the chosen members that predicts as it was chosen.
+
+    Args:
+        workspace: Where the run is registered.
+        run: The run that was tuned: an ensemble, or one network, which becomes its only member.
+        choice: What was chosen.
+        **further: What is kept with it, such as the split.
+
+    Raises:
+        UserError: If the disk is full.
+    """
+    settings = run.settings["members"] if run.members else {run.model: run.settings}
+    weights = {name: _weights(run, name) for name in choice.members}
+    tuned = {
+        "run": run.run,
+        "threshold": choice.threshold,
+        "clean_up": choice.clean_up.to_dict(),
+        "tta": choice.tta,
+        **further,
+    }
+    return ensemble.enter(
+        workspace,
+        run.model,
+        weights,
+        label="tuned",
+        settings={"members": {name: settings[name] for name in choice.members}, "tuned": tuned},
+        seed=run.row["seed"],
+        parameters=run.row["parameters"] if len(weights) == len(settings) else None,
+        data=run.row["data"],
+        checkpoint="+".join(sorted(file_sha256(file) for file in weights.values())),
+        members={name: run.members.get(name, run.run) for name in choice.members},
+    )
+
+
+def _weights(run: Run, name: str) -> Path:
+    return member_weights(run.folder, name) if run.members else run.best

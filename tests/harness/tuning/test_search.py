@@ -1,0 +1,105 @@
+"""What is chosen on maps whose best choice is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness.inference.clean_up import CleanUp
+from harness.tuning.member_maps import Truths, mean_of
+from harness.tuning.search import Choice, Maps, Search
+
+FRAMES, SIDE = 6, 32
+
+
+def truths() -> tuple[Truths, NDArray[np.bool_]]:
+    """Squares that wander from frame to frame, each frame a sequence of its own."""
+    masks = np.zeros((FRAMES, SIDE, SIDE), bool)
+    for at in range(FRAMES):
+        masks[at, 8:24, 4 + at : 20 + at] = True
+    rows = [
+        {"frame": str(at), "dataset": "d", "centre": "", "sequence": "", "test_set": "",
+         "class": "polyp", "chosen_class": "polyp"}
+        for at in range(FRAMES)
+    ]  # fmt: skip
+    packed = [np.packbits(mask) for mask in masks]
+    return Truths(rows=rows, masks=packed, sizes=[(SIDE, SIDE)] * FRAMES), masks
+
+
+def search(of: Truths, *, only_certain: bool = False) -> Search:
+    return Search(of, figure="f1", only_certain=only_certain)
+
+
+def maps_of(masks: NDArray[np.bool_], **scales: tuple[float, float]) -> Maps:
+    """Maps that are the one value on the truth and the other outside."""
+    return {
+        name: np.where(masks, inside, outside).astype(np.float32)
+        for name, (inside, outside) in scales.items()
+    }
+
+
+def test_a_member_that_is_wrong_is_left_out_and_the_order_stays() -> None:
+    of, masks = truths()
+    maps = maps_of(masks, wrong=(0.0, 1.0), a=(0.7, 0.2), b=(0.9, 0.4))
+
+    tried = search(of)
+    choice = tried.members(Choice(members=("wrong", "a", "b")), maps)
+
+    assert "wrong" not in choice.members
+    assert [one.taken for one in tried.tried] == [False, True]
+    assert tried.tried[1].mean == pytest.approx(1.0)
+    assert tried.tried[1].is_certain
+
+
+def test_the_threshold_follows_the_maps() -> None:
+    of, masks = truths()
+    maps = maps_of(masks, low=(0.34, 0.22))
+
+    choice = search(of).threshold(Choice(members=("low",)), maps)
+
+    assert 0.22 < choice.threshold < 0.34
+
+
+def test_specks_are_dropped_and_a_hole_is_filled() -> None:
+    of, masks = truths()
+    maps = maps_of(masks, speckled=(0.9, 0.1))
+    maps["speckled"][:, 0, 0] = 0.9
+    maps["speckled"][:, 15, 15] = 0.1
+
+    choice = search(of).clean_up(Choice(members=("speckled",)), maps)
+
+    assert choice.clean_up.fill
+    assert choice.clean_up.largest or choice.clean_up.smallest > 1 / SIDE**2
+
+
+def test_what_changes_nothing_is_not_taken() -> None:
+    of, masks = truths()
+    maps = maps_of(masks, right=(0.9, 0.1))
+    start = Choice(members=("right",))
+
+    tried = search(of)
+
+    assert tried.threshold(start, maps) == start
+    assert tried.clean_up(start, maps) == start
+    assert tried.tta(start, maps, maps) == start
+    assert sum(one.taken for one in tried.tried) == 3  # once a step: what it was
+
+
+def test_only_what_is_certain_is_taken_where_that_is_asked() -> None:
+    of, masks = truths()
+    maps = maps_of(masks, right=(0.9, 0.1))
+    maps["right"][0, 0, 0] = 0.9  # one frame of six has a speck
+    start = Choice(members=("right",))
+
+    assert search(of).clean_up(start, maps).clean_up != CleanUp()
+    assert search(of, only_certain=True).clean_up(start, maps) == start
+
+
+def test_maps_are_added_in_the_order_of_the_names() -> None:
+    # In float32 1e8 + 1 is 1e8, so the order of the additions shows.
+    maps = {name: np.full((1, 1, 1), value, np.float32) for name, value in
+            (("a", 1e8), ("b", 1.0), ("c", -1e8))}  # fmt: skip
+
+    assert mean_of(maps, "abc")(0).item() == 0.0
+    assert mean_of(maps, "acb")(0).item() == pytest.approx(1 / 3)
