@@ -12,7 +12,7 @@ SMALLEST: Final = 128
 """PAN halves the encoder's map, a sixteenth of the image's side, three times."""
 
 
-class EnlargingPAN(PAN):
+class EnlargingPAN(PAN):  # type: ignore[misc]
     """PAN, which enlarges smaller images to 128 pixels and brings their logits back."""
 
     def forward(self, x: Tensor) -> Tensor:

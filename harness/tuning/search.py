@@ -54,7 +54,7 @@ class Candidate:
         step: ``members``, ``threshold``, ``clean-up`` or ``test-time augmentation``.
         value: The candidate in words.
         mean: The figure's mean over frames.
-        difference: To what was chosen until then; 0 for that itself.
+        difference: To what was chosen until then; NaN for that itself.
         low: Lower end of its interval over sequences.
         high: Upper end.
         taken: Whether it was chosen.
@@ -154,7 +154,8 @@ class Search:
     def _mean(self, rows: list[dict[str, Any]]) -> float:
         from metrics.statistics.bootstrap import estimates
 
-        return float(estimates(_samples({"": rows}, self.figure))[0, 0])
+        samples = _samples({"": rows}, self.figure)
+        return float(estimates(samples)[0, samples.figures.index(self.figure)])
 
     def _compared(
         self, step: str, names: Sequence[str], tables: Sequence[list[dict[str, Any]]]
@@ -164,9 +165,11 @@ class Search:
         first, *others = names
         samples = _samples(dict(zip(names, tables, strict=True)), self.figure)
         mean = self._mean(tables[0])
-        yield Candidate(step=step, value=first, mean=mean, difference=0.0, low=0.0, high=0.0)
+        none = float("nan")
+        yield Candidate(step=step, value=first, mean=mean, difference=none, low=none, high=none)
         for other in others:
-            (row,) = compare(samples, other, first, resamples=RESAMPLES)
+            rows = compare(samples, other, first, resamples=RESAMPLES)
+            row = next(one for one in rows if one.figure == self.figure)
             yield Candidate(
                 step=step,
                 value=other,
@@ -180,7 +183,9 @@ class Search:
 def _samples(tables: Mapping[str, list[dict[str, Any]]], figure: str) -> Any:
     import pandas as pd
 
+    from metrics.endocv import SCORED
     from metrics.statistics.samples import collect, select
 
+    figures = [*SCORED, figure] if figure == "score" else [figure]  # it is the mean of the four
     rows = [{**row, "model": name} for name, of_name in tables.items() for row in of_name]
-    return select(collect(pd.DataFrame(rows)), [figure])
+    return select(collect(pd.DataFrame(rows)), figures)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from harness.tuning.search import Candidate
 
 
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
 def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
     """One row a candidate, step by step.
 
@@ -28,7 +32,7 @@ def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
         [
             {
                 **dataclasses.asdict(one),
-                "told": "yes" if one.is_certain else "no",
+                "told": "" if one.difference != one.difference else _yes(one.is_certain),
                 "chosen": "x" if one.taken else "",
             }
             for one in tried

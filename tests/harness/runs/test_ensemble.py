@@ -91,6 +91,7 @@ def test_an_ensemble_is_not_measured_on_frames_that_a_member_was_trained_on(
             "sequence": "",
             "centre": "C1",
             "dataset": "d",
+            "truth": "mask",
             "split": ["train"] * 4 + ["val", "test"],
         }
     )

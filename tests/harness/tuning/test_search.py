@@ -27,8 +27,8 @@ def truths() -> tuple[Truths, NDArray[np.bool_]]:
     return Truths(rows=rows, masks=packed, sizes=[(SIDE, SIDE)] * FRAMES), masks
 
 
-def search(of: Truths, *, only_certain: bool = False) -> Search:
-    return Search(of, figure="f1", only_certain=only_certain)
+def search(of: Truths, figure: str = "f1", *, only_certain: bool = False) -> Search:
+    return Search(of, figure=figure, only_certain=only_certain)
 
 
 def maps_of(masks: NDArray[np.bool_], **scales: tuple[float, float]) -> Maps:
@@ -56,7 +56,7 @@ def test_the_threshold_follows_the_maps() -> None:
     of, masks = truths()
     maps = maps_of(masks, low=(0.34, 0.22))
 
-    choice = search(of).threshold(Choice(members=("low",)), maps)
+    choice = search(of, "score").threshold(Choice(members=("low",)), maps)
 
     assert 0.22 < choice.threshold < 0.34
 
