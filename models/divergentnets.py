@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -50,13 +51,17 @@ class DivergentNets(nn.Module):
         members: Member name to a network that gives logits (N, C, H, W) for images (N, 3, H, W).
         sizes: Side of each member's own images, in pixels; by default all are of one size. The
             ensemble takes images of the largest.
+        fusion: One map (N, C, H, W) of the members' (N, M, C, H, W); by default their mean.
 
     Raises:
         ModelError: If there is no member.
     """
 
     def __init__(
-        self, members: Mapping[str, nn.Module], sizes: Mapping[str, int] | None = None
+        self,
+        members: Mapping[str, nn.Module],
+        sizes: Mapping[str, int] | None = None,
+        fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not members:
@@ -64,14 +69,19 @@ class DivergentNets(nn.Module):
         own = sizes or dict.fromkeys(members, 1)
         largest = max(own.values())
         self.names = tuple(members)
+        self.fusion = fusion
         # A ModuleList, since ModuleDict refuses names with a dot.
         self.members = nn.ModuleList(
             Member(network, own[name] / largest) for name, network in members.items()
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """The mean of the members' probabilities, (N, C, H, W) float32."""
-        return mean_of_members(member(images) for member in self.members)
+        """The members' probabilities as one map, (N, C, H, W) float32."""
+        maps = (member(images) for member in self.members)
+        if self.fusion is None:
+            return mean_of_members(maps)
+        fused: Tensor = self.fusion(torch.stack(list(maps), dim=1))
+        return fused
 
 
 def mean_of_members(probabilities: Iterable[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,8 +11,12 @@ from harness.cli.options import FRAMES, device_option, format_option, names_of, 
 from harness.utils import console
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.config.settings import Settings
+    from harness.inference.prediction import Inference
     from harness.report.tables.formats import Format
+    from harness.runs.workspace import Run, Workspace
 
 STEPS: Final = ("members", "threshold", "clean-up", "tta")
 
@@ -20,6 +24,7 @@ EPILOG = """\b
 Examples:
   harness tune divergentnets --split val
   harness tune divergentnets --split val --steps threshold,clean-up
+  harness tune divergentnets --split val --fusion weighted
   harness tune fpn-20260726-101500 --split val --figure f1 --only-certain
 """
 
@@ -51,6 +56,20 @@ Examples:
     help="Take a change only where its interval over sequences leaves out 0, not wherever the mean "
     "is higher.",
 )
+@click.option(
+    "--fusion",
+    type=click.Choice(["mean", "weighted", "network"]),
+    default="mean",
+    show_default=True,
+    help="In place of all this, fit what makes one map of the members': a weight each, or a small "
+    "network over their maps. It is fitted on the split, whose figures are refused from then on.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    help="Fit the fusion on the validation frames of the ensembles of train --folds, by maps of "
+    "members that have not seen these frames.",
+)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @device_option()
 @format_option()
@@ -62,6 +81,8 @@ def command(
     steps: Sequence[str] | None,
     figure: str,
     only_certain: bool,
+    fusion: str,
+    folds: int | None,
     batch_size: int,
     device: str,
     format_: Format,
@@ -73,32 +94,77 @@ def command(
     tuned on say so.
     """
     from harness.cli.export import chosen_run
-    from harness.data.catalogue import catalogue, of_split
+    from harness.data.catalogue import catalogue
     from harness.inference.prediction import Inference
-    from harness.report.views.tuned import tuned_view
-    from harness.runs.seen import refuse_seen
     from harness.runs.workspace import Workspace
-    from harness.tuning.tune import tune
     from harness.utils import device as devices
 
     unknown = [name for name in steps or () if name not in STEPS]
     if unknown:
         raise click.UsageError(f"no step {', '.join(unknown)}; there are {', '.join(STEPS)}")
+    if fusion == "mean" and folds:
+        raise click.UsageError("--folds is for --fusion weighted or network")
+    if fusion != "mean" and steps:
+        raise click.UsageError("--fusion and --steps are two commands; fit the fusion by itself")
     devices.keep_memory()
     workspace = Workspace(settings.workspace)
     chosen = chosen_run(settings, run)
     frames = catalogue(settings, needs=["train"])
-    measured = of_split(chosen.variant.apply(frames), split)
-    refuse_seen(chosen, frames, measured, split)
-    made, tried = tune(
-        workspace,
-        chosen,
-        measured,
-        split,
-        inference=Inference(device=devices.choose(device), batch_size=batch_size, tta=False),
-        steps=[name for name in STEPS if name in (steps or STEPS)],
-        figure=figure,
-        only_certain=only_certain,
-    )
-    tuned_view(tried, figure, title=f"{chosen.run}, tuned on {split}").show(format_)
+    inference = Inference(device=devices.choose(device), batch_size=batch_size, tta=False)
+    if fusion == "mean":
+        wanted = [name for name in STEPS if name in (steps or STEPS)]
+        made = _tuned(
+            workspace, chosen, frames, split, format_,
+            inference=inference, steps=wanted, figure=figure, only_certain=only_certain,
+        )  # fmt: skip
+    else:
+        made = _fused(workspace, chosen, frames, split, folds, fusion, inference)
     console.success(f"{made.run}: measure it with: harness evaluate --split test --run {made.run}")
+
+
+def _tuned(
+    workspace: Workspace,
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    format_: Format,
+    *,
+    figure: str,
+    **options: Any,
+) -> Run:
+    from harness.data.catalogue import of_split
+    from harness.report.views.tuned import tuned_view
+    from harness.runs.seen import refuse_seen
+    from harness.tuning.tune import tune
+
+    measured = of_split(run.variant.apply(frames), split)
+    refuse_seen(run, frames, measured, split)
+    made, tried = tune(workspace, run, measured, split, figure=figure, **options)
+    tuned_view(tried, figure, title=f"{run.run}, tuned on {split}").show(format_)
+    return made
+
+
+def _fused(
+    workspace: Workspace,
+    run: Run,
+    frames: pd.DataFrame,
+    split: str,
+    folds: int | None,
+    kind: str,
+    inference: Inference,
+) -> Run:
+    from harness.data.catalogue import of_split
+    from harness.data.cross_validation import folds as variants
+    from harness.runs.seen import refuse_seen
+    from harness.runs.select import select
+    from harness.tuning.tune import fuse
+
+    parts = [(run, of_split(run.variant.apply(frames), split))]
+    if folds:
+        parts = [
+            (select(workspace, [run.model], variant=one)[0], of_split(one.apply(frames), split))
+            for one in variants(folds)
+        ]
+    for one, measured in parts:
+        refuse_seen(one, frames, measured, split)
+    return fuse(workspace, run, parts, split, kind=kind, inference=inference)

@@ -29,6 +29,7 @@ from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
+from harness.runs.workspace import Run
 from harness.utils.versions import versions
 from metrics.masks.classes import BACKGROUND
 from metrics.utils.errors import UserError
@@ -184,7 +185,7 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
         },
         "classes": classes,
         "mask_values": dict(zip(loaded.classes.names, loaded.classes.values, strict=False)),
-        "inside": ["normalisation", "all members", "softmax", "mean of the members"],
+        "inside": ["normalisation", "all members", "softmax", _fusion_in_words(run)],
         "outside": [
             f"the frame to {size} x {size}, bilinearly with antialiasing, its shape not kept",
             "the probabilities to the frame's size, bilinearly, pixel centre to centre",
@@ -211,6 +212,13 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
             "other_differences": difference.others,
         },
     }
+
+
+def _fusion_in_words(run: Run) -> str:
+    kind = run.tuned.get("fusion", {}).get("kind", "mean")
+    return {"mean": "mean of the members", "weighted": "weighted mean of the members"}.get(
+        kind, "a small network over the members' maps"
+    )
 
 
 def _convert(network: nn.Module, size: int, path: Path) -> None:

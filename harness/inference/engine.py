@@ -82,6 +82,8 @@ class Engine:
         self.members = [
             _prepared(member, name, self.device, precision) for name, member in _members(network)
         ]
+        fusion = network.fusion if isinstance(network, DivergentNets) else None
+        self._fusion = fusion.to(self.device).eval() if fusion is not None else None
         self._seconds = [0.0] * len(self.members)
         self._threads = devices.single_threads() if device.type == "cpu" else None
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
@@ -156,8 +158,21 @@ class Engine:
             return self._joined(outputs)
 
     def _joined(self, members: Sequence[Tensor]) -> Tensor:
-        mean = mean_of_members(members)
+        mean = self._fused(members) if self._fusion else mean_of_members(members)
         return torch.cat([mean, *members], dim=1) if self.with_members else mean
+
+    def _fused(self, members: Sequence[Tensor]) -> Tensor:
+        """The members' maps as one by the learned fusion; on a CPU frame by frame, as all is."""
+        fusion, maps = self._fusion, torch.stack(list(members), dim=1)
+        if self._threads is None:
+            with torch.autocast(self.device.type, enabled=False):
+                return fusion(maps)  # type: ignore[no-any-return, misc]
+
+        def one(at: int) -> Tensor:
+            with torch.inference_mode():
+                return fusion(maps[at, None])  # type: ignore[no-any-return, misc]
+
+        return torch.cat(list(self._threads.map(one, range(len(maps)))))
 
     def _replayed(self, images: Tensor) -> Tensor:
         """Record a graph for the first batch of a shape, replay it for all.

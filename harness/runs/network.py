@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,11 @@ from harness.runs import checkpoints
 from harness.runs.workspace import Run
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
+from models import fusion
 from models.divergentnets import DivergentNets
+
+FUSION: Final = "fusion"
+"""Name of a learned fusion's weights beside the members'."""
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -120,7 +124,7 @@ def load(run: Run) -> Loaded:
     }
     return Loaded(
         run=run,
-        network=DivergentNets(members, sizes).eval(),
+        network=DivergentNets(members, sizes, _fusion(run, configs)).eval(),
         size=max(sizes.values()),
         classes=shared_classes([run]),
     )
@@ -154,6 +158,16 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
 def member_weights(folder: Path, member: str) -> Path:
     """The file of a member's weights in an ensemble's folder."""
     return folder / "members" / f"{member}.safetensors"
+
+
+def _fusion(run: Run, configs: Mapping[str, TrainConfig]) -> nn.Module | None:
+    """The learned fusion of an ensemble's members; ``None`` for their mean."""
+    if "fusion" not in run.tuned:
+        return None
+    classes = 1 + len(next(iter(configs.values())).classes)
+    network = fusion.create(run.tuned["fusion"]["kind"], members=len(configs), classes=classes)
+    checkpoints.load_weights(member_weights(run.folder, FUSION), network)
+    return network
 
 
 def _with_weights(config: TrainConfig, path: Path) -> nn.Module:

@@ -23,10 +23,10 @@ def frames_seen(run: Run, frames: pd.DataFrame) -> set[str]:
 
 
 def refuse_seen(run: Run, frames: pd.DataFrame, measured: pd.DataFrame, split: str) -> None:
-    """Refuse to measure an ensemble on frames that a member was trained on.
+    """Refuse to measure an ensemble on frames that a member, or its fusion, was trained on.
 
-    That happens where members are of different folds: what one of them was validated on, another
-    was trained on.
+    The first happens where members are of different folds: what one of them was validated on,
+    another was trained on.
 
     Args:
         run: The run.
@@ -37,10 +37,14 @@ def refuse_seen(run: Run, frames: pd.DataFrame, measured: pd.DataFrame, split: s
     Raises:
         UserError: If there are such frames.
     """
-    if len(run.variants) < 2:
-        return
-    seen = frames_seen(run, frames) & {str(frame) for frame in measured["frame"]}
-    if seen:
+    names = {str(frame) for frame in measured["frame"]}
+    if fitted := names & set(run.tuned.get("fusion", {}).get("frames", ())):
+        raise UserError(
+            f"the fusion of {run.run} was fitted on {len(fitted)} of the {len(measured)} frames of "
+            f"{split}, such as {min(fitted)}, so its figures there would tell nothing. Measure it "
+            "on other frames, as with --split test."
+        )
+    if len(run.variants) > 1 and (seen := frames_seen(run, frames) & names):
         raise UserError(
             f"{run.run} has members that were trained on {len(seen)} of the {len(measured)} frames "
             f"of {split}, such as {min(seen)}, so its figures there would tell nothing. Measure it "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.data.frames import truth_of
 from harness.inference.clean_up import CleanUp
-from harness.inference.postprocess import resize_map
+from harness.inference.postprocess import THRESHOLD, resize_map
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
@@ -120,6 +120,16 @@ class Truths:
             sizes=[(mask.shape[0], mask.shape[1]) for mask in masks],
         )
 
+    def mask(self, at: int) -> Mask:
+        """A frame's mask, bool (H, W)."""
+        height, width = self.sizes[at]
+        flat = np.unpackbits(self.masks[at], count=height * width).astype(bool)
+        return flat.reshape(height, width)
+
+    def resized(self, at: int, size: int) -> Mask:
+        """A frame's mask at the network's size."""
+        return resize_map(self.mask(at).astype(np.float32), height=size, width=size) > THRESHOLD
+
     def measure(
         self,
         map_of: Callable[[int], NDArray[np.float32]],
@@ -139,8 +149,7 @@ class Truths:
             height, width = self.sizes[at]
             mask = resize_map(map_of(at), height=height, width=width) > threshold
             mask = clean_up(mask) if clean_up else mask
-            truth = np.unpackbits(self.masks[at], count=height * width).astype(bool)
-            return {**self.rows[at], **count(truth.reshape(height, width), mask)._asdict()}
+            return {**self.rows[at], **count(self.mask(at), mask)._asdict()}
 
         with ThreadPoolExecutor(devices.cores()) as pool:
             return list(pool.map(one, range(len(self.rows))))

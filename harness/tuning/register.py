@@ -6,19 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from harness.runs import ensemble
-from harness.runs.network import member_weights
+from harness.runs.network import FUSION, member_weights
 from harness.runs.workspace import Run, Workspace
 from harness.tuning.search import Choice
 from metrics.utils.files import file_sha256
 
 
-def register(workspace: Workspace, run: Run, choice: Choice, **further: Any) -> Run:
+def register(
+    workspace: Workspace,
+    run: Run,
+    choice: Choice,
+    *,
+    weights_of_fusion: Path | None = None,
+    **further: Any,
+) -> Run:
     """Register a run of the chosen members that predicts as it was chosen.
 
     Args:
         workspace: Where the run is registered.
         run: The run that was tuned: an ensemble, or one network, which becomes its only member.
         choice: What was chosen.
+        weights_of_fusion: The file of a learned fusion, whose settings are among ``further``.
         **further: What is kept with it, such as the split.
 
     Raises:
@@ -26,6 +34,9 @@ def register(workspace: Workspace, run: Run, choice: Choice, **further: Any) -> 
     """
     settings = run.settings["members"] if run.members else {run.model: run.settings}
     weights = {name: _weights(run, name) for name in choice.members}
+    whole = len(weights) == len(settings)
+    if weights_of_fusion is not None:
+        weights[FUSION] = weights_of_fusion
     tuned = {
         "run": run.run,
         "threshold": choice.threshold,
@@ -37,10 +48,10 @@ def register(workspace: Workspace, run: Run, choice: Choice, **further: Any) -> 
         workspace,
         run.model,
         weights,
-        label="tuned",
+        label="tuned" if weights_of_fusion is None else "fused",
         settings={"members": {name: settings[name] for name in choice.members}, "tuned": tuned},
         seed=run.row["seed"],
-        parameters=run.row["parameters"] if len(weights) == len(settings) else None,
+        parameters=run.row["parameters"] if whole else None,
         data=run.row["data"],
         checkpoint="+".join(sorted(file_sha256(file) for file in weights.values())),
         members={name: run.members.get(name, run.run) for name in choice.members},

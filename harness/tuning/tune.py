@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from harness.data.fingerprint import data_fingerprint
 from harness.inference.prediction import Inference
+from harness.runs import checkpoints
 from harness.runs.network import Loaded, load
 from harness.runs.workspace import Run, Workspace
+from harness.tuning.fit_fusion import STEPS, Part, fit
 from harness.tuning.member_maps import Truths, member_names, predict_maps
 from harness.tuning.register import register
 from harness.tuning.search import Candidate, Choice, Maps, Search
@@ -78,6 +80,62 @@ def tune(
     data = data_fingerprint(frames, workspace.root / "cache")
     made = register(workspace, run, choice, split=split, data=data, figure=figure)
     return made, search.tried
+
+
+def fuse(
+    workspace: Workspace,
+    run: Run,
+    parts: Sequence[tuple[Run, pd.DataFrame]],
+    split: str,
+    *,
+    kind: str,
+    inference: Inference,
+) -> Run:
+    """Fit a fusion of an ensemble's members, and register the ensemble with it.
+
+    Args:
+        workspace: Where runs are registered.
+        run: The ensemble.
+        parts: Frames, each with a run of the ensemble's members that has not seen them in training:
+            the ensemble itself with its validation frames, or the ensembles of all folds.
+        split: Name of the frames.
+        kind: ``weighted`` or ``network``.
+        inference: How the networks predict.
+
+    Raises:
+        UserError: If the run has one member or several classes, the members of the parts are
+            others, or the disk is full.
+    """
+    names = tuple(run.settings.get("members", ()))
+    if len(names) < 2:
+        raise UserError(f"{run.run} has no members to fuse; take an ensemble")
+    if run.tuned:
+        raise UserError(f"{run.run} was tuned before; take {run.tuned['run']}, which it came from")
+    fitted: list[Part] = []
+    with tempfile.TemporaryDirectory(dir=_scratch(workspace), prefix="maps-") as folder:
+        for number, (one, frames) in enumerate(parts):
+            loaded = load(one)
+            if member_names(loaded) != names or len(loaded.classes) > 1:
+                raise UserError(
+                    f"a fusion is for one class and the members {', '.join(names)}; {one.run} has "
+                    f"{len(loaded.classes)} classes and {', '.join(member_names(loaded))}"
+                )
+            maps = _predict(loaded, frames, inference, Path(folder) / f"{number}.npy")
+            truths = Truths.read(frames, loaded)
+            fitted.append(Part(maps=list(maps.values()), truths=truths))
+        with console.progress(f"Fitting: {kind}", STEPS) as bar:
+            network = fit(kind, fitted, done=bar.advance)
+        file = Path(folder) / "fusion.safetensors"
+        checkpoints.save_weights(file, network.state_dict())
+        frames_fitted = [str(row["frame"]) for part in fitted for row in part.truths.rows]
+        return register(
+            workspace,
+            run,
+            Choice(members=names, tta=run.tta),
+            weights_of_fusion=file,
+            split=split,
+            fusion={"kind": kind, "frames": frames_fitted},
+        )
 
 
 def _scratch(workspace: Workspace) -> Path:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from harness.config.training import TrainConfig
+from harness.data.catalogue import of_split
 from harness.evaluation.tables import labels
 from harness.inference.clean_up import CleanUp
 from harness.inference.prediction import Inference
 from harness.runs import ensemble
-from harness.runs.network import member_weights
+from harness.runs.network import FUSION, member_weights
+from harness.runs.seen import refuse_seen
 from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
 from harness.tuning.register import register
 from harness.tuning.search import Choice
+from metrics.utils.errors import UserError
 
 CHOICE = Choice(
     members=("unet",), threshold=0.3, clean_up=CleanUp(smallest=0.002, fill=True), tta=True
@@ -73,3 +77,25 @@ def test_a_tuned_run_is_taken_by_its_name_and_says_where_it_was_tuned(
     assert [one.run for one in select(workspace, runs=[run.run])] == [run.run]
     assert labels([run], "val") == {run.run: f"{run.run} (tuned on val)"}
     assert labels([plain, run], "test") == {plain.run: plain.run, run.run: run.run}
+
+
+def test_a_fusion_is_not_measured_on_the_frames_that_it_was_fitted_on(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    whole = ensemble.register(
+        workspace, {name: trained(workspace, name) for name in ("fpn", "unet")}
+    )
+    weights = tmp_path / "fusion.safetensors"
+    weights.write_bytes(b"weights")
+    frames = pd.DataFrame({"frame": ["a", "b", "c"], "split": ["train", "val", "test"]})
+    fitted = {"kind": "weighted", "frames": ["b"]}
+    run = register(
+        workspace, whole, Choice(members=("fpn", "unet")),
+        weights_of_fusion=weights, split="val", fusion=fitted,
+    )  # fmt: skip
+
+    assert "-fused-" in run.run
+    assert member_weights(run.folder, FUSION).read_bytes() == b"weights"
+    refuse_seen(run, frames, of_split(frames, "test"), "test")
+    with pytest.raises(UserError, match="was fitted on 1 of the 1 frames of val, such as b"):
+        refuse_seen(run, frames, of_split(frames, "val"), "val")

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from harness.inference.clean_up import CleanUp
 from harness.tuning.member_maps import Truths, mean_of
 from harness.tuning.search import Choice, Maps, Search
 
-FRAMES, SIDE = 6, 32
+SIDE = 32
+
+MakeMaps = Callable[..., Maps]
 
 
-def truths() -> tuple[Truths, NDArray[np.bool_]]:
-    """Squares that wander from frame to frame, each frame a sequence of its own."""
-    masks = np.zeros((FRAMES, SIDE, SIDE), bool)
-    for at in range(FRAMES):
-        masks[at, 8:24, 4 + at : 20 + at] = True
-    rows = [
-        {"frame": str(at), "dataset": "d", "centre": "", "sequence": "", "test_set": "",
-         "class": "polyp", "chosen_class": "polyp"}
-        for at in range(FRAMES)
-    ]  # fmt: skip
-    packed = [np.packbits(mask) for mask in masks]
-    return Truths(rows=rows, masks=packed, sizes=[(SIDE, SIDE)] * FRAMES), masks
+def search(truths: Truths, figure: str = "f1", *, only_certain: bool = False) -> Search:
+    return Search(truths, figure=figure, only_certain=only_certain)
 
 
-def search(of: Truths, figure: str = "f1", *, only_certain: bool = False) -> Search:
-    return Search(of, figure=figure, only_certain=only_certain)
+def test_a_member_that_is_wrong_is_left_out_and_the_order_stays(
+    truths: Truths, maps_of: MakeMaps
+) -> None:
+    maps = maps_of(wrong=(0.0, 1.0), a=(0.7, 0.2), b=(0.9, 0.4))
 
-
-def maps_of(masks: NDArray[np.bool_], **scales: tuple[float, float]) -> Maps:
-    """Maps that are the one value on the truth and the other outside."""
-    return {
-        name: np.where(masks, inside, outside).astype(np.float32)
-        for name, (inside, outside) in scales.items()
-    }
-
-
-def test_a_member_that_is_wrong_is_left_out_and_the_order_stays() -> None:
-    of, masks = truths()
-    maps = maps_of(masks, wrong=(0.0, 1.0), a=(0.7, 0.2), b=(0.9, 0.4))
-
-    tried = search(of)
+    tried = search(truths)
     choice = tried.members(Choice(members=("wrong", "a", "b")), maps)
 
     assert "wrong" not in choice.members
@@ -52,33 +34,30 @@ def test_a_member_that_is_wrong_is_left_out_and_the_order_stays() -> None:
     assert tried.tried[1].is_certain
 
 
-def test_the_threshold_follows_the_maps() -> None:
-    of, masks = truths()
-    maps = maps_of(masks, low=(0.34, 0.22))
+def test_the_threshold_follows_the_maps(truths: Truths, maps_of: MakeMaps) -> None:
+    maps = maps_of(low=(0.34, 0.22))
 
-    choice = search(of, "score").threshold(Choice(members=("low",)), maps)
+    choice = search(truths, "score").threshold(Choice(members=("low",)), maps)
 
     assert 0.22 < choice.threshold < 0.34
 
 
-def test_specks_are_dropped_and_a_hole_is_filled() -> None:
-    of, masks = truths()
-    maps = maps_of(masks, speckled=(0.9, 0.1))
+def test_specks_are_dropped_and_a_hole_is_filled(truths: Truths, maps_of: MakeMaps) -> None:
+    maps = maps_of(speckled=(0.9, 0.1))
     maps["speckled"][:, 0, 0] = 0.9
     maps["speckled"][:, 15, 15] = 0.1
 
-    choice = search(of).clean_up(Choice(members=("speckled",)), maps)
+    choice = search(truths).clean_up(Choice(members=("speckled",)), maps)
 
     assert choice.clean_up.fill
     assert choice.clean_up.largest or choice.clean_up.smallest > 1 / SIDE**2
 
 
-def test_what_changes_nothing_is_not_taken() -> None:
-    of, masks = truths()
-    maps = maps_of(masks, right=(0.9, 0.1))
+def test_what_changes_nothing_is_not_taken(truths: Truths, maps_of: MakeMaps) -> None:
+    maps = maps_of(right=(0.9, 0.1))
     start = Choice(members=("right",))
 
-    tried = search(of)
+    tried = search(truths)
 
     assert tried.threshold(start, maps) == start
     assert tried.clean_up(start, maps) == start
@@ -86,14 +65,15 @@ def test_what_changes_nothing_is_not_taken() -> None:
     assert sum(one.taken for one in tried.tried) == 3  # once a step: what it was
 
 
-def test_only_what_is_certain_is_taken_where_that_is_asked() -> None:
-    of, masks = truths()
-    maps = maps_of(masks, right=(0.9, 0.1))
+def test_only_what_is_certain_is_taken_where_that_is_asked(
+    truths: Truths, maps_of: MakeMaps
+) -> None:
+    maps = maps_of(right=(0.9, 0.1))
     maps["right"][0, 0, 0] = 0.9  # one frame of six has a speck
     start = Choice(members=("right",))
 
-    assert search(of).clean_up(start, maps).clean_up != CleanUp()
-    assert search(of, only_certain=True).clean_up(start, maps) == start
+    assert search(truths).clean_up(start, maps).clean_up != CleanUp()
+    assert search(truths, only_certain=True).clean_up(start, maps) == start
 
 
 def test_maps_are_added_in_the_order_of_the_names() -> None:
