@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from harness.cli.options import FRAMES, device_option, names_of, nodes_option, with_settings
-from harness.cli.train_request import Request, joined
+from harness.cli.train_request import NEWEST, Request, joined, resume_runs
 from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.training.run import TrainingSetup
-
-NEWEST: Final = "newest"
 
 _RESUMED: Final = ("workers", "epochs", "patience")
 """Options that --resume RUN takes; without RUN only the first."""
@@ -29,6 +27,7 @@ Examples:
   harness train --model all --jobs 4
   harness train --model divergentnets --members unet++,fpn,segformer,unet-20260726-101500
   harness train --model unet --seeds 5
+  harness train --model unet --teacher divergentnets
   torchrun --nproc-per-node 4 -m harness train --model triunet
   harness train --preset quick --schedule cosine --set weight_decay=0.05
   harness train --print-recipe > mine.toml; harness train --preset mine.toml
@@ -102,6 +101,12 @@ Examples:
     help="Start from all weights of a run, or of a checkpoint as import-checkpoint takes it. "
     "Model, encoder, nodes and inputs are the run's; a file takes --model, --encoder, and --set "
     "inputs=0-255 where its images were not normalised.",
+)
+@click.option(
+    "--teacher",
+    metavar="RUN|MODEL",
+    help="Also learn the probabilities of a run, such as DivergentNets (distillation), computed "
+    "for each batch; --set teacher_weight=W weighs them against the masks.",
 )
 @click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
 @click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
@@ -228,32 +233,13 @@ def command(
         if resume is None:
             _start(settings, setup, jobs, leave_out, folds, request)
         else:
-            _resume(settings, setup, jobs, resume, changes)
+            resume_runs(settings, setup, jobs, resume, changes)
 
 
 def _follow(setup: TrainingSetup) -> None:
     from harness.training.run import train_worker
 
     train_worker(setup)
-
-
-def _resume(
-    settings: Settings,
-    setup: TrainingSetup,
-    jobs: int | None,
-    name: str,
-    changes: Mapping[str, Any],
-) -> None:
-    from harness.training import run_all
-
-    run_all.resume(
-        settings,
-        None if name == NEWEST else name,
-        setup,
-        jobs,
-        epochs=changes["epochs"],
-        patience=changes["patience"],
-    )
 
 
 def _start(
@@ -274,6 +260,7 @@ def _start(
     from harness.training.checks import check_batches, check_networks
     from harness.training.queue import RunQueue, steps_for
     from harness.training.run_all import run_all
+    from harness.training.teacher import with_teachers
 
     configs, with_ensemble = request.recipes(settings)
     workspace = Workspace(settings.workspace)
@@ -288,6 +275,9 @@ def _start(
     steps = steps_for(
         configs, variants, with_ensemble, members=request.members, seeds=request.seeds or 1
     )
+    steps = with_teachers(workspace, steps)
+    if request.changes["teacher"] and not setup.group.is_single:
+        raise click.UsageError("--teacher trains in one process; leave out torchrun")
     check_batches(steps, frames, device=setup.device, group=setup.group)
     tasks = RunQueue.new(workspace, steps)
     try:

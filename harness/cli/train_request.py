@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from harness.runs.workspace import Workspace
     from harness.training.run import TrainingSetup
 
+NEWEST: Final = "newest"
+"""What --resume means without a run."""
+
 _OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
 """Settings that a run's weights determine, besides the model."""
 
@@ -135,3 +138,23 @@ def joined(
             graphs=graphs,
             workers=workers,
         )
+
+
+def resume_runs(
+    settings: Settings,
+    setup: TrainingSetup,
+    jobs: int | None,
+    name: str,
+    changes: Mapping[str, Any],
+) -> None:
+    """Go on with a run, or with what was begun last."""
+    from harness.training import run_all
+
+    run_all.resume(
+        settings,
+        None if name == NEWEST else name,
+        setup,
+        jobs,
+        epochs=changes["epochs"],
+        patience=changes["patience"],
+    )

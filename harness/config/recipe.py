@@ -22,6 +22,8 @@ _ELSEWHERE: Final = {
     "fold": "--folds",
     "init": "--init",
     "init_sha256": "--init",
+    "teacher": "--teacher",
+    "teacher_sha256": "--teacher",
     "classes": "the table [classes] of harness.toml",
 }
 """Fields of a ``TrainConfig`` that are no part of a preset, and where they are set."""

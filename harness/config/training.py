@@ -114,6 +114,10 @@ class TrainConfig:
         fold: ``K/N`` in a cross-validation; empty for the splits as they are.
         init: Run or checkpoint file whose weights training starts from; empty for none.
         init_sha256: Digest of the file of these weights, in hexadecimal.
+        teacher: Run whose probabilities the network learns as well; empty for none.
+        teacher_sha256: Digest of the teacher's weights, in hexadecimal.
+        teacher_weight: Weight of the cross-entropy with the teacher's probabilities, beside the
+            loss on the masks.
         inputs: What the network takes: images ``normalised`` as the encoder's own were, or as they
             are, ``0-255``, as the paper's authors trained theirs.
         classes: The classes, and which of them single-channel losses go by.
@@ -147,6 +151,9 @@ class TrainConfig:
     fold: str = ""
     init: str = ""
     init_sha256: str = ""
+    teacher: str = ""
+    teacher_sha256: str = ""
+    teacher_weight: _Weight = 1.0
     inputs: _Inputs = "normalised"
     classes: Classes = ONE
 

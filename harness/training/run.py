@@ -24,6 +24,7 @@ from harness.training.checks import batch_fault
 from harness.training.distributed import SINGLE, ProcessGroup, is_lost_peer
 from harness.training.history import Callbacks, Epoch
 from harness.training.loggers import open_loggers
+from harness.training.teacher import load_teacher
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.signals import default_signals
@@ -209,6 +210,7 @@ def _build(
         normalisation=normalisation(config),
         steps=batches.steps * config.epochs,
         group=group,
+        teacher=load_teacher(workspace, config, device),
         graphs=setup.graphs,
     )
     return loop.TrainingLoop(

@@ -21,6 +21,7 @@ from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import averaged
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
+from harness.training.teacher import Teacher, soft_cross_entropy
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -52,6 +53,7 @@ class Trainer:
             each on the scale 0 to 1.
         steps: Steps of the whole run, for the schedule.
         group: The processes that train it together; each has a trainer.
+        teacher: Gives the probabilities of images that the network learns besides the masks.
         graphs: Whether steps are recorded as CUDA graphs, which takes a GPU, a single process and a
             network that is not compiled.
     """
@@ -65,9 +67,11 @@ class Trainer:
         normalisation: tuple[tuple[float, ...], tuple[float, ...]],
         steps: int,
         group: ProcessGroup = SINGLE,
+        teacher: Teacher | None = None,
         graphs: bool = True,
     ) -> None:
         self.config = config
+        self.teacher = teacher
         self.device = device
         self.group = group
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
@@ -159,6 +163,9 @@ class Trainer:
             logits = self._logits(self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
             loss: Tensor = self.loss(logits, truth)
+            if self.teacher is not None:
+                taught = self.teacher(images.to(self.device, non_blocking=True))
+                loss = loss + self.config.teacher_weight * soft_cross_entropy(logits, taught)
             # DDP averages the gradients of the processes, but the whole batch's are their sum.
             loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
         self.optimiser.step()

@@ -1,0 +1,106 @@
+"""Distillation: a network learns the probabilities of another, such as an ensemble's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import models
+from harness.config.training import TrainConfig
+from harness.data.cross_validation import SplitVariant
+from harness.runs.network import load, shared_classes
+from harness.runs.select import select
+from harness.runs.workspace import Run, Workspace
+from harness.training.queue import Step
+from metrics.utils.errors import UserError
+
+
+class Teacher:
+    """Gives the probabilities that a network is to learn, for the very images that it sees.
+
+    So they are of the same augmented images, and depend on nothing but these: an interrupted
+    training goes on bit for bit.
+
+    Args:
+        network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
+        size: Its S.
+    """
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        self.network = network.eval()
+        self.size = size
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Probabilities (N, C, H, W) of images (N, 3, H, W), uint8 or float, on its device."""
+        shape, own = images.shape[2:], (self.size, self.size)
+        taken = images.float()
+        if shape != own:
+            taken = functional.interpolate(taken, own, mode="bilinear", antialias=True)
+        probabilities: Tensor = self.network(taken)
+        if shape != own:
+            probabilities = functional.interpolate(probabilities, shape, mode="bilinear")
+        return probabilities
+
+
+def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """Mean over pixels of -sum over classes of p log q (Hinton et al., arXiv:1503.02531).
+
+    Args:
+        logits: Of q, (N, C, H, W).
+        probabilities: p, of the same shape.
+    """
+    return -(probabilities * logits.float().log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def with_teachers(workspace: Workspace, steps: Sequence[Step]) -> list[Step]:
+    """Steps whose teachers are runs; a model stands for its newest run of the same splits.
+
+    Raises:
+        UserError: If there is no such run, it has other classes, or it was trained on other splits,
+            so that it may have seen what the network is validated on.
+    """
+    return [
+        _with_teacher(workspace, step) if isinstance(step, TrainConfig) and step.teacher else step
+        for step in steps
+    ]
+
+
+def _with_teacher(workspace: Workspace, config: TrainConfig) -> TrainConfig:
+    variant = SplitVariant(leave_out=config.leave_out, fold=config.fold)
+    named = ([config.teacher], []) if config.teacher in models.names() else ([], [config.teacher])
+    (run,) = select(workspace, *named, variant)
+    if run.variants != [variant]:
+        raise UserError(
+            f"{run.run} was trained on other splits than {config.model} will be ({variant}), and "
+            "may have seen frames that it is validated on; take a teacher of the same splits"
+        )
+    if shared_classes([run]) != config.classes:
+        raise UserError(f"{run.run} tells other classes apart than {config.model} will")
+    return dataclasses.replace(config, teacher=run.run, teacher_sha256=_digest(run))
+
+
+def load_teacher(workspace: Workspace, config: TrainConfig, device: torch.device) -> Teacher | None:
+    """The teacher of a recipe; ``None`` where it has none.
+
+    Raises:
+        UserError: If its run is gone or has other weights than when the training was asked for.
+    """
+    if not config.teacher:
+        return None
+    run = workspace.run(config.teacher)
+    if _digest(run) != config.teacher_sha256:
+        raise UserError(
+            f"the weights of the teacher {run.run} have changed since this training was asked for; "
+            "start it anew"
+        )
+    loaded = load(run)
+    return Teacher(loaded.network.to(device), loaded.size)
+
+
+def _digest(run: Run) -> str:
+    return str(run.row["checkpoint"])
