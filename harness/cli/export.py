@@ -19,6 +19,7 @@ FRAMES = 50
 EPILOG = """\b
 Examples:
   harness export divergentnets --format onnx --out divergentnets.onnx --frames frames/
+  harness export unet --format onnx --int8 --frames frames/
   harness export fpn --format grand-challenge --out container/
 """
 
@@ -44,6 +45,12 @@ Examples:
     help=f"Images on which the masks are compared, at most {FRAMES}; they must be the same.",
 )
 @click.option(
+    "--int8",
+    is_flag=True,
+    help="Round the weights of the ONNX file to 8 bits, a quarter of its size; at most 0.1 % of "
+    "the pixels of --frames may get another class.",
+)
+@click.option(
     "--overwrite",
     is_flag=True,
     help="Replace files of these names that the harness did not write; never those of --frames.",
@@ -65,6 +72,7 @@ def command(
     format_: str,
     out: Path | None,
     frames: Path | None,
+    int8: bool,
     overwrite: bool,
     **slugs: str | None,
 ) -> None:
@@ -83,6 +91,8 @@ def command(
     given = {name: slug for name, slug in slugs.items() if slug}
     if format_ == "onnx" and given:
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
+    if int8 and (format_ != "onnx" or frames is None):
+        raise click.UsageError("--int8 goes with --format onnx, and needs --frames to compare on")
     onnx.require()
     keep_memory()
     chosen = chosen_run(settings, run)
@@ -99,7 +109,9 @@ def command(
     loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:
         if format_ == "onnx":
-            difference = onnx.export_onnx(loaded, target, frames=images, done=bar.advance)
+            difference = onnx.export_onnx(
+                loaded, target, frames=images, int8=int8, done=bar.advance
+            )
             Outputs(target.parent).record(_names(target))
         else:
             difference = grand_challenge.export_container(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.frames import read_image, resize_image
+from harness.export.int8 import check, quantise
 from harness.inference.clean_up import CleanUp
 from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.prediction import Inference, Prediction
@@ -99,13 +100,20 @@ def export_onnx(
     path: Path,
     *,
     frames: Sequence[Path] = (),
+    int8: bool = False,
     done: Callable[[], object] = lambda: None,
 ) -> Difference | None:
     """Write a run as ONNX, and beside it a JSON file that describes its input and output.
 
     The file appears under its name only if onnxruntime gives the same masks for the frames.
 
-    The network's weights are on the CPU; without ``frames`` nothing is compared.
+    Args:
+        loaded: The run's network, its weights on the CPU.
+        path: The file, ``.onnx``.
+        frames: Frames to compare on; without them nothing is compared.
+        int8: Whether weights are rounded to 8 bits, see ``harness.export.int8``; then so few pixels
+            may differ as it says.
+        done: Called after each frame.
 
     Returns:
         Difference: How the masks differ; ``None`` without frames.
@@ -117,8 +125,12 @@ def export_onnx(
     require()
     with atomic_path(path) as temporary:
         _convert(loaded.network, loaded.size, temporary)
+        if int8:
+            quantise(temporary)
         difference = compare(loaded, temporary, frames, done=done) if frames else None
-        if difference is not None and difference.others:
+        if int8 and difference is not None:
+            check(difference.ties + difference.others, difference.pixels)
+        elif difference is not None and difference.others:
             raise UserError(
                 f"onnxruntime's masks are not the harness's: {difference}. No file was written; "
                 "try another version of onnxruntime."
@@ -126,7 +138,7 @@ def export_onnx(
         digest = file_sha256(temporary)
         # An interruption leaves a file without its description, never with that of another.
         path.with_suffix(".json").unlink(missing_ok=True)
-    write_json(path.with_suffix(".json"), describe(loaded, digest, difference))
+    write_json(path.with_suffix(".json"), describe(loaded, digest, difference, int8=int8))
     return difference
 
 
@@ -164,7 +176,9 @@ def _margin(prediction: Prediction) -> NDArray[np.float32]:
     return margin
 
 
-def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict[str, Any]:
+def describe(
+    loaded: Loaded, digest: str, difference: Difference | None, *, int8: bool = False
+) -> dict[str, Any]:
     """The JSON file beside the ONNX file."""
     run, size = loaded.run, loaded.size
     classes = [BACKGROUND, *loaded.classes.names]
@@ -195,6 +209,7 @@ def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict
             *([f"of the mask: {clean_up}"] if clean_up else []),
             *(["test-time augmentation, which the run was tuned to"] if tuned.get("tta") else []),
         ],
+        "weights": "int8" if int8 else "float32",
         "threshold": tuned.get("threshold", THRESHOLD),
         "clean_up": clean_up.to_dict(),
         "run": run.run,
