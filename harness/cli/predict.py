@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ Examples:
   harness predict frames/ --out masks/ --model unet --device cuda
   harness predict frames/ --out masks/ --uncertainty
   harness predict frames/ --out masks/ --probabilities --maps full
+  harness predict frames/ --out masks/ --risk 0.1
   harness predict frames/ --out masks/ --recursive --keep-going
   harness predict colonoscopy.mp4 --out masks/
 """
@@ -56,6 +58,18 @@ Examples:
     "--uncertainty",
     is_flag=True,
     help="Also write where the members of an ensemble disagree, as OUT/uncertainty/NAME.png.",
+)
+@click.option(
+    "--risk",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Choose the threshold so that the expected share of missed polyp pixels is at most R, by "
+    "the sequences of the validation split.",
+)
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Write the maps of --probabilities after the run's temperature.",
 )
 @click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
 @click.option(
@@ -84,6 +98,8 @@ def command(
     recursive: bool,
     keep_going: bool,
     overwrite: bool,
+    risk: float | None,
+    calibrated: bool,
     inference: Inference,
     maps: MapOptions | None,
 ) -> None:
@@ -115,10 +131,15 @@ def command(
     outputs = Outputs(out)
     if sources and sources.remark:
         console.warn(sources.remark)
-    loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
+    workspace = Workspace(settings.workspace)
+    loaded = load(_chosen(workspace, name, run_name))
     folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
     inference = inference.of(loaded.run)
+    if risk is not None:
+        inference = _with_risk(workspace, loaded, inference, risk)
+    if calibrated:
+        maps = _calibrated(loaded, inference, maps)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
     with outputs.staged() as staging:
@@ -139,6 +160,32 @@ def command(
     if faults:
         console.fail(FaultsError(faults, "images that could not be read were left out").message)
         context.exit(1)
+
+
+def _with_risk(
+    workspace: Workspace, loaded: Loaded, inference: Inference, risk: float
+) -> Inference:
+    """The same prediction at the threshold that keeps a risk."""
+    from harness.evaluation.risk import risk_threshold
+    from harness.inference.postprocess import THRESHOLD
+
+    if inference.threshold != THRESHOLD:
+        raise click.UsageError("--risk chooses the threshold; leave out --threshold")
+    threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
+    console.note(
+        f"polyp above {threshold:.4f}: at most {risk:.0%} of a polyp's pixels are expected to be "
+        f"missed, by {sequences} validation sequences"
+    )
+    return replace(inference, threshold=threshold)
+
+
+def _calibrated(loaded: Loaded, inference: Inference, maps: MapOptions | None) -> MapOptions:
+    """The options of maps with the run's temperature."""
+    from harness.runs.calibration import temperature_of
+
+    if maps is None:
+        raise click.UsageError("--calibrated is for maps: add --probabilities")
+    return replace(maps, temperature=temperature_of(loaded, inference.settings))
 
 
 def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) -> list[str]:

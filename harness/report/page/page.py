@@ -97,6 +97,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
         ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
         ("details", "Contours and polyps", _details(content), []),
         ("curves", "Thresholds", section_curves.curves(content), []),
+        ("calibration", "Calibration", section_curves.calibration(content), []),
         ("pairs", "Pairwise differences", pairs, pair_tables),
         ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
         ("training", "Training", curves, epochs),

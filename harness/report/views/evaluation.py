@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.evaluation.map_table import pranet_rows
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail
+from harness.report.views import calibration as calibration_views
 from harness.report.views import curves as curves_view
 from harness.report.views import paper as paper_table
 from harness.report.views.pranet import pranet_views
@@ -39,6 +41,7 @@ class Measured:
         reference: The set that others are compared with; empty for each in turn.
         other: The set compared with it; empty for each in turn.
         maps: The map tables of the same models, for tables of probability maps.
+        temperatures: Model to the temperature that calibrates it, where one is known.
     """
 
     frames: pd.DataFrame
@@ -49,6 +52,7 @@ class Measured:
     reference: str = ""
     other: str = ""
     maps: pd.DataFrame | None = None
+    temperatures: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def map_tables(self) -> dict[str, pd.DataFrame]:
@@ -122,6 +126,17 @@ def curves(measured: Measured, _format: Format) -> list[View]:
     ]
 
 
+def calibration(measured: Measured, _format: Format) -> list[View]:
+    """Calibration before and after temperature scaling, and thresholds that keep a risk."""
+    tables, kept = measured.map_tables, measured.temperatures
+    found = {model: calibration_of(table, kept.get(model)) for model, table in tables.items()}
+    risks = {model: risk_rows(table) for model, table in tables.items()}
+    return [
+        calibration_views.calibration_view(found, split=measured.split),
+        calibration_views.risk_view(risks, split=measured.split),
+    ]
+
+
 def contours(measured: Measured, _format: Format) -> list[View]:
     """Distances between contours; by the official protocol the organisers' figure beside them."""
     summary = by_class.figures(measured.frames, measured.formulas)
@@ -192,7 +207,7 @@ def by_frame(measured: Measured, _format: Format) -> list[View]:
 
 KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
     "classes": classes, "places": places, "paper": paper, "pranet": pranet, "curves": curves,
-    "contours": contours,
+    "calibration": calibration, "contours": contours,
     "polyps": polyps, "strata": strata, "generalisation": generalisation, "more": more,
     "frames": by_frame,
 }  # fmt: skip
