@@ -8,7 +8,7 @@ protocol refuses those too. A missing mask is always a fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from metrics.frame.counts import count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
 from metrics.frame.lesions import count_lesions
 from metrics.masks.bits import Bits, pack
-from metrics.masks.read import Protocol, fit_prediction, read_mask
+from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
@@ -154,8 +154,7 @@ def score_masks(
             *notes,
             *inspection.notes,
             *_tolerated_notes(inspection.findings),
-            *_lossy_truth_note(truth, protocol),
-            *_empty_truth_notes(table),
+            *_truth_notes(truth, table, protocol),
         ),
     )
 
@@ -193,7 +192,7 @@ def _row(
 ) -> dict[str, Any]:
     place = content.place
     if protocol == "strict":
-        mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
+        mask_truth = truth.mask(place.test_set, place.name, protocol)
         mask = content.decode(protocol)
         return {
             "counts": count(mask_truth, mask),
@@ -274,22 +273,21 @@ def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
     return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
 
 
-def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
-    if not truth.lossy or protocol != "official":
-        return []
-    return [
-        f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
-        "each polyp counts as polyp, so that even a perfect prediction stays below 1; the strict "
-        "protocol reads them at > 127"
-    ]
-
-
-def _empty_truth_notes(table: pd.DataFrame) -> list[str]:
+def _truth_notes(truth: Truth, table: pd.DataFrame, protocol: Protocol) -> Iterator[str]:
+    if truth.classes.values:
+        yield f"the true masks are read by [classes], as {truth.classes.chosen}"
+    if truth.lossy and protocol == "official":
+        yield (
+            f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
+            "each polyp counts as polyp, so that even a perfect prediction stays below 1; the "
+            "strict protocol reads them at > 127"
+        )
     polyp = table[table["class"] == "polyp"].groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
-    return [
-        f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding one"
-        for test_set in polyp.index[polyp == 0]
-    ]
+    for test_set in polyp.index[polyp == 0]:
+        yield (
+            f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding "
+            "one"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,7 @@ import click
 from harness.cli.merge_settings import merge
 from harness.cli.options import setting_option
 from harness.config import settings
-from harness.config.sources import ROLES, parse_test_sets, source_faults
+from harness.config.sources import ROLES, absolute, parse_test_sets, source_faults
 from harness.utils import console
 from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -195,7 +196,9 @@ def look_at(
     from harness.data.catalogue import listings_of
     from harness.data.roles import role_listings, same_names
 
-    listings, faults = listings_of({name: given[name] for name in DATA if name in given})
+    rounds = absolute(Path.cwd(), merged["rounds"]) if "rounds" in merged else None
+    paths = {name: given[name] for name in DATA if name in given}
+    listings, faults = listings_of(paths, rounds)
     drawn = None
     if not {*ROLES, "splits"}.isdisjoint(given):
         values = {name: value for name, value in merged.items() if name != settings.CLASSES}
@@ -252,18 +255,22 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
 def _file_faults(given: dict[str, Any]) -> list[Fault]:
     """Faults of the settings other than datasets."""
     from harness.data.splits import load_splits
+    from submissions.rounds import load_rounds
 
     faults = []
-    workspace, rounds = given.get("workspace"), given.get("rounds")
+    workspace = given.get("workspace")
     if workspace and workspace.exists() and not workspace.is_dir():
         message = f"{workspace} is a file; expected a folder, or a name that is free"
         faults.append(Fault(path=settings.flag("workspace"), message=message))
-    if rounds and not rounds.is_file():
-        faults.append(Fault(path=settings.flag("rounds"), message=f"no file {rounds}"))
-    try:
-        load_splits(given.get("splits"))
-    except FaultsError as error:
-        faults += error.faults
-    except UserError as error:
-        faults.append(Fault(path=settings.flag("splits"), message=error.message))
+    loaders: dict[str, Callable[[Path | None], object]] = {
+        "splits": load_splits,
+        "rounds": load_rounds,
+    }
+    for name, load in loaders.items():
+        try:
+            load(given.get(name))
+        except FaultsError as error:
+            faults += error.faults
+        except UserError as error:
+            faults.append(Fault(path=settings.flag(name), message=error.message))
     return faults

@@ -13,6 +13,7 @@ import click
 from harness.cli.options import inference_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +122,7 @@ def command(
         if faults and not rows:
             raise FaultsError(faults, "no image can be read")
         table = pd.DataFrame(rows)
-        table.to_csv(staging / TABLE, index=False)
+        (staging / TABLE).write_text(csv(table), encoding="utf-8")
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")

@@ -159,7 +159,7 @@ Examples:
     "MLFLOW_TRACKING_URI names.",
 )
 @device_option()
-@with_settings(*FRAMES, "test_frames", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],

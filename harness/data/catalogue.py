@@ -130,7 +130,7 @@ def listings_of_settings(
         as another dataset. The listings' own faults stay with them.
     """
     paths = {name: path for name in names if (path := getattr(settings, name)) is not None}
-    listings, faults = listings_of(paths)
+    listings, faults = listings_of(paths, settings.rounds)
     if settings.train is not None and (paper := listings.get("hyperkvasir")):
         paper.frames = [dataclasses.replace(frame, split="test") for frame in paper.frames]
     own, own_faults = role_listings(settings)
@@ -138,11 +138,14 @@ def listings_of_settings(
     return listings, [*faults, *own_faults, *same_names(listings)]
 
 
-def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
+def listings_of(
+    paths: Mapping[str, Path], rounds: Path | None = None
+) -> tuple[dict[str, Listing], list[Fault]]:
     """List the frames of the folders of several settings; no file is opened.
 
     Args:
         paths: Folders by setting: ``endocv``, ``hyperkvasir`` or ``test_frames``.
+        rounds: A file of rounds, whose test sets ``test_frames`` may hold.
 
     Returns:
         The listings by setting, and a fault for each folder that is missing or laid out as
@@ -152,10 +155,35 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
     faults = []
     for name, path in paths.items():
         try:
-            listings[name] = list_frames(path, kinds=_kinds(name), dataset=_DATASETS.get(name))
+            listing = _of_rounds(path, rounds) if name == "test_frames" and rounds else None
+            listings[name] = listing or list_frames(
+                path, kinds=_kinds(name), dataset=_DATASETS.get(name)
+            )
         except UserError as error:
-            faults.append(Fault(path=flag(name), message=error.message))
+            hint = " Those of a round of yours: --rounds FILE." if name == "test_frames" else ""
+            faults.append(Fault(path=flag(name), message=error.message + hint))
     return listings, faults
+
+
+def _of_rounds(folder: Path, rounds: Path) -> Listing | None:
+    """The frames of all test sets of a file's rounds, as far as they are there.
+
+    Raises:
+        UserError: If the file cannot be used.
+    """
+    from submissions.rounds import IMAGE_FOLDERS, inner, load_rounds, test_set_folders
+
+    if not folder.is_dir():
+        return None
+    sets: dict[str, Path] = {}
+    for round_ in load_rounds(rounds).values():
+        sets |= test_set_folders(folder, round_.test_sets, round_.layout.prefix)
+    listing = Listing(layout="test sets of the rounds", root=folder)
+    for name, path in sorted(sets.items()):
+        if path.is_dir():
+            images = inner(path, IMAGE_FOLDERS)
+            listing.add_single(images, dataset="test-frames", truth="withheld", test_set=name)
+    return listing if listing.frames else None
 
 
 def _kinds(name: str) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from metrics.utils.errors import Fault, UserError
+from metrics.utils.names import normal
 
 Truth = Literal["mask", "empty", "withheld"]
 
@@ -210,22 +210,8 @@ def mask_stems(stem: str, names: Sequence[str] = MASK_NAMES) -> tuple[str, ...]:
 
 
 def name_of(path: Path) -> str:
-    r"""A file's name without its ending, as text that can be compared and written anywhere.
-
-    Unicode spells some letters in two ways, and file systems keep either; NFC is the usual one.
-    Bytes that are no UTF-8 become ``\xNN``.
-    """
+    """A file's name without its ending, as ``metrics.utils.names.normal`` has it."""
     return normal(path.stem)
-
-
-def normal(name: str) -> str:
-    """The name of a file or folder as :func:`name_of` has it."""
-    return unicodedata.normalize("NFC", valid_text(name))
-
-
-def valid_text(name: str) -> str:
-    r"""A name, with ``\xNN`` in place of bytes that are no UTF-8."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
+from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
@@ -58,6 +59,7 @@ class ScoringJob:
         self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
+        self.classes = settings.classes
 
     def _check_register(self, out: Path | None) -> bool:
         """Whether scores can be registered; without the right to, ``--out`` still takes the files.
@@ -123,6 +125,7 @@ class ScoringJob:
             self.truth_folder,
             self.protocol,
             hausdorff=self.hausdorff,
+            classes=self.classes,
         )
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
@@ -139,7 +142,7 @@ class ScoringJob:
         key = round_.name if round_ else ""
         if key not in self.truths:
             test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-            self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
+            self.truths[key] = find_truth(self.truth_folder, test_sets, layout, self.classes)
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:
@@ -160,5 +163,5 @@ class ScoringJob:
         with outputs.staged() if self.out is not None else replace_folder(folder) as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
-            score.frames.to_csv(new / "frames.csv", index=False)
+            (new / "frames.csv").write_text(csv(score.frames), encoding="utf-8")
         console.note(f"{score.package.name}: result files in {folder}")

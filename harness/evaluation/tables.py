@@ -10,6 +10,7 @@ from harness.data.fingerprint import data_fingerprint
 from harness.evaluation.evaluate_run import TABLE_VERSION, is_of_row, table_file
 from harness.runs.workspace import Run, Workspace
 from metrics.endocv import COUNTS
+from metrics.utils.text import without_quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,12 @@ def load_scored(
         if not file.exists():
             missing.append(name)
             continue
-        table = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
+        table = pd.read_csv(
+            file,
+            keep_default_na=False,
+            na_values={"latency_ms": [""]},
+            converters=dict.fromkeys(("frame", "test_set"), without_quote),
+        )
         counted = table[["test_set", "class", *COUNTS]]
         overall = figures_of(counted, row["protocol"]).tail(1)
         found = averaged(overall, row.get("average", "frames")).iloc[0]

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.listing import valid_text
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
 from harness.inference.sources import Sources
@@ -22,6 +21,7 @@ from harness.utils import device as devices
 from harness.utils.prefetch import map_ahead
 from metrics.masks.labels import mask_of, write_mask
 from metrics.utils.errors import Fault
+from metrics.utils.names import valid_text
 
 AHEAD = 16
 MAPS = "uncertainty"

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from metrics.utils.errors import UserError
-from metrics.utils.names import is_reserved
+from metrics.utils.names import is_reserved, normal
 from submissions.reading.findings import Finding, found
 from submissions.reading.zip_end import EndError, read_end
 from submissions.reading.zip_members import ENCRYPTED, locate, reader
@@ -257,7 +257,7 @@ def repeated(names: list[str]) -> Iterator[Finding]:
 
 
 def _folder(path: Path, root: str, limits: Limits) -> Archive:
-    top = path.parent if path.name == root else path
+    top = path.parent if normal(path.name) == root else path
     files: dict[str, int] = {}
     folders: list[str] = []
     findings: list[Finding] = []

@@ -129,11 +129,14 @@ def _gallery(
 
     best = {name: row for name, row in best.items() if name in set(table["model"])}
     first = next(iter(best.values()))
-    truth = find_truth(_truth_folder(folder, first), round_.test_sets)
+    where = _truth_folder(folder, first)
+    truth = find_truth(where, round_.test_sets, round_.layout, settings.classes)
     if truth.sha256 != first["truth_sha256"]:
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
+        if truth.classes.values:
+            frames["mask"] = [_write_truth(truth, Path(place), frame) for frame in frames["frame"]]
         masks = {}
         for number, (name, row) in enumerate(best.items()):
             masks[name] = Path(place) / str(number)
@@ -194,6 +197,14 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
             "release with --test-frames."
         )
     return pd.DataFrame.from_records(rows)
+
+
+def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
+    """Write a frame's true mask of the chosen class as 0 and 255, as packages have it."""
+    path = folder / "truth" / f"{frame}.png"
+    test_set, name = frame.split("/", 1)
+    write_mask(path, truth.mask(test_set, name, "official"))
+    return str(path)
 
 
 def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
