@@ -17,6 +17,7 @@ from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.reading.archive import name_fault
+from submissions.reading.findings import shown
 from submissions.writing.encoding import SUFFIXES
 
 Frames = dict[str, dict[str, Path]]
@@ -233,7 +234,7 @@ def _name_problem(frame: Path, mask: str) -> str:
     if valid_text(frame.name) != frame.name:
         return "its name has bytes that are no UTF-8, which no package can hold; rename it"
     fault = name_fault(mask)
-    return f"no package can hold its mask {mask}: {fault}; rename it" if fault else ""
+    return f"no package can hold its mask {shown(mask)}: {fault}; rename it" if fault else ""
 
 
 def _round_faults(name: str, table: Any) -> list[str]:

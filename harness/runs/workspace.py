@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.data.cross_validation import SplitVariant
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable, write_json
+from metrics.utils.names import valid_text
 from submissions.database import Register, as_columns, frame, insert, stamp
 
 if TYPE_CHECKING:
@@ -91,8 +92,14 @@ class Workspace:
         """Make the folder and the register now, before hours of work.
 
         Raises:
-            UserError: If the folder or the register cannot be written.
+            UserError: If the folder or the register cannot be written, or its path is no UTF-8,
+                which TensorBoard and others cannot write to.
         """
+        if valid_text(str(self.root)) != str(self.root):
+            raise UserError(
+                f"{self.root}: the workspace's path has bytes that are no UTF-8. Rename that "
+                "folder, or give another one with --workspace."
+            )
         try:
             (self.root / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:

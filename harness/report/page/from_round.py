@@ -196,7 +196,7 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
             f"{folder} holds {len(rows)} of the {truth.frames} frames that were scored. Name the "
             "release with --test-frames."
         )
-    return pd.DataFrame.from_records(rows)
+    return pd.DataFrame(rows, dtype=object)  # paths may hold bytes that are no UTF-8
 
 
 def _write_truth(truth: Truth, folder: Path, frame: str) -> str:

@@ -69,7 +69,8 @@ def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> Non
     assert "6 faults" in result.stderr
     for part in (
         "C1_2.jpg: its mask is missing", "expected images and masks", "nowhere does not exist",
-        "expected a folder, or a name that is free", "no split", "--rounds: nowhere: cannot be read",
+        "expected a folder, or a name that is free", "no split",
+        "--rounds: nowhere: cannot be read",
     ):  # fmt: skip
         assert part in result.stderr
     assert not (here / "harness.toml").exists()

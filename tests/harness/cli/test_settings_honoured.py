@@ -45,7 +45,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "workspace": (
         ("data", "cache"), TRAIN, ("runs",), ("compare", "a", "b"), (*EVALUATE, *VAL),
         ("report", *VAL), PREDICT, ("export", "fpn", "--format", "onnx"),
-        ("import-checkpoint", "x.safetensors", "--model", "fpn", "--encoder", "resnet18"), SUBMIT, VALIDATE, SCORE,
+        ("import-checkpoint", "x.safetensors", "--model", "fpn", "--encoder", "resnet18"),
+        SUBMIT, VALIDATE, SCORE,
         ("submissions",), ("leaderboard",),
     ),
     "rounds": (
