@@ -33,8 +33,7 @@ _NEXT: Final = (
     (("endocv", "train"), "harness train --preset quick"),
     (("endocv", "train"), "harness evaluate --split val"),
     (("hyperkvasir", "test"), "harness evaluate --split test"),
-    (("test_frames",), "harness submit --round 1"),
-    (("test_frames",), "harness submit --round 2"),
+    (("test_frames",), "harness submit --round {round}"),
     ((), "harness leaderboard"),
 )
 """Next steps, each with the settings of which it needs one."""
@@ -175,12 +174,21 @@ def _add_pairs(
 
 
 def _name_next_steps(merged: dict[str, Any]) -> None:
+    from submissions.rounds import BUILT_IN, load_rounds
+
     missing = [] if "train" in merged else [name for name in DATA if name not in merged]
     if missing:
         console.note(f"Not set yet: {', '.join(settings.flag(name) for name in missing)}.")
     own_test = {"test"} if "train" in merged and "splits" in merged else set()
     there = set(merged) | own_test
-    steps = [step for needed, step in _NEXT if not needed or there & set(needed)]
+    own = load_rounds(absolute(Path.cwd(), merged["rounds"])) if "rounds" in merged else {}
+    rounds = [name for name in own if own[name] not in BUILT_IN] or [one.name for one in BUILT_IN]
+    steps = [
+        step.format(round=name)
+        for needed, step in _NEXT
+        if not needed or there & set(needed)
+        for name in (rounds if "{round}" in step else rounds[:1])
+    ]
     console.note("\n".join(["Next:", *(f"  {step}" for step in steps)]))
 
 

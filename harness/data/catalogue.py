@@ -135,7 +135,19 @@ def listings_of_settings(
         paper.frames = [dataclasses.replace(frame, split="test") for frame in paper.frames]
     own, own_faults = role_listings(settings)
     listings |= own
-    return listings, [*faults, *own_faults, *same_names(listings)]
+    with_truth = {name: one for name, one in listings.items() if name != "test_frames"}
+    if "test_frames" in listings:
+        _leave_out_known(listings["test_frames"], with_truth)
+    return listings, [*faults, *own_faults, *same_names(with_truth)]
+
+
+def _leave_out_known(test_frames: Listing, others: Mapping[str, Listing]) -> None:
+    """Leave out test frames whose very files are set with their truth, too."""
+    known = {frame.image.resolve() for one in others.values() for frame in one.frames}
+    left = [frame for frame in test_frames.frames if frame.image.resolve() not in known]
+    if count := len(test_frames.frames) - len(left):
+        test_frames.notes.append(f"{count} of the test frames are set with their masks, too.")
+    test_frames.frames = left
 
 
 def listings_of(

@@ -208,7 +208,11 @@ def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
 
 
 def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
-    """Write each mask of a package at its frame's size, ``TEST_SET/NAME.png``."""
+    """Write each mask of a package at its frame's size, ``TEST_SET/NAME.png``.
+
+    Raises:
+        UserError: If it lacks masks by the names that the round has now.
+    """
     from metrics.masks.read import fit_prediction
     from submissions.reading.mask import Content
     from submissions.reading.validate import inspect_package
@@ -219,7 +223,9 @@ def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
         mask = fit_prediction(content.decode("official"), size, protocol="official")
         write_mask(folder / place.test_set / f"{place.name}.png", mask)
 
-    inspect_package(package, truth.sizes, layout=round_.layout, on_mask=take)
+    found = inspect_package(package, truth.sizes, layout=round_.layout, on_mask=take).frames
+    if sum(map(len, found.values())) < truth.frames:
+        raise UserError(f"{package} is not laid out as round {round_.name} says now")
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

@@ -201,3 +201,9 @@ def test_own_frames_take_the_place_of_endocv_with_force_only(here: Path, draw: D
     assert "--endocv" in init(*own).stderr
     assert init(*own, "--force").exit_code == 0
     assert settings.load(here, env={}).endocv is None
+
+
+def test_a_division_goes_with_the_frames_it_divides(here: Path, draw: Drawer) -> None:
+    assert init("--train", draw.pairs("A", tuple("abcd"))).exit_code == 0
+    assert init("--endocv", draw.endocv(), "--force").exit_code == 0
+    assert settings.load(here, env={}).splits is None

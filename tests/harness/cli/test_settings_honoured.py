@@ -227,7 +227,8 @@ HONOURED: dict[str, Callable[[Outcome], bool]] = {
     ),
     "prefix": lambda o: (
         "2 masks of S1, S2" in o.said["open: submit"]
-        and "frames, test sets of the rounds" in o.said["init"]
+        and "3 frames, test sets of the rounds" in o.said["init"]
+        and "harness submit --round open" in o.said["init"]
         and all(name in o.said["check"] for name in ("A", "S1", "S2"))
     ),
     "release": lambda o: "v77" in o.said["submissions"],

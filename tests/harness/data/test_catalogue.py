@@ -33,6 +33,21 @@ def test_both_datasets_with_the_papers_splits(draw: Drawer) -> None:
     assert found.index.tolist() == list(range(12))
 
 
+def test_test_frames_may_be_those_of_a_test_set(draw: Drawer) -> None:
+    for name in ("A", "B"):
+        draw.pairs(f"sets/{name}")
+    rounds = draw.root / "rounds.toml"
+    rounds.write_text('[rounds.own]\ndaily_limit = 1\ntest_sets = ["A", "B"]\n')
+    folder = draw.root / "sets"
+    settings = Settings(
+        endocv=draw.endocv(), test={"own": folder / "A"}, test_frames=folder, rounds=rounds
+    )
+    listings, faults = catalogue.listings_of_settings(settings)
+    assert faults == []
+    assert [frame.test_set for frame in listings["test_frames"].frames] == ["B", "B"]
+    assert listings["test_frames"].notes == ["2 of the test frames are set with their masks, too."]
+
+
 def test_splits_of_the_settings_replace_the_papers(draw: Drawer, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[test]\ncentres = ["C6"]\n')
