@@ -96,9 +96,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd.DataFrame:
     """Add the rows of the paper's Table 4 under each round of a ranking.
 
-    Args:
-        ranking: What :func:`rank` gave.
-        rounds: Rounds whose rows are wanted; those in the ranking by default.
+    ``rounds`` are those whose rows are wanted; by default those in the ranking.
 
     Returns:
         The ranking, followed in each round by the paper's rows: source 'paper', no rank, and

@@ -83,12 +83,8 @@ def score_folder(
 ) -> PackageScore:
     """Score a plain folder of masks.
 
-    Args:
-        folder: The masks.
-        truth_folder: The true masks, with the same test sets and names.
-        protocol: As for ``submissions.scoring.score_package``.
-        hausdorff: As for ``submissions.scoring.score_package``.
-        classes: What the values of both folders' masks mean; the chosen class is scored.
+    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``; ``classes`` say
+    what the values of both folders' masks mean, of which the chosen class is scored.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.

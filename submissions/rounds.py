@@ -91,11 +91,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     rounds = {built_in.name: built_in for built_in in BUILT_IN}
     if file is None:
         return rounds
-    try:
-        document = read_toml(file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    tables = document.get("rounds")
+    tables = read_toml(file).get("rounds")
     if not isinstance(tables, dict) or not tables:
         raise UserError(
             f"{file}: expected tables such as [rounds.3] with daily_limit = 2, but found none."
@@ -130,9 +126,7 @@ def get_round(name: str, rounds: Mapping[str, Round]) -> Round:
 def find_frames(round_: Round, folder: Path) -> Frames:
     """Find the frames of a round's test sets, in sorted order.
 
-    Args:
-        round_: Which test sets are wanted.
-        folder: The release: a folder of test set folders, each holding frames.
+    ``folder`` is the release: a folder of test set folders, each holding frames.
 
     Raises:
         UserError: The folder is not there.

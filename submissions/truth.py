@@ -14,7 +14,7 @@ from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
 from metrics.masks.labels import chosen_alone
 from metrics.masks.read import Mask, Protocol, decode_bits, decode_mask
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from submissions.layout import FRAME, PackageLayout
 from submissions.rounds import IMAGE_SUFFIXES, inner, test_set_folders
 
@@ -92,11 +92,8 @@ def find_truth(
 ) -> Truth:
     """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
-    Args:
-        folder: A folder of test set folders.
-        test_sets: Those wanted; ``None`` for every ``EndoCV_DATA*`` folder in it.
-        layout: The names of masks, and the prefix of test sets that are not listed.
-        classes: What the values of masks mean.
+    ``test_sets`` are those wanted; ``None`` for every folder that begins as the layout says.
+    ``classes`` are what the values of masks mean.
 
     Raises:
         UserError: There is no such folder, or no test set in it.
@@ -155,14 +152,10 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]], classes: Classes
     """
     faults: list[Fault] = []
 
-    def read(path: Path) -> tuple[Bits, bytes, bool] | None:
-        try:
-            data = read_file(path)
-            mask = chosen_alone(data, classes, name=str(path))
-            bits = decode_bits(mask, protocol="official", name=str(path))
-        except UserError as error:
-            faults.append(Fault(path="", message=error.message))
-            return None
+    def read(path: Path) -> tuple[Bits, bytes, bool]:
+        data = read_file(path)
+        mask = chosen_alone(data, classes, name=str(path))
+        bits = decode_bits(mask, protocol="official", name=str(path))
         return bits, hashlib.sha256(data).digest(), mask.startswith(_JPEG)
 
     sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
@@ -173,8 +166,9 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]], classes: Classes
     pairs = [(test_set, name) for test_set, paths in masks.items() for name in paths]
     paths = (masks[test_set][name] for test_set, name in pairs)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for (test_set, name), found in zip(pairs, pool.map(read, paths), strict=True):
-            if found is None:
+        for (test_set, name), found in zip(pairs, pool.map(or_fault(read), paths), strict=True):
+            if isinstance(found, Fault):
+                faults.append(found)
                 continue
             bits, digest, is_jpeg = found
             sizes[test_set][name] = bits.shape

@@ -56,10 +56,7 @@ PROTOCOLS: Final[Mapping[str, Rules]] = {
 def table_file(run: Run, split: str, protocol: str) -> Path | None:
     """The file of an evaluation's frame table; ``None`` if it was not made, or is outdated.
 
-    Args:
-        run: The run.
-        split: Its name.
-        protocol: One of ``PROTOCOLS``; those of one decoding share a table.
+    Protocols of one decoding share a table.
     """
     table, official = (run.evaluation(split) / name for name in (TABLE, OFFICIAL_TABLE))
     if PROTOCOLS[protocol].decoding == "strict" or not table.exists():
@@ -71,14 +68,7 @@ def table_file(run: Run, split: str, protocol: str) -> Path | None:
 def cached_table(
     workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
 ) -> pd.DataFrame | None:
-    """The frame table of an earlier evaluation of the same frames with the same settings.
-
-    Args:
-        workspace: Where evaluations are registered.
-        run: The run.
-        frames: The frames of the split.
-        split: Its name.
-        settings: What else the evaluation depends on, see :func:`evaluation_settings`.
+    """The table of an earlier evaluation of these frames by these :func:`evaluation_settings`.
 
     Returns:
         DataFrame | None: ``None`` if there is none, or its files are not those that were
@@ -101,11 +91,6 @@ def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
 
     They are not after an evaluation that was killed between the two, nor where the run was trained
     on, or removed and made anew under its name.
-
-    Args:
-        run: The run.
-        split: The split's name.
-        row: Its row of ``Workspace.evaluations``.
     """
     folder = run.evaluation(split)
     if not all((folder / name).exists() for name in (TABLE, SUMMARY)):
@@ -131,23 +116,15 @@ def evaluate_run(
     frames' own sizes and a summary. It replaces an earlier evaluation as a whole; where this one is
     interrupted, the earlier one stays as it is.
 
-    Args:
-        workspace: Where the run is registered.
-        run: A finished run.
-        frames: The frames of the split.
-        split: Its name.
-        inference: How the network predicts.
-        progress: Called after each frame.
-        say: Called with what a precision other than float32 changes.
-
-    Returns:
-        DataFrame: The frame table.
+    ``progress`` is called after each frame, ``say`` with what a precision other than float32
+    changes.
 
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.
     """
     loaded = load(run)
+    inference = inference.of(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     with replace_folder(run.evaluation(split)) as folder:
@@ -179,13 +156,6 @@ def official_table(
 
     It is counted from the evaluation's masks once, and written beside the other table where that
     can be written.
-
-    Args:
-        run: An evaluated run.
-        frames: The frames of the split.
-        split: Its name.
-        table: The evaluation's frame table.
-        progress: Called after each frame.
     """
     import pandas as pd
 

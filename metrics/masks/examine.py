@@ -127,9 +127,6 @@ def alpha_of(data: bytes) -> _Bytes | None:
 
     Pillow reads it: OpenCV leaves out that of grey TIFFs, of BMPs and of transparent greys in PNGs.
 
-    Args:
-        data: A file that a decoder has found whole.
-
     Example:
         >>> cut_out = np.array([[[255, 255, 255, 0]]], dtype=np.uint8)
         >>> alpha_of(cv2.imencode(".png", cut_out)[1].tobytes()).tolist()

@@ -193,10 +193,7 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
 
     CVC-ClinicDB ships such files; OpenCV reads the first channel alone, and Pillow nothing.
 
-    Args:
-        stream: The file.
-        name: What to call it in a message.
-        pixels: Whether to decode them; else an array of the right shape without content.
+    Without ``pixels``, an array of the right shape without content.
     """
     import struct
 

@@ -10,6 +10,7 @@ killed writers left behind.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import sys
@@ -85,12 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
-    """Write ``values`` as indented JSON, atomically.
-
-    Args:
-        path: The final name; its folder is made when missing.
-        values: What ``json.dumps`` takes.
-        ensure_ascii: Whether other characters are escaped, as for ``json.dumps``.
+    """Write what ``json.dumps`` takes as indented JSON, atomically; a missing folder is made.
 
     Raises:
         UnwritableError: As for :func:`atomic_path`.
@@ -98,6 +94,12 @@ def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=ensure_ascii)
     with atomic_path(path) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def create_partial(path: Path) -> tuple[IO[bytes], Path]:
