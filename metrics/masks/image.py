@@ -210,10 +210,11 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
                     f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
                     "not read. Save it with 1 or 3 channels of 8 bits."
                 )
-            if page.compression.name not in _READ_BY_TIFFFILE:
+            compression = tifffile.COMPRESSION(page.compression).name
+            if compression not in _READ_BY_TIFFFILE:
                 raise UserError(
                     f"{name}: a TIFF whose colours are declared as grey and extra channels, "
-                    f"compressed by {page.compression.name}, which is not read. Save it as PNG."
+                    f"compressed by {compression}, which is not read. Save it as PNG."
                 )
             return page.asarray() if pixels else np.empty(page.shape, np.uint8)
     except (*_REFUSALS, IndexError, struct.error, tifffile.TiffFileError) as error:
