@@ -26,11 +26,7 @@ FIGURES: Final = ("f1", "recall", "ppv", "closeness")
 
 
 def deviation(reference: float, other: float) -> float:
-    """How far one figure falls out of the tolerance around its reference.
-
-    Args:
-        reference: The figure on the reference set, A.
-        other: The figure on the other set, B.
+    """How far a figure B on one set falls out of the tolerance around its reference A.
 
     Returns:
         0 within 0.9 A to 1.1 A, else |0.9 A - B|: as the organisers have it, also a B that is

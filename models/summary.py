@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -67,6 +67,7 @@ def outline(
     encoder: str = DEFAULT_ENCODER,
     classes: int = 2,
     nodes: Sequence[str] | None = None,
+    output_stride: int | None = None,
 ) -> nn.Module:
     """A network on torch's meta device: shapes without values; no random numbers are drawn.
 
@@ -76,7 +77,14 @@ def outline(
     import torch
 
     def build() -> nn.Module:
-        return create(name, encoder=encoder, encoder_weights=None, classes=classes, nodes=nodes)
+        return create(
+            name,
+            encoder=encoder,
+            encoder_weights=None,
+            classes=classes,
+            nodes=nodes,
+            output_stride=output_stride,
+        )
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,8 +123,9 @@ def _row(
     fault = ""
     if architecture.members:
         family = "ensemble"
-        fault = _missing(architecture, sizes)
-        if not fault:
+        if missing := [member for member in architecture.members if member not in sizes]:
+            fault = f"its members {', '.join(missing)} cannot be built"
+        else:
             sizes[architecture.name] = sum(sizes[member] for member in architecture.members)
     else:
         family = "three networks" if architecture.nodes else "one network"
@@ -136,8 +145,3 @@ def _row(
         source=architecture.source,
         fault=fault,
     )
-
-
-def _missing(architecture: Architecture, sizes: Mapping[str, int]) -> str:
-    missing = [member for member in architecture.members if member not in sizes]
-    return f"its members {', '.join(missing)} cannot be built" if missing else ""

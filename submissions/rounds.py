@@ -81,8 +81,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a
     built-in name replaces it.
 
-    Args:
-        file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.
+    ``file`` is for example ``rounds.toml``; without one there are the built-in rounds alone.
 
     Raises:
         UserError: The file cannot be read, is not TOML, or holds no rounds.

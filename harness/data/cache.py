@@ -181,21 +181,15 @@ def _build(
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".cache.", dir=folder))
     try:
-        entries = _decode_all(rows, settings, jobs)
-        digests = _write(temporary, rows, settings.size, entries, progress)
+        decode = or_fault(partial(_decode, settings=settings))
+        with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
+            entries = map_ahead(pool, decode, rows, _AHEAD * jobs)
+            digests = _write(temporary, rows, settings.size, entries, progress)
         final = folder / settings.key(digests)
         _rename(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final
-
-
-def _decode_all(
-    rows: Sequence[Mapping[str, Any]], settings: _Settings, jobs: int
-) -> Iterator[_Entry | Fault]:
-    decode = or_fault(partial(_decode, settings=settings))
-    with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
-        yield from map_ahead(pool, decode, rows, _AHEAD * jobs)
 
 
 def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:

@@ -161,9 +161,8 @@ def listings_of(
     for name, path in paths.items():
         try:
             listing = _of_rounds(path, rounds) if name == "test_frames" and rounds else None
-            listings[name] = listing or list_frames(
-                path, kinds=_kinds(name), dataset=_DATASETS.get(name)
-            )
+            kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
+            listings[name] = listing or list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
         except UserError as error:
             hint = " Those of a round of yours: --rounds FILE." if name == "test_frames" else ""
             faults.append(Fault(path=flag(name), message=error.message + hint))
@@ -189,8 +188,3 @@ def _of_rounds(folder: Path, rounds: Path) -> Listing | None:
             images = inner(path, IMAGE_FOLDERS)
             listing.add_single(images, dataset="test-frames", truth="withheld", test_set=name)
     return listing if listing.frames else None
-
-
-def _kinds(name: str) -> tuple[str, ...]:
-    """The layouts that a setting's folder may have."""
-    return (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))

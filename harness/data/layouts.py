@@ -136,10 +136,8 @@ def find_frames(
 ) -> pd.DataFrame:
     """Find the frames of a dataset folder. Headers are read, but no pixel is decoded.
 
-    Args:
-        root: The dataset's folder, or the folder around it.
-        dataset: A name for the frames in place of the layout's own.
-        kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
+    ``dataset`` names the frames in place of the layout's own name; ``kinds`` are the layouts that
+    the folder may have, by ``DatasetLayout.kind``, any by default.
 
     Returns:
         DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and

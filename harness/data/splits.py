@@ -133,10 +133,8 @@ def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFra
     (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
     test split and of none stay as they are.
 
-    Args:
-        catalogue: With its splits assigned.
-        count: Number of folds, 2 or more.
-        seed: Shuffles sequences and single frames.
+    There are ``count`` folds, 2 or more, of a catalogue whose splits are assigned; ``seed``
+    shuffles sequences and single frames.
 
     Returns:
         list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``

@@ -190,7 +190,11 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
 def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     """The columns of an evaluation's register row that follow from the run and its frame table."""
     summary = summarise(with_all_classes(table)).set_index("class")
-    figures = {str(name): _as_json(row) for name, row in summary.to_dict("index").items()}
+    # JSON has no NaN: null stands in its place.
+    figures = {
+        str(name): {key: None if value != value else float(value) for key, value in row.items()}
+        for name, row in summary.to_dict("index").items()
+    }
     return {
         "run": run.run,
         "model": run.model,
@@ -199,8 +203,3 @@ def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
         "checkpoint": run.row["checkpoint"],
         "summary": figures,
     }
-
-
-def _as_json(row: Mapping[Any, Any]) -> dict[str, float | None]:
-    """A summary's row with null in place of NaN, which JSON does not have."""
-    return {str(name): None if value != value else float(value) for name, value in row.items()}

@@ -59,7 +59,8 @@ def estimate(configs: Sequence[TrainConfig]) -> list[Cost]:
 
 def _key(config: TrainConfig) -> tuple[object, ...]:
     """What the cost depends on; the folds of a cross-validation have it in common."""
-    return (config.model, config.nodes, config.encoder, config.size, config.batch_size)
+    network = config.model, config.nodes, config.encoder, config.output_stride
+    return (*network, config.size, config.batch_size)
 
 
 def _measure(config: TrainConfig) -> Cost:
@@ -69,6 +70,7 @@ def _measure(config: TrainConfig) -> Cost:
         encoder=config.encoder,
         classes=1 + len(config.classes),
         nodes=config.nodes or None,
+        output_stride=config.output_stride or None,
     )
     images = torch.empty(config.batch_size, 3, config.size, config.size, device="meta")
     kept: dict[int, int] = {}  # bytes by storage: several operators may keep the same

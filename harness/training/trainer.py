@@ -114,13 +114,9 @@ class Trainer:
     ) -> Tensor:
         """One optimiser step.
 
-        Args:
-            images: (N, 3, H, W) uint8; in a process group this process's share of the batch.
-            masks: (N, H, W) uint8 class indices.
-            epoch: Epoch, counted from 0.
-            index: Step within the epoch, counted from 0.
-            passed: Steps taken in the whole run before this one.
-            frames: Frames of the whole batch; by default those given.
+        Images (N, 3, H, W) uint8 and masks (N, H, W) uint8 class indices are this process's share
+        of a batch of ``frames``, by default the whole. ``epoch`` and ``index``, the step within it,
+        count from 0; ``passed`` counts the whole run's steps before this one.
 
         Returns:
             Tensor: The loss of the whole batch, a scalar left on the device so that nothing waits

@@ -184,6 +184,19 @@ def exact_float32(device: torch.device, *, tuned: bool = False) -> Iterator[None
             cudnn.deterministic, cudnn.benchmark = choice
 
 
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Run the block with ``count`` threads in torch's operators."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def single_threads() -> ThreadPoolExecutor:
     """A pool of as many threads as torch uses now, in each of which its operators use one.
 

@@ -79,7 +79,10 @@ def count_lesions(
     if not polyps or not guesses:
         return LesionCounts(polyps, 0, guesses)
     both = mask_truth & mask_prediction
-    shared = _shared_pixels(truth[both], prediction[both], len(sizes_truth), len(sizes_prediction))
+    # The pixels that each region of the truth shares with each one of the prediction.
+    shape = len(sizes_truth), len(sizes_prediction)
+    cells = (truth[both].astype(np.int64) - 1) * shape[1] + prediction[both] - 1
+    shared = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
     shared = shared[np.ix_(kept_truth, kept_prediction)]
     sizes_truth, sizes_prediction = sizes_truth[kept_truth], sizes_prediction[kept_prediction]
     iou = shared / (sizes_truth[:, None] + sizes_prediction[None, :] - shared)
@@ -145,17 +148,6 @@ def _regions(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.ND
         return np.zeros(mask.shape, dtype=np.int64), np.empty(0, dtype=np.int64)
     labels = measure.label(mask, connectivity=2)
     return labels, np.bincount(labels[mask])[1:]
-
-
-def _shared_pixels(
-    truth: npt.NDArray[np.int64], prediction: npt.NDArray[np.int64], polyps: int, guesses: int
-) -> npt.NDArray[np.int64]:
-    """How many pixels each region of the truth shares with each one of the prediction.
-
-    Both are labels (N,) of the pixels in both masks; the result is int (polyps, guesses).
-    """
-    cells = (truth.astype(np.int64) - 1) * guesses + prediction - 1
-    return np.bincount(cells, minlength=polyps * guesses).reshape(polyps, guesses)
 
 
 def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:

@@ -87,11 +87,8 @@ class Examined:
 def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") -> Examined:
     """Decode a mask and find what is wrong with it.
 
-    Args:
-        data: The file's bytes.
-        kind: What is expected: ``black and white`` masks have one class, the values or colours of
-            the others mean classes and are checked by ``metrics.masks.labels``.
-        name: What to call it in a message.
+    ``black and white`` masks have one class; the values or colours of the other kinds mean classes
+    and are checked by ``metrics.masks.labels``. ``name`` is what messages call it.
 
     Raises:
         UserError: It is no image, truncated, damaged or too large.

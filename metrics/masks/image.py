@@ -83,10 +83,8 @@ def read_size(path: str | Path) -> tuple[int, int]:
 def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     """Decode an image that is in memory.
 
-    Args:
-        data: The file's bytes; their content decides how they are read.
-        flags: OpenCV's, such as ``RGB_AS_STORED`` or ``cv2.IMREAD_UNCHANGED``.
-        name: What to call it in a message.
+    ``flags`` are OpenCV's, such as ``RGB_AS_STORED`` or ``cv2.IMREAD_UNCHANGED``; ``name`` is what
+    messages call it. The content decides how it is read.
 
     Returns:
         Array (H, W) or (H, W, channels), of 8 bits if the flags ask for colour.

@@ -46,8 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     kill nor a power cut leaves half a file under the final name. If the block raises, the
     temporary file is removed and what ``path`` held before stays.
 
-    Args:
-        path: The final name; its folder is made when missing.
+    The folder of ``path`` is made when missing.
 
     Yields:
         Path: Where to write; an empty file is there already.
@@ -107,9 +106,6 @@ def create_partial(path: Path) -> tuple[IO[bytes], Path]:
 
     It is locked until the stream is closed or the process ends, however it ends; that is how
     :func:`remove_stale_partials` knows a live writer's file.
-
-    Args:
-        path: The final name.
 
     Returns:
         The file, open for writing and reading, and its name.

@@ -74,13 +74,10 @@ def write_dataset(
 ) -> Synthetic:
     """Draw a dataset.
 
-    Args:
-        root: Folder to write in; made when missing. Files of the same names are replaced.
-        frames: About how many frames in all; at least ``SMALLEST``. Half of them train, a fifth
-            validates, the rest tests.
-        seed: Everything follows from it.
-        height: Height of most frames, in pixels; their width is a quarter more.
-        progress: Called after each frame with the number drawn so far.
+    Of about ``frames`` frames, at least ``SMALLEST``, half train, a fifth validates, the rest
+    tests. Most are ``height`` pixels high and a quarter wider. Files of the same names are
+    replaced. Everything follows from ``seed``. ``progress`` is called after each frame with the
+    number drawn so far.
 
     Returns:
         Synthetic: Where the parts lie.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
 import models
 from harness.config.recipe import resolve
+from harness.config.training import TrainConfig
 from harness.training.cost import Cost, estimate
 from harness.training.distributed import ProcessGroup
 from harness.training.run import TrainingSetup
@@ -17,6 +19,16 @@ from harness.training.side_by_side import longest_first, networks_at_once, that_
 CPU = TrainingSetup(device=torch.device("cpu"))
 GPU = TrainingSetup(device=torch.device("cuda"))
 SHARED = TrainingSetup(device=CPU.device, group=ProcessGroup(rank=0, world_size=2, on_machine=2))
+
+
+def recipe(name: str) -> TrainConfig:
+    how: dict[str, Any] = {
+        "encoder": "resnet18",
+        "encoder_weights": "none",
+        "size": 64,
+        "batch_size": 8,
+    }
+    return resolve(name, "paper", **how)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +66,7 @@ def test_fewer_train_where_memory_holds_no_more(
 
 
 def test_the_longest_networks_are_known_from_their_shapes() -> None:
-    configs = [resolve(name, "quick", size=64) for name in models.PAPER_NETWORKS]
+    configs = [recipe(name) for name in models.PAPER_NETWORKS]
 
     costs = estimate(configs)
 
@@ -78,6 +90,6 @@ def test_a_network_that_cannot_be_told_counts_as_the_longest(
 
     monkeypatch.setattr(models, "outline", refuse_fpn)
 
-    unet, fpn = estimate([resolve(name, "quick", size=64) for name in ("unet", "fpn")])
+    unet, fpn = estimate([recipe("unet"), recipe("fpn")])
 
     assert fpn == unet
