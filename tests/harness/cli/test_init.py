@@ -70,7 +70,7 @@ def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> Non
     for part in (
         "C1_2.jpg: its mask is missing", "expected images and masks", "nowhere does not exist",
         "expected a folder, or a name that is free", "no split",
-        "--rounds: nowhere: cannot be read",
+        "--rounds: cannot read nowhere",
     ):  # fmt: skip
         assert part in result.stderr
     assert not (here / "harness.toml").exists()
