@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -118,7 +119,9 @@ def test_no_option_of_a_setting_is_left_out() -> None:
     assert taken - tried == {("test_frames", "report")}
 
 
-def leaves(command: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+def leaves(
+    command: click.Command, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
     for name, one in getattr(command, "commands", {}).items():
         yield from leaves(one, (*path, name))
