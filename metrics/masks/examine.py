@@ -23,6 +23,10 @@ from metrics.masks.png import decode_png
 Kind = Literal["black and white", "grey", "coloured"]
 _Bytes = npt.NDArray[np.uint8]
 
+RULES: Final = 2
+"""Raised when other masks pass or pixels are read otherwise: what was made from masks that were
+read by earlier rules (caches, evaluations) is made anew. 1 read whatever OpenCV decoded."""
+
 MAX_CHANNEL_SPREAD: Final = 32
 """How far the channels of a grey mask may differ; those of a JPEG stay well below."""
 
