@@ -35,6 +35,7 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
     with console.progress(title) as bar:
 
         def epoch(done: Epoch) -> None:
+            bar.end_round()
             bar.update(detail=f"loss {done.loss:.3f}, IoU {done.iou:.3f}, F1 {done.f1:.3f}")
             console.note(_line(done, config.epochs))
 
@@ -69,7 +70,9 @@ class SideBySide:
     def __init__(self, bar: Bar, networks: int) -> None:
         self.faults: dict[str, str] = {}
         self._bar, self._networks = bar, networks
-        self._steps: dict[str, tuple[int, int]] = {}
+        self._bars: dict[str, Bar] = {}
+        self._over: set[str] = set()
+        bar.estimate = self._seconds_left
 
     def callbacks(self) -> WorkerCallbacks:
         """To be called as they go."""
@@ -78,21 +81,38 @@ class SideBySide:
                 f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}"
             ),
             step=self._step,
-            epoch=lambda run, epoch: console.note(
-                f"{run.model}: {_line(epoch, run.settings['epochs']).strip()}"
-            ),
+            epoch=self._epoch,
             warned=lambda run, message: console.warn(f"{run.model}: {message}"),
             ended=self._ended,
         )
 
     def _step(self, run: Run, done: int, total: int) -> None:
-        self._steps[run.run] = done, total
-        known = list(self._steps.values())
+        own = self._bars.setdefault(run.run, Bar(run.model, total, clock=self._bar.clock))
+        own.update(done, total)
+        totals = [bar.total or 0 for bar in self._bars.values()]
         # One that has not begun is taken to be as long as the longest.
-        unknown = (self._networks - len(known)) * max(steps for _, steps in known)
-        self._bar.update(sum(d for d, _ in known), sum(steps for _, steps in known) + unknown)
+        unknown = (self._networks - len(totals)) * max(totals)
+        self._bar.update(sum(bar.done for bar in self._bars.values()), sum(totals) + unknown)
+
+    def _seconds_left(self) -> float | None:
+        """When the last network ends; each that has not begun follows the first that ends."""
+        running = [bar for run, bar in self._bars.items() if run not in self._over]
+        ends = [left for bar in running if (left := bar.seconds_left) is not None]
+        if not ends or len(ends) < len(running):
+            return None
+        lengths = [bar.pace * bar.total for bar in self._bars.values() if bar.pace and bar.total]
+        for _ in range(self._networks - len(self._bars)):
+            first = ends.index(min(ends))
+            ends[first] += sum(lengths) / len(lengths)
+        return max(ends)
+
+    def _epoch(self, run: Run, epoch: Epoch) -> None:
+        if run.run in self._bars:
+            self._bars[run.run].end_round()
+        console.note(f"{run.model}: {_line(epoch, run.settings['epochs']).strip()}")
 
     def _ended(self, run: Run, fault: str) -> None:
+        self._over.add(run.run)
         if fault:
             self.faults[run.run] = fault
             console.warn(f"{run.model}: {fault}")

@@ -25,6 +25,7 @@ class Bar:
         clock: Seconds that only grow.
         done: Steps done.
         detail: Figures beside the bar, such as 'loss 0.231'.
+        estimate: Gives the seconds left where the pace of all steps does not tell them.
     """
 
     description: str
@@ -33,7 +34,9 @@ class Bar:
     clock: Callable[[], float] = time.monotonic
     done: int = 0
     detail: str = ""
+    estimate: Callable[[], float | None] | None = None
     _samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_KEPT_SAMPLES))
+    _rounds: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=2))
 
     def update(
         self, done: int | None = None, total: int | None = None, *, detail: str | None = None
@@ -50,6 +53,15 @@ class Bar:
         """Count further steps as done."""
         self.update(self.done + steps)
 
+    def end_round(self) -> None:
+        """Say that an epoch or the like is over, which ends with work that is not counted.
+
+        From then on the pace is that of the last whole round and of what came after it.
+        """
+        if self._samples:
+            first = [] if self._rounds else [self._samples[0]]
+            self._rounds.extend([*first, (self.clock(), self.done)])
+
     def _take_sample(self) -> None:
         """Note the time; steps that end together, such as the frames of a batch, count as one."""
         now = self.clock()
@@ -59,17 +71,28 @@ class Bar:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate from the pace of the last 100 samples; ``None`` while it means nothing.
-
-        The first step does not count, since it holds the warm-up, or steps that were done before
-        an interruption. In the ten seconds after it there is no estimate.
-        """
-        if self.total is None or len(self._samples) < _FEWEST_SAMPLES:
+        """Estimate from the pace; ``None`` while it means nothing."""
+        if self.estimate:
+            return self.estimate()
+        if self.total is None or self.pace is None:
             return None
-        (begun, before), (now, done) = self._samples[0], self._samples[-1]
+        return self.pace * max(0, self.total - self.done)
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds a step, over the last 100 samples; ``None`` while that means nothing.
+
+        Of work in rounds it is the pace since the round before the last ended. The first step
+        does not count, since it holds the warm-up, or steps that were done before an interruption.
+        In the ten seconds after it there is no pace.
+        """
+        if len(self._samples) < _FEWEST_SAMPLES:
+            return None
+        begun, before = (self._rounds or self._samples)[0]
+        now, done = self._samples[-1]
         if now - begun < _FIRST_ESTIMATE_S or done <= before:
             return None
-        return (now - begun) / (done - before) * max(0, self.total - self.done)
+        return (now - begun) / (done - before)
 
     def __str__(self) -> str:
         """The state on one line."""
