@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import FRAMES, format_option, inference_options, with_settings
+from harness.cli.options import (
+    FRAMES,
+    average_option,
+    format_option,
+    inference_options,
+    with_settings,
+)
 from harness.report.tables.formats import EVALUATION_TABLES
 from harness.utils import console
 
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from harness.inference.predictor import Inference
     from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -25,6 +32,7 @@ Examples:
   harness evaluate --split val --model unet --model triunet
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
+  harness evaluate --split test --average frames
   harness evaluate --split val --table more --protocol strict
   harness evaluate --split val --split test --table generalisation
   harness evaluate --split val --table generalisation --by centre --from C1 --to C4
@@ -79,6 +87,7 @@ Examples:
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
+@average_option("How figures over several test sets are averaged")
 @inference_options()
 @format_option()
 @with_settings(*FRAMES, "workspace", "splits")
@@ -90,6 +99,7 @@ def command(
     by: str | None,
     reference: str | None,
     other: str | None,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -118,9 +128,11 @@ def command(
             by=by or "",
             reference=reference or "",
             other=other or "",
+            average=average,
         )
         views += KINDS[kind](measured, format_)
-    show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})
+    metadata = {"split": " and ".join(splits), "protocol": protocol, "average": average or "sets"}
+    show_views(views, format_, metadata)
 
 
 class _Chosen:

@@ -14,6 +14,7 @@ from harness.report.views.by_class import with_place
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
+from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
@@ -34,6 +35,7 @@ def gather(
     runs: Sequence[Run],
     catalogue: pd.DataFrame,
     split: str,
+    average: Average | None = None,
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
@@ -42,6 +44,7 @@ def gather(
         runs: Runs to show, one a model; those not evaluated on these frames are left out.
         catalogue: The frames of the split, and of the others as far as they are at hand.
         split: Its name.
+        average: By which several test sets are averaged, by default over sets.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -65,6 +68,7 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
+        average=average_of(table, average),
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
         notes=notes,
     )

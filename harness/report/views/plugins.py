@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View
+from harness.report.views import by_class
 from harness.report.views.by_class import MODEL, N
 from metrics.masks.classes import chosen_rows
 from metrics.registry import frame_metrics
@@ -24,7 +25,8 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     there = [metric for name, metric in frame_metrics().items() if name in summary]
     if not there:
         return None
-    notes = [f"{metric.title}: {metric.note}" for metric in there if metric.note]
+    notes = ["Polyp, where the figure is defined."]
+    notes += [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
         frame=chosen_rows(summary).reset_index(drop=True),
         data_only_columns=["model"],
@@ -42,5 +44,5 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
             N,
         ],
         title=f"{split} split, figures of plug-ins",
-        caption=" ".join(["Means over frames where the figure is defined, polyp.", *notes]),
+        caption=" ".join([by_class.caption(summary), *notes]),
     )
