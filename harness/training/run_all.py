@@ -14,7 +14,7 @@ from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
 from harness.training import run as training_run
-from harness.training.checks import check_polyps
+from harness.training.checks import check_batches, check_polyps
 from harness.training.lengthen import lengthen
 from harness.training.queue import RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
@@ -98,7 +98,11 @@ def resume(
         return
     tasks = queue.unfinished(workspace, named.run if named else None)
     if tasks is not None:
-        run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, at_once)
+        every = catalogue(settings, needs=["train"])
+        # The device or the number of processes may be others than when these were begun.
+        left = [step for _, step in _left(workspace, tasks)]
+        check_batches(left, every, device=setup.device, group=setup.group)
+        run_all(workspace, tasks, every, setup, at_once)
         return
     # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
     unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
@@ -107,7 +111,9 @@ def resume(
         console.note("Nothing to go on with: every run is finished.")
         return
     config = TrainConfig.from_dict(run.settings)
-    frames = run.variant.apply(catalogue(settings, needs=["train"]))
+    every = catalogue(settings, needs=["train"])
+    check_batches([config], every, device=setup.device, group=setup.group)
+    frames = run.variant.apply(every)
     ready = _decode(workspace, frames, config)
     _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", setup)
@@ -117,12 +123,7 @@ def _train_side_by_side(
     workspace: Workspace, tasks: RunQueue, frames: pd.DataFrame, setup: TrainingSetup, at_once: int
 ) -> None:
     """Train the networks that a queue has left; one that fails does not stop the others."""
-    left = [
-        (position, step)
-        for position, step in enumerate(tasks.steps)
-        if isinstance(step, TrainConfig)
-        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
-    ]
+    left = _left(workspace, tasks)
 
     def jobs() -> Iterator[Job]:
         for position, step in left:
@@ -167,6 +168,16 @@ def _begin(
         tasks.begin(position, run)
     _refuse_other_frames(run, ready)
     return run, ready
+
+
+def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]]:
+    """The networks that are not trained yet, with their positions in the queue."""
+    return [
+        (position, step)
+        for position, step in enumerate(tasks.steps)
+        if isinstance(step, TrainConfig)
+        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
+    ]
 
 
 def _run_of(workspace: Workspace, tasks: RunQueue, position: int) -> Run | None:
