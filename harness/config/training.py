@@ -87,6 +87,8 @@ class TrainConfig:
         ema_decay: Decay of the moving average of the weights; 0 keeps none.
         precision: ``fp32`` (the reference), ``bf16`` (autocast) or ``auto``: ``bf16`` where the
             device computes it natively. A registered run has one of the first two.
+        tta: Whether the network predicts with test-time augmentation unless a command says
+            otherwise; an ensemble does where all its members do. Training itself does not.
         compile: Whether torch compiles the network first, which pays on a GPU over many epochs.
         seed: Seeds weights, data order and augmentations.
         workers: Processes that augment beside the training process; ``None`` for as many as pay
@@ -118,6 +120,7 @@ class TrainConfig:
     augmentation: _Name = "paper"
     ema_decay: _Decay = 0.0
     precision: _Precision = "fp32"
+    tta: _Switch = False
     compile: _Switch = False
     seed: _Seed = 0
     workers: _Workers = None
