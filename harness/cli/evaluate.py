@@ -16,11 +16,13 @@ from harness.cli.options import (
 )
 from harness.report.tables.formats import EVALUATION_TABLES
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
+    from harness.data.cross_validation import SplitVariant
     from harness.inference.predictor import Inference
     from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
@@ -160,7 +162,8 @@ class _Chosen:
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
-        self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        self.found = found if runs else _of_all_folds(found, wanted)
         self.checked: set[tuple[object, ...]] = set()
 
     def are_of_the_paper_split(self, splits: str) -> bool:
@@ -177,6 +180,9 @@ class _Chosen:
         from harness.data.catalogue import catalogue, of_split
         from harness.evaluation import evaluate_run
 
+        folds = {run.variant.fold for run in self.found}
+        if split == "test" and len(folds) > 1:
+            console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["test" if own_test else "train"])
         tables = []
@@ -242,7 +248,34 @@ def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
         )
 
 
+def _of_all_folds(found: Sequence[Run], wanted: Sequence[SplitVariant]) -> list[Run]:
+    """The runs of models that have one in every fold; the others would be of fewer frames.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    variants: dict[str, set[SplitVariant]] = {}
+    for run in found:
+        variants.setdefault(run.model, set()).add(run.variant)
+    lacking = {
+        model: ", ".join(one.fold for one in wanted if one not in there)
+        for model, there in variants.items()
+        if len(there) < len(wanted)
+    }
+    said = "; ".join(f"{model} has no run of fold {folds}" for model, folds in lacking.items())
+    if len(lacking) == len(variants):
+        raise UserError(f"no model has a run of every fold: {said}")
+    if said:
+        console.warn(f"Left out, since their figures would be of other frames: {said}.")
+    return [run for run in found if run.model not in lacking]
+
+
 def _label(run: Run, chosen: Sequence[Run]) -> str:
-    """The model's name, or the run's where two runs of the model are measured side by side."""
-    alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
-    return run.model if len({r.run for r in alike}) == 1 else run.run
+    """The model's name; the run's where several runs of the model are measured side by side.
+
+    The folds of one cross-validation are measured as one model.
+    """
+    alike = {other.run: other.variant for other in chosen if other.model == run.model}
+    divisions = {variant.fold.partition("/")[2] for variant in alike.values()}
+    are_folds = len(divisions) == 1 and "" not in divisions and len({*alike.values()}) == len(alike)
+    return run.model if len(alike) == 1 or are_folds else run.run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.evaluation import tables
 from harness.runs.workspace import Run, Workspace
 from metrics.averages import SD_OF, Average, average_of, summarise_by
-from metrics.masks.classes import chosen_rows
+from metrics.masks.classes import chosen_class, chosen_rows
 from submissions.leaderboard import rank
 
 if TYPE_CHECKING:
@@ -76,11 +76,14 @@ def ranked(
     parts: dict[str, list[pd.DataFrame]] = {}
     sds: dict[str, str] = {}
     for split, data, runs in evaluations:
-        for run in runs:
-            table = chosen_rows(tables.load([run], split))
+        measured = [chosen_rows(tables.load([run], split)) for run in runs]
+        several_classes = len(set(map(chosen_class, measured))) > 1
+        for run, table in zip(runs, measured, strict=True):
             over = average_of(table, average)
             figures = summarise_by(over, table, ("class",))
-            identity = {"split": split, "data": data, "model": run.model, "protocol": "paper"}
+            # Figures of different classes cannot be compared, no more than those of other frames.
+            frames = f"{chosen_class(table)} {data}" if several_classes else data
+            identity = {"split": split, "data": frames, "model": run.model, "protocol": "paper"}
             parts.setdefault(split, []).append(figures.assign(**identity))
             sds[split] = sd or SD_OF[over]
     rankings = [

@@ -222,5 +222,11 @@ def _register_ensemble(
 ) -> None:
     names = models.get(models.ENSEMBLE).members
     members = ensemble.members_for(workspace, names, done, variant)
+    if len({run.row["data"] for run in members.values()}) > 1:
+        console.warn(
+            f"The members of {models.ENSEMBLE} were trained or validated on different frames, so "
+            "that some may have learnt from frames that the ensemble is measured on: "
+            + ", ".join(run.run for run in members.values())
+        )
     run = ensemble.register(workspace, members)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")
