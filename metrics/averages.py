@@ -55,7 +55,8 @@ def summarise_by(
     """As ``metrics.endocv.summarise``, with figures by one of the averages over test sets.
 
     Args:
-        average: That of the figures; counts and SDs over frames are the same in both.
+        average: That of the figures; counts, SDs over frames and milliseconds a frame are the same
+            in both.
         table: A frame table.
         by: Columns whose values make the groups.
         protocol: As for ``metrics.endocv.add_figures``.
@@ -75,7 +76,8 @@ def summarise_by(
     over_frames = summarise(table, by, protocol)
     if not has_several_sets(table):
         return over_frames
-    names = [*FIGURES, "score", *(n for n in (*MEASURED, *frame_metrics()) if n in table)]
+    measured = (name for name in (*MEASURED, *frame_metrics()) if name in table)
+    names = [*FIGURES, "score", *(name for name in measured if name != "latency_ms")]
     of_sets = summarise(table, [*by, SET], protocol)
     means = mean_over_sets(of_sets, by, names)
     out = over_frames.assign(average=average, score_frames=over_frames["score"])

@@ -140,7 +140,8 @@ def batch_fault(
     larger = range(config.batch_size + 1, frames + 1)
     enough = next((b for b in larger if _smallest_batch(frames, b) >= needed), None)
     if enough is None:
-        return f"{fault}. Take more frames or another model."
+        larger_size = ", a larger --size" if config.size == SMALLEST_SIZE else ""
+        return f"{fault}. Take more frames{larger_size} or another model."
     return f"{fault}. Take --batch-size {enough}."
 
 

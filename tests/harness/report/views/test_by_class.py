@@ -28,8 +28,9 @@ def test_the_mean_of_test_sets_counts_each_the_same() -> None:
     assert found.index.tolist() == ["a", "b", "e", MEANS["sets"], MEANS["frames"]]
     sets, mean = found.iloc[:3], found.iloc[3]
     assert (sets["iou"] == [1, 7 / 9, 4 / 12]).all()
-    for figure in ("iou", "f1", "score", "latency_ms"):
+    for figure in ("iou", "f1", "score", "hd95_px"):
         assert mean[figure] == pytest.approx(sets[figure].mean())
+    assert mean["latency_ms"] == 2.0  # of a frame
     assert mean["sd_sets"] == pytest.approx(np.std(sets["score"]))
     assert mean["n"] == 5
     assert np.isnan(mean["sd_frames"])
