@@ -75,7 +75,7 @@ def command(
     from harness.runs.workspace import Workspace
     from metrics.averages import average_of
     from metrics.endocv import FIGURES
-    from metrics.statistics.comparison import compare, compare_all
+    from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select
 
     table, first, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
@@ -84,11 +84,7 @@ def command(
     formulas = PROTOCOLS[protocol].formulas
     samples = collect(table, figures=list(needed), protocol=formulas, average=average)
     samples = select(samples, list(dict.fromkeys(figures)))
-    found = (
-        compare(samples, first, second, **options)
-        if second
-        else compare_all(samples, first, **options)
-    )
+    found = compare(samples, first, second or None, **options)
     view = comparison_view(
         found,
         title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",

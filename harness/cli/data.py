@@ -63,7 +63,11 @@ def check(
 
     listings = _listings(folders, settings)
     splits = _splits(listings, settings) if folders else splits_of(settings)
-    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
+
+    def track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
+        return console.track(stream, "Looking at frames", total)
+
+    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
@@ -115,8 +119,8 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
             f"{folder} exists and is not an empty folder; give a new one, so that drawn frames do "
             "not mix with others"
         )
-    console.note(f"Drawing about {frames} frames ...")
-    drawn = write_dataset(folder, frames=frames, seed=seed, height=height)
+    with console.progress("Drawing frames", frames) as bar:
+        drawn = write_dataset(folder, frames=frames, seed=seed, height=height, progress=bar.update)
     console.success(f"Drew {drawn.frames:,} frames in {folder}.")
     parts = {
         "--endocv": drawn.endocv,
@@ -199,7 +203,3 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")
-
-
-def _track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
-    return console.track(stream, "Looking at frames", total)

@@ -122,13 +122,8 @@ def _of_split(
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names)
-    content = from_split.gather(
-        workspace,
-        runs,
-        catalogue(settings, needs=[split]),
-        split,
-        average,
-    )
+    every = catalogue(settings, needs=[split])
+    content = from_split.gather(workspace, runs, every, split, average)
     left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
         console.warn(

@@ -84,9 +84,6 @@ class Workspace:
 
     Nothing is made until something is written, and reading changes no file: a workspace may be
     shared read-only. All methods raise a ``UserError`` where the register cannot be used.
-
-    Args:
-        root: The folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -107,11 +104,7 @@ class Workspace:
             pass
 
     def new_run(self, model: str, **columns: Any) -> Run:
-        """Register a run as ``running`` and make its folder.
-
-        Args:
-            model: Registered name of the architecture.
-            **columns: Further columns; mappings are stored as JSON.
+        """Register a run as ``running``, with further columns (mappings as JSON); make its folder.
 
         Raises:
             UserError: If the workspace cannot be written.
@@ -151,11 +144,7 @@ class Workspace:
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
 
     def runs(self, *, status: Status | None = None) -> list[Run]:
-        """Registered runs, newest first.
-
-        Args:
-            status: Only runs of this status.
-        """
+        """Registered runs, newest first; only those of a status where one is given."""
         where, values = ("WHERE status = ?", [status]) if status else ("", [])
         with self._register.read() as connection:
             query = f"SELECT * FROM runs {where} ORDER BY created DESC, rowid DESC"
@@ -195,11 +184,8 @@ class Workspace:
     ) -> Path:
         """Where the frame table and the result files of a scored package lie.
 
-        Args:
-            package: The package; its name without the suffix names the folder.
-            sha256: Of the package, in hexadecimal: packages of one name are told apart by it.
-            protocol: ``official`` or ``strict``.
-            top: The folder of all scores; by default ``scores`` in the workspace.
+        Its name is the package's without the suffix, with digits of its SHA-256, since packages may
+        share a name. ``top`` is the folder of all scores, by default ``scores`` in the workspace.
         """
         return (top or self.root / "scores") / f"{Path(package).stem}-{sha256[:8]}" / protocol
 

@@ -234,10 +234,7 @@ def test_bf16_of_a_trained_network(benchmark: Any, tmp_path: Path) -> None:
 
 
 def test_writing_a_mask(
-    benchmark: Any,
-    fastest: Callable[[], float],
-    seconds: Callable[..., float],
-    tmp_path: Path,
+    benchmark: Any, fastest: Callable[[], float], seconds: Callable[..., float], tmp_path: Path
 ) -> None:
     """From the map of the network's size to the file, 1920 x 1080."""
     noise = np.random.default_rng(0).random((SIZE, SIZE), dtype=np.float32)

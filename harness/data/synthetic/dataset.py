@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import cv2
 import numpy as np
@@ -53,16 +53,31 @@ class Synthetic:
     truth: Path
     frames: int = 0
 
+    @classmethod
+    def below(cls, root: Path) -> Self:
+        """The parts of a dataset that is drawn in a folder."""
+        return cls(
+            endocv=root / "endocv2021",
+            hyperkvasir=root / "hyperkvasir",
+            test_frames=root / "endocv2021-test",
+            truth=root / "truth",
+        )
 
-def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int = 256) -> Synthetic:
+
+def write_dataset(
+    root: Path,
+    *,
+    frames: int = 300,
+    seed: int = 0,
+    height: int = 256,
+    progress: Callable[[int], object] = lambda _drawn: None,
+) -> Synthetic:
     """Draw a dataset.
 
-    Args:
-        root: Folder to write in; made when missing. Files of the same names are replaced.
-        frames: About how many frames in all; at least ``SMALLEST``. Half of them train, a fifth
-            validates, the rest tests.
-        seed: Everything follows from it.
-        height: Height of most frames, in pixels; their width is a quarter more.
+    Of about ``frames`` frames, at least ``SMALLEST``, half train, a fifth validates, the rest
+    tests. Most are ``height`` pixels high and a quarter wider. Files of the same names are
+    replaced. Everything follows from ``seed``. ``progress`` is called after each frame with the
+    number drawn so far.
 
     Returns:
         Synthetic: Where the parts lie.
@@ -75,13 +90,8 @@ def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int =
             f"expected at least {SMALLEST} frames of at least 64 pixels in height, got {frames} "
             f"of {height}."
         )
-    drawn = Synthetic(
-        endocv=root / "endocv2021",
-        hyperkvasir=root / "hyperkvasir",
-        test_frames=root / "endocv2021-test",
-        truth=root / "truth",
-    )
-    artist = _Artist(np.random.default_rng(seed), height)
+    drawn = Synthetic.below(root)
+    artist = _Artist(np.random.default_rng(seed), height, progress)
     for image, mask, look in _single_frames(drawn, frames, artist.rng):
         artist.draw_single(image, mask, look)
     sequences = drawn.endocv / "sequenceData"
@@ -123,11 +133,15 @@ class _Artist:
     Attributes:
         rng: Source of all randomness.
         frames: Frames written so far.
+        progress: Called with their number after each.
     """
 
-    def __init__(self, rng: np.random.Generator, height: int) -> None:
+    def __init__(
+        self, rng: np.random.Generator, height: int, progress: Callable[[int], object]
+    ) -> None:
         self.rng = rng
         self.height = height
+        self.progress = progress
         self.textures = [draw_texture(rng) for _ in range(_TEXTURES)]
         self.frames = 0
 
@@ -184,6 +198,7 @@ class _Artist:
     def _write(self, path: Path, image: NDArray[np.uint8]) -> None:
         _write(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.frames += 1
+        self.progress(self.frames)
 
 
 def _write(path: Path, pixels: NDArray[Any]) -> None:

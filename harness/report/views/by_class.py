@@ -1,4 +1,9 @@
-"""Results of a split by class and by centre, from frame tables."""
+"""Results of a split by class and by centre, from frame tables.
+
+Here and in ``detail``: ``frames`` are frame tables one after another, with a column ``model``;
+``formulas`` is the protocol of ``metrics.endocv.summarise``; ``summary`` is what :func:`figures`
+gives; ``split`` and ``protocol`` stand in titles.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +49,6 @@ def figures(
 ) -> pd.DataFrame:
     """The figures of each model and class over all frames, or all test sets.
 
-    Args:
-        frames: Frame tables, one after another, with a ``model`` column.
-        formulas: The protocol of ``metrics.endocv.summarise``.
-        average: By which several test sets are averaged, by default over sets.
-
     Returns:
         DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
         model's name as the paper writes it.
@@ -68,12 +68,7 @@ def by_place(
 
     Frames of no test set count for their centre, their sequence or else their dataset, in a
     column ``place``; places are in natural order, models in that of the table. Of several test
-    sets the last two places are their two averages, ``MEANS``.
-
-    Args:
-        frames: As for :func:`figures`.
-        formulas: The protocol of ``metrics.endocv.summarise``.
-        average: Of the two averages the one that comes first, by default that over sets.
+    sets the last two places are their two averages, ``MEANS``, that of ``average`` first.
     """
     import pandas as pd
 
@@ -114,13 +109,8 @@ def class_view(
 ) -> View:
     """The table of one class: a row a model, with the paper's row under it.
 
-    Args:
-        summary: What :func:`figures` gives.
-        class_: One of the summary's: ``polyp``, ``background``, ``all``, or another.
-        split: Name of the split, for the title.
-        protocol: For the title.
-        paper: Rows of the paper (``metrics.paper.results``), or ``None`` where the split is not
-            the paper's.
+    ``paper`` has rows of the paper (``metrics.paper.results``), or is ``None`` where the split is
+    not the paper's.
     """
     rows = _with_paper(summary[summary["class"] == class_], paper, class_, split)
     first = class_ == chosen_class(summary)
@@ -136,20 +126,9 @@ def class_view(
 
 
 def long_view(
-    summary: pd.DataFrame,
-    *,
-    split: str,
-    protocol: str,
-    paper: pd.DataFrame | None = None,
+    summary: pd.DataFrame, *, split: str, protocol: str, paper: pd.DataFrame | None = None
 ) -> View:
-    """The tables of all classes as one, for spreadsheets and programs.
-
-    Args:
-        summary: What :func:`figures` gives.
-        split: As for :func:`class_view`.
-        protocol: As for :func:`class_view`.
-        paper: As for :func:`class_view`.
-    """
+    """The tables of all classes as one, for spreadsheets and programs."""
     import pandas as pd
 
     parts = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View
-from harness.report.views import by_class, detail, plugins
+from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.utils.errors import UserError
 
@@ -151,7 +151,7 @@ def more(measured: Measured, format_: Format) -> list[View]:
 
 def plug_ins(measured: Measured, _format: Format) -> list[View]:
     """The figures of ``harness.metrics`` plug-ins, where there are any."""
-    view = plugins.plug_in_view(measured.summary, split=measured.split)
+    view = detail.plug_in_view(measured.summary, split=measured.split)
     return [] if view is None else [view]
 
 

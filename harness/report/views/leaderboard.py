@@ -22,10 +22,7 @@ _SETS: Final = {"truth_sha256": "Truth", "data": "Data"}
 def standings_view(ranking: pd.DataFrame, *, protocol: str, group: str) -> View:
     """A ranking as it is shown.
 
-    Args:
-        ranking: What ``submissions.leaderboard.rank`` gave, with or without the paper's rows.
-        protocol: How the scores were made.
-        group: ``round`` or ``split``, within which ranks are counted.
+    Ranks are counted within ``group``, a round or a split.
     """
     sds = [name for name in dict.fromkeys(ranking["sd_name"]) if name in SD_MEANINGS]
     meanings = "; ".join(f"{sd}: {SD_MEANINGS[sd]}" for sd in sds)

@@ -114,3 +114,14 @@ def test_pauses_between_rounds_count_as_work() -> None:
         work.bar.end_round()
     assert len(shown) == 799
     assert 0.9 < min(shown[:-120]) < max(shown[:-120]) < 1.15
+
+
+def test_steps_of_a_resumed_network_that_joins_say_nothing_of_the_pace() -> None:
+    work = Timed(2000)
+    for _ in range(10):
+        work.step(2.0)
+    work.bar.done_before(900)
+    work.bar.done += 900
+    for _ in range(10):
+        work.step(2.0)
+    assert work.bar.seconds_left == pytest.approx((2000 - 920) * 2.0)
