@@ -112,7 +112,7 @@ def command(
     loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
-    with outputs.staged() as staging:
+    with outputs.staged(last=TABLE) as staging:
         if sources is not None:
             on_fault = faults.append if keep_going else None
             rows = _of_images(loaded, inference, sources, staging, uncertainty, on_fault)

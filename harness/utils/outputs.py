@@ -32,7 +32,7 @@ class Outputs:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     outputs = Outputs(Path(folder))
         ...     outputs.check(["a.txt"], overwrite=False)
-        ...     with outputs.staged() as staging:
+        ...     with outputs.staged(last="a.txt") as staging:
         ...         _ = (staging / "a.txt").write_text("ours")
         ...     outputs.check(["a.txt"], overwrite=False)
         ...     Path(folder, "a.txt").read_text()
@@ -77,10 +77,16 @@ class Outputs:
             )
 
     @contextmanager
-    def staged(self) -> Iterator[Path]:
+    def staged(self, *, last: str) -> Iterator[Path]:
         """A hidden folder whose files take their places in the folder when the block ends well.
 
-        If the block raises, nothing is written.
+        If the block raises, nothing is written. Earlier files of these names are removed before the
+        first new one takes its place, so a killed process never leaves files of two commands that
+        look like one's.
+
+        Args:
+            last: The file that takes its place last, and is removed first: where it is there, all
+                others are.
 
         Yields:
             Path: Where to write, with the names relative to it.
@@ -99,7 +105,7 @@ class Outputs:
         try:
             with staging as name:
                 yield Path(name)
-                self._publish(Path(name))
+                self._publish(Path(name), last)
         finally:
             if is_new:
                 with suppress(OSError):  # it holds what was written
@@ -113,15 +119,21 @@ class Outputs:
         """
         self._enter({name: _sha256(self.folder / name) for name in names})
 
-    def _publish(self, staging: Path) -> None:
-        paths = [path for path in sorted(staging.rglob("*")) if path.is_file()]
-        names = {path.relative_to(staging).as_posix(): path for path in paths}
+    def _publish(self, staging: Path, last: str) -> None:
+        paths = {
+            path.relative_to(staging).as_posix(): path
+            for path in staging.rglob("*")
+            if path.is_file()
+        }
+        names = sorted(paths, key=lambda name: (name == last, name))
         try:
-            self._enter({name: _sha256(path) for name, path in names.items()})
-            for name, path in names.items():
+            self._enter({name: _sha256(path) for name, path in paths.items()})
+            for name in reversed(names):
+                (self.folder / name).unlink(missing_ok=True)
+            for name in names:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+                paths[name].replace(target)
         except OSError as error:
             raise unwritable(self.folder, error) from error
 

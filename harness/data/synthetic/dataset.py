@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from harness.data.synthetic.endoscope import LOOKS, Look, photograph
 from harness.data.synthetic.scene import Scene, draw_texture
+from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
 
 SMALLEST: Final = 40
@@ -58,7 +59,7 @@ def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int =
     """Draw a dataset.
 
     Args:
-        root: Folder to write in; made when missing. Files of the same names are replaced.
+        root: A folder that is empty or does not exist; it appears when all frames are drawn.
         frames: About how many frames in all; at least ``SMALLEST``. Half of them train, a fifth
             validates, the rest tests.
         seed: Everything follows from it.
@@ -68,20 +69,38 @@ def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int =
         Synthetic: Where the parts lie.
 
     Raises:
-        UserError: If the arguments are out of range, or the folder cannot be written.
+        UserError: If the arguments are out of range, or the folder holds files or cannot be
+            written.
     """
+    final = root.resolve()  # a link stays, what it leads to is replaced
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        raise UserError(
+            f"{root} exists and is not an empty folder; give a new one, so that drawn frames do "
+            "not mix with others"
+        )
+    if final == Path.cwd():
+        raise UserError(f"{root} is the current folder; give a new one in it, such as drawn")
     if frames < SMALLEST or height < 64:
         raise UserError(
             f"expected at least {SMALLEST} frames of at least 64 pixels in height, got {frames} "
             f"of {height}."
         )
-    drawn = Synthetic(
+    with replace_folder(final) as folder:
+        count = _draw(_parts(folder), frames, _Artist(np.random.default_rng(seed), height))
+    return dataclasses.replace(_parts(root), frames=count)
+
+
+def _parts(root: Path) -> Synthetic:
+    return Synthetic(
         endocv=root / "endocv2021",
         hyperkvasir=root / "hyperkvasir",
         test_frames=root / "endocv2021-test",
         truth=root / "truth",
     )
-    artist = _Artist(np.random.default_rng(seed), height)
+
+
+def _draw(drawn: Synthetic, frames: int, artist: _Artist) -> int:
+    """Draw and write all frames; how many there are."""
     for image, mask, look in _single_frames(drawn, frames, artist.rng):
         artist.draw_single(image, mask, look)
     sequences = drawn.endocv / "sequenceData"
@@ -91,7 +110,7 @@ def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int =
         # The paper's splits train on the first five of these and validate on the others.
         count = max(1, round((0.016 if number <= 5 else 0.01) * frames))
         artist.draw_negative(sequences / f"negativeOnly/seq{number}_neg", count)
-    return dataclasses.replace(drawn, frames=artist.frames)
+    return artist.frames
 
 
 def _single_frames(
