@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,7 +20,9 @@ from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
+from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import UnwritableError, atomic_path, write_json
+from metrics.utils.names import clashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +148,9 @@ def evaluate_run(
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.
+        FaultsError: If frames differ in capitals only, since their masks' names do; all of them.
     """
+    _refuse_clashes(list(frames["frame"]))
     loaded = load(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
@@ -165,6 +169,15 @@ def evaluate_run(
         write_json(folder / SUMMARY, row)
     workspace.enter_evaluation(**row)
     return table
+
+
+def _refuse_clashes(frames: Sequence[str]) -> None:
+    faults = [
+        Fault(path=frames[at], message=f"differs from {frames[other]} in capitals only")
+        for at, other in clashes(frames)
+    ]
+    if faults:
+        raise FaultsError(faults, "masks of frames could overwrite each other; rename these frames")
 
 
 def official_table(

@@ -1,8 +1,8 @@
 """Write where the user says, without overwriting what the harness did not write.
 
-``.harness-files`` in the folder lists the files that the harness wrote there, with their
-SHA-256. A file that is not listed, or was changed since, is the user's own: it is replaced only
-with ``--overwrite``, and never if it is one of the files that the command reads.
+``.harness-files`` in the folder lists the files that the harness wrote there, with their SHA-256
+and that of the file before. A file that is not listed, or was changed since, is the user's own: it
+is replaced only with ``--overwrite``, and never if it is one of the files that the command reads.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Outputs:
                 message = "expected a file or a free name, found a folder"
             elif _identity(path) in read:
                 message = "would be replaced, and it is one of the files to read"
-            elif not overwrite and (name not in written or written[name] != _sha256(path)):
+            elif not overwrite and _sha256(path) not in written.get(name, "").split():
                 message = "is there already, and the harness did not write it as it is now"
             else:
                 continue
@@ -127,7 +127,13 @@ class Outputs:
         }
         names = sorted(paths, key=lambda name: (name == last, name))
         try:
-            self._enter({name: _sha256(path) for name, path in paths.items()})
+            # Where this is killed, the next command may replace both the earlier files and the new.
+            self._enter(
+                {
+                    name: f"{_sha256(path)} {_sha256(self.folder / name)}".rstrip()
+                    for name, path in paths.items()
+                }
+            )
             for name in reversed(names):
                 (self.folder / name).unlink(missing_ok=True)
             for name in names:
@@ -138,12 +144,12 @@ class Outputs:
             raise unwritable(self.folder, error) from error
 
     def _written(self) -> dict[str, str]:
-        """Name to SHA-256; nothing where the list is missing or damaged."""
+        """Name to one SHA-256 or two; nothing where the list is missing or damaged."""
         try:
             entries = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return entries if isinstance(entries, dict) else {}
+        return {k: str(v) for k, v in entries.items()} if isinstance(entries, dict) else {}
 
     def _enter(self, entries: dict[str, str]) -> None:
         write_json(self.folder / MANIFEST, self._written() | entries)
