@@ -229,7 +229,8 @@ def test_workers_that_hang_are_ended_at_once(
         time.sleep(60)
 
     monkeypatch.setattr(loader.AugmentedFrames, "__getitems__", hang)
-    batches = loader.BatchLoader(config(workers=1), cache, cache).train(0)
+    waiting = loader.BatchLoader(config(workers=1), cache, cache)
+    batches = waiting.train(0)
     with StopRequest() as stop, pytest.raises(StoppedWaiting), stop.at_once():
         next(batches)
     before = multiprocessing.active_children()
