@@ -124,6 +124,7 @@ def evaluate_run(
     split: str,
     *,
     inference: Inference,
+    aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
     say: Callable[[str], object] = lambda _: None,
 ) -> pd.DataFrame:
@@ -139,6 +140,7 @@ def evaluate_run(
         frames: The frames of the split.
         split: Its name.
         inference: How the network predicts.
+        aside: A folder for the files, in place of the run's; the evaluation is not registered then.
         progress: Called after each frame.
         say: Called with what a precision other than float32 changes.
 
@@ -154,7 +156,7 @@ def evaluate_run(
     loaded = load(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
-    with replace_folder(run.evaluation(split)) as folder:
+    with replace_folder(aside or run.evaluation(split)) as folder:
         masks = folder / masks_folder(run, split).name
         table = evaluate_frames(predictor, frames, masks=masks, done=progress)
         with atomic_path(folder / TABLE) as temporary:
@@ -167,7 +169,8 @@ def evaluate_run(
             "settings": evaluation_settings(inference.settings),
         }
         write_json(folder / SUMMARY, row)
-    workspace.enter_evaluation(**row)
+    if aside is None:
+        workspace.enter_evaluation(**row)
     return table
 
 
@@ -186,6 +189,7 @@ def official_table(
     split: str,
     table: pd.DataFrame,
     *,
+    aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
     """The frame table of an evaluation with the truth read as the organisers read it.
@@ -198,26 +202,26 @@ def official_table(
         frames: The frames of the split.
         split: Its name.
         table: The evaluation's frame table.
+        aside: As for :func:`evaluate_run`.
         progress: Called after each frame.
     """
     import pandas as pd
 
-    if kept := table_file(run, split, "official"):
+    if aside is None and (kept := table_file(run, split, "official")):
         return pd.read_parquet(kept)
+    folder = aside or run.evaluation(split)
     latencies = table.drop_duplicates("frame").set_index("frame")["latency_ms"].to_dict()
     counted = recount(
         frames,
-        masks=masks_folder(run, split),
+        masks=folder / masks_folder(run, split).name,
         decoding="official",
         latencies_ms={str(frame): float(value) for frame, value in latencies.items()},
         classes=shared_classes([run]),
         done=progress,
     )
     with (
-        suppress(
-            UnwritableError
-        ),  # of a workspace that is shared read-only it is counted each time
-        atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary,
+        suppress(UnwritableError),  # in a read-only workspace it is counted each time
+        atomic_path(folder / OFFICIAL_TABLE) as temporary,
     ):
         counted.to_parquet(temporary, index=False)
     return counted

@@ -166,8 +166,8 @@ def unwritable(folder: Path, error: Exception) -> UnwritableError:
     """The error for a folder that cannot be written, from what a library or the system said."""
     said = getattr(error, "strerror", None) or error
     return UnwritableError(
-        f"cannot write in {folder}: {said}. Give another folder with --workspace, or make room and "
-        "rights there."
+        f"cannot write in {folder}: {said}. Give another folder with --workspace or --out, or make "
+        "room and rights there."
     )
 
 
