@@ -21,13 +21,7 @@ from submissions.writing.publish import SealedPackage, free_name
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A published package and its entry in the ledger.
-
-    Attributes:
-        package: The package.
-        entry: Its entry.
-        notes: What is odd about it, though valid.
-    """
+    """A published package, its entry in the ledger, and what is odd about it, though valid."""
 
     package: SealedPackage
     entry: Entry
@@ -63,24 +57,18 @@ def submit(
 ) -> Submission:
     """Predict every frame of a round, package the masks and enter the package.
 
-    Args:
-        workspace: Whose ``submissions`` folder takes the package.
-        run: A finished run.
-        round_: The round.
-        frames: Its frames, see ``submissions.rounds.find_frames``.
-        sizes: Their sizes, see ``submissions.rounds.frame_sizes``.
-        inference: The prediction settings.
-        file_format: The format of the masks.
-        done: Called after each frame.
-        say: Called with a note on how a precision other than float32 changes the masks.
+    ``frames`` and ``sizes`` are what ``submissions.rounds.find_frames`` and ``frame_sizes`` give.
+    ``done`` is called after each frame, ``say`` with how a precision other than float32 changes the
+    masks.
 
     Raises:
         LimitError: If the round's submissions of the day are used up; nothing is entered.
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
     loaded = load(run)
-    places = _places(frames)
-    images = [file for _, _, file in places]
+    inference = inference.of(run)
+    places = [(test_set, *named) for test_set, files in frames.items() for named in files.items()]
+    images = [file for *_, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     settings = evaluation_settings(run, inference)
     path = package_path(workspace, run, round_)
@@ -90,10 +78,7 @@ def submit(
         predictions = predictor.predict(images)
         for (test_set, name, _), prediction in zip(places, predictions, strict=True):
             package.add(
-                test_set=test_set,
-                name=name,
-                mask=prediction.mask,
-                latency_ms=prediction.latency_ms,
+                test_set=test_set, name=name, mask=prediction.mask, latency_ms=prediction.latency_ms
             )
             done()
         sealed = package.seal()
@@ -128,9 +113,3 @@ def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
         "members": dict(run.members),
         "versions": versions(),
     }
-
-
-def _places(frames: Frames) -> Sequence[tuple[str, str, Path]]:
-    return [
-        (test_set, name, file) for test_set, files in frames.items() for name, file in files.items()
-    ]

@@ -55,9 +55,7 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     any version of PyTorch. Names of older versions of segmentation-models-pytorch and of the
     authors' TriUNet are translated.
 
-    Args:
-        path: The file.
-        network: The architecture it should fit, from ``models.create``; it is not changed.
+    The network is the architecture that it should fit; it is not changed.
 
     Raises:
         ModelError: If the file cannot be read, holds no network, or one that does not fit, with

@@ -150,14 +150,7 @@ def insert(
 ) -> int:
     """Insert a row; mappings and lists are stored as JSON.
 
-    Args:
-        connection: Of :meth:`Register.write`.
-        table: The table.
-        values: The row, by column.
-        replace: Whether a row of the same key is replaced; else it is an error.
-
-    Returns:
-        int: The row's number.
+    With ``replace`` a row of the same key is replaced; else it is an error.
     """
     row = as_columns(values)
     names, marks = ", ".join(row), ", ".join("?" * len(row))

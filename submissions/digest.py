@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 from submissions.reading.archive import refuse_special
 
 
@@ -25,8 +26,7 @@ def package_sha256(package: Path) -> str:
 
 def _digest(package: Path) -> str:
     if package.is_file():
-        with package.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(package)
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*")):
         if path.is_file() and not path.is_symlink():

@@ -87,7 +87,9 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     who = [*groups, *(name for name in ("team", "model") if name in rows)]
     rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
     best = rows.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
-    best = best.assign(rank=_ranks(best, groups), source=source, sd_name=sd)
+    scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
+    ranks = scores.rank(method="min", ascending=False).astype("Int64")
+    best = best.assign(rank=ranks, source=source, sd_name=sd)
     best["sd"] = best[sd] if sd in best else float("nan")
     ordered = best.sort_values([*groups, "rank"], kind="stable")
     return ordered[[name for name in COLUMNS if name in ordered]].reset_index(drop=True)
@@ -96,9 +98,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd.DataFrame:
     """Add the rows of the paper's Table 4 under each round of a ranking.
 
-    Args:
-        ranking: What :func:`rank` gave.
-        rounds: Rounds whose rows are wanted; those in the ranking by default.
+    ``rounds`` are those whose rows are wanted; by default those in the ranking.
 
     Returns:
         The ranking, followed in each round by the paper's rows: source 'paper', no rank, and
@@ -125,11 +125,6 @@ def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd
         parts += [printed[printed["round"] == name]]
     rest = ranking[~ranking["round"].isin(rounds)] if "round" in ranking else ranking
     return _stacked([*parts, rest], ranking)
-
-
-def _ranks(best: pd.DataFrame, groups: list[str]) -> pd.Series[int]:
-    scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
-    return scores.rank(method="min", ascending=False).astype("Int64")
 
 
 def _stacked(parts: list[pd.DataFrame], ranking: pd.DataFrame) -> pd.DataFrame:

@@ -77,11 +77,7 @@ def score_folder(
 ) -> PackageScore:
     """Score a plain folder of masks.
 
-    Args:
-        folder: The masks.
-        truth_folder: The true masks, with the same test sets and names.
-        protocol: As for ``submissions.scoring.score_package``.
-        hausdorff: As for ``submissions.scoring.score_package``.
+    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.

@@ -76,8 +76,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     :class:`Round` and of its ``PackageLayout``; only ``daily_limit`` is required. A round of a
     built-in name replaces it.
 
-    Args:
-        file: For example ``rounds.toml``; ``None`` for the built-in rounds alone.
+    ``file`` is for example ``rounds.toml``; without one there are the built-in rounds alone.
 
     Raises:
         UserError: The file cannot be read, is not TOML, or holds no rounds.
@@ -86,11 +85,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
     rounds = {built_in.name: built_in for built_in in BUILT_IN}
     if file is None:
         return rounds
-    try:
-        document = read_toml(file)
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error}).") from error
-    tables = document.get("rounds")
+    tables = read_toml(file).get("rounds")
     if not isinstance(tables, dict) or not tables:
         raise UserError(
             f"{file}: expected tables such as [rounds.3] with daily_limit = 2, but found none."
@@ -125,9 +120,7 @@ def get_round(name: str, rounds: Mapping[str, Round]) -> Round:
 def find_frames(round_: Round, folder: Path) -> Frames:
     """Find the frames of a round's test sets, in sorted order.
 
-    Args:
-        round_: Which test sets are wanted.
-        folder: The release: a folder of test set folders, each holding frames.
+    ``folder`` is the release: a folder of test set folders, each holding frames.
 
     Raises:
         UserError: The folder is not there.
@@ -136,7 +129,7 @@ def find_frames(round_: Round, folder: Path) -> Frames:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of round {round_.name}'s frames. {_INIT}")
-    test_sets = round_.test_sets or _every_test_set(folder, round_.layout.prefix)
+    test_sets = round_.test_sets or every_test_set(folder, round_.layout.prefix)
     if not test_sets:
         raise UserError(
             f"{folder}: expected {round_.layout.prefix}* folders with the frames of round "
@@ -174,8 +167,8 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
     return sizes
 
 
-def _every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
-    # A dead link is a test set, too: one that is missing.
+def every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
+    """The folders whose names begin so, sorted; a dead link is one, too: one that is missing."""
     found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
     return tuple(sorted(name for name in found if name.startswith(prefix) and name[0] != "."))
 

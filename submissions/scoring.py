@@ -88,14 +88,9 @@ def score_package(
 ) -> PackageScore:
     """Validate a package and score it.
 
-    Args:
-        package: A zip, or an unpacked folder.
-        truth: A folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it. Its test
-            sets and frames are those the package must have.
-        protocol: How masks are decoded and which faults are tolerated.
-        layout: The names inside the package.
-        hausdorff: Whether the organisers' Hausdorff figures are computed (official only); it
-            takes about as long as reading the masks.
+    ``truth`` is a folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it; its test
+    sets and frames are those that the package must have. The organisers' Hausdorff figures
+    (official only) take about as long as reading the masks.
 
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
@@ -117,13 +112,8 @@ def score_masks(
 ) -> PackageScore:
     """Score the masks that an inspection finds.
 
-    Args:
-        package: The zip or folder.
-        truth: The true masks.
-        protocol: By which they are read.
-        inspect: Inspects the masks and calls ``on_mask`` with each of them.
-        hausdorff: As for ``score_package``.
-        notes: Remarks that are not faults.
+    ``inspect`` inspects the masks and calls ``on_mask`` with each of them; ``notes`` are remarks
+    that are not faults.
 
     Raises:
         FaultsError: There are faults, all of them at once.
@@ -141,6 +131,9 @@ def score_masks(
     if faults:
         raise FaultsError(faults, f"{package}: cannot be scored")
     table = _frame_table(rows, inspection.latencies_ms, truth)
+    sets: Iterable[tuple[Any, pd.DataFrame]] = ()
+    if protocol == "official":
+        sets = table.groupby("test_set", sort=True)
     return PackageScore(
         package=package,
         package_sha256=package_sha256(package),
@@ -149,7 +142,7 @@ def score_masks(
         truth=truth.folder,
         frames=table,
         figures=figures_of(table, protocol),
-        organisers=_organisers(table) if protocol == "official" else {},
+        organisers={str(test_set): organisers_json(of_set) for test_set, of_set in sets},
         notes=(
             *notes,
             *inspection.notes,
@@ -165,11 +158,8 @@ def score_rows(
 ) -> list[dict[str, Any]]:
     """A score as rows for ``Ledger.enter_scores``: one per test set, and one overall.
 
-    Args:
-        score: The package's score.
-        round_name: The round; taken from the package's submission where it is empty.
-        team: Whose it is; empty for our own.
-        model: The model's name; taken from the package's submission where it is empty.
+    Round and model are taken from the package's submission where they are empty; the team is empty
+    for our own.
     """
     return [
         {
@@ -256,13 +246,6 @@ def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     return pd.concat(
         [by_set.assign(**dict.fromkeys(over_sets, float("nan"))), overall], ignore_index=True
     )
-
-
-def _organisers(table: pd.DataFrame) -> dict[str, Any]:
-    return {
-        str(test_set): organisers_json(rows)
-        for test_set, rows in table.groupby("test_set", sort=True)
-    }
 
 
 def _tolerated_notes(findings: Iterable[Any]) -> list[str]:

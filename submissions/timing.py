@@ -37,12 +37,7 @@ def most_bytes(frames: int) -> int:
 def parse_timing(
     text: str, names: Sequence[str], *, shown: int = 5
 ) -> tuple[dict[str, float], list[str]]:
-    """Parse a timing file, collecting every fault.
-
-    Args:
-        text: The file's text.
-        names: The frames that it must list, each once.
-        shown: How many names a fault lists.
+    """Parse a timing file that must list each of the frames ``names`` once; collect every fault.
 
     Returns:
         Milliseconds by frame name, as far as they could be read, and one message per fault. In

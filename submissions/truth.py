@@ -12,9 +12,9 @@ from typing import Final
 from metrics.masks.bits import Bits
 from metrics.masks.image import read_file
 from metrics.masks.read import decode_bits, read_bits
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from submissions.layout import FRAME, PackageLayout
-from submissions.rounds import IMAGE_SUFFIXES
+from submissions.rounds import IMAGE_SUFFIXES, every_test_set
 
 MASK_FOLDERS: Final = frozenset({"masks", "mask"})
 """Names, in small letters, of the folder of a test set's masks where its frames have one, too."""
@@ -69,10 +69,7 @@ def find_truth(
 ) -> Truth:
     """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
-    Args:
-        folder: A folder of test set folders.
-        test_sets: Those wanted; ``None`` for every ``EndoCV_DATA*`` folder in it.
-        layout: The names of masks, and the prefix of test sets that are not listed.
+    ``test_sets`` are those wanted; ``None`` for every folder that begins as the layout says.
 
     Raises:
         UserError: There is no such folder, or no test set in it.
@@ -83,7 +80,7 @@ def find_truth(
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
     layout = layout or PackageLayout()
-    names = sorted(test_sets or _every_test_set(folder, layout.prefix))
+    names = sorted(test_sets or every_test_set(folder, layout.prefix))
     if not names:
         raise UserError(
             f"{folder}: expected folders {layout.prefix}k with masks {_wanted(layout)}, found "
@@ -94,12 +91,6 @@ def find_truth(
     if faults:
         raise TruthError(faults, f"the truth in {folder} cannot be used")
     return read_truth(folder, masks)
-
-
-def _every_test_set(folder: Path, prefix: str) -> list[str]:
-    # A dead link is a test set, too: one that is missing.
-    found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
-    return [name for name in found if name.startswith(prefix) and name[0] != "."]
 
 
 def _wanted(layout: PackageLayout) -> str:
@@ -146,13 +137,9 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
     """
     faults: list[Fault] = []
 
-    def read(path: Path) -> tuple[Bits, bytes, bool] | None:
-        try:
-            data = read_file(path)
-            bits = decode_bits(data, protocol="official", name=str(path))
-        except UserError as error:
-            faults.append(Fault(path="", message=error.message))
-            return None
+    def read(path: Path) -> tuple[Bits, bytes, bool]:
+        data = read_file(path)
+        bits = decode_bits(data, protocol="official", name=str(path))
         return bits, hashlib.sha256(data).digest(), data.startswith(_JPEG)
 
     sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
@@ -161,8 +148,9 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
     pairs = [(test_set, name) for test_set, paths in masks.items() for name in paths]
     paths = (masks[test_set][name] for test_set, name in pairs)
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for (test_set, name), found in zip(pairs, pool.map(read, paths), strict=True):
-            if found is None:
+        for (test_set, name), found in zip(pairs, pool.map(or_fault(read), paths), strict=True):
+            if isinstance(found, Fault):
+                faults.append(found)
                 continue
             bits, digest, is_jpeg = found
             sizes[test_set][name] = bits.shape

@@ -71,18 +71,14 @@ def command(
     from harness.report.views.ranks import comparison_view
     from harness.runs.workspace import Workspace
     from metrics.endocv import FIGURES
-    from metrics.statistics.comparison import compare, compare_all
+    from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select
 
     table, first, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     needed = dict.fromkeys([*FIGURES, *(name for name in figures if name != "score")])
     samples = collect(table, figures=list(needed), protocol=PROTOCOLS[protocol].formulas)
     samples = select(samples, list(dict.fromkeys(figures)))
-    found = (
-        compare(samples, first, second, **options)
-        if second
-        else compare_all(samples, first, **options)
-    )
+    found = compare(samples, first, second or None, **options)
     view = comparison_view(
         found,
         title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",

@@ -63,7 +63,11 @@ def check(
 
     listings = _listings(folders, settings)
     splits = _splits(listings, settings) if folders else splits_of(settings)
-    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
+
+    def track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
+        return console.track(stream, "Looking at frames", total)
+
+    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
@@ -110,8 +114,8 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     """
     from harness.data.synthetic.dataset import write_dataset
 
-    console.note(f"Drawing about {frames} frames ...")
-    drawn = write_dataset(folder, frames=frames, seed=seed, height=height)
+    with console.progress("Drawing frames", frames) as bar:
+        drawn = write_dataset(folder, frames=frames, seed=seed, height=height, progress=bar.update)
     console.success(f"Drew {drawn.frames:,} frames in {folder}.")
     parts = {
         "--endocv": drawn.endocv,
@@ -194,7 +198,3 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")
-
-
-def _track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
-    return console.track(stream, "Looking at frames", total)

@@ -45,12 +45,7 @@ class Terminated(BaseException):
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command line to its end, and exit with its status.
-
-    Args:
-        command: The root of the command line.
-        arguments: What follows the program's name; by default what the user typed.
-    """
+    """Run a command line to its end, and exit with its status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal cannot show must not end a command.

@@ -80,7 +80,8 @@ def command(
     from harness.utils.device import keep_memory
     from harness.utils.outputs import Outputs
 
-    if format_ == "onnx" and any(slugs.values()):
+    given = {name: slug for name, slug in slugs.items() if slug}
+    if format_ == "onnx" and given:
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
     onnx.require()
     keep_memory()
@@ -99,7 +100,7 @@ def command(
                 )
         else:
             difference = grand_challenge.export_container(
-                loaded, target, **_given(slugs), frames=images, done=bar.advance
+                loaded, target, **given, frames=images, done=bar.advance
             )
     if difference is None:
         console.note("No masks were compared; --frames DIR compares them with onnxruntime's.")
@@ -115,10 +116,6 @@ def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
         raise click.UsageError("--out ends in .json, the ending of the file that describes it")
     names = [target.name, target.with_suffix(".json").name]
     Outputs(target.parent).check(names, overwrite=overwrite, sources=images)
-
-
-def _given(slugs: dict[str, str | None]) -> dict[str, str]:
-    return {name: slug for name, slug in slugs.items() if slug}
 
 
 def _chosen(settings: Settings, name: str) -> Run:

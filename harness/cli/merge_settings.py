@@ -26,11 +26,7 @@ def merge(
 ) -> dict[str, Any]:
     """The settings of the file, with those given.
 
-    Args:
-        file: The ``harness.toml``, or where it will be.
-        given: Paths and sources by name; test sets join those of the file.
-        classes: Mask values by class; empty for the file's.
-        force: Whether what the file says may be changed.
+    Test sets given join those of the file; without ``classes`` the file's are kept.
 
     Raises:
         UserError: If the file says something else, or cannot be read, and ``force`` is not set.

@@ -98,19 +98,22 @@ def command(
     """
     import pandas as pd
 
+    from harness.data.listing import IMAGE_SUFFIXES
     from harness.inference import video
     from harness.inference.sources import find_sources
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
 
-    film = video.inspect(source) if _is_video(source) else None
+    is_video = source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
+    film = video.inspect(source) if is_video else None
     sources = find_sources(source, recursive=recursive) if film is None else None
     outputs = Outputs(out)
     _check_targets(outputs, source, sources, uncertainty=uncertainty, overwrite=overwrite)
     if sources and sources.remark:
         console.warn(sources.remark)
     loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
+    inference = inference.of(loaded.run)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
     with outputs.staged(last=TABLE) as staging:
@@ -220,9 +223,3 @@ def _of_video(
     rate = len(rows) / (time.perf_counter() - start)
     console.note(f"{rate:.1f} frames a second; the video has {film.rate:.1f}")
     return rows
-
-
-def _is_video(source: Path) -> bool:
-    from harness.data.listing import IMAGE_SUFFIXES
-
-    return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES

@@ -116,12 +116,7 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names)
-    content = from_split.gather(
-        workspace,
-        runs,
-        catalogue(settings, needs=[split]),
-        split,
-    )
+    content = from_split.gather(workspace, runs, catalogue(settings, needs=[split]), split)
     left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
         console.warn(

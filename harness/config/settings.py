@@ -82,9 +82,6 @@ class Settings:
     def require(self, *names: str) -> tuple[Path, ...]:
         """The paths of the settings named, all of them set.
 
-        Args:
-            *names: Field names, such as ``endocv``.
-
         Raises:
             UserError: If any is not set; the message names each, ``harness init`` and
                 ``harness demo``.
@@ -169,12 +166,10 @@ def read_file(path: Path) -> dict[str, Any]:
         FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
             all at once.
     """
+    if not path.exists():
+        return {}
     try:
         values = read_toml(path)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except TomlError as error:
         raise UserError(
             f"{error.message} Correct it, or write a new one with 'harness init --force'."

@@ -78,12 +78,7 @@ def _every_fault(listings: Sequence[Listing], classes: Classes) -> Iterator[Faul
 
 
 def require_frames(settings: Settings, splits: Sequence[str], *, every: bool = True) -> None:
-    """Refuse settings without the frames of splits.
-
-    Args:
-        settings: The settings.
-        splits: The splits.
-        every: Whether frames of all of them are needed, or of any.
+    """Refuse settings without the frames of splits: of all of them, or of any unless ``every``.
 
     Raises:
         UserError: If they are not set; the message names each setting.
@@ -135,9 +130,7 @@ def listings_of_settings(
 ) -> tuple[dict[str, Listing], list[Fault]]:
     """List the frames of all folders that are set; no file is opened.
 
-    Args:
-        settings: The settings.
-        names: Which of the paper's settings to take, beside ``train``, ``val`` and ``test``.
+    ``names`` are those of the paper's settings to take, beside ``train``, ``val`` and ``test``.
 
     Returns:
         The listings by setting or option, and a fault for each folder that is missing or laid out
@@ -166,12 +159,8 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
     faults = []
     for name, path in paths.items():
         try:
-            listings[name] = list_frames(path, kinds=_kinds(name), dataset=_DATASETS.get(name))
+            kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
+            listings[name] = list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
         except UserError as error:
             faults.append(Fault(path=flag(name), message=error.message))
     return listings, faults
-
-
-def _kinds(name: str) -> tuple[str, ...]:
-    """The layouts that a setting's folder may have."""
-    return (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))

@@ -37,10 +37,8 @@ class DrawnSplits:
 def draw_splits(frames: Sequence[FrameFiles], seed: int, *, with_test: bool) -> DrawnSplits:
     """Divide frames; the same frames and seed give the same division.
 
-    Args:
-        frames: The frames of a dataset. Those whose folder says ``test`` stay there.
-        seed: Shuffles sequences and single frames.
-        with_test: Whether a part is set aside to test on, unless a folder says ``test``.
+    Frames whose folder says ``test`` stay there; unless there are any, ``with_test`` sets a part
+    aside to test on.
 
     Raises:
         UserError: If there are too few sequences and single frames to divide.

@@ -22,9 +22,6 @@ from metrics.utils.errors import Fault, UserError
 def role_listings(settings: Settings) -> tuple[dict[str, Listing], list[Fault]]:
     """List the frames of the folders of all roles; no file is opened.
 
-    Args:
-        settings: Of which ``train``, ``val`` and ``test`` are read, if they are set.
-
     Returns:
         The listings by option, such as ``--train``, and a fault for each folder that cannot be
         read, or settings that contradict each other.

@@ -58,10 +58,7 @@ PROTOCOLS: Final[Mapping[str, Rules]] = {
 def table_file(run: Run, split: str, protocol: str) -> Path | None:
     """The file of an evaluation's frame table; ``None`` if it was not made, or is outdated.
 
-    Args:
-        run: The run.
-        split: Its name.
-        protocol: One of ``PROTOCOLS``; those of one decoding share a table.
+    Protocols of one decoding share a table.
     """
     table, official = (run.evaluation(split) / name for name in (TABLE, OFFICIAL_TABLE))
     if PROTOCOLS[protocol].decoding == "strict" or not table.exists():
@@ -73,14 +70,7 @@ def table_file(run: Run, split: str, protocol: str) -> Path | None:
 def cached_table(
     workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
 ) -> pd.DataFrame | None:
-    """The frame table of an earlier evaluation of the same frames with the same settings.
-
-    Args:
-        workspace: Where evaluations are registered.
-        run: The run.
-        frames: The frames of the split.
-        split: Its name.
-        settings: What else the evaluation depends on, see :func:`evaluation_settings`.
+    """The table of an earlier evaluation of these frames by these :func:`evaluation_settings`.
 
     Returns:
         DataFrame | None: ``None`` if there is none, or its files are not those that were
@@ -103,11 +93,6 @@ def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
 
     They are not after an evaluation that was killed between the two, nor where the run was trained
     on, or removed and made anew under its name.
-
-    Args:
-        run: The run.
-        split: The split's name.
-        row: Its row of ``Workspace.evaluations``.
     """
     folder = run.evaluation(split)
     if not all((folder / name).exists() for name in (TABLE, SUMMARY)):
@@ -134,18 +119,8 @@ def evaluate_run(
     frames' own sizes and a summary. It replaces an earlier evaluation as a whole; where this one is
     interrupted, the earlier one stays as it is.
 
-    Args:
-        workspace: Where the run is registered.
-        run: A finished run.
-        frames: The frames of the split.
-        split: Its name.
-        inference: How the network predicts.
-        aside: A folder for the files, in place of the run's; the evaluation is not registered then.
-        progress: Called after each frame.
-        say: Called with what a precision other than float32 changes.
-
-    Returns:
-        DataFrame: The frame table.
+    With ``aside`` the files go into that folder, and the evaluation is not registered. ``progress``
+    is called after each frame, ``say`` with what a precision other than float32 changes.
 
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
@@ -154,6 +129,7 @@ def evaluate_run(
     """
     _refuse_clashes(list(frames["frame"]))
     loaded = load(run)
+    inference = inference.of(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     with replace_folder(aside or run.evaluation(split)) as folder:
@@ -195,15 +171,7 @@ def official_table(
     """The frame table of an evaluation with the truth read as the organisers read it.
 
     It is counted from the evaluation's masks once, and written beside the other table where that
-    can be written.
-
-    Args:
-        run: An evaluated run.
-        frames: The frames of the split.
-        split: Its name.
-        table: The evaluation's frame table.
-        aside: As for :func:`evaluate_run`.
-        progress: Called after each frame.
+    can be written. ``aside`` is as for :func:`evaluate_run`.
     """
     import pandas as pd
 
@@ -237,7 +205,11 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
 def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     """The columns of an evaluation's register row that follow from the run and its frame table."""
     summary = summarise(with_all_classes(table)).set_index("class")
-    figures = {str(name): _as_json(row) for name, row in summary.to_dict("index").items()}
+    # JSON has no NaN: null stands in its place.
+    figures = {
+        str(name): {key: None if value != value else float(value) for key, value in row.items()}
+        for name, row in summary.to_dict("index").items()
+    }
     return {
         "run": run.run,
         "model": run.model,
@@ -246,8 +218,3 @@ def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
         "checkpoint": run.row["checkpoint"],
         "summary": figures,
     }
-
-
-def _as_json(row: Mapping[Any, Any]) -> dict[str, float | None]:
-    """A summary's row with null in place of NaN, which JSON does not have."""
-    return {str(name): None if value != value else float(value) for name, value in row.items()}

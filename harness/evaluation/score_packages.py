@@ -25,16 +25,9 @@ from submissions.truth import Truth, TruthError, find_truth
 class ScoringJob:
     """What the packages of one call share; the truth of each round is read once.
 
-    Args:
-        settings: The settings.
-        rounds: All rounds by name.
-        truth_folder: The true masks.
-        round_name: The round; ``None`` for the one that each package was submitted to.
-        out: The folder for the files; ``None`` for the workspace's.
-        protocol: As for ``submissions.scoring.score_package``.
-        hausdorff: As for ``submissions.scoring.score_package``.
-        team: The team; ``None`` for the file's name where the package was not submitted here.
-        overwrite: Whether files in ``out`` that the harness did not write may be replaced.
+    ``round_name`` is ``None`` for the round that each package was submitted to, ``out`` for the
+    workspace's folder. ``team`` names packages that were not submitted here, in place of the file.
+    With ``overwrite``, files in ``out`` that the harness did not write may be replaced.
     """
 
     def __init__(
@@ -118,12 +111,7 @@ class ScoringJob:
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""
-        score = score_folder(
-            folder,
-            self.truth_folder,
-            self.protocol,
-            hausdorff=self.hausdorff,
-        )
+        score = score_folder(folder, self.truth_folder, self.protocol, hausdorff=self.hausdorff)
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
         return self.team or shown, score

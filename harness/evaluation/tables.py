@@ -36,11 +36,6 @@ def labels(runs: Sequence[Run]) -> dict[str, str]:
 def load(runs: Sequence[Run], split: str, protocol: str = "paper") -> pd.DataFrame:
     """The frame tables of evaluated runs as one, with the runs' :func:`labels` as ``model``.
 
-    Args:
-        runs: Runs that were evaluated on the split by the protocol.
-        split: Name of the split.
-        protocol: One of ``evaluate_run.PROTOCOLS``.
-
     Raises:
         ValueError: If a run was not evaluated; see :func:`evaluated`.
     """
@@ -72,14 +67,7 @@ def evaluated(
 def evaluated_on(
     workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
 ) -> list[Run]:
-    """Those of the runs whose evaluation is of exactly these frames, with today's columns.
-
-    Args:
-        workspace: Where evaluations are registered.
-        runs: The runs.
-        frames: Rows of a catalogue.
-        split: Name of the split.
-    """
+    """Those of the runs whose evaluation is of exactly these frames, with today's columns."""
     rows = workspace.evaluations(split)
     rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
     current = {
@@ -98,9 +86,7 @@ def load_scored(
     A table that gives another score than the register has is of another truth, or was left by a
     scoring that was interrupted: it counts as missing.
 
-    Args:
-        workspace: Where the scores lie.
-        scores: Name to the package's row of ``Ledger.scores``.
+    ``scores`` maps each name to the package's row of ``Ledger.scores``.
 
     Returns:
         tuple: The tables by name, and the names of those whose table is missing.

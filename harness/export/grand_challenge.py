@@ -40,13 +40,8 @@ def export_container(
 ) -> Difference | None:
     """Write a folder with all files to build, test and upload the container.
 
-    Args:
-        loaded: The run's network, with its weights on the CPU.
-        folder: A folder that does not exist yet; it appears when it is complete.
-        input_slug: The input socket's slug.
-        output_slug: The output socket's slug.
-        frames: Frames to compare the ONNX file on, see :func:`harness.export.onnx.export_onnx`.
-        done: Called after each frame.
+    The folder appears when it is complete; ``frames`` are those to compare the ONNX file on, as for
+    :func:`harness.export.onnx.export_onnx`.
 
     Returns:
         Difference: How the masks differ; ``None`` without frames.

@@ -8,13 +8,14 @@ memory does not grow with the number of frames.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +41,9 @@ from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError
 
+if TYPE_CHECKING:
+    from harness.runs.workspace import Run
+
 _MILLISECONDS = 1000
 _BATCHES_AHEAD = 2
 
@@ -55,20 +59,25 @@ class Inference:
         precision: ``fp32``, the reference, or ``bf16``.
         batch_size: Frames a batch; it changes nothing but the speed.
         tta: Whether probabilities are the mean over flips and scales of the frame (test-time
-            augmentation), at six times the work.
+            augmentation), at six times the work; ``None`` for what the run's recipe says, see
+            :meth:`of`.
         rounding: The size at which pixels are decided, see ``harness.inference.postprocess``.
     """
 
     device: torch.device
     precision: Precision = "fp32"
     batch_size: int = 8
-    tta: bool = False
+    tta: bool | None = None
     rounding: DecisionSize = "full-size"
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the masks depend on."""
-        return {"precision": self.precision, "tta": self.tta, "rounding": self.rounding}
+        return {"precision": self.precision, "tta": bool(self.tta), "rounding": self.rounding}
+
+    def of(self, run: Run) -> Inference:
+        """The same, with what is left to the run's recipe filled in."""
+        return self if self.tta is not None else dataclasses.replace(self, tta=run.tta)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,13 +166,9 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Predict frames in their order.
 
-        Args:
-            images: The frames' files; read while the network runs.
-            on_fault: Called for each frame that cannot be read, which is then left out, from
-                several threads. Without it such a frame ends the prediction.
-
-        Yields:
-            Prediction: One a frame, in the order given.
+        They are read while the network runs. ``on_fault`` is called from several threads for each
+        frame that cannot be read, which is then left out; without it such a frame ends the
+        prediction.
 
         Raises:
             FaultsError: Frames cannot be read, all of them at once.
@@ -181,14 +186,7 @@ class Predictor:
     def predict_pixels(
         self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
     ) -> Iterator[Prediction]:
-        """Predict frames that are decoded already.
-
-        Args:
-            frames: Each frame's name and its pixels, uint8 (H, W, 3) RGB; read lazily.
-
-        Yields:
-            Prediction: One a frame, in the order given.
-        """
+        """Predict named frames that are decoded already, uint8 (H, W, 3) RGB, in their order."""
         return self._predict(frames, lambda frame: frame)
 
     def _predict(
@@ -211,12 +209,9 @@ class Predictor:
     def probabilities(self, pixels: Tensor) -> Tensor:
         """Run one batch through the network, with test-time augmentation where it is asked for.
 
-        Args:
-            pixels: (N, 3, S, S) uint8 on any device.
-
-        Returns:
-            Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
-            the chosen class's probabilities by each member follow after the classes'.
+        Pixels (N, 3, S, S) uint8 on any device give (N, C, S, S) float32 on the predictor's; where
+        uncertainty is asked for, the chosen class's probabilities by each member follow after the
+        classes'.
         """
         inputs = pixels.to(self.engine.device, non_blocking=True).float()
         return average_views(self.engine, inputs) if self.inference.tta else self.engine(inputs)

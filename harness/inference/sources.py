@@ -38,11 +38,7 @@ class Sources:
 
 
 def find_sources(source: Path, *, recursive: bool = False) -> Sources:
-    """The images at a path.
-
-    Args:
-        source: An image, or a folder of images.
-        recursive: Whether images in sub-folders belong to it. Links to folders are not followed.
+    """The image at a path, or those of a folder; links to sub-folders are not followed.
 
     Raises:
         UserError: There are no images.

@@ -27,12 +27,6 @@ def members_for(
 ) -> dict[str, Run]:
     """A finished run of each member: the given one, or else the newest.
 
-    Args:
-        workspace: Where runs are registered.
-        names: The members.
-        trained: Runs to prefer, by model.
-        variant: The variant of the splits; by default the splits as they are.
-
     Raises:
         UserError: If a member has no finished run; all missing ones are named.
     """
@@ -54,13 +48,6 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
 
     The members' weights are hard links (copies where the file system has none), so the ensemble
     stays whole when a member's run is removed.
-
-    Args:
-        workspace: Where the members are registered.
-        members: Member name to its run.
-
-    Returns:
-        Run: The ensemble, finished.
 
     Raises:
         UserError: If the members have different image sizes or classes, or the disk is full.

@@ -17,14 +17,8 @@ from models.foreign_checkpoint import Imported, import_checkpoint
 def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
     """Read a checkpoint, without running code from it, and register it as a finished run.
 
-    Args:
-        workspace: Where to register it.
-        path: A file of ``torch.save`` with a whole network or a state dict; or safetensors with
-            the network's own names, such as those of another workspace.
-        config: Its architecture, encoder, size and inputs.
-
-    Returns:
-        tuple: The run, and the content of the file.
+    The file is of ``torch.save``, with a whole network or a state dict, or safetensors with the
+    network's own names, such as those of another workspace.
 
     Raises:
         ModelError: If the file cannot be read or holds another network; nothing is registered.
@@ -48,9 +42,7 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
 def read_weights(path: Path, network: nn.Module) -> Imported:
     """Read the weights for a network, from safetensors or from a file of ``torch.save``.
 
-    Args:
-        path: The file; no code in it is run.
-        network: The architecture, which safetensors are loaded into at once.
+    No code in the file is run; safetensors are loaded into the network at once.
 
     Raises:
         ModelError: As for :func:`register`.

@@ -10,20 +10,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.runs import checkpoints
 from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
 from harness.runs.workspace import Run, Workspace
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import file_sha256
 
 
 def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
     """The settings that a run's weights determine; none for a file.
-
-    Args:
-        workspace: Where the run is registered.
-        init: A run or a file.
 
     Returns:
         Mapping: ``model``, ``encoder``, ``nodes`` and ``inputs`` of the run.
@@ -40,11 +36,6 @@ def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
 
 def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig:
     """A recipe that starts from given weights, which are read and compared with its network.
-
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        config: The recipe.
 
     Returns:
         TrainConfig: The recipe with ``init`` and ``init_sha256``, and no encoder weights.
@@ -63,10 +54,7 @@ def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig
         init = str(path.absolute())
     read_weights(path, build(config, weights=False))
     return dataclasses.replace(
-        config,
-        init=init,
-        init_sha256=checkpoints.fingerprint(path),
-        encoder_weights="none",
+        config, init=init, init_sha256=file_sha256(path), encoder_weights="none"
     )
 
 
@@ -78,7 +66,7 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
     """
     path = Path(config.init)
     path = path if path.is_file() else _run(workspace, config.init).best
-    if not path.is_file() or checkpoints.fingerprint(path) != config.init_sha256:
+    if not path.is_file() or file_sha256(path) != config.init_sha256:
         raise UserError(
             f"the weights of {config.init} ({path}) are gone or have changed since this training "
             "was asked for; start it anew"

@@ -68,6 +68,12 @@ class Run:
         return SplitVariant(leave_out=settings.get("leave_out", ""), fold=settings.get("fold", ""))
 
     @property
+    def tta(self) -> bool:
+        """Whether its recipe, or that of every member, predicts with test-time augmentation."""
+        recipes = self.settings["members"].values() if self.members else [self.settings]
+        return all(recipe.get("tta", False) for recipe in recipes)
+
+    @property
     def validation_frames(self) -> str:
         """Fingerprint of the frames that ``best_iou`` is of; empty where unknown."""
         return str(self.row["data"] or "").rpartition("+")[2]  # 'TRAINING+VALIDATION'
@@ -82,9 +88,6 @@ class Workspace:
 
     Nothing is made until something is written, and reading changes no file: a workspace may be
     shared read-only. All methods raise a ``UserError`` where the register cannot be used.
-
-    Args:
-        root: The folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -107,12 +110,9 @@ class Workspace:
     def new_run(
         self, model: str, *, before: Callable[[str], object] = lambda _run: None, **columns: Any
     ) -> Run:
-        """Make the folder of a run and register it as ``running``.
+        """Register a run as ``running``, with further columns (mappings as JSON); make its folder.
 
-        Args:
-            model: Registered name of the architecture.
-            before: Called with the identifier before it is registered.
-            **columns: Further columns; mappings are stored as JSON.
+        ``before`` is called with its identifier before it is registered.
 
         Raises:
             UserError: If the workspace cannot be written.
@@ -126,12 +126,8 @@ class Workspace:
     ) -> Run:
         """Write the files of a run, and then register it as ``finished``.
 
-        An interrupted process leaves no run in the register, and a killed one at most a folder.
-
-        Args:
-            model: Registered name of the architecture.
-            write: Writes the files into the folder given, and returns further columns.
-            **columns: Columns that are known before.
+        ``write`` gets the folder and returns further columns. An interrupted process leaves no run
+        in the register, and a killed one at most a folder.
 
         Raises:
             UserError: If the workspace cannot be written.
@@ -188,11 +184,7 @@ class Workspace:
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
 
     def runs(self, *, status: Status | None = None) -> list[Run]:
-        """Registered runs, newest first.
-
-        Args:
-            status: Only runs of this status.
-        """
+        """Registered runs, newest first; only those of a status where one is given."""
         where, values = ("WHERE status = ?", [status]) if status else ("", [])
         with self._register.read() as connection:
             query = f"SELECT * FROM runs {where} ORDER BY created DESC, rowid DESC"
@@ -232,11 +224,8 @@ class Workspace:
     ) -> Path:
         """Where the frame table and the result files of a scored package lie.
 
-        Args:
-            package: The package; its name without the suffix names the folder.
-            sha256: Of the package, in hexadecimal: packages of one name are told apart by it.
-            protocol: ``official`` or ``strict``.
-            top: The folder of all scores; by default ``scores`` in the workspace.
+        Its name is the package's without the suffix, with digits of its SHA-256, since packages may
+        share a name. ``top`` is the folder of all scores, by default ``scores`` in the workspace.
         """
         return (top or self.root / "scores") / f"{Path(package).stem}-{sha256[:8]}" / protocol
 

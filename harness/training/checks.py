@@ -55,12 +55,6 @@ def check_batches(
 ) -> None:
     """Refuse recipes with batches that are too small for batch norm.
 
-    Args:
-        steps: The steps of a queue.
-        frames: A catalogue with its splits.
-        device: Where they are trained.
-        group: The processes that share each batch.
-
     Raises:
         UserError: If a split has no training frames.
         FaultsError: If batches are too small, for each model.
@@ -80,11 +74,6 @@ def check_batches(
 
 def check_polyps(train: FrameCache, val: FrameCache, classes: Classes) -> str:
     """Refuse training frames without a pixel of the chosen class.
-
-    Args:
-        train: The training frames.
-        val: The validation frames.
-        classes: What their masks' indices mean.
 
     Returns:
         str: A warning where the validation frames have none; else empty.
@@ -115,14 +104,10 @@ def batch_fault(
     pools the whole frame to one pixel (the DeepLabs), or where the frame is as small as the
     encoder's stride; there a batch needs two frames.
 
-    Args:
-        config: The recipe.
-        frames: Number of training frames.
-        device: Where it trains.
-        group: The processes that share each batch.
+    ``frames`` is the number of training frames.
     """
     needed = models.smallest_batch(config.model, config.nodes)
-    if config.size == SMALLEST_SIZE:
+    if config.input_size(0) == SMALLEST_SIZE:
         needed = max(needed, 2)
     # On GPUs batch norm measures the shares of all processes together.
     joint = group.is_single or device.type == "cuda"
@@ -132,9 +117,9 @@ def batch_fault(
         return ""
     by = "" if group.is_single else f" by {group.world_size} processes"
     fault = (
-        f"{config.model} at {config.size} pixels can be trained{by} on batches of {needed} frames "
-        f"or more, but with --batch-size {config.batch_size} the smallest batch of the {frames} "
-        f"training frames has {smallest}"
+        f"{config.model} at {config.input_size(0)} pixels can be trained{by} on batches of "
+        f"{needed} frames or more, but with --batch-size {config.batch_size} the smallest batch "
+        f"of the {frames} training frames has {smallest}"
     )
     larger = range(config.batch_size + 1, frames + 1)
     enough = next((b for b in larger if _smallest_batch(frames, b) >= needed), None)

@@ -31,14 +31,8 @@ SAVE_EVERY_S: Final = 60.0
 class TrainingLoop:
     """Trains one run, from its first step or from where it stopped.
 
-    Args:
-        workspace: Where the run is registered.
-        run: The run, registered as running.
-        config: Its recipe.
-        trainer: Its network and optimiser; of a process group only the main one's is written.
-        batches: Its batches.
-        callbacks: Called as it goes.
-        save_every_s: Seconds between two writings of the state, at least.
+    The run is registered as running. Of a process group only the main process's trainer is written,
+    every ``save_every_s`` seconds or less often.
     """
 
     def __init__(
@@ -64,6 +58,9 @@ class TrainingLoop:
         self.losses: list[float] = []
         self.history: list[Epoch] = []
         self.save_every_s = save_every_s
+        # torch's kernels for a CPU add up in another order with another number of threads, so a
+        # resumed run keeps the number that it began with.
+        self._threads = torch.get_num_threads()
         self._saved = time.monotonic()
         self._waited = 0.0
         self._agree = Agreement(self.group)
@@ -89,7 +86,7 @@ class TrainingLoop:
             UserError: If the loss is no longer a number, or the data or the disk fail.
         """
         try:
-            with StopRequest() as stop:
+            with StopRequest() as stop, devices.threads(self._threads):
                 while self.epoch < self.config.epochs and not self.is_out_of_patience:
                     self._train_epoch(stop)
                 self._save()  # 'train --resume RUN --epochs MORE' goes on from here
@@ -283,6 +280,7 @@ class TrainingLoop:
             checkpoints.save_state(
                 self.run.last,
                 {
+                    "threads": self._threads,
                     "trainer": self.trainer.state_dict(),
                     "epoch": self.epoch,
                     "step": self.step,
@@ -295,6 +293,8 @@ class TrainingLoop:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.trainer.load_state_dict(state["trainer"])
+        if self.group.is_single:  # the processes of a group share the cores
+            self._threads = min(state.get("threads", self._threads), devices.cores())
         self.epoch, self.step = state["epoch"], state["step"]
         self.losses = list(state["losses"])
         self.history = [Epoch(**values) for values in state["history"]]

@@ -24,9 +24,6 @@ def replace_folder(final: Path) -> Iterator[Path]:
     ``final`` held before stays, and never a mixture. One process at a time replaces a folder; what
     killed ones left is removed by the next.
 
-    Args:
-        final: The folder; its parent is made when missing.
-
     Yields:
         Path: The new folder, a hidden one beside ``final``.
 

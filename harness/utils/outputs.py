@@ -12,12 +12,11 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import file_digest
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault, FaultsError
-from metrics.utils.files import PARTIAL, unwritable, write_json
+from metrics.utils.files import PARTIAL, file_sha256, unwritable, write_json
 
 MANIFEST: Final = ".harness-files"
 
@@ -25,8 +24,7 @@ MANIFEST: Final = ".harness-files"
 class Outputs:
     """The files that a command writes in one folder.
 
-    Args:
-        folder: The folder; it need not exist.
+    The folder need not exist.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -45,10 +43,8 @@ class Outputs:
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.
 
-        Args:
-            names: What will be written, relative to the folder.
-            overwrite: Whether files that the harness did not write may be replaced.
-            sources: Files that are never replaced.
+        The names are relative to the folder. ``overwrite`` allows to replace files that the harness
+        did not write; ``sources`` are never replaced.
 
         Raises:
             FaultsError: Files would be replaced; all of them at once.
@@ -158,8 +154,7 @@ class Outputs:
 def _sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; empty where it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""
 

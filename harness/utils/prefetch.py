@@ -19,12 +19,6 @@ def map_ahead(
 
     Unlike ``Executor.map`` it reads ``items`` lazily, so a long stream stays flat in memory.
 
-    Args:
-        pool: Where the calls run.
-        function: Called once an item.
-        items: Read as results are taken.
-        ahead: Calls waiting or running at most.
-
     Yields:
         The results, in order; the first call that raised raises here.
     """

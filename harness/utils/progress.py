@@ -20,23 +20,27 @@ class Bar:
 
     Attributes:
         description: What is done, such as 'Decoding frames'.
-        total: How many steps there are; ``None`` while that is not known.
+        total: How many steps there are, or 100 for percent; ``None`` while that is not known.
         draw: Called after every change with the bar.
         clock: Seconds that only grow.
         done: Steps done.
         detail: Figures beside the bar, such as 'loss 0.231'.
+        even: Whether steps take about as long as each other, so that their pace tells the rest.
     """
 
     description: str
     total: int | None
     draw: Callable[[Bar], None] = lambda _bar: None
     clock: Callable[[], float] = time.monotonic
-    done: int = 0
+    done: float = 0
     detail: str = ""
-    _samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_KEPT_SAMPLES))
+    even: bool = True
+    _samples: deque[tuple[float, float]] = field(
+        default_factory=lambda: deque(maxlen=_KEPT_SAMPLES)
+    )
 
     def update(
-        self, done: int | None = None, total: int | None = None, *, detail: str | None = None
+        self, done: float | None = None, total: int | None = None, *, detail: str | None = None
     ) -> None:
         """Set what is given and leave the rest as it is; a callback ``(done, total)``."""
         self.total = self.total if total is None else total
@@ -64,7 +68,7 @@ class Bar:
         The first step does not count, since it holds the warm-up, or steps that were done before
         an interruption. In the ten seconds after it there is no estimate.
         """
-        if self.total is None or len(self._samples) < _FEWEST_SAMPLES:
+        if not self.even or self.total is None or len(self._samples) < _FEWEST_SAMPLES:
             return None
         (begun, before), (now, done) = self._samples[0], self._samples[-1]
         if now - begun < _FIRST_ESTIMATE_S or done <= before:
@@ -73,7 +77,8 @@ class Bar:
 
     def __str__(self) -> str:
         """The state on one line."""
-        count = str(self.done) if self.total is None else f"{self.done} of {self.total}"
+        done = int(self.done)
+        count = str(done) if self.total is None else f"{done} of {self.total}"
         parts = [count, self.time_left, self.detail]
         return f"{self.description}: {', '.join(part for part in parts if part)}"
 

@@ -87,11 +87,8 @@ class Examined:
 def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") -> Examined:
     """Decode a mask and find what is wrong with it.
 
-    Args:
-        data: The file's bytes.
-        kind: What is expected: ``black and white`` masks have one class, the values or colours of
-            the others mean classes and are checked by ``metrics.masks.labels``.
-        name: What to call it in a message.
+    ``black and white`` masks have one class; the values or colours of the other kinds mean classes
+    and are checked by ``metrics.masks.labels``. ``name`` is what messages call it.
 
     Raises:
         UserError: It is no image, truncated, damaged or too large.
@@ -126,9 +123,6 @@ def alpha_of(data: bytes) -> _Bytes | None:
     """The opacity of each pixel of a PNG, TIFF or BMP, uint8 (H, W); ``None`` without any.
 
     Pillow reads it: OpenCV leaves out that of grey TIFFs, of BMPs and of transparent greys in PNGs.
-
-    Args:
-        data: A file that a decoder has found whole.
 
     Example:
         >>> cut_out = np.array([[[255, 255, 255, 0]]], dtype=np.uint8)

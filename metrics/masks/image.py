@@ -82,10 +82,8 @@ def read_size(path: str | Path) -> tuple[int, int]:
 def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     """Decode an image that is in memory.
 
-    Args:
-        data: The file's bytes; their content decides how they are read.
-        flags: OpenCV's, such as ``RGB_AS_STORED`` or ``cv2.IMREAD_UNCHANGED``.
-        name: What to call it in a message.
+    ``flags`` are OpenCV's, such as ``RGB_AS_STORED`` or ``cv2.IMREAD_UNCHANGED``; ``name`` is what
+    messages call it. The content decides how it is read.
 
     Returns:
         Array (H, W) or (H, W, channels), of 8 bits if the flags ask for colour.
@@ -192,10 +190,7 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
 
     CVC-ClinicDB ships such files; OpenCV reads the first channel alone, and Pillow nothing.
 
-    Args:
-        stream: The file.
-        name: What to call it in a message.
-        pixels: Whether to decode them; else an array of the right shape without content.
+    Without ``pixels``, an array of the right shape without content.
     """
     import struct
 

@@ -77,11 +77,7 @@ def examine_labels(
 ) -> ExaminedLabels:
     """Read an encoded mask and all that is wrong with it.
 
-    Args:
-        data: The file's bytes.
-        classes: What its values mean.
-        protocol: As for :func:`read_labels`.
-        name: What to call it in a message.
+    The arguments are those of :func:`decode_labels`.
 
     Raises:
         UserError: It is no image, truncated, damaged or too large.
@@ -133,9 +129,7 @@ def _nearest_colours(
     A JPEG blurs the edge between two colours through others, so only an area of colours far from
     all classes is a problem.
 
-    Args:
-        pixels: uint8 (H, W, 3), BGR.
-        classes: With colours.
+    The pixels are uint8 (H, W, 3), BGR.
     """
     indices = np.zeros(pixels.shape[:2], np.uint8)
     wide = pixels.astype(np.float32)
@@ -230,10 +224,7 @@ def class_masks(
 def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
     """Write a mask as a PNG of 0 and 255, or of the classes' own values or colours.
 
-    Args:
-        path: The file; its folder is made when missing.
-        labels: bool (H, W), or class indices.
-        classes: What they mean.
+    The labels are bool (H, W), or class indices; a missing folder is made.
 
     Raises:
         UserError: If it cannot be written.

@@ -10,6 +10,7 @@ killed writers left behind.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import sys
@@ -46,8 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     kill nor a power cut leaves half a file under the final name. If the block raises, the
     temporary file is removed and what ``path`` held before stays.
 
-    Args:
-        path: The final name; its folder is made when missing.
+    The folder of ``path`` is made when missing.
 
     Yields:
         Path: Where to write; an empty file is there already.
@@ -86,12 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
-    """Write ``values`` as indented JSON, atomically.
-
-    Args:
-        path: The final name; its folder is made when missing.
-        values: What ``json.dumps`` takes.
-        ensure_ascii: Whether other characters are escaped, as for ``json.dumps``.
+    """Write what ``json.dumps`` takes as indented JSON, atomically; a missing folder is made.
 
     Raises:
         UnwritableError: As for :func:`atomic_path`.
@@ -101,14 +96,17 @@ def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def create_partial(path: Path) -> tuple[IO[bytes], Path]:
     """A new partial file for ``path``, in the same folder, which must exist.
 
     It is locked until the stream is closed or the process ends, however it ends; that is how
     :func:`remove_stale_partials` knows a live writer's file.
-
-    Args:
-        path: The final name.
 
     Returns:
         The file, open for writing and reading, and its name.

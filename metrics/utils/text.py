@@ -47,13 +47,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        OSError: It cannot be read.
+        UserError: It cannot be read.
         TomlError: It is not UTF-8 or not TOML; the message names file and line.
     """
     text = ""
     try:
         text = decode_text(path.read_bytes())
         return tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except EncodingError as error:
         raise TomlError(f"{path} is not TOML: {error}.") from error
     except tomllib.TOMLDecodeError as error:

@@ -11,12 +11,7 @@ from submissions.rounds import Round
 
 
 class Found(NamedTuple):
-    """What was found below one path.
-
-    Attributes:
-        packages: Each package with a name that tells it from the others.
-        others: Names in the folder that are no packages.
-    """
+    """The packages below one path, each with a name of its own, and what else lies there."""
 
     packages: list[tuple[Path, str]]
     others: list[str]

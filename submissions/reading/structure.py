@@ -41,11 +41,8 @@ def arrange(
 ) -> Structure:
     """Assign every file, by its path alone.
 
-    Args:
-        archive: The opened package.
-        layout: The names that are expected.
-        expected: The frames that need a mask, with their sizes; ``None`` where they are unknown.
-        test_sets: The required test sets where ``expected`` is unknown; ``None`` for any.
+    ``expected`` holds the frames that need a mask, with their sizes; where it is ``None``,
+    ``test_sets`` are required, or any.
     """
     files = [name for name in archive.files if not is_junk(name)]
     known = expected.keys() if expected is not None else test_sets

@@ -71,32 +71,6 @@ class PackageReport:
         ]
 
 
-def validate_package(
-    path: Path,
-    expected: Sizes | None = None,
-    *,
-    test_sets: Collection[str] | None = None,
-    layout: PackageLayout | None = None,
-) -> list[Fault]:
-    """Every fault of a package.
-
-    Args:
-        path: A zip, or an unpacked folder.
-        expected: Test set to frame name to (height, width) of every frame that needs a mask, see
-            ``rounds.frame_sizes``; ``None`` to check only what needs no frames.
-        test_sets: The required test sets where ``expected`` is not given; ``None`` for any.
-        layout: The names inside; EndoCV 2021's by default.
-
-    Returns:
-        The faults; none for a package that may be submitted.
-
-    Raises:
-        UserError: There is no such file or folder.
-    """
-    inspection = inspect_package(path, expected, test_sets=test_sets, layout=layout)
-    return inspection.faults()
-
-
 def inspect_package(
     path: Path,
     expected: Sizes | None = None,
@@ -106,16 +80,20 @@ def inspect_package(
     limits: Limits | None = None,
     on_mask: Callable[[Content], None] | None = None,
 ) -> PackageReport:
-    """As ``validate_package``, with notes, and passing each mask on while it is in memory.
+    """The content of a package and all of its faults.
 
     Args:
         path: A zip, or an unpacked folder.
-        expected: As for ``validate_package``.
-        test_sets: As for ``validate_package``.
-        layout: As for ``validate_package``.
+        expected: Test set to frame name to (height, width) of every frame that needs a mask, see
+            ``rounds.frame_sizes``; ``None`` to check only what needs no frames.
+        test_sets: The required test sets where ``expected`` is not given; ``None`` for any.
+        layout: The names inside; EndoCV 2021's by default.
         limits: How much is read at most.
         on_mask: Called once for each mask that could be decoded, from several threads, also for
             a package that turns out to be faulty.
+
+    Raises:
+        UserError: There is no such file or folder.
     """
     layout, limits = layout or PackageLayout(), limits or Limits()
     with open_archive(path, layout.root, limits) as archive:
@@ -135,12 +113,7 @@ def inspect_masks(
 ) -> PackageReport:
     """Read and check the masks and timing files of an opened package.
 
-    Args:
-        archive: Gives the files.
-        structure: Which files are which.
-        expected: As for ``validate_package``.
-        limits: How much is read at most.
-        on_mask: As for ``inspect_package``.
+    The arguments are those of :func:`inspect_package`.
     """
     findings = [*archive.findings, *structure.findings]
     notes = _junk_note(structure)

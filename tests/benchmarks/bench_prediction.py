@@ -24,7 +24,6 @@ from skimage.transform import resize
 from torch import nn
 
 import models
-from harness.config.training import Precision
 from harness.data.frames import read_image, resize_image, resize_mask
 from harness.data.synthetic.dataset import write_dataset
 from harness.inference.postprocess import upsample_and_decide
@@ -34,7 +33,7 @@ from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
-from harness.utils.device import exact_float32, keep_memory
+from harness.utils.device import Precision, exact_float32, keep_memory
 from metrics.masks.labels import write_mask
 from metrics.masks.read import read_mask
 from models.divergentnets import DivergentNets
@@ -235,10 +234,7 @@ def test_bf16_of_a_trained_network(benchmark: Any, tmp_path: Path) -> None:
 
 
 def test_writing_a_mask(
-    benchmark: Any,
-    fastest: Callable[[], float],
-    seconds: Callable[..., float],
-    tmp_path: Path,
+    benchmark: Any, fastest: Callable[[], float], seconds: Callable[..., float], tmp_path: Path
 ) -> None:
     """From the map of the network's size to the file, 1920 x 1080."""
     noise = np.random.default_rng(0).random((SIZE, SIZE), dtype=np.float32)

@@ -25,12 +25,7 @@ _FILES: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class OtherFiles:
-    """Files below a dataset folder that are neither frame nor mask.
-
-    Attributes:
-        known: Number of files of each kind that the releases ship.
-        unknown: All others, sorted.
-    """
+    """Files below a dataset folder that are neither frame nor mask: known ones by kind, others."""
 
     known: dict[str, int]
     unknown: tuple[Path, ...]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import cv2
 import numpy as np
@@ -54,16 +54,31 @@ class Synthetic:
     truth: Path
     frames: int = 0
 
+    @classmethod
+    def below(cls, root: Path) -> Self:
+        """The parts of a dataset that is drawn in a folder."""
+        return cls(
+            endocv=root / "endocv2021",
+            hyperkvasir=root / "hyperkvasir",
+            test_frames=root / "endocv2021-test",
+            truth=root / "truth",
+        )
 
-def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int = 256) -> Synthetic:
+
+def write_dataset(
+    root: Path,
+    *,
+    frames: int = 300,
+    seed: int = 0,
+    height: int = 256,
+    progress: Callable[[int], object] = lambda _drawn: None,
+) -> Synthetic:
     """Draw a dataset.
 
-    Args:
-        root: A folder that is empty or does not exist; it appears when all frames are drawn.
-        frames: About how many frames in all; at least ``SMALLEST``. Half of them train, a fifth
-            validates, the rest tests.
-        seed: Everything follows from it.
-        height: Height of most frames, in pixels; their width is a quarter more.
+    Of about ``frames`` frames, at least ``SMALLEST``, half train, a fifth validates, the rest
+    tests. Most are ``height`` pixels high and a quarter wider. ``root`` is an empty folder or a new
+    one, and appears when all frames are drawn. Everything follows from ``seed``. ``progress`` is
+    called after each frame with the number drawn so far.
 
     Returns:
         Synthetic: Where the parts lie.
@@ -86,21 +101,13 @@ def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int =
             f"of {height}."
         )
     with replace_folder(final) as folder:
-        count = _draw(_parts(folder), frames, _Artist(np.random.default_rng(seed), height))
-    return dataclasses.replace(_parts(root), frames=count)
+        artist = _Artist(np.random.default_rng(seed), height, progress)
+        _draw(Synthetic.below(folder), frames, artist)
+    return dataclasses.replace(Synthetic.below(root), frames=artist.frames)
 
 
-def _parts(root: Path) -> Synthetic:
-    return Synthetic(
-        endocv=root / "endocv2021",
-        hyperkvasir=root / "hyperkvasir",
-        test_frames=root / "endocv2021-test",
-        truth=root / "truth",
-    )
-
-
-def _draw(drawn: Synthetic, frames: int, artist: _Artist) -> int:
-    """Draw and write all frames; how many there are."""
+def _draw(drawn: Synthetic, frames: int, artist: _Artist) -> None:
+    """Draw and write all frames."""
     for image, mask, look in _single_frames(drawn, frames, artist.rng):
         artist.draw_single(image, mask, look)
     sequences = drawn.endocv / "sequenceData"
@@ -110,7 +117,6 @@ def _draw(drawn: Synthetic, frames: int, artist: _Artist) -> int:
         # The paper's splits train on the first five of these and validate on the others.
         count = max(1, round((0.016 if number <= 5 else 0.01) * frames))
         artist.draw_negative(sequences / f"negativeOnly/seq{number}_neg", count)
-    return artist.frames
 
 
 def _single_frames(
@@ -142,11 +148,15 @@ class _Artist:
     Attributes:
         rng: Source of all randomness.
         frames: Frames written so far.
+        progress: Called with their number after each.
     """
 
-    def __init__(self, rng: np.random.Generator, height: int) -> None:
+    def __init__(
+        self, rng: np.random.Generator, height: int, progress: Callable[[int], object]
+    ) -> None:
         self.rng = rng
         self.height = height
+        self.progress = progress
         self.textures = [draw_texture(rng) for _ in range(_TEXTURES)]
         self.frames = 0
 
@@ -203,6 +213,7 @@ class _Artist:
     def _write(self, path: Path, image: NDArray[np.uint8]) -> None:
         _write(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.frames += 1
+        self.progress(self.frames)
 
 
 def _write(path: Path, pixels: NDArray[Any]) -> None:

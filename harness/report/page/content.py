@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot with its texts.
-
-    Attributes:
-        title: Heading above it.
-        spec: Its Vega-Lite specification.
-        caption: Text below it, with n and units.
-    """
+    """A plot's Vega-Lite specification, its heading, and the text below it with n and units."""
 
     title: str
     spec: Mapping[str, Any]

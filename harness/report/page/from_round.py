@@ -29,22 +29,16 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 
 def gather(
-    settings: Settings,
-    round_: Round,
-    scores: pd.DataFrame,
-    truth: Path | None = None,
+    settings: Settings, round_: Round, scores: pd.DataFrame, truth: Path | None = None
 ) -> PageContent:
     """The frame tables of the best package of each team and model, and a gallery.
 
     The gallery needs the test frames, the packages and the truth of their scores; without one of
     them the page has no gallery and says so.
 
-    Args:
-        settings: Where test frames and workspace lie.
-        round_: The round.
-        scores: Its scores by the official protocol, newest first, as averages over test sets, see
-            ``submissions.leaderboard.averaged``.
-        truth: The truth's folder; by default the one that the packages were scored against.
+    ``scores`` are those by the official protocol, newest first, as averages over test sets
+    (``submissions.leaderboard.averaged``); ``truth`` is by default the folder that the packages
+    were scored against.
 
     Raises:
         UserError: If nothing is scored in the round, or no frame table of a score is left.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.data.catalogue import of_split
-from harness.data.fingerprint import data_fingerprint
+from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
@@ -30,18 +30,12 @@ _OTHER: Final = {"test": "val", "val": "test"}
 
 
 def gather(
-    workspace: Workspace,
-    runs: Sequence[Run],
-    catalogue: pd.DataFrame,
-    split: str,
+    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
-    Args:
-        workspace: Where evaluations are registered.
-        runs: Runs to show, one a model; those not evaluated on these frames are left out.
-        catalogue: The frames of the split, and of the others as far as they are at hand.
-        split: Its name.
+    ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
+    holds the frames of the other split too, as far as they are at hand.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -124,18 +118,11 @@ def _members(
 
 
 def members_of(
-    table: pd.DataFrame,
-    frames: pd.DataFrame,
-    masks: Mapping[str, Path],
-    classes: Classes = ONE,
+    table: pd.DataFrame, frames: pd.DataFrame, masks: Mapping[str, Path], classes: Classes = ONE
 ) -> Members | None:
     """What the members of an ensemble predict; ``None`` for fewer than two of them.
 
-    Args:
-        table: Their frame tables.
-        frames: The frames' rows of a catalogue.
-        masks: Each member's name to the folder of its masks.
-        classes: What the masks' values mean; the chosen class counts.
+    ``masks`` maps each member to the folder of its masks.
     """
     if len(masks) < 2:
         return None
@@ -158,14 +145,8 @@ def cards_of(
 ) -> list[gallery.Card]:
     """The gallery: every frame, or a choice of them where they are too many for a page.
 
-    Args:
-        table: The frame tables of all models.
-        frames: The frames' rows of a catalogue.
-        masks: Model to the folder of its masks.
-        ensemble: The ensemble's name; empty without one.
-        members: What :func:`members_of` gives.
-        decoding: How the truth is binarised.
-        classes: What the masks' values mean; the chosen class is drawn.
+    ``masks`` maps each model to the folder of its masks; ``ensemble`` is its name, empty without
+    one. The chosen class is drawn, the truth binarised by ``decoding``.
     """
     polyp = add_figures(chosen_rows(table))
     f1 = polyp.pivot(index="frame", columns="model", values="f1")
@@ -176,8 +157,7 @@ def cards_of(
         orders.append(-members.divergence.set_index("frame")["disagreement"])
     figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
     shown = set(gallery.choose_frames(frames["frame"].tolist(), figures))
-    records = frames[frames["frame"].isin(shown)].to_dict("records")
-    rows = [{str(key): value for key, value in record.items()} for record in records]
+    rows = rows_of(frames[frames["frame"].isin(shown)])
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
 
 

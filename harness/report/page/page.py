@@ -15,7 +15,7 @@ from harness.report.page import (
 from harness.report.page.content import PageContent, Section
 from harness.report.page.frame_list import frame_list
 from harness.report.tables.view import title_of
-from harness.report.views import by_class, detail, plugins
+from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.masks.classes import ALL, chosen_class
 from metrics.paper import results as paper_results
@@ -130,6 +130,6 @@ def _details(content: PageContent) -> list[Table | Plot]:
     if "polyps" in content.frames:
         view = detail.detection_view(content.frames, split=content.name)
         shown.append(view.table("Polyps found and frames recognised"))
-    if (plug_ins := plugins.plug_in_view(summary, split=content.name)) is not None:
+    if (plug_ins := detail.plug_in_view(summary, split=content.name)) is not None:
         shown.append(plug_ins.table("Figures of plug-ins"))
     return shown

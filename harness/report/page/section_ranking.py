@@ -57,9 +57,7 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
         Plot(
             title="Score",
             spec=charts.intervals(
-                drawn("estimate", "low", "high"),
-                title="Score by model",
-                axis="score, 0 to 1",
+                drawn("estimate", "low", "high"), title="Score by model", axis="score, 0 to 1"
             ),
             caption=f"Mean of F1, F2, PPV and recall ({samples.averaged}), with its {_LEVEL} "
             f"interval; {n}.",

@@ -64,12 +64,7 @@ def rich_table(table: Table) -> RichTable:
 
 
 def svg(table: Table, command: str) -> str:
-    """A picture of the table in a terminal window.
-
-    Args:
-        table: The table.
-        command: The window's title, such as 'harness leaderboard'.
-    """
+    """A picture of the table in a terminal window with a command for its title."""
     from rich.console import Console
 
     drawn = rich_table(table)

@@ -44,9 +44,7 @@ class View:
     def show(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> None:
         """Print it on stdout: drawn by rich on a terminal, as plain text in a pipe.
 
-        Args:
-            format_: See :meth:`render`.
-            metadata: See :meth:`render`.
+        The arguments are those of :meth:`render`.
 
         Raises:
             KeyError: If a column is not in the frame.

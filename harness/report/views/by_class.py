@@ -1,4 +1,9 @@
-"""Results of a split by class and by centre, from frame tables."""
+"""Results of a split by class and by centre, from frame tables.
+
+Here and in ``detail``: ``frames`` are frame tables one after another, with a column ``model``;
+``formulas`` is the protocol of ``metrics.endocv.summarise``; ``summary`` is what :func:`figures`
+gives; ``split`` and ``protocol`` stand in titles.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +47,6 @@ _CAPTION: Final = (
 def figures(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
     """The figures of each model and class over all frames.
 
-    Args:
-        frames: Frame tables, one after another, with a ``model`` column.
-        formulas: The protocol of ``metrics.endocv.summarise``.
-
     Returns:
         DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
         model's name as the paper writes it.
@@ -63,10 +64,6 @@ def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFr
     column ``place``; places are in natural order, models in that of the table. Of several test
     sets a last place, ``MEAN_OF_SETS``, has the means of their figures, each set counting the same,
     and ``sd_sets``, the SD of their scores.
-
-    Args:
-        frames: As for :func:`figures`.
-        formulas: The protocol of ``metrics.endocv.summarise``.
     """
     from metrics.endocv import summarise
 
@@ -118,13 +115,8 @@ def class_view(
 ) -> View:
     """The table of one class: a row a model, with the paper's row under it.
 
-    Args:
-        summary: What :func:`figures` gives.
-        class_: One of the summary's: ``polyp``, ``background``, ``all``, or another.
-        split: Name of the split, for the title.
-        protocol: For the title.
-        paper: Rows of the paper (``metrics.paper.results``), or ``None`` where the split is not
-            the paper's.
+    ``paper`` has rows of the paper (``metrics.paper.results``), or is ``None`` where the split is
+    not the paper's.
     """
     rows = _with_paper(summary[summary["class"] == class_], paper, class_, split)
     first = class_ == chosen_class(summary)
@@ -140,20 +132,9 @@ def class_view(
 
 
 def long_view(
-    summary: pd.DataFrame,
-    *,
-    split: str,
-    protocol: str,
-    paper: pd.DataFrame | None = None,
+    summary: pd.DataFrame, *, split: str, protocol: str, paper: pd.DataFrame | None = None
 ) -> View:
-    """The tables of all classes as one, for spreadsheets and programs.
-
-    Args:
-        summary: What :func:`figures` gives.
-        split: As for :func:`class_view`.
-        protocol: As for :func:`class_view`.
-        paper: As for :func:`class_view`.
-    """
+    """The tables of all classes as one, for spreadsheets and programs."""
     import pandas as pd
 
     parts = [

@@ -1,4 +1,7 @@
-"""Further tables of a split: contours, polyps found, sizes of polyps, generalisation."""
+"""Further tables of a split: contours, polyps, their sizes, plug-ins' figures, generalisation.
+
+For the arguments see ``by_class``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import FIGURES, MODEL, N, left_out_columns
 from metrics.masks.classes import chosen_rows
+from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,12 +51,7 @@ _NORMALISED: Final = {
 
 
 def contour_view(summary: pd.DataFrame, *, split: str) -> View:
-    """Distances between contours.
-
-    Args:
-        summary: What ``by_class.figures`` gives.
-        split: Name of the split, for the title.
-    """
+    """Distances between contours."""
     rows = chosen_rows(summary).reset_index(drop=True)
     return View(
         frame=rows,
@@ -71,13 +70,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
 
 
 def detection_view(frames: pd.DataFrame, *, split: str, by: Sequence[str] = ("model",)) -> View:
-    """Polyps found, and frames with a polyp recognised.
-
-    Args:
-        frames: Frame tables with a ``model`` column.
-        split: Name of the split, for the title.
-        by: Columns of the groups.
-    """
+    """Polyps found, and frames with a polyp recognised."""
     from metrics.frame.lesions import MIN_IOU, summarise_detection
 
     rows = summarise_detection(frames, by=by)
@@ -92,13 +85,7 @@ def detection_view(frames: pd.DataFrame, *, split: str, by: Sequence[str] = ("mo
 
 
 def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> View:
-    """The polyp figures by the size of the polyp.
-
-    Args:
-        frames: Frame tables with a ``model`` column.
-        split: Name of the split, for the title.
-        formulas: The protocol of ``metrics.endocv.summarise``.
-    """
+    """The polyp figures by the size of the polyp."""
     from metrics.endocv import summarise
     from metrics.strata import EDGES, STRATA, add_stratum
 
@@ -120,12 +107,7 @@ def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> Vie
 
 
 def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
-    """The organisers' Hausdorff figures of each model, with a warning.
-
-    Args:
-        frames: Frame tables with the columns ``model`` and ``hausdorff_rows``.
-        split: Name of the split, for the title.
-    """
+    """The organisers' Hausdorff figures of each model, with a warning."""
     import pandas as pd
 
     from metrics.endocv import organisers_json
@@ -148,13 +130,35 @@ def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
     )
 
 
-def by_test_set(frames: pd.DataFrame, kind: str) -> View:
-    """Contours or polyps of each package by test set.
+def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
+    """The figures of metric plug-ins; ``None`` where the table has none."""
+    there = [metric for name, metric in frame_metrics().items() if name in summary]
+    if not there:
+        return None
+    notes = [f"{metric.title}: {metric.note}" for metric in there if metric.note]
+    return View(
+        frame=chosen_rows(summary).reset_index(drop=True),
+        data_only_columns=["model"],
+        columns=[
+            MODEL,
+            *(
+                Column(
+                    key=metric.name,
+                    title=metric.title,
+                    decimals=metric.decimals,
+                    best=metric.better,
+                )
+                for metric in there
+            ),
+            N,
+        ],
+        title=f"{split} split, figures of plug-ins",
+        caption=" ".join(["Means over frames where the figure is defined, polyp.", *notes]),
+    )
 
-    Args:
-        frames: Frame tables by the strict protocol, with a package in each one's ``model``.
-        kind: ``contours`` or ``polyps``.
-    """
+
+def by_test_set(frames: pd.DataFrame, kind: str) -> View:
+    """Contours or polyps of each package by test set; packages stand as models in the frames."""
     from metrics.endocv import summarise
 
     by = ("model", "test_set")
@@ -180,13 +184,8 @@ def generalisation_view(
 ) -> View:
     """The drop from one set of frames to another, with the organisers' 10 % tolerance.
 
-    Args:
-        frames: Frame tables with a ``model`` column, of two sets or more.
-        by: The column that names the sets.
-        title: Heading above the table.
-        formulas: The protocol of ``metrics.endocv.summarise``.
-        reference: The set that others are compared with; empty for each in turn.
-        other: The set compared with it; empty for each in turn.
+    ``by`` is the column that names the sets. ``reference`` is the set that others are compared
+    with, ``other`` the one compared with it; empty for each in turn.
 
     Raises:
         UserError: If there are fewer than two sets, or none of a name asked for.

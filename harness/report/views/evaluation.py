@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View
-from harness.report.views import by_class, detail, plugins
+from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.utils.errors import UserError
 
@@ -104,9 +104,7 @@ def polyps(measured: Measured, _format: Format) -> list[View]:
 
 def strata(measured: Measured, _format: Format) -> list[View]:
     """Polyp figures by size of the polyp."""
-    return [
-        detail.stratum_view(measured.frames, split=measured.split, formulas=measured.formulas),
-    ]
+    return [detail.stratum_view(measured.frames, split=measured.split, formulas=measured.formulas)]
 
 
 def generalisation(measured: Measured, _format: Format) -> list[View]:
@@ -139,7 +137,7 @@ def more(measured: Measured, format_: Format) -> list[View]:
 def plug_ins(measured: Measured, _format: Format) -> list[View]:
     """The figures of ``harness.metrics`` plug-ins, where there are any."""
     summary = by_class.figures(measured.frames, measured.formulas)
-    view = plugins.plug_in_view(summary, split=measured.split)
+    view = detail.plug_in_view(summary, split=measured.split)
     return [] if view is None else [view]
 
 

@@ -22,11 +22,8 @@ _SETS: Final = {"truth_sha256": "Truth", "data": "Data"}
 def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str) -> View:
     """A ranking as it is shown.
 
-    Args:
-        ranking: What ``submissions.leaderboard.rank`` gave, with or without the paper's rows.
-        sd: Which standard deviation its column ``sd`` holds.
-        protocol: How the scores were made.
-        group: ``round`` or ``split``, within which ranks are counted.
+    ``sd`` names the standard deviation in the column ``sd``; ranks are counted within ``group``, a
+    round or a split.
     """
     notes = [
         f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}.",

@@ -29,11 +29,9 @@ def scores_view(
 ) -> View:
     """One package by test set, with both averages over the sets; of several packages one.
 
-    Args:
-        figures: ``PackageScore.figures`` of each package, with its name in the column ``package``.
-        format_: The format it is shown in; CSV and JSON have every SD and both averages.
-        average: The average that comes first; several packages are shown, and ordered, by it.
-        protocol: How they were scored.
+    ``figures`` are the ``PackageScore.figures`` of each package, with its name in the column
+    ``package``; ``average`` comes first, and orders several packages. CSV and JSON have every SD
+    and both averages.
     """
     rows = _rows(figures[0], average) if len(figures) == 1 else _overall(figures, average)
     columns = [

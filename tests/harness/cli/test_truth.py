@@ -92,9 +92,7 @@ def test_training_without_a_polyp_is_refused(here: Path) -> None:
     assert "No frame of train holds a pixel of polyp" in " ".join(succeeds("data", "check").split())
 
 
-def test_evaluation_stops_at_misread_masks_and_warns_of_a_split_without_polyps(
-    here: Path,
-) -> None:
+def test_evaluation_stops_at_misread_masks_and_warns_of_a_split_without_polyps(here: Path) -> None:
     write_all(lambda number: disc(number) if number < 8 else np.zeros((SIDE, SIDE), np.uint8))
     assert "None of the 2 masks of the validation split" in " ".join(succeeds(*TRAIN).split())
     told = " ".join(succeeds("evaluate", "--split", "val").split())

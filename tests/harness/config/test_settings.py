@@ -20,11 +20,7 @@ def test_nothing_set_leaves_the_default_workspace(tmp_path: Path) -> None:
 
 def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
     write(tmp_path, 'endocv = "file"\nhyperkvasir = "file"\ntest_frames = "file"\n')
-    env = {
-        "HARNESS_ENDOCV": "env",
-        "HARNESS_HYPERKVASIR": "env",
-        "HARNESS_WORKSPACE": "env",
-    }
+    env = {"HARNESS_ENDOCV": "env", "HARNESS_HYPERKVASIR": "env", "HARNESS_WORKSPACE": "env"}
     flags = {"endocv": Path("flag"), "hyperkvasir": None}
     loaded = settings.load(tmp_path, flags=flags, env=env)
     assert loaded.endocv == tmp_path / "flag"

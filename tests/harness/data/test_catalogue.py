@@ -15,20 +15,13 @@ if TYPE_CHECKING:
 
 def evaluation_settings(draw: Drawer) -> Settings:
     return Settings(
-        endocv=draw.endocv(),
-        hyperkvasir=draw.hyperkvasir(),
-        test_frames=draw.test_frames(),
+        endocv=draw.endocv(), hyperkvasir=draw.hyperkvasir(), test_frames=draw.test_frames()
     )
 
 
 def test_both_datasets_with_the_papers_splits(draw: Drawer) -> None:
     found = catalogue.catalogue(evaluation_settings(draw))
-    assert found.groupby("split").size().to_dict() == {
-        "": 1,
-        "test": 2,
-        "train": 5,
-        "val": 4,
-    }
+    assert found.groupby("split").size().to_dict() == {"": 1, "test": 2, "train": 5, "val": 4}
     assert found["frame"].is_unique
     assert found.index.tolist() == list(range(12))
 
@@ -60,12 +53,7 @@ def test_a_dataset_under_the_wrong_setting_is_refused(draw: Drawer) -> None:
 
 def test_the_frames_of_a_split_are_numbered_anew(draw: Drawer) -> None:
     val = catalogue.of_split(catalogue.catalogue(evaluation_settings(draw)), "val")
-    assert val["frame"].tolist() == [
-        "seq2/seq2_1",
-        "seq2/seq2_2",
-        "seq10/seq10_1",
-        "seq6_neg/b1",
-    ]
+    assert val["frame"].tolist() == ["seq2/seq2_1", "seq2/seq2_2", "seq10/seq10_1", "seq6_neg/b1"]
     assert val.index.tolist() == [0, 1, 2, 3]
 
 

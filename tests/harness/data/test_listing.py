@@ -24,8 +24,7 @@ def test_digits_sort_as_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stem", "expected"),
-    [("a", ("a", "a_mask", "a_mask")), ("a_", ("a_", "a__mask", "a_mask"))],
+    ("stem", "expected"), [("a", ("a", "a_mask", "a_mask")), ("a_", ("a_", "a__mask", "a_mask"))]
 )
 def test_mask_names(stem: str, expected: tuple[str, ...]) -> None:
     assert listing.mask_stems(stem) == expected
@@ -77,9 +76,7 @@ def test_hidden_files_are_no_images(draw: Drawer, tmp_path: Path) -> None:
     assert [path.name for path in listing.images_in(tmp_path)] == ["b.TIFF"]
 
 
-def test_the_only_folder_of_a_kind_serves_where_the_exact_one_is_missing(
-    tmp_path: Path,
-) -> None:
+def test_the_only_folder_of_a_kind_serves_where_the_exact_one_is_missing(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     assert listing.part(tmp_path, "images", "C1") == tmp_path / "images"
     (tmp_path / "images_C1").mkdir()

@@ -58,21 +58,9 @@ def test_order_is_a_permutation_of_its_own_for_each_seed_and_epoch() -> None:
     np.testing.assert_array_equal(orders[0], loader.order(0, 0, 50))
 
 
-@pytest.mark.parametrize(
-    ("frames", "last", "sizes"),
-    [
-        (11, "even", [4, 4, 3]),
-        (9, "even", [3, 3, 3]),
-        (5, "even", [3, 2]),
-        (1, "even", [1]),
-        (11, "drop", [4, 4]),
-        (3, "drop", [3]),
-        (8, "drop", [4, 4]),
-        (9, "keep", [4, 4, 1]),
-    ],
-)
-def test_batches(frames: int, last: loader.LastBatch, sizes: list[int]) -> None:
-    cut = loader.batches(np.arange(frames), 4, last)
+@pytest.mark.parametrize("sizes", [[4, 4, 3], [3, 3, 3], [4, 4], [3, 2], [1]])
+def test_batches_are_even(sizes: list[int]) -> None:
+    cut = loader.batches(np.arange(sum(sizes)), 4)
     assert [len(batch) for batch in cut] == sizes
     np.testing.assert_array_equal(np.concatenate(cut), np.arange(sum(sizes)))
 
@@ -108,6 +96,17 @@ def test_any_step_can_be_the_first(cache: FrameCache) -> None:
     whole = epoch_of(feed, 2)
     for start in range(len(whole) + 1):
         assert epoch_of(feed, 2, start=start) == whole[start:]
+
+
+def test_the_input_grows_to_its_full_size(found: pd.DataFrame, tmp_path: Path) -> None:
+    whole = FrameCache.build(found, 96, tmp_path / "cache")
+    feed = loader.BatchLoader(config(size=96, grow_from=32, epochs=4), whole, whole)
+
+    sides = [images.shape[-1] for epoch in range(4) for images, _, _ in feed.train(epoch)]
+
+    assert sides == [32] * 5 + [64] * 4 + [96] * 3
+    later = [images.shape[-1] for images, _, _ in feed.train(1, start=1)]
+    assert later == sides[4:6]
 
 
 def test_no_epoch_repeats_another(cache: FrameCache) -> None:

@@ -25,6 +25,7 @@ from harness.training.distributed import ProcessGroup
 from harness.training.lengthen import lengthen
 from harness.training.loop import Callbacks, Epoch, TrainingLoop
 from harness.training.trainer import Trainer, Validation
+from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
@@ -116,6 +117,27 @@ def kill_after(steps: int, number: int = signal.SIGTERM) -> Callbacks:
             os.kill(os.getpid(), number)
 
     return Callbacks(step=step)
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.utils.device.cores", lambda: 4)
+    workspace = Workspace(tmp_path)
+    run = begin(workspace)
+    seen: list[int] = []
+    with devices.threads(2), pytest.raises(Interrupted):
+        make(workspace, run, callbacks=kill_after(2))()
+
+    with devices.threads(1):
+        make(
+            workspace,
+            run,
+            callbacks=Callbacks(step=lambda *_: seen.append(torch.get_num_threads())),
+        )()
+        assert torch.get_num_threads() == 1
+
+    assert set(seen) == {2}
 
 
 def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:

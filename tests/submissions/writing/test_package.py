@@ -15,7 +15,7 @@ import pytest
 
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.files import remove_stale_partials
-from submissions.reading.validate import validate_package
+from submissions.reading.validate import inspect_package
 from submissions.writing.package import PackageWriter
 from submissions.writing.publish import manifest_path
 
@@ -48,8 +48,8 @@ def test_every_mask_comes_back_by_the_organisers_reader(package, masks, tmp_path
 
 
 def test_a_package_of_the_writer_has_no_faults(package, sizes) -> None:
-    assert validate_package(package, sizes) == []
-    assert validate_package(package) == []
+    assert inspect_package(package, sizes).faults() == []
+    assert inspect_package(package).faults() == []
 
 
 def test_the_same_input_gives_the_same_bytes_in_any_order(tmp_path, masks, sizes) -> None:
@@ -90,7 +90,7 @@ def test_the_manifest_describes_the_package(tmp_path, masks, sizes) -> None:
 
 def test_a_tif_package_is_the_same_under_other_names(tmp_path, masks, sizes) -> None:
     path = write(tmp_path / "p.zip", masks, expected=sizes, file_format="tif")
-    assert validate_package(path, sizes) == []
+    assert inspect_package(path, sizes).faults() == []
     with zipfile.ZipFile(path) as archive:
         assert "EndoCV2021/segmentation/EndoCV_DATA1_pred/a_0_mask.tif" in archive.namelist()
 
