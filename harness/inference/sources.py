@@ -88,7 +88,7 @@ def _refuse_names(sources: Sources) -> None:
         Fault(
             path=str(sources.images[at]),
             message=f"its mask, {masks[at]}, would be one file with that of "
-            f"{sources.images[other]}, if only where capitals do not count",
+            f"{sources.images[other]}{_where(masks[at], masks[other])}",
         )
         for at, other in clashes(masks)
     ]
@@ -99,3 +99,7 @@ def _refuse_names(sources: Sources) -> None:
     ]
     if faults:
         raise FaultsError(faults, "masks cannot have these names; rename the images")
+
+
+def _where(name: str, other: str) -> str:
+    return "" if name == other else ", on systems where capitals or accents do not count"
