@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -165,6 +167,7 @@ class _Chosen:
         found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
         self.found = found if runs else _of_all_folds(found, wanted)
         self.checked: set[tuple[object, ...]] = set()
+        self.aside: dict[tuple[str, str], Path] = {}
 
     def are_of_the_paper_split(self, splits: str) -> bool:
         """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
@@ -193,7 +196,12 @@ class _Chosen:
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
                     table = evaluate_run.official_table(
-                        run, of_run, split, table, progress=bar.advance
+                        run,
+                        of_run,
+                        split,
+                        table,
+                        aside=self.aside.get((run.run, split)),
+                        progress=bar.advance,
                     )
             tables.append(table.assign(model=_label(run, self.found)))
         return pd.concat(tables, ignore_index=True)
@@ -209,6 +217,7 @@ class _Chosen:
             console.note(f"{run.run}: evaluated before; --again predicts it again")
             return kept
         self._check_truth(run, frames, split)
+        aside = self._aside(run, split)
         with console.progress(f"{run.model} on {split}", len(frames)) as bar:
             table = evaluate_run.evaluate_run(
                 self.workspace,
@@ -216,11 +225,24 @@ class _Chosen:
                 frames,
                 split,
                 inference=inference,
+                aside=aside,
                 progress=bar.advance,
                 say=console.note,
             )
-        console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
+        kept_in = "not kept" if aside else run.evaluation(split)
+        console.note(f"{run.run}: {len(frames)} frames -> {kept_in}")
         return table
+
+    def _aside(self, run: Run, split: str) -> Path | None:
+        """A folder for what a read-only workspace cannot take, to the end of the command."""
+        try:
+            self.workspace.check_writable()
+        except UserError as error:
+            if not self.aside:
+                console.warn(f"{error.message} The figures are shown, and not kept.")
+            folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory())
+            self.aside[run.run, split] = Path(folder, split)
+        return self.aside.get((run.run, split))
 
     def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
         """Read the true masks, once for all runs that share them, before anything is predicted."""

@@ -184,10 +184,11 @@ def _sigterm_raises() -> Iterator[None]:
 def _library_messages() -> Iterator[None]:
     """Show warnings and log records of libraries as messages of ours; OpenCV writes none.
 
-    OpenCV's own lines, and libtiff's through it, go to stderr past Python. The harness reports
-    files that cannot be read itself.
+    OpenCV's own lines, and those of libtiff and FFmpeg through it, go to stderr past Python. The
+    harness reports files that cannot be read itself.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 
     def show(message: Warning | str, *_details: Any, **_more: Any) -> None:
         console.warn(str(message))

@@ -141,12 +141,12 @@ class ScoringJob:
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
-        outputs = Outputs(folder)
+        outputs, table = Outputs(folder), "frames.csv"
         if self.out is not None:
-            names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
+            names = [*(f"{test_set}.json" for test_set in score.organisers), table]
             outputs.check(names, overwrite=self.overwrite)
-        with outputs.staged() if self.out is not None else replace_folder(folder) as new:
+        with outputs.staged(last=table) if self.out is not None else replace_folder(folder) as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
-            score.frames.to_csv(new / "frames.csv", index=False)
+            score.frames.to_csv(new / table, index=False)
         console.note(f"{score.package.name}: result files in {folder}")

@@ -187,8 +187,9 @@ def _begin(
     ready = _decode(workspace, _variant(step).apply(frames), step)
     run = _run_of(workspace, tasks, position)
     if run is None:
-        run = training_run.start(workspace, step, ready, setup)
-        tasks.begin(position, run)
+        run = training_run.start(
+            workspace, step, ready, setup, before=lambda run: tasks.begin(position, run)
+        )
     _refuse_other_frames(run, ready)
     return run, ready
 
