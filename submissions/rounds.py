@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.names import normal, valid_text
+from metrics.utils.names import clashes, normal, valid_text
 from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
@@ -129,7 +129,8 @@ def find_frames(round_: Round, folder: Path) -> Frames:
 
     Raises:
         UserError: The folder is not there.
-        FaultsError: Test sets are missing or empty, or two frames share a name; all at once.
+        FaultsError: Test sets are missing or empty, or two frames share a name, if only where
+            capitals do not count; all at once.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of round {round_.name}'s frames. {_INIT}")
@@ -206,17 +207,21 @@ def _frames_of(
     if not folder.is_dir():
         faults.append(Fault(path=str(folder), message=f"the folder is missing. {_INIT}"))
         return {}
-    frames: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        name = normal(path.stem)
-        problem = _name_problem(path, layout.mask(test_set, name))
-        if name in frames:
-            problem = f"has the same name as {frames[name].name}"
-        if problem:
-            faults.append(Fault(path=str(path), message=problem))
-        frames[name] = path
+    paths = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    frames = {normal(path.stem): path for path in paths}
+    faults += [
+        Fault(path=str(paths[at]), message=f"has the same name as {paths[other].name}")
+        for at, other in clashes(normal(path.stem) for path in paths)
+    ]
+    faults += [
+        Fault(path=str(path), message=problem)
+        for name, path in frames.items()
+        if (problem := _name_problem(path, layout.mask(test_set, name)))
+    ]
     if not frames:
         faults.append(Fault(path=str(folder), message=f"holds no frames. {_INIT}"))
     return frames

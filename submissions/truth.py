@@ -13,7 +13,7 @@ from metrics.masks.bits import Bits
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
 from metrics.masks.labels import chosen_alone
-from metrics.masks.read import Mask, Protocol, decode_bits, decode_mask
+from metrics.masks.read import Protocol, decode_bits
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from submissions.layout import FRAME, PackageLayout
 from submissions.rounds import IMAGE_SUFFIXES, inner, test_set_folders
@@ -42,6 +42,7 @@ class Truth:
         sizes: Test set to frame name to height and width in pixels.
         sha256: Of all names and files, so that scores against different truths are not mixed.
         lossy: How many of the masks are JPEGs that are read by a threshold.
+        protocol: By which masks are read.
         classes: What their values mean; the chosen class counts.
     """
 
@@ -50,11 +51,12 @@ class Truth:
     sizes: dict[str, dict[str, _Size]]
     sha256: str
     lossy: int
+    protocol: Protocol = "official"
     classes: Classes = ONE
     _kept: dict[tuple[str, str], Bits] = field(default_factory=dict, repr=False)
 
     def bits(self, test_set: str, name: str) -> Bits:
-        """A frame's mask by the official protocol.
+        """A frame's mask.
 
         Raises:
             UserError: As for ``metrics.masks.read.read_mask``.
@@ -62,21 +64,9 @@ class Truth:
         kept = self._kept.get((test_set, name))
         if kept:
             return kept
-        data, path = self._data(test_set, name)
-        return decode_bits(data, protocol="official", name=path)
-
-    def mask(self, test_set: str, name: str, protocol: Protocol) -> Mask:
-        """A frame's mask by a protocol.
-
-        Raises:
-            UserError: As for ``metrics.masks.read.read_mask``.
-        """
-        data, path = self._data(test_set, name)
-        return decode_mask(data, protocol=protocol, name=path)
-
-    def _data(self, test_set: str, name: str) -> tuple[bytes, str]:
         path = self.masks[test_set][name]
-        return chosen_alone(read_file(path), self.classes, name=str(path)), str(path)
+        data = chosen_alone(read_file(path), self.classes, name=str(path))
+        return decode_bits(data, protocol=self.protocol, name=str(path))
 
     @property
     def frames(self) -> int:
@@ -88,6 +78,7 @@ def find_truth(
     folder: Path,
     test_sets: Collection[str] | None = None,
     layout: PackageLayout | None = None,
+    protocol: Protocol = "official",
     classes: Classes = ONE,
 ) -> Truth:
     """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
@@ -114,7 +105,7 @@ def find_truth(
     masks = {name: _masks_of(folders[name], layout, faults) for name in sorted(folders)}
     if faults:
         raise TruthError(faults, f"the truth in {folder} cannot be used")
-    return read_truth(folder, masks, classes)
+    return read_truth(folder, masks, protocol, classes)
 
 
 def _wanted(layout: PackageLayout) -> str:
@@ -142,7 +133,12 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
     return masks
 
 
-def read_truth(folder: Path, masks: dict[str, dict[str, Path]], classes: Classes = ONE) -> Truth:
+def read_truth(
+    folder: Path,
+    masks: dict[str, dict[str, Path]],
+    protocol: Protocol = "official",
+    classes: Classes = ONE,
+) -> Truth:
     """Read every mask.
 
     Up to 256 MiB of them are kept for the packages that are scored; the rest is decoded each time.
@@ -155,7 +151,7 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]], classes: Classes
     def read(path: Path) -> tuple[Bits, bytes, bool]:
         data = read_file(path)
         mask = chosen_alone(data, classes, name=str(path))
-        bits = decode_bits(mask, protocol="official", name=str(path))
+        bits = decode_bits(mask, protocol=protocol, name=str(path))
         return bits, hashlib.sha256(data).digest(), mask.startswith(_JPEG)
 
     sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
@@ -185,6 +181,7 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]], classes: Classes
         sizes=sizes,
         sha256=whole.hexdigest(),
         lossy=lossy,
+        protocol=protocol,
         classes=classes,
         _kept=kept,
     )

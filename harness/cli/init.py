@@ -13,6 +13,7 @@ from harness.cli.merge_settings import merge
 from harness.cli.options import setting_option
 from harness.config import settings
 from harness.config.sources import ROLES, absolute, parse_test_sets, source_faults
+from harness.config.write_settings import set_aside, write_file
 from harness.utils import console
 from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -128,9 +129,10 @@ def command(
 ) -> None:
     """Write harness.toml in the current folder: where the frames are.
 
-    The folders are checked first, and nothing is written if one of them has faults. Other settings
-    in harness.toml are kept. Where --train stands alone, a tenth of its frames is drawn to validate
-    and another to test on, whole sequences where they are known; splits.toml keeps the division.
+    The folders are checked first, and nothing is written if one of them has faults. Comments and
+    other settings in harness.toml are kept. Where --train stands alone, a tenth of its frames is
+    drawn to validate and another to test on, whole sequences where they are known; splits.toml
+    keeps the division.
     """
     given = {name: value for name, value in values.items() if value is not None}
     _add_pairs(given, pairs, mask_name)
@@ -140,17 +142,29 @@ def command(
     file = Path(settings.FILE_NAME)
     merged = merge(file, given, classes, force=force)
     drawn = look_at(given, merged, split_seed, force=force)
+    kept = []
     if drawn is not None:
         merged["splits"] = SPLITS_FILE
-        with atomic_path(Path(SPLITS_FILE)) as temporary:
-            temporary.write_text(drawn.text, encoding="utf-8")
-    settings.write_file(file, merged)
+        kept.append(_write_splits(Path(SPLITS_FILE), drawn.text))
+    kept.append(write_file(file, merged))
     console.success(f"Wrote {file.absolute()}.")
+    for path in filter(None, kept):
+        console.warn(f"The earlier {path.stem} is kept as {path.name}.")
     if drawn is not None:
         counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
         console.note(f"Drew a division by seed {split_seed}, kept in {SPLITS_FILE}: {counts}.")
         console.note(drawn.note)
     _name_next_steps(merged)
+
+
+def _write_splits(path: Path, text: str) -> Path | None:
+    """Write a division; where another one that was there is kept."""
+    kept = None
+    if path.exists() and path.read_bytes() != text.encode():
+        kept = set_aside(path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode())
+    return kept
 
 
 def _add_pairs(

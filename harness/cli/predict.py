@@ -13,6 +13,7 @@ import click
 from harness.cli.options import inference_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.names import clashes
 from metrics.utils.text import csv
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def command(
     inference = inference.of(loaded.run)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
-    with outputs.staged() as staging:
+    with outputs.staged(last=TABLE) as staging:
         if sources is not None:
             on_fault = faults.append if keep_going else None
             rows = _of_images(loaded, inference, sources, staging, uncertainty, on_fault)
@@ -161,6 +162,10 @@ def _check_targets(
     else:
         names = [sources.mask_name(image) for image in sources.images]
         names += [f"{MAPS}/{name}" for name in names] if uncertainty else []
+        if clashes(names):
+            raise UserError(
+                f"{root} has a folder {MAPS}, where the maps of --uncertainty go; rename it"
+            )
     read = [source] if sources is None else sources.images
     outputs.check([*names, TABLE], overwrite=overwrite, sources=read)
 

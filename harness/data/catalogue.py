@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from harness.config.settings import Settings, flag
+from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import role_listings, same_names
 from harness.data.splits import OWN, SPLITS, Splits, assign, load_splits
+from harness.utils import console
+from harness.utils.device import cores
+from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -35,7 +40,7 @@ _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 def catalogue(
     settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = ("train", "test")
 ) -> pd.DataFrame:
-    """All frames with a truth, and the split of each.
+    """All frames with a truth, and the split of each; what else lies there is said.
 
     Args:
         settings: The datasets' folders; one that is not set and not needed is left out.
@@ -53,14 +58,23 @@ def catalogue(
     listings, faults = listings_of_settings(settings, _WITH_TRUTH)
     parts = []
     for listing in listings.values():
-        try:
+        if listing.remark:
+            console.warn(listing.remark)
+        with suppress(FaultsError):
             parts.append(read_headers(listing))
-        except FaultsError as error:
-            faults += error.faults
-    if faults:
+    if faults or len(parts) < len(listings):
+        faults += _every_fault(list(listings.values()), settings.classes)
         raise FaultsError(faults, "the frames cannot be used as they are")
     frames = pd.concat(parts, ignore_index=True)
     return assign(frames, splits or splits_of(settings))
+
+
+def _every_fault(listings: Sequence[Listing], classes: Classes) -> Iterator[Fault]:
+    """What 'harness data check' finds in the files, so that nothing is left for the next call."""
+    for listing in listings:
+        yield from listing.faults
+        for report in inspect_all(listing.frames, cores(), classes):
+            yield from report.faults
 
 
 def require_frames(settings: Settings, splits: Sequence[str], *, every: bool = True) -> None:

@@ -7,6 +7,7 @@ the device; the training step normalises them.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,12 @@ _SHARED_MEMORY: Final = Path("/dev/shm")
 # A batch takes milliseconds. A worker that could not share one says so on stderr alone, and the
 # training would wait for it for ever.
 TIMEOUT_S: Final = 50.0
+
+
+def end_workers() -> None:
+    """End the worker processes of this one; torch waits 5 s for each that hangs."""
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 class Key(NamedTuple):

@@ -135,7 +135,9 @@ class ScoringJob:
         key = round_.name if round_ else ""
         if key not in self.truths:
             test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-            self.truths[key] = find_truth(self.truth_folder, test_sets, layout, self.classes)
+            self.truths[key] = find_truth(
+                self.truth_folder, test_sets, layout, self.protocol, self.classes
+            )
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:
@@ -149,12 +151,12 @@ class ScoringJob:
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
-        outputs = Outputs(folder)
+        outputs, table = Outputs(folder), "frames.csv"
         if self.out is not None:
-            names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
+            names = [*(f"{test_set}.json" for test_set in score.organisers), table]
             outputs.check(names, overwrite=self.overwrite)
-        with outputs.staged() if self.out is not None else replace_folder(folder) as new:
+        with outputs.staged(last=table) if self.out is not None else replace_folder(folder) as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
-            (new / "frames.csv").write_text(csv(score.frames), encoding="utf-8")
+            (new / table).write_text(csv(score.frames), encoding="utf-8")
         console.note(f"{score.package.name}: result files in {folder}")

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from metrics.utils.errors import UserError
-from metrics.utils.names import is_reserved, normal
+from metrics.utils.names import comparable, is_reserved, normal
 from submissions.reading.findings import Finding, found
 from submissions.reading.zip_end import EndError, read_end
 from submissions.reading.zip_members import ENCRYPTED, locate, reader
@@ -245,9 +245,9 @@ def repeated(names: list[str]) -> Iterator[Finding]:
     for name, times in Counter(names).items():
         if times > 1:
             yield found("duplicate", name, f"stands {times} times in the archive")
-    alike = Counter(unicodedata.normalize("NFC", name).casefold() for name in set(names))
+    alike = Counter(map(comparable, set(names)))
     for name in sorted(set(names)):
-        if alike[unicodedata.normalize("NFC", name).casefold()] > 1:
+        if alike[comparable(name)] > 1:
             yield found("duplicate", name, "differs from another entry only by case or accents")
     files = {name for name in names if not name.endswith("/")}
     folders = {name.removesuffix("/") for name in names if name.endswith("/")}

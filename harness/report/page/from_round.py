@@ -13,6 +13,7 @@ from harness.report.page import from_split
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
+from metrics.averages import average_of
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -61,7 +62,7 @@ def gather(
         facts=_facts(best, table),
         ensemble=ensemble,
         members=members,
-        average="sets",
+        average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
 
@@ -124,7 +125,7 @@ def _gallery(
     best = {name: row for name, row in best.items() if name in set(table["model"])}
     first = next(iter(best.values()))
     where = _truth_folder(folder, first)
-    truth = find_truth(where, round_.test_sets, round_.layout, settings.classes)
+    truth = find_truth(where, round_.test_sets, round_.layout, classes=settings.classes)
     if truth.sha256 != first["truth_sha256"]:
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
@@ -197,7 +198,7 @@ def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
     """Write a frame's true mask of the chosen class as 0 and 255, as packages have it."""
     path = folder / "truth" / f"{frame}.png"
     test_set, name = frame.split("/", 1)
-    write_mask(path, truth.mask(test_set, name, "official"))
+    write_mask(path, truth.bits(test_set, name).unpacked())
     return str(path)
 
 
