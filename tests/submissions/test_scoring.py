@@ -272,7 +272,6 @@ def test_a_true_mask_is_decoded_once(protocol, package, truth_folder, monkeypatc
         return decode_bits(data, **options)
 
     monkeypatch.setattr("submissions.truth.decode_bits", counted)
-    monkeypatch.setattr("submissions.truth.read_bits", None)
     score = score_package(package, truth_folder, protocol)
     assert len(decoded) == len(set(decoded)) == score.overall["n"]
 
