@@ -88,7 +88,7 @@ def score_folder(
         if not found.sets:
             raise UserError(f"{found.folder}: expected masks, or folders of masks; found none.")
     sets = _named_alike(predictions, true)
-    truth = read_truth(truth_folder, true.sets)
+    truth = read_truth(truth_folder, true.sets, protocol)
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
     files = {place.path: folder / place.path for place in structure.masks}
 

@@ -22,7 +22,7 @@ from metrics.frame.counts import count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
 from metrics.frame.lesions import count_lesions
 from metrics.masks.bits import Bits, pack
-from metrics.masks.read import Protocol, fit_prediction, read_mask
+from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
@@ -88,15 +88,15 @@ def score_package(
 ) -> PackageScore:
     """Validate a package and score it.
 
-    ``truth`` is a folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it; its test
-    sets and frames are those that the package must have. The organisers' Hausdorff figures
-    (official only) take about as long as reading the masks.
+    ``truth`` is a folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` read in it by the
+    protocol; its test sets and frames are those that the package must have. The organisers'
+    Hausdorff figures (official only) take about as long as reading the masks.
 
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
     """
-    true = truth if isinstance(truth, Truth) else find_truth(truth)
+    true = truth if isinstance(truth, Truth) else find_truth(truth, protocol=protocol)
     inspect = partial(inspect_package, package, true.sizes, layout=layout)
     return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
 
@@ -117,7 +117,10 @@ def score_masks(
 
     Raises:
         FaultsError: There are faults, all of them at once.
+        ValueError: The truth was read by another protocol.
     """
+    if truth.protocol != protocol:
+        raise ValueError(f"the truth was read by the {truth.protocol} protocol, not {protocol}")
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     with_hausdorff = hausdorff and protocol == "official"
 
@@ -182,15 +185,14 @@ def _row(
     content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
 ) -> dict[str, Any]:
     place = content.place
+    truth_bits = truth.bits(place.test_set, place.name)
     if protocol == "strict":
-        mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
-        mask = content.decode(protocol)
+        mask_truth, mask = truth_bits.unpacked(), content.decode(protocol)
         return {
             "counts": count(mask_truth, mask),
             **boundary_distances(mask_truth, mask)._asdict(),
             **count_lesions(mask_truth, mask)._asdict(),
         }
-    truth_bits = truth.bits(place.test_set, place.name)
     prediction = _fitted(content, truth_bits.shape, protocol)
     row: dict[str, Any] = {"counts": count_bits(truth_bits, prediction)}
     if with_hausdorff:

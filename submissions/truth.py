@@ -11,7 +11,7 @@ from typing import Final
 
 from metrics.masks.bits import Bits
 from metrics.masks.image import read_file
-from metrics.masks.read import decode_bits, read_bits
+from metrics.masks.read import Protocol, decode_bits, read_bits
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from submissions.layout import FRAME, PackageLayout
 from submissions.rounds import IMAGE_SUFFIXES, every_test_set
@@ -40,6 +40,7 @@ class Truth:
         sizes: Test set to frame name to height and width in pixels.
         sha256: Of all names and files, so that scores against different truths are not mixed.
         lossy: How many of the masks are JPEGs.
+        protocol: By which masks are read.
     """
 
     folder: Path
@@ -47,16 +48,17 @@ class Truth:
     sizes: dict[str, dict[str, _Size]]
     sha256: str
     lossy: int
+    protocol: Protocol = "official"
     _kept: dict[tuple[str, str], Bits] = field(default_factory=dict, repr=False)
 
     def bits(self, test_set: str, name: str) -> Bits:
-        """A frame's mask by the official protocol.
+        """A frame's mask.
 
         Raises:
             UserError: As for ``metrics.masks.read.read_mask``.
         """
         kept = self._kept.get((test_set, name))
-        return kept or read_bits(self.masks[test_set][name], protocol="official")
+        return kept or read_bits(self.masks[test_set][name], protocol=self.protocol)
 
     @property
     def frames(self) -> int:
@@ -65,7 +67,10 @@ class Truth:
 
 
 def find_truth(
-    folder: Path, test_sets: Collection[str] | None = None, layout: PackageLayout | None = None
+    folder: Path,
+    test_sets: Collection[str] | None = None,
+    layout: PackageLayout | None = None,
+    protocol: Protocol = "official",
 ) -> Truth:
     """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
@@ -90,7 +95,7 @@ def find_truth(
     masks = {name: _masks_of(folder / name, layout, faults) for name in names}
     if faults:
         raise TruthError(faults, f"the truth in {folder} cannot be used")
-    return read_truth(folder, masks)
+    return read_truth(folder, masks, protocol)
 
 
 def _wanted(layout: PackageLayout) -> str:
@@ -127,7 +132,9 @@ def _inner(folder: Path) -> Path:
     return next(inner, folder)
 
 
-def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
+def read_truth(
+    folder: Path, masks: dict[str, dict[str, Path]], protocol: Protocol = "official"
+) -> Truth:
     """Read every mask.
 
     Up to 256 MiB of them are kept for the packages that are scored; the rest is decoded each time.
@@ -139,7 +146,7 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
 
     def read(path: Path) -> tuple[Bits, bytes, bool]:
         data = read_file(path)
-        bits = decode_bits(data, protocol="official", name=str(path))
+        bits = decode_bits(data, protocol=protocol, name=str(path))
         return bits, hashlib.sha256(data).digest(), data.startswith(_JPEG)
 
     sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
@@ -162,5 +169,11 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
     if faults:
         raise TruthError(sorted(faults, key=str), f"the truth in {folder} cannot be used")
     return Truth(
-        folder=folder, masks=masks, sizes=sizes, sha256=whole.hexdigest(), lossy=lossy, _kept=kept
+        folder=folder,
+        masks=masks,
+        sizes=sizes,
+        sha256=whole.hexdigest(),
+        lossy=lossy,
+        protocol=protocol,
+        _kept=kept,
     )

@@ -18,6 +18,7 @@ from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
+from metrics.masks.examine import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import Fault, FaultsError
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 TABLE: Final = "frames.parquet"
 TABLE_VERSION: Final = 1
 """Raised when the frame table gets other columns, so that older tables are made anew."""
+
+CURRENT: Final = {"table": TABLE_VERSION, "mask_rules": RULES}
+"""What the settings of an evaluation say where its table can be taken today."""
 
 OFFICIAL_TABLE: Final = "frames-official.parquet"
 SUMMARY: Final = "summary.json"
@@ -89,13 +93,17 @@ def cached_table(
 
 
 def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
-    """Whether an evaluation's files are those of its row in the register, and of today's weights.
+    """Whether an evaluation's files are those of its row, of today's weights and today's rules.
 
     They are not after an evaluation that was killed between the two, nor where the run was trained
-    on, or removed and made anew under its name.
+    on, or removed and made anew under its name, nor where masks were read by other rules
+    (``metrics.masks.examine.RULES``) or the table had other columns.
     """
     folder = run.evaluation(split)
     if not all((folder / name).exists() for name in (TABLE, SUMMARY)):
+        return False
+    settings = json.loads(row["settings"])
+    if any(settings.get(name) != version for name, version in CURRENT.items()):
         return False
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     same_weights = (row["checkpoint"] or None) == (run.row["checkpoint"] or None)
@@ -199,7 +207,7 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation depends on besides run and frames."""
     # A table from before a metric plug-in was installed lacks its column, and is made anew.
     plug_ins = {"metrics": sorted(frame_metrics())} if frame_metrics() else {}
-    return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
+    return {**inference, **CURRENT, "versions": versions(), **plug_ins}
 
 
 def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:

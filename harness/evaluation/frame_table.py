@@ -11,7 +11,7 @@ from harness.data.fingerprint import rows_of as records_of
 from harness.data.frames import truth_of
 from harness.inference.predictor import Prediction, Predictor
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics import registry
 from metrics.frame.boundary import boundary_distances
 from metrics.frame.counts import class_rows, count
@@ -29,9 +29,6 @@ Item = TypeVar("Item")
 
 COPIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height", "width")
 """Columns of the catalogue that the frame table repeats."""
-
-AHEAD = 16
-"""Frames that are counted before the first of them is asked for."""
 
 
 def evaluate_frames(
@@ -153,7 +150,7 @@ def _table(
 
     rows: list[dict[str, object]] = []
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
-        for of_frame in map_ahead(pool, measure, items, AHEAD):
+        for of_frame in map_ahead(pool, measure, items, few_ahead()):
             rows.extend(of_frame)
             done()
     return pd.DataFrame(rows)

@@ -127,7 +127,7 @@ class ScoringJob:
         key = round_.name if round_ else ""
         if key not in self.truths:
             test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-            self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
+            self.truths[key] = find_truth(self.truth_folder, test_sets, layout, self.protocol)
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:

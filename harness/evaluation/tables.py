@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.evaluate_run import TABLE_VERSION, is_of_row, table_file
+from harness.evaluation.evaluate_run import is_of_row, table_file
 from harness.runs.workspace import Run, Workspace
 from metrics.endocv import COUNTS
 
@@ -67,14 +66,10 @@ def evaluated(
 def evaluated_on(
     workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
 ) -> list[Run]:
-    """Those of the runs whose evaluation is of exactly these frames, with today's columns."""
+    """Those of the runs whose evaluation is of exactly these frames, by today's rules."""
     rows = workspace.evaluations(split)
     rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
-    current = {
-        str(run): row
-        for run, row in rows.to_dict("index").items()
-        if json.loads(row["settings"]).get("table") == TABLE_VERSION
-    }
+    current = {str(run): row for run, row in rows.to_dict("index").items()}
     return [run for run in runs if run.run in current and is_of_row(run, split, current[run.run])]
 
 

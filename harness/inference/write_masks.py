@@ -19,11 +19,10 @@ from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics.masks.labels import mask_of, write_mask
 from metrics.utils.errors import Fault
 
-AHEAD = 16
 MAPS = "uncertainty"
 """Folder of the maps, below that of the masks."""
 
@@ -59,7 +58,7 @@ def predict_images(
     rows = []
     predictions = predictor.predict(sources.images, on_fault=on_fault)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
-        for row in map_ahead(pool, write, predictions, AHEAD):
+        for row in map_ahead(pool, write, predictions, few_ahead()):
             rows.append(row)
             done()
     return rows
@@ -101,7 +100,7 @@ def predict_video(
         writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
         ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool,
     ):
-        for row, drawn in map_ahead(pool, write, pairs(), AHEAD):
+        for row, drawn in map_ahead(pool, write, pairs(), few_ahead()):
             writer.add(drawn)
             rows.append({**row, "second": len(rows) / video.rate})
             done()

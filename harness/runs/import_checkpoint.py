@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import safetensors.torch
 from torch import nn
 
 from harness.config.training import TrainConfig
@@ -11,7 +12,8 @@ from harness.runs import checkpoints
 from harness.runs.network import build
 from harness.runs.workspace import BEST, Run, Workspace, write_run_json
 from harness.utils.versions import versions
-from models.foreign_checkpoint import Imported, import_checkpoint
+from metrics.utils.errors import FaultsError
+from models.foreign_checkpoint import Imported, advice, import_checkpoint
 
 
 def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
@@ -49,6 +51,10 @@ def read_weights(path: Path, network: nn.Module) -> Imported:
         FaultsError: If safetensors hold another network.
     """
     if path.suffix == ".safetensors":
-        checkpoints.load_weights(path, network)
+        try:
+            checkpoints.load_weights(path, network)
+        except FaultsError as error:
+            what = advice(path, [safetensors.torch.load_file(path)], network.state_dict())
+            raise FaultsError(error.faults, f"{error.summary}; {what}".rstrip("; ")) from error
         return Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
     return import_checkpoint(path, network)

@@ -13,6 +13,7 @@ from harness.report.page import from_split
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
+from metrics.averages import average_of
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -61,7 +62,7 @@ def gather(
         facts=_facts(best, table),
         ensemble=ensemble,
         members=members,
-        average="sets",
+        average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
 

@@ -14,6 +14,7 @@ from harness.report.views.by_class import with_place
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
+from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
@@ -30,12 +31,17 @@ _OTHER: Final = {"test": "val", "val": "test"}
 
 
 def gather(
-    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
+    workspace: Workspace,
+    runs: Sequence[Run],
+    catalogue: pd.DataFrame,
+    split: str,
+    average: Average | None = None,
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
     ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
-    holds the frames of the other split too, as far as they are at hand.
+    holds the frames of the other split too, as far as they are at hand. ``average`` is that over
+    several test sets, by default over sets.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -59,6 +65,7 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
+        average=average_of(table, average),
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
         notes=notes,
     )
