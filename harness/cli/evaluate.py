@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import (
     FRAMES,
+    average_option,
     format_option,
     inference_options,
     map_options,
@@ -19,6 +20,7 @@ from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -26,6 +28,7 @@ Examples:
   harness evaluate --split val --model unet --model triunet
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
+  harness evaluate --split test --average frames
   harness evaluate --split val --table more --protocol strict
   harness evaluate --split test --table pranet
   harness evaluate --split test --probabilities --maps full
@@ -82,6 +85,7 @@ Examples:
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
+@average_option("How figures over several test sets are averaged")
 @map_options()
 @inference_options()
 @format_option()
@@ -94,6 +98,7 @@ def command(
     by: str | None,
     reference: str | None,
     other: str | None,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -125,8 +130,10 @@ def command(
             by=by or "",
             reference=reference or "",
             other=other or "",
+            average=average,
             maps=maps,
-            temperatures={} if maps is None else chosen.temperatures(split, maps),
+            temperatures={} if maps is None else chosen.temperatures(split),
         )
         views += KINDS[kind](measured, format_)
-    show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})
+    metadata = {"split": " and ".join(splits), "protocol": protocol, "average": average or "sets"}
+    show_views(views, format_, metadata)

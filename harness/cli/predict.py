@@ -14,6 +14,8 @@ import click
 from harness.cli.options import inference_options, map_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.names import clashes
+from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +144,7 @@ def command(
         maps = _calibrated(loaded, inference, maps)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
-    with outputs.staged() as staging:
+    with outputs.staged(last=TABLE) as staging:
         if sources is not None:
             on_fault = faults.append if keep_going else None
             rows = _of_images(loaded, inference, sources, staging, uncertainty, maps, on_fault)
@@ -151,7 +153,7 @@ def command(
         if faults and not rows:
             raise FaultsError(faults, "no image can be read")
         table = pd.DataFrame(rows)
-        table.to_csv(staging / TABLE, index=False)
+        (staging / TABLE).write_text(csv(table), encoding="utf-8")
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
@@ -167,15 +169,12 @@ def _with_risk(
 ) -> Inference:
     """The same prediction at the threshold that keeps a risk."""
     from harness.evaluation.risk import risk_threshold
-    from harness.inference.postprocess import THRESHOLD
 
-    if inference.threshold != THRESHOLD:
+    if inference.threshold != 0.5:  # the default of --threshold
         raise click.UsageError("--risk chooses the threshold; leave out --threshold")
     threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
-    console.note(
-        f"polyp above {threshold:.4f}: at most {risk:.0%} of a polyp's pixels are expected to be "
-        f"missed, by {sequences} validation sequences"
-    )
+    by = f"by {sequences} validation sequences"
+    console.note(f"polyp above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
     return replace(inference, threshold=threshold)
 
 
@@ -229,6 +228,9 @@ def _check_targets(
     else:
         names = [sources.mask_name(image) for image in sources.images]
         names += [f"{folder}/{name}" for folder in folders for name in tuple(names)]
+        if clashes(names):
+            taken = ", ".join(sorted({folder.split("/")[0] for folder in folders}))
+            raise UserError(f"{root} has a folder {taken}, where maps go; rename it")
     read = [source] if sources is None else sources.images
     names += [f"{FOLDER}/{MANIFEST}"] if any(one.startswith(FOLDER) for one in folders) else []
     outputs.check([*names, TABLE], overwrite=overwrite, sources=read)

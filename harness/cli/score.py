@@ -14,8 +14,8 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
 
@@ -195,7 +195,12 @@ def _score_maps(
         )
     folders = [(folder, name) for folder, name, _ in found]
     scores = score_map_folders(
-        Workspace(settings.workspace), folders, truth, out=out, overwrite=overwrite
+        Workspace(settings.workspace),
+        folders,
+        truth,
+        classes=settings.classes,
+        out=out,
+        overwrite=overwrite,
     )
     if scores:
         rows = pd.concat(

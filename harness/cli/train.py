@@ -160,7 +160,7 @@ Examples:
     "MLFLOW_TRACKING_URI names.",
 )
 @device_option()
-@with_settings(*FRAMES, "test_frames", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],
@@ -285,6 +285,7 @@ def _start(
     variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
     steps = steps_for(configs, variants, with_ensemble)
     check_batches(steps, frames, device=setup.device, group=setup.group)
+    request.warn_of_seen_frames(workspace, frames, variants)
     tasks = RunQueue.new(workspace, steps)
     try:
         run_all(workspace, tasks, frames, setup, jobs)

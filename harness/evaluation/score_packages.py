@@ -13,6 +13,7 @@ from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
+from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
@@ -54,6 +55,7 @@ class ScoringJob:
         self.threshold = threshold
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.truths: dict[str, Truth] = {}
+        self.classes = settings.classes
 
     def _check_register(self, out: Path | None) -> bool:
         """Whether scores can be registered; without the right to, ``--out`` still takes the files.
@@ -121,6 +123,7 @@ class ScoringJob:
             self.protocol,
             hausdorff=self.hausdorff,
             threshold=self.threshold,
+            classes=self.classes,
         )
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
@@ -137,7 +140,9 @@ class ScoringJob:
         key = round_.name if round_ else ""
         if key not in self.truths:
             test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-            self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
+            self.truths[key] = find_truth(
+                self.truth_folder, test_sets, layout, self.protocol, self.classes
+            )
         return self.truths[key]
 
     def _write(self, score: PackageScore) -> None:
@@ -151,12 +156,12 @@ class ScoringJob:
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
-        outputs = Outputs(folder)
+        outputs, table = Outputs(folder), "frames.csv"
         if self.out is not None:
-            names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
+            names = [*(f"{test_set}.json" for test_set in score.organisers), table]
             outputs.check(names, overwrite=self.overwrite)
-        with outputs.staged() if self.out is not None else replace_folder(folder) as new:
+        with outputs.staged(last=table) if self.out is not None else replace_folder(folder) as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
-            score.frames.to_csv(new / "frames.csv", index=False)
+            (new / table).write_text(csv(score.frames), encoding="utf-8")
         console.note(f"{score.package.name}: result files in {folder}")

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
@@ -83,8 +84,18 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
             "them at one --size"
         )
     shared_classes(members.values())
-    run = workspace.new_run(
+
+    def link(folder: Path) -> dict[str, Any]:
+        try:
+            for name, member in members.items():
+                _link(member.best, member_weights(folder, name))
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return {}
+
+    run = workspace.new_finished_run(
         ENSEMBLE,
+        link,
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},
         versions=versions(),
         seed=min(config.seed for config in configs.values()),
@@ -93,16 +104,6 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         checkpoint=_shared({str(run.row["checkpoint"]) for run in members.values()}),
         members={name: run.run for name, run in members.items()},
     )
-    try:
-        for name, member in members.items():
-            _link(member.best, member_weights(run.folder, name))
-    except BaseException as error:
-        workspace.finish_run(run.run, "failed")
-        if isinstance(error, OSError):
-            raise unwritable(run.folder, error) from error
-        raise
-    workspace.finish_run(run.run)
-    run = workspace.run(run.run)
     write_run_json(run, members=dict(run.members))
     return run
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
+from metrics.averages import summarise_by
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_rows
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from harness.evaluation.curves import Curves
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ class PageContent:
         curves: Model to its curves over thresholds, of those whose probability maps were measured.
         calibrations: The calibration of the same models.
         is_paper_split: Whether the split is the paper's.
-        average: What scores are ranked by; ``sets`` needs the frames' ``test_set``.
+        average: By which several test sets are averaged; ``frames`` where there is one.
         notes: What is missing from the page, and how to get it.
     """
 
@@ -135,8 +136,10 @@ class PageContent:
     @property
     def main_model(self) -> str:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
-        means = self.polyp.groupby("model")["f1"].mean()
-        return self.ensemble or str(means.idxmax())
+        if self.ensemble:
+            return self.ensemble
+        means = summarise_by(self.average, self.polyp, ("model",), self.formulas)
+        return str(means.set_index("model")["f1"].idxmax())
 
     @property
     def n(self) -> str:

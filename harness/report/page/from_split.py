@@ -19,6 +19,7 @@ from harness.runs.calibration import kept_temperature
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
+from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
@@ -35,12 +36,17 @@ _OTHER: Final = {"test": "val", "val": "test"}
 
 
 def gather(
-    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
+    workspace: Workspace,
+    runs: Sequence[Run],
+    catalogue: pd.DataFrame,
+    split: str,
+    average: Average | None = None,
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
     ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
-    holds the frames of the other split too, as far as they are at hand.
+    holds the frames of the other split too, as far as they are at hand. ``average`` is that over
+    several test sets, by default over sets.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -71,6 +77,7 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
+        average=average_of(table, average),
         curves={name: curves_of(own) for name, own in maps.items()},
         calibrations={
             name: calibration_of(own, _temperature(workspace, chosen[name], split))

@@ -31,7 +31,7 @@ def headline(samples: Samples) -> str:
     rest = f" The difference to {_titles(tied)} is not significant." if tied else ""
     return (
         f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} ({_LEVEL} "
-        f"interval {first['low']:.3f} to {first['high']:.3f}).{rest}"
+        f"interval {first['low']:.3f} to {first['high']:.3f}; {samples.averaged}).{rest}"
     )
 
 
