@@ -79,6 +79,7 @@ def submit(
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
     loaded = load(run)
+    inference = inference.of(run)
     places = _places(frames)
     images = [file for _, _, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)

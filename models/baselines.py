@@ -28,11 +28,16 @@ def build(
     encoder_weights: Source,
     classes: int,
     nodes: tuple[str, ...] = (),
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build a baseline; the arguments are those of ``models.create``."""
     del nodes
     return baseline(
-        architecture.name, encoder=encoder, encoder_weights=encoder_weights, classes=classes
+        architecture.name,
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        classes=classes,
+        output_stride=output_stride,
     )
 
 
@@ -43,6 +48,7 @@ def baseline(
     encoder_weights: Source,
     classes: int,
     in_channels: int = 3,
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build a baseline with any number of input channels.
 
@@ -52,6 +58,7 @@ def baseline(
         encoder_weights: As for ``models.create``.
         classes: Channels of the output.
         in_channels: Channels of the input.
+        output_stride: As for ``models.create``.
 
     Raises:
         ModelError: If the architecture or the encoder is unknown, they do not go together, or the
@@ -62,7 +69,10 @@ def baseline(
     check_weights(encoder, encoder_weights)
     own = own_source(encoder, encoder_weights)
     published = None if own else encoder_weights
-    network = _built(name, encoder, published, in_channels=in_channels, classes=classes)
+    options = {"in_channels": in_channels, "classes": classes}
+    if output_stride and name.startswith("deeplab"):
+        options["encoder_output_stride"] = output_stride
+    network = _built(name, encoder, published, **options)
     if own:
         inner = network.encoder
         if not isinstance(inner, nn.Module):
@@ -71,7 +81,7 @@ def baseline(
     return network
 
 
-def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Module:
+def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Module:
     """The network from the library, which also loads published weights."""
     kind: Any = getattr(library(), _CLASSES[name])
     published: str | bool | None = weights if isinstance(weights, str) else None
@@ -81,7 +91,7 @@ def _built(name: str, encoder: str, weights: Source, **channels: int) -> nn.Modu
         with warnings.catch_warnings():
             # The library deprecates 'timm-' names, which still work in the version we require.
             warnings.simplefilter("ignore", DeprecationWarning)
-            network: nn.Module = kind(encoder, encoder_weights=published, **channels)
+            network: nn.Module = kind(encoder, encoder_weights=published, **options)
     except OSError as error:
         raise unavailable(encoder, weights, error) from error
     except (ValueError, NotImplementedError, RuntimeError, AttributeError, KeyError) as error:

@@ -43,6 +43,7 @@ class Architecture:
         nodes: Node names of a network made of three, else empty.
         members: Names of the members of an ensemble, else empty.
         smallest_batch: The smallest batch it can be trained with, in frames.
+        has_output_stride: Whether ``build`` takes the keyword ``output_stride`` too.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Architecture:
     nodes: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     smallest_batch: int = 1
+    has_output_stride: bool = False
 
 
 _UNET = "Ronneberger et al., MICCAI 2015"
@@ -75,6 +77,7 @@ _REGISTERED: dict[str, Architecture] = {
             source="Chen et al., arXiv:1706.05587",
             build=_BASELINE,
             smallest_batch=2,
+            has_output_stride=True,
         ),
         Architecture(
             name="deeplabv3+",
@@ -82,6 +85,7 @@ _REGISTERED: dict[str, Architecture] = {
             source="Chen et al., ECCV 2018",
             build=_BASELINE,
             smallest_batch=2,
+            has_output_stride=True,
         ),
         Architecture(
             name="triunet",
@@ -104,6 +108,7 @@ _REGISTERED: dict[str, Architecture] = {
             build=_TRINET,
             nodes=("unet", "fpn", "deeplabv3"),
             smallest_batch=2,
+            has_output_stride=True,
         ),
         Architecture(
             name=ENSEMBLE,
@@ -160,6 +165,7 @@ def create(
     encoder_weights: str | Path | None = "imagenet",
     classes: int = 2,
     nodes: Sequence[str] | None = None,
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build a network.
 
@@ -170,6 +176,8 @@ def create(
             hub, in that order), a file, or ``None`` (also ``none``) for random ones.
         classes: Channels of the output, background included.
         nodes: Three architectures in place of ``trinet``'s own nodes.
+        output_stride: By how much the encoder of DeepLabs shrinks the image, 8 or 16; ``None`` for
+            the library's own, 8 for DeepLabv3 and 16 for DeepLabv3+. Other networks leave it.
 
     Returns:
         nn.Module: Normalised images (N, 3, H, W) float in, logits (N, classes, H, W) out; H and W
@@ -190,12 +198,14 @@ def create(
             f"{name} is not made of nodes; nodes are for trinet, such as --nodes unet,fpn,deeplabv3"
         )
     build = _builder(architecture)
+    chosen = {"output_stride": output_stride} if architecture.has_output_stride else {}
     network: nn.Module = build(
         architecture,
         encoder=encoder,
         encoder_weights=source(encoder_weights),
         classes=classes,
         nodes=tuple(nodes or architecture.nodes),
+        **chosen,
     )
     return network
 

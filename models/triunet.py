@@ -51,6 +51,7 @@ def build(
     encoder_weights: str | Path | None,
     classes: int,
     nodes: tuple[str, ...],
+    output_stride: int | None = None,
 ) -> nn.Module:
     """Build a TriNet; the arguments are those of ``models.create``.
 
@@ -69,6 +70,7 @@ def build(
             encoder_weights=encoder_weights,
             classes=classes,
             in_channels=channels,
+            output_stride=output_stride,
         )
         for node, channels in zip(nodes, (3, 3, 2 * classes), strict=True)
     )

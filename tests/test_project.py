@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import subprocess
 import sys
 import tomllib
@@ -148,3 +150,26 @@ for name in cli.list_commands(context):
 
 def test_the_check_for_heavy_packages_sees_them(tmp_path: Path) -> None:
     assert "pandas" in loaded_after("import pandas", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.glob("tests/benchmarks/bench_*.py"), *ROOT.glob("tests/gpu/test_*.py")]),
+    ids=lambda path: path.stem,
+)
+def test_rarely_run_tests_find_what_they_import(path: Path) -> None:
+    # Benchmarks and GPU tests do not run with the others, so a rename may pass them by.
+    missing = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MAY_IMPORT
+        for alias in node.names
+        if not _exists(node.module or "", alias.name)
+    ]
+    assert not missing
+
+
+def _exists(module: str, name: str) -> bool:
+    if hasattr(importlib.import_module(module), name):
+        return True
+    return importlib.util.find_spec(f"{module}.{name}") is not None

@@ -184,7 +184,8 @@ class _Chosen:
         """The frame table of a run, read where it was evaluated before."""
         from harness.evaluation import evaluate_run
 
-        settings = evaluate_run.evaluation_settings(self.inference.settings)
+        inference = self.inference.of(run)
+        settings = evaluate_run.evaluation_settings(inference.settings)
         kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
         if kept is not None and not self.again:
             console.note(f"{run.run}: evaluated before; --again predicts it again")
@@ -196,7 +197,7 @@ class _Chosen:
                 run,
                 frames,
                 split,
-                inference=self.inference,
+                inference=inference,
                 progress=bar.advance,
                 say=console.note,
             )

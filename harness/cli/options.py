@@ -138,7 +138,12 @@ _INFERENCE: Final = (
         help="Where probabilities become 0 or 1: resized to the frame's own size first, or at the "
         "network's size, as the paper's authors do, the mask being resized.",
     ),
-    click.option("--tta", is_flag=True, help="Average over flips and scales; slower."),
+    click.option(
+        "--tta/--no-tta",
+        default=None,
+        help="Average over flips and scales of each frame, at six times the work; by default as "
+        "the model's recipe says.",
+    ),
     click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16"]),

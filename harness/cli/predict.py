@@ -110,6 +110,7 @@ def command(
     if sources and sources.remark:
         console.warn(sources.remark)
     loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
+    inference = inference.of(loaded.run)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
     with outputs.staged() as staging:

@@ -19,6 +19,9 @@ Inputs = Literal["normalised", "0-255"]
 
 SMALLEST_SIZE: Final = 32
 
+_GROWN: Final = 0.75
+"""Share of the steps after which the network input has its full size."""
+
 _RENAMED: Final = {"average": "ema_decay"}
 """Settings of runs of earlier versions, and their names now."""
 
@@ -31,6 +34,16 @@ _Size = Annotated[
         ge=SMALLEST_SIZE,
         multiple_of=SMALLEST_SIZE,
         description=f"a multiple of {SMALLEST_SIZE}, since the encoders halve it five times",
+    ),
+]
+_Stride = Annotated[Literal[0, 8, 16], Field(description="0, 8 or 16")]
+_GrowFrom = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        multiple_of=SMALLEST_SIZE,
+        description=f"0, or a multiple of {SMALLEST_SIZE}",
     ),
 ]
 _Epochs = Annotated[int, Field(strict=True, ge=0, description="a whole number, 0 or more")]
@@ -71,7 +84,11 @@ class TrainConfig:
         nodes: Three node names for ``trinet``, else empty.
         encoder: Name of the encoder in segmentation-models-pytorch.
         encoder_weights: ``imagenet``, ``none`` or the path of a weights file.
+        output_stride: By how much the encoder of DeepLabs shrinks the image: 8, or 16 at less than
+            half of the work; 0 for the architecture's own (8 for DeepLabv3, 16 for DeepLabv3+).
         size: Side of the square network input, in pixels.
+        grow_from: Side of the network input in the first steps (progressive resizing): it grows to
+            ``size`` over the first three quarters of the training; 0 for ``size`` throughout.
         epochs: Passes over the training frames.
         batch_size: Frames a step, however many processes share them.
         optimiser: A name of ``harness.training.optimiser``: ``adam`` (the paper's) or ``adamw``.
@@ -87,6 +104,8 @@ class TrainConfig:
         ema_decay: Decay of the moving average of the weights; 0 keeps none.
         precision: ``fp32`` (the reference), ``bf16`` (autocast) or ``auto``: ``bf16`` where the
             device computes it natively. A registered run has one of the first two.
+        tta: Whether the network predicts with test-time augmentation unless a command says
+            otherwise; an ensemble does where all its members do. Training itself does not.
         compile: Whether torch compiles the network first, which pays on a GPU over many epochs.
         seed: Seeds weights, data order and augmentations.
         workers: Processes that augment beside the training process; ``None`` for as many as pay
@@ -105,7 +124,9 @@ class TrainConfig:
     nodes: _Nodes = ()
     encoder: _Name = "se_resnext50_32x4d"
     encoder_weights: _Name = "imagenet"
+    output_stride: _Stride = 0
     size: _Size = 256
+    grow_from: _GrowFrom = 0
     epochs: _Count = 200
     batch_size: _Count = 8
     optimiser: _Name = "adam"
@@ -118,6 +139,7 @@ class TrainConfig:
     augmentation: _Name = "paper"
     ema_decay: _Decay = 0.0
     precision: _Precision = "fp32"
+    tta: _Switch = False
     compile: _Switch = False
     seed: _Seed = 0
     workers: _Workers = None
@@ -127,6 +149,27 @@ class TrainConfig:
     init_sha256: str = ""
     inputs: _Inputs = "normalised"
     classes: Classes = ONE
+
+    def input_size(self, progress: float) -> int:
+        """Side of the network input at a point of the training, in pixels.
+
+        Small frames teach the coarse features in a fraction of the time; the last quarter of the
+        steps sees frames of the full size. The sides between are multiples of 32, each for as many
+        steps.
+
+        Args:
+            progress: Share of the steps that are done, in [0, 1].
+
+        Example:
+            >>> recipe = TrainConfig(model="unet", size=192, grow_from=96)
+            >>> [recipe.input_size(step / 8) for step in range(8)]
+            [96, 96, 128, 128, 160, 160, 192, 192]
+        """
+        if not 0 < self.grow_from < self.size:
+            return self.size
+        stages = (self.size - self.grow_from) // SMALLEST_SIZE
+        stage = int(progress / _GROWN * stages)
+        return min(self.size, self.grow_from + stage * SMALLEST_SIZE)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain values that JSON can hold."""

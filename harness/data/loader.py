@@ -42,10 +42,12 @@ class Key(NamedTuple):
     Attributes:
         frame: The frame's position in the cache.
         epoch: Counted from 0.
+        size: Side of the network input, in pixels.
     """
 
     frame: int
     epoch: int
+    size: int
 
 
 def order(seed: int, epoch: int, frames: int) -> NDArray[np.int64]:
@@ -107,14 +109,13 @@ class AugmentedFrames(Dataset[Any]):
         cache: The frames.
         augmentation: Name of the augmentation.
         seed: The run's seed.
-        size: Side of the network input, in pixels.
     """
 
-    def __init__(self, cache: FrameCache, augmentation: str, *, seed: int, size: int) -> None:
+    def __init__(self, cache: FrameCache, augmentation: str, *, seed: int) -> None:
         self.cache = cache
         self.seed = seed
-        self.size = size
-        self._augment = create.create(augmentation, size)
+        self.augmentation = augmentation
+        self._by_size: dict[int, create.Augmentation] = {}
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -122,7 +123,9 @@ class AugmentedFrames(Dataset[Any]):
 
     def __getitem__(self, key: Key) -> Pair:
         """One frame, uint8 (S, S, 3), and its mask, uint8 (S, S)."""
-        return self._augment(
+        if key.size not in self._by_size:
+            self._by_size[key.size] = create.create(self.augmentation, key.size)
+        return self._by_size[key.size](
             np.asarray(self.cache.images[key.frame]),
             np.asarray(self.cache.masks[key.frame]),
             create.generator(self.seed, key.epoch, key.frame),
@@ -130,8 +133,9 @@ class AugmentedFrames(Dataset[Any]):
 
     def __getitems__(self, keys: Sequence[Key]) -> Batch:
         """A batch: images (N, 3, S, S) uint8, channels last, and masks (N, S, S) uint8."""
-        images = np.empty((len(keys), self.size, self.size, 3), np.uint8)
-        masks = np.empty((len(keys), self.size, self.size), np.uint8)
+        size = keys[0].size
+        images = np.empty((len(keys), size, size, 3), np.uint8)
+        masks = np.empty((len(keys), size, size), np.uint8)
         for place, key in enumerate(keys):
             images[place], masks[place] = self[key]
         return torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(masks)
@@ -189,8 +193,8 @@ class BatchLoader:
         """
         wanted = self._batches(epoch)[start:]
         self._keys[:] = [
-            [Key(int(index), epoch) for index in batch[self.rank :: self.world_size]]
-            for batch in wanted
+            [Key(int(index), epoch, size) for index in batch[self.rank :: self.world_size]]
+            for batch, size in zip(wanted, self._sizes(epoch)[start:], strict=True)
         ]
         for batch, (images, masks) in zip(wanted, self._loader, strict=True):
             yield images, masks, [self.frames.frames[index] for index in batch]
@@ -210,12 +214,16 @@ class BatchLoader:
         shuffled = order(self.config.seed, epoch, len(self.frames))
         return batches(shuffled, self.config.batch_size, self.last)
 
+    def _sizes(self, epoch: int) -> list[int]:
+        """The side of the network input in each step of an epoch."""
+        first, steps = epoch * self.steps, self.steps * self.config.epochs
+        return [self.config.input_size((first + step) / steps) for step in range(self.steps)]
+
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(
             self.frames,
             self.config.augmentation,
             seed=self.config.seed,
-            size=self.config.size,
         )
         workers = self.config.workers or 0
         return DataLoader(

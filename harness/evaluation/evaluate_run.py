@@ -148,6 +148,7 @@ def evaluate_run(
             evaluating the run on the split.
     """
     loaded = load(run)
+    inference = inference.of(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     with replace_folder(run.evaluation(split)) as folder:

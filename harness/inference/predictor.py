@@ -8,13 +8,14 @@ memory does not grow with the number of frames.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -40,6 +41,9 @@ from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError
 
+if TYPE_CHECKING:
+    from harness.runs.workspace import Run
+
 _MILLISECONDS = 1000
 _BATCHES_AHEAD = 2
 
@@ -55,20 +59,25 @@ class Inference:
         precision: ``fp32``, the reference, or ``bf16``.
         batch_size: Frames a batch; it changes nothing but the speed.
         tta: Whether probabilities are the mean over flips and scales of the frame (test-time
-            augmentation), at six times the work.
+            augmentation), at six times the work; ``None`` for what the run's recipe says, see
+            :meth:`of`.
         rounding: The size at which pixels are decided, see ``harness.inference.postprocess``.
     """
 
     device: torch.device
     precision: Precision = "fp32"
     batch_size: int = 8
-    tta: bool = False
+    tta: bool | None = None
     rounding: DecisionSize = "full-size"
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the masks depend on."""
-        return {"precision": self.precision, "tta": self.tta, "rounding": self.rounding}
+        return {"precision": self.precision, "tta": bool(self.tta), "rounding": self.rounding}
+
+    def of(self, run: Run) -> Inference:
+        """The same, with what is left to the run's recipe filled in."""
+        return self if self.tta is not None else dataclasses.replace(self, tta=run.tta)
 
 
 @dataclass(frozen=True, kw_only=True)

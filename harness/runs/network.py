@@ -93,6 +93,7 @@ def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
         encoder_weights=config.encoder_weights if weights else None,
         classes=1 + len(config.classes),
         nodes=config.nodes or None,
+        output_stride=config.output_stride or None,
     )
 
 

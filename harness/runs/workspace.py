@@ -64,6 +64,12 @@ class Run:
         return SplitVariant(leave_out=settings.get("leave_out", ""), fold=settings.get("fold", ""))
 
     @property
+    def tta(self) -> bool:
+        """Whether its recipe, or that of every member, predicts with test-time augmentation."""
+        recipes = self.settings["members"].values() if self.members else [self.settings]
+        return all(recipe.get("tta", False) for recipe in recipes)
+
+    @property
     def validation_frames(self) -> str:
         """Fingerprint of the frames that ``best_iou`` is of; empty where unknown."""
         return str(self.row["data"] or "").rpartition("+")[2]  # 'TRAINING+VALIDATION'

@@ -122,7 +122,7 @@ def batch_fault(
         group: The processes that share each batch.
     """
     needed = models.smallest_batch(config.model, config.nodes)
-    if config.size == SMALLEST_SIZE:
+    if config.input_size(0) == SMALLEST_SIZE:
         needed = max(needed, 2)
     # On GPUs batch norm measures the shares of all processes together.
     joint = group.is_single or device.type == "cuda"
@@ -132,8 +132,8 @@ def batch_fault(
         return ""
     by = "" if group.is_single else f" by {group.world_size} processes"
     fault = (
-        f"{config.model} at {config.size} pixels can be trained{by} on batches of {needed} frames "
-        f"or more, but with --batch-size {config.batch_size} the smallest batch of the {frames} "
+        f"{config.model} at {config.input_size(0)} pixels can be trained{by} on batches of {needed} "
+        f"frames or more, but with --batch-size {config.batch_size} the smallest batch of the {frames} "
         f"training frames has {smallest}"
     )
     larger = range(config.batch_size + 1, frames + 1)

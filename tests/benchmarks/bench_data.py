@@ -55,7 +55,7 @@ def frames(
     catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
 ) -> loader.AugmentedFrames:
     cache = FrameCache.build(catalogue, SIZE, tmp_path_factory.mktemp("cache"))
-    return loader.AugmentedFrames(cache, "paper", seed=0, size=SIZE)
+    return loader.AugmentedFrames(cache, "paper", seed=0)
 
 
 class Authors:
@@ -166,7 +166,8 @@ def test_sample(
     batch = 8
 
     def ours(call: int) -> None:
-        frames.__getitems__([loader.Key((batch * call + i) % FRAMES, call) for i in range(batch)])
+        keys = [loader.Key((batch * call + i) % FRAMES, call, SIZE) for i in range(batch)]
+        frames.__getitems__(keys)
 
     authors = Authors(catalogue, grid=grid)
     reference, ours_s = seconds_a_call((authors, ours), (1, 20) if grid else (FRAMES, 5))
@@ -183,12 +184,10 @@ def test_sample(
 @pytest.mark.parametrize("name", ["light", "none"])
 def test_cheap_sample(benchmark: Any, catalogue: pd.DataFrame, tmp_path: Path, name: str) -> None:
     """A sample at 128 pixels, against decoding and the paper's augmentations without the loop."""
-    small = loader.AugmentedFrames(
-        FrameCache.build(catalogue, 128, tmp_path), name, seed=0, size=128
-    )
+    small = loader.AugmentedFrames(FrameCache.build(catalogue, 128, tmp_path), name, seed=0)
 
     def ours(call: int) -> None:
-        small.__getitems__([loader.Key(i % FRAMES, call) for i in range(8)])
+        small.__getitems__([loader.Key(i % FRAMES, call, 128) for i in range(8)])
 
     authors = Authors(catalogue, grid=False)
     reference, ours_s = seconds_a_call((authors, ours), (FRAMES, 20))

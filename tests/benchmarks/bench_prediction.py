@@ -24,7 +24,6 @@ from skimage.transform import resize
 from torch import nn
 
 import models
-from harness.config.training import Precision
 from harness.data.frames import read_image, resize_image, resize_mask
 from harness.data.synthetic.dataset import write_dataset
 from harness.inference.postprocess import upsample_and_decide
@@ -34,7 +33,7 @@ from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
-from harness.utils.device import exact_float32, keep_memory
+from harness.utils.device import Precision, exact_float32, keep_memory
 from metrics.masks.labels import write_mask
 from metrics.masks.read import read_mask
 from models.divergentnets import DivergentNets

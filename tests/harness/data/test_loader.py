@@ -107,6 +107,17 @@ def test_any_step_can_be_the_first(cache: FrameCache) -> None:
         assert epoch_of(feed, 2, start=start) == whole[start:]
 
 
+def test_the_input_grows_to_its_full_size(found: pd.DataFrame, tmp_path: Path) -> None:
+    whole = FrameCache.build(found, 96, tmp_path / "cache")
+    feed = loader.BatchLoader(config(size=96, grow_from=32, epochs=4), whole, whole)
+
+    sides = [images.shape[-1] for epoch in range(4) for images, _, _ in feed.train(epoch)]
+
+    assert sides == [32] * 5 + [64] * 4 + [96] * 3
+    later = [images.shape[-1] for images, _, _ in feed.train(1, start=1)]
+    assert later == sides[4:6]
+
+
 def test_no_epoch_repeats_another(cache: FrameCache) -> None:
     feed = loader.BatchLoader(config(), cache, cache)
     images = [batch[0] for epoch in range(4) for batch in epoch_of(feed, epoch)]

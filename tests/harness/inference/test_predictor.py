@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from harness.inference.postprocess import (
     upsample_and_decide_on_device,
 )
 from harness.inference.predictor import Inference, Predictor
+from harness.runs.workspace import Run
 from harness.utils import device as devices
 from metrics.utils.errors import Fault, FaultsError
 
@@ -314,3 +316,34 @@ def test_tensors_become_arrays_of_their_own_dtype() -> None:
 
     for tensor, array in zip(tensors, on_cpu(tensors), strict=True):
         assert torch.equal(torch.from_numpy(array), tensor)
+
+
+@pytest.mark.parametrize(
+    ("settings", "members", "expected"),
+    [
+        ({"tta": True}, {}, True),
+        ({}, {}, False),  # a run of a version without the setting
+        (
+            {"members": {"unet": {"tta": True}, "fpn": {"tta": True}}},
+            {"unet": "a", "fpn": "b"},
+            True,
+        ),
+        ({"members": {"unet": {"tta": True}, "fpn": {}}}, {"unet": "a", "fpn": "b"}, False),
+    ],
+)
+def test_augmentation_at_test_time_is_the_recipes_unless_given(
+    settings: dict[str, Any], members: dict[str, str], expected: bool
+) -> None:
+    run = Run(
+        run="r",
+        model="m",
+        status="finished",
+        folder=Path("r"),
+        settings=settings,
+        members=members,
+        row={},
+    )
+
+    assert Inference(device=CPU).of(run).tta is expected
+    assert Inference(device=CPU, tta=False).of(run).tta is False
+    assert Inference(device=CPU, tta=True).of(run).settings["tta"] is True
