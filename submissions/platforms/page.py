@@ -198,12 +198,12 @@ def _figures_table(frames: pd.DataFrame, protocol: Protocol, average: Average) -
     return f"{_table(head, body)}<p class=interval>{level} Protocol: {protocol}.</p>"
 
 
-def _with_interval(found: Mapping[str, Any]) -> str:
+def _with_interval(found: Mapping[Any, Any]) -> str:
     limits = f"[{found['low']:.3f}, {found['high']:.3f}]"
     return f"{found['estimate']:.3f}<br><span class=interval>{limits}</span>"
 
 
-def _frames_table(rows: Iterable[Mapping[str, Any]]) -> str:
+def _frames_table(rows: Iterable[Mapping[Any, Any]]) -> str:
     body = [[escape(str(row["frame"])), *(f"{row[n]:.3f}" for n in _FIGURES)] for row in rows]
     return _table(["Frame", *(_TITLES[name] for name in _FIGURES)], body)
 

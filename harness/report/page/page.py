@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 from harness.report.page import (
     section_centres,
+    section_consensus,
     section_disagreement,
     section_ranking,
     section_training,
@@ -85,6 +86,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     curves, epochs = section_training.training(content)
     found: list[tuple[str, str, Sequence[Table | Plot], Sequence[Table]]] = [
         ("ranking", "Ranking", [*leaderboard, *ranking], []),
+        ("consensus", "Consensus and podium", section_consensus.consensus(content, samples), []),
         ("classes", "Results by class", classes, other_classes),
         (
             "centres",
