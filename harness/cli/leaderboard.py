@@ -123,7 +123,7 @@ def command(
     average = average or "sets"
     scores, sd = averaged(scores, average), sd or SD_OF[average]
     if kind in ("ranks", "consensus"):
-        view_of = _ranks_of(average) if kind == "ranks" else partial(_consensus_of, **chosen)
+        view_of = _ranks_of(average) if kind == "ranks" else partial(_consensus_of, chosen=chosen)
         metadata = {"protocol": protocol, "average": average} | {
             k: v for k, v in chosen.items() if v
         }
@@ -230,14 +230,13 @@ def _consensus_of(
     round_name: str,
     protocol: Protocol,
     *,
-    figures: Sequence[str],
-    test_sets: Sequence[str],
+    chosen: Mapping[str, Sequence[str]],
 ) -> View:
-    """One ranking from several figures and test sets."""
+    """One ranking from several figures and test sets: those that were chosen."""
     from harness.report.views.consensus import consensus_view, samples_by_set
     from metrics.statistics.consensus import consensus
 
-    found = consensus(samples_by_set(table, protocol, figures=figures, test_sets=test_sets))
+    found = consensus(samples_by_set(table, protocol, **chosen))
     return consensus_view(found, title=f"Consensus in round {round_name}")
 
 

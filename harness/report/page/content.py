@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from harness.report.tables.columns import Table
     from metrics.masks.read import Protocol
     from metrics.statistics.samples import Average
+
+MANY: Final = 12
+"""Of more models, plots with a mark for each frame or pair show so many, the best by score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,7 @@ class PageContent:
         is_paper_split: Whether the split is the paper's.
         average: What scores are ranked by; ``sets`` needs the frames' ``test_set``.
         notes: What is missing from the page, and how to get it.
+        team_pages: Model to the link to its own page; empty without such pages.
     """
 
     name: str
@@ -109,6 +113,7 @@ class PageContent:
     is_paper_split: bool = True
     average: Average = "frames"
     notes: Sequence[str] = ()
+    team_pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def formulas(self) -> Protocol:
@@ -131,6 +136,14 @@ class PageContent:
         titles = [title_of(name) for name in self.models]
         highlighted = title_of(self.ensemble) if self.ensemble else ""
         return dict(zip(self.models, styles(titles, highlighted), strict=True))
+
+    @property
+    def leading(self) -> list[str]:
+        """The models with a mark for each frame in a plot: all, or the best by mean F1."""
+        if len(self.models) <= MANY:
+            return self.models
+        means = self.polyp.groupby("model")["f1"].mean().nlargest(MANY)
+        return [str(name) for name in means.index]
 
     @property
     def main_model(self) -> str:

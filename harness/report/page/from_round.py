@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,13 +135,15 @@ def _gallery(
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
-        masks = {}
-        for number, (name, row) in enumerate(best.items()):
-            masks[name] = Path(place) / str(number)
-            _unpack(Path(row["package"]), round_, truth, masks[name])
+        masks = {name: Path(place) / str(number) for number, name in enumerate(best)}
         own = _members(settings, round_, best, ensemble) if ensemble else []
+        for name in own:
+            _unpack(Path(best[name]["package"]), round_, truth, masks[name])
         folders = {name: masks[name] for name in own}
         members = from_split.members_of(table[table["model"].isin(own)], frames, folders)
+        shown = from_split.chosen_frames(table, frames, ensemble, members)
+        for name in best.keys() - set(own):
+            _unpack(Path(best[name]["package"]), round_, truth, masks[name], shown)
         cards = from_split.cards_of(table, frames, masks, ensemble, members, decoding="official")
     return cards, members
 
@@ -196,11 +199,15 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     return pd.DataFrame.from_records(rows)
 
 
-def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
-    """Write each mask of a package at its frame's size, ``TEST_SET/NAME.png``."""
+def _unpack(
+    package: Path, round_: Round, truth: Truth, folder: Path, wanted: Collection[str] | None = None
+) -> None:
+    """Write masks of a package at their frames' sizes, ``TEST_SET/NAME.png``; by default all."""
     from metrics.masks.read import fit_prediction
+    from submissions.reading.archive import Limits, open_archive
     from submissions.reading.mask import Content
-    from submissions.reading.validate import inspect_package
+    from submissions.reading.structure import arrange
+    from submissions.reading.validate import inspect_masks
 
     def take(content: Content) -> None:
         place = content.place
@@ -208,7 +215,12 @@ def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
         mask = fit_prediction(content.decode("official"), size, protocol="official")
         write_mask(folder / place.test_set / f"{place.name}.png", mask)
 
-    inspect_package(package, truth.sizes, layout=round_.layout, on_mask=take)
+    with open_archive(package, round_.layout.root, Limits()) as archive:
+        structure = arrange(archive, round_.layout, expected=truth.sizes)
+        places = (
+            p for p in structure.masks if wanted is None or f"{p.test_set}/{p.name}" in wanted
+        )
+        inspect_masks(archive, replace(structure, masks=tuple(places)), truth.sizes, on_mask=take)
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

@@ -147,6 +147,21 @@ def members_of(
     )
 
 
+def chosen_frames(
+    table: pd.DataFrame, frames: pd.DataFrame, ensemble: str, members: Members | None
+) -> set[str]:
+    """The frames that the gallery shows; arguments as for :func:`cards_of`."""
+    polyp = add_figures(chosen_rows(table))
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")
+    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
+    orders = [leading, -leading]
+    if members is not None:
+        orders.append(leading.index.to_series().map(members.f1) - leading)
+        orders.append(-members.divergence.set_index("frame")["disagreement"])
+    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
+    return set(gallery.choose_frames(frames["frame"].tolist(), figures))
+
+
 def cards_of(
     table: pd.DataFrame,
     frames: pd.DataFrame,
@@ -167,15 +182,7 @@ def cards_of(
         decoding: How the truth is binarised.
         classes: What the masks' values mean; the chosen class is drawn.
     """
-    polyp = add_figures(chosen_rows(table))
-    f1 = polyp.pivot(index="frame", columns="model", values="f1")
-    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
-    orders = [leading, -leading]
-    if members is not None:
-        orders.append(leading.index.to_series().map(members.f1) - leading)
-        orders.append(-members.divergence.set_index("frame")["disagreement"])
-    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
-    shown = set(gallery.choose_frames(frames["frame"].tolist(), figures))
+    shown = chosen_frames(table, frames, ensemble, members)
     records = frames[frames["frame"].isin(shown)].to_dict("records")
     rows = [{str(key): value for key, value in record.items()} for record in records]
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
