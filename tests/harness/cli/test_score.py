@@ -147,6 +147,21 @@ def test_the_consensus_ranks_by_the_chosen_figures_and_test_sets(
     assert harness("leaderboard", "--figure", "iou").exit_code == 2
 
 
+def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> None:
+    (here / "packages").mkdir()
+    write(here / "packages" / "team1.zip", 1)
+    line = ("score", "packages", "--truth", "truth", "--round", "1", "--skip-scored")
+    assert harness(*line).exit_code == 0
+    write(here / "packages" / "team2.zip", 2)
+    again = harness(*line, "--format", "json")
+    assert again.exit_code == 0, again.output
+    assert "1 packages were scored before" in again.stderr
+    assert {row["package"] for row in json.loads(again.stdout)["rows"]} == {"team2"}
+    cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
+    corrected = harness(*line)
+    assert "scored before" not in corrected.stderr
+
+
 def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
     write(here / "team7.zip", 2)
     result = harness("score", "team7.zip", "--truth", "truth", "--round", "1", "--out", "results")
