@@ -8,6 +8,7 @@ rest is made from the templates in the folder ``bundle``.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -193,7 +194,7 @@ def _words(request: Request, truth: Truth, digest: str) -> dict[str, Any]:
     ]
     return {
         "title": f"{layout.root}, round {round_.name}",
-        "name": f"{layout.root}-round-{round_.name}-evaluation".lower().replace(" ", "-"),
+        "name": re.sub(r"[^a-z0-9]+", "-", f"{layout.root}-round-{round_.name}".lower()).strip("-"),
         "round": round_,
         "sets": list(truth.masks),
         "columns": columns,

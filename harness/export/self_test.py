@@ -19,6 +19,7 @@ from submissions.platforms.jobs import PREDICTIONS
 from submissions.platforms.mha import write_mha
 from submissions.rounds import Round
 from submissions.scoring import score_package
+from submissions.truth import find_truth
 from submissions.writing.package import PackageWriter, format_for
 
 _SIZE: Final = (48, 64)  # height and width in pixels
@@ -46,7 +47,8 @@ def write(folder: Path, round_: Round, protocol: Protocol, platform: str) -> Non
     with PackageWriter(package, layout=layout, file_format=format_for(layout)) as writer:
         for (test_set, name), mask in masks.items():
             writer.add(test_set=test_set, name=name, mask=mask, latency_ms=10.0)
-    scored = score_package(package, folder / "truth", protocol, layout=layout)
+    truth = find_truth(folder / "truth", round_.test_sets, layout)
+    scored = score_package(package, truth, protocol, layout=layout)
     write_json(folder / "expected.json", figures(scored))
     shutil.copy(bundle_templates() / "common" / "check.py", folder)
     if platform == "grand-challenge":

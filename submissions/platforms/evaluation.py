@@ -35,7 +35,7 @@ PACKAGES: Final = (
 """What has to be installed for scoring; no torch."""
 
 _SUMMARY: Final = 1000
-_UNUSABLE: Final = "the evaluation cannot be used; please tell the organisers of the challenge"
+_TELL: Final = "please tell the organisers of the challenge"
 
 Inspect = Callable[..., PackageReport]
 """Inspects a submission's masks and calls ``on_mask`` with each of them."""
@@ -66,7 +66,7 @@ class Evaluator:
         try:
             return find_truth(folder, self.round.test_sets, self.round.layout)
         except UserError as error:
-            raise UserError(f"the truth of {_UNUSABLE}") from error
+            raise UserError(f"the truth cannot be used; {_TELL}") from error
 
     def identity(self, truth: Truth) -> dict[str, Any]:
         """What a result depends on besides the submission."""
@@ -184,7 +184,7 @@ def faults_of(error: Exception) -> list[str]:
         return [str(fault) for fault in error.faults]
     if isinstance(error, UserError):
         return [error.message]
-    return [f"an error in {_UNUSABLE} ({type(error).__name__})"]
+    return [f"the evaluation failed ({type(error).__name__}); {_TELL}"]
 
 
 def refuse(error: Exception) -> int:

@@ -330,6 +330,40 @@ def test_folders_that_a_platform_removed_are_put_before_the_names_again(
         shutil.rmtree(given)
 
 
+def test_a_round_of_another_layout_has_a_bundle_that_scores_its_drawn_masks(
+    masks, tmp_path: Path
+) -> None:
+    rounds = tmp_path / "rounds.toml"
+    rounds.write_text(
+        "[rounds.'a $(b) \"c\"']\ndaily_limit = 3\nprefix = 'set'\nroot = 'Other'\ntask = ''\n"
+        "folders = '{test_set}'\nmasks = '{frame}'\nsuffixes = ['.png']\ntimings = ''\n"
+    )
+    (tmp_path / "truth" / "set1" / "masks").mkdir(parents=True)
+    mask = masks["EndoCV_DATA1"]["a_0"] * np.uint8(255)
+    cv2.imwrite(str(tmp_path / "truth" / "set1" / "masks" / "x.png"), mask)
+    for platform in ("codabench", "grand-challenge"):
+        out = tmp_path / platform
+        words = ("--format", platform, "--round", 'a $(b) "c"', "--rounds", rounds, "--out", out)
+        line = ["export-evaluation", *words, "--truth", tmp_path / "truth"]
+        result = click.testing.CliRunner().invoke(cli, [str(word) for word in line])
+        assert result.exit_code == 0, result.output
+        given, program = tmp_path / f"{platform}-in", out / PROGRAMS[platform]
+        unpacked = given / "res" if platform == "codabench" else given
+        if platform == "codabench":
+            shutil.unpack_archive(out / "self_test" / "package.zip", unpacked)
+            shutil.copytree(out / "self_test" / "truth", given / "ref")
+            arguments = [str(given), str(tmp_path / "scores")]
+        else:
+            shutil.copytree(out / "self_test" / "input", given)
+            arguments = [str(given), str(out / "self_test" / "truth"), str(tmp_path / "scores")]
+        main = import_module(f"submissions.platforms.{platform.replace('-', '_')}").main
+        assert main(program, arguments) == 0
+        name = "scores.json" if platform == "codabench" else "metrics.json"
+        found = all_figures(json.loads((tmp_path / "scores" / name).read_text()))
+        assert found == json.loads((out / "self_test" / "expected.json").read_text())
+    assert 'NAME="other-round-a-b-c"' in (tmp_path / "grand-challenge" / "do_save.sh").read_text()
+
+
 def test_run_locally_passes(export, tmp_path: Path) -> None:
     bundle = export("evalai")
     done = subprocess.run(
