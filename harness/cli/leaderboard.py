@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -123,7 +122,7 @@ def command(
     average = average or "sets"
     scores, sd = averaged(scores, average), sd or SD_OF[average]
     if kind in ("ranks", "consensus"):
-        view_of = _ranks_of(average) if kind == "ranks" else partial(_consensus_of, chosen=chosen)
+        view_of = _ranks_of(average) if kind == "ranks" else _consensus_of(chosen)
         metadata = {"protocol": protocol, "average": average} | {
             k: v for k, v in chosen.items() if v
         }
@@ -226,18 +225,17 @@ def _ranks_of(average: Average) -> Callable[[pd.DataFrame, str, Protocol], View]
 
 
 def _consensus_of(
-    table: pd.DataFrame,
-    round_name: str,
-    protocol: Protocol,
-    *,
     chosen: Mapping[str, Sequence[str]],
-) -> View:
+) -> Callable[[pd.DataFrame, str, Protocol], View]:
     """One ranking from several figures and test sets: those that were chosen."""
     from harness.report.views.consensus import consensus_view, samples_by_set
     from metrics.statistics.consensus import consensus
 
-    found = consensus(samples_by_set(table, protocol, **chosen))
-    return consensus_view(found, title=f"Consensus in round {round_name}")
+    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
+        found = consensus(samples_by_set(table, protocol, **chosen))
+        return consensus_view(found, title=f"Consensus in round {round_name}")
+
+    return view
 
 
 def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
