@@ -21,13 +21,7 @@ from submissions.writing.publish import SealedPackage, free_name
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """A published package and its entry in the ledger.
-
-    Attributes:
-        package: The package.
-        entry: Its entry.
-        notes: What is odd about it, though valid.
-    """
+    """A published package, its entry in the ledger, and what is odd about it, though valid."""
 
     package: SealedPackage
     entry: Entry
@@ -63,16 +57,9 @@ def submit(
 ) -> Submission:
     """Predict every frame of a round, package the masks and enter the package.
 
-    Args:
-        workspace: Whose ``submissions`` folder takes the package.
-        run: A finished run.
-        round_: The round.
-        frames: Its frames, see ``submissions.rounds.find_frames``.
-        sizes: Their sizes, see ``submissions.rounds.frame_sizes``.
-        inference: The prediction settings.
-        file_format: The format of the masks.
-        done: Called after each frame.
-        say: Called with a note on how a precision other than float32 changes the masks.
+    ``frames`` and ``sizes`` are what ``submissions.rounds.find_frames`` and ``frame_sizes`` give.
+    ``done`` is called after each frame, ``say`` with how a precision other than float32 changes the
+    masks.
 
     Raises:
         LimitError: If the round's submissions of the day are used up; nothing is entered.
@@ -80,10 +67,12 @@ def submit(
     """
     loaded = load(run)
     inference = inference.of(run)
-    places = _places(frames)
-    images = [file for _, _, file in places]
+    places = [(test_set, *named) for test_set, files in frames.items() for named in files.items()]
+    images = [file for *_, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     settings = evaluation_settings(run, inference)
+    if round_.release:
+        settings["release"] = round_.release
     path = package_path(workspace, run, round_)
     with PackageWriter(
         path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings
@@ -91,10 +80,7 @@ def submit(
         predictions = predictor.predict(images)
         for (test_set, name, _), prediction in zip(places, predictions, strict=True):
             package.add(
-                test_set=test_set,
-                name=name,
-                mask=prediction.mask,
-                latency_ms=prediction.latency_ms,
+                test_set=test_set, name=name, mask=prediction.mask, latency_ms=prediction.latency_ms
             )
             done()
         sealed = package.seal()
@@ -129,9 +115,3 @@ def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
         "members": dict(run.members),
         "versions": versions(),
     }
-
-
-def _places(frames: Frames) -> Sequence[tuple[str, str, Path]]:
-    return [
-        (test_set, name, file) for test_set, files in frames.items() for name, file in files.items()
-    ]

@@ -199,7 +199,8 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
     values = {key: float(columns[name].mean()) for key, name in _RESULT_KEYS}
     deviations = {key: float(columns[name].std()) for key, name in _DEVIATION_KEYS}
     if "hausdorff_rows" in polyp:
-        plain, normalised = _hausdorff_values(polyp["hausdorff_rows"].to_numpy(dtype=np.float64))
+        plain = polyp["hausdorff_rows"].to_numpy(dtype=np.float64)
+        normalised = plain / (plain.max() or 1.0)
         values |= {
             "hausdorff_distance": float(normalised.mean()),
             "hausdorff_distance_nonNorm": float(plain.mean()),
@@ -271,11 +272,6 @@ def _spread_of_sets(
     scores = moments(of_set, four[in_a_set], len(first))[0].mean(axis=1, keepdims=True)
     _, deviations, defined = moments(codes[first], scores, groups)
     return np.where(defined[:, 0] > 1, deviations[:, 0], np.nan)
-
-
-def _hausdorff_values(plain: Floats) -> tuple[Floats, Floats]:
-    largest = float(plain.max())
-    return plain, plain / largest if largest > 0 else np.zeros_like(plain)
 
 
 def _require(table: pd.DataFrame, names: Sequence[str]) -> None:

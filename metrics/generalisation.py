@@ -7,7 +7,7 @@ The mean over the metrics is the deviation of the set, the mean of B its general
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, cast
 
 import numpy as np
@@ -25,38 +25,29 @@ FIGURES: Final = ("f1", "recall", "ppv", "closeness")
 """Closeness is 1 - normalised Hausdorff, used where both sets have it."""
 
 
-def deviation(reference: float, other: float, *, tolerance: float = TOLERANCE) -> float:
-    """How far one figure falls out of the tolerance around its reference.
-
-    Args:
-        reference: The figure on the reference set, A.
-        other: The figure on the other set, B.
-        tolerance: Share of A that B may lie off to either side.
+def deviation(reference: float, other: float) -> float:
+    """How far a figure B on one set falls out of the tolerance around its reference A.
 
     Returns:
-        0 within (1 - tolerance) A to (1 + tolerance) A, else |(1 - tolerance) A - B|: as the
-        organisers have it, also a B that is better than A by more than the tolerance deviates.
-        NaN where either figure is.
+        0 within 0.9 A to 1.1 A, else |0.9 A - B|: as the organisers have it, also a B that is
+        better than A by more than the tolerance deviates. NaN where either figure is.
 
     Example:
         >>> deviation(0.8, 0.75), round(deviation(0.8, 0.5), 3)
         (0.0, 0.22)
     """
-    slack = tolerance * reference
+    slack = TOLERANCE * reference
     if reference - slack <= other <= reference + slack:
         return 0.0
     return abs(reference - slack - other)
 
 
-def generalisation(
-    reference: Mapping[str, float], other: Mapping[str, float], *, tolerance: float = TOLERANCE
-) -> dict[str, float]:
+def generalisation(reference: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
     """Compare the figures of two sets of frames.
 
     Args:
         reference: Means by the names in ``FIGURES``; closeness may be missing.
         other: The same of the set to generalise to.
-        tolerance: As for ``deviation``.
 
     Returns:
         gap (mean of A - B), deviation and generalisation_score, each over the figures that both
@@ -69,9 +60,7 @@ def generalisation(
     """
     names = [name for name in FIGURES if name in reference and name in other]
     gaps = {name: reference[name] - other[name] for name in names}
-    deviations = {
-        name: deviation(reference[name], other[name], tolerance=tolerance) for name in names
-    }
+    deviations = {name: deviation(reference[name], other[name]) for name in names}
     return {
         "gap": float(np.mean(list(gaps.values()))),
         "deviation": float(np.mean(list(deviations.values()))),
@@ -81,14 +70,7 @@ def generalisation(
     }
 
 
-def between_sets(
-    table: pd.DataFrame,
-    by: str,
-    *,
-    protocol: Protocol = "official",
-    models: Sequence[str] = ("model",),
-    tolerance: float = TOLERANCE,
-) -> pd.DataFrame:
+def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official") -> pd.DataFrame:
     """Generalisation between every ordered pair of splits, centres or test sets.
 
     Args:
@@ -98,12 +80,10 @@ def between_sets(
         by: The column that tells the sets apart, such as 'split', 'centre' or 'test_set'. Rows
             where it is empty belong to no set.
         protocol: As for ``metrics.endocv.add_figures``.
-        models: Columns that tell runs apart; those that the table lacks are passed over.
-        tolerance: As for ``deviation``.
 
     Returns:
-        One row a run and ordered pair: the run's columns, reference, other and the figures of
-        ``generalisation``.
+        One row a model and ordered pair: model (where the table has it), reference, other and the
+        figures of ``generalisation``.
 
     Raises:
         UserError: The column is missing or names fewer than two sets.
@@ -120,7 +100,7 @@ def between_sets(
             f"expected a frame table with at least two sets in the column {by}, but it has fewer. "
             "Evaluate on more sets, or choose another column."
         )
-    runs = [name for name in models if name in table]
+    runs = ["model"] if "model" in table else []
     polyp = chosen_rows(table)
     polyp = polyp[polyp[by] != ""]
     figures = summarise(polyp, [*runs, by], protocol)
@@ -132,8 +112,7 @@ def between_sets(
         named = dict(zip(runs, run, strict=True))
         records = cast("list[dict[str, float]]", sets.to_dict("records"))
         rows += [
-            {**named, "reference": a[by], "other": b[by]}
-            | generalisation(a, b, tolerance=tolerance)
+            {**named, "reference": a[by], "other": b[by]} | generalisation(a, b)
             for a in records
             for b in records
             if a is not b

@@ -19,10 +19,9 @@ from models.registry import (
     get,
     names,
     paper_order,
-    register,
     smallest_batch,
 )
-from models.summary import Description, describe, parameters
+from models.summary import Description, describe, outline, parameters
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -42,9 +41,9 @@ __all__ = [
     "names",
     "normalisation",
     "origin",
+    "outline",
     "paper_order",
     "parameters",
     "published_weights",
-    "register",
     "smallest_batch",
 ]

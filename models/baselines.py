@@ -52,13 +52,7 @@ def baseline(
 ) -> nn.Module:
     """Build a baseline with any number of input channels.
 
-    Args:
-        name: ``unet``, ``unet++``, ``fpn``, ``deeplabv3`` or ``deeplabv3+``.
-        encoder: An encoder of segmentation-models-pytorch.
-        encoder_weights: As for ``models.create``.
-        classes: Channels of the output.
-        in_channels: Channels of the input.
-        output_stride: As for ``models.create``.
+    ``name`` is unet, unet++, fpn, deeplabv3 or deeplabv3+; the rest is as for ``models.create``.
 
     Raises:
         ModelError: If the architecture or the encoder is unknown, they do not go together, or the

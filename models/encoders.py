@@ -30,10 +30,6 @@ TIMM: Final = "tu-"
 def normalisation(encoder: str, weights: str | None = "imagenet") -> tuple[Channels, Channels]:
     """Mean and standard deviation that an encoder's published weights expect; needs no network.
 
-    Args:
-        encoder: An encoder's name.
-        weights: Name of its published weights; ``advprop`` differs from all others.
-
     Returns:
         tuple: Three means and three deviations, RGB, on the scale 0 to 1.
     """

@@ -13,13 +13,7 @@ class ModelError(click.ClickException):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ModelError:
-    """The error for a name that is not known, with the nearest one.
-
-    Args:
-        kind: What the name is of, such as ``model``.
-        name: The name.
-        known: All names.
-    """
+    """The error for a name of a ``kind``, such as model, that is not known, with the nearest."""
     names = list(known)
     nearest = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""

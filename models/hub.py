@@ -70,11 +70,7 @@ def published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str
 
 
 def fault(timeout_s: float = TIMEOUT_S) -> str:
-    """Why the hub cannot be used; empty if it can.
-
-    Args:
-        timeout_s: Seconds to wait for its answer.
-    """
+    """Why the hub cannot be used, asked for ``timeout_s`` seconds at most; empty if it can."""
     if is_switched_off():
         return "HF_HUB_OFFLINE is set"
     answer: list[str] = []

@@ -80,11 +80,7 @@ LOSSES: Final[dict[str, Callable[..., nn.Module]]] = {
 
 
 def create(name: str, *, channel: int = 1) -> nn.Module:
-    """Build a loss by name.
-
-    Args:
-        name: One of ``LOSSES``.
-        channel: The class that counts.
+    """Build a loss by name; ``channel`` is the class that counts.
 
     Raises:
         ModelError: If the name is unknown.

@@ -64,10 +64,6 @@ def list_published() -> list[PublishedWeights]:
 def origin(encoder: str, weights: str | Path | None) -> dict[str, str]:
     """Where a network's encoder weights came from, to be asked once they are loaded.
 
-    Args:
-        encoder: An encoder's name.
-        weights: As for ``models.create``.
-
     Returns:
         dict: ``package`` and ``version``, ``repository`` and ``revision``, or ``file``; with each
         the file's ``sha256``. Empty for random weights.

@@ -72,9 +72,6 @@ class WeightsPackage:
     def encoder_tensors(self, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The encoder's weights under the names of its state dict, without the classifier.
 
-        Args:
-            expected: The encoder's state dict.
-
         Raises:
             ModelError: If the file is not the one expected, or the encoder has another number of
                 tensors.
@@ -113,9 +110,7 @@ _TAG: Final = ".in1k"  # timm's name of the same weights, and its default for th
 def known(encoder: str, weights: object) -> WeightsPackage | None:
     """The package that ships an encoder's weights, installed or not; ``None`` if there is none.
 
-    Args:
-        encoder: An encoder's name, with or without timm's name of the weights.
-        weights: A name; packages ship ``imagenet`` alone.
+    The encoder may have timm's name of the weights; packages ship ``imagenet`` alone.
     """
     return PACKAGES.get(encoder.removesuffix(_TAG)) if weights == "imagenet" else None
 
@@ -146,10 +141,6 @@ def in_order(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> d
     The packages name EfficientNet's layers in another way than timm, but both list them as an image
     passes them. Convolutions stand between the batch norms, so shapes would differ if the order
     did.
-
-    Args:
-        tensors: Tensors, in order.
-        expected: The network's state dict.
 
     Raises:
         ModelError: If the numbers of tensors differ.

@@ -120,21 +120,6 @@ _REGISTERED: dict[str, Architecture] = {
 }
 
 
-def register(architecture: Architecture) -> None:
-    """Add an architecture to the table.
-
-    Raises:
-        ModelError: If the name is taken.
-    """
-    if architecture.name in _known():
-        raise ModelError(
-            f"the model name {architecture.name!r} is taken by {get(architecture.name).source}; "
-            "register it under another name"
-        )
-    _REGISTERED[architecture.name] = architecture
-    _plug_ins.cache_clear()
-
-
 def names() -> list[str]:
     """All names, the built-in ones first."""
     return list(_known())
@@ -212,10 +197,6 @@ def create(
 
 def check(encoder: str, encoder_weights: str | Path | None = None) -> None:
     """Refuse an encoder or weights that are not available, before anything long begins.
-
-    Args:
-        encoder: An encoder's name.
-        encoder_weights: As for :func:`create`, or the path of a file as text.
 
     Raises:
         ModelError: If the encoder is unknown or the weights are not available.

@@ -63,9 +63,6 @@ class Inert:
 def read(path: Path) -> Any:
     """Read a file of ``torch.save``: a zip, or the older format that is no archive.
 
-    Args:
-        path: The file.
-
     Returns:
         Plain containers, numbers, text, tensors on the CPU, and :class:`Inert` for the rest.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -45,10 +45,6 @@ class Description:
 def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Description]:
     """Describe every registered architecture with one encoder, ensembles last.
 
-    Args:
-        encoder: An encoder of segmentation-models-pytorch.
-        classes: Channels of the output.
-
     Returns:
         list: One description an architecture. No weights are loaded or allocated.
 
@@ -65,6 +61,43 @@ def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Descri
     ]
 
 
+def outline(
+    name: str,
+    *,
+    encoder: str = DEFAULT_ENCODER,
+    classes: int = 2,
+    nodes: Sequence[str] | None = None,
+    output_stride: int | None = None,
+) -> nn.Module:
+    """A network on torch's meta device: shapes without values; no random numbers are drawn.
+
+    Raises:
+        ModelError: As ``models.create`` does.
+    """
+    import torch
+
+    def build() -> nn.Module:
+        return create(
+            name,
+            encoder=encoder,
+            encoder_weights=None,
+            classes=classes,
+            nodes=nodes,
+            output_stride=output_stride,
+        )
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.device("meta"):
+                return build()
+        except Exception as error:  # each library raises its own kind
+            if "meta" not in str(error):
+                raise
+            # Some networks compute with values while they are built.
+            return build().to("meta")
+
+
 def parameters(
     name: str,
     *,
@@ -79,7 +112,7 @@ def parameters(
     Raises:
         ModelError: As ``models.create`` does.
     """
-    network = _outline(name, encoder=encoder, classes=classes, nodes=nodes)
+    network = outline(name, encoder=encoder, classes=classes, nodes=nodes)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -90,8 +123,9 @@ def _row(
     fault = ""
     if architecture.members:
         family = "ensemble"
-        fault = _missing(architecture, sizes)
-        if not fault:
+        if missing := [member for member in architecture.members if member not in sizes]:
+            fault = f"its members {', '.join(missing)} cannot be built"
+        else:
             sizes[architecture.name] = sum(sizes[member] for member in architecture.members)
     else:
         family = "three networks" if architecture.nodes else "one network"
@@ -111,26 +145,3 @@ def _row(
         source=architecture.source,
         fault=fault,
     )
-
-
-def _missing(architecture: Architecture, sizes: Mapping[str, int]) -> str:
-    missing = [member for member in architecture.members if member not in sizes]
-    return f"its members {', '.join(missing)} cannot be built" if missing else ""
-
-
-def _outline(name: str, *, encoder: str, classes: int, nodes: Sequence[str] | None) -> nn.Module:
-    """The network on torch's meta device (shapes without values); no random numbers are drawn."""
-    import torch
-
-    def build() -> nn.Module:
-        return create(name, encoder=encoder, encoder_weights=None, classes=classes, nodes=nodes)
-
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with torch.device("meta"):
-                return build()
-        except Exception as error:  # each library raises its own kind
-            if "meta" not in str(error):
-                raise
-            return build()  # some networks compute with values while they are built

@@ -41,9 +41,7 @@ def source(weights: str | Path | None) -> Source:
 def check_weights(encoder: str, weights: Source) -> None:
     """Refuse an encoder or weights that are not available, before the library retries for long.
 
-    Args:
-        encoder: An encoder's name.
-        weights: A name such as ``imagenet``, a file, or ``None``.
+    The weights are a name such as ``imagenet``, a file, or ``None``.
 
     Raises:
         ModelError: If the encoder or the weights' name is unknown, the file is missing, an

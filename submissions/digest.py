@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 from submissions.reading.archive import refuse_special
 
 
@@ -25,11 +27,10 @@ def package_sha256(package: Path) -> str:
 
 def _digest(package: Path) -> str:
     if package.is_file():
-        with package.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(package)
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            whole.update(f"{path.relative_to(package).as_posix()}\0".encode())
+            whole.update(os.fsencode(path.relative_to(package).as_posix()) + b"\0")
             whole.update(hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()

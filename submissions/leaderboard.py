@@ -7,14 +7,14 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 
+from metrics.averages import Average
 from metrics.endocv import FIGURES
 from metrics.paper import official
-from metrics.statistics.samples import Average
 from metrics.utils.errors import UserError
 
 GROUPS: Final = ("round", "split", "protocol", "truth_sha256", "data")
@@ -25,9 +25,6 @@ COLUMNS: Final = (
     "f2", "ppv", "recall", "score_sets", "score_frames", "n", "latency_ms", "protocol",
     "truth_sha256", "data",
 )  # fmt: skip
-
-SD_OF: Final[Mapping[Average, str]] = {"sets": "sd_sets", "frames": "sd_frames"}
-"""The SD that belongs to a score by each average."""
 
 SD_NAMES: Final = ("sd_frames", "sd_sets", "sd_metrics")
 PAPER: Final = "paper"
@@ -87,7 +84,9 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     who = [*groups, *(name for name in ("team", "model") if name in rows)]
     rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
     best = rows.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
-    best = best.assign(rank=_ranks(best, groups), source=source, sd_name=sd)
+    scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
+    ranks = scores.rank(method="min", ascending=False).astype("Int64")
+    best = best.assign(rank=ranks, source=source, sd_name=sd)
     best["sd"] = best[sd] if sd in best else float("nan")
     ordered = best.sort_values([*groups, "rank"], kind="stable")
     return ordered[[name for name in COLUMNS if name in ordered]].reset_index(drop=True)
@@ -96,9 +95,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
 def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd.DataFrame:
     """Add the rows of the paper's Table 4 under each round of a ranking.
 
-    Args:
-        ranking: What :func:`rank` gave.
-        rounds: Rounds whose rows are wanted; those in the ranking by default.
+    ``rounds`` are those whose rows are wanted; by default those in the ranking.
 
     Returns:
         The ranking, followed in each round by the paper's rows: source 'paper', no rank, and
@@ -125,11 +122,6 @@ def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd
         parts += [printed[printed["round"] == name]]
     rest = ranking[~ranking["round"].isin(rounds)] if "round" in ranking else ranking
     return _stacked([*parts, rest], ranking)
-
-
-def _ranks(best: pd.DataFrame, groups: list[str]) -> pd.Series[int]:
-    scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
-    return scores.rank(method="min", ascending=False).astype("Int64")
 
 
 def _stacked(parts: list[pd.DataFrame], ranking: pd.DataFrame) -> pd.DataFrame:

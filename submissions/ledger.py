@@ -16,7 +16,6 @@ count against the limit, and :meth:`Ledger.not_entered` lists it.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 from submissions.database import Register, frame, insert, stamp
 from submissions.rounds import Round
 from submissions.writing.publish import SealedPackage
@@ -64,21 +64,13 @@ class Ledger:
 
     Safe to use from several processes at once. Its methods raise a ``UserError`` where the
     register cannot be read or written, see ``submissions.database``.
-
-    Args:
-        workspace: The workspace's folder.
     """
 
     def __init__(self, workspace: Path) -> None:
         self._register = Register(workspace)
 
     def left(self, round_: Round, *, now: dt.datetime | None = None) -> int:
-        """The number of submissions of a round that are left today.
-
-        Args:
-            round_: The round.
-            now: The moment, with its time zone; the present one by default.
-        """
+        """The number of submissions of a round that are left today."""
         with self._register.read() as connection:
             used = _used(connection, round_, _day(round_, now))
         return max(0, round_.daily_limit - used)
@@ -96,14 +88,8 @@ class Ledger:
     ) -> Entry:
         """Enter a submission and give its package the final name: both or neither.
 
-        Args:
-            round_: The round whose limit holds.
-            package: A whole package, see ``PackageWriter.seal``.
-            model: The model's name, as the leaderboard will show it.
-            run: The run it came from.
-            checkpoint_sha256: Of the weights, in hexadecimal.
-            settings: How it was predicted.
-            now: The moment, with its time zone; the present one by default.
+        ``package`` is a whole one, see ``PackageWriter.seal``; its round is the one whose limit
+        holds.
 
         Returns:
             The entry. If another process took the package's name meanwhile, its ``path`` is the
@@ -120,7 +106,11 @@ class Ledger:
             if used >= round_.daily_limit:
                 raise _limit_error(round_, day)
             package = package.with_free_name()
-            row = _described(package) | {
+            row = {
+                "package": str(package.path),
+                "package_sha256": package.sha256,
+                "frames": package.manifest["frames"],
+                "latency_ms": package.manifest["latency_ms"],
                 "round": round_.name,
                 "day": day.isoformat(),
                 "created": stamp(moment),
@@ -143,7 +133,7 @@ class Ledger:
             rows = connection.execute("SELECT package, package_sha256 FROM submissions").fetchall()
         entered = {(Path(package).name, sha256) for package, sha256 in rows}
         packages = sorted(folder.glob("*.zip"))
-        return [path for path in packages if (path.name, _sha256(path)) not in entered]
+        return [path for path in packages if (path.name, file_sha256(path)) not in entered]
 
     def enter_scores(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Enter the scores of one package, one row a test set and one overall.
@@ -170,12 +160,9 @@ class Ledger:
                 insert(connection, "scores", values, replace=True)
 
     def submissions(self, round_name: str | None = None) -> pd.DataFrame:
-        """Every submission, newest first, with its official score where it has one.
+        """Every submission, of one round if it is named, newest first, with its official score.
 
         ``score`` is the round's, the mean over its test sets; ``score_frames`` is over all frames.
-
-        Args:
-            round_name: Of one round only.
         """
         newest = (
             "(SELECT {} FROM scores AS c WHERE c.submission = s.number AND c.test_set = ?"
@@ -193,26 +180,16 @@ class Ledger:
         protocol: str | None = None,
         test_set: str | None = OVERALL,
     ) -> pd.DataFrame:
-        """Every score, newest first.
+        """Every score of a round, a protocol and a test set, newest first; ``None`` stands for any.
 
-        A score over all test sets is over all frames, and as ``score_sets`` over the sets; see
-        ``leaderboard.averaged``.
-
-        Args:
-            round_name: Of one round only.
-            protocol: By one protocol only.
-            test_set: Of one test set; the overall score by default, ``None`` for all of them.
+        A score over all test sets, the default, is over all frames, and as ``score_sets`` over the
+        sets; see ``leaderboard.averaged``.
         """
         chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
 
     def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:
-        """The submissions of a package of these very bytes, described for a person, oldest first.
-
-        Args:
-            sha256: Of the package, in hexadecimal.
-            package: Where it lies, so that a submission is not named as one of itself.
-        """
+        """The submissions of these very bytes, described for a person, oldest first."""
         query = "SELECT * FROM submissions WHERE package_sha256 = ? ORDER BY number"
         with self._register.read() as connection:
             rows = connection.execute(query, [sha256]).fetchall()
@@ -250,17 +227,3 @@ def _limit_error(round_: Round, day: dt.date) -> LimitError:
         f"are used up. The next day begins at midnight, {round_.time_zone} time; nothing was "
         "entered."
     )
-
-
-def _described(package: SealedPackage) -> dict[str, Any]:
-    return {
-        "package": str(package.path),
-        "package_sha256": package.sha256,
-        "frames": package.manifest["frames"],
-        "latency_ms": package.manifest["latency_ms"],
-    }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

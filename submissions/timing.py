@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from metrics.utils.errors import UserError
+from metrics.utils.names import normal
 
 ARROW: Final = "----->"
 AVERAGE: Final = "average_t"
@@ -37,12 +38,7 @@ def most_bytes(frames: int) -> int:
 def parse_timing(
     text: str, names: Sequence[str], *, shown: int = 5
 ) -> tuple[dict[str, float], list[str]]:
-    """Parse a timing file, collecting every fault.
-
-    Args:
-        text: The file's text.
-        names: The frames that it must list, each once.
-        shown: How many names a fault lists.
+    """Parse a timing file that must list each of the frames ``names`` once; collect every fault.
 
     Returns:
         Milliseconds by frame name, as far as they could be read, and one message per fault. In
@@ -53,7 +49,7 @@ def parse_timing(
     bad: list[str] = []
     repeated: list[str] = []
     averages: list[float] = []
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in normal(text).splitlines() if line.strip()]
     if len(lines) > _MOST_LINES * (len(names) + 5):
         return {}, [f"{len(lines):,} lines; expected {len(names) + 1:,}, one a frame and {AVERAGE}"]
     for line in lines:

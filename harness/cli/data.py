@@ -15,7 +15,7 @@ from harness.cli.options import FRAMES, format_option, with_settings
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
-from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.errors import FaultsError
 
 if TYPE_CHECKING:
     from harness.data.check.check import DataReport
@@ -63,7 +63,11 @@ def check(
 
     listings = _listings(folders, settings)
     splits = _splits(listings, settings) if folders else splits_of(settings)
-    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=_track)
+
+    def track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
+        return console.track(stream, "Looking at frames", total)
+
+    report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=track)
     _show(report, splits.name, settings.classes.chosen, format_)
     if report.faults:
         context.exit(1)
@@ -103,20 +107,15 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
 @click.option("--seed", default=0, show_default=True, help="The same seed draws the same frames.")
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
-    """Draw a dataset in FOLDER, in the layout of the real ones.
+    """Draw a dataset as FOLDER, a new one, in the layout of the real ones.
 
     It has centres, sequences with and without polyps, segmented images, and test sets, whose true
     masks are in a folder of their own.
     """
     from harness.data.synthetic.dataset import write_dataset
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            f"{folder} exists and is not an empty folder; give a new one, so that drawn frames do "
-            "not mix with others"
-        )
-    console.note(f"Drawing about {frames} frames ...")
-    drawn = write_dataset(folder, frames=frames, seed=seed, height=height)
+    with console.progress("Drawing frames", frames) as bar:
+        drawn = write_dataset(folder, frames=frames, seed=seed, height=height, progress=bar.update)
     console.success(f"Drew {drawn.frames:,} frames in {folder}.")
     parts = {
         "--endocv": drawn.endocv,
@@ -199,7 +198,3 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")
-
-
-def _track(stream: Iterable[FrameReport], total: int) -> Iterable[FrameReport]:
-    return console.track(stream, "Looking at frames", total)

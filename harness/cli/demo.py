@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shlex
 import time
@@ -18,15 +19,19 @@ from harness.utils.progress import duration
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.data.synthetic.dataset import Synthetic
+    from harness.utils.progress import Bar
 
 DATA: Final = "drawn"
 FRAMES: Final = 260
+
+CORE_MINUTES: Final = 6.0
+"""What it takes of one core, with as many frames and epochs as by default."""
 
 EPILOG = """\b
 Examples:
   harness demo
   harness demo somewhere/else
+  harness demo --verbose
   cd demo && harness leaderboard
 """
 
@@ -42,57 +47,104 @@ Examples:
 )
 @click.option("--epochs", type=click.IntRange(1), help="Fewer are faster, with worse results.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-def command(folder: Path, frames: int, epochs: int | None, seed: int) -> None:
+@click.option("--verbose", "-v", is_flag=True, help="Show all that the commands print.")
+def command(folder: Path, frames: int, epochs: int | None, seed: int, verbose: bool) -> None:
     """Draw frames, train and evaluate all models, submit to both rounds, score and rank.
 
-    Every command is shown as it is run in FOLDER, and can be run there again. Nothing is
-    downloaded.
+    Every command is named as it is run in FOLDER, and can be run there again; of what they print,
+    warnings and the leaderboard are shown. Nothing is downloaded.
     """
     started = time.monotonic()
     _refuse_used(folder)
     from harness.utils.device import keep_memory
 
     keep_memory()
-    from harness.data.synthetic.dataset import write_dataset
-
-    console.note(f"Drawing about {frames} frames in {folder / DATA} ...")
-    drawn = write_dataset(folder / DATA, frames=frames, seed=seed)
+    _say_what_comes(frames, usual=epochs is None and frames == FRAMES)
+    commands = _commands(epochs, seed)
+    with _bar(1 + len(commands), verbose=verbose) as bar:
+        with _step(bar):
+            _draw(folder / DATA, frames, seed)
+        with _inside(folder):
+            for arguments in commands:
+                console.note(f"$ harness {shlex.join(arguments)}")
+                with _step(bar):
+                    _run(arguments)
     with _inside(folder):
-        for arguments in _commands(drawn, folder, epochs, seed):
-            _run(arguments)
+        console.note("$ harness leaderboard")
+        _run(["leaderboard"])
     _say_where(folder, time.monotonic() - started)
 
 
-def _commands(
-    drawn: Synthetic, folder: Path, epochs: int | None, seed: int
-) -> Iterator[Sequence[str]]:
-    """What a user would type in ``folder``, one command after the other."""
-    endocv, hyperkvasir, test_frames, truth = (
-        str(path.relative_to(folder))
-        for path in (drawn.endocv, drawn.hyperkvasir, drawn.test_frames, drawn.truth)
+def _say_what_comes(frames: int, *, usual: bool) -> None:
+    """What is done, and how long it takes where that was measured."""
+    from harness.utils.device import cores
+
+    free = cores()
+    minutes = CORE_MINUTES / min(free, 3)  # more than three cores have no more to do for long
+    idle = f"{free} cores that are otherwise idle" if free > 1 else "a core that is otherwise idle"
+    console.note(
+        f"This draws about {frames} frames, trains small versions of the paper's six networks on "
+        "them, makes DivergentNets of five, evaluates all seven, submits two of them to both "
+        "rounds, scores and ranks the packages, and writes a page of all results."
+        + (f" It takes about {minutes:.0f} minutes on {idle}." if usual else "")
     )
-    yield (
-        "init", "--endocv", endocv, "--hyperkvasir", hyperkvasir, "--test-frames", test_frames
-    )  # fmt: skip
-    yield ("data", "check")
-    shorter = ("--epochs", str(epochs)) if epochs else ()
-    yield ("train", "--preset", "demo", "--seed", str(seed), *shorter)
-    yield ("evaluate", "--split", "val")
-    yield ("evaluate", "--split", "test")
-    for round_name in ("1", "2"):
-        for model in ("triunet", "divergentnets"):
-            yield ("submit", "--round", round_name, "--model", model)
-        yield ("score", f"workspace/submissions/round-{round_name}", "--truth", truth)
-    yield ("leaderboard",)
-    yield ("report", "--split", "test")
+
+
+def _bar(steps: int, *, verbose: bool) -> contextlib.AbstractContextManager[Bar | None]:
+    if verbose:
+        return contextlib.nullcontext()
+    return console.progress("harness demo", steps, even=False)
+
+
+@contextlib.contextmanager
+def _step(bar: Bar | None) -> Iterator[None]:
+    """One step; with a bar, which it moves, its tables and notes are left out."""
+    if bar is None:
+        yield
+        return
+    with console.step_of(bar), contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _draw(folder: Path, frames: int, seed: int) -> None:
+    from harness.data.synthetic.dataset import write_dataset
+
+    with console.progress("Drawing frames", frames) as bar:
+        write_dataset(folder, frames=frames, seed=seed, progress=bar.update)
+
+
+def _commands(epochs: int | None, seed: int) -> list[Sequence[str]]:
+    """What a user would type in the demo's folder, one command after the other."""
+    from harness.data.synthetic.dataset import Synthetic
+
+    drawn = Synthetic.below(Path(DATA))
+    commands: list[Sequence[str]] = [
+        ("init", "--endocv", str(drawn.endocv), "--hyperkvasir", str(drawn.hyperkvasir),
+         "--test-frames", str(drawn.test_frames)),
+        ("data", "check"),
+        ("train", "--preset", "demo", "--seed", str(seed))
+        + (("--epochs", str(epochs)) if epochs else ()),
+        ("evaluate", "--split", "val"),
+        ("evaluate", "--split", "test"),
+    ]  # fmt: skip
+    for name in ("1", "2"):
+        commands += [
+            ("submit", "--round", name, "--model", "triunet"),
+            ("submit", "--round", name, "--model", "divergentnets"),
+            ("score", f"workspace/submissions/round-{name}", "--truth", str(drawn.truth)),
+        ]
+    return [*commands, ("report", "--split", "test")]
 
 
 def _run(arguments: Sequence[str]) -> None:
+    """Run a command as it is typed; the demo's own --quiet and --json-logs hold for it."""
     from harness.cli import cli
 
-    console.note(f"\n$ harness {shlex.join(arguments)}")
+    name, *rest = arguments
+    found = cli.get_command(click.get_current_context(), name)
+    assert found is not None
     # A command that ends early returns its exit status.
-    status = cli.main(list(arguments), prog_name="harness", standalone_mode=False)
+    status = found.main(rest, prog_name=f"harness {name}", standalone_mode=False)
     if isinstance(status, int) and status:
         raise click.exceptions.Exit(status)
 

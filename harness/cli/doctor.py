@@ -16,6 +16,7 @@ from harness.cli.options import format_option
 from harness.config import settings
 from harness.config.sources import ROLES, Pair
 from harness.report.tables.formats import Format
+from harness.utils.device import cores, free_memory
 from metrics.utils.errors import UserError
 
 GIB: Final = 2**30
@@ -117,7 +118,7 @@ def devices() -> Iterator[Check]:
     except (ImportError, OSError) as error:
         yield Check("devices", "torch", str(error).splitlines()[0], "fault", "Reinstall torch.")
         return
-    yield Check("devices", "cpu", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
+    yield Check("devices", "cpu", f"{cores()} cores, {torch.get_num_threads()} threads")
     for index in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(index)
         yield Check("devices", f"cuda:{index}", f"{card.name}, {_size(card.total_memory)}")
@@ -135,7 +136,7 @@ def memory() -> Iterator[Check]:
     """Memory that is free, and what worker processes share."""
     import psutil
 
-    free = psutil.virtual_memory().available
+    free = free_memory()
     advice = "Close programs, or lower --batch-size and --size." if free < MEMORY else ""
     yield Check("memory", "free", _size(free), "warning" if advice else "ok", advice)
     if Path("/dev/shm").is_dir():
@@ -146,11 +147,7 @@ def memory() -> Iterator[Check]:
 
 
 def network(timeout_s: float = HUB_TIMEOUT_S) -> Iterator[Check]:
-    """Whether the hub of the encoders' weights answers.
-
-    Args:
-        timeout_s: Seconds to wait for it.
-    """
+    """Whether the hub of the encoders' weights answers."""
     from models import hub
 
     fault = hub.fault(timeout_s)
@@ -236,6 +233,10 @@ def _workspace(path: Path) -> Check:
     import psutil
 
     there = next(p for p in (path, *path.parents) if p.exists())
+    if there == path and path.is_dir() and not os.access(path, os.W_OK):
+        found = f"{path} can be read only: its runs can be listed, evaluated and predicted with"
+        advice = "To train, submit or keep results, give another folder with --workspace."
+        return Check("disk", "workspace", found, "warning", advice)
     if not there.is_dir() or not os.access(there, os.W_OK):
         advice = "Give another folder with --workspace."
         return Check("disk", "workspace", f"{there} cannot be written", "fault", advice)

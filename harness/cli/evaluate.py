@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import FRAMES, format_option, inference_options, with_settings
+from harness.cli.options import (
+    FRAMES,
+    average_option,
+    format_option,
+    inference_options,
+    with_settings,
+)
 from harness.report.tables.formats import EVALUATION_TABLES
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
+    from harness.data.cross_validation import SplitVariant
     from harness.inference.predictor import Inference
     from harness.report.tables.formats import Format
     from harness.runs.workspace import Run
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -25,6 +36,7 @@ Examples:
   harness evaluate --split val --model unet --model triunet
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
+  harness evaluate --split test --average frames
   harness evaluate --split val --table more --protocol strict
   harness evaluate --split val --split test --table generalisation
   harness evaluate --split val --table generalisation --by centre --from C1 --to C4
@@ -79,6 +91,7 @@ Examples:
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
+@average_option("How figures over several test sets are averaged")
 @inference_options()
 @format_option()
 @with_settings(*FRAMES, "workspace", "splits")
@@ -90,6 +103,7 @@ def command(
     by: str | None,
     reference: str | None,
     other: str | None,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -118,9 +132,11 @@ def command(
             by=by or "",
             reference=reference or "",
             other=other or "",
+            average=average,
         )
         views += KINDS[kind](measured, format_)
-    show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})
+    metadata = {"split": " and ".join(splits), "protocol": protocol, "average": average or "sets"}
+    show_views(views, format_, metadata)
 
 
 class _Chosen:
@@ -148,8 +164,10 @@ class _Chosen:
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
-        self.found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        self.found = found if runs else _of_all_folds(found, wanted)
         self.checked: set[tuple[object, ...]] = set()
+        self.aside: dict[tuple[str, str], Path] = {}
 
     def are_of_the_paper_split(self, splits: str) -> bool:
         """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
@@ -165,6 +183,9 @@ class _Chosen:
         from harness.data.catalogue import catalogue, of_split
         from harness.evaluation import evaluate_run
 
+        folds = {run.variant.fold for run in self.found}
+        if split == "test" and len(folds) > 1:
+            console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["test" if own_test else "train"])
         tables = []
@@ -175,7 +196,12 @@ class _Chosen:
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
                     table = evaluate_run.official_table(
-                        run, of_run, split, table, progress=bar.advance
+                        run,
+                        of_run,
+                        split,
+                        table,
+                        aside=self.aside.get((run.run, split)),
+                        progress=bar.advance,
                     )
             tables.append(table.assign(model=_label(run, self.found)))
         return pd.concat(tables, ignore_index=True)
@@ -191,6 +217,7 @@ class _Chosen:
             console.note(f"{run.run}: evaluated before; --again predicts it again")
             return kept
         self._check_truth(run, frames, split)
+        aside = self._aside(run, split)
         with console.progress(f"{run.model} on {split}", len(frames)) as bar:
             table = evaluate_run.evaluate_run(
                 self.workspace,
@@ -198,11 +225,24 @@ class _Chosen:
                 frames,
                 split,
                 inference=inference,
+                aside=aside,
                 progress=bar.advance,
                 say=console.note,
             )
-        console.note(f"{run.run}: {len(frames)} frames -> {run.evaluation(split)}")
+        kept_in = "not kept" if aside else run.evaluation(split)
+        console.note(f"{run.run}: {len(frames)} frames -> {kept_in}")
         return table
+
+    def _aside(self, run: Run, split: str) -> Path | None:
+        """A folder for what a read-only workspace cannot take, to the end of the command."""
+        try:
+            self.workspace.check_writable()
+        except UserError as error:
+            if not self.aside:
+                console.warn(f"{error.message} The figures are shown, and not kept.")
+            folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory())
+            self.aside[run.run, split] = Path(folder, split)
+        return self.aside.get((run.run, split))
 
     def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
         """Read the true masks, once for all runs that share them, before anything is predicted."""
@@ -230,7 +270,34 @@ def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
         )
 
 
+def _of_all_folds(found: Sequence[Run], wanted: Sequence[SplitVariant]) -> list[Run]:
+    """The runs of models that have one in every fold; the others would be of fewer frames.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    variants: dict[str, set[SplitVariant]] = {}
+    for run in found:
+        variants.setdefault(run.model, set()).add(run.variant)
+    lacking = {
+        model: ", ".join(one.fold for one in wanted if one not in there)
+        for model, there in variants.items()
+        if len(there) < len(wanted)
+    }
+    said = "; ".join(f"{model} has no run of fold {folds}" for model, folds in lacking.items())
+    if len(lacking) == len(variants):
+        raise UserError(f"no model has a run of every fold: {said}")
+    if said:
+        console.warn(f"Left out, since their figures would be of other frames: {said}.")
+    return [run for run in found if run.model not in lacking]
+
+
 def _label(run: Run, chosen: Sequence[Run]) -> str:
-    """The model's name, or the run's where two runs of the model are measured side by side."""
-    alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
-    return run.model if len({r.run for r in alike}) == 1 else run.run
+    """The model's name; the run's where several runs of the model are measured side by side.
+
+    The folds of one cross-validation are measured as one model.
+    """
+    alike = {other.run: other.variant for other in chosen if other.model == run.model}
+    divisions = {variant.fold.partition("/")[2] for variant in alike.values()}
+    are_folds = len(divisions) == 1 and "" not in divisions and len({*alike.values()}) == len(alike)
+    return run.model if len(alike) == 1 or are_folds else run.run

@@ -80,7 +80,8 @@ def command(
     from harness.utils.device import keep_memory
     from harness.utils.outputs import Outputs
 
-    if format_ == "onnx" and any(slugs.values()):
+    given = {name: slug for name, slug in slugs.items() if slug}
+    if format_ == "onnx" and given:
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
     onnx.require()
     keep_memory()
@@ -93,11 +94,13 @@ def command(
     loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:
         if format_ == "onnx":
-            difference = onnx.export_onnx(loaded, target, frames=images, done=bar.advance)
-            Outputs(target.parent).record(_names(target))
+            with Outputs(target.parent).staged(last=target.name) as folder:
+                difference = onnx.export_onnx(
+                    loaded, folder / target.name, frames=images, done=bar.advance
+                )
         else:
             difference = grand_challenge.export_container(
-                loaded, target, **_given(slugs), frames=images, done=bar.advance
+                loaded, target, **given, frames=images, done=bar.advance
             )
     if difference is None:
         console.note("No masks were compared; --frames DIR compares them with onnxruntime's.")
@@ -106,21 +109,13 @@ def command(
     console.success(f"{target}: {chosen.run}")
 
 
-def _names(target: Path) -> list[str]:
-    """An ONNX file and its description."""
-    return [target.name, target.with_suffix(".json").name]
-
-
 def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
     from harness.utils.outputs import Outputs
 
     if target.suffix == ".json":
         raise click.UsageError("--out ends in .json, the ending of the file that describes it")
-    Outputs(target.parent).check(_names(target), overwrite=overwrite, sources=images)
-
-
-def _given(slugs: dict[str, str | None]) -> dict[str, str]:
-    return {name: slug for name, slug in slugs.items() if slug}
+    names = [target.name, target.with_suffix(".json").name]
+    Outputs(target.parent).check(names, overwrite=overwrite, sources=images)
 
 
 def _chosen(settings: Settings, name: str) -> Run:

@@ -81,7 +81,7 @@ def command(
         if value and request["platform"] != "codabench":
             raise click.UsageError(f"{option} goes with --format codabench")
     round_ = get_round(round_name, load_rounds(settings.rounds))
-    made = Request(round=round_, image=image or IMAGE, **request)
+    made = Request(round=round_, classes=settings.classes, image=image or IMAGE, **request)
     digest = export_evaluation(made, out)
     console.note(f"Program {digest}. Try it: {out / 'run_locally.sh'}")
     console.success(f"{out}: the evaluation of round {round_name} for {made.platform}")

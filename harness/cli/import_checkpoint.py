@@ -31,11 +31,7 @@ Examples:
 )
 @nodes_option()
 @click.option(
-    "--size",
-    type=int,
-    default=256,
-    show_default=True,
-    help="Side of the network input, in pixels.",
+    "--size", type=int, default=256, show_default=True, help="Side of the network input, in pixels."
 )
 @click.option(
     "--inputs",

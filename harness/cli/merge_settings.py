@@ -26,11 +26,7 @@ def merge(
 ) -> dict[str, Any]:
     """The settings of the file, with those given.
 
-    Args:
-        file: The ``harness.toml``, or where it will be.
-        given: Paths and sources by name; test sets join those of the file.
-        classes: Mask values by class; empty for the file's.
-        force: Whether what the file says may be changed.
+    Test sets given join those of the file; without ``classes`` the file's are kept.
 
     Raises:
         UserError: If the file says something else, or cannot be read, and ``force`` is not set.
@@ -63,7 +59,7 @@ def _replaced(folder: Path, old: Mapping[str, Any], given: Mapping[str, Any]) ->
     """Settings of the file that those given contradict."""
     found = [there for here, there in _CONTRADICT if here in given and there in old]
     other = "train" in given and not _same(folder, "train", old.get("train", ""), given["train"])
-    if other and "splits" in old and "train" in old:
+    if "splits" in old and ((other and "train" in old) or {"train", "endocv"} & set(found)):
         found.append("splits")  # it names the frames of another folder
     return [name for name in dict.fromkeys(found) if name not in given]
 

@@ -13,6 +13,8 @@ import click
 from harness.cli.options import inference_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.names import clashes
+from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,13 +99,15 @@ def command(
     """
     import pandas as pd
 
+    from harness.data.listing import IMAGE_SUFFIXES
     from harness.inference import video
     from harness.inference.sources import find_sources
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
 
-    film = video.inspect(source) if _is_video(source) else None
+    is_video = source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
+    film = video.inspect(source) if is_video else None
     sources = find_sources(source, recursive=recursive) if film is None else None
     outputs = Outputs(out)
     _check_targets(outputs, source, sources, uncertainty=uncertainty, overwrite=overwrite)
@@ -113,7 +117,7 @@ def command(
     inference = inference.of(loaded.run)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
-    with outputs.staged() as staging:
+    with outputs.staged(last=TABLE) as staging:
         if sources is not None:
             on_fault = faults.append if keep_going else None
             rows = _of_images(loaded, inference, sources, staging, uncertainty, on_fault)
@@ -122,7 +126,7 @@ def command(
         if faults and not rows:
             raise FaultsError(faults, "no image can be read")
         table = pd.DataFrame(rows)
-        table.to_csv(staging / TABLE, index=False)
+        (staging / TABLE).write_text(csv(table), encoding="utf-8")
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
@@ -158,6 +162,10 @@ def _check_targets(
     else:
         names = [sources.mask_name(image) for image in sources.images]
         names += [f"{MAPS}/{name}" for name in names] if uncertainty else []
+        if clashes(names):
+            raise UserError(
+                f"{root} has a folder {MAPS}, where the maps of --uncertainty go; rename it"
+            )
     read = [source] if sources is None else sources.images
     outputs.check([*names, TABLE], overwrite=overwrite, sources=read)
 
@@ -216,9 +224,3 @@ def _of_video(
     rate = len(rows) / (time.perf_counter() - start)
     console.note(f"{rate:.1f} frames a second; the video has {film.rate:.1f}")
     return rows
-
-
-def _is_video(source: Path) -> bool:
-    from harness.data.listing import IMAGE_SUFFIXES
-
-    return source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, with_settings
+from harness.cli.options import FRAMES, average_option, with_settings
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.page.content import PageContent
     from harness.report.tables.view import View
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -43,6 +44,7 @@ Examples:
     help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
     "default all.",
 )
+@average_option("How figures over several test sets are averaged")
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
@@ -71,6 +73,7 @@ def command(
     split: str | None,
     round_name: str | None,
     names: tuple[str, ...],
+    average: Average | None,
     truth: Path | None,
     team_pages: bool,
     out: Path | None,
@@ -98,9 +101,10 @@ def command(
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content, scores = _of_round(settings, round_name, names, truth)
+        content, scores = _of_round(settings, round_name, names, truth, average or "sets")
     else:
-        content, scores = _of_split(settings, split or "test", names), _scores(settings)
+        content = _of_split(settings, split or "test", names, average)
+        scores = _scores(settings, average or "sets")
     content = replace(content, leaderboard=_leaderboard(scores))
     file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
@@ -126,7 +130,7 @@ def _with_team_pages(content: PageContent, folder: Path, overwrite: bool) -> Pag
     names = team_pages.names_of(content)
     outputs = Outputs(folder)
     outputs.check(names.values(), overwrite=overwrite)
-    with outputs.staged() as staging:
+    with outputs.staged(last=max(names.values())) as staging:
         team_pages.write(content, staging)
     console.note(f"{folder}: {len(names)} pages, one a model")
     return replace(
@@ -134,7 +138,9 @@ def _with_team_pages(content: PageContent, folder: Path, overwrite: bool) -> Pag
     )
 
 
-def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
+def _of_split(
+    settings: Settings, split: str, names: tuple[str, ...], average: Average | None
+) -> PageContent:
     from harness.data.catalogue import catalogue, is_paper_split, require_frames
     from harness.report.page import from_split
     from harness.runs.select import select
@@ -143,12 +149,8 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names)
-    content = from_split.gather(
-        workspace,
-        runs,
-        catalogue(settings, needs=[split]),
-        split,
-    )
+    every = catalogue(settings, needs=[split])
+    content = from_split.gather(workspace, runs, every, split, average)
     left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
         console.warn(
@@ -159,32 +161,37 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
 
 
 def _of_round(
-    settings: Settings, name: str, models: tuple[str, ...], truth: Path | None
+    settings: Settings,
+    name: str,
+    models: tuple[str, ...],
+    truth: Path | None,
+    average: Average,
 ) -> tuple[PageContent, pd.DataFrame]:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
     round_ = get_round(name, load_rounds(settings.rounds))
-    scores = _scores(settings, name)
+    scores = _scores(settings, average, name)
     if models:
         scores = scores[scores["model"].isin(models)]
     return from_round.gather(settings, round_, scores, truth), scores
 
 
-def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
+def _scores(settings: Settings, average: Average, round_name: str | None = None) -> pd.DataFrame:
     from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
 
     scores = Ledger(settings.workspace).scores(round_name, protocol="official")
-    return averaged(scores, "sets")
+    return averaged(scores, average)
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:
     """Of the scored submissions, if there are any."""
     from harness.report.views.leaderboard import standings_view
+    from metrics.averages import SD_OF
     from submissions.leaderboard import rank, with_paper
 
     if scores.empty:
         return None
-    ranking = with_paper(rank(scores, sd="sd_sets"))
-    return standings_view(ranking, sd="sd_sets", protocol="official", group="round")
+    ranking = with_paper(rank(scores, sd=SD_OF[scores["average"].iloc[0]]))
+    return standings_view(ranking, protocol="official", group="round")

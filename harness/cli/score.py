@@ -14,8 +14,8 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
 

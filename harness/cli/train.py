@@ -148,9 +148,10 @@ Examples:
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Networks that train side by side: one a GPU, or sharing the cores of a CPU.",
+    metavar="N",
+    help="Networks that train side by side: one a GPU, or sharing the cores of a CPU. By default "
+    "one on a GPU; on a CPU one a core as far as memory reaches, the longest first. --jobs 1 "
+    "trains one after another.",
 )
 @click.option(
     "--tracker",
@@ -159,7 +160,7 @@ Examples:
     "MLFLOW_TRACKING_URI names.",
 )
 @device_option()
-@with_settings(*FRAMES, "test_frames", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],
@@ -170,7 +171,7 @@ def command(
     device: str,
     leave_out: str | None,
     folds: int | None,
-    jobs: int,
+    jobs: int | None,
     save_every: float,
     tracker: str | None,
     graphs: bool,
@@ -194,7 +195,7 @@ def command(
         return
     workers = None if resume is None else changes["workers"]
     with _joined(device, save_every, tracker, graphs, workers) as setup:
-        if jobs > 1 and not setup.group.is_single:
+        if jobs and jobs > 1 and not setup.group.is_single:
             raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
         if not setup.group.is_main:
             _follow(setup)
@@ -213,7 +214,11 @@ def _follow(setup: TrainingSetup) -> None:
 
 
 def _resume(
-    settings: Settings, setup: TrainingSetup, jobs: int, name: str, changes: Mapping[str, Any]
+    settings: Settings,
+    setup: TrainingSetup,
+    jobs: int | None,
+    name: str,
+    changes: Mapping[str, Any],
 ) -> None:
     from harness.training import run_all
 
@@ -255,7 +260,7 @@ def _joined(
 def _start(
     settings: Settings,
     setup: TrainingSetup,
-    jobs: int,
+    jobs: int | None,
     leave_out: str | None,
     folds: int | None,
     request: Request,
@@ -280,6 +285,7 @@ def _start(
     variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
     steps = steps_for(configs, variants, with_ensemble)
     check_batches(steps, frames, device=setup.device, group=setup.group)
+    request.warn_of_seen_frames(workspace, frames, variants)
     tasks = RunQueue.new(workspace, steps)
     try:
         run_all(workspace, tasks, frames, setup, jobs)

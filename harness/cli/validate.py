@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
     from submissions.reading.validate import PackageReport
-    from submissions.rounds import Round
 
 _MOST_ROWS: Final = 5000
 
@@ -61,7 +60,7 @@ def command(
     """
     from submissions.layout import PackageLayout
     from submissions.reading.validate import inspect_package
-    from submissions.rounds import find_frames, frame_sizes, get_round, load_rounds
+    from submissions.rounds import Round, find_frames, frame_sizes, get_round, load_rounds
 
     rounds = load_rounds(settings.rounds)
     chosen = get_round(round_name, rounds) if round_name is not None else None
@@ -69,7 +68,7 @@ def command(
         folder = settings.test_frames
     expected = None
     if folder is not None:
-        expected = frame_sizes(find_frames(chosen or _any_round(), folder))
+        expected = frame_sizes(find_frames(chosen or Round(name="given", daily_limit=1), folder))
     inspection = inspect_package(
         package,
         expected,
@@ -92,12 +91,6 @@ def _same_bytes(settings: Settings, package: Path) -> list[str]:
     ledger = Ledger(settings.workspace)
     same = ledger.submitted_before(package_sha256(package), package=package)
     return [f"the same bytes as {', '.join(same)} of {settings.workspace}"] if same else []
-
-
-def _any_round() -> Round:
-    from submissions.rounds import Round
-
-    return Round(name="given", daily_limit=1)
 
 
 def _show(package: Path, inspection: PackageReport, format_: Format, *, complete: bool) -> None:

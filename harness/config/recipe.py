@@ -43,14 +43,11 @@ def read_preset(name: str) -> dict[str, Any]:
         FaultsError: If it holds settings that are unknown or impossible, all at once.
     """
     path = _FOLDER / f"{name}.toml" if name in preset_names() else Path(name)
-    try:
-        values = read_toml(path)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(
             f"unknown preset {name!r}, and no file of that name; {suggest(name, preset_names())}"
-        ) from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+        )
+    values = read_toml(path)
     _refuse_elsewhere(values, path=str(path))
     TrainConfig.from_dict({**values, "model": "unet"}, path=str(path))
     return {"preset": path.stem, **values}
@@ -58,11 +55,6 @@ def read_preset(name: str) -> dict[str, Any]:
 
 def resolve(model: str, preset: str = "paper", **changes: Any) -> TrainConfig:
     """The recipe of a preset for a model, with every change that is not ``None``.
-
-    Args:
-        model: Registered name of the architecture.
-        preset: A built-in preset, or the path of a TOML file.
-        **changes: Values by field name.
 
     Raises:
         UserError: If the preset is unknown or cannot be read.

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -31,12 +32,13 @@ from harness.data.fingerprint import (
     rows_of,
     sha256,
 )
-from harness.data.frames import Interpolation, decode_image, resize_image, resize_mask, size_problem
+from harness.data.frames import resize_image, resize_mask, size_problem
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.image import read_file
+from metrics.masks.examine import RULES
+from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.labels import decode_labels
-from metrics.utils.errors import Fault, UserError
+from metrics.utils.errors import Fault, UserError, or_fault
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,22 +96,13 @@ class FrameCache:
         *,
         jobs: int | None = None,
         progress: Callable[[int, int], object] = lambda _done, _total: None,
-        interpolation: Interpolation = "bilinear",
         classes: Classes = ONE,
     ) -> FrameCache:
         """Open the cache of a catalogue; build it first where it does not exist.
 
-        Args:
-            catalogue: Frames whose truth is known; at least one.
-            size: Side of the square frames, in pixels.
-            folder: Folder of all caches; made when missing.
-            jobs: Threads that decode; by default one a core.
-            progress: Called after each decoded frame with the frames done and in all.
-            interpolation: How frames are resized, see :func:`harness.data.frames.resize_image`.
-            classes: What the masks' values mean.
-
-        Returns:
-            FrameCache: Open for reading.
+        The truth of the frames is known; they become ``size`` x ``size`` pixels, decoded by
+        ``jobs`` threads (one a core by default). ``folder`` holds all caches; ``progress`` is
+        called after each decoded frame with the frames done and in all.
 
         Raises:
             FaultsError: If frames or masks cannot be used, every one of them named.
@@ -121,7 +114,7 @@ class FrameCache:
                 "there are no frames to cache; 'harness data check' shows what was found."
             )
         files = FileDigests(folder)
-        settings = _Settings(size, interpolation, classes)
+        settings = _Settings(size, classes)
         try:
             with contextlib.suppress(UserError):
                 cache = cls.open(folder / settings.key(frame_digests(rows, files)))
@@ -162,12 +155,11 @@ class _Settings(NamedTuple):
     """What decides the bytes of a cache, besides the files."""
 
     size: int
-    interpolation: Interpolation
     classes: Classes
 
     def key(self, digests: Sequence[str | Fault]) -> str:
         """Name of the cache of frames in their order; a frame that cannot be read has a fault."""
-        parts = (VERSION, self.size, self.interpolation, self.classes.values, *digests)
+        parts = (VERSION, RULES, self.size, "bilinear", self.classes.values, *digests)
         return f"{self.size}-{sha256(' '.join(map(str, parts)).encode())[:DIGITS]}"
 
 
@@ -190,26 +182,15 @@ def _build(
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".cache.", dir=folder))
     try:
-        entries = _decode_all(rows, settings, jobs)
-        digests = _write(temporary, rows, settings.size, entries, progress)
+        decode = or_fault(partial(_decode, settings=settings))
+        with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
+            entries = map_ahead(pool, decode, rows, _AHEAD * jobs)
+            digests = _write(temporary, rows, settings.size, entries, progress)
         final = folder / settings.key(digests)
         _rename(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final
-
-
-def _decode_all(
-    rows: Sequence[Mapping[str, Any]], settings: _Settings, jobs: int
-) -> Iterator[_Entry | Fault]:
-    def decode(row: Mapping[str, Any]) -> _Entry | Fault:
-        try:
-            return _decode(row, settings)
-        except UserError as error:
-            return Fault(path="", message=error.message)
-
-    with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
-        yield from map_ahead(pool, decode, rows, _AHEAD * jobs)
 
 
 def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
@@ -218,7 +199,7 @@ def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
     size = settings.size
     image_data = read_file(row["image"])
     mask_data = read_file(row["mask"]) if row["mask"] else b""
-    image = decode_image(image_data, name=str(row["image"]))
+    image = decode(image_data, RGB_AS_STORED, name=str(row["image"]))
     mask = np.zeros((size, size), np.uint8)
     if row["mask"]:
         truth = decode_labels(mask_data, settings.classes, name=str(row["mask"]))
@@ -226,7 +207,7 @@ def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
             raise UserError(f"{row['mask']}: {problem}. Replace it, or leave the frame out.")
         mask = resize_mask(truth, size)
     return _Entry(
-        image=resize_image(image, size, interpolation=settings.interpolation),
+        image=resize_image(image, size),
         mask=mask,
         digest=frame_digest(row, sha256(image_data), sha256(mask_data)),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
-from harness.config.sources import quoted
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles
 from harness.data.splits import SPLITS, folds
@@ -37,10 +37,8 @@ class DrawnSplits:
 def draw_splits(frames: Sequence[FrameFiles], seed: int, *, with_test: bool) -> DrawnSplits:
     """Divide frames; the same frames and seed give the same division.
 
-    Args:
-        frames: The frames of a dataset. Those whose folder says ``test`` stay there.
-        seed: Shuffles sequences and single frames.
-        with_test: Whether a part is set aside to test on, unless a folder says ``test``.
+    Frames whose folder says ``test`` stay there; unless there are any, ``with_test`` sets a part
+    aside to test on.
 
     Raises:
         UserError: If there are too few sequences and single frames to divide.
@@ -92,4 +90,9 @@ def _list(key: str, names: Sequence[str]) -> list[str]:
     """A TOML list of names, in which no character stands for any text."""
     if not names:
         return []
-    return [f"{key} = [", *(f"    {quoted(glob.escape(name))}," for name in names), "]"]
+    return [f"{key} = [", *(f"    {_quoted(glob.escape(name))}," for name in names), "]"]
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from metrics.masks.image import read_file
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, or_fault
 from metrics.utils.files import UnwritableError, write_json
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def data_fingerprint(catalogue: pd.DataFrame, folder: Path | None = None) -> str
     in image and mask files; neither order nor folder nor file times count. A cache knows its own
     without reading a file: ``FrameCache.contents``.
 
-    Args:
-        catalogue: Rows of any catalogue.
-        folder: The cache folder, where digests of files are remembered; ``None`` to read them all.
+    ``folder`` is the cache folder, where digests of files are remembered; ``None`` reads them all.
 
     Returns:
         str: ``DIGITS`` hexadecimal digits.
@@ -99,14 +97,11 @@ def data_fingerprint(catalogue: pd.DataFrame, folder: Path | None = None) -> str
 def frame_digests(rows: Sequence[Mapping[str, Any]], digests: FileDigests) -> list[str | Fault]:
     """The identity of each frame, or why its files cannot be read."""
 
-    def one(row: Mapping[str, Any]) -> str | Fault:
-        try:
-            return frame_digest(row, digests(row["image"]), digests(row["mask"]))
-        except UserError as error:
-            return Fault(path="", message=error.message)
+    def digest(row: Mapping[str, Any]) -> str:
+        return frame_digest(row, digests(row["image"]), digests(row["mask"]))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(one, rows))
+        return list(pool.map(or_fault(digest), rows))
 
 
 def frame_digest(row: Mapping[str, Any], image: str, mask: str) -> str:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -22,19 +22,14 @@ from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.labels import Labels, read_labels
 from metrics.masks.read import Protocol
-from metrics.utils.errors import Fault, FaultsError, UserError
-
-Interpolation = Literal["bilinear", "nearest"]
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 
 AHEAD: Final = 16
 """Masks that are read before the first of them is asked for."""
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
-    """Read a frame.
-
-    Args:
-        path: A JPEG, PNG, TIFF or BMP file.
+    """Read a frame: a JPEG, PNG, TIFF or BMP file.
 
     Returns:
         NDArray: uint8 (H, W, 3), RGB; a grey image has three equal channels.
@@ -43,7 +38,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         UserError: If the file is missing, no image, truncated or larger than
             ``metrics.masks.image.MAX_PIXELS``.
     """
-    return decode_image(read_file(path), name=str(path))
+    return decode(read_file(path), RGB_AS_STORED, name=str(path))
 
 
 class DamagedError(Exception):
@@ -52,10 +47,6 @@ class DamagedError(Exception):
 
 def read_or(image: Path, on_fault: Callable[[Fault], object] | None) -> NDArray[np.uint8] | None:
     """Read a frame; one that cannot be read is reported and gives ``None``.
-
-    Args:
-        image: The frame's file.
-        on_fault: Called with what is wrong.
 
     Raises:
         DamagedError: If it cannot be read and ``on_fault`` is not given.
@@ -77,41 +68,21 @@ def find_unreadable(images: Sequence[Path]) -> list[Fault]:
     return sorted(faults, key=str)
 
 
-def decode_image(data: bytes, *, name: str = "image") -> NDArray[np.uint8]:
-    """Decode a frame that is already in memory.
-
-    Args:
-        data: The file's bytes.
-        name: What to call it in a message.
-
-    Returns:
-        NDArray: uint8 (H, W, 3), RGB.
-
-    Raises:
-        UserError: As for :func:`read_image`.
-    """
-    return decode(data, RGB_AS_STORED, name=name)
-
-
-def resize_image(
-    image: NDArray[np.uint8], size: int, *, interpolation: Interpolation = "bilinear"
-) -> NDArray[np.uint8]:
+def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Resize a frame to the network's square input; its aspect ratio is not kept, as in the paper.
+
+    Bilinear, as the paper's: where it shrinks, it averages all pixels that an output pixel covers,
+    so that highlights do not flicker.
 
     Args:
         image: uint8 (H, W, 3).
         size: Side wanted, in pixels.
-        interpolation: ``bilinear``, the paper's, averages all pixels that an output pixel covers
-            when it shrinks, so that highlights do not flicker; ``nearest`` is what the authors'
-            published code does.
 
     Returns:
         NDArray: uint8 (size, size, 3), contiguous; the image itself where it has that size.
     """
     if image.shape[:2] == (size, size):
         return np.ascontiguousarray(image)
-    if interpolation == "nearest":
-        return _resize_nearest(image, size)
     import torch
     from torch.nn import functional
 
@@ -133,15 +104,11 @@ def resize_mask(mask: Labels, size: int) -> NDArray[np.uint8]:
     Returns:
         NDArray: uint8 (size, size), class indices.
     """
-    return _resize_nearest(mask.astype(np.uint8), size)
-
-
-def _resize_nearest(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    if pixels.shape[:2] == (size, size):
+    pixels = mask.astype(np.uint8)
+    if mask.shape == (size, size):
         return np.ascontiguousarray(pixels)
-    return np.asarray(
-        cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8
-    )
+    resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def truth_of(
@@ -186,27 +153,18 @@ def check_truth(
 ) -> None:
     """Read the true masks of catalogue rows, before anything is predicted for them.
 
-    Args:
-        frames: The rows.
-        classes: What the masks' values mean.
-        done: Called after each frame.
-
     Raises:
         FaultsError: If masks cannot be read, are of another size than their frames or have a
             problem (``metrics.masks.examine``), every one of them named.
     """
 
-    def fault(frame: Mapping[str, Any]) -> Fault | None:
-        try:
-            truth_of(frame, classes=classes)
-        except UserError as error:
-            return Fault(path="", message=error.message)
-        return None
+    def read(frame: Mapping[str, Any]) -> None:
+        truth_of(frame, classes=classes)
 
     faults = []
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="truth") as pool:
-        for found in map_ahead(pool, fault, frames, AHEAD):
-            faults += [found] if found else []
+        for fault in map_ahead(pool, or_fault(read), frames, AHEAD):
+            faults += [fault] if fault else []
             done()
     if faults:
         raise FaultsError(faults, f"true masks cannot be used, of {len(frames)} in all")

@@ -19,7 +19,7 @@ import pandas as pd
 from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
 from harness.data.pair_layouts import GENERAL, SPECIFIC, PairLayout
 from metrics.masks.image import read_size
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from metrics.utils.plugins import load
 
 GROUP: Final = "harness.datasets"
@@ -136,10 +136,8 @@ def find_frames(
 ) -> pd.DataFrame:
     """Find the frames of a dataset folder. Headers are read, but no pixel is decoded.
 
-    Args:
-        root: The dataset's folder, or the folder around it.
-        dataset: A name for the frames in place of the layout's own.
-        kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
+    ``dataset`` names the frames in place of the layout's own name; ``kinds`` are the layouts that
+    the folder may have, by ``DatasetLayout.kind``, any by default.
 
     Returns:
         DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and
@@ -170,10 +168,7 @@ def read_headers(listing: Listing) -> pd.DataFrame:
 def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()) -> Listing:
     """List the frames of a dataset folder, with its faults; no file is opened.
 
-    Args:
-        root: The dataset's folder, or the folder around it.
-        dataset: A name for the frames in place of the layout's own.
-        kinds: The layouts that it may have, by ``DatasetLayout.kind``; any by default.
+    The arguments are those of :func:`find_frames`.
 
     Raises:
         UserError: If the folder is missing, its layout is not recognised or not of ``kinds``, or
@@ -186,6 +181,7 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
         raise UserError(f"{folder} is laid out as {layout.name}; expected {'; or '.join(wanted)}")
     listing = Listing(layout=layout.name, root=folder)
     layout.fill(listing, dataset or _own_name(layout, folder))
+    listing.add_dead_links()
     if not listing.frames and not listing.faults:
         raise UserError(
             f"no frames in {folder}, which is laid out as {layout.name}. Expected image files in "
@@ -233,15 +229,8 @@ def _own_name(layout: DatasetLayout, folder: Path) -> str:
 
 def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
     """Heights and widths from headers, and a fault for each file that cannot be read."""
-
-    def size(path: Path) -> tuple[int, int] | Fault:
-        try:
-            return read_size(path)
-        except UserError as error:
-            return Fault(path="", message=error.message)
-
     with ThreadPoolExecutor(_READERS) as pool:
-        results = list(pool.map(size, paths))
+        results = list(pool.map(or_fault(read_size), paths))
     faults = [result for result in results if isinstance(result, Fault)]
     return [(0, 0) if isinstance(r, Fault) else r for r in results], faults
 

@@ -7,10 +7,11 @@ the device; the training step normalises them.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +25,6 @@ from harness.data.augment import create
 from harness.data.augment.warp import Pair
 from harness.data.cache import FrameCache
 
-LastBatch = Literal["even", "drop", "keep"]
 Batch = tuple[Tensor, Tensor]
 
 _PREFETCHED: Final = 4
@@ -36,13 +36,16 @@ _SHARED_MEMORY: Final = Path("/dev/shm")
 TIMEOUT_S: Final = 50.0
 
 
-class Key(NamedTuple):
-    """What a training sample is a function of, besides the run's seed.
+def end_workers() -> None:
+    """End the worker processes of this one; torch waits 5 s for each that hangs."""
+    for process in multiprocessing.active_children():
+        process.terminate()
 
-    Attributes:
-        frame: The frame's position in the cache.
-        epoch: Counted from 0.
-        size: Side of the network input, in pixels.
+
+class Key(NamedTuple):
+    """What a sample is a function of besides the seed.
+
+    Its place in the cache, the epoch from 0, the side of the network input in pixels.
     """
 
     frame: int
@@ -55,26 +58,12 @@ def order(seed: int, epoch: int, frames: int) -> NDArray[np.int64]:
     return np.random.default_rng((seed, epoch)).permutation(frames)
 
 
-def batches(
-    positions: NDArray[np.int64], batch_size: int, last: LastBatch = "even"
-) -> list[NDArray[np.int64]]:
-    """Cut an order into batches.
+def batches(positions: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+    """Cut an order, int64 (N,), into batches of at most ``batch_size`` frames.
 
-    Args:
-        positions: int64 (N,).
-        batch_size: Frames a batch at most.
-        last: What becomes of frames that do not fill a batch. ``even`` spreads them, so that sizes
-            differ by one at most and no batch of one remains, on which batch norm cannot train;
-            ``drop`` leaves them out (a set smaller than one batch is kept); ``keep`` has a short
-            last batch.
+    Sizes differ by one at most, so that no batch of one remains, on which batch norm cannot train.
     """
-    count = -(-len(positions) // batch_size)
-    if last == "even":
-        return np.array_split(positions, max(1, count))
-    cut = [positions[at : at + batch_size] for at in range(0, len(positions), batch_size)]
-    if last == "drop" and len(cut) > 1 and len(cut[-1]) < batch_size:
-        cut.pop()
-    return cut
+    return np.array_split(positions, max(1, -(-len(positions) // batch_size)))
 
 
 def workers_that_fit(
@@ -103,13 +92,7 @@ def is_lost_worker(error: BaseException) -> bool:
 
 
 class AugmentedFrames(Dataset[Any]):
-    """Augmented frames of a cache, a batch at a time.
-
-    Args:
-        cache: The frames.
-        augmentation: Name of the augmentation.
-        seed: The run's seed.
-    """
+    """Augmented frames of a cache, a batch at a time."""
 
     def __init__(self, cache: FrameCache, augmentation: str, *, seed: int) -> None:
         self.cache = cache
@@ -148,7 +131,6 @@ class BatchLoader:
         config: Its recipe.
         train: Cache of the training frames.
         val: Cache of the validation frames.
-        last: As for :func:`batches`.
         rank: Which process of ``world_size`` this is; each takes its share of every batch.
         world_size: Processes that train together.
         pin: Whether batches are put into pinned memory, for faster copies to a GPU.
@@ -160,7 +142,6 @@ class BatchLoader:
         train: FrameCache,
         val: FrameCache,
         *,
-        last: LastBatch = "even",
         rank: int = 0,
         world_size: int = 1,
         pin: bool = False,
@@ -168,7 +149,6 @@ class BatchLoader:
         self.config = config
         self.frames = train
         self.val = val
-        self.last: LastBatch = last
         self.rank, self.world_size = rank, world_size
         self._keys: list[list[Key]] = []
         self._loader = self._open(pin=pin)
@@ -181,11 +161,7 @@ class BatchLoader:
     def train(
         self, epoch: int, *, start: int = 0
     ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
-        """The batches of an epoch, from step ``start`` on.
-
-        Args:
-            epoch: Counted from 0.
-            start: First step wanted, counted from 0.
+        """The batches of an epoch from step ``start`` on; both are counted from 0.
 
         Yields:
             tuple: Images (N, 3, S, S) uint8 in channels-last memory and masks (N, S, S) uint8, of
@@ -212,7 +188,7 @@ class BatchLoader:
 
     def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         shuffled = order(self.config.seed, epoch, len(self.frames))
-        return batches(shuffled, self.config.batch_size, self.last)
+        return batches(shuffled, self.config.batch_size)
 
     def _sizes(self, epoch: int) -> list[int]:
         """The side of the network input in each step of an epoch."""
@@ -220,11 +196,7 @@ class BatchLoader:
         return [self.config.input_size((first + step) / steps) for step in range(self.steps)]
 
     def _open(self, *, pin: bool) -> DataLoader[Any]:
-        dataset = AugmentedFrames(
-            self.frames,
-            self.config.augmentation,
-            seed=self.config.seed,
-        )
+        dataset = AugmentedFrames(self.frames, self.config.augmentation, seed=self.config.seed)
         workers = self.config.workers or 0
         return DataLoader(
             dataset,

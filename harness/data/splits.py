@@ -71,10 +71,7 @@ OWN: Final = Splits(name="own", train=Rule())
 
 
 def load_splits(path: Path | None = None) -> Splits:
-    """Read splits from a TOML file.
-
-    Args:
-        path: The file; ``None`` for the paper's splits.
+    """Read splits from a TOML file; the paper's where ``path`` is ``None``.
 
     Raises:
         UserError: If the file cannot be read or is no TOML.
@@ -83,12 +80,9 @@ def load_splits(path: Path | None = None) -> Splits:
     if path is None:
         text = resources.files("harness.data").joinpath("paper_splits.toml").read_text("utf-8")
         return validate(Splits, tomllib.loads(text))
-    try:
-        values = read_toml(path)
-    except OSError as error:
-        raise UserError(f"cannot read the splits {path}: {error.strerror or error}") from error
+    values = {"name": path.stem, **read_toml(path)}
     summary = f"the splits {path} cannot be used"
-    return validate(Splits, {"name": path.stem, **values}, path=str(path), summary=summary)
+    return validate(Splits, values, path=str(path), summary=summary)
 
 
 def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
@@ -139,10 +133,8 @@ def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFra
     (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
     test split and of none stay as they are.
 
-    Args:
-        catalogue: With its splits assigned.
-        count: Number of folds, 2 or more.
-        seed: Shuffles sequences and single frames.
+    There are ``count`` folds, 2 or more, of a catalogue whose splits are assigned; ``seed``
+    shuffles sequences and single frames.
 
     Returns:
         list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``
@@ -174,10 +166,6 @@ def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFra
 
 def leave_out(catalogue: pd.DataFrame, centre: str) -> pd.DataFrame:
     """Train without a centre and test on it.
-
-    Args:
-        catalogue: With its splits assigned.
-        centre: Such as ``C3``.
 
     Returns:
         DataFrame: A copy in which the centre's frames are ``test``, what was ``test`` is in no

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,9 +18,12 @@ from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
+from metrics.masks.examine import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
+from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import UnwritableError, atomic_path, write_json
+from metrics.utils.names import clashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 TABLE: Final = "frames.parquet"
 TABLE_VERSION: Final = 1
 """Raised when the frame table gets other columns, so that older tables are made anew."""
+
+CURRENT: Final = {"table": TABLE_VERSION, "mask_rules": RULES}
+"""What the settings of an evaluation say where its table can be taken today."""
 
 OFFICIAL_TABLE: Final = "frames-official.parquet"
 SUMMARY: Final = "summary.json"
@@ -56,10 +62,7 @@ PROTOCOLS: Final[Mapping[str, Rules]] = {
 def table_file(run: Run, split: str, protocol: str) -> Path | None:
     """The file of an evaluation's frame table; ``None`` if it was not made, or is outdated.
 
-    Args:
-        run: The run.
-        split: Its name.
-        protocol: One of ``PROTOCOLS``; those of one decoding share a table.
+    Protocols of one decoding share a table.
     """
     table, official = (run.evaluation(split) / name for name in (TABLE, OFFICIAL_TABLE))
     if PROTOCOLS[protocol].decoding == "strict" or not table.exists():
@@ -71,14 +74,7 @@ def table_file(run: Run, split: str, protocol: str) -> Path | None:
 def cached_table(
     workspace: Workspace, run: Run, frames: pd.DataFrame, split: str, settings: dict[str, Any]
 ) -> pd.DataFrame | None:
-    """The frame table of an earlier evaluation of the same frames with the same settings.
-
-    Args:
-        workspace: Where evaluations are registered.
-        run: The run.
-        frames: The frames of the split.
-        split: Its name.
-        settings: What else the evaluation depends on, see :func:`evaluation_settings`.
+    """The table of an earlier evaluation of these frames by these :func:`evaluation_settings`.
 
     Returns:
         DataFrame | None: ``None`` if there is none, or its files are not those that were
@@ -97,18 +93,17 @@ def cached_table(
 
 
 def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
-    """Whether an evaluation's files are those of its row in the register, and of today's weights.
+    """Whether an evaluation's files are those of its row, of today's weights and today's rules.
 
     They are not after an evaluation that was killed between the two, nor where the run was trained
-    on, or removed and made anew under its name.
-
-    Args:
-        run: The run.
-        split: The split's name.
-        row: Its row of ``Workspace.evaluations``.
+    on, or removed and made anew under its name, nor where masks were read by other rules
+    (``metrics.masks.examine.RULES``) or the table had other columns.
     """
     folder = run.evaluation(split)
     if not all((folder / name).exists() for name in (TABLE, SUMMARY)):
+        return False
+    settings = json.loads(row["settings"])
+    if any(settings.get(name) != version for name, version in CURRENT.items()):
         return False
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     same_weights = (row["checkpoint"] or None) == (run.row["checkpoint"] or None)
@@ -122,6 +117,7 @@ def evaluate_run(
     split: str,
     *,
     inference: Inference,
+    aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
     say: Callable[[str], object] = lambda _: None,
 ) -> pd.DataFrame:
@@ -131,27 +127,20 @@ def evaluate_run(
     frames' own sizes and a summary. It replaces an earlier evaluation as a whole; where this one is
     interrupted, the earlier one stays as it is.
 
-    Args:
-        workspace: Where the run is registered.
-        run: A finished run.
-        frames: The frames of the split.
-        split: Its name.
-        inference: How the network predicts.
-        progress: Called after each frame.
-        say: Called with what a precision other than float32 changes.
-
-    Returns:
-        DataFrame: The frame table.
+    With ``aside`` the files go into that folder, and the evaluation is not registered. ``progress``
+    is called after each frame, ``say`` with what a precision other than float32 changes.
 
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.
+        FaultsError: If frames differ in capitals only, since their masks' names do; all of them.
     """
+    _refuse_clashes(list(frames["frame"]))
     loaded = load(run)
     inference = inference.of(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
-    with replace_folder(run.evaluation(split)) as folder:
+    with replace_folder(aside or run.evaluation(split)) as folder:
         masks = folder / masks_folder(run, split).name
         table = evaluate_frames(predictor, frames, masks=masks, done=progress)
         with atomic_path(folder / TABLE) as temporary:
@@ -164,8 +153,18 @@ def evaluate_run(
             "settings": evaluation_settings(inference.settings),
         }
         write_json(folder / SUMMARY, row)
-    workspace.enter_evaluation(**row)
+    if aside is None:
+        workspace.enter_evaluation(**row)
     return table
+
+
+def _refuse_clashes(frames: Sequence[str]) -> None:
+    faults = [
+        Fault(path=frames[at], message=f"differs from {frames[other]} in capitals only")
+        for at, other in clashes(frames)
+    ]
+    if faults:
+        raise FaultsError(faults, "masks of frames could overwrite each other; rename these frames")
 
 
 def official_table(
@@ -174,38 +173,31 @@ def official_table(
     split: str,
     table: pd.DataFrame,
     *,
+    aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
     """The frame table of an evaluation with the truth read as the organisers read it.
 
     It is counted from the evaluation's masks once, and written beside the other table where that
-    can be written.
-
-    Args:
-        run: An evaluated run.
-        frames: The frames of the split.
-        split: Its name.
-        table: The evaluation's frame table.
-        progress: Called after each frame.
+    can be written. ``aside`` is as for :func:`evaluate_run`.
     """
     import pandas as pd
 
-    if kept := table_file(run, split, "official"):
+    if aside is None and (kept := table_file(run, split, "official")):
         return pd.read_parquet(kept)
+    folder = aside or run.evaluation(split)
     latencies = table.drop_duplicates("frame").set_index("frame")["latency_ms"].to_dict()
     counted = recount(
         frames,
-        masks=masks_folder(run, split),
+        masks=folder / masks_folder(run, split).name,
         decoding="official",
         latencies_ms={str(frame): float(value) for frame, value in latencies.items()},
         classes=shared_classes([run]),
         done=progress,
     )
     with (
-        suppress(
-            UnwritableError
-        ),  # of a workspace that is shared read-only it is counted each time
-        atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary,
+        suppress(UnwritableError),  # in a read-only workspace it is counted each time
+        atomic_path(folder / OFFICIAL_TABLE) as temporary,
     ):
         counted.to_parquet(temporary, index=False)
     return counted
@@ -215,13 +207,17 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation depends on besides run and frames."""
     # A table from before a metric plug-in was installed lacks its column, and is made anew.
     plug_ins = {"metrics": sorted(frame_metrics())} if frame_metrics() else {}
-    return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
+    return {**inference, **CURRENT, "versions": versions(), **plug_ins}
 
 
 def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
     """The columns of an evaluation's register row that follow from the run and its frame table."""
     summary = summarise(with_all_classes(table)).set_index("class")
-    figures = {str(name): _as_json(row) for name, row in summary.to_dict("index").items()}
+    # JSON has no NaN: null stands in its place.
+    figures = {
+        str(name): {key: None if value != value else float(value) for key, value in row.items()}
+        for name, row in summary.to_dict("index").items()
+    }
     return {
         "run": run.run,
         "model": run.model,
@@ -230,8 +226,3 @@ def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:
         "checkpoint": run.row["checkpoint"],
         "summary": figures,
     }
-
-
-def _as_json(row: Mapping[Any, Any]) -> dict[str, float | None]:
-    """A summary's row with null in place of NaN, which JSON does not have."""
-    return {str(name): None if value != value else float(value) for name, value in row.items()}

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from harness.data.fingerprint import rows_of as records_of
 from harness.data.frames import truth_of
 from harness.inference.predictor import Prediction, Predictor
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics import registry
 from metrics.frame.boundary import boundary_distances
 from metrics.frame.counts import class_rows, count
@@ -29,9 +30,6 @@ Item = TypeVar("Item")
 COPIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height", "width")
 """Columns of the catalogue that the frame table repeats."""
 
-AHEAD = 16
-"""Frames that are counted before the first of them is asked for."""
-
 
 def evaluate_frames(
     predictor: Predictor,
@@ -42,12 +40,8 @@ def evaluate_frames(
 ) -> pd.DataFrame:
     """Predict frames and count their pixels against the truth.
 
-    Args:
-        predictor: A network ready to predict.
-        frames: Rows of a catalogue whose truth is known.
-        masks: Folder for the predicted masks, ``FRAME.png`` (0 and 255, or the classes' own
-            values; the frame's own size).
-        done: Called after each frame.
+    The truth of the frames, rows of a catalogue, is known. ``masks`` is the folder for the
+    predicted masks, ``FRAME.png`` (0 and 255, or the classes' own values; the frame's own size).
 
     Returns:
         DataFrame: The frame table: a row a frame and class, the chosen one first, the background
@@ -56,7 +50,7 @@ def evaluate_frames(
     Raises:
         UserError: If a frame or its mask cannot be read, or they differ in size.
     """
-    records = _records(frames)
+    records = records_of(frames)
     predictions = predictor.predict([Path(record["image"]) for record in records])
 
     def measure(pair: tuple[Mapping[str, Any], Prediction]) -> Rows:
@@ -84,13 +78,9 @@ def recount(
 ) -> pd.DataFrame:
     """Count masks of an earlier evaluation against the truth, binarised in another way.
 
-    Args:
-        frames: Rows of a catalogue whose truth is known.
-        masks: Folder of the predicted masks, ``FRAME.png``.
-        decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
-        latencies_ms: Prediction time by frame.
-        classes: What the masks' values mean.
-        done: Called after each frame.
+    ``masks`` is the folder of the predicted masks, ``FRAME.png``; ``latencies_ms`` has the
+    prediction time of each frame. By ``decoding`` the truth is binarised: ``official`` above 0,
+    ``strict`` above 127.
 
     Returns:
         DataFrame: The frame table; with ``official`` it has the column hausdorff_rows.
@@ -109,7 +99,7 @@ def recount(
             organisers=decoding == "official",
         )
 
-    return _table(measure, _records(frames), done)
+    return _table(measure, records_of(frames), done)
 
 
 def rows_of(
@@ -123,13 +113,8 @@ def rows_of(
 ) -> Rows:
     """A frame's rows of the frame table: its counts, boundary distances and lesions.
 
-    Args:
-        frame: Its row of the catalogue.
-        truth: bool (H, W), or class indices.
-        prediction: Of the same size and kind.
-        latency_ms: Prediction time.
-        classes: What the labels mean.
-        organisers: Whether to add the organisers' Hausdorff figure.
+    Truth and prediction are labels (H, W): bool, or class indices. ``organisers`` adds the
+    organisers' Hausdorff figure.
     """
     pairs = class_masks(truth, prediction, classes)
     counts = {name: count(*pair) for name, pair in pairs.items()}
@@ -165,11 +150,7 @@ def _table(
 
     rows: list[dict[str, object]] = []
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
-        for of_frame in map_ahead(pool, measure, items, AHEAD):
+        for of_frame in map_ahead(pool, measure, items, few_ahead()):
             rows.extend(of_frame)
             done()
     return pd.DataFrame(rows)
-
-
-def _records(frames: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(k): v for k, v in row.items()} for row in frames.to_dict("records")]

@@ -16,6 +16,7 @@ from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
+from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
@@ -45,16 +46,9 @@ class _Entry:
 class ScoringJob:
     """What the packages of one call share; the truth of each round is read once.
 
-    Args:
-        settings: The settings.
-        rounds: All rounds by name.
-        truth_folder: The true masks.
-        round_name: The round; ``None`` for the one that each package was submitted to.
-        out: The folder for the files; ``None`` for the workspace's.
-        protocol: As for ``submissions.scoring.score_package``.
-        hausdorff: As for ``submissions.scoring.score_package``.
-        team: The team; ``None`` for the file's name where the package was not submitted here.
-        overwrite: Whether files in ``out`` that the harness did not write may be replaced.
+    ``round_name`` is ``None`` for the round that each package was submitted to, ``out`` for the
+    workspace's folder. ``team`` names packages that were not submitted here, in place of the file.
+    With ``overwrite``, files in ``out`` that the harness did not write may be replaced.
     """
 
     def __init__(
@@ -79,6 +73,7 @@ class ScoringJob:
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.refused = 0
         self.truths: dict[Round | None, Truth] = {}
+        self.classes = settings.classes
 
     def _check_register(self, out: Path | None) -> bool:
         """Whether scores can be registered; without the right to, ``--out`` still takes the files.
@@ -133,7 +128,7 @@ class ScoringJob:
         tasks = [
             Task(
                 package=package, truth=self.truth_folder, round=entry.round_,
-                protocol=self.protocol, hausdorff=self.hausdorff,
+                protocol=self.protocol, hausdorff=self.hausdorff, classes=self.classes,
             )
             for (package, *_), entry in zip(wanted, entries, strict=True)
         ]  # fmt: skip
@@ -201,6 +196,7 @@ class ScoringJob:
             self.truth_folder,
             self.protocol,
             hausdorff=self.hausdorff,
+            classes=self.classes,
         )
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
@@ -215,7 +211,7 @@ class ScoringJob:
 
     def _truth(self, round_: Round | None) -> Truth:
         if round_ not in self.truths:
-            self.truths[round_] = truth_of(self.truth_folder, round_)
+            self.truths[round_] = truth_of(self.truth_folder, round_, self.protocol, self.classes)
         return self.truths[round_]
 
     def _write(self, score: PackageScore) -> None:
@@ -229,12 +225,12 @@ class ScoringJob:
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
-        outputs = Outputs(folder)
+        outputs, table = Outputs(folder), "frames.csv"
         if self.out is not None:
-            names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
+            names = [*(f"{test_set}.json" for test_set in score.organisers), table]
             outputs.check(names, overwrite=self.overwrite)
-        with outputs.staged() if self.out is not None else replace_folder(folder) as new:
+        with outputs.staged(last=table) if self.out is not None else replace_folder(folder) as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
-            score.frames.to_csv(new / "frames.csv", index=False)
+            (new / table).write_text(csv(score.frames), encoding="utf-8")
         console.note(f"{score.package.name}: result files in {folder}")

@@ -10,6 +10,7 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
+from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from submissions.layout import PackageLayout
@@ -28,6 +29,7 @@ class Task:
         round: Its round; ``None`` for none.
         protocol: As for ``submissions.scoring.score_package``.
         hausdorff: As for ``submissions.scoring.score_package``.
+        classes: What the values of true masks mean.
     """
 
     package: Path
@@ -35,6 +37,7 @@ class Task:
     round: Round | None
     protocol: Protocol
     hausdorff: bool
+    classes: Classes = ONE
 
 
 def score_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, PackageScore | str]]:
@@ -80,7 +83,7 @@ def _score(task: Task) -> PackageScore | str:
     """The score of a package, or what is wrong with it as text: a fault's class is not pickled."""
     layout = task.round.layout if task.round else PackageLayout()
     try:
-        truth = _kept_truth(task.truth, task.round)
+        truth = _kept_truth(task.truth, task.round, task.protocol, task.classes)
         return score_package(
             task.package, truth, task.protocol, layout=layout, hausdorff=task.hausdorff
         )
@@ -88,14 +91,14 @@ def _score(task: Task) -> PackageScore | str:
         return error.format_message()
 
 
-def truth_of(folder: Path, round_: Round | None) -> Truth:
+def truth_of(folder: Path, round_: Round | None, protocol: Protocol, classes: Classes) -> Truth:
     """The true masks of a round.
 
     Raises:
         UserError: As for ``submissions.truth.find_truth``.
     """
     test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-    return find_truth(folder, test_sets, layout)
+    return find_truth(folder, test_sets, layout, protocol, classes)
 
 
 _kept_truth = lru_cache(truth_of)  # in a process of one call's own, in which no mask is corrected

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.evaluate_run import TABLE_VERSION, is_of_row, table_file
+from harness.evaluation.evaluate_run import is_of_row, table_file
 from harness.runs.workspace import Run, Workspace
 from metrics.endocv import COUNTS
+from metrics.utils.text import without_quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +35,6 @@ def labels(runs: Sequence[Run]) -> dict[str, str]:
 
 def load(runs: Sequence[Run], split: str, protocol: str = "paper") -> pd.DataFrame:
     """The frame tables of evaluated runs as one, with the runs' :func:`labels` as ``model``.
-
-    Args:
-        runs: Runs that were evaluated on the split by the protocol.
-        split: Name of the split.
-        protocol: One of ``evaluate_run.PROTOCOLS``.
 
     Raises:
         ValueError: If a run was not evaluated; see :func:`evaluated`.
@@ -72,21 +67,10 @@ def evaluated(
 def evaluated_on(
     workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
 ) -> list[Run]:
-    """Those of the runs whose evaluation is of exactly these frames, with today's columns.
-
-    Args:
-        workspace: Where evaluations are registered.
-        runs: The runs.
-        frames: Rows of a catalogue.
-        split: Name of the split.
-    """
+    """Those of the runs whose evaluation is of exactly these frames, by today's rules."""
     rows = workspace.evaluations(split)
     rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
-    current = {
-        str(run): row
-        for run, row in rows.to_dict("index").items()
-        if json.loads(row["settings"]).get("table") == TABLE_VERSION
-    }
+    current = {str(run): row for run, row in rows.to_dict("index").items()}
     return [run for run in runs if run.run in current and is_of_row(run, split, current[run.run])]
 
 
@@ -98,9 +82,7 @@ def load_scored(
     A table that gives another score than the register has is of another truth, or was left by a
     scoring that was interrupted: it counts as missing.
 
-    Args:
-        workspace: Where the scores lie.
-        scores: Name to the package's row of ``Ledger.scores``.
+    ``scores`` maps each name to the package's row of ``Ledger.scores``.
 
     Returns:
         tuple: The tables by name, and the names of those whose table is missing.
@@ -117,7 +99,12 @@ def load_scored(
         if not file.exists():
             missing.append(name)
             continue
-        table = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
+        table = pd.read_csv(
+            file,
+            keep_default_na=False,
+            na_values={"latency_ms": [""]},
+            converters=dict.fromkeys(("frame", "test_set"), without_quote),
+        )
         counted = table[["test_set", "class", *COUNTS]]
         overall = figures_of(counted, row["protocol"]).tail(1)
         found = averaged(overall, row.get("average", "frames")).iloc[0]

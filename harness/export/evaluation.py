@@ -25,6 +25,7 @@ from harness import __version__
 from harness.export import pins, self_test
 from harness.export.self_test import bundle_templates
 from harness.utils.folders import replace_folder
+from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
@@ -68,6 +69,7 @@ class Request:
         round: The round.
         truth: The folder of the true masks.
         protocol: By which masks are read.
+        classes: What the values of true masks mean.
         frames: A folder of frames, SET/NAME.*, that participants may see with the outlines of truth
             and mask (Codabench only); ``None`` for none.
         wheels: A folder with the wheels of all packages; ``None`` to have them from PyPI.
@@ -78,6 +80,7 @@ class Request:
     round: Round
     truth: Path
     protocol: Protocol = "official"
+    classes: Classes = ONE
     frames: Path | None = None
     wheels: Path | None = None
     image: str = IMAGE
@@ -98,7 +101,13 @@ def export_evaluation(request: Request, out: Path) -> str:
     """
     if out.exists():
         raise UserError(f"{out} is there already; give a folder that is not, or remove it")
-    truth = find_truth(request.truth, request.round.test_sets, request.round.layout)
+    truth = find_truth(
+        request.truth,
+        request.round.test_sets,
+        request.round.layout,
+        request.protocol,
+        request.classes,
+    )
     round_ = replace(request.round, test_sets=tuple(truth.masks))
     request = replace(request, round=round_)
     program, reference = _FOLDERS[request.platform]
@@ -107,7 +116,7 @@ def export_evaluation(request: Request, out: Path) -> str:
         _copy_truth(truth, round_.layout, folder / reference)
         if request.frames is not None:
             _copy_frames(request.frames, truth, round_, folder / reference / FRAMES)
-        self_test.write(folder / "self_test", round_, request.protocol, request.platform)
+        self_test.write(folder / "self_test", request)
         digest = platforms.program_digest(folder / program)
         _render(folder, request, _words(request, truth, digest))
         _PACK[request.platform](folder)
@@ -138,6 +147,7 @@ def _write_program(folder: Path, request: Request) -> None:
             "platform": request.platform.replace("-", "_"),
             "round": request.round.name,
             "protocol": request.protocol,
+            "classes": asdict(request.classes),
         },
     )
     (folder / platforms.ROUND).write_text(_as_toml(request.round), encoding="utf-8")

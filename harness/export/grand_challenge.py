@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
@@ -19,8 +18,8 @@ from harness.data.synthetic.dataset import write_dataset
 from harness.export.onnx import Difference, export_onnx, require
 from harness.export.pins import pinned
 from harness.runs.network import Loaded
+from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
-from metrics.utils.files import unwritable
 
 INPUT_SLUG: Final = "colonoscopy-frame"
 OUTPUT_SLUG: Final = "polyp-segmentation"
@@ -42,13 +41,8 @@ def export_container(
 ) -> Difference | None:
     """Write a folder with all files to build, test and upload the container.
 
-    Args:
-        loaded: The run's network, with its weights on the CPU.
-        folder: A folder that does not exist yet; it appears when it is complete.
-        input_slug: The input socket's slug.
-        output_slug: The output socket's slug.
-        frames: Frames to compare the ONNX file on, see :func:`harness.export.onnx.export_onnx`.
-        done: Called after each frame.
+    The folder appears when it is complete; ``frames`` are those to compare the ONNX file on, as for
+    :func:`harness.export.onnx.export_onnx`.
 
     Returns:
         Difference: How the masks differ; ``None`` without frames.
@@ -63,12 +57,7 @@ def export_container(
             raise UserError(f"expected a slug such as {INPUT_SLUG!r}, got {slug!r}")
     if folder.exists():
         raise UserError(f"{folder} is there already; give a folder that is not, or remove it")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise unwritable(folder.parent, error) from error
-    try:
+    with replace_folder(folder) as made:
         difference = export_onnx(loaded, made / "model" / "model.onnx", frames=frames, done=done)
         words = {
             "name": re.sub(r"[^a-z0-9]+", "-", loaded.run.run.lower()).strip("-"),
@@ -81,12 +70,6 @@ def export_container(
         }
         _write_files(made, words)
         _write_case(made / "test" / "input", input_slug)
-        made.chmod(0o755)
-        made.replace(folder)
-    except OSError as error:
-        raise unwritable(folder.parent, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return difference
 
 
@@ -109,8 +92,8 @@ def _write_case(folder: Path, slug: str) -> None:
     import SimpleITK
 
     with tempfile.TemporaryDirectory() as name:
-        write_dataset(Path(name), frames=_FEWEST_DRAWN, height=128)
-        drawn = min(Path(name).glob("endocv2021-test/EndoCV_DATA1/*.jpg"))
+        written = write_dataset(Path(name) / "drawn", frames=_FEWEST_DRAWN, height=128)
+        drawn = min(written.test_frames.glob("EndoCV_DATA1/*.jpg"))
         pixels = read_image(drawn)
     place = folder / "images" / slug
     place.mkdir(parents=True)

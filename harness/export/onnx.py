@@ -26,12 +26,11 @@ from torch import Tensor, nn
 from harness.data.frames import read_image, resize_image
 from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.predictor import Inference, Prediction, Predictor
-from harness.runs.checkpoints import fingerprint
 from harness.runs.network import Loaded
 from harness.utils.versions import versions
 from metrics.masks.classes import BACKGROUND
 from metrics.utils.errors import UserError
-from metrics.utils.files import atomic_path, write_json
+from metrics.utils.files import atomic_path, file_sha256, write_json
 
 TIE: Final = 1e-4
 """A pixel is a tie where its two most probable classes are both this near to the mean of the two,
@@ -103,11 +102,7 @@ def export_onnx(
 
     The file appears under its name only if onnxruntime gives the same masks for the frames.
 
-    Args:
-        loaded: The run's network, with its weights on the CPU.
-        path: The file, ``.onnx``.
-        frames: Frames to compare on; without them nothing is compared.
-        done: Called after each frame.
+    The network's weights are on the CPU; without ``frames`` nothing is compared.
 
     Returns:
         Difference: How the masks differ; ``None`` without frames.
@@ -125,28 +120,16 @@ def export_onnx(
                 f"onnxruntime's masks are not the harness's: {difference}. No file was written; "
                 "try another version of onnxruntime."
             )
-        digest = fingerprint(temporary)
-        # An interruption leaves a file without its description, never with that of another.
-        path.with_suffix(".json").unlink(missing_ok=True)
-    write_json(path.with_suffix(".json"), describe(loaded, digest, difference))
+        digest = file_sha256(temporary)
+        # Before the file itself, which has no description otherwise where this is interrupted.
+        write_json(path.with_suffix(".json"), describe(loaded, digest, difference))
     return difference
 
 
 def compare(
-    loaded: Loaded,
-    path: Path,
-    frames: Sequence[Path],
-    *,
-    done: Callable[[], object] = lambda: None,
+    loaded: Loaded, path: Path, frames: Sequence[Path], *, done: Callable[[], object] = lambda: None
 ) -> Difference:
-    """Predict frames by an ONNX file and by the harness, and count the pixels that differ.
-
-    Args:
-        loaded: The run's network.
-        path: Its ONNX file.
-        frames: The frames' files.
-        done: Called after each frame.
-    """
+    """Predict frames by an ONNX file and by the harness, and count the pixels that differ."""
     session = _session(path)
     inference = Inference(device=torch.device("cpu"), batch_size=1)
     predictor = Predictor(
@@ -178,13 +161,7 @@ def _margin(prediction: Prediction) -> NDArray[np.float32]:
 
 
 def describe(loaded: Loaded, digest: str, difference: Difference | None) -> dict[str, Any]:
-    """The JSON file beside the ONNX file.
-
-    Args:
-        loaded: The run's network.
-        digest: SHA-256 of the ONNX file.
-        difference: How the masks differ, if they were compared.
-    """
+    """The JSON file beside the ONNX file."""
     run, size = loaded.run, loaded.size
     classes = [BACKGROUND, *loaded.classes.names]
     return {

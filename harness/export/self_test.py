@@ -6,12 +6,13 @@ import json
 import shutil
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
-from metrics.masks.read import Mask, Protocol
+from metrics.masks.classes import Classes
+from metrics.masks.labels import write_mask
+from metrics.masks.read import Mask
 from metrics.utils.files import write_json
 from submissions.layout import FRAME
 from submissions.platforms.evaluation import figures
@@ -21,6 +22,9 @@ from submissions.rounds import Round
 from submissions.scoring import score_package
 from submissions.truth import find_truth
 from submissions.writing.package import PackageWriter, format_for
+
+if TYPE_CHECKING:
+    from harness.export.evaluation import Request
 
 _SIZE: Final = (48, 64)  # height and width in pixels
 _NAMES: Final = ("drawn_1", "drawn_2")
@@ -32,41 +36,35 @@ def bundle_templates() -> Path:
     return Path(str(resources.files("harness.export") / "bundle"))
 
 
-def write(folder: Path, round_: Round, protocol: Protocol, platform: str) -> None:
-    """Write truth, submission and the expected figures.
-
-    Args:
-        folder: A folder that does not exist yet.
-        round_: The round, with its test sets.
-        protocol: By which masks are read.
-        platform: As for ``harness.export.evaluation.Request``.
-    """
-    masks = _draw(folder / "truth", round_)
+def write(folder: Path, request: Request) -> None:
+    """Write truth, submission and the expected figures into a new folder."""
+    round_, protocol, classes = request.round, request.protocol, request.classes
+    masks = _draw(folder / "truth", round_, classes)
     package = folder / "package.zip"
     layout = round_.layout
     with PackageWriter(package, layout=layout, file_format=format_for(layout)) as writer:
         for (test_set, name), mask in masks.items():
             writer.add(test_set=test_set, name=name, mask=mask, latency_ms=10.0)
-    truth = find_truth(folder / "truth", round_.test_sets, layout)
+    truth = find_truth(folder / "truth", round_.test_sets, layout, protocol, classes)
     scored = score_package(package, truth, protocol, layout=layout)
     write_json(folder / "expected.json", figures(scored))
     shutil.copy(bundle_templates() / "common" / "check.py", folder)
-    if platform == "grand-challenge":
+    if request.platform == "grand-challenge":
         _write_jobs(folder / "input", masks)
         package.unlink()
 
 
-def _draw(folder: Path, round_: Round) -> dict[tuple[str, str], Mask]:
+def _draw(folder: Path, round_: Round, classes: Classes) -> dict[tuple[str, str], Mask]:
     """Write true discs, and return discs beside them as predictions."""
     rows, columns = np.ogrid[: _SIZE[0], : _SIZE[1]]
     masks = {}
     for i, test_set in enumerate(round_.test_sets or ()):
-        (folder / test_set).mkdir(parents=True)
         for j, name in enumerate(_NAMES):
             radius, place = 8 + i + 3 * j, 24 + 5 * j
             true = (rows - 22) ** 2 + (columns - place) ** 2 <= radius**2
             stem = round_.layout.masks.replace(FRAME, name)
-            cv2.imwrite(str(folder / test_set / f"{stem}.png"), true * np.uint8(255))
+            labels = true * np.uint8(classes.channel) if classes.values else true
+            write_mask(folder / test_set / f"{stem}.png", labels, classes)
             masks[test_set, name] = np.roll(true, 2 + i + j, axis=1)
     return masks
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -33,10 +34,7 @@ output (or of 1, if all outputs are smaller)."""
 
 
 def fused(
-    network: nn.Module,
-    example: Tensor,
-    *,
-    refused: Callable[[float], object] = lambda _: None,
+    network: nn.Module, example: Tensor, *, refused: Callable[[float], object] = lambda _: None
 ) -> nn.Module:
     """A faster network that computes what ``network`` does.
 
@@ -80,26 +78,19 @@ def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
     outputs: dict[int, tuple[str, Tensor]] = {}
     pairs: dict[str, str] = {}
 
-    def note_output(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            outputs[id(output)] = (name, output)
+    def note_output(name: str, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        outputs[id(output)] = (name, output)
 
-        return hook
-
-    def note_input(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            found = outputs.get(id(inputs[0]))
-            if found:
-                pairs[name] = found[0]
-
-        return hook
+    def note_input(name: str, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if found := outputs.get(id(inputs[0])):
+            pairs[name] = found[0]
 
     hooks = []
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(note_output(name)))
+            hooks.append(module.register_forward_hook(partial(note_output, name)))
         elif isinstance(module, nn.BatchNorm2d):
-            hooks.append(module.register_forward_pre_hook(note_input(name)))
+            hooks.append(module.register_forward_pre_hook(partial(note_input, name)))
     network(example)
     for hook in hooks:
         hook.remove()
@@ -193,18 +184,17 @@ def _split_upsampling(network: nn.Module, example: Tensor) -> None:
     """
     channels: dict[str, int] = {}
 
-    def note(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
-            channels[name] = inputs[0].shape[1]
-
-        return hook
+    def note(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        channels[name] = inputs[0].shape[1]
 
     blocks = {
         name: module
         for name, module in network.named_modules()
         if isinstance(module, UnetDecoderBlock | DecoderBlock) and _can_be_split(module)
     }
-    hooks = [module.register_forward_pre_hook(note(name)) for name, module in blocks.items()]
+    hooks = [
+        module.register_forward_pre_hook(partial(note, name)) for name, module in blocks.items()
+    ]
     network(example)
     for hook in hooks:
         hook.remove()

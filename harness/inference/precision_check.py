@@ -20,13 +20,7 @@ Sample = Callable[[Predictor], Iterable[Prediction]]
 
 @dataclass(frozen=True, kw_only=True)
 class MaskDifference:
-    """How many pixels differ between two predictions of the same frames.
-
-    Attributes:
-        frames: Number of frames.
-        changed: Pixels that have another class in the one than in the other.
-        pixels: All pixels, at the frames' own sizes.
-    """
+    """How many of the pixels of some frames have another class in another prediction."""
 
     frames: int
     changed: int
@@ -43,12 +37,9 @@ def make_predictor(
 ) -> Predictor:
     """A predictor of a run; a precision other than float32 is first compared with it.
 
-    Args:
-        loaded: The run's network.
-        inference: How it predicts.
-        sample: Predicts a few of the frames, to compare precisions on; see :func:`sample_of`.
-        say: Called with the number of pixels that the precision changes.
-        uncertainty: Whether predictions say how far the members of an ensemble disagree.
+    ``sample`` predicts a few of the frames (see :func:`sample_of`); ``say`` is called with the
+    number of their pixels that the precision changes. With ``uncertainty``, predictions say how far
+    the members of an ensemble disagree.
 
     Raises:
         UserError: If a frame of the sample cannot be read, or uncertainty is asked of a single
@@ -78,12 +69,7 @@ def make_predictor(
 
 
 def changed_pixels(a: Iterable[Prediction], b: Iterable[Prediction]) -> MaskDifference:
-    """Count the pixels in which the masks of the same frames differ.
-
-    Args:
-        a: Predicted one way.
-        b: Predicted another way, in the same order.
-    """
+    """Count the pixels in which two predictions of the same frames, in one order, differ."""
     pairs = zip(a, b, strict=True)
     counted = [(int((one.labels != other.labels).sum()), one.labels.size) for one, other in pairs]
     return MaskDifference(

@@ -35,7 +35,7 @@ from harness.inference.tta import average_views
 from harness.inference.uncertainty import Uncertainty, measure
 from harness.utils import device as devices
 from harness.utils.device import Precision
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
@@ -166,13 +166,9 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Predict frames in their order.
 
-        Args:
-            images: The frames' files; read while the network runs.
-            on_fault: Called for each frame that cannot be read, which is then left out, from
-                several threads. Without it such a frame ends the prediction.
-
-        Yields:
-            Prediction: One a frame, in the order given.
+        They are read while the network runs. ``on_fault`` is called from several threads for each
+        frame that cannot be read, which is then left out; without it such a frame ends the
+        prediction.
 
         Raises:
             FaultsError: Frames cannot be read, all of them at once.
@@ -190,14 +186,7 @@ class Predictor:
     def predict_pixels(
         self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
     ) -> Iterator[Prediction]:
-        """Predict frames that are decoded already.
-
-        Args:
-            frames: Each frame's name and its pixels, uint8 (H, W, 3) RGB; read lazily.
-
-        Yields:
-            Prediction: One a frame, in the order given.
-        """
+        """Predict named frames that are decoded already, uint8 (H, W, 3) RGB, in their order."""
         return self._predict(frames, lambda frame: frame)
 
     def _predict(
@@ -214,18 +203,15 @@ class Predictor:
             batches = _batches(whole, self.inference.batch_size)
             forwarded = map_ahead(network, self._forward, batches, _BATCHES_AHEAD)
             frames = chain.from_iterable(forwarded)
-            yield from map_ahead(pool, self._finish, frames, ahead)
+            yield from map_ahead(pool, self._finish, frames, few_ahead())
 
     @torch.inference_mode()
     def probabilities(self, pixels: Tensor) -> Tensor:
         """Run one batch through the network, with test-time augmentation where it is asked for.
 
-        Args:
-            pixels: (N, 3, S, S) uint8 on any device.
-
-        Returns:
-            Tensor: (N, C, S, S) float32 on the predictor's device; where uncertainty is asked for,
-            the chosen class's probabilities by each member follow after the classes'.
+        Pixels (N, 3, S, S) uint8 on any device give (N, C, S, S) float32 on the predictor's; where
+        uncertainty is asked for, the chosen class's probabilities by each member follow after the
+        classes'.
         """
         inputs = pixels.to(self.engine.device, non_blocking=True).float()
         return average_views(self.engine, inputs) if self.inference.tta else self.engine(inputs)

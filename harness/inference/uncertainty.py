@@ -54,9 +54,8 @@ def check_ensemble(loaded: Loaded) -> None:
 def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> Uncertainty:
     """Measure the disagreement of the members' probability maps.
 
-    Args:
-        probabilities: float32 (H, W) of each member, at the frame's own size.
-        threshold: A member's pixel is polyp above it.
+    The maps are float32 (H, W), at the frame's own size; a member's pixel is polyp above the
+    threshold.
 
     Raises:
         UserError: If there are fewer than two.

@@ -73,11 +73,7 @@ def read_frames(video: Video) -> Iterator[NDArray[np.uint8]]:
 
 
 def check_whole(video: Video, count: int) -> None:
-    """Refuse a truncated video.
-
-    Args:
-        video: The video.
-        count: Number of frames that could be read.
+    """Refuse a truncated video, of which only ``count`` frames could be read.
 
     Raises:
         UserError: If there is none, or clearly fewer than in its header.
@@ -138,11 +134,7 @@ class Writer:
 
 @contextlib.contextmanager
 def writing(path: Path, rate: float) -> Iterator[Writer]:
-    """Write a video, which appears under its name when the block ends well.
-
-    Args:
-        path: Its name; the folder is made when missing.
-        rate: Frames a second.
+    """Write a video (``rate`` in frames a second), which gets its name when the block ends well.
 
     Raises:
         UserError: If the folder cannot be written.

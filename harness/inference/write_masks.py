@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.listing import valid_text
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.predictor import Prediction, Predictor
 from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics.masks.labels import mask_of, write_mask
 from metrics.utils.errors import Fault
+from metrics.utils.names import valid_text
 
-AHEAD = 16
 MAPS = "uncertainty"
 """Folder of the maps, below that of the masks."""
 
@@ -40,12 +39,8 @@ def predict_images(
 ) -> list[Row]:
     """Write a mask for each image, ``NAME.png``, and its map where uncertainty was asked for.
 
-    Args:
-        predictor: A network ready to predict.
-        sources: The images; masks keep their paths below the sources' folder.
-        out: The folder for the masks.
-        done: Called after each image.
-        on_fault: Called for each image that cannot be read, which is then left out.
+    Masks keep the images' paths below the sources' folder. ``on_fault`` is called for each image
+    that cannot be read, which is then left out.
 
     Returns:
         list: A row an image: its name, each class's share of the pixels, and the milliseconds that
@@ -57,36 +52,24 @@ def predict_images(
     """
 
     def write(prediction: Prediction) -> Row:
-        name = sources.mask_name(prediction.image)
-        write_mask(out / name, prediction.labels, prediction.classes)
-        if prediction.uncertainty is not None:
-            write_map(out / MAPS / name, prediction.uncertainty)
         image = prediction.image.relative_to(sources.root).as_posix()
-        return {"image": valid_text(image), **_figures(prediction)}
+        return _write(prediction, out, sources.mask_name(prediction.image), image)
 
     rows = []
     predictions = predictor.predict(sources.images, on_fault=on_fault)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
-        for row in map_ahead(pool, write, predictions, AHEAD):
+        for row in map_ahead(pool, write, predictions, few_ahead()):
             rows.append(row)
             done()
     return rows
 
 
 def predict_video(
-    predictor: Predictor,
-    video: Video,
-    out: Path,
-    *,
-    done: Callable[[], object] = lambda: None,
+    predictor: Predictor, video: Video, out: Path, *, done: Callable[[], object] = lambda: None
 ) -> list[Row]:
     """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
 
-    Args:
-        predictor: A network ready to predict.
-        video: The video.
-        out: The folder for the masks and ``STEM_overlay.mp4``.
-        done: Called after each frame.
+    ``out`` also gets the video, ``STEM_overlay.mp4``.
 
     Returns:
         list: A row a frame: its mask's name, its second in the video, each class's share of the
@@ -109,18 +92,15 @@ def predict_video(
 
     def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
         prediction, pixels = pair
-        write_mask(out / prediction.image.name, prediction.labels, prediction.classes)
-        if prediction.uncertainty is not None:
-            write_map(out / MAPS / prediction.image.name, prediction.uncertainty)
-        row = {"image": valid_text(prediction.image.name), **_figures(prediction)}
-        return row, overlay(pixels, prediction.mask)
+        name = prediction.image.name
+        return _write(prediction, out, name, name), overlay(pixels, prediction.mask)
 
     rows: list[Row] = []
     with (
         writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
         ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool,
     ):
-        for row, drawn in map_ahead(pool, write, pairs(), AHEAD):
+        for row, drawn in map_ahead(pool, write, pairs(), few_ahead()):
             writer.add(drawn)
             rows.append({**row, "second": len(rows) / video.rate})
             done()
@@ -138,13 +118,17 @@ def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
         yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
 
 
-def _figures(prediction: Prediction) -> Row:
-    row: Row = {
-        f"{name}_share": float(mask_of(prediction.labels, index).mean())
-        for index, name in enumerate(prediction.classes.names, start=1)
+def _write(prediction: Prediction, out: Path, name: str, image: str) -> Row:
+    """Write a prediction's mask, and its map if there is one; its row, under an image's name."""
+    write_mask(out / name, prediction.labels, prediction.classes)
+    row: Row = {"image": valid_text(image)}
+    row |= {
+        f"{class_}_share": float(mask_of(prediction.labels, index).mean())
+        for index, class_ in enumerate(prediction.classes.names, start=1)
     }
     row["latency_ms"] = prediction.latency_ms
     if (found := prediction.uncertainty) is not None:
+        write_map(out / MAPS / name, found)
         row |= {
             "disagreement": found.disagreement,
             "vote_variance": found.vote_variance,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -15,15 +14,11 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.files import atomic_path, unwritable
+from metrics.utils.files import atomic_path, file_sha256, unwritable
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
-    """Write weights as safetensors.
-
-    Args:
-        path: The file, replaced when it is there.
-        weights: A state dict, on any device and in any memory format.
+    """Write a state dict, on any device and in any memory format, as safetensors.
 
     Returns:
         str: SHA-256 of the file, in hexadecimal.
@@ -37,7 +32,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
             safetensors.torch.save_file(tensors, temporary)
         except SafetensorError as error:
             raise unwritable(path.parent, error) from error
-        return fingerprint(temporary)
+        return file_sha256(temporary)
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
@@ -106,9 +101,3 @@ def load_state(path: Path) -> dict[str, Any]:
             f"cannot read the training state {path}: {error}. Start the run anew."
         ) from error
     return state
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
@@ -25,12 +26,6 @@ def members_for(
     variant: SplitVariant | None = None,
 ) -> dict[str, Run]:
     """A finished run of each member: the given one, or else the newest.
-
-    Args:
-        workspace: Where runs are registered.
-        names: The members.
-        trained: Runs to prefer, by model.
-        variant: The variant of the splits; by default the splits as they are.
 
     Raises:
         UserError: If a member has no finished run; all missing ones are named.
@@ -54,13 +49,6 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
     The members' weights are hard links (copies where the file system has none), so the ensemble
     stays whole when a member's run is removed.
 
-    Args:
-        workspace: Where the members are registered.
-        members: Member name to its run.
-
-    Returns:
-        Run: The ensemble, finished.
-
     Raises:
         UserError: If the members have different image sizes or classes, or the disk is full.
     """
@@ -72,8 +60,18 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
             "them at one --size"
         )
     shared_classes(members.values())
-    run = workspace.new_run(
+
+    def link(folder: Path) -> dict[str, Any]:
+        try:
+            for name, member in members.items():
+                _link(member.best, member_weights(folder, name))
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return {}
+
+    run = workspace.new_finished_run(
         ENSEMBLE,
+        link,
         settings={"members": {name: config.to_dict() for name, config in configs.items()}},
         versions=versions(),
         seed=min(config.seed for config in configs.values()),
@@ -82,16 +80,6 @@ def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:
         checkpoint=_shared({str(run.row["checkpoint"]) for run in members.values()}),
         members={name: run.run for name, run in members.items()},
     )
-    try:
-        for name, member in members.items():
-            _link(member.best, member_weights(run.folder, name))
-    except BaseException as error:
-        workspace.finish_run(run.run, "failed")
-        if isinstance(error, OSError):
-            raise unwritable(run.folder, error) from error
-        raise
-    workspace.finish_run(run.run)
-    run = workspace.run(run.run)
     write_run_json(run, members=dict(run.members))
     return run
 

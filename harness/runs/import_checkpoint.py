@@ -4,50 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import safetensors.torch
 from torch import nn
 
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.network import build
-from harness.runs.workspace import Run, Workspace, write_run_json
+from harness.runs.workspace import BEST, Run, Workspace, write_run_json
 from harness.utils.versions import versions
-from models.foreign_checkpoint import Imported, import_checkpoint
+from metrics.utils.errors import FaultsError
+from models.foreign_checkpoint import Imported, advice, import_checkpoint
 
 
 def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
     """Read a checkpoint, without running code from it, and register it as a finished run.
 
-    Args:
-        workspace: Where to register it.
-        path: A file of ``torch.save`` with a whole network or a state dict; or safetensors with
-            the network's own names, such as those of another workspace.
-        config: Its architecture, encoder, size and inputs.
-
-    Returns:
-        tuple: The run, and the content of the file.
+    The file is of ``torch.save``, with a whole network or a state dict, or safetensors with the
+    network's own names, such as those of another workspace.
 
     Raises:
         ModelError: If the file cannot be read or holds another network; nothing is registered.
-        UserError: If the disk is full.
+        UserError: If the disk is full; nothing is registered.
         FaultsError: If safetensors hold another network.
     """
     network = build(config, weights=False)
     imported = read_weights(path, network)
-    run = workspace.new_run(
+    run = workspace.new_finished_run(
         config.model,
+        lambda folder: {"checkpoint": checkpoints.save_weights(folder / BEST, imported.weights)},
         settings=config.to_dict(),
         versions=versions(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         epochs=imported.epoch or 0,
     )
-    try:
-        digest = checkpoints.save_weights(run.best, imported.weights)
-    except BaseException:
-        workspace.finish_run(run.run, "failed")
-        raise
-    workspace.update_run(run.run, checkpoint=digest)
-    workspace.finish_run(run.run)
-    run = workspace.run(run.run)
     write_run_json(run, imported_from=str(path.absolute()))
     return run, imported
 
@@ -55,15 +44,17 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
 def read_weights(path: Path, network: nn.Module) -> Imported:
     """Read the weights for a network, from safetensors or from a file of ``torch.save``.
 
-    Args:
-        path: The file; no code in it is run.
-        network: The architecture, which safetensors are loaded into at once.
+    No code in the file is run; safetensors are loaded into the network at once.
 
     Raises:
         ModelError: As for :func:`register`.
         FaultsError: If safetensors hold another network.
     """
     if path.suffix == ".safetensors":
-        checkpoints.load_weights(path, network)
+        try:
+            checkpoints.load_weights(path, network)
+        except FaultsError as error:
+            what = advice(path, [safetensors.torch.load_file(path)], network.state_dict())
+            raise FaultsError(error.faults, f"{error.summary}; {what}".rstrip("; ")) from error
         return Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
     return import_checkpoint(path, network)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.runs import checkpoints
+from harness.data.catalogue import of_split
+from harness.data.cross_validation import SplitVariant
+from harness.data.fingerprint import data_fingerprint
 from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
 from harness.runs.workspace import Run, Workspace
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import file_sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
     """The settings that a run's weights determine; none for a file.
-
-    Args:
-        workspace: Where the run is registered.
-        init: A run or a file.
 
     Returns:
         Mapping: ``model``, ``encoder``, ``nodes`` and ``inputs`` of the run.
@@ -40,11 +42,6 @@ def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
 
 def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig:
     """A recipe that starts from given weights, which are read and compared with its network.
-
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        config: The recipe.
 
     Returns:
         TrainConfig: The recipe with ``init`` and ``init_sha256``, and no encoder weights.
@@ -63,10 +60,7 @@ def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig
         init = str(path.absolute())
     read_weights(path, build(config, weights=False))
     return dataclasses.replace(
-        config,
-        init=init,
-        init_sha256=checkpoints.fingerprint(path),
-        encoder_weights="none",
+        config, init=init, init_sha256=file_sha256(path), encoder_weights="none"
     )
 
 
@@ -78,13 +72,76 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
     """
     path = Path(config.init)
     path = path if path.is_file() else _run(workspace, config.init).best
-    if not path.is_file() or checkpoints.fingerprint(path) != config.init_sha256:
+    if not path.is_file() or file_sha256(path) != config.init_sha256:
         raise UserError(
             f"the weights of {config.init} ({path}) are gone or have changed since this training "
             "was asked for; start it anew"
         )
     weights: Mapping[str, Tensor] = read_weights(path, network).weights
     network.load_state_dict(dict(weights))
+
+
+def seen_frames(workspace: Workspace, init: str, catalogue: pd.DataFrame) -> set[str] | None:
+    """The frames that weights were trained on, by the run and by those that it started from.
+
+    Args:
+        workspace: Where runs are registered.
+        init: A run or a file.
+        catalogue: Today's frames, with their splits as they are.
+
+    Returns:
+        set | None: Identifiers of frames; ``None`` where it cannot be told: for a file, and for a
+        run whose training frames, known by their fingerprint, are not among today's.
+    """
+    seen: set[str] = set()
+    while init:
+        if Path(init).is_file():
+            return None
+        run = _run(workspace, init)
+        try:
+            train = of_split(run.variant.apply(catalogue), "train")
+        except UserError:  # there is no such centre or fold today
+            return None
+        fingerprint = str(run.row["data"] or "").partition("+")[0]  # 'TRAINING+VALIDATION'
+        if data_fingerprint(train, workspace.root / "cache") != fingerprint:
+            return None
+        seen |= set(train["frame"])
+        init = str(run.settings.get("init", ""))
+    return seen
+
+
+def warning(
+    workspace: Workspace, init: str, catalogue: pd.DataFrame, variants: Sequence[SplitVariant]
+) -> str:
+    """A warning where weights have seen frames that are held out; empty where they have not.
+
+    Args:
+        workspace: Where runs are registered.
+        init: A run or a file.
+        catalogue: Today's frames, with their splits as they are.
+        variants: The variants of the splits that are trained.
+    """
+    seen = seen_frames(workspace, init, catalogue)
+    if seen is None:
+        if not any(variants):
+            return ""
+        return (
+            f"it cannot be told which frames {init} was trained on. Where the held-out frames are "
+            "among them, figures on these say nothing about frames that are new to the network."
+        )
+    known = {}
+    for variant in variants:
+        frames = variant.apply(catalogue)
+        held_out = frames.loc[frames["split"].isin(["val", "test"]), "frame"]
+        known[str(variant)] = int(held_out.isin(seen).sum())
+    if not any(known.values()):
+        return ""
+    counted = "; ".join(f"{name}: {count}" for name, count in known.items() if count)
+    return (
+        f"{init} was trained on frames that are held out here ({counted}): figures on these say "
+        "nothing about frames that are new to the network. Start from weights that have not seen "
+        "them, such as those of a run with the same --leave-out, or train without --init."
+    )
 
 
 def _run(workspace: Workspace, name: str) -> Run:

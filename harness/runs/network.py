@@ -80,13 +80,7 @@ class Loaded:
 
 
 def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
-    """The architecture of a recipe.
-
-    Args:
-        config: The recipe.
-        weights: Whether to load the recipe's encoder weights, from the network hub or its cache;
-            not needed where a checkpoint is loaded next.
-    """
+    """The architecture of a recipe; ``weights=False`` where a checkpoint is loaded next."""
     return models.create(
         config.model,
         encoder=config.encoder,
@@ -98,11 +92,7 @@ def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
 
 
 def normalisation(config: TrainConfig) -> Normalisation:
-    """Mean and standard deviation for a recipe's images, three each, on the scale 0 to 1.
-
-    Args:
-        config: The recipe.
-    """
+    """Mean and standard deviation for a recipe's images, three each, on the scale 0 to 1."""
     if config.inputs == "0-255":
         return (0.0,) * 3, (1 / 255,) * 3
     return models.normalisation(config.encoder)

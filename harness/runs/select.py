@@ -24,13 +24,9 @@ def select(
     A run named by its identifier may be of any splits. Models are looked for among the runs of
     one variant of the splits, so that a cross-validation's fold is never taken by accident.
 
-    Args:
-        workspace: Where runs are registered.
-        names: Models, of which the newest finished run is taken.
-        runs: Runs by identifier, in place of models.
-        variant: The variant of the splits; by default the splits as they are.
-        default: What is taken where neither models nor runs are named: the newest run of every
-            model, or the one that represents the workspace best (see :func:`_best`).
+    ``names`` are models, of which the newest finished run is taken, ``runs`` identifiers in place
+    of models. Where neither is given, ``default`` takes the newest run of every model, or the one
+    that represents the workspace best (see :func:`_best`).
 
     Returns:
         list[Run]: As they were named; every model in the paper's order, other models after them.
@@ -54,12 +50,7 @@ def select(
 
 
 def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run]:
-    """The newest run of each model among those of one variant of the splits.
-
-    Args:
-        runs: Newest first, as ``Workspace.runs`` lists them.
-        variant: The variant.
-    """
+    """The newest run of each model in a variant of the splits; ``runs`` are newest first."""
     return {run.model: run for run in reversed(list(runs)) if run.variant == variant}
 
 
@@ -79,9 +70,6 @@ def _best(runs: Sequence[Run]) -> Run:
 
     IoUs are compared among runs of the same validation frames only: those of the newest run that
     has an IoU. Where none has (imported checkpoints), the newest run is taken.
-
-    Args:
-        runs: At least one, newest first.
     """
     ensembles = [run for run in runs if run.model == models.ENSEMBLE]
     if ensembles:
@@ -95,10 +83,7 @@ def _best(runs: Sequence[Run]) -> Run:
 
 
 def _nothing(
-    workspace: Workspace,
-    missing: Sequence[str],
-    newest: dict[str, Run],
-    variant: SplitVariant,
+    workspace: Workspace, missing: Sequence[str], newest: dict[str, Run], variant: SplitVariant
 ) -> UserError:
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""

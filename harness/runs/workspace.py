@@ -8,21 +8,26 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import json
+import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.data.cross_validation import SplitVariant
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable, write_json
+from metrics.utils.names import valid_text
 from submissions.database import Register, as_columns, frame, insert, stamp
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["running", "interrupted", "failed", "finished"]
+
+BEST: Final = "best.safetensors"
+"""The file of the weights of the best epoch, in a run's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class Run:
     @property
     def best(self) -> Path:
         """The weights of the best epoch."""
-        return self.folder / "best.safetensors"
+        return self.folder / BEST
 
     @property
     def last(self) -> Path:
@@ -84,9 +89,6 @@ class Workspace:
 
     Nothing is made until something is written, and reading changes no file: a workspace may be
     shared read-only. All methods raise a ``UserError`` where the register cannot be used.
-
-    Args:
-        root: The folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -97,8 +99,14 @@ class Workspace:
         """Make the folder and the register now, before hours of work.
 
         Raises:
-            UserError: If the folder or the register cannot be written.
+            UserError: If the folder or the register cannot be written, or its path is no UTF-8,
+                which TensorBoard and others cannot write to.
         """
+        if valid_text(str(self.root)) != str(self.root):
+            raise UserError(
+                f"{self.root}: the workspace's path has bytes that are no UTF-8. Rename that "
+                "folder, or give another one with --workspace."
+            )
         try:
             (self.root / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -106,31 +114,63 @@ class Workspace:
         with self._register.write():
             pass
 
-    def new_run(self, model: str, **columns: Any) -> Run:
-        """Register a run as ``running`` and make its folder.
+    def new_run(
+        self, model: str, *, before: Callable[[str], object] = lambda _run: None, **columns: Any
+    ) -> Run:
+        """Register a run as ``running``, with further columns (mappings as JSON); make its folder.
 
-        Args:
-            model: Registered name of the architecture.
-            **columns: Further columns; mappings are stored as JSON.
+        ``before`` is called with its identifier before it is registered.
+
+        Raises:
+            UserError: If the workspace cannot be written.
+        """
+        run = self.new_folder(model).name
+        before(run)
+        return self._enter(run, model=model, status="running", **columns)
+
+    def new_finished_run(
+        self, model: str, write: Callable[[Path], Mapping[str, Any]], **columns: Any
+    ) -> Run:
+        """Write the files of a run, and then register it as ``finished``.
+
+        ``write`` gets the folder and returns further columns. An interrupted process leaves no run
+        in the register, and a killed one at most a folder.
+
+        Raises:
+            UserError: If the workspace cannot be written.
+        """
+        folder = self.new_folder(model)
+        try:
+            columns |= write(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        values = {"model": model, "status": "finished", "finished": stamp(), **columns}
+        return self._enter(folder.name, **values)
+
+    def new_folder(self, model: str) -> Path:
+        """Make the folder of a run that is yet to be registered.
 
         Raises:
             UserError: If the workspace cannot be written.
         """
         self.check_writable()
         stem = f"{model}-{now():%Y%m%d-%H%M%S}"
-        run, count = stem, 1
+        folder, count = self.root / "runs" / stem, 1
         while True:
             try:
-                (self.root / "runs" / run).mkdir()
-                break
+                folder.mkdir()
             except FileExistsError:
                 count += 1
-                run = f"{stem}-{count}"
+                folder = folder.with_name(f"{stem}-{count}")
             except OSError as error:
-                raise unwritable(self.root / "runs", error) from error
-        values = {"run": run, "model": model, "status": "running", "created": stamp(), **columns}
+                raise unwritable(folder.parent, error) from error
+            else:
+                return folder
+
+    def _enter(self, run: str, **columns: Any) -> Run:
         with self._register.write() as connection:
-            insert(connection, "runs", values)
+            insert(connection, "runs", {"run": run, "created": stamp(), **columns})
         return self.run(run)
 
     def update_run(self, run: str, **columns: Any) -> None:
@@ -151,11 +191,7 @@ class Workspace:
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
 
     def runs(self, *, status: Status | None = None) -> list[Run]:
-        """Registered runs, newest first.
-
-        Args:
-            status: Only runs of this status.
-        """
+        """Registered runs, newest first; only those of a status where one is given."""
         where, values = ("WHERE status = ?", [status]) if status else ("", [])
         with self._register.read() as connection:
             query = f"SELECT * FROM runs {where} ORDER BY created DESC, rowid DESC"
@@ -195,11 +231,8 @@ class Workspace:
     ) -> Path:
         """Where the frame table and the result files of a scored package lie.
 
-        Args:
-            package: The package; its name without the suffix names the folder.
-            sha256: Of the package, in hexadecimal: packages of one name are told apart by it.
-            protocol: ``official`` or ``strict``.
-            top: The folder of all scores; by default ``scores`` in the workspace.
+        Its name is the package's without the suffix, with digits of its SHA-256, since packages may
+        share a name. ``top`` is the folder of all scores, by default ``scores`` in the workspace.
         """
         return (top or self.root / "scores") / f"{Path(package).stem}-{sha256[:8]}" / protocol
 

@@ -120,11 +120,7 @@ class ProcessGroup:
         return [part[:count] for part, count in zip(gathered, counts, strict=True)]
 
     def prepare(self, network: nn.Module) -> nn.Module:
-        """A network whose batch norms measure the whole batch, where its device can do so.
-
-        Args:
-            network: On its device; its weights keep their values and names.
-        """
+        """A network whose batch norms measure the whole batch, where its device can do so."""
         norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         if self.is_single or not norms:
             return network
@@ -174,9 +170,6 @@ class Agreement:
     """The largest number that any process passed, known one call later.
 
     The reduction runs beside the next step, so that no step waits for it.
-
-    Args:
-        group: The processes that take part.
     """
 
     def __init__(self, group: ProcessGroup) -> None:
@@ -210,8 +203,7 @@ def launched() -> bool:
 def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
     """The group of processes that torchrun started this one in, and this process's device.
 
-    Args:
-        device: The device asked for; of several GPUs each process gets its own.
+    Of several GPUs each process gets its own.
 
     Raises:
         UserError: If there are more processes than GPUs.
@@ -236,13 +228,7 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
 
 
 def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
-    """Connect to the other processes of a group.
-
-    Args:
-        device: The device asked for; of several GPUs this process gets its own.
-
-    Returns:
-        tuple: The group and this process's device.
+    """Connect to the other processes of a group; of several GPUs this process gets its own.
 
     Raises:
         UserError: If there are more processes than GPUs.

@@ -12,21 +12,14 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """A copy of a network that follows it as an exponential moving average, buffers included.
-
-    Args:
-        network: The network to average, on its device.
-        decay: Decay once warmed up, in (0, 1).
-    """
+    """A copy of a network that follows it as an exponential moving average, buffers included."""
     model = AveragedModel(network, multi_avg_fn=warmed_up_ema(decay), use_buffers=True)
     # At 0 the first update would copy the weights; the average begins with those of now.
     model.n_averaged.fill_(1)
     return model.eval()
 
 
-def warmed_up_ema(
-    decay: float,
-) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+def warmed_up_ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """An average function for ``AveragedModel``.
 
     The decay of update n is min(``decay``, (1 + n) / (10 + n)): it starts low, so that the average

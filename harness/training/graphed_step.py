@@ -47,11 +47,7 @@ class Recorder(Protocol):
 
 
 class GraphedSteps:
-    """Takes steps, and records those whose shape comes again and again.
-
-    Args:
-        recorder: Takes and records the steps.
-    """
+    """Takes steps, and records those whose shape comes again and again."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -90,11 +86,7 @@ class GraphedSteps:
 
 
 class CudaRecorder:
-    """Takes and records steps on a GPU.
-
-    Args:
-        device: The GPU.
-    """
+    """Takes and records steps on a GPU."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -116,10 +108,7 @@ class CudaRecorder:
             self._on_own_stream(),  # also where the recording fails and does not leave it itself
             # The thread that pins batches goes on allocating, which this mode allows.
             torch.cuda.graph(
-                graph,
-                pool=self._pool,
-                stream=self._stream,
-                capture_error_mode="thread_local",
+                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ),
         ):
             loss = step(*inputs)

@@ -60,12 +60,7 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
-    """Callbacks of a run.
-
-    Attributes:
-        step: Called after each step with the steps done in the run and in all.
-        epoch: Called after each epoch.
-    """
+    """Called after each step, with the steps done in the run and in all, and after each epoch."""
 
     step: Callable[[int, int], object] = lambda _done, _total: None
     epoch: Callable[[Epoch], object] = lambda _epoch: None

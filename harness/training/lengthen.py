@@ -12,11 +12,7 @@ from metrics.utils.errors import UserError
 def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int | None) -> Run:
     """Give a run a new number of epochs or another patience, so that it can go on.
 
-    Args:
-        workspace: Where the run is registered.
-        run: The run, with the state of its last epoch.
-        epochs: Number of epochs in all; ``None`` for the recipe's.
-        patience: As in the recipe; ``None`` for the recipe's.
+    ``epochs`` is their number in all; ``None`` leaves a value as the recipe has it.
 
     Returns:
         Run: The run, registered as interrupted where there is more to train.

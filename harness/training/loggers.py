@@ -7,8 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -17,14 +16,17 @@ from numpy.typing import NDArray
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from harness.inference.postprocess import THRESHOLD
 from harness.runs.workspace import Run
+from harness.training.history import Epoch
 from harness.training.trainer import Trainer
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from harness.data.cache import FrameCache
-    from harness.training.history import Epoch
+
+Log = Callable[[Epoch], None]
 
 EXPERIMENT: Final = "harness"
 TAG: Final = "harness.run"
@@ -36,31 +38,18 @@ PREDICTION: Final = (230, 159, 0)
 """Green and orange of Okabe and Ito, which the colour-blind tell apart."""
 
 _SIDE: Final = 256
-_THRESHOLD: Final = 0.5
 
 
 @contextmanager
 def open_loggers(
     workspace: Path, run: Run, trainer: Trainer, val: FrameCache, passed: int, tracker: str
-) -> Iterator[Callable[[Epoch], None]]:
-    """Log a run's epochs to its ``tensorboard`` folder, and to MLflow where it is asked for.
-
-    Args:
-        workspace: The workspace's folder.
-        run: The run.
-        trainer: Whose network predicts the frames that are shown.
-        val: Validation frames at network size.
-        passed: Epochs done before.
-        tracker: ``mlflow``, or empty.
-
-    Yields:
-        Callable: To be called with each epoch.
-    """
-    board = TensorBoard(run.folder / "tensorboard", trainer=trainer, val=val, passed=passed)
+) -> Iterator[Log]:
+    """Log a run's epochs to its ``tensorboard`` folder, and to MLflow if ``tracker`` says so."""
     with ExitStack() as stack:
-        loggers: list[Callable[[Epoch], None]] = [stack.enter_context(board)]
+        board = log_to_tensorboard(run.folder / "tensorboard", trainer, val, passed)
+        loggers = [stack.enter_context(board)]
         if tracker == "mlflow":
-            loggers.append(stack.enter_context(Mlflow(workspace, run)))
+            loggers.append(stack.enter_context(log_to_mlflow(workspace, run)))
 
         def log(epoch: Epoch) -> None:
             for logger in loggers:
@@ -69,62 +58,40 @@ def open_loggers(
         yield log
 
 
-class TensorBoard:
-    """Writes a run's ``tensorboard`` folder; a context manager, so that nothing stays unwritten.
+@contextmanager
+def log_to_tensorboard(
+    folder: Path, trainer: Trainer, val: FrameCache, passed: int = 0
+) -> Iterator[Log]:
+    """Write a run's curves, and its predictions for some validation frames, for TensorBoard.
 
-    Args:
-        folder: Where the events go.
-        trainer: Whose network predicts the frames that are shown.
-        val: Validation frames at network size; those with the chosen class are shown.
-        passed: Epochs done before; later ones of an earlier attempt are dropped.
+    ``passed`` epochs were done before; later ones of an earlier attempt are dropped.
     """
+    from torch.utils.tensorboard import SummaryWriter
 
-    def __init__(self, folder: Path, *, trainer: Trainer, val: FrameCache, passed: int = 0) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+    images, masks = some_frames(val, channel=trainer.channel)
+    with SummaryWriter(str(folder), purge_step=passed + 1) as writer:
 
-        self.trainer = trainer
-        self.images, self.masks = some_frames(val, channel=trainer.channel)
-        self.writer = SummaryWriter(str(folder), purge_step=passed + 1)
+        def log(epoch: Epoch) -> None:
+            scalars = {
+                "loss/train": epoch.loss,
+                "validation/iou": epoch.iou,
+                "validation/f1": epoch.f1,
+                "learning_rate": epoch.learning_rate,
+                "speed/images_per_second": epoch.images_per_second,
+                "speed/waiting_for_data": epoch.waiting,
+            }
+            for name, value in scalars.items():
+                writer.add_scalar(name, value, epoch.epoch)
+            if len(images):
+                probabilities = trainer.probabilities(images)[:, trainer.channel]
+                drawn = overlays(images, masks == trainer.channel, probabilities)
+                writer.add_images("validation/contours", drawn, epoch.epoch, dataformats="NHWC")
 
-    def __enter__(self) -> Self:
-        """The logger itself."""
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        """Write what is left."""
-        self.writer.close()
-
-    def __call__(self, epoch: Epoch) -> None:
-        """Log an epoch."""
-        scalars = {
-            "loss/train": epoch.loss,
-            "validation/iou": epoch.iou,
-            "validation/f1": epoch.f1,
-            "learning_rate": epoch.learning_rate,
-            "speed/images_per_second": epoch.images_per_second,
-            "speed/waiting_for_data": epoch.waiting,
-        }
-        for name, value in scalars.items():
-            self.writer.add_scalar(name, value, epoch.epoch)
-        if len(self.images):
-            probabilities = self.trainer.probabilities(self.images)[:, self.trainer.channel]
-            truth = self.masks == self.trainer.channel
-            drawn = overlays(self.images, truth, probabilities)
-            self.writer.add_images("validation/contours", drawn, epoch.epoch, dataformats="NHWC")
+        yield log
 
 
 def some_frames(val: FrameCache, count: int = SHOWN, *, channel: int = 1) -> tuple[Tensor, Tensor]:
-    """Validation frames with a class, evenly spread over all that have one.
-
-    Args:
-        val: Validation frames at network size.
-        count: How many at most.
-        channel: The class's index.
+    """At most ``count`` validation frames with a class, evenly spread over all that have one.
 
     Returns:
         tuple: Images (N, 3, S, S) uint8 and masks (N, S, S) uint8.
@@ -147,7 +114,7 @@ def overlays(images: Tensor, masks: Tensor, probabilities: Tensor) -> NDArray[np
     Returns:
         NDArray: uint8 (N, 256, 256, 3), RGB.
     """
-    predicted = (probabilities > _THRESHOLD).cpu().numpy()
+    predicted = (probabilities > THRESHOLD).cpu().numpy()
     drawn = []
     for image, mask, prediction in zip(
         images.permute(0, 2, 3, 1).numpy(), masks.numpy(), predicted, strict=True
@@ -166,68 +133,53 @@ def _enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(resized, dtype=np.uint8)
 
 
-class Mlflow:
-    """Logs a run to MLflow: its recipe, its curves, its best figures; an optional extra.
+@contextmanager
+def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
+    """Log a run's recipe, curves and best figures to MLflow, an optional extra.
 
-    A context manager, so that the MLflow run is ended. A run that is resumed goes on in the MLflow
-    run that it had.
-
-    Args:
-        workspace: The workspace's folder.
-        run: The run.
+    A resumed run goes on in the MLflow run that it had; epochs that this has are passed over.
 
     Raises:
         UserError: If MLflow is not installed, or its store cannot be used.
     """
+    mlflow = import_mlflow()
+    uri = mlflow_store(workspace)
+    try:
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_experiment(EXPERIMENT)
+        passed = _start(mlflow, run)
+    except mlflow.exceptions.MlflowException as error:
+        raise UserError(
+            f"MLflow cannot use its store {uri}: {error}. Set MLFLOW_TRACKING_URI to another, "
+            "or leave out --tracker."
+        ) from error
 
-    def __init__(self, workspace: Path, run: Run) -> None:
-        self._mlflow = import_mlflow()
-        uri = mlflow_store(workspace)
-        try:
-            self._mlflow.set_tracking_uri(uri)
-            self._mlflow.set_experiment(EXPERIMENT)
-            self._start(run)
-        except self._mlflow.exceptions.MlflowException as error:
-            raise UserError(
-                f"MLflow cannot use its store {uri}: {error}. Set MLFLOW_TRACKING_URI to another, "
-                "or leave out --tracker."
-            ) from error
+    def log(epoch: Epoch) -> None:
+        if epoch.epoch > passed:
+            values = dataclasses.asdict(epoch)
+            curves = {name: values[name] for name in ("epoch", *_CURVES)}
+            if epoch.best:
+                curves |= {f"best_{name}": values[name] for name in ("iou", "f1")}
+            mlflow.log_metrics(curves, step=epoch.epoch)
 
-    def _start(self, run: Run) -> None:
-        """Start an MLflow run, or the one again that the run had."""
-        query = f"tags.`{TAG}` = '{run.run}'"
-        before = self._mlflow.search_runs(filter_string=query, output_format="list")
-        if before:
-            self._mlflow.start_run(run_id=before[0].info.run_id)
-        else:
-            self._mlflow.start_run(run_name=run.run, tags={TAG: run.run})
-            self._mlflow.log_params(run.settings)
-        logged = before[0].data.metrics if before else {}
-        self._passed = int(logged.get("epoch", 0))
+    try:
+        yield log
+    except BaseException as error:
+        mlflow.end_run("KILLED" if isinstance(error, Interrupted) else "FAILED")
+        raise
+    mlflow.end_run("FINISHED")
 
-    def __enter__(self) -> Self:
-        """The logger itself."""
-        return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        """Log how the run ended."""
-        failed = "KILLED" if isinstance(error, Interrupted) else "FAILED"
-        self._mlflow.end_run("FINISHED" if error is None else failed)
-
-    def __call__(self, epoch: Epoch) -> None:
-        """Log an epoch; one that MLflow has already is passed over."""
-        if epoch.epoch <= self._passed:
-            return
-        values = dataclasses.asdict(epoch)
-        curves = {name: values[name] for name in ("epoch", *_CURVES)}
-        if epoch.best:
-            curves |= {f"best_{name}": values[name] for name in ("iou", "f1")}
-        self._mlflow.log_metrics(curves, step=epoch.epoch)
+def _start(mlflow: Any, run: Run) -> int:
+    """Start an MLflow run, or the one again that the run had; the epochs that it has."""
+    query = f"tags.`{TAG}` = '{run.run}'"
+    before = mlflow.search_runs(filter_string=query, output_format="list")
+    if before:
+        mlflow.start_run(run_id=before[0].info.run_id)
+        return int(before[0].data.metrics.get("epoch", 0))
+    mlflow.start_run(run_name=run.run, tags={TAG: run.run})
+    mlflow.log_params(run.settings)
+    return 0
 
 
 def import_mlflow() -> Any:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from metrics.utils.errors import UserError
-from metrics.utils.validation import suggest
+from metrics.utils.validation import look_up
 
 _OF_THE_DEVICE: Final = ("lr", "capturable", "fused", "foreach")
 """What an optimiser's groups hold that depends on where it computes."""
@@ -36,30 +35,14 @@ OPTIMISERS: Final[Mapping[str, Callable[..., torch.optim.Optimizer]]] = MappingP
 """By name; called with the parameters, ``lr``, ``weight_decay``, ``fused`` and ``capturable``."""
 
 
-def get(name: str) -> Callable[..., torch.optim.Optimizer]:
-    """An optimiser by its name.
-
-    Raises:
-        UserError: If there is none of that name; the nearest is suggested.
-    """
-    if name not in OPTIMISERS:
-        raise UserError(f"unknown optimiser {name!r}; {suggest(name, OPTIMISERS)}")
-    return OPTIMISERS[name]
-
-
 def create(config: TrainConfig, network: nn.Module, device: torch.device) -> torch.optim.Optimizer:
     """The optimiser of a recipe.
-
-    Args:
-        config: The recipe.
-        network: Whose parameters it changes.
-        device: Where they are.
 
     Raises:
         UserError: If the recipe's optimiser is unknown.
     """
     on_gpu = device.type == "cuda"
-    return get(config.optimiser)(
+    return look_up(OPTIMISERS, config.optimiser, "optimiser")(
         network.parameters(),
         # A CUDA graph repeats numbers, but reads a tensor anew each time.
         lr=torch.tensor(config.learning_rate, device=device) if on_gpu else config.learning_rate,
@@ -70,12 +53,7 @@ def create(config: TrainConfig, network: nn.Module, device: torch.device) -> tor
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of the next step.
-
-    Args:
-        optimiser: One of :func:`create`.
-        rate: The learning rate.
-    """
+    """Set the learning rate of the next step."""
     for group in optimiser.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)

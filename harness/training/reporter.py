@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.config.training import TrainConfig
-from harness.runs.workspace import Run
+from harness.runs.workspace import Run, Workspace
 from harness.training.history import Callbacks, Epoch
 from harness.training.run import TrainingFrames
-from harness.training.workers import WorkerCallbacks
+from harness.training.workers import Job, WorkerCallbacks
 from harness.utils import console
 from harness.utils.progress import Bar, duration
 
 
 @contextmanager
 def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterator[Callbacks]:
-    """Show a run that trains by itself.
-
-    Args:
-        run: The run.
-        frames: Its frames.
-        title: Heads its bar.
-        device: Name of the device.
-
-    Yields:
-        Callbacks: To be called as it goes.
-    """
+    """Show a run that trains by itself."""
     config = TrainConfig.from_dict(run.settings)
     console.note(
         f"{title}: {len(frames.train)} training and {len(frames.val)} validation frames, "
@@ -35,6 +25,7 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
     with console.progress(title) as bar:
 
         def epoch(done: Epoch) -> None:
+            bar.end_round()
             bar.update(detail=f"loss {done.loss:.3f}, IoU {done.iou:.3f}, F1 {done.f1:.3f}")
             console.note(_line(done, config.epochs))
 
@@ -42,7 +33,12 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
 
 
 def finished(run: Run, frames: TrainingFrames) -> None:
-    """Say how good a finished run's best checkpoint is."""
+    """Say how good a finished run's best checkpoint is.
+
+    Args:
+        run: The run, with its row of the register as it is now.
+        frames: Its frames.
+    """
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
         f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {run.settings['size']} "
@@ -56,27 +52,23 @@ def finished(run: Run, frames: TrainingFrames) -> None:
 
 
 class SideBySide:
-    """Shows several runs that train at once, by one bar for the steps of all.
-
-    Args:
-        bar: The bar.
-        networks: How many runs there are.
+    """Shows several runs that train at once, by one bar over the work of all, in percent.
 
     Attributes:
         faults: What went wrong, by run.
     """
 
-    def __init__(self, bar: Bar, networks: int) -> None:
+    def __init__(self, bar: Bar, workspace: Workspace, jobs: Sequence[Job]) -> None:
         self.faults: dict[str, str] = {}
-        self._bar, self._networks = bar, networks
-        self._steps: dict[str, tuple[int, int]] = {}
+        self._bar, self._workspace = bar, workspace
+        self._jobs = {job.run.run: job for job in jobs}
+        self._share = dict.fromkeys(self._jobs, 0.0)
+        self._under_way: set[str] = set()
 
     def callbacks(self) -> WorkerCallbacks:
         """To be called as they go."""
         return WorkerCallbacks(
-            begun=lambda run, device: console.note(
-                f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}"
-            ),
+            begun=self._begun,
             step=self._step,
             epoch=lambda run, epoch: console.note(
                 f"{run.model}: {_line(epoch, run.settings['epochs']).strip()}"
@@ -85,19 +77,37 @@ class SideBySide:
             ended=self._ended,
         )
 
+    def _begun(self, run: Run, device: str) -> None:
+        self._under_way.add(run.run)
+        console.note(f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}")
+
     def _step(self, run: Run, done: int, total: int) -> None:
-        self._steps[run.run] = done, total
-        known = list(self._steps.values())
-        # One that has not begun is taken to be as long as the longest.
-        unknown = (self._networks - len(known)) * max(steps for _, steps in known)
-        self._bar.update(sum(d for d, _ in known), sum(steps for _, steps in known) + unknown)
+        if not self._share[run.run] and done > 1:  # a run that was resumed
+            before = (done - 1) / total * self._jobs[run.run].work
+            self._bar.done_before(100 * before / sum(job.work for job in self._jobs.values()))
+        self._share[run.run] = done / total
+        self._draw()
 
     def _ended(self, run: Run, fault: str) -> None:
+        self._under_way.discard(run.run)
+        self._share[run.run] = 1.0  # nothing of it is left to do, also where it failed
+        self._draw()
         if fault:
             self.faults[run.run] = fault
             console.warn(f"{run.model}: {fault}")
         else:
-            console.success(f"{run.run}: finished")
+            finished(self._workspace.run(run.run), self._jobs[run.run].frames)
+
+    def _draw(self) -> None:
+        """A network's part of the bar is its part of the work."""
+        work = {run: job.work for run, job in self._jobs.items()}
+        done = sum(work[run] * share for run, share in self._share.items()) / sum(work.values())
+        parts = [
+            f"{job.run.model} {self._share[run]:.0%}"
+            for run, job in self._jobs.items()
+            if run in self._under_way
+        ]
+        self._bar.update(100 * done, 100, detail=", ".join(parts))
 
 
 def _line(epoch: Epoch, epochs: int) -> str:

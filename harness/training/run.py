@@ -66,12 +66,7 @@ class TrainingSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFrames:
-    """The frames of a training, decoded once at network size.
-
-    Attributes:
-        train: Cache of the training frames.
-        val: Cache of the validation frames.
-    """
+    """The frames of a training, decoded once at network size: a cache for each of its splits."""
 
     train: cache.FrameCache
     val: cache.FrameCache
@@ -92,12 +87,7 @@ def prepare(
 ) -> TrainingFrames:
     """Decode the training and validation frames, or find them decoded already.
 
-    Args:
-        workspace: Whose ``cache`` folder holds the decoded frames.
-        frames: A catalogue with its splits.
-        size: Side of the square network input, in pixels.
-        classes: What the masks' values mean.
-        progress: Called with the frames done and in all, over both splits.
+    ``progress`` is called with the frames done and in all, over both splits.
 
     Raises:
         UserError: If a split is empty.
@@ -126,13 +116,22 @@ def prepare(
 
 
 def start(
-    workspace: Workspace, config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup
+    workspace: Workspace,
+    config: TrainConfig,
+    frames: TrainingFrames,
+    setup: TrainingSetup,
+    *,
+    before: Callable[[str], object] = lambda _run: None,
 ) -> Run:
-    """Register a run of a recipe, with the precision that ``auto`` means on the machine."""
+    """Register a run of a recipe, with the precision that ``auto`` means on the machine.
+
+    ``before`` is called with its identifier before it is registered.
+    """
     precision = devices.precision(config.precision, setup.device)
     config = dataclasses.replace(config, precision=precision)
     return workspace.new_run(
         config.model,
+        before=before,
         settings=config.to_dict(),
         versions=versions(),
         seed=config.seed,
@@ -152,16 +151,6 @@ def train(
 
     The main process of a group calls this, the others call :func:`train_worker`.
 
-    Args:
-        workspace: Where the run is registered.
-        run: A run of :func:`start`, or one that was interrupted.
-        frames: Its frames at its network size.
-        setup: Where and how it trains.
-        callbacks: Called as it goes.
-
-    Returns:
-        Run: The run, finished.
-
     Raises:
         Interrupted: On SIGINT or SIGTERM.
         UserError: If another process trains the run, the weights cannot be had, batches are too
@@ -173,21 +162,16 @@ def train(
         with open_loggers(
             workspace.root, run, training.trainer, frames.val, training.epoch, setup.tracker
         ) as log:
-            training.callbacks = dataclasses.replace(callbacks, epoch=_both(log, callbacks.epoch))
+
+            def epoch(done: Epoch) -> None:
+                log(done)
+                callbacks.epoch(done)
+
+            training.callbacks = dataclasses.replace(callbacks, epoch=epoch)
             training()
     run = workspace.run(run.run)
     write_run_json(run)
     return run
-
-
-def _both(
-    first: Callable[[Epoch], object], second: Callable[[Epoch], object]
-) -> Callable[[Epoch], None]:
-    def call(epoch: Epoch) -> None:
-        first(epoch)
-        second(epoch)
-
-    return call
 
 
 def train_worker(setup: TrainingSetup) -> None:
@@ -197,7 +181,11 @@ def train_worker(setup: TrainingSetup) -> None:
     status 1.
     """
     try:
-        while job := _next(setup.group):
+        while True:
+            with default_signals():  # while waiting, a signal ends this process at once
+                job: tuple[Workspace, Run, TrainingFrames] | None = setup.group.share()
+            if job is None:
+                return
             # The main process's workspace as it is: opening another would write to the register.
             workspace, run, frames = job
             _build(workspace, run, frames, setup, Callbacks())()
@@ -205,12 +193,6 @@ def train_worker(setup: TrainingSetup) -> None:
         if not is_lost_peer(error):
             raise
         raise SystemExit(1) from error
-
-
-def _next(group: ProcessGroup) -> tuple[Workspace, Run, TrainingFrames] | None:
-    """The main process's next run; while waiting for it, a signal ends this process at once."""
-    with default_signals():
-        return group.share()
 
 
 def _build(
@@ -267,25 +249,10 @@ def _network(workspace: Workspace, run: Run, config: TrainConfig, group: Process
 
 
 def _batches(config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup) -> BatchLoader:
-    if setup.workers is not None:
-        config = dataclasses.replace(config, workers=setup.workers)
-    if config.workers is None:
-        workers = devices.workers(setup.device, trainings=setup.trainings)
-        config = dataclasses.replace(config, workers=workers)
-    config = _with_workers_that_fit(config, setup)
-    return BatchLoader(
-        config,
-        frames.train,
-        frames.val,
-        pin=setup.device.type == "cuda",
-        rank=setup.group.rank,
-        world_size=setup.group.world_size,
-    )
-
-
-def _with_workers_that_fit(config: TrainConfig, setup: TrainingSetup) -> TrainConfig:
-    """The recipe with fewer workers where shared memory does not hold the batches of all."""
-    wanted = config.workers or 0
+    """The run's batches, with fewer workers where shared memory does not hold those of all."""
+    wanted = config.workers if setup.workers is None else setup.workers
+    if wanted is None:
+        wanted = devices.workers(setup.device, trainings=setup.trainings)
     workers = workers_that_fit(wanted, config, trainings=setup.trainings)
     if workers < wanted:
         warnings.warn(
@@ -294,4 +261,11 @@ def _with_workers_that_fit(config: TrainConfig, setup: TrainingSetup) -> TrainCo
             "by 'docker run --shm-size 2g'.",
             stacklevel=2,
         )
-    return dataclasses.replace(config, workers=workers)
+    return BatchLoader(
+        dataclasses.replace(config, workers=workers),
+        frames.train,
+        frames.val,
+        pin=setup.device.type == "cuda",
+        rank=setup.group.rank,
+        world_size=setup.group.world_size,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import models
@@ -14,12 +14,15 @@ from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
 from harness.training import run as training_run
-from harness.training.checks import check_polyps
+from harness.training.checks import check_batches, check_polyps
+from harness.training.cost import estimate
 from harness.training.lengthen import lengthen
 from harness.training.queue import RunQueue
 from harness.training.run import TrainingFrames, TrainingSetup
-from harness.training.workers import Job, device_slots, train_all
+from harness.training.side_by_side import longest_first, networks_at_once, that_fit
+from harness.training.workers import Job, device_slots, start_server, train_all
 from harness.utils import console
+from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
@@ -32,7 +35,7 @@ def run_all(
     tasks: RunQueue,
     frames: pd.DataFrame,
     setup: TrainingSetup,
-    at_once: int = 1,
+    jobs: int | None = None,
 ) -> None:
     """Do what a queue has left: steps that have a finished run are passed over.
 
@@ -41,15 +44,16 @@ def run_all(
         tasks: What to do; its file is gone once all is done.
         frames: A catalogue with its splits.
         setup: Where to train.
-        at_once: Networks that train side by side.
+        jobs: Networks that train side by side; by default see :func:`networks_at_once`.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
         UserError: If frames cannot be read, are others than those that a run began on, the loss is
             no number, or memory or disk are full.
     """
+    at_once = networks_at_once(setup, tasks.networks, jobs)
     if at_once > 1:
-        _train_side_by_side(workspace, tasks, frames, setup, at_once)
+        _train_side_by_side(workspace, tasks, frames, setup, at_once, jobs)
     done: dict[SplitVariant, dict[str, Run]] = {}
     trained = 0
     for position, step in enumerate(tasks.steps):
@@ -70,7 +74,7 @@ def resume(
     settings: Settings,
     name: str | None,
     setup: TrainingSetup,
-    at_once: int = 1,
+    jobs: int | None = None,
     *,
     epochs: int | None = None,
     patience: int | None = None,
@@ -81,7 +85,7 @@ def resume(
         settings: Where the workspace and the frames are.
         name: The run; ``None`` for what was begun last.
         setup: Where to train.
-        at_once: Networks that train side by side, where several are left.
+        jobs: As for :func:`run_all`.
         epochs: New number of epochs of the run, in all.
         patience: New patience of the run.
 
@@ -98,7 +102,11 @@ def resume(
         return
     tasks = queue.unfinished(workspace, named.run if named else None)
     if tasks is not None:
-        run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, at_once)
+        every = catalogue(settings, needs=["train"])
+        # The device or the number of processes may be others than when these were begun.
+        left = [step for _, step in _left(workspace, tasks)]
+        check_batches(left, every, device=setup.device, group=setup.group)
+        run_all(workspace, tasks, every, setup, jobs)
         return
     # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
     unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
@@ -107,40 +115,41 @@ def resume(
         console.note("Nothing to go on with: every run is finished.")
         return
     config = TrainConfig.from_dict(run.settings)
-    frames = run.variant.apply(catalogue(settings, needs=["train"]))
+    every = catalogue(settings, needs=["train"])
+    check_batches([config], every, device=setup.device, group=setup.group)
+    frames = run.variant.apply(every)
     ready = _decode(workspace, frames, config)
     _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", setup)
 
 
 def _train_side_by_side(
-    workspace: Workspace, tasks: RunQueue, frames: pd.DataFrame, setup: TrainingSetup, at_once: int
+    workspace: Workspace,
+    tasks: RunQueue,
+    frames: pd.DataFrame,
+    setup: TrainingSetup,
+    at_once: int,
+    asked: int | None,
 ) -> None:
     """Train the networks that a queue has left; one that fails does not stop the others."""
-    left = [
-        (position, step)
-        for position, step in enumerate(tasks.steps)
-        if isinstance(step, TrainConfig)
-        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
-    ]
-
-    def jobs() -> Iterator[Job]:
-        for position, step in left:
-            run, ready = _begin(workspace, tasks, position, step, frames, setup)
-            yield Job(
-                workspace=workspace.root,
-                run=run,
-                frames=ready,
-                save_every_s=setup.save_every_s,
-                tracker=setup.tracker,
-                graphs=setup.graphs,
-                workers=setup.workers,
-            )
-
-    go_on = f"harness train --resume --jobs {at_once}"
-    with console.progress(f"{len(left)} networks, {at_once} at once") as bar:
-        shown = reporter.SideBySide(bar, len(left))
-        number = train_all(jobs(), device_slots(setup.device, at_once), shown.callbacks())
+    start_server()
+    left = _left(workspace, tasks)
+    if not left:
+        return
+    costs = estimate([step for _, step in left])
+    # All are registered first, in the order of the queue, whichever begins first.
+    begun = [_begin(workspace, tasks, *step, frames, setup) for step in left]
+    jobs = [_job(workspace, *begun[at], setup, costs[at].flops) for at in longest_first(costs)]
+    threads = max(1, devices.cores() // at_once)
+    count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
+    waiting = iter(jobs)
+    with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
+        shown = reporter.SideBySide(bar, workspace, jobs)
+        slots = device_slots(setup.device, count, threads=threads)
+        number = train_all(waiting, slots, shown.callbacks())
+    for job in waiting:  # those that a signal left no time for
+        workspace.finish_run(job.run.run, "interrupted")
+    go_on = f"harness train --resume{f' --jobs {asked}' if asked else ''}"
     if number:
         raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
     if shown.faults:
@@ -149,6 +158,21 @@ def _train_side_by_side(
             f"{len(shown.faults)} of {len(left)} networks could not be trained to their end:\n"
             f"{failed}\nThe others are finished. Once that is mended, go on with: {go_on}"
         )
+
+
+def _job(
+    workspace: Workspace, run: Run, ready: TrainingFrames, setup: TrainingSetup, work: float
+) -> Job:
+    return Job(
+        workspace=workspace.root,
+        run=run,
+        frames=ready,
+        save_every_s=setup.save_every_s,
+        tracker=setup.tracker,
+        graphs=setup.graphs,
+        workers=setup.workers,
+        work=work,
+    )
 
 
 def _begin(
@@ -163,10 +187,21 @@ def _begin(
     ready = _decode(workspace, _variant(step).apply(frames), step)
     run = _run_of(workspace, tasks, position)
     if run is None:
-        run = training_run.start(workspace, step, ready, setup)
-        tasks.begin(position, run)
+        run = training_run.start(
+            workspace, step, ready, setup, before=lambda run: tasks.begin(position, run)
+        )
     _refuse_other_frames(run, ready)
     return run, ready
+
+
+def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]]:
+    """The networks that are not trained yet, with their positions in the queue."""
+    return [
+        (position, step)
+        for position, step in enumerate(tasks.steps)
+        if isinstance(step, TrainConfig)
+        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
+    ]
 
 
 def _run_of(workspace: Workspace, tasks: RunQueue, position: int) -> Run | None:
@@ -211,5 +246,11 @@ def _register_ensemble(
 ) -> None:
     names = models.get(models.ENSEMBLE).members
     members = ensemble.members_for(workspace, names, done, variant)
+    if len({run.row["data"] for run in members.values()}) > 1:
+        console.warn(
+            f"The members of {models.ENSEMBLE} were trained or validated on different frames, so "
+            "that some may have learnt from frames that the ensemble is measured on: "
+            + ", ".join(run.run for run in members.values())
+        )
     run = ensemble.register(workspace, members)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from harness.config.training import TrainConfig
-from metrics.utils.errors import UserError
-from metrics.utils.validation import suggest
+from metrics.utils.validation import look_up
 
 _WARM_UP: Final = 0.25
 
@@ -44,30 +43,16 @@ SCHEDULES: Final[Mapping[str, Schedule]] = MappingProxyType(
 """By name."""
 
 
-def get(name: str) -> Schedule:
-    """A schedule by its name.
-
-    Raises:
-        UserError: If there is none of that name; the nearest is suggested.
-    """
-    if name not in SCHEDULES:
-        raise UserError(f"unknown schedule {name!r}; {suggest(name, SCHEDULES)}")
-    return SCHEDULES[name]
-
-
 def learning_rate(config: TrainConfig, *, epoch: int, passed: int, steps: int) -> float:
     """The learning rate of a step: a pure function of where the run is.
 
-    Args:
-        config: The recipe.
-        epoch: Epoch, counted from 0.
-        passed: Steps taken before this one.
-        steps: Steps of the whole run.
+    The epoch is counted from 0; ``passed`` of the run's ``steps`` were taken before this one.
 
     Raises:
         UserError: If the recipe's schedule is unknown.
     """
-    return get(config.schedule)(config, epoch, passed / max(1, steps))
+    schedule = look_up(SCHEDULES, config.schedule, "schedule")
+    return schedule(config, epoch, passed / max(1, steps))
 
 
 def _along_cosine(low: float, high: float, part: float) -> float:

@@ -6,9 +6,10 @@ the run, so that a run continued from any epoch or step goes on as if it had nev
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import averaged
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
-from harness.training.pace import Pace
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -31,13 +31,7 @@ _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Means over the validation frames, for the chosen class at network size.
-
-    Attributes:
-        iou: Intersection over union.
-        f1: Dice coefficient.
-        frames: Number of frames.
-    """
+    """Mean IoU and F1 (Dice) over the validation frames, for the chosen class at network size."""
 
     iou: float
     f1: float
@@ -120,13 +114,9 @@ class Trainer:
     ) -> Tensor:
         """One optimiser step.
 
-        Args:
-            images: (N, 3, H, W) uint8; in a process group this process's share of the batch.
-            masks: (N, H, W) uint8 class indices.
-            epoch: Epoch, counted from 0.
-            index: Step within the epoch, counted from 0.
-            passed: Steps taken in the whole run before this one.
-            frames: Frames of the whole batch; by default those given.
+        Images (N, 3, H, W) uint8 and masks (N, H, W) uint8 class indices are this process's share
+        of a batch of ``frames``, by default the whole. ``epoch`` and ``index``, the step within it,
+        count from 0; ``passed`` counts the whole run's steps before this one.
 
         Returns:
             Tensor: The loss of the whole batch, a scalar left on the device so that nothing waits
@@ -190,9 +180,6 @@ class Trainer:
     def overlaps(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
         """Pixel counts of the chosen class per frame, in both, in the prediction and in the truth.
 
-        Args:
-            batches: As for :meth:`validate`.
-
         Returns:
             Tensor: (3, N) int64, its columns in the order of all frames.
         """
@@ -248,6 +235,30 @@ class Trainer:
         cached = self.device.type != "cuda"  # each weight is converted once in a step anyway
         with devices.autocast(self.device, self.config.precision, cached=cached):
             return network(self.normalise(images))
+
+
+class Pace:
+    """Keeps Python at most two steps ahead of a GPU; elsewhere nothing waits.
+
+    Python could queue hundreds of steps. It would then take batches as fast as the loader makes
+    them and seem to wait for data while the GPU has plenty to do, and a signal would come late.
+    """
+
+    AHEAD: Final = 2
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._ends: deque[torch.cuda.Event] = deque()
+
+    def step(self) -> None:
+        """A step was queued; wait until at most ``AHEAD`` are."""
+        if self._device.type != "cuda":
+            return
+        end = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        end.record(torch.cuda.current_stream(self._device))
+        self._ends.append(end)
+        if len(self._ends) > self.AHEAD:
+            self._ends.popleft().synchronize()
 
 
 def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:

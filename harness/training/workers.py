@@ -5,17 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
 import click
+import cv2
 import torch
 
 from harness.runs.workspace import Run, Workspace
@@ -26,8 +29,13 @@ from harness.utils.device import keep_memory
 from harness.utils.signals import StopRequest
 
 _POLL_S: Final = 0.5
-# A process that computed with threads or a GPU cannot be forked.
-_START_METHOD: Final = "spawn"
+# A process that computed with threads or a GPU cannot be forked. On Linux the workers are forked
+# from a server that has only imported what they need; each begins at once, and shares that memory.
+if sys.platform == "linux":
+    _PROCESSES: Final = multiprocessing.get_context("forkserver")
+else:
+    _PROCESSES = multiprocessing.get_context("spawn")
+_IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +65,7 @@ class Job:
         tracker: As in ``TrainingSetup``.
         graphs: As in ``TrainingSetup``.
         workers: As in ``TrainingSetup``.
+        work: How long it takes, on any scale that the runs beside it have too.
     """
 
     workspace: Path
@@ -66,6 +75,7 @@ class Job:
     tracker: str = ""
     graphs: bool = True
     workers: int | None = None
+    work: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,21 +97,46 @@ class WorkerCallbacks:
     ended: Callable[[Run, str], object]
 
 
-def device_slots(device: torch.device, count: int) -> list[DeviceSlot]:
+def device_slots(
+    device: torch.device, count: int, *, threads: int | None = None
+) -> list[DeviceSlot]:
     """Slots for runs: a GPU for each, or a share of the cores.
 
     Args:
         device: The device asked for; one GPU that is named by its number is shared by all.
         count: How many networks at once.
+        threads: Threads of each network; by default its share of the cores.
     """
     names = [str(device)]
     if names == ["cuda"]:
         names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    threads = max(1, devices.cores() // count)
+    threads = threads or max(1, devices.cores() // count)
     return [
         DeviceSlot(device=names[index % len(names)], threads=threads, trainings=count)
         for index in range(count)
     ]
+
+
+def start_server() -> None:
+    """Start the process that workers are forked from, which imports torch while this one goes on.
+
+    It and its children have one thread in the libraries that count them at their start, so that
+    none of them spins on a core that another trains on. Ctrl-C, which a terminal sends to the whole
+    group, is blocked in them until a worker has left the group (see :func:`_work`).
+    """
+    if sys.platform != "linux":
+        return
+    forkserver.set_forkserver_preload(_IMPORTED)
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        del os.environ["OMP_NUM_THREADS"]
+        if threads is not None:
+            os.environ["OMP_NUM_THREADS"] = threads
 
 
 def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: WorkerCallbacks) -> int:
@@ -116,6 +151,7 @@ def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: Worke
         int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
         had; else 0.
     """
+    start_server()
     free = deque(slots)
     with StopRequest() as stop, _processes() as running:
         forwarded = False
@@ -167,6 +203,7 @@ class _Worker:
         return True
 
     def interrupt(self, number: int) -> None:
+        self.fault = "stopped before its first step"  # unless it says more about it
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)
 
@@ -184,9 +221,8 @@ def _processes() -> Iterator[list[_Worker]]:
 
 
 def _start(job: Job, slot: DeviceSlot, callbacks: WorkerCallbacks) -> _Worker:
-    context = multiprocessing.get_context(_START_METHOD)
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(job, slot, theirs), name=job.run.run)
+    ours, theirs = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_work, args=(job, slot, theirs), name=job.run.run)
     process.start()
     theirs.close()
     callbacks.begun(job.run, slot.device)
@@ -202,8 +238,10 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
     """What a process does: train one run and report to the parent."""
     # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
     os.setpgrp()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     keep_memory()
     torch.set_num_threads(slot.threads)
+    cv2.setNumThreads(slot.threads)
 
     def send(*message: Any) -> None:
         try:
@@ -230,6 +268,8 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
         train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
     except click.ClickException as error:
         send("ended", error.message)
+    except KeyboardInterrupt:
+        pass  # it came before the training noted signals
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         send("ended", f"{where}{error.strerror or error}")

@@ -29,6 +29,7 @@ _NAMES: Final = {NOTE: "note", SUCCESS: "success", WARNING: "warning", ERROR: "e
 _STYLES: Final = {NOTE: "", SUCCESS: "green", WARNING: "yellow", ERROR: "bold red"}
 
 _SECONDS_BETWEEN_LINES: Final = 15.0
+_SECONDS_BETWEEN_LINES_OF_STEPS: Final = 60.0  # each step says itself that it begins
 
 # Control characters but tab and line feed, marks that turn the direction of text, and the
 # surrogates that stand for bytes of a file name that are no UTF-8.
@@ -41,6 +42,7 @@ _UNPRINTABLE: Final = re.compile(
 class _State:
     json_logs: bool = False
     live: Console | None = None
+    whole: Bar | None = None
 
 
 _state = _State()
@@ -135,8 +137,9 @@ def show(result: RenderableType) -> None:
 
 
 def note(message: str) -> None:
-    """Say what happens; silent under ``--quiet``."""
-    _logger.log(NOTE, "%s", escape(message))
+    """Say what happens; silent under ``--quiet`` and within :func:`step_of`."""
+    if _state.whole is None:
+        _logger.log(NOTE, "%s", escape(message))
 
 
 def success(message: str) -> None:
@@ -155,7 +158,7 @@ def fail(message: str) -> None:
 
 
 @contextmanager
-def progress(description: str, total: int | None = None) -> Iterator[Bar]:
+def progress(description: str, total: int | None = None, *, even: bool = True) -> Iterator[Bar]:
     """Show long work: a bar with count and time left, or a line now and then in a pipe.
 
     Within another bar it is such a line as well.
@@ -163,17 +166,33 @@ def progress(description: str, total: int | None = None) -> Iterator[Bar]:
     Args:
         description: What is done, such as 'Decoding frames'.
         total: How many steps there are, if known already.
+        even: As for :class:`Bar`.
 
     Yields:
         Bar: Tell it with ``update(done, total)`` or ``advance()``.
     """
     if not _logger.isEnabledFor(NOTE):
         yield Bar(description, total)
+    elif (whole := _state.whole) is not None:
+        yield Bar(description, total, lambda bar: whole.update(detail=str(bar)))
     elif _state.json_logs or _state.live is not None or not stderr().is_terminal:
-        yield Bar(description, total, occasional_lines())
+        interval = _SECONDS_BETWEEN_LINES if even else _SECONDS_BETWEEN_LINES_OF_STEPS
+        yield Bar(description, total, occasional_lines(interval), even=even)
     else:
         with _live_bar(description, total) as bar:
+            bar.even = even
             yield bar
+
+
+@contextmanager
+def step_of(bar: Bar) -> Iterator[None]:
+    """Work that is one step of ``bar``: it makes no notes, and its progress is the bar's detail."""
+    _state.whole = bar
+    try:
+        yield
+    finally:
+        _state.whole = None
+    bar.update(bar.done + 1, detail="")
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
@@ -195,12 +214,7 @@ def _write_json(level: str, **values: object) -> None:
 def occasional_lines(
     interval: float = _SECONDS_BETWEEN_LINES, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[Bar], None]:
-    """Draws a bar as a line at most every ``interval`` seconds, so short work says nothing.
-
-    Args:
-        interval: Seconds between two lines.
-        clock: Seconds that only grow.
-    """
+    """Draws a bar as a line at most every ``interval`` seconds, so short work says nothing."""
     last = clock()
 
     def draw(bar: Bar) -> None:
@@ -212,7 +226,7 @@ def occasional_lines(
             figures = {"done": bar.done, "total": bar.total, "seconds_left": bar.seconds_left}
             _write_json("progress", message=bar.description, detail=bar.detail, **figures)
         else:
-            note(str(bar))
+            _logger.log(NOTE, "%s", escape(str(bar)))
 
     return draw
 

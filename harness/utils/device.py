@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import platform
 import re
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from harness.utils import cgroups
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,35 +58,21 @@ def choose(name: str = "auto") -> torch.device:
     """
     import torch
 
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    here = [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(here[0].partition(":")[0])
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"unknown device {name!r}; expected auto, cpu, cuda or mps") from error
-    there = {
-        "cpu": True,
-        "cuda": (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(device.type, False):
+    wanted = f"cuda:{device.index or 0}" if device.type == "cuda" else device.type
+    if wanted not in here:
         raise UserError(
-            f"no device {name!r} here; expected one of {', '.join(available())}. "
-            "'harness doctor' says more."
+            f"no device {name!r} here; expected one of {', '.join(here)}. 'harness doctor' says "
+            "more."
         )
     return device
-
-
-def available() -> list[str]:
-    """Names of the devices of this machine, the best first."""
-    import torch
-
-    names = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    if torch.backends.mps.is_available():
-        names.append("mps")
-    return [*names, "cpu"]
 
 
 def make_current(device: torch.device) -> None:
@@ -93,8 +81,7 @@ def make_current(device: torch.device) -> None:
     Some of torch's own parts ask for the current device alone: the thread that pins batches, the
     streams of the data loader, NCCL.
 
-    Args:
-        device: Any device; only a GPU with a number changes anything.
+    Only a GPU with a number changes anything.
     """
     import torch
 
@@ -103,11 +90,7 @@ def make_current(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory of the machine or of its GPU did not suffice.
-
-    Args:
-        error: Of torch or of a library below it.
-    """
+    """Whether an error says that the memory of the machine or of its GPU did not suffice."""
     if isinstance(error, MemoryError):
         return True
     torch = sys.modules.get("torch")  # not imported for a command that did not need it
@@ -117,11 +100,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_perhaps_out_of_memory(error: BaseException) -> bool:
-    """Whether an error often, but not always, means that a GPU's memory is full.
-
-    Args:
-        error: Of torch or of a library below it.
-    """
+    """Whether an error often, but not always, means that a GPU's memory is full."""
     return isinstance(error, RuntimeError) and bool(_PERHAPS_OUT_OF_MEMORY.search(str(error)))
 
 
@@ -131,9 +110,7 @@ def workers(device: torch.device, *, trainings: int = 1) -> int:
     None on a CPU: they would take the cores that the network computes on, and every step waits
     for its slowest thread.
 
-    Args:
-        device: Where the network trains.
-        trainings: Processes that train on this machine at once and share its cores.
+    ``trainings`` processes train on this machine at once and share its cores.
     """
     if device.type == "cpu":
         return 0
@@ -145,10 +122,6 @@ def precision(name: Precision, device: torch.device) -> Precision:
 
     ``auto`` is ``bf16`` where the device multiplies it natively (CUDA from Ampere on, a CPU with
     AMX or AVX512-BF16). Elsewhere it is emulated, which makes a step slower than ``fp32``.
-
-    Args:
-        name: ``auto``, ``fp32`` or ``bf16``.
-        device: Where the network runs.
     """
     import torch
 
@@ -156,15 +129,10 @@ def precision(name: Precision, device: torch.device) -> Precision:
         return name
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device)[0] >= _AMPERE else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_has(*_BF16_OF_A_CPU) else "fp32"
-
-
-def _cpu_has(*features: str) -> bool:
-    """Whether the CPU has any of the features, by their names in torch; an older torch says no."""
-    import torch
-
-    capabilities: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(feature) for feature in features)
+    # An older torch does not know what a CPU has.
+    features: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    native = device.type == "cpu" and any(features.get(name) for name in _BF16_OF_A_CPU)
+    return "bf16" if native else "fp32"
 
 
 def autocast(
@@ -254,10 +222,19 @@ def single_threads() -> ThreadPoolExecutor:
 
 
 def cores() -> int:
-    """Processor cores this process may use."""
+    """Processor cores this process may use, by its affinity and the quota of its container."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    return min(allowed, max(1, math.ceil(min(allowed, cgroups.cpus()))))
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process may still take, of the machine's and its container's."""
+    import psutil
+
+    return int(min(psutil.virtual_memory().available, cgroups.free_memory()))
 
 
 def keep_memory() -> None:

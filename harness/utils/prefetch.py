@@ -8,8 +8,15 @@ from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import TypeVar
 
+from harness.utils.device import cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def few_ahead() -> int:
+    """Enough results to keep one thread a core busy, and few, as progress runs behind by these."""
+    return min(16, 2 * cores())
 
 
 def map_ahead(
@@ -18,12 +25,6 @@ def map_ahead(
     """Results of ``function`` in the order of ``items``, computed at most ``ahead`` items ahead.
 
     Unlike ``Executor.map`` it reads ``items`` lazily, so a long stream stays flat in memory.
-
-    Args:
-        pool: Where the calls run.
-        function: Called once an item.
-        items: Read as results are taken.
-        ahead: Calls waiting or running at most.
 
     Yields:
         The results, in order; the first call that raised raises here.

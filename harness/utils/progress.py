@@ -20,23 +20,28 @@ class Bar:
 
     Attributes:
         description: What is done, such as 'Decoding frames'.
-        total: How many steps there are; ``None`` while that is not known.
+        total: How many steps there are, or 100 for percent; ``None`` while that is not known.
         draw: Called after every change with the bar.
         clock: Seconds that only grow.
         done: Steps done.
         detail: Figures beside the bar, such as 'loss 0.231'.
+        even: Whether steps take about as long as each other, so that their pace tells the rest.
     """
 
     description: str
     total: int | None
     draw: Callable[[Bar], None] = lambda _bar: None
     clock: Callable[[], float] = time.monotonic
-    done: int = 0
+    done: float = 0
     detail: str = ""
-    _samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_KEPT_SAMPLES))
+    even: bool = True
+    _samples: deque[tuple[float, float]] = field(
+        default_factory=lambda: deque(maxlen=_KEPT_SAMPLES)
+    )
+    _rounds: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=2))
 
     def update(
-        self, done: int | None = None, total: int | None = None, *, detail: str | None = None
+        self, done: float | None = None, total: int | None = None, *, detail: str | None = None
     ) -> None:
         """Set what is given and leave the rest as it is; a callback ``(done, total)``."""
         self.total = self.total if total is None else total
@@ -50,6 +55,22 @@ class Bar:
         """Count further steps as done."""
         self.update(self.done + steps)
 
+    def done_before(self, steps: float) -> None:
+        """Count steps that were done before an interruption and say nothing of the pace."""
+        for noted in (self._samples, self._rounds):
+            later = [(seconds, done + steps) for seconds, done in noted]
+            noted.clear()
+            noted.extend(later)
+
+    def end_round(self) -> None:
+        """Say that an epoch or the like is over, which ends with work that is not counted.
+
+        From then on the pace is that of the last whole round and of what came after it.
+        """
+        if self._samples:
+            first = [] if self._rounds else [self._samples[0]]
+            self._rounds.extend([*first, (self.clock(), self.done)])
+
     def _take_sample(self) -> None:
         """Note the time; steps that end together, such as the frames of a batch, count as one."""
         now = self.clock()
@@ -61,19 +82,22 @@ class Bar:
     def seconds_left(self) -> float | None:
         """Estimate from the pace of the last 100 samples; ``None`` while it means nothing.
 
-        The first step does not count, since it holds the warm-up, or steps that were done before
-        an interruption. In the ten seconds after it there is no estimate.
+        Of work in rounds it is the pace since the round before the last ended. The first step
+        does not count, since it holds the warm-up, or steps that were done before an interruption.
+        In the ten seconds after it there is no estimate.
         """
-        if self.total is None or len(self._samples) < _FEWEST_SAMPLES:
+        if not self.even or self.total is None or len(self._samples) < _FEWEST_SAMPLES:
             return None
-        (begun, before), (now, done) = self._samples[0], self._samples[-1]
+        begun, before = (self._rounds or self._samples)[0]
+        now, done = self._samples[-1]
         if now - begun < _FIRST_ESTIMATE_S or done <= before:
             return None
         return (now - begun) / (done - before) * max(0, self.total - self.done)
 
     def __str__(self) -> str:
         """The state on one line."""
-        count = str(self.done) if self.total is None else f"{self.done} of {self.total}"
+        done = int(self.done)
+        count = str(done) if self.total is None else f"{done} of {self.total}"
         parts = [count, self.time_left, self.detail]
         return f"{self.description}: {', '.join(part for part in parts if part)}"
 

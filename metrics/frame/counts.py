@@ -60,12 +60,7 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
         >>> count(truth, np.array([[True, False, False]]))
         Counts(tp=1, fp=0, fn=1, tn=1)
     """
-    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
-        raise UserError(
-            "expected two masks of one shape (height, width), but the truth has shape "
-            f"{mask_truth.shape} and the prediction {mask_prediction.shape}. "
-            "Bring both to the frame's own size first."
-        )
+    require_one_shape(mask_truth, mask_prediction)
     if mask_truth.size == 0:
         return Counts(0, 0, 0, 0)
     truth, prediction = _as_bytes(mask_truth), _as_bytes(mask_prediction)
@@ -75,6 +70,22 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
     tp = (in_truth + in_prediction - differing) // 2
     tn = truth.size - tp - differing
     return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
+
+
+def require_one_shape(
+    mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
+) -> None:
+    """Refuse two masks that are not of one shape (height, width), with a ``UserError``.
+
+    Example:
+        >>> require_one_shape(np.eye(2, dtype=bool), np.ones((2, 2), dtype=bool))
+    """
+    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
+        raise UserError(
+            "expected two masks of one shape (height, width), but the truth has shape "
+            f"{mask_truth.shape} and the prediction {mask_prediction.shape}. "
+            "Bring both to the frame's own size first."
+        )
 
 
 def count_bits(truth: Bits, prediction: Bits) -> Counts:
@@ -121,10 +132,7 @@ def frame_rows(
 
 
 def class_rows(
-    counts: Mapping[str, Counts],
-    *,
-    measured: Mapping[str, Mapping[str, float]],
-    **columns: object,
+    counts: Mapping[str, Counts], *, measured: Mapping[str, Mapping[str, float]], **columns: object
 ) -> tuple[dict[str, object], ...]:
     """A frame's rows of the frame table, one a class.
 

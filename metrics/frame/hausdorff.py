@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from metrics.frame.counts import require_one_shape
 from metrics.masks.bits import Bits, Words, pack
-from metrics.utils.errors import UserError
 
 _BLOCK_ROWS: Final = 8
 _NEIGHBOURS: Final = 2
@@ -54,11 +54,7 @@ def hausdorff_rows(
         >>> hausdorff_rows(truth, np.zeros_like(truth))  # the full row differs by 4 pixels
         2.0
     """
-    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
-        raise UserError(
-            f"expected two masks of one shape (height, width), but the truth has shape "
-            f"{mask_truth.shape} and the prediction {mask_prediction.shape}."
-        )
+    require_one_shape(mask_truth, mask_prediction)
     return hausdorff_bits(pack(mask_truth), pack(mask_prediction))
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from skimage import measure
 
+from metrics.frame.counts import require_one_shape
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
 
@@ -67,11 +68,7 @@ def count_lesions(
         >>> count_lesions(truth, prediction)
         LesionCounts(polyps=2, polyps_found=1, false_polyps=0)
     """
-    if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
-        raise UserError(
-            "expected two masks of one shape (height, width), but the truth has shape "
-            f"{mask_truth.shape} and the prediction {mask_prediction.shape}."
-        )
+    require_one_shape(mask_truth, mask_prediction)
     if not 0 < min_iou <= 1:
         raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
     truth, sizes_truth = _regions(mask_truth)
@@ -82,7 +79,10 @@ def count_lesions(
     if not polyps or not guesses:
         return LesionCounts(polyps, 0, guesses)
     both = mask_truth & mask_prediction
-    shared = _shared_pixels(truth[both], prediction[both], len(sizes_truth), len(sizes_prediction))
+    # The pixels that each region of the truth shares with each one of the prediction.
+    shape = len(sizes_truth), len(sizes_prediction)
+    cells = (truth[both].astype(np.int64) - 1) * shape[1] + prediction[both] - 1
+    shared = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
     shared = shared[np.ix_(kept_truth, kept_prediction)]
     sizes_truth, sizes_prediction = sizes_truth[kept_truth], sizes_prediction[kept_prediction]
     iou = shared / (sizes_truth[:, None] + sizes_prediction[None, :] - shared)
@@ -96,9 +96,8 @@ def count_lesions(
 def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """How many polyps, and how many frames with a polyp, are recognised.
 
-    Args:
-        table: A frame table; its polyp rows are used.
-        by: Columns whose values make the groups; none for the whole table.
+    The polyp rows of a frame table are used; groups are made by the columns ``by``, if there are
+    any.
 
     Returns:
         One row a group: its columns; frames_with and frames_without a polyp; frame_sensitivity
@@ -149,24 +148,6 @@ def _regions(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.ND
         return np.zeros(mask.shape, dtype=np.int64), np.empty(0, dtype=np.int64)
     labels = measure.label(mask, connectivity=2)
     return labels, np.bincount(labels[mask])[1:]
-
-
-def _shared_pixels(
-    truth: npt.NDArray[np.int64], prediction: npt.NDArray[np.int64], polyps: int, guesses: int
-) -> npt.NDArray[np.int64]:
-    """How many pixels each region of the truth shares with each one of the prediction.
-
-    Args:
-        truth: Labels (N,) of the pixels that are in both masks.
-        prediction: Their labels there.
-        polyps: Regions of the truth.
-        guesses: Regions of the prediction.
-
-    Returns:
-        Int array (polyps, guesses).
-    """
-    cells = (truth.astype(np.int64) - 1) * guesses + prediction - 1
-    return np.bincount(cells, minlength=polyps * guesses).reshape(polyps, guesses)
 
 
 def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:

@@ -154,7 +154,7 @@ def _faults(classes: Classes) -> list[str]:
         faults.append(f"expected grey values or colours, not both, got {_shown(names, values)}")
     if not 0 < len(names) <= MOST:
         faults.append(f"expected 1 to {MOST} classes, got {len(names)}")
-    if len(set(names)) < len(names) or len(set(map(_lower, values))) < len(values):
+    if len(set(names)) < len(names) or len({str(value).lower() for value in values}) < len(values):
         faults.append(f"expected names and values that all differ, got {_shown(names, values)}")
     if len(values) != len(names) and (values or len(names) > 1):
         faults.append(f"expected a value for each class, got {_shown(names, values)}")
@@ -165,10 +165,6 @@ def _is_value(value: object) -> bool:
     if isinstance(value, str):
         return _COLOUR.fullmatch(value) is not None and int(value[1:], 16) > 0
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _WHITE
-
-
-def _lower(value: object) -> str:
-    return str(value).lower()
 
 
 def _shown(names: tuple[str, ...], values: tuple[Value, ...]) -> str:

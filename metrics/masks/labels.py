@@ -77,11 +77,7 @@ def examine_labels(
 ) -> ExaminedLabels:
     """Read an encoded mask and all that is wrong with it.
 
-    Args:
-        data: The file's bytes.
-        classes: What its values mean.
-        protocol: As for :func:`read_labels`.
-        name: What to call it in a message.
+    The arguments are those of :func:`decode_labels`.
 
     Raises:
         UserError: It is no image, truncated, damaged or too large.
@@ -133,9 +129,7 @@ def _nearest_colours(
     A JPEG blurs the edge between two colours through others, so only an area of colours far from
     all classes is a problem.
 
-    Args:
-        pixels: uint8 (H, W, 3), BGR.
-        classes: With colours.
+    The pixels are uint8 (H, W, 3), BGR.
     """
     indices = np.zeros(pixels.shape[:2], np.uint8)
     wide = pixels.astype(np.float32)
@@ -211,6 +205,29 @@ def mask_of(labels: Labels, index: int) -> Mask:
     return np.equal(labels, index)
 
 
+def chosen_alone(data: bytes, classes: Classes, *, name: str = "") -> bytes:
+    """An encoded mask of several values or colours as one of the chosen class: 255, the rest 0.
+
+    Args:
+        data: The file's bytes; returned as they are where the classes have no values.
+        classes: What its values mean.
+        name: What to call it in a message.
+
+    Raises:
+        UserError: As for :func:`read_labels`.
+
+    Example:
+        >>> classes = Classes.from_table({"polyp": 255, "tool": 128}).choosing("tool")
+        >>> mask = encode_png(np.array([[255, 128]], dtype=np.uint8))
+        >>> decode_labels(chosen_alone(mask, classes))
+        array([[False,  True]])
+    """
+    if not classes.values:
+        return data
+    labels = decode_labels(data, classes, name=name)
+    return encode_labels(mask_of(labels, classes.channel))
+
+
 def class_masks(
     truth: Labels, prediction: Labels, classes: Classes
 ) -> dict[str, tuple[Mask, Mask]]:
@@ -230,10 +247,7 @@ def class_masks(
 def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
     """Write a mask as a PNG of 0 and 255, or of the classes' own values or colours.
 
-    Args:
-        path: The file; its folder is made when missing.
-        labels: bool (H, W), or class indices.
-        classes: What they mean.
+    The labels are bool (H, W), or class indices; a missing folder is made.
 
     Raises:
         UserError: If it cannot be written.

@@ -61,10 +61,8 @@ def decode_bits(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
     """Binarise an encoded mask that is already in memory, such as a member of an archive.
 
-    Args:
-        data: The file's bytes.
-        protocol: Which pixels are polyp, see ``THRESHOLDS``.
-        name: What to call it in a message.
+    ``protocol`` decides which pixels are polyp, see ``THRESHOLDS``; ``name`` is what messages call
+    it.
 
     Returns:
         Bool array (H, W), True on the polyp.
@@ -109,11 +107,8 @@ def fit_prediction(
     ``official`` resizes with OpenCV's area interpolation on bytes of 0 and 1, which rounds, as
     the organisers' evaluator does. ``strict`` takes nothing but the exact size.
 
-    Args:
-        mask_prediction: Bool array (H, W).
-        shape: Height and width of the truth in pixels.
-        protocol: What to do with another size.
-        name: What to call the prediction in a message.
+    Masks are bool (H, W); ``shape`` is the truth's height and width in pixels, ``name`` what
+    messages call the prediction.
 
     Raises:
         UserError: The size differs and the protocol is ``strict``.

@@ -6,13 +6,11 @@ test on the clusters' mean differences, and effect sizes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
@@ -88,10 +86,6 @@ class Comparison:
             f"{percent} {ends[0]:.3f} to {ends[1]:.3f}; {p}."
         )
 
-    def to_dict(self) -> dict[str, str | float | int]:
-        """All attributes by name."""
-        return asdict(self)
-
 
 _NAMES: Final = {
     "iou": "IoU", "f1": "F1", "f2": "F2", "ppv": "PPV",
@@ -104,23 +98,27 @@ _NAMES: Final = {
 def compare(
     samples: Samples,
     a: str,
-    b: str,
+    b: str | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = LEVEL,
     method: Method = "bca",
 ) -> tuple[Comparison, ...]:
-    """Compare two models on every figure.
+    """Compare a model with another one on every figure, or with each other one.
 
     Args:
-        samples: Both models' figures on the same frames.
+        samples: The models' figures on the same frames.
         a: The first model.
-        b: The second model; differences are a - b.
+        b: The second model; differences are a - b. By default each other one in turn, with Holm's
+            correction per figure.
         resamples: Of the bootstrap and of the permutation test.
         seed: Fixes both.
         level: Of the intervals.
         method: Of the intervals.
+
+    Returns:
+        The comparisons, model by model.
 
     Raises:
         UserError: A model is not among the samples, or both are the same.
@@ -132,69 +130,22 @@ def compare(
         ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
         ... )
         >>> (comparison,) = compare(samples, "a", "b")
-        >>> round(comparison.difference, 3), comparison.p_permutation
-        (0.3, 0.125)
-    """
-    replicates = resample(samples, resamples=resamples, seed=seed)
-    p_values = permutation_test(samples, [(a, b)], resamples=resamples, seed=seed)
-    return _compare(samples, replicates, (a, b), p_values[0], level=level, method=method)
-
-
-def compare_all(
-    samples: Samples,
-    reference: str,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = LEVEL,
-    method: Method = "bca",
-) -> tuple[Comparison, ...]:
-    """Compare one model with each other one, with Holm's correction per figure.
-
-    Args:
-        samples: All models' figures on the same frames.
-        reference: The model that is compared with each other one, as a.
-        resamples: As for ``compare``.
-        seed: As for ``compare``.
-        level: As for ``compare``.
-        method: As for ``compare``.
-
-    Returns:
-        The comparisons, model by model.
-
-    Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
-        >>> [(row.a, row.b, row.p_holm) for row in compare_all(samples, "a")]
+        >>> round(comparison.difference, 3), comparison.p_permutation, comparison.p_holm
+        (0.3, 0.125, nan)
+        >>> [(row.a, row.b, row.p_holm) for row in compare(samples, "a")]
         [('a', 'b', 0.125)]
     """
-    pairs = [(reference, other) for other in samples.models if other != reference]
+    pairs = [(a, b)] if b is not None else [(a, c) for c in samples.models if c != a]
     replicates = resample(samples, resamples=resamples, seed=seed)
     p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)
-    corrected = np.array([holm(column) for column in p_values.T]).T
+    corrected = np.full(p_values.shape, np.nan)
+    if b is None:
+        corrected = np.array([holm(column) for column in p_values.T]).T
     out: list[Comparison] = []
     for pair, p, p_holm in zip(pairs, p_values, corrected, strict=True):
         rows = _compare(samples, replicates, pair, p, level=level, method=method)
         out += [replace(row, p_holm=float(q)) for row, q in zip(rows, p_holm, strict=True)]
     return tuple(out)
-
-
-def to_frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One row a comparison, one column an attribute.
-
-    Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
-        >>> to_frame(compare_all(samples, "a"))[["a", "b", "n_frames"]].to_dict("records")
-        [{'a': 'a', 'b': 'b', 'n_frames': 4}]
-    """
-    return pd.DataFrame([comparison.to_dict() for comparison in comparisons])
 
 
 def _compare(

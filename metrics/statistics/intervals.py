@@ -32,11 +32,7 @@ def intervals(
 ) -> pd.DataFrame:
     """The interval of every model and figure.
 
-    Args:
-        replicates: What ``resample`` returns.
-        level: As for ``interval``.
-        method: As for ``interval``.
-        widen: Whether to widen for few clusters, see above.
+    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`.
 
     Returns:
         One row a model and figure: model, figure, estimate, low, high. With a single cluster

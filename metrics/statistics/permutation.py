@@ -61,7 +61,9 @@ def permutation_test(
         found = [permutation_test(samples, p, resamples=resamples, seed=seed) for p in parts]
         return np.concatenate(found)
     sums, numbers = samples.cluster_sums()
-    first, second = _positions(samples, pairs)
+    if same := [a for a, b in pairs if a == b]:
+        raise UserError(f"expected two models to compare, but got {same[0]} twice.")
+    first, second = ([samples.position(name) for name in side] for side in zip(*pairs, strict=True))
     sets = [
         (clusters, sums[clusters][:, [first, second]], numbers[clusters][:, [first, second]])
         for clusters in samples.clusters_by_set()
@@ -128,10 +130,3 @@ def _random(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
     rng = np.random.default_rng(seed)
     for size in chunk_sizes(resamples, clusters):
         yield rng.integers(0, 2, size=(size, clusters), dtype=np.uint8).astype(np.float64)
-
-
-def _positions(samples: Samples, pairs: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
-    same = [a for a, b in pairs if a == b]
-    if same:
-        raise UserError(f"expected two models to compare, but got {same[0]} twice.")
-    return [samples.position(a) for a, _ in pairs], [samples.position(b) for _, b in pairs]

@@ -6,11 +6,14 @@ clear message and exit status 1, and a caller from Python can still catch it by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import click
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,8 @@ class Fault:
 
     def __str__(self) -> str:
         """The fault on one line."""
-        return f"{self.path}: {self.message}" if self.path else self.message
+        path = self.path.replace("\n", "\\n")
+        return f"{path}: {self.message}" if path else self.message
 
 
 class UserError(click.ClickException):
@@ -57,3 +61,22 @@ class FaultsError(UserError):
         if count > self.shown:
             lines.append(f"  ... and {count - self.shown} more")
         return "\n".join(lines)
+
+
+def or_fault(function: Callable[[Item], Result]) -> Callable[[Item], Result | Fault]:
+    """The function, but with a fault as its result where it raises a ``UserError``.
+
+    Example:
+        >>> def read(name: str) -> str:
+        ...     raise UserError(f"{name} is missing")
+        >>> or_fault(read)("a.png").message
+        'a.png is missing'
+    """
+
+    def call(item: Item) -> Result | Fault:
+        try:
+            return function(item)
+        except UserError as error:
+            return Fault(path="", message=error.message)
+
+    return call

@@ -10,6 +10,7 @@ killed writers left behind.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import sys
@@ -30,7 +31,8 @@ MIN_AGE_S: Final = 60.0
 MAX_AGE_S: Final = 86_400.0
 """Without locks (Windows), an older partial file counts as left behind."""
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a file system that holds no more."""
 
 
 class UnwritableError(UserError):
@@ -45,8 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     kill nor a power cut leaves half a file under the final name. If the block raises, the
     temporary file is removed and what ``path`` held before stays.
 
-    Args:
-        path: The final name; its folder is made when missing.
+    The folder of ``path`` is made when missing.
 
     Yields:
         Path: Where to write; an empty file is there already.
@@ -76,7 +77,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         publish(temporary, path)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise unwritable(path.parent, error) from error
         raise
     finally:
@@ -85,12 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
-    """Write ``values`` as indented JSON, atomically.
-
-    Args:
-        path: The final name; its folder is made when missing.
-        values: What ``json.dumps`` takes.
-        ensure_ascii: Whether other characters are escaped, as for ``json.dumps``.
+    """Write what ``json.dumps`` takes as indented JSON, atomically; a missing folder is made.
 
     Raises:
         UnwritableError: As for :func:`atomic_path`.
@@ -100,14 +96,17 @@ def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def create_partial(path: Path) -> tuple[IO[bytes], Path]:
     """A new partial file for ``path``, in the same folder, which must exist.
 
     It is locked until the stream is closed or the process ends, however it ends; that is how
     :func:`remove_stale_partials` knows a live writer's file.
-
-    Args:
-        path: The final name.
 
     Returns:
         The file, open for writing and reading, and its name.
@@ -165,8 +164,8 @@ def unwritable(folder: Path, error: Exception) -> UnwritableError:
     """The error for a folder that cannot be written, from what a library or the system said."""
     said = getattr(error, "strerror", None) or error
     return UnwritableError(
-        f"cannot write in {folder}: {said}. Give another folder with --workspace, or make room and "
-        "rights there."
+        f"cannot write in {folder}: {said}. Give another folder with --workspace or --out, or make "
+        "room and rights there."
     )
 
 

@@ -14,11 +14,7 @@ Codes = npt.NDArray[np.int64]
 
 
 def group_codes(table: pd.DataFrame, by: Sequence[str]) -> tuple[Codes, pd.DataFrame]:
-    """Each row's group as a number, and the groups, in order of first appearance.
-
-    Args:
-        table: Any table.
-        by: Columns whose values make the groups.
+    """Each row's group by the columns ``by`` as a number, and the groups, in order of appearance.
 
     Returns:
         Int array (rows,), and one row a group with the columns ``by``.

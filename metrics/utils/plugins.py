@@ -20,12 +20,7 @@ def load(
 ) -> dict[str, Plugin]:
     """The objects of an entry-point group by name; one that fails is left out with a warning.
 
-    Args:
-        group: The group, such as ``harness.metrics``.
-        kind: What each entry point has to load to.
-        what: What a plug-in is called in a message.
-        name: An object's name.
-        taken: Names that are in use already.
+    ``what`` is what a plug-in is called in a message, ``taken`` are names that are in use already.
     """
     found: dict[str, Plugin] = {}
     for entry in metadata.entry_points(group=group):

@@ -6,12 +6,13 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
-from metrics.utils.errors import Fault, FaultsError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model")
+Entry = TypeVar("Entry")
 
 _UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
 _NO_TABLE: Final = ("model_type", "dataclass_type", "dict_type")
@@ -75,6 +76,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     nearest = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {nearest[0]!r}?" if nearest else f"expected {', '.join(known)}"
+
+
+def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
+    """An entry of a table by its name.
+
+    Raises:
+        UserError: There is none of that name; the nearest is suggested.
+
+    Example:
+        >>> look_up({"cosine": 1, "step": 2}, "step", "schedule")
+        2
+    """
+    if name not in table:
+        raise UserError(f"unknown {what} {name!r}; {suggest(name, table)}")
+    return table[name]
 
 
 def _message(kind: type, values: object, error: ErrorDetails) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from metrics.endocv import FIGURES, add_figures
+from metrics.masks.classes import Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
 from submissions.ledger import OVERALL
@@ -48,12 +49,14 @@ class Evaluator:
     Attributes:
         round: The round; its test sets are listed.
         protocol: By which masks are read.
+        classes: What the values of true masks mean.
         version: Of the harness that made the bundle.
         digest: See ``program_digest``.
     """
 
     round: Round
     protocol: Protocol
+    classes: Classes
     version: str
     digest: str
 
@@ -64,7 +67,8 @@ class Evaluator:
             UserError: They cannot be used. What is wrong stays untold: a participant reads this.
         """
         try:
-            return find_truth(folder, self.round.test_sets, self.round.layout)
+            round_ = self.round
+            return find_truth(folder, round_.test_sets, round_.layout, self.protocol, self.classes)
         except UserError as error:
             raise UserError(f"the truth cannot be used; {_TELL}") from error
 
@@ -87,6 +91,7 @@ def load(program: Path) -> Evaluator:
     return Evaluator(
         round=load_rounds(program / ROUND)[settings["round"]],
         protocol=cast("Protocol", settings["protocol"]),
+        classes=Classes.from_dict(settings["classes"]),
         version=settings["harness"],
         digest=program_digest(program),
     )

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 import pandas as pd
 
+from metrics.averages import Average
 from metrics.endocv import SCORED, add_figures
 from metrics.masks.image import read_file, read_size
 from metrics.masks.outline import contour_path
-from metrics.masks.read import Protocol, fit_prediction, read_mask
+from metrics.masks.read import Protocol, fit_prediction
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.intervals import LEVEL, intervals
-from metrics.statistics.samples import Average, collect
+from metrics.statistics.samples import collect
 from submissions.platforms.evaluation import Evaluator
 from submissions.reading.mask import Content
 from submissions.scoring import PackageScore
@@ -93,8 +94,7 @@ class ShownFrames:
         if not fits or not path.is_file():
             return
         height, width = read_size(path)
-        masks = self._truth.masks[place.test_set]
-        true = read_mask(masks[place.name], protocol=self._protocol)
+        true = self._truth.bits(place.test_set, place.name).unpacked()
         mask = fit_prediction(content.decode(self._protocol), true.shape, protocol=self._protocol)
         scale = width / true.shape[1]
         picture = Picture(

@@ -25,11 +25,6 @@ _AT_A_TIME: Final = 1 << 20  # bytes
 def decode_pixels(data: bytes, header: Header) -> Pixels | None:
     """Decode an image as the organisers' OpenCV does, and refuse one that is damaged.
 
-    Args:
-        data: The file.
-        header: What :func:`~submissions.reading.image_header.read_header` found in it; its size
-            is one that may be decoded.
-
     Returns:
         The stored pixels, uint8 (H, W) or (H, W, channels) with OpenCV's order of colours, or
         ``None`` where they are damaged.

@@ -80,9 +80,6 @@ class Header:
 def read_header(data: bytes) -> Header:
     """Read the header of an image, without decoding a pixel.
 
-    Args:
-        data: The whole file.
-
     Raises:
         HeaderError: It is none of the formats, is cut short, or has what no mask needs.
     """

@@ -53,12 +53,14 @@ class PackageReport:
     Attributes:
         findings: Every fault with its kind; empty for a package that may be submitted.
         notes: Remarks that are not faults.
+        lossy_note: The one of them on lossy masks; empty without any.
         frames: Test set to the names of the frames that have a mask.
         latencies_ms: Test set to frame name to prediction time in milliseconds, as far as known.
     """
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    lossy_note: str = ""
     frames: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     latencies_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -71,32 +73,6 @@ class PackageReport:
         ]
 
 
-def validate_package(
-    path: Path,
-    expected: Sizes | None = None,
-    *,
-    test_sets: Collection[str] | None = None,
-    layout: PackageLayout | None = None,
-) -> list[Fault]:
-    """Every fault of a package.
-
-    Args:
-        path: A zip, or an unpacked folder.
-        expected: Test set to frame name to (height, width) of every frame that needs a mask, see
-            ``rounds.frame_sizes``; ``None`` to check only what needs no frames.
-        test_sets: The required test sets where ``expected`` is not given; ``None`` for any.
-        layout: The names inside; EndoCV 2021's by default.
-
-    Returns:
-        The faults; none for a package that may be submitted.
-
-    Raises:
-        UserError: There is no such file or folder.
-    """
-    inspection = inspect_package(path, expected, test_sets=test_sets, layout=layout)
-    return inspection.faults()
-
-
 def inspect_package(
     path: Path,
     expected: Sizes | None = None,
@@ -106,16 +82,20 @@ def inspect_package(
     limits: Limits | None = None,
     on_mask: Callable[[Content], None] | None = None,
 ) -> PackageReport:
-    """As ``validate_package``, with notes, and passing each mask on while it is in memory.
+    """The content of a package and all of its faults.
 
     Args:
         path: A zip, or an unpacked folder.
-        expected: As for ``validate_package``.
-        test_sets: As for ``validate_package``.
-        layout: As for ``validate_package``.
+        expected: Test set to frame name to (height, width) of every frame that needs a mask, see
+            ``rounds.frame_sizes``; ``None`` to check only what needs no frames.
+        test_sets: The required test sets where ``expected`` is not given; ``None`` for any.
+        layout: The names inside; EndoCV 2021's by default.
         limits: How much is read at most.
         on_mask: Called once for each mask that could be decoded, from several threads, also for
             a package that turns out to be faulty.
+
+    Raises:
+        UserError: There is no such file or folder.
     """
     layout, limits = layout or PackageLayout(), limits or Limits()
     with open_archive(path, layout.root, limits) as archive:
@@ -135,24 +115,21 @@ def inspect_masks(
 ) -> PackageReport:
     """Read and check the masks and timing files of an opened package.
 
-    Args:
-        archive: Gives the files.
-        structure: Which files are which.
-        expected: As for ``validate_package``.
-        limits: How much is read at most.
-        on_mask: As for ``inspect_package``.
+    The arguments are those of :func:`inspect_package`.
     """
     findings = [*archive.findings, *structure.findings]
-    notes = _junk_note(structure)
+    notes, lossy_note = _junk_note(structure), ""
     latencies: dict[str, dict[str, float]] = {}
     if not any(finding.kind in HOSTILE for finding in findings):
         contents = _contents(archive, structure, limits or Limits(), on_mask, findings)
-        notes += [*_lossy_note(contents), *_uniform_notes(contents)]
+        lossy_note = _lossy_note(contents)
+        notes += [*filter(None, [lossy_note]), *_uniform_notes(contents)]
         latencies = _timings(archive, structure, expected, findings)
         findings += _unreadable_junk(archive, structure)
     return PackageReport(
         findings=tuple(findings),
         notes=tuple(notes),
+        lossy_note=lossy_note,
         frames=_frames(structure),
         latencies_ms=latencies,
     )
@@ -252,17 +229,17 @@ def _junk_note(structure: Structure) -> list[str]:
     ]
 
 
-def _lossy_note(read: list[_Read]) -> list[str]:
+def _lossy_note(read: list[_Read]) -> str:
     lossy = [mask for mask in read if mask.lossy]
     if not lossy:
-        return []
+        return ""
     official = sum(mask.polyp_official for mask in lossy)
     strict = sum(mask.polyp_strict for mask in lossy)
     gain = f"{official / strict - 1:+.1%}" if strict else f"+{official:,}"
-    return [
+    return (
         f"{len(lossy)} masks are lossy JPEGs: read as the organisers do (> 0) they hold {gain} "
         "polyp pixels against > 127, which costs PPV; a lossless file under that name costs none"
-    ]
+    )
 
 
 def _uniform_notes(read: list[_Read]) -> list[str]:

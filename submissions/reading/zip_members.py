@@ -60,11 +60,6 @@ def locate(
 ) -> tuple[dict[int, Member], list[Finding]]:
     """Find each member's bytes, and where the zip contradicts itself.
 
-    Args:
-        stream: The zip.
-        infos: Its directory.
-        directory_start: The directory's offset in the file.
-
     Returns:
         tuple: Members by the offset of their header, up to the first that is not there or shares
         bytes with another; and the faults.

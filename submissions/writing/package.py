@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import threading
@@ -11,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from metrics.frame.counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.files import create_partial, remove_stale_partials, unwritable
+from metrics.utils.files import create_partial, file_sha256, remove_stale_partials, unwritable
 from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
@@ -130,10 +128,7 @@ class PackageWriter:
             start = self._spool.seek(0, os.SEEK_END)
             self._spool.write(encoded.data)
             masks[name] = _Spooled(
-                start=start,
-                length=len(encoded.data),
-                latency_ms=latency_ms,
-                counts=encoded.counts,
+                start=start, length=len(encoded.data), latency_ms=latency_ms, counts=encoded.counts
             )
 
     def seal(self) -> SealedPackage:
@@ -159,15 +154,15 @@ class PackageWriter:
             if inspection.findings:
                 summary = f"{self.path}: the written package is faulty"
                 raise FaultsError(inspection.faults(), summary)
-            with self._temporary.open("rb") as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = file_sha256(self._temporary)
             release_before_rename(self._file)
             self._sealed = SealedPackage(
                 path=self.path,
                 temporary=self._temporary,
                 sha256=sha256,
                 manifest=self._manifest(sha256),
-                notes=inspection.notes,
+                # The manifest says by its "cost" what a lossy format does to the masks.
+                notes=tuple(n for n in inspection.notes if n != inspection.lossy_note),
             )
         return self._sealed
 
@@ -175,12 +170,7 @@ class PackageWriter:
         """The writer itself; the constructor has opened its files."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_details: object) -> None:
         """Publish the package unless there was an error or it is sealed; remove partial files."""
         try:
             if kind is None and self._sealed is None:

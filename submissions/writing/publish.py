@@ -29,11 +29,6 @@ class SealedPackage:
     manifest: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
-    @property
-    def manifest_path(self) -> Path:
-        """The JSON file beside the zip."""
-        return manifest_path(self.path)
-
     def with_free_name(self) -> SealedPackage:
         """The same package under the first name that is free, see :func:`free_name`."""
         path = free_name(self.path)
@@ -46,7 +41,7 @@ class SealedPackage:
             UserError: The folder cannot be written.
         """
         try:
-            write_json(self.manifest_path, self.manifest, ensure_ascii=False)
+            write_json(manifest_path(self.path), self.manifest, ensure_ascii=False)
             publish(self.temporary, self.path)
         except OSError as error:
             raise unwritable(self.path.parent, error) from error

@@ -210,7 +210,7 @@ def mask_file(image: Path) -> Path:
 
 def test_bf16_of_a_trained_network(benchmark: Any, tmp_path: Path) -> None:
     """Drawn frames: bf16 changes at most one pixel of a thousand."""
-    drawn = write_dataset(tmp_path, frames=60, height=192)
+    drawn = write_dataset(tmp_path / "drawn", frames=60, height=192)
     images = sorted(drawn.endocv.glob("data_C*/images_*/*.jpg"))
     network = trained(images)
 
@@ -234,10 +234,7 @@ def test_bf16_of_a_trained_network(benchmark: Any, tmp_path: Path) -> None:
 
 
 def test_writing_a_mask(
-    benchmark: Any,
-    fastest: Callable[[], float],
-    seconds: Callable[..., float],
-    tmp_path: Path,
+    benchmark: Any, fastest: Callable[[], float], seconds: Callable[..., float], tmp_path: Path
 ) -> None:
     """From the map of the network's size to the file, 1920 x 1080."""
     noise = np.random.default_rng(0).random((SIZE, SIZE), dtype=np.float32)

@@ -179,11 +179,7 @@ def test_training(
     theirs = images_a_second(authors_step(authors, *batch, config.learning_rate))
     del authors
     trainer = Trainer(
-        config,
-        network,
-        device=device,
-        normalisation=normalisation(config),
-        steps=100_000,
+        config, network, device=device, normalisation=normalisation(config), steps=100_000
     )
     loader = BatchLoader(config, frames.train, frames.val, pin=device.type == "cuda")
     ours, waiting = our_loop(trainer, loader)
@@ -206,9 +202,7 @@ def test_training(
         "authors_share_of_peak": theirs * flops / peak if peak else None,
     }
     MEASURED[name] = {"flops": flops, "ours": ours, "theirs": theirs}
-    assert ours > 0
-    assert theirs > 0
-    assert flops > 0
+    assert min(ours, theirs, flops) > 0
 
 
 def test_training_all(figures: dict[str, Any], report: Report) -> None:

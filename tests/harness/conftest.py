@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import struct
 import zlib
@@ -66,27 +65,18 @@ class Drawer:
         for name in ("C1_2", "C1_10", "C1_1_"):
             stem = name.rstrip("_")
             self.pair(
-                root / f"data_C1/images_C1/{name}.jpg",
-                root / f"data_C1/masks_C1/{stem}_mask.jpg",
+                root / f"data_C1/images_C1/{name}.jpg", root / f"data_C1/masks_C1/{stem}_mask.jpg"
             )
         self.pair(root / "data_C6/images_C6/C6_1.JPG", root / "data_C6/masks_C6/C6_1_mask.jpg")
         positive = root / "sequenceData/positive"
-        for sequence, name in (
-            ("seq2", "seq2_1"),
-            ("seq2", "seq2_2"),
-            ("seq10", "seq10_1"),
-        ):
+        for sequence, name in (("seq2", "seq2_1"), ("seq2", "seq2_2"), ("seq10", "seq10_1")):
             folder = positive / sequence
             self.pair(
                 folder / f"images_{sequence}/{name}.jpg",
                 folder / f"masks_{sequence}/{name}_mask.jpg",
             )
         negative = root / "sequenceData/negativeOnly"
-        for sequence, name in (
-            ("seq1_neg", "a1"),
-            ("seq1_neg", "a2"),
-            ("seq6_neg", "b1"),
-        ):
+        for sequence, name in (("seq1_neg", "a1"), ("seq1_neg", "a2"), ("seq6_neg", "b1")):
             self.frame(negative / sequence / f"{name}.jpg")
         self._litter(root)
         return root
@@ -145,10 +135,3 @@ def no_room() -> Callable[[int], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
-
-
-@pytest.fixture
-def fast_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worker processes are forked from a server that loads torch once, for all tests."""
-    multiprocessing.set_forkserver_preload(["harness.training.run", "harness.training.workers"])
-    monkeypatch.setattr("harness.training.workers._START_METHOD", "forkserver")

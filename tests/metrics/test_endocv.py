@@ -183,8 +183,7 @@ def test_summary_worked_by_hand(table):
 
 def test_sd_over_sets_is_that_of_the_sets_scores(table):
     frames = table(
-        [(6, 2, 4, 8), (5, 0, 0, 5), (1, 1, 1, 1), (1, 0, 3, 0)],
-        test_set=["one", "one", "two", ""],
+        [(6, 2, 4, 8), (5, 0, 0, 5), (1, 1, 1, 1), (1, 0, 3, 0)], test_set=["one", "one", "two", ""]
     )
     polyp = frames[frames["class"] == "polyp"]
     scores = [

@@ -146,3 +146,20 @@ def test_a_batch_of_one_cannot_train_where_a_deeplab_takes_part(name: str) -> No
 
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         build(name).train()(images(1))
+
+
+@pytest.mark.parametrize(("stride", "shrunk"), [(None, 8), (8, 8), (16, 4)])
+def test_the_output_stride_of_deeplabs(stride: int | None, shrunk: int) -> None:
+    network = models.create(
+        "deeplabv3", encoder="resnet18", encoder_weights=None, output_stride=stride
+    )
+    deepest = network.get_submodule("encoder")(torch.zeros(1, 3, 64, 64))[-1]
+    assert deepest.shape[-1] == shrunk
+
+
+def test_other_networks_leave_the_output_stride() -> None:
+    plain, strided = (
+        models.create("unet", encoder="resnet18", encoder_weights=None, output_stride=stride)
+        for stride in (None, 16)
+    )
+    assert str(plain) == str(strided)

@@ -57,10 +57,7 @@ def test_the_list_says_which_licences_forbid_commercial_use() -> None:
 
 @pytest.mark.parametrize(
     ("weights", "timms_name"),
-    [
-        ("ssl", "tu-resnet18.fb_ssl_yfcc100m_ft_in1k"),
-        ("swsl", "tu-resnet18.fb_swsl_ig1b_ft_in1k"),
-    ],
+    [("ssl", "tu-resnet18.fb_ssl_yfcc100m_ft_in1k"), ("swsl", "tu-resnet18.fb_swsl_ig1b_ft_in1k")],
 )
 def test_the_licences_are_those_that_timm_states(weights: str, timms_name: str) -> None:
     settings = encoders.timm_settings(timms_name)

@@ -55,11 +55,6 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         models.create("unett")
 
 
-def test_a_taken_name_is_refused() -> None:
-    with pytest.raises(models.ModelError, match="'unet' is taken"):
-        models.register(models.Architecture(name="unet", title="U", source="me"))
-
-
 def test_an_ensemble_is_not_built_but_made_of_runs() -> None:
     with pytest.raises(models.ModelError, match="ensemble of unet\\+\\+, fpn"):
         models.create("divergentnets")

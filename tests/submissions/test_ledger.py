@@ -11,7 +11,7 @@ import pytest
 
 from metrics.utils.errors import UserError
 from submissions.ledger import Ledger, LimitError
-from submissions.reading.validate import validate_package
+from submissions.reading.validate import inspect_package
 from submissions.rounds import Round, load_rounds
 from submissions.writing.package import PackageWriter
 from submissions.writing.publish import manifest_path
@@ -36,7 +36,7 @@ def test_a_submission_is_entered_with_all_that_made_it(ledger, tmp_path) -> None
     path = tmp_path / "p.zip"
     entry = submit(ledger, path, run="unet-1", checkpoint_sha256="ab", settings={"tta": False})
     assert (entry.number, entry.round, entry.day, entry.left) == (1, "2", NOON.date(), 1)
-    assert validate_package(path) == []
+    assert inspect_package(path).faults() == []
     (row,) = ledger.submissions().to_dict("records")
     assert row["model"] == "unet"
     assert row["run"] == "unet-1"
@@ -99,7 +99,7 @@ def test_where_another_was_faster_the_next_free_name_is_taken(ledger, tmp_path) 
         entry = ledger.enter(ROUND, sealed, model="unet", now=NOON)
     assert path.read_text() == "somebody was faster"
     assert entry.path == tmp_path / "p-2.zip"
-    assert validate_package(entry.path) == []
+    assert inspect_package(entry.path).faults() == []
     assert ledger.submissions()["package"].tolist() == [str(entry.path)]
     assert json.loads(manifest_path(entry.path).read_text())["package"] == "p-2.zip"
 
@@ -188,7 +188,7 @@ def test_killed_at_any_moment_it_leaves_no_half_package_and_uses_up_nothing(
     published = set(folder.glob("*.zip"))
     assert entered
     assert entered <= published
-    assert all(validate_package(path) == [] for path in published)
+    assert all(inspect_package(path).faults() == [] for path in published)
     # Killed between the rename and the commit, a whole package costs nothing of the limit.
     assert published - entered == set(ledger.not_entered(folder))
     assert len(published - entered) <= 4
@@ -220,7 +220,7 @@ SealedPackage.publish = die
     published = list(tmp_path.glob("*.zip"))
     assert len(published) == (moment == "after the rename")
     assert ledger.not_entered(tmp_path) == published
-    assert all(validate_package(path) == [] for path in published)
+    assert all(inspect_package(path).faults() == [] for path in published)
 
 
 def score_row(**changes):

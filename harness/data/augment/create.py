@@ -16,8 +16,7 @@ import numpy as np
 
 from harness.data.augment.light import Light
 from harness.data.augment.warp import Image, Pair, resize_pair
-from metrics.utils.errors import UserError
-from metrics.utils.validation import suggest
+from metrics.utils.validation import look_up
 
 
 class Augmentation(Protocol):
@@ -60,32 +59,15 @@ AUGMENTATIONS: Final[Mapping[str, Callable[[int], Augmentation]]] = MappingProxy
 """By name, functions from the side of the network input in pixels to an augmentation."""
 
 
-def names() -> tuple[str, ...]:
-    """The names of all augmentations."""
-    return tuple(AUGMENTATIONS)
-
-
 def create(name: str, size: int) -> Augmentation:
-    """An augmentation by its name.
-
-    Args:
-        name: One of :func:`names`.
-        size: Side of the frames that it returns, in pixels.
+    """An augmentation by its name, for frames that become ``size`` x ``size`` pixels.
 
     Raises:
         UserError: If there is none of that name; the nearest is suggested.
     """
-    if name not in AUGMENTATIONS:
-        raise UserError(f"unknown augmentation {name!r}; {suggest(name, AUGMENTATIONS)}")
-    return AUGMENTATIONS[name](size)
+    return look_up(AUGMENTATIONS, name, "augmentation")(size)
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The random generator of one frame in one epoch of a run.
-
-    Args:
-        seed: The run's seed.
-        epoch: Counted from 0.
-        index: The frame's position in the cache.
-    """
+    """The random generator of a frame, by its position in the cache, in an epoch of a run."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch, index))))

@@ -25,8 +25,7 @@ class Light:
 
     Ranges are half widths around no change: 0.3 of contrast is a factor of e**-0.3 to e**0.3.
 
-    Args:
-        size: Side of the frames that it returns, in pixels.
+    It returns frames of ``size`` x ``size`` pixels.
     """
 
     rotation = math.radians(25)

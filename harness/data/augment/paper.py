@@ -57,11 +57,7 @@ _SEEDS: Final = 2**63
 
 
 class Paper:
-    """The paper's augmentation; see the module.
-
-    Args:
-        size: Side of the frames that it returns, in pixels.
-    """
+    """The paper's augmentation, to frames of ``size`` x ``size`` pixels; see the module."""
 
     def __init__(self, size: int) -> None:
         self.size = size

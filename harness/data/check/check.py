@@ -29,13 +29,7 @@ UNKNOWN_NAMED = 10
 
 @dataclass(frozen=True, kw_only=True)
 class DataReport:
-    """The result of a check.
-
-    Attributes:
-        table: The counts, as ``summary.summarise`` gives them.
-        faults: Everything that is wrong.
-        notes: What is worth knowing but no fault, one sentence each.
-    """
+    """The result of a check: the counts (``summary.summarise``), every fault, and notes."""
 
     table: pd.DataFrame
     faults: tuple[Fault, ...]
@@ -52,13 +46,8 @@ def check(
 ) -> DataReport:
     """Decode all frames and masks, count them, and collect all faults.
 
-    Args:
-        listings: The datasets, as ``layouts.list_frames`` lists them.
-        splits: The splits between which duplicates are searched.
-        classes: What the masks' values mean.
-        workers: Threads that decode.
-        track: Wraps the stream of frame reports to show progress; the second argument is its
-            length.
+    ``splits`` are those between which duplicates are searched; ``track`` wraps the stream of frame
+    reports, whose number it is told, to show progress.
 
     Raises:
         FaultsError: If the splits overlap.

@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from harness.data.synthetic.endoscope import LOOKS, Look, photograph
 from harness.data.synthetic.scene import Scene, draw_texture
+from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
 
 SMALLEST: Final = 40
@@ -53,35 +54,60 @@ class Synthetic:
     truth: Path
     frames: int = 0
 
+    @classmethod
+    def below(cls, root: Path) -> Self:
+        """The parts of a dataset that is drawn in a folder."""
+        return cls(
+            endocv=root / "endocv2021",
+            hyperkvasir=root / "hyperkvasir",
+            test_frames=root / "endocv2021-test",
+            truth=root / "truth",
+        )
 
-def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int = 256) -> Synthetic:
+
+def write_dataset(
+    root: Path,
+    *,
+    frames: int = 300,
+    seed: int = 0,
+    height: int = 256,
+    progress: Callable[[int], object] = lambda _drawn: None,
+) -> Synthetic:
     """Draw a dataset.
 
-    Args:
-        root: Folder to write in; made when missing. Files of the same names are replaced.
-        frames: About how many frames in all; at least ``SMALLEST``. Half of them train, a fifth
-            validates, the rest tests.
-        seed: Everything follows from it.
-        height: Height of most frames, in pixels; their width is a quarter more.
+    Of about ``frames`` frames, at least ``SMALLEST``, half train, a fifth validates, the rest
+    tests. Most are ``height`` pixels high and a quarter wider. ``root`` is an empty folder or a new
+    one, and appears when all frames are drawn. Everything follows from ``seed``. ``progress`` is
+    called after each frame with the number drawn so far.
 
     Returns:
         Synthetic: Where the parts lie.
 
     Raises:
-        UserError: If the arguments are out of range, or the folder cannot be written.
+        UserError: If the arguments are out of range, or the folder holds files or cannot be
+            written.
     """
+    final = root.resolve()  # a link stays, what it leads to is replaced
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        raise UserError(
+            f"{root} exists and is not an empty folder; give a new one, so that drawn frames do "
+            "not mix with others"
+        )
+    if final == Path.cwd():
+        raise UserError(f"{root} is the current folder; give a new one in it, such as drawn")
     if frames < SMALLEST or height < 64:
         raise UserError(
             f"expected at least {SMALLEST} frames of at least 64 pixels in height, got {frames} "
             f"of {height}."
         )
-    drawn = Synthetic(
-        endocv=root / "endocv2021",
-        hyperkvasir=root / "hyperkvasir",
-        test_frames=root / "endocv2021-test",
-        truth=root / "truth",
-    )
-    artist = _Artist(np.random.default_rng(seed), height)
+    with replace_folder(final) as folder:
+        artist = _Artist(np.random.default_rng(seed), height, progress)
+        _draw(Synthetic.below(folder), frames, artist)
+    return dataclasses.replace(Synthetic.below(root), frames=artist.frames)
+
+
+def _draw(drawn: Synthetic, frames: int, artist: _Artist) -> None:
+    """Draw and write all frames."""
     for image, mask, look in _single_frames(drawn, frames, artist.rng):
         artist.draw_single(image, mask, look)
     sequences = drawn.endocv / "sequenceData"
@@ -91,7 +117,6 @@ def write_dataset(root: Path, *, frames: int = 300, seed: int = 0, height: int =
         # The paper's splits train on the first five of these and validate on the others.
         count = max(1, round((0.016 if number <= 5 else 0.01) * frames))
         artist.draw_negative(sequences / f"negativeOnly/seq{number}_neg", count)
-    return dataclasses.replace(drawn, frames=artist.frames)
 
 
 def _single_frames(
@@ -123,11 +148,15 @@ class _Artist:
     Attributes:
         rng: Source of all randomness.
         frames: Frames written so far.
+        progress: Called with their number after each.
     """
 
-    def __init__(self, rng: np.random.Generator, height: int) -> None:
+    def __init__(
+        self, rng: np.random.Generator, height: int, progress: Callable[[int], object]
+    ) -> None:
         self.rng = rng
         self.height = height
+        self.progress = progress
         self.textures = [draw_texture(rng) for _ in range(_TEXTURES)]
         self.frames = 0
 
@@ -184,6 +213,7 @@ class _Artist:
     def _write(self, path: Path, image: NDArray[np.uint8]) -> None:
         _write(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         self.frames += 1
+        self.progress(self.frames)
 
 
 def _write(path: Path, pixels: NDArray[Any]) -> None:

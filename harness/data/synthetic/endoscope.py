@@ -68,12 +68,8 @@ def photograph(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """A frame and its truth.
 
-    Args:
-        scene: What there is, for frames of the look's shape.
-        look: Through which endoscope.
-        rng: Source of the sensor's noise.
-        move: Affine map (2, 3) from pixels of the scene to pixels of the frame; by default the
-            scene is as large as the frame.
+    ``move`` is an affine map (2, 3) from pixels of the scene to pixels of the frame; by default the
+    scene is as large as the frame.
 
     Returns:
         tuple: uint8 (H, W, 3), RGB, and bool (H, W), true on polyps.

@@ -62,12 +62,8 @@ def _noise(rng: np.random.Generator, low: float, high: float, slope: float = 1.0
 class Scene:
     """A stretch of colon.
 
-    Args:
-        rng: Decides all of it.
-        texture: As :func:`draw_texture` gives it.
-        shape: Height and width of its frames, in pixels.
-        polyps: How many polyps lie in the middle of it.
-        room: Its height and width as multiples of its frames'; 1 for a single frame.
+    ``shape`` is that of its frames; ``room`` is how many times as high and wide it is itself, 1 for
+    a single frame. ``polyps`` lie in the middle.
 
     Attributes:
         shape: Height and width of its frames, in pixels.

@@ -4,6 +4,9 @@ Each function takes figures and returns one specification with its data inside. 
 between light and dark are CSS variables of the page (``var(--text)``): Vega writes them into the
 SVG as they are, so plots follow the reader's colour scheme, and paper, without being drawn again.
 A datum with a ``frame`` can be clicked: the page's script opens that frame.
+
+``title`` is the description for screen readers, ``axis`` what the axis shows, with its unit. Rows
+and models are given from top to bottom, figures from 0 to 1.
 """
 
 from __future__ import annotations
@@ -34,14 +37,7 @@ from harness.report.page.vega import (
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A figure of one model with its interval.
-
-    Attributes:
-        style: The model.
-        value: The figure.
-        low: Lower limit of the interval.
-        high: Upper limit of the interval.
-    """
+    """A figure of one model with the limits of its interval."""
 
     style: Style
     value: float
@@ -52,11 +48,7 @@ class Estimate:
 def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bool = False) -> Spec:
     """A mark and its interval for each model, one model a row.
 
-    Args:
-        estimates: From top to bottom.
-        title: Description for screen readers.
-        axis: What the axis shows, with its unit.
-        whole: Whether the figures are whole numbers from 1, as ranks are.
+    ``whole`` says that the figures are whole numbers from 1, as ranks are.
     """
     rows = [
         {"model": e.style.label, "value": short(e.value), "low": short(e.low),
@@ -86,22 +78,11 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
 def distributions(
     values: Sequence[tuple[Style, Sequence[tuple[str, float]]]], *, title: str, axis: str
 ) -> Spec:
-    """The figure of every frame as a dot, one model a row, with the quartiles as a box.
-
-    Args:
-        values: Models from top to bottom with their frames and figures from 0 to 1.
-        title: Description for screen readers.
-        axis: What the axis shows, with its unit.
-    """
+    """The figure of every frame as a dot, one model a row, with the quartiles as a box."""
     styles = [style for style, _ in values]
     # Dots of equal figures are spread by a fixed pattern, so that a page is reproducible.
     rows = [
-        {
-            "model": style.label,
-            "frame": frame,
-            "value": short(value),
-            "spread": number * 7 % 17,
-        }
+        {"model": style.label, "frame": frame, "value": short(value), "spread": number * 7 % 17}
         for style, frames in values
         for number, (frame, value) in enumerate(frames)
     ]
@@ -130,10 +111,7 @@ def groups(
 ) -> Spec:
     """A mark for each model in each group of frames, such as a centre; one group a row.
 
-    Args:
-        rows: From top to bottom: name, number of frames, and each model's figure from 0 to 1.
-        title: Description for screen readers.
-        axis: What the axis shows, with its unit.
+    A row has a name, its number of frames and each model's figure.
     """
     styles = list({style.label: style for *_, values in rows for style, _ in values}.values())
     data = [
@@ -170,11 +148,7 @@ def spans(
 ) -> Spec:
     """The change from one set to another: a ring, a line and a dot for each model.
 
-    Args:
-        rows: Model, its figure on the first set and on the second, from top to bottom.
-        names: The two sets.
-        title: Description for screen readers.
-        axis: What the axis shows, with its unit.
+    A row has a model and its figures on the two sets, whose names are ``names``.
     """
     data = [
         {"model": style.label, "start": short(start), "end": short(end),

@@ -1,6 +1,6 @@
 """Plots over two axes, as Vega-Lite specifications: frames, epochs, pairs of models.
 
-See ``charts`` for how they follow the page's colours and how they are clicked.
+See ``charts`` for how they follow the page's colours and are clicked, and for the arguments.
 """
 
 from __future__ import annotations
@@ -31,13 +31,7 @@ from harness.report.page.vega import (
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """The difference between two models.
-
-    Attributes:
-        difference: The row's model minus the column's.
-        p: The p-value of the difference.
-        significant: Whether it is significant at the level of the test.
-    """
+    """The difference between two models, the row's minus the column's, with its p-value."""
 
     difference: float
     p: float
@@ -47,15 +41,7 @@ class Pair:
 def scatter(
     points: Sequence[tuple[str, float, float]], *, title: str, across: str, up: str, below: float
 ) -> Spec:
-    """A mark for each frame by two figures from 0 to 1.
-
-    Args:
-        points: Frame, figure across and figure upwards.
-        title: Description for screen readers.
-        across: What the horizontal axis shows, with its unit.
-        up: What the vertical axis shows, with its unit.
-        below: A dashed line; frames below it are drawn as crosses.
-    """
+    """A mark for each frame by two figures from 0 to 1; a cross where that upwards is ``below``."""
     rows = [
         {"frame": frame, "x": short(x), "y": short(y), "poor": y < below} for frame, x, y in points
     ]
@@ -85,13 +71,7 @@ def scatter(
 def lines(
     series: Sequence[tuple[Style, Sequence[tuple[float, float]]]], *, title: str, axis: str
 ) -> Spec:
-    """Curves over epochs, each with its model's mark at its end.
-
-    Args:
-        series: Models with their points (epoch, figure).
-        title: Description for screen readers.
-        axis: What the vertical axis shows, with its unit.
-    """
+    """Curves over epochs, of points (epoch, figure), each with its model's mark at its end."""
     styles = [style for style, _ in series]
     rows = [
         {"model": style.label, "epoch": epoch, "value": short(value), "last": n == len(curve)}
@@ -125,10 +105,7 @@ def lines(
 def matrix(styles: Sequence[Style], cells: Mapping[tuple[int, int], Pair], *, title: str) -> Spec:
     """The difference of every pair of models: the row's minus the column's.
 
-    Args:
-        styles: Models of the rows and columns.
-        cells: Row and column to what is shown there; the diagonal has none.
-        title: Description for screen readers.
+    ``cells`` maps row and column to what is shown there; the diagonal has none.
     """
     labels = [style.label for style in styles]
     data = [

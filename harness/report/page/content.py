@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
+from metrics.averages import summarise_by
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_rows
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
 
 MANY: Final = 12
 """Of more models, plots with a mark for each frame or pair show so many, the best by score."""
@@ -27,13 +28,7 @@ MANY: Final = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot with its texts.
-
-    Attributes:
-        title: Heading above it.
-        spec: Its Vega-Lite specification.
-        caption: Text below it, with n and units.
-    """
+    """A plot's Vega-Lite specification, its heading, and the text below it with n and units."""
 
     title: str
     spec: Mapping[str, Any]
@@ -94,7 +89,7 @@ class PageContent:
         elsewhere: Frame tables of the same models on other sets, by the set's name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
         is_paper_split: Whether the split is the paper's.
-        average: What scores are ranked by; ``sets`` needs the frames' ``test_set``.
+        average: By which several test sets are averaged; ``frames`` where there is one.
         notes: What is missing from the page, and how to get it.
         team_pages: Model to the link to its own page; empty without such pages.
     """
@@ -148,8 +143,10 @@ class PageContent:
     @property
     def main_model(self) -> str:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
-        means = self.polyp.groupby("model")["f1"].mean()
-        return self.ensemble or str(means.idxmax())
+        if self.ensemble:
+            return self.ensemble
+        means = summarise_by(self.average, self.polyp, ("model",), self.formulas)
+        return str(means.set_index("model")["f1"].idxmax())
 
     @property
     def n(self) -> str:

@@ -37,13 +37,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameList:
-    """All rows, and what they can be filtered by.
-
-    Attributes:
-        entries: One a frame.
-        places: The places there are, in natural order.
-        strata: The sizes there are, from none to large.
-    """
+    """All rows, and the places and sizes that they can be filtered by."""
 
     entries: Sequence[Entry]
     places: Sequence[str]
@@ -71,12 +65,13 @@ class FrameList:
 def frame_list(content: PageContent) -> FrameList:
     """Every frame with its place, its size and the F1 of each model, in the frames' order."""
     polyp = add_stratum(content.polyp)
+    ensemble, members = content.ensemble, content.members
     f1: dict[str, dict[str, float]] = {}
     for row in polyp.to_dict("records"):
         f1.setdefault(row["frame"], {})[row["model"]] = row["f1"]
     spread: dict[str, float] = {}
-    if content.members is not None:
-        rows = content.members.divergence
+    if members is not None:
+        rows = members.divergence
         spread = dict(zip(rows["frame"], rows["disagreement"].tolist(), strict=True))
     entries = [
         Entry(
@@ -84,7 +79,7 @@ def frame_list(content: PageContent) -> FrameList:
             place=row["place"],
             stratum=row["stratum"],
             f1={name: f1[row["frame"]][name] for name in content.models},
-            gain=_gain(content, row["frame"], f1[row["frame"]]),
+            gain=f1[row["frame"]][ensemble] - members.f1[row["frame"]] if members else 0.0,
             disagreement=spread.get(row["frame"]),
         )
         for row in polyp.drop_duplicates("frame").to_dict("records")
@@ -93,7 +88,3 @@ def frame_list(content: PageContent) -> FrameList:
     there = {entry.stratum for entry in entries}
     strata = [name for name in STRATA if name in there]
     return FrameList(entries=entries, places=places, strata=strata)
-
-
-def _gain(content: PageContent, frame: str, f1: Mapping[str, float]) -> float:
-    return f1[content.ensemble] - content.members.f1[frame] if content.members else 0.0

@@ -14,6 +14,7 @@ from harness.report.page import from_split
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
+from metrics.averages import average_of
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -30,22 +31,16 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 
 def gather(
-    settings: Settings,
-    round_: Round,
-    scores: pd.DataFrame,
-    truth: Path | None = None,
+    settings: Settings, round_: Round, scores: pd.DataFrame, truth: Path | None = None
 ) -> PageContent:
     """The frame tables of the best package of each team and model, and a gallery.
 
     The gallery needs the test frames, the packages and the truth of their scores; without one of
     them the page has no gallery and says so.
 
-    Args:
-        settings: Where test frames and workspace lie.
-        round_: The round.
-        scores: Its scores by the official protocol, newest first, as averages over test sets, see
-            ``submissions.leaderboard.averaged``.
-        truth: The truth's folder; by default the one that the packages were scored against.
+    ``scores`` are those by the official protocol, newest first, as averages over test sets
+    (``submissions.leaderboard.averaged``); ``truth`` is by default the folder that the packages
+    were scored against.
 
     Raises:
         UserError: If nothing is scored in the round, or no frame table of a score is left.
@@ -68,7 +63,7 @@ def gather(
         facts=_facts(best, table),
         ensemble=ensemble,
         members=members,
-        average="sets",
+        average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
 
@@ -130,12 +125,15 @@ def _gallery(
 
     best = {name: row for name, row in best.items() if name in set(table["model"])}
     first = next(iter(best.values()))
-    truth = find_truth(_truth_folder(folder, first), round_.test_sets)
+    where = _truth_folder(folder, first)
+    truth = find_truth(where, round_.test_sets, round_.layout, classes=settings.classes)
     if truth.sha256 != first["truth_sha256"]:
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         masks = {name: Path(place) / str(number) for number, name in enumerate(best)}
+        if truth.classes.values:
+            frames["mask"] = [_write_truth(truth, Path(place), frame) for frame in frames["frame"]]
         own = _members(settings, round_, best, ensemble) if ensemble else []
         for name in own:
             _unpack(Path(best[name]["package"]), round_, truth, masks[name])
@@ -196,13 +194,25 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
             f"{folder} holds {len(rows)} of the {truth.frames} frames that were scored. Name the "
             "release with --test-frames."
         )
-    return pd.DataFrame.from_records(rows)
+    return pd.DataFrame(rows, dtype=object)  # paths may hold bytes that are no UTF-8
+
+
+def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
+    """Write a frame's true mask of the chosen class as 0 and 255, as packages have it."""
+    path = folder / "truth" / f"{frame}.png"
+    test_set, name = frame.split("/", 1)
+    write_mask(path, truth.bits(test_set, name).unpacked())
+    return str(path)
 
 
 def _unpack(
     package: Path, round_: Round, truth: Truth, folder: Path, wanted: Collection[str] | None = None
 ) -> None:
-    """Write masks of a package at their frames' sizes, ``TEST_SET/NAME.png``; by default all."""
+    """Write masks of a package at their frames' sizes, ``TEST_SET/NAME.png``; by default all.
+
+    Raises:
+        UserError: If it lacks masks by the names that the round has now.
+    """
     from metrics.masks.read import fit_prediction
     from submissions.reading.archive import Limits, open_archive
     from submissions.reading.mask import Content
@@ -217,10 +227,12 @@ def _unpack(
 
     with open_archive(package, round_.layout.root, Limits()) as archive:
         structure = arrange(archive, round_.layout, expected=truth.sizes)
-        places = (
-            p for p in structure.masks if wanted is None or f"{p.test_set}/{p.name}" in wanted
-        )
-        inspect_masks(archive, replace(structure, masks=tuple(places)), truth.sizes, on_mask=take)
+        masks = structure.masks
+        if len(masks) < truth.frames:
+            raise UserError(f"{package} is not laid out as round {round_.name} says now")
+        if wanted is not None:
+            masks = tuple(one for one in masks if f"{one.test_set}/{one.name}" in wanted)
+        inspect_masks(archive, replace(structure, masks=masks), truth.sizes, on_mask=take)
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.data.catalogue import of_split
-from harness.data.fingerprint import data_fingerprint
+from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
@@ -14,6 +14,7 @@ from harness.report.views.by_class import with_place
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
+from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
@@ -34,14 +35,13 @@ def gather(
     runs: Sequence[Run],
     catalogue: pd.DataFrame,
     split: str,
+    average: Average | None = None,
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
-    Args:
-        workspace: Where evaluations are registered.
-        runs: Runs to show, one a model; those not evaluated on these frames are left out.
-        catalogue: The frames of the split, and of the others as far as they are at hand.
-        split: Its name.
+    ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
+    holds the frames of the other split too, as far as they are at hand. ``average`` is that over
+    several test sets, by default over sets.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -65,6 +65,7 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
+        average=average_of(table, average),
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
         notes=notes,
     )
@@ -124,18 +125,11 @@ def _members(
 
 
 def members_of(
-    table: pd.DataFrame,
-    frames: pd.DataFrame,
-    masks: Mapping[str, Path],
-    classes: Classes = ONE,
+    table: pd.DataFrame, frames: pd.DataFrame, masks: Mapping[str, Path], classes: Classes = ONE
 ) -> Members | None:
     """What the members of an ensemble predict; ``None`` for fewer than two of them.
 
-    Args:
-        table: Their frame tables.
-        frames: The frames' rows of a catalogue.
-        masks: Each member's name to the folder of its masks.
-        classes: What the masks' values mean; the chosen class counts.
+    ``masks`` maps each member to the folder of its masks.
     """
     if len(masks) < 2:
         return None
@@ -173,18 +167,11 @@ def cards_of(
 ) -> list[gallery.Card]:
     """The gallery: every frame, or a choice of them where they are too many for a page.
 
-    Args:
-        table: The frame tables of all models.
-        frames: The frames' rows of a catalogue.
-        masks: Model to the folder of its masks.
-        ensemble: The ensemble's name; empty without one.
-        members: What :func:`members_of` gives.
-        decoding: How the truth is binarised.
-        classes: What the masks' values mean; the chosen class is drawn.
+    ``masks`` maps each model to the folder of its masks; ``ensemble`` is its name, empty without
+    one. The chosen class is drawn, the truth binarised by ``decoding``.
     """
     shown = chosen_frames(table, frames, ensemble, members)
-    records = frames[frames["frame"].isin(shown)].to_dict("records")
-    rows = [{str(key): value for key, value in record.items()} for record in records]
+    rows = rows_of(frames[frames["frame"].isin(shown)])
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
 
 

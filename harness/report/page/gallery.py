@@ -64,11 +64,8 @@ def cards(
 ) -> list[Card]:
     """A card for each frame.
 
-    Args:
-        records: Rows of a catalogue, at most ``MOST``.
-        masks: Model to the folder of its predicted masks, ``FRAME.png``.
-        decoding: How the truth is binarised: ``official`` above 0, ``strict`` above 127.
-        classes: What the masks' values mean; the chosen class is drawn.
+    ``masks`` maps each model to the folder of its masks, ``FRAME.png``. The chosen class is drawn,
+    the truth binarised by ``decoding``.
 
     Raises:
         UserError: If a frame or a mask cannot be read.
@@ -85,10 +82,7 @@ def divergences(
 ) -> pd.DataFrame:
     """How far the members of an ensemble disagree on each frame.
 
-    Args:
-        frames: The frames.
-        masks: The folder of each member's masks, ``FRAME.png``.
-        classes: What the masks' values mean; the chosen class counts.
+    ``masks`` are the folders of the members' masks, ``FRAME.png``; the chosen class counts.
 
     Returns:
         DataFrame: One row a frame: ``frame``, ``disagreement`` and ``vote_variance``, see
@@ -114,10 +108,7 @@ def choose_frames(
 ) -> list[str]:
     """Frames to show where there are too many: the first of each of several orders, in turn.
 
-    Args:
-        frames: All frames.
-        orders: Each gives a figure by frame; frames of the lowest figures come first.
-        most: How many at most.
+    Each order gives a figure by frame; frames of the lowest figures come first.
 
     Returns:
         list: Identifiers, in the order of ``frames``.

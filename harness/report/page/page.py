@@ -17,7 +17,7 @@ from harness.report.page import (
 from harness.report.page.content import PageContent, Section
 from harness.report.page.frame_list import frame_list
 from harness.report.tables.view import title_of
-from harness.report.views import by_class, detail, plugins
+from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.masks.classes import ALL, chosen_class
 from metrics.paper import results as paper_results
@@ -112,7 +112,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
 
 def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
-    summary = by_class.figures(content.frames, content.formulas)
+    summary = by_class.figures(content.frames, content.formulas, content.average)
     tables = {
         name: by_class.class_view(
             summary, name, split=content.name, protocol=content.protocol
@@ -127,14 +127,14 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
 
 
 def _details(content: PageContent) -> list[Table | Plot]:
-    summary = by_class.figures(content.frames, content.formulas)
+    summary = by_class.figures(content.frames, content.formulas, content.average)
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)
         shown.append(view.table("Contours of polyps"))
     if "polyps" in content.frames:
-        view = detail.detection_view(content.frames, split=content.name)
+        view = detail.detection_view(content.frames, split=content.name, average=content.average)
         shown.append(view.table("Polyps found and frames recognised"))
-    if (plug_ins := plugins.plug_in_view(summary, split=content.name)) is not None:
+    if (plug_ins := detail.plug_in_view(summary, split=content.name)) is not None:
         shown.append(plug_ins.table("Figures of plug-ins"))
     return shown

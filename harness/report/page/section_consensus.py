@@ -29,7 +29,7 @@ FRAMES: Final = 300
 
 def consensus(content: PageContent, samples: Samples | None) -> list[Table | Plot]:
     """The consensus as a table, the podium and the significance map; nothing for a split."""
-    if samples is None or content.average != "sets":
+    if samples is None or content.split:
         return []
     found = rules.consensus(samples_by_set(content.frames, content.formulas))
     return [

@@ -31,7 +31,7 @@ def headline(samples: Samples) -> str:
     rest = f" The difference to {_titles(tied)} is not significant." if tied else ""
     return (
         f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} ({_LEVEL} "
-        f"interval {first['low']:.3f} to {first['high']:.3f}).{rest}"
+        f"interval {first['low']:.3f} to {first['high']:.3f}; {samples.averaged}).{rest}"
     )
 
 
@@ -57,9 +57,7 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
         Plot(
             title="Score",
             spec=charts.intervals(
-                drawn("estimate", "low", "high"),
-                title="Score by model",
-                axis="score, 0 to 1",
+                drawn("estimate", "low", "high"), title="Score by model", axis="score, 0 to 1"
             ),
             caption=f"Mean of F1, F2, PPV and recall ({samples.averaged}), with its {_LEVEL} "
             f"interval; {n}.",

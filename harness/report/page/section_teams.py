@@ -26,7 +26,7 @@ HARDEST: Final = 20
 
 def teams(content: PageContent, samples: Samples | None) -> list[Table | Plot]:
     """Both tables; nothing for a split or for fewer than ``FEWEST`` models."""
-    if samples is None or content.average != "sets" or len(content.models) < FEWEST:
+    if samples is None or content.split or len(content.models) < FEWEST:
         return []
     return [hardest(content), telling_apart(content, samples)]
 

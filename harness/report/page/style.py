@@ -40,9 +40,7 @@ class Style:
 def styles(labels: Sequence[str], highlighted: str = "") -> list[Style]:
     """A style for each label; all are different for up to 49 labels.
 
-    Args:
-        labels: In the order in which they are shown.
-        highlighted: The label that stands out, such as the ensemble's; empty for none.
+    ``highlighted`` is the label that stands out, such as the ensemble's.
     """
     found: list[Style] = []
     others = [label for label in labels if label != highlighted]

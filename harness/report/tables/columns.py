@@ -59,12 +59,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell as text.
-
-    Attributes:
-        text: Its text.
-        best: Whether it is the best of its column (within its group).
-    """
+    """One cell as text, and whether it is the best of its column within its group."""
 
     text: str
     best: bool = False

@@ -14,10 +14,6 @@ WIDEST: Final = 60
 def sparkline(values: Sequence[float], widest: int = WIDEST) -> str:
     """Values as bars of eight heights, the smallest the lowest.
 
-    Args:
-        values: In order; NaN becomes a blank.
-        widest: Characters at most; more values are averaged in groups.
-
     Returns:
         str: One character a value or group; all the lowest if the values are equal.
     """

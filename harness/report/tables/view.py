@@ -13,6 +13,7 @@ from harness.report.tables import render
 from harness.report.tables.columns import DAGGER, Column, Table, layout, resolve
 from harness.report.tables.formats import Format
 from harness.utils import console
+from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +45,7 @@ class View:
     def show(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> None:
         """Print it on stdout: drawn by rich on a terminal, as plain text in a pipe.
 
-        Args:
-            format_: See :meth:`render`.
-            metadata: See :meth:`render`.
+        The arguments are those of :meth:`render`.
 
         Raises:
             KeyError: If a column is not in the frame.
@@ -72,7 +71,7 @@ class View:
         """
         match format_:
             case "csv":
-                return render.csv(self._data())
+                return csv(self._data())
             case "json":
                 return render.json(
                     self._data(), title=self.title, caption=self.caption, metadata=metadata or {}

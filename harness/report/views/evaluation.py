@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View
-from harness.report.views import by_class, detail, plugins
+from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.utils.errors import UserError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 
@@ -34,6 +35,7 @@ class Measured:
             first of them with two sets or more.
         reference: The set that others are compared with; empty for each in turn.
         other: The set compared with it; empty for each in turn.
+        average: By which several test sets are averaged; ``None`` for over sets.
     """
 
     frames: pd.DataFrame
@@ -43,11 +45,17 @@ class Measured:
     by: str = ""
     reference: str = ""
     other: str = ""
+    average: Average | None = None
 
     @property
     def formulas(self) -> Protocol:
         """The protocol of the formulas."""
         return PROTOCOLS[self.protocol].formulas
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """What ``by_class.figures`` gives."""
+        return by_class.figures(self.frames, self.formulas, self.average)
 
     @property
     def is_papers(self) -> bool:
@@ -60,7 +68,7 @@ def classes(measured: Measured, format_: Format) -> list[View]:
     from metrics.paper import results as paper_results
 
     reference = paper_results() if measured.is_papers else None
-    summary = by_class.figures(measured.frames, measured.formulas)
+    summary = measured.summary
     named = {"split": measured.split, "protocol": measured.protocol}
     if format_ in ("csv", "json"):
         return [by_class.long_view(summary, paper=reference, **named)]
@@ -71,7 +79,7 @@ def classes(measured: Measured, format_: Format) -> list[View]:
 
 def places(measured: Measured, _format: Format) -> list[View]:
     """Polyp figures by centre or sequence."""
-    summary = by_class.by_place(measured.frames, measured.formulas)
+    summary = by_class.by_place(measured.frames, measured.formulas, measured.average)
     return [by_class.place_view(summary, split=measured.split, protocol=measured.protocol)]
 
 
@@ -84,28 +92,33 @@ def paper(measured: Measured, _format: Format) -> list[View]:
             "--table paper is for the paper's splits and classes, not for --leave-out, --folds, "
             "or frames or classes of your own"
         )
-    summary = by_class.figures(measured.frames, measured.formulas)
+    summary = measured.summary
     return [paper_table.table_view(summary, measured.split, paper_results())]
 
 
 def contours(measured: Measured, _format: Format) -> list[View]:
     """Distances between contours; by the official protocol the organisers' figure beside them."""
-    summary = by_class.figures(measured.frames, measured.formulas)
-    views = [detail.contour_view(summary, split=measured.split)]
-    if "hausdorff_rows" in measured.frames:
-        views.append(detail.organisers_hausdorff_view(measured.frames, split=measured.split))
+    frames, split = measured.frames, measured.split
+    views = [detail.contour_view(measured.summary, split=split)]
+    if "hausdorff_rows" in frames:
+        views.append(detail.organisers_hausdorff_view(frames, split, measured.average))
     return views
 
 
 def polyps(measured: Measured, _format: Format) -> list[View]:
     """Polyps found, and frames recognised."""
-    return [detail.detection_view(measured.frames, split=measured.split)]
+    return [detail.detection_view(measured.frames, split=measured.split, average=measured.average)]
 
 
 def strata(measured: Measured, _format: Format) -> list[View]:
     """Polyp figures by size of the polyp."""
     return [
-        detail.stratum_view(measured.frames, split=measured.split, formulas=measured.formulas),
+        detail.stratum_view(
+            measured.frames,
+            split=measured.split,
+            formulas=measured.formulas,
+            average=measured.average,
+        )
     ]
 
 
@@ -138,8 +151,7 @@ def more(measured: Measured, format_: Format) -> list[View]:
 
 def plug_ins(measured: Measured, _format: Format) -> list[View]:
     """The figures of ``harness.metrics`` plug-ins, where there are any."""
-    summary = by_class.figures(measured.frames, measured.formulas)
-    view = plugins.plug_in_view(summary, split=measured.split)
+    view = detail.plug_in_view(measured.summary, split=measured.split)
     return [] if view is None else [view]
 
 

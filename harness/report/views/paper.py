@@ -21,11 +21,6 @@ _KEYS: Final = [f"{class_}_{figure}" for class_ in _CLASSES for figure in _FIGUR
 def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> View:
     """Table 2 (validation) or 3 (test): the paper's columns, in the paper's order.
 
-    Args:
-        summary: What ``by_class.figures`` gives.
-        split: ``val`` or ``test``.
-        reference: ``metrics.paper.results()``.
-
     Returns:
         View: Under each of our rows the paper's, and the difference (ours minus the paper's).
     """
@@ -35,7 +30,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     theirs = _wide(reference[reference["split"] == split])
     misprints = set(reference.query("split == @split and misprint")["model"])
     rows = []
-    for name in sorted(ours.index, key=_order):
+    for name in sorted(ours.index, key=models.paper_order):
         model = {"model": name, "title": title_of(name)}
         rows.append({**model, "paper": False, "kind": "ours", **ours.loc[name]})
         if name not in theirs.index:
@@ -61,11 +56,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
 
 
 def official_view(ranking: pd.DataFrame) -> View:
-    """Table 4: round, model, score and SD, with the paper's figures and the difference.
-
-    Args:
-        ranking: What ``submissions.leaderboard.with_paper`` gives.
-    """
+    """Table 4: round, model, score and SD, with the paper's figures and the difference."""
     import pandas as pd
 
     keys = ["round", "model"]
@@ -119,12 +110,6 @@ def _beside(ours: dict[Any, Any], theirs: dict[Any, Any]) -> list[dict[Any, Any]
             "sd": ours["sd"] - theirs["sd"],
         },
     ]
-
-
-def _order(model: str) -> int:
-    """Its place in the paper's tables; other models come last."""
-    order = list(models.PAPER_ORDER)
-    return order.index(model) if model in order else len(order)
 
 
 def _wide(rows: pd.DataFrame) -> pd.DataFrame:

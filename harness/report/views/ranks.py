@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
-    """Models in order of a figure, with intervals of figure and rank.
-
-    Args:
-        samples: The models' figures on the same frames.
-        title: Heading above the table.
-        figure: What is ranked.
-    """
+    """Models in order of a figure, with intervals of figure and rank."""
     from metrics.statistics.ranking import rank
 
     ranking = rank(samples, figure)
@@ -72,16 +66,10 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_view(comparisons: Sequence[Comparison], *, title: str, settings: str = "") -> View:
-    """Each comparison with its interval, tests and effect sizes.
+    """Each comparison with its interval, tests and effect sizes."""
+    import pandas as pd
 
-    Args:
-        comparisons: One a figure and pair.
-        title: Heading above the table.
-        settings: How it was resampled, for the caption.
-    """
-    from metrics.statistics.comparison import to_frame
-
-    rows = to_frame(comparisons)
+    rows = pd.DataFrame(comparisons)
     corrected = bool(rows["p_holm"].notna().any())
     first = comparisons[0]
     hidden = [] if corrected else ["p_holm"]

@@ -9,14 +9,15 @@ from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, Format
 from harness.report.tables.view import View
 from harness.report.views.by_class import left_out_columns, left_out_note
-from submissions.leaderboard import SD_OF, averaged
+from metrics.averages import SD_OF
+from submissions.leaderboard import averaged
 from submissions.ledger import OVERALL
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
 
 _FIGURES: Final = {
     "f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU",
@@ -29,11 +30,9 @@ def scores_view(
 ) -> View:
     """One package by test set, with both averages over the sets; of several packages one.
 
-    Args:
-        figures: ``PackageScore.figures`` of each package, with its name in the column ``package``.
-        format_: The format it is shown in; CSV and JSON have every SD and both averages.
-        average: The average that comes first; several packages are shown, and ordered, by it.
-        protocol: How they were scored.
+    ``figures`` are the ``PackageScore.figures`` of each package, with its name in the column
+    ``package``; ``average`` comes first, and orders several packages. CSV and JSON have every SD
+    and both averages.
     """
     rows = _rows(figures[0], average) if len(figures) == 1 else _overall(figures, average)
     columns = [

@@ -42,12 +42,7 @@ def enter() -> Callable[[Workspace, str], Run]:
         network = build(config, weights=False)
         balance(network, normalisation(config))
         run = workspace.new_run(
-            model,
-            settings=config.to_dict(),
-            versions=versions(),
-            seed=0,
-            parameters=0,
-            data="none",
+            model, settings=config.to_dict(), versions=versions(), seed=0, parameters=0, data="none"
         )
         digest = checkpoints.save_weights(run.best, network.state_dict())
         workspace.update_run(run.run, checkpoint=digest)

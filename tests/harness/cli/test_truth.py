@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
-from harness.config import settings
+from harness.config.write_settings import write_file
 from harness.runs.workspace import Workspace
 
 SIDE = 64
@@ -58,7 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("HARNESS_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    settings.write_file(Path("harness.toml"), {"endocv": "data"})
+    write_file(Path("harness.toml"), {"endocv": "data"})
     return tmp_path
 
 
@@ -92,9 +92,7 @@ def test_training_without_a_polyp_is_refused(here: Path) -> None:
     assert "No frame of train holds a pixel of polyp" in " ".join(succeeds("data", "check").split())
 
 
-def test_evaluation_stops_at_misread_masks_and_warns_of_a_split_without_polyps(
-    here: Path,
-) -> None:
+def test_evaluation_stops_at_misread_masks_and_warns_of_a_split_without_polyps(here: Path) -> None:
     write_all(lambda number: disc(number) if number < 8 else np.zeros((SIDE, SIDE), np.uint8))
     assert "None of the 2 masks of the validation split" in " ".join(succeeds(*TRAIN).split())
     told = " ".join(succeeds("evaluate", "--split", "val").split())

@@ -336,7 +336,8 @@ def test_resume_goes_on_with_the_rest(
         return train(*arguments, **options)
 
     monkeypatch.setattr(training_run, "train", fail_the_second)
-    result = call("train", *SMALL, "--model", "unet", "--model", "fpn", *workspace)
+    names = ("--model", "unet", "--model", "fpn")
+    result = call("train", *SMALL, *names, "--jobs", "1", *workspace)
     assert result.exit_code == 1
     monkeypatch.undo()
 
@@ -351,7 +352,6 @@ def test_resume_goes_on_with_the_rest(
     assert "Nothing to go on with" in call("train", "--resume", *workspace).stderr
 
 
-@pytest.mark.usefixtures("fast_workers")
 def test_networks_train_side_by_side_and_the_ensemble_follows(place: Path) -> None:
     wanted = ("unet", "fpn", "divergentnets")
     names = [word for name in wanted for word in ("--model", name)]

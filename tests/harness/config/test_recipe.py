@@ -21,7 +21,7 @@ def test_the_paper_preset_is_the_default_recipe_in_the_precision_of_the_device()
     assert resolve("fpn", "paper") == expected
 
 
-@pytest.mark.parametrize("preset", ["demo", "paper", "quick"])
+@pytest.mark.parametrize("preset", ["demo", "paper", "quick", "strong"])
 def test_a_recipe_survives_json_and_toml(preset: str, tmp_path: Path) -> None:
     config = resolve("trinet", preset, nodes=NODES, encoder_weights='a "file".pth', seed=7)
     file = tmp_path / "mine.toml"
@@ -36,7 +36,7 @@ def test_a_recipe_survives_json_and_toml(preset: str, tmp_path: Path) -> None:
 def test_changes_win_and_none_leaves_the_preset() -> None:
     config = resolve("unet", "quick", epochs=3, seed=None)
 
-    assert (config.epochs, config.seed, config.size) == (3, 0, 64)
+    assert (config.epochs, config.seed, config.size) == (3, 0, 160)
 
 
 def test_a_file_of_ones_own_is_named_in_the_run(tmp_path: Path) -> None:
@@ -63,7 +63,8 @@ def test_all_faults_of_a_file_are_said_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("quik", "did you mean 'quick'"), ("x", "expected demo, paper, quick")]
+    ("name", "message"),
+    [("quik", "did you mean 'quick'"), ("x", "expected demo, paper, quick, strong")],
 )
 def test_an_unknown_preset_names_those_there_are(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

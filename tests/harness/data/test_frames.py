@@ -68,9 +68,10 @@ def odd_tiff(pixels: NDArray[np.uint8], order: str) -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_tiffs_tagged_grey_with_extra_samples_are_read_in_colour(
-    pixels: NDArray[np.uint8], order: str
+    pixels: NDArray[np.uint8], order: str, tmp_path: Path
 ) -> None:
-    np.testing.assert_array_equal(frames.decode_image(odd_tiff(pixels, order)), pixels)
+    (tmp_path / "odd.tif").write_bytes(odd_tiff(pixels, order))
+    np.testing.assert_array_equal(frames.read_image(tmp_path / "odd.tif"), pixels)
 
 
 def test_an_odd_tiff_of_another_writer(draw: Drawer, tmp_path: Path) -> None:
@@ -134,7 +135,6 @@ def test_bilinear_weighs_every_pixel() -> None:
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[:, ::3] = 240
     assert np.ptp(frames.resize_image(stripes, 24)[:, 2:-2]) < 60
-    assert set(np.unique(frames.resize_image(stripes, 24, interpolation="nearest"))) <= {0, 240}
 
 
 def test_own_size_is_left_alone(pixels: NDArray[np.uint8]) -> None:

@@ -31,10 +31,7 @@ def test_endocv_with_its_irregularities(draw: Drawer) -> None:
     ]  # fmt: skip
     assert found["truth"].tolist() == ["mask"] * 7 + ["empty"] * 3
     assert found["mask"].tolist()[0] == str(root / "data_C1/masks_C1/C1_1_mask.jpg")
-    assert (found["mask"].tolist()[7:], set(found["dataset"])) == (
-        [""] * 3,
-        {"endocv2021"},
-    )
+    assert (found["mask"].tolist()[7:], set(found["dataset"])) == ([""] * 3, {"endocv2021"})
     assert set(found["height"]) == {HEIGHT}
     assert set(found["width"]) == {WIDTH}
     assert found["height"].dtype == np.int64
@@ -93,11 +90,7 @@ def test_clinicdb_with_its_odd_tiffs(draw: Drawer, tmp_path: Path) -> None:
     with pytest.raises(UnidentifiedImageError):
         Image.open(root / "Original/1.tif")
     found = layouts.find_frames(root)
-    assert found["frame"].tolist() == [
-        "cvc-clinicdb/1",
-        "cvc-clinicdb/2",
-        "cvc-clinicdb/10",
-    ]
+    assert found["frame"].tolist() == ["cvc-clinicdb/1", "cvc-clinicdb/2", "cvc-clinicdb/10"]
     assert set(zip(found["height"], found["width"], strict=True)) == {(24, 32)}
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from harness.config.training import TrainConfig
 from harness.data import loader
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
+from harness.utils.signals import StoppedWaiting, StopRequest
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -55,21 +58,9 @@ def test_order_is_a_permutation_of_its_own_for_each_seed_and_epoch() -> None:
     np.testing.assert_array_equal(orders[0], loader.order(0, 0, 50))
 
 
-@pytest.mark.parametrize(
-    ("frames", "last", "sizes"),
-    [
-        (11, "even", [4, 4, 3]),
-        (9, "even", [3, 3, 3]),
-        (5, "even", [3, 2]),
-        (1, "even", [1]),
-        (11, "drop", [4, 4]),
-        (3, "drop", [3]),
-        (8, "drop", [4, 4]),
-        (9, "keep", [4, 4, 1]),
-    ],
-)
-def test_batches(frames: int, last: loader.LastBatch, sizes: list[int]) -> None:
-    cut = loader.batches(np.arange(frames), 4, last)
+@pytest.mark.parametrize("sizes", [[4, 4, 3], [3, 3, 3], [4, 4], [3, 2], [1]])
+def test_batches_are_even(sizes: list[int]) -> None:
+    cut = loader.batches(np.arange(sum(sizes)), 4)
     assert [len(batch) for batch in cut] == sizes
     np.testing.assert_array_equal(np.concatenate(cut), np.arange(sum(sizes)))
 
@@ -227,6 +218,28 @@ def test_workers_are_as_many_as_shared_memory_holds_the_batches_of(
     assert fit(3, 20, trainings=2) == 2
     assert fit(3, 0.5) == 0
     assert loader.workers_that_fit(3, recipe, shared=tmp_path / "none") == 3
+
+
+def test_workers_that_hang_are_ended_at_once(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object) -> None:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.setattr(loader.AugmentedFrames, "__getitems__", hang)
+    waiting = loader.BatchLoader(config(workers=1), cache, cache)
+    batches = waiting.train(0)
+    with StopRequest() as stop, pytest.raises(StoppedWaiting), stop.at_once():
+        next(batches)
+    before = multiprocessing.active_children()
+
+    loader.end_workers()
+
+    assert before
+    for process in before:
+        process.join()
+        assert process.exitcode == 0
 
 
 def test_a_worker_that_dies_or_hands_over_nothing_ends_the_wait(

@@ -151,12 +151,7 @@ def test_an_impossible_number_of_folds_is_refused(count: int) -> None:
 
 
 def test_leaving_a_centre_out() -> None:
-    rows = [
-        ("C1", "", "mask"),
-        ("C3", "", "mask"),
-        ("", "seq1", "mask"),
-        ("", "", "mask"),
-    ]
+    rows = [("C1", "", "mask"), ("C3", "", "mask"), ("", "seq1", "mask"), ("", "", "mask")]
     left = splits.leave_out(splits.assign(frames(*rows), PAPER), "C3")
     assert left["split"].tolist() == ["train", "test", "val", ""]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -19,6 +20,17 @@ from models.divergentnets import DivergentNets
 CPU = torch.device("cpu")
 SECOND = torch.device("cuda", 1)
 MEMBERS = ("unet++", "fpn", "deeplabv3")
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """torch's operators use so many threads within the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +51,14 @@ def frames() -> Tensor:
 @pytest.fixture(scope="module")
 def reference(ensemble: nn.Module, frames: Tensor) -> Tensor:
     """One frame at a time, on one thread."""
-    with devices.threads(1):
+    with on_threads(1):
         made = engine(ensemble)
         return torch.cat([made(frame[None]) for frame in frames])
 
 
 @pytest.fixture(autouse=True)
 def own_threads() -> Iterator[None]:
-    with devices.threads(1):
+    with on_threads(1):
         yield
 
 
@@ -66,7 +78,7 @@ def test_the_mean_of_the_members(ensemble: nn.Module, frames: Tensor) -> None:
 def test_no_bit_depends_on_batch_threads_or_order(
     ensemble: nn.Module, frames: Tensor, reference: Tensor, threads: int, batch: int
 ) -> None:
-    with devices.threads(threads):
+    with on_threads(threads):
         made = engine(ensemble)
         output = torch.cat([made(part) for part in frames[:3].flip(0).split(batch)]).flip(0)
 
@@ -75,7 +87,7 @@ def test_no_bit_depends_on_batch_threads_or_order(
 
 
 def test_the_callers_threads_stay_as_they_were() -> None:
-    with devices.threads(3):
+    with on_threads(3):
         pool = devices.single_threads()
         inside = list(pool.map(lambda _: torch.get_num_threads(), range(6)))
         assert torch.get_num_threads() == 3

@@ -146,9 +146,7 @@ def test_one_half_is_background() -> None:
     assert not made.probabilities(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).gt(0.5).any()
 
 
-def test_augmentation_changes_little_where_each_pixel_decides_alone(
-    frames: list[Path],
-) -> None:
+def test_augmentation_changes_little_where_each_pixel_decides_alone(frames: list[Path]) -> None:
     plain = list(predictor().predict(frames))
     inference = Inference(device=CPU, batch_size=2, tta=True)
     averaged = list(Predictor(Bright(), size=32, inference=inference).predict(frames))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from harness.training.loggers import PREDICTION, TRUTH, TensorBoard, overlays, some_frames
+from harness.training.loggers import PREDICTION, TRUTH, log_to_tensorboard, overlays, some_frames
 from harness.training.loop import Epoch
 
 SIDE = 32
@@ -50,7 +50,7 @@ def read(folder: Path) -> EventAccumulator:
 
 
 def test_scalars_and_pictures_of_each_epoch(tmp_path: Path, val: Any, trainer: Any) -> None:
-    with TensorBoard(tmp_path, trainer=trainer, val=val) as board:
+    with log_to_tensorboard(tmp_path, trainer, val) as board:
         for number in (1, 2):
             board(epoch(number))
 
@@ -64,10 +64,10 @@ def test_scalars_and_pictures_of_each_epoch(tmp_path: Path, val: Any, trainer: A
 
 
 def test_epochs_that_are_done_again_stand_once(tmp_path: Path, val: Any, trainer: Any) -> None:
-    with TensorBoard(tmp_path, trainer=trainer, val=val) as board:
+    with log_to_tensorboard(tmp_path, trainer, val) as board:
         for number in (1, 2, 3):
             board(epoch(number))
-    with TensorBoard(tmp_path, trainer=trainer, val=val, passed=1) as board:
+    with log_to_tensorboard(tmp_path, trainer, val, passed=1) as board:
         for number in (2, 3):
             board(epoch(number))
 

@@ -20,42 +20,67 @@ class Bar:
     """Notes what it is updated with."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[int, int]] = []
+        self.seen: list[tuple[float, int, str]] = []
 
-    def update(self, done: int, total: int) -> None:
-        self.seen.append((done, total))
+        self.earlier: list[float] = []
+
+    def done_before(self, steps: float) -> None:
+        self.earlier.append(steps)
+
+    def update(self, done: float, total: int, *, detail: str) -> None:
+        self.seen.append((done, total, detail))
 
 
-def run(model: str) -> Any:
-    return SimpleNamespace(run=f"{model}-1", model=model, settings={"epochs": 12})
+def job(model: str, work: float = 1.0) -> Any:
+    row = {"best_epoch": 3, "best_iou": 0.25, "best_f1": 0.75, "epochs": 12}
+    run = SimpleNamespace(
+        run=f"{model}-1", model=model, settings={"epochs": 12, "size": 64}, row=row
+    )
+    return SimpleNamespace(run=run, work=work, frames=SimpleNamespace(val=range(5)))
 
 
-def test_the_bar_counts_the_steps_of_all_networks() -> None:
-    bar: Any = Bar()
-    callbacks = SideBySide(bar, networks=3).callbacks()
+def shown(bar: Bar, *jobs: Any) -> SideBySide:
+    workspace: Any = SimpleNamespace(
+        run=lambda name: next(job.run for job in jobs if job.run.run == name)
+    )
+    anything: Any = bar
+    return SideBySide(anything, workspace, jobs)
 
-    callbacks.step(run("unet"), 1, 10)
-    callbacks.step(run("fpn"), 2, 40)
-    callbacks.step(run("unet"), 5, 10)
 
-    # A network that has not begun is taken to be as long as the longest.
-    assert bar.seen == [(1, 30), (3, 90), (7, 90)]
+def test_the_bar_moves_over_the_work_of_all_networks() -> None:
+    bar = Bar()
+    unet, triunet = job("unet"), job("triunet", work=3.0)
+    callbacks = shown(bar, triunet, unet).callbacks()
+
+    callbacks.begun(unet.run, "cpu")
+    callbacks.step(unet.run, 1, 10)
+    callbacks.begun(triunet.run, "cpu")
+    callbacks.step(triunet.run, 20, 40)
+    callbacks.ended(unet.run, "memory is full")
+
+    # A quarter of the work is U-Net's. One that failed has nothing left to do.
+    assert bar.seen == [
+        (2.5, 100, "unet 10%"),
+        (40.0, 100, "triunet 50%, unet 10%"),
+        (62.5, 100, "triunet 50%"),
+    ]
+    assert bar.earlier == [pytest.approx(100 * 0.75 * 19 / 40)]  # TriUNet was resumed
 
 
 def test_each_network_is_named_and_faults_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    bar: Any = Bar()
-    shown = SideBySide(bar, networks=2)
-    callbacks = shown.callbacks()
+    unet, fpn = job("unet"), job("fpn")
+    side_by_side = shown(Bar(), unet, fpn)
+    callbacks = side_by_side.callbacks()
 
-    callbacks.begun(run("fpn"), "cuda:1")
-    callbacks.epoch(run("fpn"), EPOCH)
-    callbacks.warned(run("fpn"), "no CUDA graph")
-    callbacks.ended(run("fpn"), "memory is full")
-    callbacks.ended(run("unet"), "")
+    callbacks.begun(fpn.run, "cuda:1")
+    callbacks.epoch(fpn.run, EPOCH)
+    callbacks.warned(fpn.run, "no CUDA graph")
+    callbacks.ended(fpn.run, "memory is full")
+    callbacks.ended(unet.run, "")
 
     lines = capsys.readouterr().err
     assert "fpn: 12 epochs on cuda:1 -> fpn-1" in lines
     assert "fpn: epoch  3/12  loss 0.500  IoU 0.250  F1 0.750" in lines
     assert "fpn: no CUDA graph" in lines
-    assert "unet-1: finished" in lines
-    assert shown.faults == {"fpn-1": "memory is full"}
+    assert "unet-1: best in epoch 3, validation IoU 0.250, F1 0.750" in lines
+    assert side_by_side.faults == {"fpn-1": "memory is full"}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.training.trainer import Trainer
+from harness.training.trainer import Pace, Trainer
 
 NORMALISATION = ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
@@ -32,11 +32,7 @@ def config(**values: object) -> TrainConfig:
 
 def trainer(**values: object) -> Trainer:
     return Trainer(
-        config(**values),
-        Tiny(),
-        device=torch.device("cpu"),
-        normalisation=NORMALISATION,
-        steps=8,
+        config(**values), Tiny(), device=torch.device("cpu"), normalisation=NORMALISATION, steps=8
     )
 
 
@@ -156,3 +152,31 @@ def test_validation_measures_the_average_and_leaves_the_network_as_it_was() -> N
 
     assert result.iou == 1.0
     assert made.network.state_dict()["value"].item() == -1.0
+
+
+def test_python_is_at_most_two_steps_ahead_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+
+    class Event:
+        made = 0
+
+        def __init__(self, *, blocking: bool) -> None:
+            assert blocking  # a core that spins is lost to the workers
+            Event.made += 1
+            self.number = Event.made
+
+        def record(self, stream: str) -> None:
+            assert stream == "stream of cuda:1"
+
+        def synchronize(self) -> None:
+            done.append(self.number)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
+    pace = Pace(torch.device("cuda:1"))
+    waited = []
+    for _ in range(4):
+        pace.step()
+        waited.append(list(done))
+
+    assert waited == [[], [], [1], [1, 2]]

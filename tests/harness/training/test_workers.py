@@ -74,9 +74,6 @@ class Heard:
         )
 
 
-pytestmark = pytest.mark.usefixtures("fast_workers")
-
-
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")

@@ -137,6 +137,23 @@ def test_a_terminal_gets_a_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatc
     assert console.stderr() is terminal
 
 
+def test_a_step_of_a_bar_is_seen_in_the_bar_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    whole = Bar("all", 3, console.occasional_lines(interval=10.0, clock=clock), clock, even=False)
+    for step in ("one", "two"):
+        with console.step_of(whole):
+            console.note("left out")
+            console.success(f"{step} is done")
+            clock.seconds += 20
+            with console.progress(step, 4) as inner:
+                inner.advance()
+    console.note("a note")
+    assert (whole.done, whole.detail) == (2, "")
+    assert capsys.readouterr().err == (
+        "one is done\nall: 0 of 3, one: 1 of 4\ntwo is done\nall: 1 of 3, two: 1 of 4\na note\n"
+    )
+
+
 NAME = "polyp\x1b[31m\u202egnp.\udcff\r"
 ESCAPED = "polyp\\u001b[31m\\u202egnp.\\udcff\\u000d"
 

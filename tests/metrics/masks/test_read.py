@@ -6,13 +6,7 @@ import pytest
 from PIL import Image
 
 from metrics.masks.image import MAX_PIXELS, read_size
-from metrics.masks.read import (
-    THRESHOLDS,
-    decode_mask,
-    decode_turned,
-    fit_prediction,
-    read_mask,
-)
+from metrics.masks.read import THRESHOLDS, decode_mask, decode_turned, fit_prediction, read_mask
 from metrics.utils.errors import UserError
 
 

@@ -331,7 +331,7 @@ def test_folders_that_a_platform_removed_are_put_before_the_names_again(
 
 
 def test_a_round_of_another_layout_has_a_bundle_that_scores_its_drawn_masks(
-    masks, tmp_path: Path
+    masks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = tmp_path / "rounds.toml"
     rounds.write_text(
@@ -341,6 +341,8 @@ def test_a_round_of_another_layout_has_a_bundle_that_scores_its_drawn_masks(
     (tmp_path / "truth" / "set1" / "masks").mkdir(parents=True)
     mask = masks["EndoCV_DATA1"]["a_0"] * np.uint8(255)
     cv2.imwrite(str(tmp_path / "truth" / "set1" / "masks" / "x.png"), mask)
+    (tmp_path / "harness.toml").write_text("[classes]\npolyp = 255\ntool = 100\n")
+    monkeypatch.chdir(tmp_path)
     for platform in ("codabench", "grand-challenge"):
         out = tmp_path / platform
         words = ("--format", platform, "--round", 'a $(b) "c"', "--rounds", rounds, "--out", out)

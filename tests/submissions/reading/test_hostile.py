@@ -98,10 +98,7 @@ CONTAINERS = {
         "its name is another",
     ),
     "another size inside": (lambda d: local_changed(d, MASK, 22, b"\1\0"), "its size is another"),
-    "another method inside": (
-        lambda d: local_changed(d, MASK, 8, b"\0"),
-        "its packing is another",
-    ),
+    "another method inside": (lambda d: local_changed(d, MASK, 8, b"\0"), "its packing is another"),
     "no header where it should be": (
         lambda d: local_changed(d, MASK, 0, b"NOPE"),
         "does not begin where",

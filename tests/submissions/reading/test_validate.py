@@ -20,7 +20,7 @@ from PIL import Image
 from metrics.utils.errors import UserError
 from submissions.layout import PackageLayout
 from submissions.reading.archive import Limits, name_fault
-from submissions.reading.validate import inspect_package, validate_package
+from submissions.reading.validate import inspect_package
 from submissions.writing.encoding import encode_mask
 from submissions.writing.package import PackageWriter
 
@@ -142,11 +142,7 @@ BROKEN = {
         "values",
         MASK,
     ),
-    "a shape cut out by alpha": (
-        lambda e: e.update({MASK: png(cut_out())}),
-        "values",
-        MASK,
-    ),
+    "a shape cut out by alpha": (lambda e: e.update({MASK: png(cut_out())}), "values", MASK),
     "a shape cut out by alpha in a grey TIFF": (
         lambda e: e.update({MASK: grey_cut_out()}),
         "values",
@@ -235,11 +231,11 @@ def test_a_broken_package_is_refused_by_name(what, entries, zipped, sizes, tmp_p
 
 def test_a_sound_package_is_sound_in_both_forms(entries, zipped, sizes, tmp_path) -> None:
     path = zipped(entries)
-    assert validate_package(path, sizes) == []
+    assert inspect_package(path, sizes).faults() == []
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path / "unpacked")
-    assert validate_package(tmp_path / "unpacked", sizes) == []
-    assert validate_package(tmp_path / "unpacked" / "EndoCV2021", sizes) == []
+    assert inspect_package(tmp_path / "unpacked", sizes).faults() == []
+    assert inspect_package(tmp_path / "unpacked" / "EndoCV2021", sizes).faults() == []
 
 
 def test_faults_come_all_at_once(entries, zipped, sizes) -> None:
@@ -271,10 +267,13 @@ def test_other_rounds_name_their_own_root_and_sets(entries, zipped) -> None:
     renamed = {n.replace("EndoCV2021", "R").replace("EndoCV_", ""): d for n, d in entries.items()}
     path = zipped(renamed)
     assert (
-        validate_package(path, test_sets=["DATA1", "DATA2"], layout=PackageLayout(root="R")) == []
+        inspect_package(path, test_sets=["DATA1", "DATA2"], layout=PackageLayout(root="R")).faults()
+        == []
     )
     assert kinds(path).keys() == {"layout", "missing"}
-    faults = validate_package(path, test_sets=["DATA1", "DATA3"], layout=PackageLayout(root="R"))
+    faults = inspect_package(
+        path, test_sets=["DATA1", "DATA3"], layout=PackageLayout(root="R")
+    ).faults()
     assert {fault.path for fault in faults} == {
         "R/segmentation/DATA3_pred",
         "R/segmentation/DATA2_pred",
@@ -283,7 +282,7 @@ def test_other_rounds_name_their_own_root_and_sets(entries, zipped) -> None:
 
 def test_a_package_that_is_not_there_is_a_users_fault(tmp_path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
-        validate_package(tmp_path / "nowhere.zip")
+        inspect_package(tmp_path / "nowhere.zip").faults()
 
 
 # --- hostile -----------------------------------------------------------------------------------
@@ -564,8 +563,8 @@ def test_hostile_images_and_bombs_stay_within_memory(tmp_path, run_python) -> No
     code = """
 import sys
 from pathlib import Path
-from submissions.reading.validate import validate_package
-faults = validate_package(Path(sys.argv[1]))
+from submissions.reading.validate import inspect_package
+faults = inspect_package(Path(sys.argv[1])).faults()
 # VmHWM starts anew with the program; ru_maxrss would carry over the peak of the parent.
 status = Path("/proc/self/status").read_text()
 print(len(faults), int(status.split("VmHWM:")[1].split()[0]) // 1024)

@@ -15,7 +15,7 @@ import pytest
 
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.files import remove_stale_partials
-from submissions.reading.validate import validate_package
+from submissions.reading.validate import inspect_package
 from submissions.writing.package import PackageWriter
 from submissions.writing.publish import manifest_path
 
@@ -48,8 +48,8 @@ def test_every_mask_comes_back_by_the_organisers_reader(package, masks, tmp_path
 
 
 def test_a_package_of_the_writer_has_no_faults(package, sizes) -> None:
-    assert validate_package(package, sizes) == []
-    assert validate_package(package) == []
+    assert inspect_package(package, sizes).faults() == []
+    assert inspect_package(package).faults() == []
 
 
 def test_the_same_input_gives_the_same_bytes_in_any_order(tmp_path, masks, sizes) -> None:
@@ -90,7 +90,7 @@ def test_the_manifest_describes_the_package(tmp_path, masks, sizes) -> None:
 
 def test_a_tif_package_is_the_same_under_other_names(tmp_path, masks, sizes) -> None:
     path = write(tmp_path / "p.zip", masks, expected=sizes, file_format="tif")
-    assert validate_package(path, sizes) == []
+    assert inspect_package(path, sizes).faults() == []
     with zipfile.ZipFile(path) as archive:
         assert "EndoCV2021/segmentation/EndoCV_DATA1_pred/a_0_mask.tif" in archive.namelist()
 
@@ -109,6 +109,17 @@ def test_a_jpeg_package_says_what_it_costs(tmp_path, masks, sizes) -> None:
     assert cost["ppv"] == pytest.approx(np.mean(ppv), abs=1e-12)
     assert cost["ppv"] < 1
     assert cost["ppv"] < cost["f1"] < 1
+
+
+def test_what_jpeg_costs_is_said_once(tmp_path, masks) -> None:
+    with PackageWriter(tmp_path / "p.zip", file_format="jpeg") as writer:
+        for test_set, names in masks.items():
+            for name, mask in names.items():
+                writer.add(test_set=test_set, name=name, mask=mask, latency_ms=1.0)
+        sealed = writer.seal()
+        assert "cost" in sealed.manifest
+        assert sealed.notes == ()
+        assert "lossy JPEGs" in inspect_package(sealed.temporary).notes[0]
 
 
 def test_missing_masks_are_named_at_once_and_nothing_is_left(tmp_path, masks, sizes) -> None:

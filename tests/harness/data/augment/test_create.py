@@ -16,7 +16,7 @@ from harness.data.augment.light import Light
 from metrics.utils.errors import UserError
 
 SIZE = 96
-NAMES = create.names()
+NAMES = tuple(create.AUGMENTATIONS)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_is_a_function_of_seed_epoch_and_frame(
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    assert create.names() == ("paper", "light", "none")
+    assert NAMES == ("paper", "light", "none")
     with pytest.raises(UserError, match="unknown augmentation 'ligth'; did you mean 'light'"):
         create.create("ligth", SIZE)
 

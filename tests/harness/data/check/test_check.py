@@ -29,9 +29,7 @@ def checked(endocv: Path, *others: tuple[str, Path]) -> DataReport:
 
 def test_a_sound_dataset_has_no_faults(draw: Drawer) -> None:
     report = checked(
-        draw.endocv(),
-        ("hyperkvasir", draw.hyperkvasir()),
-        ("test_frames", draw.test_frames()),
+        draw.endocv(), ("hyperkvasir", draw.hyperkvasir()), ("test_frames", draw.test_frames())
     )
     assert report.faults == ()
     totals = report.table[report.table["source"] == "all"]
@@ -56,8 +54,7 @@ def test_every_fault_is_found_at_once(draw: Drawer) -> None:
     (root / "sequenceData/negativeOnly/seq9_neg").mkdir()
     positive = root / "sequenceData/positive"
     shutil.copy(
-        root / "sequenceData/negativeOnly/seq1_neg/a1.jpg",
-        positive / "seq2/images_seq2/seq2_1.jpg",
+        root / "sequenceData/negativeOnly/seq1_neg/a1.jpg", positive / "seq2/images_seq2/seq2_1.jpg"
     )
     (root / "stray.dat").write_text("")
     report = checked(root)
@@ -77,9 +74,7 @@ def test_every_fault_is_found_at_once(draw: Drawer) -> None:
     assert [note for note in report.notes if "stray.dat" in note and "lonely" not in note]
 
 
-def test_a_copy_of_a_training_frame_among_the_test_frames_is_found(
-    draw: Drawer,
-) -> None:
+def test_a_copy_of_a_training_frame_among_the_test_frames_is_found(draw: Drawer) -> None:
     endocv, test_frames = draw.endocv(), draw.test_frames()
     shutil.copy(
         endocv / "data_C1/images_C1/C1_2.jpg",

@@ -25,8 +25,7 @@ def picture(seed: int, size: int = 256) -> Image.Image:
 
 def thumbnail(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(
-        cv2.resize(np.asarray(image), (64, 64), interpolation=cv2.INTER_AREA),
-        dtype=np.uint8,
+        cv2.resize(np.asarray(image), (64, 64), interpolation=cv2.INTER_AREA), dtype=np.uint8
     )
 
 

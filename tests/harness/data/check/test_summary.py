@@ -16,16 +16,7 @@ def frames() -> pd.DataFrame:
         ("val", "", "seq6_neg", "", "empty", False, 30, 40),
         ("", "", "", "EndoCV_DATA1", "withheld", None, 30, 40),
     ]
-    names = [
-        "split",
-        "centre",
-        "sequence",
-        "test_set",
-        "truth",
-        "polyp",
-        "height",
-        "width",
-    ]
+    names = ["split", "centre", "sequence", "test_set", "truth", "polyp", "height", "width"]
     table = pd.DataFrame(rows, columns=names).assign(dataset="endocv2021")
     return table.astype({"polyp": object})
 

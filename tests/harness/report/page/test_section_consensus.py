@@ -51,5 +51,5 @@ def test_podium_and_significance_map_hold_the_frames_and_pairs(round_content: Pa
 
 
 def test_a_split_has_no_consensus(round_content: PageContent) -> None:
-    split = dataclasses.replace(round_content, average="frames")
+    split = dataclasses.replace(round_content, split="val")
     assert section_consensus.consensus(split, collect(split.frames)) == []

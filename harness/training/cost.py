@@ -1,0 +1,91 @@
+"""What training a network takes, from its shapes alone: nothing is computed or allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+import models
+from harness.config.training import TrainConfig
+
+_PROCESS_BYTES: Final = 400 * 2**20
+"""Memory of a training process without its network: what it does not share with its siblings."""
+
+_COPIES: Final = 5
+"""Of the weights: themselves, their gradients, two moments of the optimiser and their average."""
+
+_PASSING: Final = 1.5
+"""Of what the backward pass needs: gradients and work space come on top of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What training a network takes, roughly.
+
+    Attributes:
+        flops: Multiplications and additions of a step's forward pass.
+        memory: Bytes of the process that trains it on a CPU.
+    """
+
+    flops: float
+    memory: float
+
+
+def estimate(configs: Sequence[TrainConfig]) -> list[Cost]:
+    """The cost of training each network; one that cannot be told counts as the highest known.
+
+    Args:
+        configs: The recipes.
+    """
+    known: dict[tuple[object, ...], Cost | None] = {}
+    for config in configs:
+        if _key(config) not in known:
+            try:
+                known[_key(config)] = _measure(config)
+            except Exception:  # a plug-in's network may need more than shapes
+                known[_key(config)] = None
+    found = [cost for cost in known.values() if cost]
+    highest = Cost(
+        flops=max((cost.flops for cost in found), default=1.0),
+        memory=max((cost.memory for cost in found), default=0.0),
+    )
+    return [known[_key(config)] or highest for config in configs]
+
+
+def _key(config: TrainConfig) -> tuple[object, ...]:
+    """What the cost depends on; the folds of a cross-validation have it in common."""
+    network = config.model, config.nodes, config.encoder, config.output_stride
+    return (*network, config.size, config.batch_size)
+
+
+def _measure(config: TrainConfig) -> Cost:
+    """Count operations, and the bytes that the backward pass needs, on torch's meta device."""
+    network = models.outline(
+        config.model,
+        encoder=config.encoder,
+        classes=1 + len(config.classes),
+        nodes=config.nodes or None,
+        output_stride=config.output_stride or None,
+    )
+    images = torch.empty(config.batch_size, 3, config.size, config.size, device="meta")
+    kept: dict[int, int] = {}  # bytes by storage: several operators may keep the same
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    counter = FlopCounterMode(display=False)
+    with counter, torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        logits = network.train()(images)
+    del logits  # until here it holds the graph, and so every storage has a number of its own
+    weights = sum(p.numel() * p.element_size() for p in network.parameters())
+    return Cost(
+        flops=max(1.0, counter.get_total_flops()),
+        memory=_PROCESS_BYTES + _COPIES * weights + _PASSING * sum(kept.values()),
+    )
