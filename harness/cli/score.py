@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   harness score package.zip --truth FOLDER
   harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --format csv
+  harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --jobs 4 --skip-scored
   harness score package.zip --truth FOLDER --protocol strict --table contours
   harness score package.zip --truth FOLDER --table generalisation
   harness score masks/ --truth TestDataset/
@@ -85,6 +86,18 @@ Examples:
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
     "polyps found. generalisation: the loss from one test set to another.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Packages scored at a time, each in a process of its own; within each, threads decode.",
+)
+@click.option(
+    "--skip-scored",
+    is_flag=True,
+    help="Pass over packages that were scored in this round, against this truth, before.",
+)
 @average_option("The score over all test sets that comes first")
 @format_option()
 @with_settings("workspace", "rounds")
@@ -98,6 +111,8 @@ def command(
     round_name: str | None,
     out: Path | None,
     kind: str,
+    jobs: int,
+    skip_scored: bool,
     average: Average | None,
     format_: Format,
     **options: Any,
@@ -126,14 +141,13 @@ def command(
     known = [r for r in rounds.values() if r.layout.task or r.name == round_name]
     found = _find(packages, known, may_be_plain=round_name is None)
     job = ScoringJob(settings, rounds, truth, round_name, out, **options)
-    scores = job.score_all(found)
+    scores = job.score_all(found, jobs=jobs, skip_scored=skip_scored)
     if kind == "scores":
         _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
-    if len(scores) < len(found):
-        refused = len(found) - len(scores)
-        console.warn(f"{refused} of {len(found)} packages could not be scored.")
+    if job.refused:
+        console.warn(f"{job.refused} of {len(found)} packages could not be scored.")
         context.exit(1)
 
 
