@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.evaluation.standings import Evaluated
     from harness.report.tables.formats import Format
+    from harness.report.tables.view import View
     from metrics.averages import Average
+    from metrics.masks.read import Protocol
 
 EPILOG = """\b
 Examples:
@@ -26,6 +28,7 @@ Examples:
   harness leaderboard --average frames --format markdown
   harness leaderboard --table paper --format latex
   harness leaderboard --table ranks
+  harness leaderboard --round 2 --table consensus --figure f1 --figure recall
   harness leaderboard --split val --table ranks
   harness leaderboard --round 2 --format svg > leaderboard.svg
 """
@@ -60,10 +63,26 @@ Examples:
 @click.option(
     "--table",
     "kind",
-    type=click.Choice(["full", "paper", "ranks"]),
+    type=click.Choice(["full", "paper", "ranks", "consensus"]),
     default="full",
     show_default=True,
-    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are.",
+    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are. consensus: "
+    "one ranking from the ranks by each figure on each test set.",
+)
+@click.option(
+    "--figure",
+    "figures",
+    multiple=True,
+    metavar="NAME",
+    help="With --table consensus: a figure to rank by, such as iou; repeatable.  [default: f1, f2, "
+    "ppv and recall]",
+)
+@click.option(
+    "--test-set",
+    "test_sets",
+    multiple=True,
+    metavar="NAME",
+    help="With --table consensus: a test set to rank on; repeatable.  [default: all]",
 )
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
@@ -77,6 +96,7 @@ def command(
     paper: bool,
     kind: str,
     format_: Format,
+    **chosen: tuple[str, ...],
 ) -> None:
     """Rank scored submissions by round: the best of each model, with its SD and speed.
 
@@ -88,6 +108,8 @@ def command(
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
+    if any(chosen.values()) and kind != "consensus":
+        raise click.UsageError("--figure and --test-set go with --table consensus")
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
@@ -96,8 +118,10 @@ def command(
         return
     average = average or "sets"
     scores, sd = averaged(scores, average), sd or SD_OF[average]
-    if kind == "ranks":
-        _show_ranks(settings, scores, average, protocol, format_)
+    if kind in ("ranks", "consensus"):
+        view_of = _ranks_of(average) if kind == "ranks" else _consensus_of(chosen)
+        metadata = {"protocol": protocol, "average": average, **chosen}
+        _show_of_frames(settings, scores, view_of, format_, metadata)
     else:
         ranking = rank(scores, sd=sd)
         if paper and protocol == "official":
@@ -137,6 +161,10 @@ def _show_evaluations(
             "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
             "evaluations of a split instead."
         )
+    if kind == "consensus":
+        raise UserError(
+            "--table consensus is of scored submissions: score packages with 'harness score'."
+        )
     if kind == "paper":
         raise UserError(
             "the paper's Table 4 is of scored submissions: score a package with 'harness score'. "
@@ -150,15 +178,17 @@ def _show_evaluations(
     view.show(format_, {"protocol": "paper", "sd": sd, "average": average or "sets"})
 
 
-def _show_ranks(
-    settings: Settings, scores: pd.DataFrame, average: Average, protocol: str, format_: Format
+def _show_of_frames(
+    settings: Settings,
+    scores: pd.DataFrame,
+    view_of: Callable[[pd.DataFrame, str, Protocol], View],
+    format_: Format,
+    metadata: Mapping[str, object],
 ) -> None:
-    """How certain the ranks are, by resampling the frames of each round's best packages."""
+    """A table of each round, from the frames of its best packages."""
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
-    from harness.report.views.ranks import rank_view
     from harness.runs.workspace import Workspace
-    from metrics.statistics.samples import collect
 
     workspace = Workspace(settings.workspace)
     views = []
@@ -178,10 +208,34 @@ def _show_ranks(
         if len(found) < 2:
             console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
             continue
-        formulas = group["protocol"].iloc[0]
-        samples = collect(tables.join(found), protocol=formulas, average=average)
-        views.append(rank_view(samples, title=f"Ranks in round {round_name}"))
-    show_views(views, format_, {"protocol": protocol, "average": average})
+        views.append(view_of(tables.join(found), str(round_name), group["protocol"].iloc[0]))
+    show_views(views, format_, metadata)
+
+
+def _ranks_of(average: Average) -> Callable[[pd.DataFrame, str, Protocol], View]:
+    """How certain the ranks are, by resampling frames."""
+    from harness.report.views.ranks import rank_view
+    from metrics.statistics.samples import collect
+
+    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
+        samples = collect(table, protocol=protocol, average=average)
+        return rank_view(samples, title=f"Ranks in round {round_name}")
+
+    return view
+
+
+def _consensus_of(
+    chosen: Mapping[str, Sequence[str]],
+) -> Callable[[pd.DataFrame, str, Protocol], View]:
+    """One ranking from several figures and test sets: those that were chosen."""
+    from harness.report.views.consensus import consensus_view, samples_by_set
+    from metrics.statistics.consensus import consensus
+
+    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
+        found = consensus(samples_by_set(table, protocol, **chosen))
+        return consensus_view(found, title=f"Consensus in round {round_name}")
+
+    return view
 
 
 def _show_ranks_of_splits(

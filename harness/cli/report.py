@@ -25,6 +25,7 @@ Examples:
   harness report --split val --out val.html
   harness report --model unet --model divergentnets --open
   harness report --round 2
+  harness report --round 2 --team-pages --test-frames frames/
 """
 
 
@@ -51,6 +52,11 @@ Examples:
     help="With --round: the true masks, by default where they were when the packages were scored.",
 )
 @click.option(
+    "--team-pages",
+    is_flag=True,
+    help="With --round: a page for each model, too, in a folder beside the file.",
+)
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file; by default report-test.html, report-round-2.html and so on in the workspace.",
@@ -69,6 +75,7 @@ def command(
     names: tuple[str, ...],
     average: Average | None,
     truth: Path | None,
+    team_pages: bool,
     out: Path | None,
     overwrite: bool,
     show: bool,
@@ -84,6 +91,8 @@ def command(
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
+    if team_pages and round_name is None:
+        raise click.UsageError("--team-pages goes with --round.")
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     if out is not None:
@@ -99,6 +108,8 @@ def command(
     content = replace(content, leaderboard=_leaderboard(scores))
     file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
+    if team_pages:
+        content = _with_team_pages(content, file.with_name(f"{file.stem}-models"), overwrite)
     with atomic_path(file) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
     if out is not None:
@@ -109,6 +120,22 @@ def command(
     console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
     if show:
         click.launch(file.resolve().as_uri())
+
+
+def _with_team_pages(content: PageContent, folder: Path, overwrite: bool) -> PageContent:
+    """Write a page for each model into a folder; the content with links to them."""
+    from harness.report.page import team_pages
+    from harness.utils.outputs import Outputs
+
+    names = team_pages.names_of(content)
+    outputs = Outputs(folder)
+    outputs.check(names.values(), overwrite=overwrite)
+    with outputs.staged(last=max(names.values())) as staging:
+        team_pages.write(content, staging)
+    console.note(f"{folder}: {len(names)} pages, one a model")
+    return replace(
+        content, team_pages={model: f"{folder.name}/{name}" for model, name in names.items()}
+    )
 
 
 def _of_split(

@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from harness import __version__
 from harness.data.frames import read_image
 from harness.data.synthetic.dataset import write_dataset
 from harness.export.onnx import Difference, export_onnx, require
+from harness.export.pins import pinned
 from harness.runs.network import Loaded
 from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
@@ -81,8 +82,9 @@ def _write_files(folder: Path, words: Mapping[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     for name in _SCRIPTS:
         (folder / name).chmod(0o755)
-    pins = [f"{name}=={metadata.version(name)}\n" for name in _REQUIREMENTS]
-    (folder / "requirements.txt").write_text("".join(pins), encoding="utf-8")
+    (folder / "requirements.txt").write_text(
+        "\n".join(pinned(_REQUIREMENTS)) + "\n", encoding="utf-8"
+    )
 
 
 def _write_case(folder: Path, slug: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from harness.report.tables.columns import Table
     from metrics.averages import Average
     from metrics.masks.read import Protocol
+
+MANY: Final = 12
+"""Of more models, plots with a mark for each frame or pair show so many, the best by score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class PageContent:
         is_paper_split: Whether the split is the paper's.
         average: By which several test sets are averaged; ``frames`` where there is one.
         notes: What is missing from the page, and how to get it.
+        team_pages: Model to the link to its own page; empty without such pages.
     """
 
     name: str
@@ -110,6 +114,7 @@ class PageContent:
     is_paper_split: bool = True
     average: Average = "frames"
     notes: Sequence[str] = ()
+    team_pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def formulas(self) -> Protocol:
@@ -132,6 +137,14 @@ class PageContent:
         titles = [title_of(name) for name in self.models]
         highlighted = title_of(self.ensemble) if self.ensemble else ""
         return dict(zip(self.models, styles(titles, highlighted), strict=True))
+
+    @property
+    def leading(self) -> list[str]:
+        """The models with a mark for each frame in a plot: all, or the best by mean F1."""
+        if len(self.models) <= MANY:
+            return self.models
+        means = self.polyp.groupby("model")["f1"].mean().nlargest(MANY)
+        return [str(name) for name in means.index]
 
     @property
     def main_model(self) -> str:

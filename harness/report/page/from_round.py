@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,15 +131,17 @@ def _gallery(
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
+        masks = {name: Path(place) / str(number) for number, name in enumerate(best)}
         if truth.classes.values:
             frames["mask"] = [_write_truth(truth, Path(place), frame) for frame in frames["frame"]]
-        masks = {}
-        for number, (name, row) in enumerate(best.items()):
-            masks[name] = Path(place) / str(number)
-            _unpack(Path(row["package"]), round_, truth, masks[name])
         own = _members(settings, round_, best, ensemble) if ensemble else []
+        for name in own:
+            _unpack(Path(best[name]["package"]), round_, truth, masks[name])
         folders = {name: masks[name] for name in own}
         members = from_split.members_of(table[table["model"].isin(own)], frames, folders)
+        shown = from_split.chosen_frames(table, frames, ensemble, members)
+        for name in best.keys() - set(own):
+            _unpack(Path(best[name]["package"]), round_, truth, masks[name], shown)
         cards = from_split.cards_of(table, frames, masks, ensemble, members, decoding="official")
     return cards, members
 
@@ -202,15 +205,19 @@ def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
     return str(path)
 
 
-def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
-    """Write each mask of a package at its frame's size, ``TEST_SET/NAME.png``.
+def _unpack(
+    package: Path, round_: Round, truth: Truth, folder: Path, wanted: Collection[str] | None = None
+) -> None:
+    """Write masks of a package at their frames' sizes, ``TEST_SET/NAME.png``; by default all.
 
     Raises:
         UserError: If it lacks masks by the names that the round has now.
     """
     from metrics.masks.read import fit_prediction
+    from submissions.reading.archive import Limits, open_archive
     from submissions.reading.mask import Content
-    from submissions.reading.validate import inspect_package
+    from submissions.reading.structure import arrange
+    from submissions.reading.validate import inspect_masks
 
     def take(content: Content) -> None:
         place = content.place
@@ -218,9 +225,14 @@ def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
         mask = fit_prediction(content.decode("official"), size, protocol="official")
         write_mask(folder / place.test_set / f"{place.name}.png", mask)
 
-    found = inspect_package(package, truth.sizes, layout=round_.layout, on_mask=take).frames
-    if sum(map(len, found.values())) < truth.frames:
-        raise UserError(f"{package} is not laid out as round {round_.name} says now")
+    with open_archive(package, round_.layout.root, Limits()) as archive:
+        structure = arrange(archive, round_.layout, expected=truth.sizes)
+        masks = structure.masks
+        if len(masks) < truth.frames:
+            raise UserError(f"{package} is not laid out as round {round_.name} says now")
+        if wanted is not None:
+            masks = tuple(one for one in masks if f"{one.test_set}/{one.name}" in wanted)
+        inspect_masks(archive, replace(structure, masks=masks), truth.sizes, on_mask=take)
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

@@ -165,6 +165,21 @@ def members_of(
     )
 
 
+def chosen_frames(
+    table: pd.DataFrame, frames: pd.DataFrame, ensemble: str, members: Members | None
+) -> set[str]:
+    """The frames that the gallery shows; arguments as for :func:`cards_of`."""
+    polyp = add_figures(chosen_rows(table))
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")
+    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
+    orders = [leading, -leading]
+    if members is not None:
+        orders.append(leading.index.to_series().map(members.f1) - leading)
+        orders.append(-members.divergence.set_index("frame")["disagreement"])
+    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
+    return set(gallery.choose_frames(frames["frame"].tolist(), figures))
+
+
 def cards_of(
     table: pd.DataFrame,
     frames: pd.DataFrame,
@@ -179,15 +194,7 @@ def cards_of(
     ``masks`` maps each model to the folder of its masks; ``ensemble`` is its name, empty without
     one. The chosen class is drawn, the truth binarised by ``decoding``.
     """
-    polyp = add_figures(chosen_rows(table))
-    f1 = polyp.pivot(index="frame", columns="model", values="f1")
-    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
-    orders = [leading, -leading]
-    if members is not None:
-        orders.append(leading.index.to_series().map(members.f1) - leading)
-        orders.append(-members.divergence.set_index("frame")["disagreement"])
-    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
-    shown = set(gallery.choose_frames(frames["frame"].tolist(), figures))
+    shown = chosen_frames(table, frames, ensemble, members)
     rows = rows_of(frames[frames["frame"].isin(shown)])
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 from harness.report.page import (
     section_centres,
+    section_consensus,
     section_curves,
     section_disagreement,
     section_ranking,
+    section_teams,
     section_training,
 )
 from harness.report.page.content import PageContent, Section
@@ -73,6 +75,7 @@ def _context(content: PageContent) -> dict[str, Any]:
         "title_of": title_of,
         "frames": content.frames["frame"].nunique(),
         "vega": _vega(),
+        "team_pages": content.team_pages,
     }
 
 
@@ -86,6 +89,8 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     curves, epochs = section_training.training(content)
     found: list[tuple[str, str, Sequence[Table | Plot], Sequence[Table]]] = [
         ("ranking", "Ranking", [*leaderboard, *ranking], []),
+        ("consensus", "Consensus and podium", section_consensus.consensus(content, samples), []),
+        ("teams", "Frames and test sets", section_teams.teams(content, samples), []),
         ("classes", "Results by class", classes, other_classes),
         (
             "centres",
