@@ -71,6 +71,8 @@ def submit(
     images = [file for *_, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
     settings = evaluation_settings(run, inference)
+    if round_.release:
+        settings["release"] = round_.release
     path = package_path(workspace, run, round_)
     with PackageWriter(
         path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings

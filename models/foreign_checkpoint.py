@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from models import identify
 from models.errors import ModelError
 from models.safe_unpickle import Inert, read
 from models.weights import differences
@@ -23,6 +25,7 @@ from models.weights import differences
 Names = dict[str, Tensor]
 
 _SHOWN: Final = 20
+_FEW: Final = 20  # one of so many tensors
 _DEEPEST: Final = 50
 _LARGEST: Final = 100_000
 # Names of the three networks in the authors' TripleUnet, which inherits a fourth without using it.
@@ -75,9 +78,11 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     if faults:
         lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
         more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        other = len(faults) > len(expected) // _FEW  # a few are no other encoder's
+        what = (other and advice(path, found, expected)) or "is it of another model or encoder?"
         raise ModelError(
-            f"{path} holds another network; is it of another model or encoder? {len(faults)} "
-            f"tensors do not fit, {len(expected)} are expected:\n{lines}{more}"
+            f"{path} holds another network; {what}\n{len(faults)} tensors do not fit, "
+            f"{len(expected)} are expected:\n{lines}{more}"
         )
     weights = {name: tensor.clone() for name, tensor in expected.items()}
     for name, tensor in taken.items():
@@ -87,6 +92,26 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     return Imported(
         weights=weights, ignored=ignored, epoch=_epoch(content), one_channel=one_channel
     )
+
+
+def advice(path: Path, found: Sequence[Names], expected: Mapping[str, Tensor]) -> str:
+    """Which model and encoder a file's networks are of; empty where that is not found out.
+
+    Args:
+        path: The file.
+        found: Names and tensors of the file's networks.
+        expected: Those of the network that none of them fits.
+    """
+
+    def fits(names: Names, tensors: Mapping[str, Tensor]) -> bool:
+        taken, _, faults = _fitted(names, tensors)
+        return not faults or not differences(_two_channels(taken, tensors), tensors)
+
+    for names in found:
+        current = _current_names(_unwrapped(names, expected))[0]
+        if said := identify.advice(path, current, expected, partial(fits, names)):
+            return said
+    return ""
 
 
 def _two_channels(names: Names, expected: Mapping[str, Tensor]) -> Names:

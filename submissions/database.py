@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
+from metrics.utils.names import valid_text
 from submissions.schema import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -160,11 +161,14 @@ def insert(
 
 
 def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as it is stored: mappings and lists as JSON."""
-    return {
-        name: json.dumps(value) if isinstance(value, Mapping | list | tuple) else value
-        for name, value in values.items()
-    }
+    """A row as it is stored: mappings and lists as JSON, names that are no UTF-8 escaped."""
+
+    def stored(value: Any) -> Any:
+        if isinstance(value, Mapping | list | tuple):
+            return json.dumps(value)
+        return valid_text(value) if isinstance(value, str) else value
+
+    return {name: stored(value) for name, value in values.items()}
 
 
 def frame(connection: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from metrics.utils.errors import UserError
@@ -30,6 +31,6 @@ def _digest(package: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            whole.update(f"{path.relative_to(package).as_posix()}\0".encode())
+            whole.update(os.fsencode(path.relative_to(package).as_posix()) + b"\0")
             whole.update(hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from metrics.utils.names import normal
+
 TEST_SET: Final = "{test_set}"
 FRAME: Final = "{frame}"
 TEST_SET_PREFIX: Final = "EndoCV_DATA"
@@ -16,6 +18,8 @@ _JUNK_FOLDER: Final = "__MACOSX"
 @dataclass(frozen=True, kw_only=True)
 class PackageLayout:
     """The paths in a package: ``root/task/folders/masks``, and ``root/task/folders/timings``.
+
+    Names are those of ``metrics.utils.names.normal``, however a file system spells their accents.
 
     Attributes:
         root: The one folder at the top of the archive.
@@ -58,15 +62,15 @@ class PackageLayout:
 
     def predicted_test_set(self, folder: str) -> str | None:
         """The test set whose predictions a folder of this name holds, or ``None``."""
-        return _inside(folder, self.folders, TEST_SET)
+        return _inside(normal(folder), self.folders, TEST_SET)
 
     def timed_test_set(self, file_name: str) -> str | None:
         """The test set whose timing file has this name, or ``None``."""
-        return _inside(file_name, self.timings, TEST_SET) if self.timings else None
+        return _inside(normal(file_name), self.timings, TEST_SET) if self.timings else None
 
     def frame_of(self, stem: str) -> str | None:
         """The frame that a mask of this stem belongs to; ``None`` where the stem is no mask's."""
-        return _inside(stem, self.masks, FRAME)
+        return _inside(normal(stem), self.masks, FRAME)
 
 
 def is_junk(path: str) -> bool:

@@ -7,14 +7,14 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 
+from metrics.averages import Average
 from metrics.endocv import FIGURES
 from metrics.paper import official
-from metrics.statistics.samples import Average
 from metrics.utils.errors import UserError
 
 GROUPS: Final = ("round", "split", "protocol", "truth_sha256", "data")
@@ -25,9 +25,6 @@ COLUMNS: Final = (
     "f2", "ppv", "recall", "score_sets", "score_frames", "n", "latency_ms", "protocol",
     "truth_sha256", "data",
 )  # fmt: skip
-
-SD_OF: Final[Mapping[Average, str]] = {"sets": "sd_sets", "frames": "sd_frames"}
-"""The SD that belongs to a score by each average."""
 
 SD_NAMES: Final = ("sd_frames", "sd_sets", "sd_metrics")
 PAPER: Final = "paper"

@@ -7,21 +7,22 @@ mask of its stem; ``NAME_mask`` counts as ``NAME``, however its accents are enco
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from metrics.masks.classes import ONE, Classes
+from metrics.masks.labels import chosen_alone
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
+from metrics.utils.names import normal
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding, Kind
 from submissions.reading.mask import Content, Place
 from submissions.reading.structure import Structure
 from submissions.reading.validate import PackageReport, inspect_masks
-from submissions.rounds import IMAGE_SUFFIXES
+from submissions.rounds import IMAGE_SUFFIXES, inner
 from submissions.scoring import PackageScore, score_masks
 from submissions.truth import MASK_FOLDERS, Truth, read_truth
 
@@ -62,7 +63,7 @@ def find_masks(folder: Path) -> MaskFolder:
     for path in _visible(folder):
         if path.is_dir():
             if masks := _masks_in(path, found):
-                found.sets[_normal(path.name)] = masks
+                found.sets[normal(path.name)] = masks
             else:
                 found.others.append(f"{path.name}/")
         elif path.is_symlink() and not path.exists():
@@ -78,25 +79,37 @@ def score_folder(
     protocol: Protocol = "official",
     *,
     hausdorff: bool = True,
+    classes: Classes = ONE,
     threshold: float | None = None,
 ) -> PackageScore:
     """Score a plain folder of masks.
 
-    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``. With a
+    ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``; ``classes`` say
+    what the values of both folders' masks mean, of which the chosen class is scored. With a
     ``threshold`` masks hold probabilities, and a pixel is polyp above it.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.
         UserError: A folder is missing or holds no masks.
     """
-    pairs = pair_folders(folder, truth_folder)
+    pairs = pair_folders(folder, truth_folder, protocol, classes)
     files = {place.path: folder / place.path for place in pairs.structure.masks}
 
     def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
-        archive = Archive(read=lambda name: files[name].read_bytes())
         return inspect_masks(
-            archive, pairs.structure, pairs.truth.sizes, threshold=threshold, on_mask=on_mask
+            Archive(read=read),
+            pairs.structure,
+            pairs.truth.sizes,
+            threshold=threshold,
+            on_mask=on_mask,
         )
+
+    def read(name: str) -> bytes:
+        data = files[name].read_bytes()
+        try:
+            return data if threshold else chosen_alone(data, classes)
+        except UserError as error:
+            raise ValueError(error.message) from error
 
     return score_masks(
         folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
@@ -111,8 +124,10 @@ class Pairs(NamedTuple):
     notes: list[str]
 
 
-def pair_folders(folder: Path, truth_folder: Path) -> Pairs:
-    """Pair the masks, or maps, of a plain folder with true masks.
+def pair_folders(
+    folder: Path, truth_folder: Path, protocol: Protocol, classes: Classes = ONE
+) -> Pairs:
+    """Pair the masks, or maps, of a plain folder with true masks, read by a protocol and classes.
 
     Raises:
         FaultsError: True masks cannot be read, all of them at once.
@@ -123,7 +138,7 @@ def pair_folders(folder: Path, truth_folder: Path) -> Pairs:
         if not found.sets:
             raise UserError(f"{found.folder}: expected masks, or folders of masks; found none.")
     sets = _named_alike(predictions, true)
-    truth = read_truth(truth_folder, true.sets)
+    truth = read_truth(truth_folder, true.sets, protocol, classes)
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
     return Pairs(
         structure, truth, [note for found in (predictions, true) if (note := _note(found))]
@@ -132,11 +147,7 @@ def pair_folders(folder: Path, truth_folder: Path) -> Pairs:
 
 def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:
     """The masks directly in a folder, or else in its folder of masks."""
-    inner = [
-        path for path in _visible(folder) if path.name.lower() in MASK_FOLDERS and path.is_dir()
-    ]
-    masks = _by_name(folder, found)
-    return _by_name(inner[0], found) if inner and not masks else masks
+    return _by_name(inner(folder, MASK_FOLDERS), found)
 
 
 def _by_name(folder: Path, found: MaskFolder) -> dict[str, Path]:
@@ -159,8 +170,8 @@ def _named_alike(predictions: MaskFolder, truth: MaskFolder) -> dict[str, dict[s
     if "" in truth.sets:
         only = next(iter(predictions.sets)) if len(predictions.sets) == 1 else ""
         folder = truth.folder.absolute()
-        inner = folder.name.lower() in MASK_FOLDERS and folder.parent.name
-        truth.sets[only or inner or folder.name or "masks"] = truth.sets.pop("")
+        above = folder.name.lower() in MASK_FOLDERS and folder.parent.name
+        truth.sets[only or above or folder.name or "masks"] = truth.sets.pop("")
     if "" in predictions.sets and len(truth.sets) == 1:
         return {next(iter(truth.sets)): predictions.sets[""]}
     return predictions.sets
@@ -209,10 +220,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _name(path: Path) -> str:
-    return _normal(path.stem).removesuffix("_mask")
-
-
-_normal = partial(unicodedata.normalize, "NFC")
+    return normal(path.stem).removesuffix("_mask")
 
 
 def _finding(kind: Kind, path: Path, message: str) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,9 +12,12 @@ from zoneinfo import ZoneInfo
 
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.names import clashes, normal, valid_text
 from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
+from submissions.reading.archive import name_fault
+from submissions.reading.findings import shown
 from submissions.writing.encoding import SUFFIXES
 
 Frames = dict[str, dict[str, Path]]
@@ -24,6 +27,9 @@ Sizes = Mapping[str, Mapping[str, tuple[int, int]]]
 """Test set to frame name to height and width in pixels."""
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+
+IMAGE_FOLDERS: Final = frozenset({"images", "image"})
+"""Names, in small letters, of the folder of a test set's frames where its masks have one, too."""
 
 _LAYOUT: Final = frozenset(field.name for field in fields(PackageLayout))
 _SUFFIXES: Final = frozenset(SUFFIXES.values())
@@ -91,7 +97,7 @@ def load_rounds(file: Path | None = None) -> dict[str, Round]:
         )
     faults: list[Fault] = []
     for name, table in tables.items():
-        found = _round_faults(table)
+        found = _round_faults(name, table)
         faults += [Fault(path=f"{file}: rounds.{name}", message=message) for message in found]
         if not found:
             rounds[name] = _round(name, table)
@@ -123,18 +129,22 @@ def find_frames(round_: Round, folder: Path) -> Frames:
 
     Raises:
         UserError: The folder is not there.
-        FaultsError: Test sets are missing or empty, or two frames share a name; all at once.
+        FaultsError: Test sets are missing or empty, or two frames share a name, if only where
+            capitals do not count; all at once.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of round {round_.name}'s frames. {_INIT}")
-    test_sets = round_.test_sets or every_test_set(folder, round_.layout.prefix)
-    if not test_sets:
+    folders = test_set_folders(folder, round_.test_sets, round_.layout.prefix)
+    if not folders:
         raise UserError(
             f"{folder}: expected {round_.layout.prefix}* folders with the frames of round "
             f"{round_.name}, but found none. {_INIT}"
         )
     faults: list[Fault] = []
-    frames = {name: _frames_of(folder / name, faults) for name in test_sets}
+    frames = {
+        test_set: _frames_of(inner(path, IMAGE_FOLDERS), test_set, round_.layout, faults)
+        for test_set, path in folders.items()
+    }
     if faults:
         raise FaultsError(faults, f"the frames of round {round_.name} are not all in {folder}")
     return frames
@@ -165,35 +175,73 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
     return sizes
 
 
-def every_test_set(folder: Path, prefix: str) -> tuple[str, ...]:
-    """The folders whose names begin so, sorted; a dead link is one, too: one that is missing."""
-    found = (path.name for path in folder.iterdir() if path.is_dir() or not path.exists())
-    return tuple(sorted(name for name in found if name.startswith(prefix) and name[0] != "."))
+def test_set_folders(
+    folder: Path, test_sets: Collection[str] | None, prefix: str
+) -> dict[str, Path]:
+    """The folders of test sets, by their names in order.
+
+    Args:
+        folder: The folder that holds them.
+        test_sets: Those wanted, whether they are there or not; ``None`` for every one.
+        prefix: How the names of these begin.
+    """
+    # A dead link is a test set, too: one that is missing.
+    paths = (path for path in sorted(folder.iterdir()) if path.is_dir() or not path.exists())
+    there = {normal(path.name): path for path in paths if not path.name.startswith(".")}
+    wanted = test_sets or sorted(name for name in there if name.startswith(prefix))
+    return {name: there.get(name, folder / name) for name in wanted}
 
 
-def _frames_of(folder: Path, faults: list[Fault]) -> dict[str, Path]:
+def inner(folder: Path, names: Collection[str]) -> Path:
+    """The folder of one of the names in a test set's, where no images lie in that itself."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in paths):
+        return folder
+    found = (path for path in paths if path.name.lower() in names and path.is_dir())
+    return next(found, folder)
+
+
+def _frames_of(
+    folder: Path, test_set: str, layout: PackageLayout, faults: list[Fault]
+) -> dict[str, Path]:
     if not folder.is_dir():
         faults.append(Fault(path=str(folder), message=f"the folder is missing. {_INIT}"))
         return {}
-    frames: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
-        if path.stem in frames:
-            faults.append(
-                Fault(path=str(path), message=f"has the same name as {frames[path.stem].name}")
-            )
-        frames[path.stem] = path
+    paths = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    ]
+    frames = {normal(path.stem): path for path in paths}
+    faults += [
+        Fault(path=str(paths[at]), message=f"has the same name as {paths[other].name}")
+        for at, other in clashes(normal(path.stem) for path in paths)
+    ]
+    faults += [
+        Fault(path=str(path), message=problem)
+        for name, path in frames.items()
+        if (problem := _name_problem(path, layout.mask(test_set, name)))
+    ]
     if not frames:
         faults.append(Fault(path=str(folder), message=f"holds no frames. {_INIT}"))
     return frames
 
 
-def _round_faults(table: Any) -> list[str]:
+def _name_problem(frame: Path, mask: str) -> str:
+    """Why the mask of a frame cannot lie in a package; empty where it can."""
+    if valid_text(frame.name) != frame.name:
+        return "its name has bytes that are no UTF-8, which no package can hold; rename it"
+    fault = name_fault(mask)
+    return f"no package can hold its mask {shown(mask)}: {fault}; rename it" if fault else ""
+
+
+def _round_faults(name: str, table: Any) -> list[str]:
     if not isinstance(table, dict):
         return ["expected a table of settings"]
     known = ({field.name for field in fields(Round)} - {"name", "layout"}) | _LAYOUT
     faults = [f"unknown key {key!r}; {suggest(key, sorted(known))}" for key in table.keys() - known]
+    if not _is_folder_name(name):
+        faults.append("its name cannot be part of a folder's name")
     limit = table.get("daily_limit")
     if type(limit) is not int or limit < 1:
         faults.append(f"daily_limit: expected a whole number of 1 or more, got {limit!r}")
@@ -234,6 +282,7 @@ def _is_folder_name(value: object) -> bool:
         and bool(value)
         and value not in {".", ".."}
         and not set(value) & set("/\\:\0")
+        and name_fault(value) is None
     )
 
 
@@ -241,6 +290,7 @@ def _round(name: str, table: dict[str, Any]) -> Round:
     of_layout: dict[str, Any] = {}
     of_round: dict[str, Any] = {}
     for key, value in table.items():
-        fixed = tuple(value) if isinstance(value, list) else value
+        fixed = tuple(map(normal, value)) if isinstance(value, list) else value
+        fixed = normal(fixed) if isinstance(fixed, str) else fixed
         (of_layout if key in _LAYOUT else of_round)[key] = fixed
     return Round(name=name, layout=PackageLayout(**of_layout), **of_round)

@@ -8,7 +8,7 @@ protocol refuses those too. A missing mask is always a fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from metrics.frame.counts import count, count_bits, frame_rows
 from metrics.frame.hausdorff import hausdorff_bits
 from metrics.frame.lesions import count_lesions
 from metrics.masks.bits import Bits, pack
-from metrics.masks.read import Protocol, fit_prediction, read_mask
+from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
@@ -89,16 +89,16 @@ def score_package(
 ) -> PackageScore:
     """Validate a package and score it.
 
-    ``truth`` is a folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` found in it; its test
-    sets and frames are those that the package must have. The organisers' Hausdorff figures
-    (official only) take about as long as reading the masks. ``threshold`` is as for
-    ``submissions.reading.validate.inspect_package``.
+    ``truth`` is a folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` read in it by the
+    protocol; its test sets and frames are those that the package must have. The organisers'
+    Hausdorff figures (official only) take about as long as reading the masks. ``threshold`` is as
+    for ``submissions.reading.validate.inspect_package``.
 
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
     """
-    true = truth if isinstance(truth, Truth) else find_truth(truth)
+    true = truth if isinstance(truth, Truth) else find_truth(truth, protocol=protocol)
     inspect = partial(inspect_package, package, true.sizes, layout=layout, threshold=threshold)
     return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
 
@@ -119,7 +119,10 @@ def score_masks(
 
     Raises:
         FaultsError: There are faults, all of them at once.
+        ValueError: The truth was read by another protocol.
     """
+    if truth.protocol != protocol:
+        raise ValueError(f"the truth was read by the {truth.protocol} protocol, not {protocol}")
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     with_hausdorff = hausdorff and protocol == "official"
 
@@ -149,8 +152,7 @@ def score_masks(
             *notes,
             *inspection.notes,
             *_tolerated_notes(inspection.findings),
-            *_lossy_truth_note(truth, protocol),
-            *_empty_truth_notes(table),
+            *_truth_notes(truth, table, protocol),
         ),
     )
 
@@ -184,15 +186,14 @@ def _row(
     content: Content, truth: Truth, protocol: Protocol, with_hausdorff: bool
 ) -> dict[str, Any]:
     place = content.place
+    truth_bits = truth.bits(place.test_set, place.name)
     if protocol == "strict":
-        mask_truth = read_mask(truth.masks[place.test_set][place.name], protocol=protocol)
-        mask = content.decode(protocol)
+        mask_truth, mask = truth_bits.unpacked(), content.decode(protocol)
         return {
             "counts": count(mask_truth, mask),
             **boundary_distances(mask_truth, mask)._asdict(),
             **count_lesions(mask_truth, mask)._asdict(),
         }
-    truth_bits = truth.bits(place.test_set, place.name)
     prediction = _fitted(content, truth_bits.shape, protocol)
     row: dict[str, Any] = {"counts": count_bits(truth_bits, prediction)}
     if with_hausdorff:
@@ -259,22 +260,21 @@ def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
     return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
 
 
-def _lossy_truth_note(truth: Truth, protocol: Protocol) -> list[str]:
-    if not truth.lossy or protocol != "official":
-        return []
-    return [
-        f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
-        "each polyp counts as polyp, so that even a perfect prediction stays below 1; the strict "
-        "protocol reads them at > 127"
-    ]
-
-
-def _empty_truth_notes(table: pd.DataFrame) -> list[str]:
+def _truth_notes(truth: Truth, table: pd.DataFrame, protocol: Protocol) -> Iterator[str]:
+    if truth.classes.values:
+        yield f"the true masks are read by [classes], as {truth.classes.chosen}"
+    if truth.lossy and protocol == "official":
+        yield (
+            f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
+            "each polyp counts as polyp, so that even a perfect prediction stays below 1; the "
+            "strict protocol reads them at > 127"
+        )
     polyp = table[table["class"] == "polyp"].groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
-    return [
-        f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding one"
-        for test_set in polyp.index[polyp == 0]
-    ]
+    for test_set in polyp.index[polyp == 0]:
+        yield (
+            f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding "
+            "one"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from metrics.utils.errors import UserError
+from metrics.utils.names import normal
 
 ARROW: Final = "----->"
 AVERAGE: Final = "average_t"
@@ -48,7 +49,7 @@ def parse_timing(
     bad: list[str] = []
     repeated: list[str] = []
     averages: list[float] = []
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in normal(text).splitlines() if line.strip()]
     if len(lines) > _MOST_LINES * (len(names) + 5):
         return {}, [f"{len(lines):,} lines; expected {len(names) + 1:,}, one a frame and {AVERAGE}"]
     for line in lines:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from metrics.masks.bits import Bits
+from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
-from metrics.masks.read import decode_bits, read_bits
+from metrics.masks.labels import chosen_alone
+from metrics.masks.read import Protocol, decode_bits
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from submissions.layout import FRAME, PackageLayout
-from submissions.rounds import IMAGE_SUFFIXES, every_test_set
+from submissions.rounds import IMAGE_SUFFIXES, inner, test_set_folders
 
 MASK_FOLDERS: Final = frozenset({"masks", "mask"})
 """Names, in small letters, of the folder of a test set's masks where its frames have one, too."""
@@ -39,7 +41,9 @@ class Truth:
         masks: Test set to frame name to the mask's file.
         sizes: Test set to frame name to height and width in pixels.
         sha256: Of all names and files, so that scores against different truths are not mixed.
-        lossy: How many of the masks are JPEGs.
+        lossy: How many of the masks are JPEGs that are read by a threshold.
+        protocol: By which masks are read.
+        classes: What their values mean; the chosen class counts.
     """
 
     folder: Path
@@ -47,16 +51,22 @@ class Truth:
     sizes: dict[str, dict[str, _Size]]
     sha256: str
     lossy: int
+    protocol: Protocol = "official"
+    classes: Classes = ONE
     _kept: dict[tuple[str, str], Bits] = field(default_factory=dict, repr=False)
 
     def bits(self, test_set: str, name: str) -> Bits:
-        """A frame's mask by the official protocol.
+        """A frame's mask.
 
         Raises:
             UserError: As for ``metrics.masks.read.read_mask``.
         """
         kept = self._kept.get((test_set, name))
-        return kept or read_bits(self.masks[test_set][name], protocol="official")
+        if kept:
+            return kept
+        path = self.masks[test_set][name]
+        data = chosen_alone(read_file(path), self.classes, name=str(path))
+        return decode_bits(data, protocol=self.protocol, name=str(path))
 
     @property
     def frames(self) -> int:
@@ -65,11 +75,16 @@ class Truth:
 
 
 def find_truth(
-    folder: Path, test_sets: Collection[str] | None = None, layout: PackageLayout | None = None
+    folder: Path,
+    test_sets: Collection[str] | None = None,
+    layout: PackageLayout | None = None,
+    protocol: Protocol = "official",
+    classes: Classes = ONE,
 ) -> Truth:
     """Find the masks ``TEST_SET/NAME_mask.*`` or ``TEST_SET/masks/NAME_mask.*`` in a folder.
 
     ``test_sets`` are those wanted; ``None`` for every folder that begins as the layout says.
+    ``classes`` are what the values of masks mean.
 
     Raises:
         UserError: There is no such folder, or no test set in it.
@@ -80,17 +95,17 @@ def find_truth(
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
     layout = layout or PackageLayout()
-    names = sorted(test_sets or every_test_set(folder, layout.prefix))
-    if not names:
+    folders = test_set_folders(folder, test_sets, layout.prefix)
+    if not folders:
         raise UserError(
             f"{folder}: expected folders {layout.prefix}k with masks {_wanted(layout)}, found "
             "none. Name the folder that holds them with --truth."
         )
     faults: list[Fault] = []
-    masks = {name: _masks_of(folder / name, layout, faults) for name in names}
+    masks = {name: _masks_of(folders[name], layout, faults) for name in sorted(folders)}
     if faults:
         raise TruthError(faults, f"the truth in {folder} cannot be used")
-    return read_truth(folder, masks)
+    return read_truth(folder, masks, protocol, classes)
 
 
 def _wanted(layout: PackageLayout) -> str:
@@ -102,7 +117,7 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
         faults.append(Fault(path=str(folder), message="the test set's folder is missing"))
         return {}
     masks: dict[str, Path] = {}
-    for path in sorted(_inner(folder).iterdir()):
+    for path in sorted(inner(folder, MASK_FOLDERS).iterdir()):
         if path.name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
             continue
         name = layout.frame_of(path.stem)
@@ -118,16 +133,12 @@ def _masks_of(folder: Path, layout: PackageLayout, faults: list[Fault]) -> dict[
     return masks
 
 
-def _inner(folder: Path) -> Path:
-    """The folder ``masks`` in a test set's folder where no images lie in that itself."""
-    paths = sorted(folder.iterdir())
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in paths):
-        return folder
-    inner = (path for path in paths if path.name.lower() in MASK_FOLDERS and path.is_dir())
-    return next(inner, folder)
-
-
-def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
+def read_truth(
+    folder: Path,
+    masks: dict[str, dict[str, Path]],
+    protocol: Protocol = "official",
+    classes: Classes = ONE,
+) -> Truth:
     """Read every mask.
 
     Up to 256 MiB of them are kept for the packages that are scored; the rest is decoded each time.
@@ -139,12 +150,15 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
 
     def read(path: Path) -> tuple[Bits, bytes, bool]:
         data = read_file(path)
-        bits = decode_bits(data, protocol="official", name=str(path))
-        return bits, hashlib.sha256(data).digest(), data.startswith(_JPEG)
+        mask = chosen_alone(data, classes, name=str(path))
+        bits = decode_bits(mask, protocol=protocol, name=str(path))
+        return bits, hashlib.sha256(data).digest(), mask.startswith(_JPEG)
 
     sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
     kept: dict[tuple[str, str], Bits] = {}
     whole, lossy, left = hashlib.sha256(), 0, _KEPT_BYTES
+    if classes.values:
+        whole.update(repr((classes.chosen, classes.names, classes.values)).encode())
     pairs = [(test_set, name) for test_set, paths in masks.items() for name in paths]
     paths = (masks[test_set][name] for test_set, name in pairs)
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -162,5 +176,12 @@ def read_truth(folder: Path, masks: dict[str, dict[str, Path]]) -> Truth:
     if faults:
         raise TruthError(sorted(faults, key=str), f"the truth in {folder} cannot be used")
     return Truth(
-        folder=folder, masks=masks, sizes=sizes, sha256=whole.hexdigest(), lossy=lossy, _kept=kept
+        folder=folder,
+        masks=masks,
+        sizes=sizes,
+        sha256=whole.hexdigest(),
+        lossy=lossy,
+        protocol=protocol,
+        classes=classes,
+        _kept=kept,
     )

@@ -39,6 +39,9 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "validate": Entry("validate", "Show every fault of a package."),
         "score": Entry("score", "Score a package against the truth."),
         "submissions": Entry("submissions", "List what was submitted."),
+        "export-evaluation": Entry(
+            "export_evaluation", "Export a round's evaluation for a platform."
+        ),
         "leaderboard": Entry("leaderboard", "Rank submissions or evaluations."),
     },
 }

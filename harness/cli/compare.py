@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import format_option, with_settings
+from harness.cli.options import average_option, format_option, with_settings
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
     from harness.runs.workspace import Run, Workspace
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -50,6 +51,7 @@ Examples:
 )
 @click.option("--resamples", type=click.IntRange(100), default=10_000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@average_option("How figures over several test sets are averaged")
 @format_option()
 @with_settings("workspace")
 def command(
@@ -59,6 +61,7 @@ def command(
     split: str,
     figures: tuple[str, ...],
     protocol: str,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -71,6 +74,7 @@ def command(
     from harness.evaluation.evaluate_run import PROTOCOLS
     from harness.report.views.ranks import comparison_view
     from harness.runs.workspace import Workspace
+    from metrics.averages import average_of
     from metrics.endocv import FIGURES
     from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select
@@ -79,7 +83,9 @@ def command(
     table, seeds, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     first = next(iter(seeds))
     needed = dict.fromkeys([*FIGURES, *(name for name in figures if name != "score")])
-    samples = collect(table, figures=list(needed), protocol=PROTOCOLS[protocol].formulas)
+    average = average_of(table, average)
+    formulas = PROTOCOLS[protocol].formulas
+    samples = collect(table, figures=list(needed), protocol=formulas, average=average)
     samples = select(samples, list(dict.fromkeys(figures)))
     found = compare(pool(samples, seeds), first, second or None, **options)
     over_seeds = [
@@ -91,9 +97,10 @@ def command(
         found,
         over_seeds if any(len(names) > 1 for names in seeds.values()) else (),
         title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",
-        settings="Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
+        settings=f"Figures: {samples.averaged}. "
+        "Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
     )
-    view.show(format_, {"split": split, "protocol": protocol, **options})
+    view.show(format_, {"split": split, "protocol": protocol, "average": average, **options})
     if format_ == "table":
         main = figures[0]
         console.show("\n".join(c.sentence() for c in found if c.figure == main))

@@ -15,7 +15,7 @@ from harness.cli.options import FRAMES, format_option, with_settings
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
-from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.errors import FaultsError
 
 if TYPE_CHECKING:
     from harness.data.check.check import DataReport
@@ -107,18 +107,13 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
 @click.option("--seed", default=0, show_default=True, help="The same seed draws the same frames.")
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
-    """Draw a dataset in FOLDER, in the layout of the real ones.
+    """Draw a dataset as FOLDER, a new one, in the layout of the real ones.
 
     It has centres, sequences with and without polyps, segmented images, and test sets, whose true
     masks are in a folder of their own.
     """
     from harness.data.synthetic.dataset import write_dataset
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            f"{folder} exists and is not an empty folder; give a new one, so that drawn frames do "
-            "not mix with others"
-        )
     with console.progress("Drawing frames", frames) as bar:
         drawn = write_dataset(folder, frames=frames, seed=seed, height=height, progress=bar.update)
     console.success(f"Drew {drawn.frames:,} frames in {folder}.")

@@ -233,6 +233,10 @@ def _workspace(path: Path) -> Check:
     import psutil
 
     there = next(p for p in (path, *path.parents) if p.exists())
+    if there == path and path.is_dir() and not os.access(path, os.W_OK):
+        found = f"{path} can be read only: its runs can be listed, evaluated and predicted with"
+        advice = "To train, submit or keep results, give another folder with --workspace."
+        return Check("disk", "workspace", found, "warning", advice)
     if not there.is_dir() or not os.access(there, os.W_OK):
         advice = "Give another folder with --workspace."
         return Check("disk", "workspace", f"{there} cannot be written", "fault", advice)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.evaluate_runs import ChosenRuns
 from harness.cli.options import (
     FRAMES,
+    average_option,
     format_option,
     inference_options,
     map_options,
@@ -20,6 +20,7 @@ from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -28,6 +29,7 @@ Examples:
   harness evaluate --split test --model unet --seeds
   harness evaluate --split test --format csv > test.csv
   harness evaluate --split test --table paper --format latex
+  harness evaluate --split test --average frames
   harness evaluate --split val --table more --protocol strict
   harness evaluate --split test --table pranet
   harness evaluate --split test --probabilities --maps full
@@ -89,6 +91,7 @@ Examples:
 )
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
+@average_option("How figures over several test sets are averaged")
 @map_options()
 @inference_options()
 @format_option()
@@ -101,6 +104,7 @@ def command(
     by: str | None,
     reference: str | None,
     other: str | None,
+    average: Average | None,
     format_: Format,
     **options: Any,
 ) -> None:
@@ -112,6 +116,7 @@ def command(
     """
     import pandas as pd
 
+    from harness.evaluation.chosen_runs import ChosenRuns
     from harness.report.tables.view import show_views
     from harness.report.views.evaluation import KINDS, Measured
     from harness.report.views.seeds import seed_view
@@ -123,6 +128,7 @@ def command(
     shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
     views = []
     for split, frames in shown.items():
+        maps = chosen.map_tables(split) if kind in OF_MAPS else None
         measured = Measured(
             frames=frames.reset_index(drop=True),
             split=split,
@@ -131,9 +137,12 @@ def command(
             by=by or "",
             reference=reference or "",
             other=other or "",
-            maps=chosen.map_tables(split) if kind in OF_MAPS else None,
+            average=average,
+            maps=maps,
+            temperatures={} if maps is None else chosen.temperatures(split),
         )
         views += KINDS[kind](measured, format_)
         spread = seed_view(frames, chosen.seeds(split), split=split, formulas=measured.formulas)
         views += [spread] if spread else []
-    show_views(views, format_, {"split": " and ".join(splits), "protocol": protocol})
+    metadata = {"split": " and ".join(splits), "protocol": protocol, "average": average or "sets"}
+    show_views(views, format_, metadata)

@@ -16,6 +16,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -27,6 +28,7 @@ from harness.utils import console
 FAULT: Final = 1
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+_STDERR: Final = 2
 
 _NO_ROOM: Final = "give another folder with --workspace."
 _REMEDIES: Final = {
@@ -50,6 +52,13 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # A wrong option is said before the options are known.
+    leading = set(takewhile(lambda word: word.startswith("-"), arguments))
+    console.configure(json_logs="--json-logs" in leading)
+    if "--json-logs" in leading:
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    if "--debug" not in arguments:
+        _keep_stderr_to_python()
     with _sigterm_raises(), _library_messages():
         status = _status(command, arguments)
     sys.exit(_flush_stdout(status))
@@ -60,7 +69,7 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
     try:
         result = command.main(list(arguments), prog_name="harness", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        console.note(error.format_message())
         return error.exit_code
     except click.ClickException as error:
         return _fail(_click_message(error), error.exit_code)
@@ -98,7 +107,7 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
 
     debug = "--debug" in arguments
     if debug:
-        traceback.print_exc()
+        console.fail(traceback.format_exc())
     if isinstance(error, OSError):
         return _fail(_system_fault(error))
     if debug:
@@ -132,7 +141,12 @@ def _crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
     with (
         suppress(OSError),
         tempfile.NamedTemporaryFile(
-            "w", prefix="harness-crash-", suffix=".log", delete=False, encoding="utf-8"
+            "w",
+            prefix="harness-crash-",
+            suffix=".log",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
         ) as file,
     ):
         file.write("\n".join(lines))
@@ -164,6 +178,25 @@ def _discard_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _keep_stderr_to_python() -> None:
+    """Give Python's stderr a descriptor of its own, and let what C libraries write there vanish.
+
+    Decoders (libpng, libjpeg, libtiff, FFmpeg) write lines to descriptor 2 past Python. The harness
+    says itself which files cannot be read.
+    """
+    try:
+        if sys.stderr.fileno() != _STDERR:
+            return
+        sys.stderr.flush()
+        own = os.fdopen(os.dup(_STDERR), "w", 1, sys.stderr.encoding, "backslashreplace")
+        nothing = os.open(os.devnull, os.O_WRONLY)
+    except (OSError, ValueError, AttributeError):  # captured, closed or absent
+        return
+    os.dup2(nothing, _STDERR)
+    os.close(nothing)
+    sys.stderr = own
+
+
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
     owner = os.getpid()
@@ -182,12 +215,8 @@ def _sigterm_raises() -> Iterator[None]:
 
 @contextmanager
 def _library_messages() -> Iterator[None]:
-    """Show warnings and log records of libraries as messages of ours; OpenCV writes none.
-
-    OpenCV's own lines, and libtiff's through it, go to stderr past Python. The harness reports
-    files that cannot be read itself.
-    """
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    """Show warnings and log records of libraries as messages of ours."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # also where we were imported as a library
 
     def show(message: Warning | str, *_details: Any, **_more: Any) -> None:
         console.warn(str(message))

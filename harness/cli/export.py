@@ -109,10 +109,10 @@ def command(
     loaded = load(chosen)
     with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:
         if format_ == "onnx":
-            difference = onnx.export_onnx(
-                loaded, target, frames=images, int8=int8, done=bar.advance
-            )
-            Outputs(target.parent).record(_names(target))
+            with Outputs(target.parent).staged(last=target.name) as folder:
+                difference = onnx.export_onnx(
+                    loaded, folder / target.name, frames=images, int8=int8, done=bar.advance
+                )
         else:
             difference = grand_challenge.export_container(
                 loaded, target, **given, frames=images, done=bar.advance
@@ -124,17 +124,13 @@ def command(
     console.success(f"{target}: {chosen.run}")
 
 
-def _names(target: Path) -> list[str]:
-    """An ONNX file and its description."""
-    return [target.name, target.with_suffix(".json").name]
-
-
 def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
     from harness.utils.outputs import Outputs
 
     if target.suffix == ".json":
         raise click.UsageError("--out ends in .json, the ending of the file that describes it")
-    Outputs(target.parent).check(_names(target), overwrite=overwrite, sources=images)
+    names = [target.name, target.with_suffix(".json").name]
+    Outputs(target.parent).check(names, overwrite=overwrite, sources=images)
 
 
 def chosen_run(settings: Settings, name: str) -> Run:

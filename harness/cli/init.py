@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +12,8 @@ import click
 from harness.cli.merge_settings import merge
 from harness.cli.options import setting_option
 from harness.config import settings
-from harness.config.sources import ROLES, parse_test_sets, source_faults
+from harness.config.sources import ROLES, absolute, parse_test_sets, source_faults
+from harness.config.write_settings import set_aside, write_file
 from harness.utils import console
 from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -32,8 +34,7 @@ _NEXT: Final = (
     (("endocv", "train"), "harness train --preset quick"),
     (("endocv", "train"), "harness evaluate --split val"),
     (("hyperkvasir", "test"), "harness evaluate --split test"),
-    (("test_frames",), "harness submit --round 1"),
-    (("test_frames",), "harness submit --round 2"),
+    (("test_frames",), "harness submit --round {round}"),
     ((), "harness leaderboard"),
 )
 """Next steps, each with the settings of which it needs one."""
@@ -128,9 +129,10 @@ def command(
 ) -> None:
     """Write harness.toml in the current folder: where the frames are.
 
-    The folders are checked first, and nothing is written if one of them has faults. Other settings
-    in harness.toml are kept. Where --train stands alone, a tenth of its frames is drawn to validate
-    and another to test on, whole sequences where they are known; splits.toml keeps the division.
+    The folders are checked first, and nothing is written if one of them has faults. Comments and
+    other settings in harness.toml are kept. Where --train stands alone, a tenth of its frames is
+    drawn to validate and another to test on, whole sequences where they are known; splits.toml
+    keeps the division.
     """
     given = {name: value for name, value in values.items() if value is not None}
     _add_pairs(given, pairs, mask_name)
@@ -140,17 +142,29 @@ def command(
     file = Path(settings.FILE_NAME)
     merged = merge(file, given, classes, force=force)
     drawn = look_at(given, merged, split_seed, force=force)
+    kept = []
     if drawn is not None:
         merged["splits"] = SPLITS_FILE
-        with atomic_path(Path(SPLITS_FILE)) as temporary:
-            temporary.write_text(drawn.text, encoding="utf-8")
-    settings.write_file(file, merged)
+        kept.append(_write_splits(Path(SPLITS_FILE), drawn.text))
+    kept.append(write_file(file, merged))
     console.success(f"Wrote {file.absolute()}.")
+    for path in filter(None, kept):
+        console.warn(f"The earlier {path.stem} is kept as {path.name}.")
     if drawn is not None:
         counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
         console.note(f"Drew a division by seed {split_seed}, kept in {SPLITS_FILE}: {counts}.")
         console.note(drawn.note)
     _name_next_steps(merged)
+
+
+def _write_splits(path: Path, text: str) -> Path | None:
+    """Write a division; where another one that was there is kept."""
+    kept = None
+    if path.exists() and path.read_bytes() != text.encode():
+        kept = set_aside(path)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode())
+    return kept
 
 
 def _add_pairs(
@@ -174,12 +188,21 @@ def _add_pairs(
 
 
 def _name_next_steps(merged: dict[str, Any]) -> None:
+    from submissions.rounds import BUILT_IN, load_rounds
+
     missing = [] if "train" in merged else [name for name in DATA if name not in merged]
     if missing:
         console.note(f"Not set yet: {', '.join(settings.flag(name) for name in missing)}.")
     own_test = {"test"} if "train" in merged and "splits" in merged else set()
     there = set(merged) | own_test
-    steps = [step for needed, step in _NEXT if not needed or there & set(needed)]
+    own = load_rounds(absolute(Path.cwd(), merged["rounds"])) if "rounds" in merged else {}
+    rounds = [name for name in own if own[name] not in BUILT_IN] or [one.name for one in BUILT_IN]
+    steps = [
+        step.format(round=name)
+        for needed, step in _NEXT
+        if not needed or there & set(needed)
+        for name in (rounds if "{round}" in step else rounds[:1])
+    ]
     console.note("\n".join(["Next:", *(f"  {step}" for step in steps)]))
 
 
@@ -195,7 +218,9 @@ def look_at(
     from harness.data.catalogue import listings_of
     from harness.data.roles import role_listings, same_names
 
-    listings, faults = listings_of({name: given[name] for name in DATA if name in given})
+    rounds = absolute(Path.cwd(), merged["rounds"]) if "rounds" in merged else None
+    paths = {name: given[name] for name in DATA if name in given}
+    listings, faults = listings_of(paths, rounds)
     drawn = None
     if not {*ROLES, "splits"}.isdisjoint(given):
         values = {name: value for name, value in merged.items() if name != settings.CLASSES}
@@ -252,18 +277,22 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
 def _file_faults(given: dict[str, Any]) -> list[Fault]:
     """Faults of the settings other than datasets."""
     from harness.data.splits import load_splits
+    from submissions.rounds import load_rounds
 
     faults = []
-    workspace, rounds = given.get("workspace"), given.get("rounds")
+    workspace = given.get("workspace")
     if workspace and workspace.exists() and not workspace.is_dir():
         message = f"{workspace} is a file; expected a folder, or a name that is free"
         faults.append(Fault(path=settings.flag("workspace"), message=message))
-    if rounds and not rounds.is_file():
-        faults.append(Fault(path=settings.flag("rounds"), message=f"no file {rounds}"))
-    try:
-        load_splits(given.get("splits"))
-    except FaultsError as error:
-        faults += error.faults
-    except UserError as error:
-        faults.append(Fault(path=settings.flag("splits"), message=error.message))
+    loaders: dict[str, Callable[[Path | None], object]] = {
+        "splits": load_splits,
+        "rounds": load_rounds,
+    }
+    for name, load in loaders.items():
+        try:
+            load(given.get(name))
+        except FaultsError as error:
+            faults += error.faults
+        except UserError as error:
+            faults.append(Fault(path=settings.flag(name), message=error.message))
     return faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
+    from harness.evaluation.standings import Evaluated
     from harness.report.tables.formats import Format
-    from harness.runs.workspace import Run
-    from metrics.statistics.samples import Average
+    from harness.report.tables.view import View
+    from metrics.averages import Average
+    from metrics.masks.read import Protocol
 
 EPILOG = """\b
 Examples:
@@ -25,6 +28,7 @@ Examples:
   harness leaderboard --average frames --format markdown
   harness leaderboard --table paper --format latex
   harness leaderboard --table ranks
+  harness leaderboard --round 2 --table consensus --figure f1 --figure recall
   harness leaderboard --split val --table ranks
   harness leaderboard --round 2 --format svg > leaderboard.svg
 """
@@ -59,10 +63,26 @@ Examples:
 @click.option(
     "--table",
     "kind",
-    type=click.Choice(["full", "paper", "ranks"]),
+    type=click.Choice(["full", "paper", "ranks", "consensus"]),
     default="full",
     show_default=True,
-    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are.",
+    help="paper: the columns of the paper's Table 4. ranks: how certain the ranks are. consensus: "
+    "one ranking from the ranks by each figure on each test set.",
+)
+@click.option(
+    "--figure",
+    "figures",
+    multiple=True,
+    metavar="NAME",
+    help="With --table consensus: a figure to rank by, such as iou; repeatable.  [default: f1, f2, "
+    "ppv and recall]",
+)
+@click.option(
+    "--test-set",
+    "test_sets",
+    multiple=True,
+    metavar="NAME",
+    help="With --table consensus: a test set to rank on; repeatable.  [default: all]",
 )
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
@@ -76,30 +96,32 @@ def command(
     paper: bool,
     kind: str,
     format_: Format,
+    **chosen: tuple[str, ...],
 ) -> None:
     """Rank scored submissions by round: the best of each model, with its SD and speed.
 
     A round's score is the mean over its test sets; the mean over all frames stands beside it.
     Without scored submissions, evaluations of a split are ranked instead.
     """
-    from submissions.leaderboard import SD_OF, averaged, rank, with_paper
+    from metrics.averages import SD_OF
+    from submissions.leaderboard import averaged, rank, with_paper
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
+    if any(chosen.values()) and kind != "consensus":
+        raise click.UsageError("--figure and --test-set go with --table consensus")
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
-        if average == "sets":
-            raise click.UsageError(
-                "--average sets is of scored submissions: a split has no test sets"
-            )
-        _show_evaluations(settings, split, sd or SD_OF["frames"], kind, format_)
+        _show_evaluations(settings, split, average, sd, kind, format_)
         return
     average = average or "sets"
     scores, sd = averaged(scores, average), sd or SD_OF[average]
-    if kind == "ranks":
-        _show_ranks(settings, scores, average, protocol, format_)
+    if kind in ("ranks", "consensus"):
+        view_of = _ranks_of(average) if kind == "ranks" else _consensus_of(chosen)
+        metadata = {"protocol": protocol, "average": average, **chosen}
+        _show_of_frames(settings, scores, view_of, format_, metadata)
     else:
         ranking = rank(scores, sd=sd)
         if paper and protocol == "official":
@@ -117,22 +139,31 @@ def _show_scores(
     if kind == "paper":
         official_view(ranking).show(format_, metadata)
         return
-    view = standings_view(ranking, sd=sd, protocol=protocol, group="round")
+    view = standings_view(ranking, protocol=protocol, group="round")
     view.show(format_, metadata | {"sd_meaning": SD_MEANINGS[sd]})
 
 
 def _show_evaluations(
-    settings: Settings, split: str | None, sd: str, kind: str, format_: Format
+    settings: Settings,
+    split: str | None,
+    average: Average | None,
+    sd: str | None,
+    kind: str,
+    format_: Format,
 ) -> None:
     """Rank evaluations of a split, or of each split, by the paper protocol."""
+    from harness.evaluation import standings
     from harness.report.views.leaderboard import standings_view
-    from submissions.leaderboard import rank
 
-    rows = _evaluations(settings, split)
+    evaluated = _evaluations(settings, split)
     if split is None:
         console.note(
             "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
             "evaluations of a split instead."
+        )
+    if kind == "consensus":
+        raise UserError(
+            "--table consensus is of scored submissions: score packages with 'harness score'."
         )
     if kind == "paper":
         raise UserError(
@@ -140,22 +171,24 @@ def _show_evaluations(
             "Its tables of the splits are printed by 'harness evaluate --table paper'."
         )
     if kind == "ranks":
-        _show_ranks_of_splits(settings, list(dict.fromkeys(rows["split"])), format_)
+        _show_ranks_of_splits(evaluated, average, format_)
         return
-    ranking = rank(rows, sd=sd, source="evaluated")
-    view = standings_view(ranking, sd=sd, protocol="paper", group="split")
-    view.show(format_, {"protocol": "paper", "sd": sd, "sd_meaning": SD_MEANINGS[sd]})
+    ranking = standings.ranked(evaluated, average, sd)
+    view = standings_view(ranking, protocol="paper", group="split")
+    view.show(format_, {"protocol": "paper", "sd": sd, "average": average or "sets"})
 
 
-def _show_ranks(
-    settings: Settings, scores: pd.DataFrame, average: Average, protocol: str, format_: Format
+def _show_of_frames(
+    settings: Settings,
+    scores: pd.DataFrame,
+    view_of: Callable[[pd.DataFrame, str, Protocol], View],
+    format_: Format,
+    metadata: Mapping[str, object],
 ) -> None:
-    """How certain the ranks are, by resampling the frames of each round's best packages."""
+    """A table of each round, from the frames of its best packages."""
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
-    from harness.report.views.ranks import rank_view
     from harness.runs.workspace import Workspace
-    from metrics.statistics.samples import collect
 
     workspace = Workspace(settings.workspace)
     views = []
@@ -175,68 +208,80 @@ def _show_ranks(
         if len(found) < 2:
             console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
             continue
-        formulas = group["protocol"].iloc[0]
-        samples = collect(tables.join(found), protocol=formulas, average=average)
-        views.append(rank_view(samples, title=f"Ranks in round {round_name}"))
-    show_views(views, format_, {"protocol": protocol, "average": average})
+        views.append(view_of(tables.join(found), str(round_name), group["protocol"].iloc[0]))
+    show_views(views, format_, metadata)
 
 
-def _show_ranks_of_splits(settings: Settings, splits: list[str], format_: Format) -> None:
+def _ranks_of(average: Average) -> Callable[[pd.DataFrame, str, Protocol], View]:
+    """How certain the ranks are, by resampling frames."""
+    from harness.report.views.ranks import rank_view
+    from metrics.statistics.samples import collect
+
+    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
+        samples = collect(table, protocol=protocol, average=average)
+        return rank_view(samples, title=f"Ranks in round {round_name}")
+
+    return view
+
+
+def _consensus_of(
+    chosen: Mapping[str, Sequence[str]],
+) -> Callable[[pd.DataFrame, str, Protocol], View]:
+    """One ranking from several figures and test sets: those that were chosen."""
+    from harness.report.views.consensus import consensus_view, samples_by_set
+    from metrics.statistics.consensus import consensus
+
+    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
+        found = consensus(samples_by_set(table, protocol, **chosen))
+        return consensus_view(found, title=f"Consensus in round {round_name}")
+
+    return view
+
+
+def _show_ranks_of_splits(
+    evaluations: Sequence[Evaluated], average: Average | None, format_: Format
+) -> None:
     """How certain the ranks of evaluated models are, by the paper protocol."""
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
     from harness.report.views.leaderboard import HASH_SHOWN
     from harness.report.views.ranks import rank_view
-    from harness.runs.workspace import Workspace
+    from metrics.averages import average_of
     from metrics.statistics.samples import collect
 
-    workspace = Workspace(settings.workspace)
-    whole = [run for run in workspace.runs() if not run.variant]
     views = []
-    for split in splits:
-        data = workspace.evaluations(split).set_index("run")["data"].to_dict()
-        # The newest run of each model, for each set of frames that was evaluated.
-        sets: dict[str, dict[str, Run]] = {}
-        for run in reversed(tables.evaluated(workspace, whole, split)):
-            sets.setdefault(data.get(run.run, ""), {})[run.model] = run
-        comparable = {frames: newest for frames, newest in sets.items() if len(newest) > 1}
-        if not comparable:
-            console.note(
-                f"{split}: fewer than two models evaluated on the same frames, nothing to compare."
-            )
-        for frames, newest in comparable.items():
-            samples = collect(tables.load(list(newest.values()), split))
-            which = f", data {frames[:HASH_SHOWN]}" if len(sets) > 1 else ""
-            views.append(rank_view(samples, title=f"Ranks on the {split} split{which}"))
-    show_views(views, format_, {"protocol": "paper"})
+    for split, frames, runs in evaluations:
+        newest = {run.model: run for run in reversed(runs)}
+        several = sum(other.split == split for other in evaluations) > 1
+        which = f", data {frames[:HASH_SHOWN]}" if several else ""
+        if len(newest) < 2:
+            console.note(f"{split}{which}: only {next(iter(newest))} was evaluated, no comparison.")
+            continue
+        table = tables.load(list(newest.values()), split)
+        samples = collect(table, average=average_of(table, average))
+        views.append(rank_view(samples, title=f"Ranks on the {split} split{which}"))
+    show_views(views, format_, {"protocol": "paper", "average": average or "sets"})
 
 
-def _evaluations(settings: Settings, split: str | None) -> pd.DataFrame:
-    """The polyp figures of every registered evaluation, one row each.
+def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
+    """The evaluations that can be ranked; those that cannot are named.
 
     Raises:
         UserError: There is none.
     """
-    import json
-
-    import pandas as pd
-
+    from harness.evaluation import standings
     from harness.runs.workspace import Workspace
 
-    workspace = Workspace(settings.workspace)
-    registered = workspace.evaluations(split)
-    # A model trained without a centre, or on one fold, was measured on other frames.
-    whole = {run.run for run in workspace.runs() if not run.variant}
-    registered = registered[registered["run"].isin(whole)]
-    if registered.empty:
+    found, outdated = standings.find(Workspace(settings.workspace), split)
+    if outdated:
+        console.warn(
+            f"not ranked, since their files are gone, or weights or the reading of masks have "
+            f"changed since: {'; '.join(outdated)}. Measure them again with 'harness evaluate'."
+        )
+    if not found:
         raise UserError(
             f"{settings.workspace}: nothing to rank. Score a package with 'harness score', measure "
             "models with 'harness evaluate --split test' (in a new folder 'harness init' comes "
             "first), or try everything with 'harness demo'."
         )
-    rows = []
-    for row in registered.to_dict("records"):
-        # The class that the run was trained for comes first.
-        figures = next(iter(json.loads(row["summary"]).values()))
-        rows.append(figures | {key: row[key] for key in ("split", "model", "protocol", "data")})
-    return pd.DataFrame.from_records(rows)
+    return found

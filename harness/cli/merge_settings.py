@@ -59,7 +59,7 @@ def _replaced(folder: Path, old: Mapping[str, Any], given: Mapping[str, Any]) ->
     """Settings of the file that those given contradict."""
     found = [there for here, there in _CONTRADICT if here in given and there in old]
     other = "train" in given and not _same(folder, "train", old.get("train", ""), given["train"])
-    if other and "splits" in old and "train" in old:
+    if "splits" in old and ((other and "train" in old) or {"train", "endocv"} & set(found)):
         found.append("splits")  # it names the frames of another folder
     return [name for name in dict.fromkeys(found) if name not in given]
 

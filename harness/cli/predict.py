@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import click
 from harness.cli.options import inference_options, map_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.names import clashes
+from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +38,7 @@ Examples:
   harness predict frames/ --out masks/ --model unet --device cuda
   harness predict frames/ --out masks/ --uncertainty
   harness predict frames/ --out masks/ --probabilities --maps full
+  harness predict frames/ --out masks/ --risk 0.1
   harness predict frames/ --out masks/ --recursive --keep-going
   harness predict colonoscopy.mp4 --out masks/
 """
@@ -56,6 +60,18 @@ Examples:
     "--uncertainty",
     is_flag=True,
     help="Also write where the members of an ensemble disagree, as OUT/uncertainty/NAME.png.",
+)
+@click.option(
+    "--risk",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Choose the threshold so that the expected share of missed polyp pixels is at most R, by "
+    "the sequences of the validation split.",
+)
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Write the maps of --probabilities after the run's temperature.",
 )
 @click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
 @click.option(
@@ -84,6 +100,8 @@ def command(
     recursive: bool,
     keep_going: bool,
     overwrite: bool,
+    risk: float | None,
+    calibrated: bool,
     inference: Inference,
     maps: MapOptions | None,
 ) -> None:
@@ -115,13 +133,18 @@ def command(
     outputs = Outputs(out)
     if sources and sources.remark:
         console.warn(sources.remark)
-    loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
+    workspace = Workspace(settings.workspace)
+    loaded = load(_chosen(workspace, name, run_name))
     folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
     inference = inference.of(loaded.run)
+    if risk is not None:
+        inference = _with_risk(workspace, loaded, inference, risk)
+    if calibrated:
+        maps = _calibrated(loaded, inference, maps)
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
-    with outputs.staged() as staging:
+    with outputs.staged(last=TABLE) as staging:
         if sources is not None:
             on_fault = faults.append if keep_going else None
             rows = _of_images(loaded, inference, sources, staging, uncertainty, maps, on_fault)
@@ -130,7 +153,7 @@ def command(
         if faults and not rows:
             raise FaultsError(faults, "no image can be read")
         table = pd.DataFrame(rows)
-        table.to_csv(staging / TABLE, index=False)
+        (staging / TABLE).write_text(csv(table), encoding="utf-8")
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
@@ -139,6 +162,29 @@ def command(
     if faults:
         console.fail(FaultsError(faults, "images that could not be read were left out").message)
         context.exit(1)
+
+
+def _with_risk(
+    workspace: Workspace, loaded: Loaded, inference: Inference, risk: float
+) -> Inference:
+    """The same prediction at the threshold that keeps a risk."""
+    from harness.evaluation.risk import risk_threshold
+
+    if inference.threshold != 0.5:  # the default of --threshold
+        raise click.UsageError("--risk chooses the threshold; leave out --threshold")
+    threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
+    by = f"by {sequences} validation sequences"
+    console.note(f"polyp above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
+    return replace(inference, threshold=threshold)
+
+
+def _calibrated(loaded: Loaded, inference: Inference, maps: MapOptions | None) -> MapOptions:
+    """The options of maps with the run's temperature."""
+    from harness.runs.calibration import temperature_of
+
+    if maps is None:
+        raise click.UsageError("--calibrated is for maps: add --probabilities")
+    return replace(maps, temperature=temperature_of(loaded, inference.settings))
 
 
 def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) -> list[str]:
@@ -182,6 +228,9 @@ def _check_targets(
     else:
         names = [sources.mask_name(image) for image in sources.images]
         names += [f"{folder}/{name}" for folder in folders for name in tuple(names)]
+        if clashes(names):
+            taken = ", ".join(sorted({folder.split("/")[0] for folder in folders}))
+            raise UserError(f"{root} has a folder {taken}, where maps go; rename it")
     read = [source] if sources is None else sources.images
     names += [f"{FOLDER}/{MANIFEST}"] if any(one.startswith(FOLDER) for one in folders) else []
     outputs.check([*names, TABLE], overwrite=overwrite, sources=read)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, with_settings
+from harness.cli.options import FRAMES, average_option, with_settings
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.page.content import PageContent
     from harness.report.tables.view import View
+    from metrics.averages import Average
 
 EPILOG = """\b
 Examples:
@@ -24,6 +25,7 @@ Examples:
   harness report --split val --out val.html
   harness report --model unet --model divergentnets --open
   harness report --round 2
+  harness report --round 2 --team-pages --test-frames frames/
 """
 
 
@@ -42,11 +44,17 @@ Examples:
     help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
     "default all.",
 )
+@average_option("How figures over several test sets are averaged")
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="With --round: the true masks, by default where they were when the packages were scored.",
+)
+@click.option(
+    "--team-pages",
+    is_flag=True,
+    help="With --round: a page for each model, too, in a folder beside the file.",
 )
 @click.option(
     "--out",
@@ -65,7 +73,9 @@ def command(
     split: str | None,
     round_name: str | None,
     names: tuple[str, ...],
+    average: Average | None,
     truth: Path | None,
+    team_pages: bool,
     out: Path | None,
     overwrite: bool,
     show: bool,
@@ -81,6 +91,8 @@ def command(
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
+    if team_pages and round_name is None:
+        raise click.UsageError("--team-pages goes with --round.")
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     if out is not None:
@@ -89,12 +101,15 @@ def command(
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content, scores = _of_round(settings, round_name, names, truth)
+        content, scores = _of_round(settings, round_name, names, truth, average or "sets")
     else:
-        content, scores = _of_split(settings, split or "test", names), _scores(settings)
+        content = _of_split(settings, split or "test", names, average)
+        scores = _scores(settings, average or "sets")
     content = replace(content, leaderboard=_leaderboard(scores))
     file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
+    if team_pages:
+        content = _with_team_pages(content, file.with_name(f"{file.stem}-models"), overwrite)
     with atomic_path(file) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
     if out is not None:
@@ -107,7 +122,25 @@ def command(
         click.launch(file.resolve().as_uri())
 
 
-def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageContent:
+def _with_team_pages(content: PageContent, folder: Path, overwrite: bool) -> PageContent:
+    """Write a page for each model into a folder; the content with links to them."""
+    from harness.report.page import team_pages
+    from harness.utils.outputs import Outputs
+
+    names = team_pages.names_of(content)
+    outputs = Outputs(folder)
+    outputs.check(names.values(), overwrite=overwrite)
+    with outputs.staged(last=max(names.values())) as staging:
+        team_pages.write(content, staging)
+    console.note(f"{folder}: {len(names)} pages, one a model")
+    return replace(
+        content, team_pages={model: f"{folder.name}/{name}" for model, name in names.items()}
+    )
+
+
+def _of_split(
+    settings: Settings, split: str, names: tuple[str, ...], average: Average | None
+) -> PageContent:
     from harness.data.catalogue import catalogue, is_paper_split, require_frames
     from harness.report.page import from_split
     from harness.runs.select import select
@@ -116,7 +149,8 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names)
-    content = from_split.gather(workspace, runs, catalogue(settings, needs=[split]), split)
+    every = catalogue(settings, needs=[split])
+    content = from_split.gather(workspace, runs, every, split, average)
     left_out = [run.model for run in runs if run.model not in content.models]
     if left_out:
         console.warn(
@@ -127,32 +161,37 @@ def _of_split(settings: Settings, split: str, names: tuple[str, ...]) -> PageCon
 
 
 def _of_round(
-    settings: Settings, name: str, models: tuple[str, ...], truth: Path | None
+    settings: Settings,
+    name: str,
+    models: tuple[str, ...],
+    truth: Path | None,
+    average: Average,
 ) -> tuple[PageContent, pd.DataFrame]:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
     round_ = get_round(name, load_rounds(settings.rounds))
-    scores = _scores(settings, name)
+    scores = _scores(settings, average, name)
     if models:
         scores = scores[scores["model"].isin(models)]
     return from_round.gather(settings, round_, scores, truth), scores
 
 
-def _scores(settings: Settings, round_name: str | None = None) -> pd.DataFrame:
+def _scores(settings: Settings, average: Average, round_name: str | None = None) -> pd.DataFrame:
     from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
 
     scores = Ledger(settings.workspace).scores(round_name, protocol="official")
-    return averaged(scores, "sets")
+    return averaged(scores, average)
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:
     """Of the scored submissions, if there are any."""
     from harness.report.views.leaderboard import standings_view
+    from metrics.averages import SD_OF
     from submissions.leaderboard import rank, with_paper
 
     if scores.empty:
         return None
-    ranking = with_paper(rank(scores, sd="sd_sets"))
-    return standings_view(ranking, sd="sd_sets", protocol="official", group="round")
+    ranking = with_paper(rank(scores, sd=SD_OF[scores["average"].iloc[0]]))
+    return standings_view(ranking, protocol="official", group="round")

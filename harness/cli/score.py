@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
     from submissions.rounds import Round
     from submissions.scoring import PackageScore
 
@@ -23,6 +24,7 @@ EPILOG = """\b
 Examples:
   harness score package.zip --truth FOLDER
   harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --format csv
+  harness score FOLDER_OF_ZIPS --truth FOLDER --round 2 --jobs 4 --skip-scored
   harness score package.zip --truth FOLDER --protocol strict --table contours
   harness score package.zip --truth FOLDER --table generalisation
   harness score masks/ --truth TestDataset/
@@ -95,6 +97,18 @@ Examples:
     help="scores: by test set. contours, polyps (strict only): true distances between contours, "
     "polyps found. generalisation: the loss from one test set to another.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Packages scored at a time, each in a process of its own; within each, threads decode.",
+)
+@click.option(
+    "--skip-scored",
+    is_flag=True,
+    help="Pass over packages that were scored in this round, against this truth, before.",
+)
 @average_option("The score over all test sets that comes first")
 @format_option()
 @with_settings("workspace", "rounds")
@@ -108,6 +122,8 @@ def command(
     round_name: str | None,
     out: Path | None,
     kind: str,
+    jobs: int,
+    skip_scored: bool,
     average: Average | None,
     format_: Format,
     **options: Any,
@@ -129,7 +145,11 @@ def command(
 
     keep_memory()
     if options["protocol"] == "pranet":
-        _refuse_options(kind, average, round_name, options["threshold"])
+        given = {"--table": kind != "scores", "--jobs": jobs > 1, "--skip-scored": skip_scored}
+        given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
+        _refuse_options(given)
+    if skip_scored and options["threshold"]:
+        raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
     if kind in ("contours", "polyps") and options["protocol"] != "strict":
         raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
     rounds = load_rounds(settings.rounds)
@@ -140,32 +160,24 @@ def command(
     found = _find(packages, known, may_be_plain=round_name is None)
     if options["protocol"] == "pranet":
         scored = _score_maps(settings, found, truth, out, format_, overwrite=options["overwrite"])
-        _tell_refused(context, len(found), scored)
+        _tell_refused(context, len(found) - scored, len(found))
         return
     job = ScoringJob(settings, rounds, truth, round_name, out, **options)
-    scores = job.score_all(found)
+    scores = job.score_all(found, jobs=jobs, skip_scored=skip_scored)
     if kind == "scores":
         _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
-    _tell_refused(context, len(found), len(scores))
+    _tell_refused(context, job.refused, len(found))
 
 
-def _tell_refused(context: click.Context, found: int, scored: int) -> None:
-    if scored < found:
-        console.warn(f"{found - scored} of {found} packages could not be scored.")
+def _tell_refused(context: click.Context, refused: int, found: int) -> None:
+    if refused:
+        console.warn(f"{refused} of {found} packages could not be scored.")
         context.exit(1)
 
 
-def _refuse_options(
-    kind: str, average: Average | None, round_name: str | None, threshold: float | None
-) -> None:
-    given = {
-        "--table": kind != "scores",
-        "--average": average,
-        "--round": round_name,
-        "--threshold": threshold,
-    }
+def _refuse_options(given: Mapping[str, object]) -> None:
     if named := [name for name, value in given.items() if value]:
         raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
 
@@ -195,7 +207,12 @@ def _score_maps(
         )
     folders = [(folder, name) for folder, name, _ in found]
     scores = score_map_folders(
-        Workspace(settings.workspace), folders, truth, out=out, overwrite=overwrite
+        Workspace(settings.workspace),
+        folders,
+        truth,
+        classes=settings.classes,
+        out=out,
+        overwrite=overwrite,
     )
     if scores:
         rows = pd.concat(

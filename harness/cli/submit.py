@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import inference_options, with_settings
 from harness.utils import console
+from metrics.utils.names import passed_over
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -70,12 +72,25 @@ def command(
     check_format(file_format, round_.layout)
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
+    _say_what_is_passed_over(folder, frames)
     workspace = Workspace(settings.workspace)
     chosen = select(workspace, names, runs, default="best")
     workspace.check_writable()
     submit.refuse_when_used_up(Ledger(workspace.root), round_, len(chosen))
     for run in chosen:
         _submit(workspace, run, round_, frames, inference, file_format)
+
+
+def _say_what_is_passed_over(folder: Path, frames: Frames) -> None:
+    for test_set, files in frames.items():
+        used = set(files.values())
+        others = [
+            path.name
+            for path in sorted((folder / test_set).iterdir())
+            if path not in used and not path.name.startswith(".")
+        ]
+        if remark := passed_over(others, str(folder / test_set)):
+            console.warn(remark)
 
 
 def _submit(

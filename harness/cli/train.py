@@ -179,7 +179,7 @@ Examples:
     "MLFLOW_TRACKING_URI names.",
 )
 @device_option()
-@with_settings(*FRAMES, "test_frames", "workspace", "splits")
+@with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
     names: Sequence[str],
@@ -279,6 +279,7 @@ def _start(
     if request.changes["teacher"] and not setup.group.is_single:
         raise click.UsageError("--teacher trains in one process; leave out torchrun")
     check_batches(steps, frames, device=setup.device, group=setup.group)
+    request.warn_of_seen_frames(workspace, frames, variants)
     tasks = RunQueue.new(workspace, steps)
     try:
         run_all(workspace, tasks, frames, setup, jobs)

@@ -12,8 +12,11 @@ import click
 from harness.utils import console
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.config.settings import Settings
     from harness.config.training import TrainConfig
+    from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
     from harness.training.run import TrainingSetup
 
@@ -82,6 +85,15 @@ class Request:
         if len(configs) != 1:
             raise click.UsageError("--init starts one network; name it with one --model")
         return [checked(workspace, self.init, configs[0])]
+
+    def warn_of_seen_frames(
+        self, workspace: Workspace, frames: pd.DataFrame, variants: Sequence[SplitVariant]
+    ) -> None:
+        """Warn where the weights to start from were trained on frames that are held out."""
+        from harness.runs import initial
+
+        if self.init and (warning := initial.warning(workspace, self.init, frames, variants)):
+            console.warn(warning)
 
     def refuse_changes(self, *, allowed: Sequence[str], **others: object) -> None:
         """Refuse options that would change the recipe of a run that is resumed."""

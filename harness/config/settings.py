@@ -20,14 +20,11 @@ from harness.config.sources import (
     Source,
     absolute,
     parse_test_sets,
-    quoted,
     source_faults,
     to_sources,
-    toml_lines,
 )
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.files import atomic_path
 from metrics.utils.text import TomlError, read_toml
 from metrics.utils.validation import suggest
 
@@ -181,33 +178,6 @@ def read_file(path: Path) -> dict[str, Any]:
     if found:
         raise FaultsError(found, f"{path} cannot be used")
     return values
-
-
-def write_file(path: Path, values: Mapping[str, Any]) -> None:
-    """Write settings as ``harness.toml``, whole or not at all.
-
-    Args:
-        path: The file, replaced when it is there.
-        values: Paths by field name, relative ones start from the folder of the file; sources as
-            ``harness.config.sources`` has them; and under ``classes`` the mask values by class.
-
-    Raises:
-        UserError: If the folder cannot be written, or a path is not text.
-    """
-    lines = ["# Where the frames and the results lie. Relative paths start from this folder."]
-    for name, meaning in MEANINGS.items():
-        if name in values and name not in ROLES:
-            lines += ["", f"# {meaning}", f"{name} = {quoted(str(values[name]))}"]
-    plain, tables = toml_lines(values)
-    lines += [*plain, *tables]
-    if classes := values.get(CLASSES):
-        lines += ["", "# the mask value or colour that means each class", f"[{CLASSES}]"]
-        lines += [
-            f"{quoted(name)} = {quoted(value) if isinstance(value, str) else value}"
-            for name, value in classes.items()
-        ]
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _faults(path: Path, name: str, value: object) -> list[Fault]:

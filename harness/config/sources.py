@@ -16,7 +16,6 @@ In ``harness.toml``::
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -108,39 +107,6 @@ def source_faults(role: str, value: object) -> list[str]:
         for name, one in value.items()
         for fault in (*_name_faults(name), *_source_faults(f"test.{name}", one))
     ]
-
-
-def toml_lines(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The lines of plain settings, and those of tables, which come after all of them."""
-    plain: list[str] = []
-    tables: list[str] = []
-    for role in ("train", "val"):
-        if isinstance(value := values.get(role), Mapping):
-            tables += ["", f"[{role}]", *(f"{key} = {quoted(str(v))}" for key, v in value.items())]
-        elif value is not None:
-            plain += ["", f"# frames for {role}", f"{role} = {quoted(str(value))}"]
-    if sets := values.get("test"):
-        paths = {name: one for name, one in sets.items() if not isinstance(one, Mapping)}
-        tables += ["", "# test sets", "[test]"]
-        tables += [f"{quoted(name)} = {quoted(str(one))}" for name, one in paths.items()]
-        for name, one in sets.items():
-            if isinstance(one, Mapping):
-                tables += ["", f"[test.{quoted(name)}]"]
-                tables += [f"{key} = {quoted(str(v))}" for key, v in one.items()]
-    return plain, tables
-
-
-def quoted(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's, but for DEL.
-
-    Raises:
-        UserError: If the text has bytes that are no UTF-8.
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise UserError(f"{text!a} is no valid text; rename it") from error
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _name_faults(name: str) -> list[str]:

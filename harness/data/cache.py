@@ -35,6 +35,7 @@ from harness.data.fingerprint import (
 from harness.data.frames import resize_image, resize_mask, size_problem
 from harness.utils.prefetch import map_ahead
 from metrics.masks.classes import ONE, Classes
+from metrics.masks.examine import RULES
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.labels import decode_labels
 from metrics.utils.errors import Fault, UserError, or_fault
@@ -158,7 +159,7 @@ class _Settings(NamedTuple):
 
     def key(self, digests: Sequence[str | Fault]) -> str:
         """Name of the cache of frames in their order; a frame that cannot be read has a fault."""
-        parts = (VERSION, self.size, "bilinear", self.classes.values, *digests)
+        parts = (VERSION, RULES, self.size, "bilinear", self.classes.values, *digests)
         return f"{self.size}-{sha256(' '.join(map(str, parts)).encode())[:DIGITS]}"
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
 from harness.config.settings import Settings, flag
+from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import role_listings, same_names
 from harness.data.splits import OWN, SPLITS, Splits, assign, load_splits
+from harness.utils import console
+from harness.utils.device import cores
+from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -35,7 +40,7 @@ _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 def catalogue(
     settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = ("train", "test")
 ) -> pd.DataFrame:
-    """All frames with a truth, and the split of each.
+    """All frames with a truth, and the split of each; what else lies there is said.
 
     Args:
         settings: The datasets' folders; one that is not set and not needed is left out.
@@ -53,14 +58,23 @@ def catalogue(
     listings, faults = listings_of_settings(settings, _WITH_TRUTH)
     parts = []
     for listing in listings.values():
-        try:
+        if listing.remark:
+            console.warn(listing.remark)
+        with suppress(FaultsError):
             parts.append(read_headers(listing))
-        except FaultsError as error:
-            faults += error.faults
-    if faults:
+    if faults or len(parts) < len(listings):
+        faults += _every_fault(list(listings.values()), settings.classes)
         raise FaultsError(faults, "the frames cannot be used as they are")
     frames = pd.concat(parts, ignore_index=True)
     return assign(frames, splits or splits_of(settings))
+
+
+def _every_fault(listings: Sequence[Listing], classes: Classes) -> Iterator[Fault]:
+    """What 'harness data check' finds in the files, so that nothing is left for the next call."""
+    for listing in listings:
+        yield from listing.faults
+        for report in inspect_all(listing.frames, cores(), classes):
+            yield from report.faults
 
 
 def require_frames(settings: Settings, splits: Sequence[str], *, every: bool = True) -> None:
@@ -123,19 +137,34 @@ def listings_of_settings(
         as another dataset. The listings' own faults stay with them.
     """
     paths = {name: path for name in names if (path := getattr(settings, name)) is not None}
-    listings, faults = listings_of(paths)
+    listings, faults = listings_of(paths, settings.rounds)
     if settings.train is not None and (paper := listings.get("hyperkvasir")):
         paper.frames = [dataclasses.replace(frame, split="test") for frame in paper.frames]
     own, own_faults = role_listings(settings)
     listings |= own
-    return listings, [*faults, *own_faults, *same_names(listings)]
+    with_truth = {name: one for name, one in listings.items() if name != "test_frames"}
+    if "test_frames" in listings:
+        _leave_out_known(listings["test_frames"], with_truth)
+    return listings, [*faults, *own_faults, *same_names(with_truth)]
 
 
-def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fault]]:
+def _leave_out_known(test_frames: Listing, others: Mapping[str, Listing]) -> None:
+    """Leave out test frames whose very files are set with their truth, too."""
+    known = {frame.image.resolve() for one in others.values() for frame in one.frames}
+    left = [frame for frame in test_frames.frames if frame.image.resolve() not in known]
+    if count := len(test_frames.frames) - len(left):
+        test_frames.notes.append(f"{count} of the test frames are set with their masks, too.")
+    test_frames.frames = left
+
+
+def listings_of(
+    paths: Mapping[str, Path], rounds: Path | None = None
+) -> tuple[dict[str, Listing], list[Fault]]:
     """List the frames of the folders of several settings; no file is opened.
 
     Args:
         paths: Folders by setting: ``endocv``, ``hyperkvasir`` or ``test_frames``.
+        rounds: A file of rounds, whose test sets ``test_frames`` may hold.
 
     Returns:
         The listings by setting, and a fault for each folder that is missing or laid out as
@@ -145,8 +174,31 @@ def listings_of(paths: Mapping[str, Path]) -> tuple[dict[str, Listing], list[Fau
     faults = []
     for name, path in paths.items():
         try:
+            listing = _of_rounds(path, rounds) if name == "test_frames" and rounds else None
             kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
-            listings[name] = list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
+            listings[name] = listing or list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
         except UserError as error:
-            faults.append(Fault(path=flag(name), message=error.message))
+            hint = " Those of a round of yours: --rounds FILE." if name == "test_frames" else ""
+            faults.append(Fault(path=flag(name), message=error.message + hint))
     return listings, faults
+
+
+def _of_rounds(folder: Path, rounds: Path) -> Listing | None:
+    """The frames of all test sets of a file's rounds, as far as they are there.
+
+    Raises:
+        UserError: If the file cannot be used.
+    """
+    from submissions.rounds import IMAGE_FOLDERS, inner, load_rounds, test_set_folders
+
+    if not folder.is_dir():
+        return None
+    sets: dict[str, Path] = {}
+    for round_ in load_rounds(rounds).values():
+        sets |= test_set_folders(folder, round_.test_sets, round_.layout.prefix)
+    listing = Listing(layout="test sets of the rounds", root=folder)
+    for name, path in sorted(sets.items()):
+        if path.is_dir():
+            images = inner(path, IMAGE_FOLDERS)
+            listing.add_single(images, dataset="test-frames", truth="withheld", test_set=name)
+    return listing if listing.frames else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import glob
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
-from harness.config.sources import quoted
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles
 from harness.data.splits import SPLITS, folds
@@ -90,4 +90,9 @@ def _list(key: str, names: Sequence[str]) -> list[str]:
     """A TOML list of names, in which no character stands for any text."""
     if not names:
         return []
-    return [f"{key} = [", *(f"    {quoted(glob.escape(name))}," for name in names), "]"]
+    return [f"{key} = [", *(f"    {_quoted(glob.escape(name))}," for name in names), "]"]
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -181,6 +181,7 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
         raise UserError(f"{folder} is laid out as {layout.name}; expected {'; or '.join(wanted)}")
     listing = Listing(layout=layout.name, root=folder)
     layout.fill(listing, dataset or _own_name(layout, folder))
+    listing.add_dead_links()
     if not listing.frames and not listing.faults:
         raise UserError(
             f"no frames in {folder}, which is laid out as {layout.name}. Expected image files in "

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from harness.data.check.other_files import dead_links, kind_of
 from metrics.utils.errors import Fault, UserError
+from metrics.utils.names import normal, passed_over, valid_text
 
 Truth = Literal["mask", "empty", "withheld"]
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+
+_DEAD: Final = "a dead link; restore what it leads to, or remove it"
 
 MASK_NAMES: Final = ("{stem}", "{stem}_mask", "{bare}_mask")
 """How masks are named after their frames, likeliest first, without the ending. HyperKvasir names a
@@ -64,6 +68,7 @@ class Listing:
         oddities: What keeps no frame from being used but looks wrong: an empty folder, a mask
             without its frame.
         notes: What was passed over on purpose, one sentence each.
+        others: Files of unknown endings and folders among the frames or masks.
     """
 
     layout: str
@@ -72,6 +77,22 @@ class Listing:
     faults: list[Fault] = field(default_factory=list)
     oddities: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+
+    @property
+    def remark(self) -> str:
+        """What is neither used nor known, counted and named; empty where there is nothing."""
+        odd = [Path(oddity.path) for oddity in self.oddities]
+        paths = [*self.others, *(path for path in odd if path.exists())]
+        names = [os.path.relpath(path, self.root) for path in paths]
+        return passed_over([valid_text(name) for name in names], str(self.root))
+
+    def add_dead_links(self) -> None:
+        """Add a fault for each dead link below the root that may stand for a frame or a folder."""
+        named = {fault.path for fault in self.faults}
+        for path in dead_links(self.root):
+            if path.suffix.lower() in ("", *IMAGE_SUFFIXES) and str(path) not in named:
+                self.faults.append(Fault(path=str(path), message=_DEAD))
 
     def add_pairs(
         self,
@@ -165,20 +186,18 @@ class Listing:
     def _by_name(self, folder: Path, what: str) -> dict[str, Path]:
         """Image files of a folder by name; a second file of the same name is a fault."""
         found: dict[str, Path] = {}
-        self.faults += [
-            Fault(path=str(path), message="a dead link; restore what it leads to, or remove it")
-            for path in dead_links(folder)
-        ]
-        for path in images_in(folder):
-            first = found.setdefault(name_of(path), path)
-            if first != path:
-                self.faults.append(
-                    Fault(
-                        path=str(path),
-                        message=f"has the same name as {first.name} beside it; keep one of them",
-                    )
-                )
-        if not found:
+        entries = in_order(path for path in entries_of(folder) if not path.name.startswith("."))
+        for path in [folder, *entries]:
+            if path.is_symlink() and not path.exists():
+                self.faults.append(Fault(path=str(path), message=_DEAD))
+            elif is_image(path):
+                first = found.setdefault(name_of(path), path)
+                if first != path:
+                    message = f"has the same name as {first.name} beside it; keep one of them"
+                    self.faults.append(Fault(path=str(path), message=message))
+            elif path != folder and not kind_of(path.name):
+                self.others.append(path)
+        if not found and (folder.exists() or not folder.is_symlink()):
             there = "is empty" if folder.is_dir() else "is missing"
             self.oddities.append(
                 Fault(path=str(folder), message=f"the folder {there}; expected {what}")
@@ -210,47 +229,20 @@ def mask_stems(stem: str, names: Sequence[str] = MASK_NAMES) -> tuple[str, ...]:
 
 
 def name_of(path: Path) -> str:
-    r"""A file's name without its ending, as text that can be compared and written anywhere.
-
-    Unicode spells some letters in two ways, and file systems keep either; NFC is the usual one.
-    Bytes that are no UTF-8 become ``\xNN``.
-    """
+    """A file's name without its ending, as ``metrics.utils.names.normal`` has it."""
     return normal(path.stem)
-
-
-def normal(name: str) -> str:
-    """The name of a file or folder as :func:`name_of` has it."""
-    return unicodedata.normalize("NFC", valid_text(name))
-
-
-def valid_text(name: str) -> str:
-    r"""A name, with ``\xNN`` in place of bytes that are no UTF-8."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def images_in(folder: Path) -> list[Path]:
     """Image files directly in a folder, by their endings, without hidden ones, in natural order."""
-    return in_order(
-        path
-        for path in files_in(folder)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    return in_order(path for path in entries_of(folder) if is_image(path))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is there that has the ending of an image and is not hidden."""
+    return (
+        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
     )
-
-
-def dead_links(folder: Path) -> list[Path]:
-    """Links in a folder that lead nowhere, without hidden ones, in natural order."""
-    if not folder.is_dir():
-        return []
-    return in_order(
-        path
-        for path in folder.iterdir()
-        if path.is_symlink() and not path.exists() and not path.name.startswith(".")
-    )
-
-
-def files_in(folder: Path) -> Iterator[Path]:
-    """Files directly in a folder; none where the folder does not exist."""
-    return (path for path in entries_of(folder) if path.is_file())
 
 
 def entries_of(folder: Path) -> list[Path]:

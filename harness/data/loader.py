@@ -7,7 +7,9 @@ the device; the training step normalises them.
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -33,6 +35,20 @@ _SHARED_MEMORY: Final = Path("/dev/shm")
 # A batch takes milliseconds. A worker that could not share one says so on stderr alone, and the
 # training would wait for it for ever.
 TIMEOUT_S: Final = 50.0
+
+
+def end_workers() -> None:
+    """Kill the worker processes of this one; torch would wait for those that hang.
+
+    Meanwhile torch's handler is set aside, which takes the end of a worker for a fault.
+    """
+    has_handler = hasattr(signal, "SIGCHLD")  # Windows has none
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if has_handler else None
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    if has_handler:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 class Key(NamedTuple):

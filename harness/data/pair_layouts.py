@@ -7,43 +7,40 @@ found in any capitals.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, entries_of, folders_in, normal
+from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, entries_of, folders_in
 from metrics.utils.errors import Fault
-
-IMAGES: Final = r"(images?|imgs?|frames?|originals?|bbdd|ETIS-LaribPolypDB|CVC-ColonDB)"
-MASKS: Final = r"(masks?|gts?|ground[ _-]?truths?|labels?|segmentations?|annotations?|gtpolyp)"
-_PART: Final = r"(?P<split>train(ing)?|val(id(ation)?)?|test(ing)?)"
-_SPLITS: Final = {"tr": "train", "va": "val", "te": "test", "ts": "test"}
-_SEQUENCE: Final = r"(?P<folder>(?P<sequence>case\d+)_\d+|(?P<sequence2>.+))"
-_MODALITY: Final = r"(?P<test_set>BLI|FICE|LCI|NBI|WLI)"
-_CENTRE: Final = r"(?P<centre>BKAI|Karolinska|Simula)"
-_ISIC: Final = r".*ISIC.*_(?P<split>Training|Validation|Test)(_v\d)?"
-
-GENERAL_NAMES: Final = (*MASK_NAMES, "{stem}_segmentation", "{stem}_gt", "p{stem}")
-
+from metrics.utils.names import normal
 
 Key = tuple[tuple[str, str], ...]
 """Names and values of the groups of a folder."""
+
+GENERAL_NAMES: Final = (*MASK_NAMES, "{stem}_segmentation", "{stem}_gt", "p{stem}")
+
+_USUAL: Final = ("images", "masks")
+_SPLITS: Final = {"tr": "train", "va": "val", "te": "test", "ts": "test"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairLayout:
     """How a dataset lays out frames and masks.
 
-    A pattern is the path of a folder below the dataset's, a regular expression for each part. Its
-    named groups are those of a frame (``centre``, ``sequence``, ``test_set``, ``split``); a digit
-    at the end of a group's name does not count. A folder of frames belongs to the folder of masks
-    with the same groups. A group ``folder`` takes the sequence's place in identifiers.
+    A pattern is a path below the dataset's folder: a regular expression for each part, where one
+    that fits the empty text may be left out. Its named groups are those of a frame (``centre``,
+    ``sequence``, ``test_set``, ``split``); a digit at the end of a group's name does not count. A
+    folder of frames belongs to the folder of masks with the same groups. A group ``folder`` takes
+    the sequence's place in identifiers.
 
     Attributes:
         kind: Short name; the frames' ``dataset`` unless it is a general layout.
         name: For messages.
         expects: The folders, for messages.
-        folders: Patterns of the folders of frames and of masks; the first that are there are read.
+        images: Pattern of the folders of frames.
+        masks: Pattern of the folders of masks.
         mask_names: How masks are named after their frames.
         image_suffix: What every frame's name ends in, and its mask's does not.
         least: How many pairs of folders it takes to recognise the layout.
@@ -52,76 +49,82 @@ class PairLayout:
     kind: str
     name: str
     expects: str
-    folders: tuple[tuple[str, str], ...]
-    mask_names: tuple[str, ...] = MASK_NAMES
+    images: str
+    masks: str
+    mask_names: tuple[str, ...] = GENERAL_NAMES
     image_suffix: str = ""
     least: int = 1
 
     def matches(self, root: Path) -> bool:
         """Whether a folder has this layout."""
-        return any(self._pairs(root, *patterns)[0] for patterns in self.folders)
+        images, masks = _find(root, self.images), _find(root, self.masks)
+        return len(images.keys() & masks.keys()) >= self.least
 
     def fill(self, listing: Listing, dataset: str) -> None:
         """Add the frames of the listing's folder."""
-        found = [self._pairs(listing.root, *patterns) for patterns in self.folders]
-        readable = [(pairs, lone) for pairs, lone in found if pairs]
-        pairs, lone = readable[0]
-        for images, masks, groups in pairs:
-            words = [groups.get(key, "") for key in ("split", "test_set", "centre")]
-            words.append(groups.pop("folder", "") or groups.get("sequence", ""))
-            listing.add_pairs(
-                images,
-                masks,
-                dataset=dataset,
-                group="/".join(filter(None, words)),
-                mask_names=self.mask_names,
-                image_suffix=self.image_suffix,
-                **groups,
-            )
-        listing.oddities += [
-            Fault(path=str(folder), message="is not read: no one folder of frames and one of masks")
-            for folder in lone
-        ]
-        for other, _ in readable[1:]:
-            folder = other[0][0]
-            if folder not in {images for images, _, _ in pairs} and _holds_images(folder):
-                listing.notes.append(f"{pairs[0][0]} is read; {folder} beside it is not.")
+        images, masks = _find(listing.root, self.images), _find(listing.root, self.masks)
+        read = []
+        for key in images:
+            if key in masks:
+                read.append((images[key][0], masks[key][0]))
+                self._add(listing, dataset, *read[-1], dict(key))
+        _name_others(listing, read, images.values(), listing.notes)
+        _name_others(listing, read, masks.values(), [])
 
-    def _pairs(
-        self, root: Path, images: str, masks: str
-    ) -> tuple[list[tuple[Path, Path, dict[str, str]]], list[Path]]:
-        """Folders of frames with their masks' and groups, and those without a counterpart."""
-        frames, truths = _find(root, images), _find(root, masks)
-        first, masks_of = _first(frames), _first(truths)
-        pairs = [(first[key], masks_of[key], dict(key)) for key in first if key in masks_of]
-        if len(pairs) < self.least:
-            return [], []
-        read = {folder for images_, masks_, _ in pairs for folder in (images_, masks_)}
-        return pairs, [folder for _, folder in (*frames, *truths) if folder not in read]
+    def _add(
+        self, listing: Listing, dataset: str, images: Path, masks: Path, groups: dict[str, str]
+    ) -> None:
+        words = [groups.get(key, "") for key in ("split", "test_set", "centre")]
+        words.append(groups.pop("folder", "") or groups.get("sequence", ""))
+        listing.add_pairs(
+            images,
+            masks,
+            dataset=dataset,
+            group="/".join(filter(None, words)),
+            mask_names=self.mask_names,
+            image_suffix=self.image_suffix,
+            **groups,
+        )
 
 
-def _find(root: Path, pattern: str) -> list[tuple[Key, Path]]:
-    """Folders that fit a pattern, with their groups, in natural order.
+def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
+    """Folders that fit a pattern, by their groups, in natural order.
 
-    Below a folder that holds images itself nothing is looked for: it is meant as it is.
+    Of several with the same groups the deepest comes first, and of those beside each other
+    ``images`` or ``masks``. Below a folder that holds images itself nothing is looked for: it is
+    meant as it is.
     """
     found: list[tuple[Path, dict[str, str]]] = [(root, {})]
-    for depth, part in enumerate(pattern.split("/")):
-        found = [
-            (path, {**groups, **_groups(part, normal(path.name))})
-            for folder, groups in found
-            if not (depth and _holds_images(folder))
-            for path in folders_in(folder, f"(?i:{part})")
-        ]
-    return [(tuple(sorted(groups.items())), path) for path, groups in found]
-
-
-def _first(found: list[tuple[Key, Path]]) -> dict[Key, Path]:
-    """The first folder of each key."""
-    folders: dict[Key, Path] = {}
-    for key, folder in found:
-        folders.setdefault(key, folder)
+    for part in pattern.split("/"):
+        deeper = []
+        for folder, groups in found:
+            inner = [] if folder != root and _holds_images(folder) else folders_in(folder)
+            fitting = [path for path in inner if _fits(part, path)]
+            fitting.sort(key=lambda path: path.name.lower() not in _USUAL)
+            deeper += [(path, groups | _groups(part, path)) for path in fitting]
+            deeper += [(folder, groups)] if re.fullmatch(part, "") else []
+        found = deeper
+    folders: dict[Key, list[Path]] = {}
+    for path, groups in found:
+        folders.setdefault(tuple(sorted(groups.items())), []).append(path)
     return folders
+
+
+def _name_others(
+    listing: Listing, read: list[tuple[Path, Path]], found: Iterable[list[Path]], notes: list[str]
+) -> None:
+    """Name folders of images that are not read: odd ones, and copies, which go into notes."""
+    known = {folder for pair in read for folder in pair}
+    for first, *others in found:
+        alone = [first] if first not in known else []
+        for folder in filter(_holds_images, [*alone, *others]):
+            # Beside a folder called 'masks', others (boxes, labels) are not taken for the masks.
+            copy = not alone and (first.parent != folder.parent or first.name.lower() in _USUAL)
+            if copy:
+                notes.append(f"{first} is read; {folder} beside it is not.")
+            else:
+                message = "is not read: no one folder of frames and one of masks"
+                listing.oddities.append(Fault(path=str(folder), message=message))
 
 
 def _holds_images(folder: Path) -> bool:
@@ -131,9 +134,13 @@ def _holds_images(folder: Path) -> bool:
     )
 
 
-def _groups(part: str, name: str) -> dict[str, str]:
+def _fits(part: str, folder: Path) -> re.Match[str] | None:
+    return re.fullmatch(part, normal(folder.name), re.IGNORECASE)
+
+
+def _groups(part: str, folder: Path) -> dict[str, str]:
     """What the groups of a pattern hold; of several with one name all, joined by hyphens."""
-    match = re.fullmatch(part, name, re.IGNORECASE)
+    match = _fits(part, folder)
     groups: dict[str, str] = {}
     for name_of_group, value in (match.groupdict() if match else {}).items():
         if value:
@@ -143,66 +150,60 @@ def _groups(part: str, name: str) -> dict[str, str]:
     return groups
 
 
+_IMAGES: Final = r"(images?|imgs?|frames?|originals?|bbdd|ETIS-LaribPolypDB|CVC-ColonDB)"
+_MASKS: Final = r"(masks?|gts?|ground[ _-]?truths?|labels?|segmentations?|annotations?|gtpolyp)"
+_PART: Final = r"(?P<split>train(ing)?|val(id(ation)?)?|test(ing)?)"
+_CASE: Final = r"(?P<folder>(?P<sequence>case\d+)_\d+|(?P<sequence2>.+))"
+_SEEN: Final = r"((?P<test_set>Seen|Unseen))?"
+_CENTRE: Final = r"((?P<centre>BKAI|Karolinska|Simula)|(?P<test_set>BLI|FICE|LCI|NBI|WLI))"
+_MODALITY: Final = r"((?P<test_set2>BLI|FICE|LCI|NBI|WLI))?"
+_ISIC: Final = r".*ISIC.*_(?P<split>Training|Validation|Test)(_v\d)?"
+
 SPECIFIC: Final = (
     PairLayout(
         kind="cvc-clinicdb",
         name="CVC-ClinicDB",
         expects="Original/ with 'Ground Truth/', or both in PNG/ or TIF/",
-        folders=(
-            ("PNG/Original", "PNG/Ground Truth"),
-            ("TIFF?/Original", "TIFF?/Ground Truth"),
-            ("Original", "Ground Truth"),
-        ),
+        images="(PNG|TIFF?)?/Original",
+        masks="(PNG|TIFF?)?/Ground Truth",
     ),
     PairLayout(
         kind="bkai-igh",
         name="BKAI-IGH NeoPolyp",
         expects="train/ with train_gt/",
-        folders=(("train/train", "train_gt/train_gt"), ("train", "train_gt")),
+        images="train/(train)?",
+        masks="train_gt/(train_gt)?",
     ),
     PairLayout(
         kind="isic",
         name="ISIC",
         expects="ISIC..._Training_Input/ with ISIC..._Training_GroundTruth/",
-        folders=((rf"{_ISIC}_(Input|Data)", rf"{_ISIC}(_Part1)?_GroundTruth"),),
+        images=rf"{_ISIC}_(Input|Data)",
+        masks=rf"{_ISIC}(_Part1)?_GroundTruth",
         mask_names=("{stem}_segmentation", "{stem}_Segmentation"),
     ),
     PairLayout(
         kind="nnunet",
         name="nnU-Net",
         expects="imagesTr/ with labelsTr/, a frame's name ending in _0000",
-        folders=((r"images(?P<split>Tr|Ts)", r"labels(?P<split>Tr|Ts)"),),
+        images=r"images(?P<split>Tr|Ts)",
+        masks=r"labels(?P<split>Tr|Ts)",
         mask_names=("{stem}",),
         image_suffix="_0000",
     ),
     PairLayout(
         kind="polypdb",
         name="PolypDB",
-        expects="PolypDB_modality_wise/WLI/images/ with masks/, or by centre",
-        folders=(
-            (
-                rf"PolypDB_modality_wise/{_MODALITY}/images",
-                rf"PolypDB_modality_wise/{_MODALITY}/masks",
-            ),
-            (f"{_MODALITY}/images", f"{_MODALITY}/masks"),
-            (
-                rf"PolypDB_cent(er|re)_wise/{_CENTRE}/{_MODALITY}/images",
-                rf"PolypDB_cent(er|re)_wise/{_CENTRE}/{_MODALITY}/masks",
-            ),
-            (f"{_CENTRE}/{_MODALITY}/images", f"{_CENTRE}/{_MODALITY}/masks"),
-        ),
+        expects="WLI/images/ with WLI/masks/, and other modalities or centres",
+        images=f"{_CENTRE}/{_MODALITY}/images",
+        masks=f"{_CENTRE}/{_MODALITY}/(masks|annotations)",
     ),
     PairLayout(
         kind="sun-seg",
         name="SUN-SEG (a folder a sequence)",
         expects="Frame/CASE/ with GT/CASE/",
-        folders=(
-            (f"Frame/{_SEQUENCE}", f"GT/{_SEQUENCE}"),
-            (
-                f"(?P<test_set>Seen|Unseen)/Frame/{_SEQUENCE}",
-                f"(?P<test_set>Seen|Unseen)/GT/{_SEQUENCE}",
-            ),
-        ),
+        images=f"{_SEEN}/Frame/{_CASE}",
+        masks=f"{_SEEN}/GT/{_CASE}",
     ),
 )
 """Layouts of single datasets."""
@@ -212,30 +213,30 @@ GENERAL: Final = (
         kind="split-inside",
         name="images and masks, divided inside",
         expects="images/train/ with masks/train/, and val/, test/",
-        folders=((f"{IMAGES}/{_PART}", f"{MASKS}/{_PART}"),),
-        mask_names=GENERAL_NAMES,
+        images=f"{_IMAGES}/{_PART}",
+        masks=f"{_MASKS}/{_PART}",
     ),
     PairLayout(
         kind="plain",
         name="images and masks (HyperKvasir, Kvasir-SEG or your own)",
         expects="images/ with masks/, in any capitals; also image, imgs, frames; mask, GT, labels",
-        folders=(("images", "masks"), (IMAGES, MASKS)),
-        mask_names=GENERAL_NAMES,
+        images=_IMAGES,
+        masks=_MASKS,
     ),
     PairLayout(
         kind="split-outside",
         name="images and masks, divided outside",
         expects="train/images/ with train/masks/, and val/, test/",
-        folders=((f"{_PART}/{IMAGES}", f"{_PART}/{MASKS}"),),
-        mask_names=GENERAL_NAMES,
+        images=f"{_PART}/{_IMAGES}",
+        masks=f"{_PART}/{_MASKS}",
         least=2,
     ),
     PairLayout(
         kind="sets",
         name="several sets of images and masks (PraNet's TestDataset)",
         expects="SET/images/ with SET/masks/, for two sets or more",
-        folders=((rf"(?P<test_set>.+)/{IMAGES}", rf"(?P<test_set>.+)/{MASKS}"),),
-        mask_names=GENERAL_NAMES,
+        images=rf"(?P<test_set>.+)/{_IMAGES}",
+        masks=rf"(?P<test_set>.+)/{_MASKS}",
         least=2,
     ),
 )

@@ -42,6 +42,7 @@ def role_listings(settings: Settings) -> tuple[dict[str, Listing], list[Fault]]:
             faults.append(Fault(path=option, message=error.message))
         else:
             listings[option] = listing
+    _tell_sets_apart(listings)
     return listings, faults
 
 
@@ -140,6 +141,24 @@ def _renamed(frame: FrameFiles, role: str, name: str) -> FrameFiles:
         test_set=(frame.test_set or name) if role == "test" else frame.test_set,
         split=role,
     )
+
+
+def _tell_sets_apart(listings: Mapping[str, Listing]) -> None:
+    """Put the option's name before that of a test set which two folders have."""
+    options = {option: listing for option, listing in listings.items() if " " in option}
+    counts = Counter(
+        name
+        for listing in options.values()
+        for name in {frame.test_set for frame in listing.frames}
+    )
+    for option, listing in options.items():
+        name = option.removeprefix("--test ")
+        listing.frames = [
+            dataclasses.replace(frame, test_set=f"{name} {frame.test_set}")
+            if counts[frame.test_set] > 1 and frame.test_set != name
+            else frame
+            for frame in listing.frames
+        ]
 
 
 def same_names(listings: Mapping[str, Listing]) -> list[Fault]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,9 +20,12 @@ from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
+from metrics.masks.examine import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
+from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import UnwritableError, atomic_path, write_json
+from metrics.utils.names import clashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 TABLE: Final = "frames.parquet"
 TABLE_VERSION: Final = 1
 """Raised when the frame table gets other columns, so that older tables are made anew."""
+
+CURRENT: Final = {"table": TABLE_VERSION, "mask_rules": RULES}
+"""What the settings of an evaluation say where its table can be taken today."""
 
 OFFICIAL_TABLE: Final = "frames-official.parquet"
 SUMMARY: Final = "summary.json"
@@ -89,13 +95,17 @@ def cached_table(
 
 
 def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
-    """Whether an evaluation's files are those of its row in the register, and of today's weights.
+    """Whether an evaluation's files are those of its row, of today's weights and today's rules.
 
     They are not after an evaluation that was killed between the two, nor where the run was trained
-    on, or removed and made anew under its name.
+    on, or removed and made anew under its name, nor where masks were read by other rules
+    (``metrics.masks.examine.RULES``) or the table had other columns.
     """
     folder = run.evaluation(split)
     if not all((folder / name).exists() for name in (TABLE, SUMMARY)):
+        return False
+    settings = json.loads(row["settings"])
+    if any(settings.get(name) != version for name, version in CURRENT.items()):
         return False
     summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     same_weights = (row["checkpoint"] or None) == (run.row["checkpoint"] or None)
@@ -125,6 +135,7 @@ def evaluate_run(
     inference: Inference,
     members: Mapping[int, Run] | None = None,
     keep: Keep | None = None,
+    aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
     say: Callable[[str], object] = lambda _: None,
 ) -> dict[str, pd.DataFrame]:
@@ -136,23 +147,27 @@ def evaluate_run(
     same pass, in which each network computes a frame once; their masks are the same as alone.
 
     ``members`` are runs that are evaluated, too, by place among the ensemble's (see
-    ``harness.runs.ensemble.members_among``); ``keep`` is what is kept besides. ``progress`` is
-    called after each frame, ``say`` with what a precision other than float32 changes. The frame
-    table of each run comes back by its identifier.
+    ``harness.runs.ensemble.members_among``); ``keep`` is what is kept besides. With ``aside`` the
+    files go into that folder, by run, and no evaluation is registered. ``progress`` is called after
+    each frame, ``say`` with what a precision other than float32 changes. The frame table of each
+    run comes back by its identifier.
 
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.
+        FaultsError: If frames differ in capitals only, since their masks' names do; all of them.
     """
+    _refuse_clashes(list(frames["frame"]))
     further, inference = members or {}, inference.of(run)
     images = [Path(image) for image in frames["image"]]
     predictor = make_predictor(
         load(run), inference, sample=sample_of(images), say=say, members=tuple(further)
     )
     runs = (run, *further.values())
+    finals = [aside / one.run if aside else one.evaluation(split) for one in runs]
     rows = []
     with ExitStack() as stack:
-        folders = [stack.enter_context(replace_folder(one.evaluation(split))) for one in runs]
+        folders = [stack.enter_context(replace_folder(final)) for final in finals]
         tables = evaluate_frames(predictor, frames, folders=folders, keep=keep, done=progress)
         for one, folder, table in zip(runs, folders, tables, strict=True):
             with atomic_path(folder / TABLE) as temporary:
@@ -166,9 +181,18 @@ def evaluate_run(
             }
             write_json(folder / SUMMARY, row)
             rows.append(row)
-    for row in rows:
+    for row in rows if aside is None else ():
         workspace.enter_evaluation(**row)
     return {one.run: table for one, table in zip(runs, tables, strict=True)}
+
+
+def _refuse_clashes(frames: Sequence[str]) -> None:
+    faults = [
+        Fault(path=frames[at], message=f"differs from {frames[other]} in capitals only")
+        for at, other in clashes(frames)
+    ]
+    if faults:
+        raise FaultsError(faults, "masks of frames could overwrite each other; rename these frames")
 
 
 def official_table(
@@ -177,31 +201,31 @@ def official_table(
     split: str,
     table: pd.DataFrame,
     *,
+    aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
     """The frame table of an evaluation with the truth read as the organisers read it.
 
     It is counted from the evaluation's masks once, and written beside the other table where that
-    can be written.
+    can be written. ``aside`` is as for :func:`evaluate_run`.
     """
     import pandas as pd
 
-    if kept := table_file(run, split, "official"):
+    if aside is None and (kept := table_file(run, split, "official")):
         return pd.read_parquet(kept)
+    folder = aside or run.evaluation(split)
     latencies = table.drop_duplicates("frame").set_index("frame")["latency_ms"].to_dict()
     counted = recount(
         frames,
-        masks=masks_folder(run, split),
+        masks=folder / masks_folder(run, split).name,
         decoding="official",
         latencies_ms={str(frame): float(value) for frame, value in latencies.items()},
         classes=shared_classes([run]),
         done=progress,
     )
     with (
-        suppress(
-            UnwritableError
-        ),  # of a workspace that is shared read-only it is counted each time
-        atomic_path(run.evaluation(split) / OFFICIAL_TABLE) as temporary,
+        suppress(UnwritableError),  # in a read-only workspace it is counted each time
+        atomic_path(folder / OFFICIAL_TABLE) as temporary,
     ):
         counted.to_parquet(temporary, index=False)
     return counted
@@ -211,7 +235,7 @@ def evaluation_settings(inference: Mapping[str, Any]) -> dict[str, Any]:
     """What an evaluation depends on besides run and frames."""
     # A table from before a metric plug-in was installed lacks its column, and is made anew.
     plug_ins = {"metrics": sorted(frame_metrics())} if frame_metrics() else {}
-    return {**inference, "table": TABLE_VERSION, "versions": versions(), **plug_ins}
+    return {**inference, **CURRENT, "versions": versions(), **plug_ins}
 
 
 def _figures(run: Run, table: pd.DataFrame) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from harness.inference.maps import FOLDER, MapOptions, class_maps, write_manifes
 from harness.inference.prediction import Prediction
 from harness.inference.predictor import Predictor
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics import registry
 from metrics.frame.boundary import boundary_distances
 from metrics.frame.counts import class_rows, count
@@ -40,9 +40,6 @@ COPIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height
 
 MASKS = "masks"
 """Folder of the predicted masks in an evaluation's."""
-
-AHEAD = 16
-"""Frames that are counted before the first of them is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +222,7 @@ def _measured_ahead(
 ) -> Iterator[Measured]:
     """What is measured of each item, in order; measured in threads."""
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
-        for found in map_ahead(pool, measure, items, AHEAD):
+        for found in map_ahead(pool, measure, items, few_ahead()):
             yield found
             done()
 

@@ -9,6 +9,7 @@ from harness.runs.workspace import Workspace
 from harness.utils import console
 from harness.utils.folders import replace_folder
 from harness.utils.outputs import Outputs
+from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import UserError
 from submissions.digest import package_sha256
 from submissions.maps import MapScore, score_maps
@@ -21,6 +22,7 @@ def score_map_folders(
     folders: Sequence[tuple[Path, str]],
     truth: Path,
     *,
+    classes: Classes = ONE,
     out: Path | None = None,
     overwrite: bool = False,
 ) -> list[tuple[str, MapScore]]:
@@ -30,6 +32,7 @@ def score_map_folders(
         workspace: Where the files go without ``out``.
         folders: Each folder and the name it is shown under.
         truth: The true masks.
+        classes: What their values mean; the chosen class counts.
         out: The folder for the files.
         overwrite: Whether files in ``out`` that the harness did not write may be replaced.
 
@@ -39,7 +42,7 @@ def score_map_folders(
     scores = []
     for folder, name in console.track(folders, "Scoring") if len(folders) > 1 else folders:
         try:
-            score = score_maps(folder, truth)
+            score = score_maps(folder, truth, classes)
         except UserError as error:
             if len(folders) == 1:
                 raise
@@ -58,6 +61,6 @@ def _write(workspace: Workspace, score: MapScore, out: Path | None, *, overwrite
     outputs = Outputs(folder)
     if out is not None:
         outputs.check([TABLE], overwrite=overwrite)
-    with outputs.staged() if out is not None else replace_folder(folder) as new:
+    with outputs.staged(last=TABLE) if out is not None else replace_folder(folder) as new:
         score.by_frame().to_csv(new / TABLE, index=False)
     console.note(f"{score.folder}: the figures of each frame in {folder / TABLE}")

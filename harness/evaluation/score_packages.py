@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.config.settings import Settings
+from harness.evaluation.score_processes import Task, score_tasks, truth_of
 from harness.runs.workspace import Workspace
 from harness.utils import console
 from harness.utils.folders import replace_folder
@@ -13,13 +16,31 @@ from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
+from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
 from submissions.plain import score_folder
 from submissions.rounds import Round
 from submissions.scoring import PackageScore, score_package, score_rows
-from submissions.truth import Truth, TruthError, find_truth
+from submissions.truth import Truth, TruthError
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """What is known of a package before it is scored.
+
+    Attributes:
+        digest: Its SHA-256.
+        own: Its submission; ``None`` where it was not submitted here.
+        name: The name of its round; empty for none.
+        round_: Its round; ``None`` for none.
+    """
+
+    digest: str
+    own: Mapping[str, Any] | None
+    name: str
+    round_: Round | None
 
 
 class ScoringJob:
@@ -53,7 +74,9 @@ class ScoringJob:
         self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
         self.threshold = threshold
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
-        self.truths: dict[str, Truth] = {}
+        self.refused = 0
+        self.truths: dict[Round | None, Truth] = {}
+        self.classes = settings.classes
 
     def _check_register(self, out: Path | None) -> bool:
         """Whether scores can be registered; without the right to, ``--out`` still takes the files.
@@ -70,48 +93,106 @@ class ScoringJob:
             return False
         return True
 
-    def score_all(self, found: Sequence[tuple[Path, str, bool]]) -> list[tuple[str, PackageScore]]:
+    def score_all(
+        self, found: Sequence[tuple[Path, str, bool]], *, jobs: int = 1, skip_scored: bool = False
+    ) -> list[tuple[str, PackageScore]]:
         """Score all packages; one that cannot be scored is named, and the rest are scored.
 
         Args:
             found: Each package, the name it is shown under, and whether it is a plain folder.
+            jobs: Packages scored at a time, each in a process of its own.
+            skip_scored: Whether packages are passed over that were scored before, alike in all.
 
         Raises:
             UserError: If the only package cannot be scored, or the truth cannot be used.
         """
+        wanted = [item for item in found if not (skip_scored and self._is_scored(item))]
+        if len(wanted) < len(found):
+            console.note(f"{len(found) - len(wanted)} packages were scored before: passed over")
+        if jobs > 1 and len(wanted) > 1 and not any(is_plain for *_, is_plain in wanted):
+            return self._score_side_by_side(wanted, jobs)
         scores = []
-        for package, name, is_plain in console.track(found, "Scoring") if len(found) > 1 else found:
+        several = len(wanted) > 1
+        for package, name, is_plain in console.track(wanted, "Scoring") if several else wanted:
             try:
                 scores.append((self.score_plain if is_plain else self.score)(package, name))
             except UserError as error:
                 if len(found) == 1 or isinstance(error, TruthError):
                     raise
+                self.refused += 1
                 console.fail(error.format_message())
         return scores
 
+    def _score_side_by_side(
+        self, wanted: Sequence[tuple[Path, str, bool]], jobs: int
+    ) -> list[tuple[str, PackageScore]]:
+        """As ``score_all``. Each is entered as soon as it is scored, so nothing done is lost."""
+        entries = [self._entry(package) for package, *_ in wanted]
+        tasks = [
+            Task(
+                package=package, truth=self.truth_folder, round=entry.round_,
+                protocol=self.protocol, hausdorff=self.hausdorff, classes=self.classes,
+                threshold=self.threshold,
+            )
+            for (package, *_), entry in zip(wanted, entries, strict=True)
+        ]  # fmt: skip
+        for round_ in {entry.round_ for entry in entries}:
+            self._truth(round_)  # a fault of the truth is none of a package
+        scores: dict[int, tuple[str, PackageScore]] = {}
+        outcomes = score_tasks(tasks, jobs)
+        for position, outcome in console.track(outcomes, "Scoring", total=len(tasks)):
+            package, shown, _ = wanted[position]
+            if isinstance(outcome, str):
+                self.refused += 1
+                console.fail(outcome)
+            else:
+                scores[position] = self._keep(package, shown, entries[position], outcome)
+        return [scores[position] for position in sorted(scores)]
+
+    def _entry(self, package: Path) -> _Entry:
+        """The round of a package, and its submission where it was submitted here."""
+        digest = package_sha256(package)
+        known = self.submitted[self.submitted["package_sha256"] == digest]
+        own = {str(k): v for k, v in known.iloc[0].items()} if len(known) else None
+        name = self.round_name or (str(own["round"]) if own is not None else "")
+        return _Entry(digest=digest, own=own, name=name, round_=self.rounds.get(name))
+
+    def _is_scored(self, item: tuple[Path, str, bool]) -> bool:
+        package, _, is_plain = item
+        if is_plain or not self.registers:
+            return False
+        entry = self._entry(package)
+        rows = self.ledger.scores(entry.name, protocol=self.protocol)
+        alike = rows[rows["package_sha256"] == entry.digest]
+        folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)
+        truth = self._truth(entry.round_).sha256
+        return bool((alike["truth_sha256"] == truth).any()) and (folder / "frames.csv").is_file()
+
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""
-        known = self.submitted[self.submitted["package_sha256"] == package_sha256(package)]
-        own = known.iloc[0] if len(known) else None
-        name = self.round_name or (str(own["round"]) if own is not None else "")
-        round_ = self.rounds.get(name)
+        entry = self._entry(package)
         score = score_package(
             package,
-            self._truth(round_),
+            self._truth(entry.round_),
             self.protocol,
-            layout=round_.layout if round_ else PackageLayout(),
+            layout=entry.round_.layout if entry.round_ else PackageLayout(),
             hausdorff=self.hausdorff,
             threshold=self.threshold,
         )
-        team = self.team or ("" if own is not None else shown)
+        return self._keep(package, shown, entry, score)
+
+    def _keep(
+        self, package: Path, shown: str, entry: _Entry, score: PackageScore
+    ) -> tuple[str, PackageScore]:
+        team = self.team or ("" if entry.own is not None else shown)
         self._note_same_bytes(package, score, team)
         # The files first: a row in the register says that its files are there.
         self._write(score)
         if self.registers:
-            self.ledger.enter_scores(score_rows(score, round_name=name, team=team))
-        if not name and self.registers:
+            self.ledger.enter_scores(score_rows(score, round_name=entry.name, team=team))
+        if not entry.name and self.registers:
             console.note(f"{package.name}: entered without a round; give --round to rank it in one")
-        return team or str(own["model"] if own is not None else shown), score
+        return team or str(entry.own["model"] if entry.own is not None else shown), score
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""
@@ -121,6 +202,7 @@ class ScoringJob:
             self.protocol,
             hausdorff=self.hausdorff,
             threshold=self.threshold,
+            classes=self.classes,
         )
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
@@ -134,11 +216,9 @@ class ScoringJob:
             console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
 
     def _truth(self, round_: Round | None) -> Truth:
-        key = round_.name if round_ else ""
-        if key not in self.truths:
-            test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-            self.truths[key] = find_truth(self.truth_folder, test_sets, layout)
-        return self.truths[key]
+        if round_ not in self.truths:
+            self.truths[round_] = truth_of(self.truth_folder, round_, self.protocol, self.classes)
+        return self.truths[round_]
 
     def _write(self, score: PackageScore) -> None:
         """Write a score's files.
@@ -151,12 +231,12 @@ class ScoringJob:
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
-        outputs = Outputs(folder)
+        outputs, table = Outputs(folder), "frames.csv"
         if self.out is not None:
-            names = [*(f"{test_set}.json" for test_set in score.organisers), "frames.csv"]
+            names = [*(f"{test_set}.json" for test_set in score.organisers), table]
             outputs.check(names, overwrite=self.overwrite)
-        with outputs.staged() if self.out is not None else replace_folder(folder) as new:
+        with outputs.staged(last=table) if self.out is not None else replace_folder(folder) as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
-            score.frames.to_csv(new / "frames.csv", index=False)
+            (new / table).write_text(csv(score.frames), encoding="utf-8")
         console.note(f"{score.package.name}: result files in {folder}")

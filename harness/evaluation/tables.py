@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.evaluate_run import TABLE_VERSION, is_of_row, table_file
+from harness.evaluation.evaluate_run import is_of_row, table_file
 from harness.runs.workspace import Run, Workspace
 from metrics.endocv import COUNTS
+from metrics.utils.text import without_quote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,14 +73,10 @@ def evaluated(
 def evaluated_on(
     workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
 ) -> list[Run]:
-    """Those of the runs whose evaluation is of exactly these frames, with today's columns."""
+    """Those of the runs whose evaluation is of exactly these frames, by today's rules."""
     rows = workspace.evaluations(split)
     rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
-    current = {
-        str(run): row
-        for run, row in rows.to_dict("index").items()
-        if json.loads(row["settings"]).get("table") == TABLE_VERSION
-    }
+    current = {str(run): row for run, row in rows.to_dict("index").items()}
     return [run for run in runs if run.run in current and is_of_row(run, split, current[run.run])]
 
 
@@ -109,7 +105,12 @@ def load_scored(
         if not file.exists():
             missing.append(name)
             continue
-        table = pd.read_csv(file, keep_default_na=False, na_values={"latency_ms": [""]})
+        table = pd.read_csv(
+            file,
+            keep_default_na=False,
+            na_values={"latency_ms": [""]},
+            converters=dict.fromkeys(("frame", "test_set"), without_quote),
+        )
         counted = table[["test_set", "class", *COUNTS]]
         overall = figures_of(counted, row["protocol"]).tail(1)
         found = averaged(overall, row.get("average", "frames")).iloc[0]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +16,10 @@ from harness import __version__
 from harness.data.frames import read_image
 from harness.data.synthetic.dataset import write_dataset
 from harness.export.onnx import Difference, export_onnx, require
+from harness.export.pins import pinned
 from harness.runs.network import Loaded
+from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
-from metrics.utils.files import unwritable
 
 INPUT_SLUG: Final = "colonoscopy-frame"
 OUTPUT_SLUG: Final = "polyp-segmentation"
@@ -57,12 +57,7 @@ def export_container(
             raise UserError(f"expected a slug such as {INPUT_SLUG!r}, got {slug!r}")
     if folder.exists():
         raise UserError(f"{folder} is there already; give a folder that is not, or remove it")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise unwritable(folder.parent, error) from error
-    try:
+    with replace_folder(folder) as made:
         difference = export_onnx(loaded, made / "model" / "model.onnx", frames=frames, done=done)
         words = {
             "name": re.sub(r"[^a-z0-9]+", "-", loaded.run.run.lower()).strip("-"),
@@ -75,12 +70,6 @@ def export_container(
         }
         _write_files(made, words)
         _write_case(made / "test" / "input", input_slug)
-        made.chmod(0o755)
-        made.replace(folder)
-    except OSError as error:
-        raise unwritable(folder.parent, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return difference
 
 
@@ -93,8 +82,9 @@ def _write_files(folder: Path, words: Mapping[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     for name in _SCRIPTS:
         (folder / name).chmod(0o755)
-    pins = [f"{name}=={metadata.version(name)}\n" for name in _REQUIREMENTS]
-    (folder / "requirements.txt").write_text("".join(pins), encoding="utf-8")
+    (folder / "requirements.txt").write_text(
+        "\n".join(pinned(_REQUIREMENTS)) + "\n", encoding="utf-8"
+    )
 
 
 def _write_case(folder: Path, slug: str) -> None:
@@ -102,8 +92,8 @@ def _write_case(folder: Path, slug: str) -> None:
     import SimpleITK
 
     with tempfile.TemporaryDirectory() as name:
-        write_dataset(Path(name), frames=_FEWEST_DRAWN, height=128)
-        drawn = min(Path(name).glob("endocv2021-test/EndoCV_DATA1/*.jpg"))
+        written = write_dataset(Path(name) / "drawn", frames=_FEWEST_DRAWN, height=128)
+        drawn = min(written.test_frames.glob("EndoCV_DATA1/*.jpg"))
         pixels = read_image(drawn)
     place = folder / "images" / slug
     place.mkdir(parents=True)

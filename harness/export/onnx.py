@@ -136,9 +136,8 @@ def export_onnx(
                 "try another version of onnxruntime."
             )
         digest = file_sha256(temporary)
-        # An interruption leaves a file without its description, never with that of another.
-        path.with_suffix(".json").unlink(missing_ok=True)
-    write_json(path.with_suffix(".json"), describe(loaded, digest, difference, int8=int8))
+        # Before the file itself, which has no description otherwise where this is interrupted.
+        write_json(path.with_suffix(".json"), describe(loaded, digest, difference, int8=int8))
     return difference
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.inference.postprocess import resize_map
 from harness.inference.prediction import Prediction
+from metrics.calibration import tempered
 from metrics.masks.classes import Classes
 from metrics.masks.maps import to_map, write_map
 from metrics.utils.files import write_json
@@ -27,10 +28,12 @@ class MapOptions:
     Attributes:
         size: The network's, or ``full``, the frame's own (resized bilinearly).
         bits: 8 or 16.
+        temperature: What the logits of a single class are divided by; see ``metrics.calibration``.
     """
 
     size: Literal["network", "full"] = "network"
     bits: int = 8
+    temperature: float = 1.0
 
 
 def class_maps(prediction: Prediction) -> dict[str, NDArray[np.float32]]:
@@ -60,7 +63,11 @@ def write_maps(folder: Path, name: str, prediction: Prediction, options: MapOpti
         UserError: If they cannot be written.
     """
     full = options.size == "full"
-    maps = list(class_maps(prediction).values() if full else prediction.probabilities)
+    maps: list[NDArray[Any]] = list(
+        class_maps(prediction).values() if full else prediction.probabilities
+    )
+    if options.temperature != 1:
+        maps = [tempered(one.astype(np.float64), options.temperature) for one in maps]
     for file, one in zip(file_names(name, prediction.classes), maps, strict=True):
         write_map(folder / file, to_map(one, options.bits))
 
@@ -76,7 +83,8 @@ def write_manifest(folder: Path, options: MapOptions, classes: Classes) -> None:
 
 def manifest(options: MapOptions, classes: Classes) -> Mapping[str, Any]:
     """What the maps' grey values mean."""
-    return {
+    calibrated = {} if options.temperature == 1 else {"temperature": options.temperature}
+    return calibrated | {
         "scale": {"0": 0.0, str(2**options.bits - 1): 1.0},
         "bits": options.bits,
         "size": options.size,

@@ -33,7 +33,7 @@ from harness.inference.prediction import Inference, Prediction
 from harness.inference.tta import average_views
 from harness.inference.uncertainty import measure
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import Labels, mask_of
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -156,7 +156,7 @@ class Predictor:
             batches = _batches(whole, self.inference.batch_size)
             forwarded = map_ahead(network, self._forward, batches, _BATCHES_AHEAD)
             frames = chain.from_iterable(forwarded)
-            yield from map_ahead(pool, self._finish, frames, ahead)
+            yield from map_ahead(pool, self._finish, frames, few_ahead())
 
     @torch.inference_mode()
     def probabilities(self, pixels: Tensor) -> Tensor:

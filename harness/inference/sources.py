@@ -8,9 +8,8 @@ from typing import Final
 
 from harness.data.listing import IMAGE_SUFFIXES, natural
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.names import is_reserved
+from metrics.utils.names import clashes, is_reserved, passed_over
 
-_NAMED: Final = 5
 _ENDINGS: Final = ", ".join(sorted(IMAGE_SUFFIXES))
 
 
@@ -35,12 +34,7 @@ class Sources:
     @property
     def remark(self) -> str:
         """What was passed over, counted and named; empty where nothing was."""
-        if not self.passed_over:
-            return ""
-        named = ", ".join(self.passed_over[:_NAMED])
-        more = len(self.passed_over) - _NAMED
-        rest = f" and {more} more" if more > 0 else ""
-        return f"{len(self.passed_over)} passed over in {self.root}: {named}{rest}"
+        return passed_over(self.passed_over, str(self.root))
 
 
 def find_sources(source: Path, *, recursive: bool = False) -> Sources:
@@ -48,28 +42,28 @@ def find_sources(source: Path, *, recursive: bool = False) -> Sources:
 
     Raises:
         UserError: There are no images.
-        FaultsError: Two images would get the same mask, or Windows reserves the name of one.
+        FaultsError: Masks of two images would be one file, if only where capitals do not count, or
+            Windows reserves the name of one; all of them at once.
     """
     if source.is_file():
         found = Sources(root=source.parent, images=(source,))
-        _refuse_reserved(found)
+        _refuse_names(found)
         return found
     images: list[Path] = []
-    passed_over: list[str] = []
-    _search(source, source, images, passed_over, recursive=recursive)
+    others: list[str] = []
+    _search(source, source, images, others, recursive=recursive)
     images.sort(key=lambda path: natural(path.relative_to(source).as_posix()))
-    found = Sources(root=source, images=tuple(images), passed_over=tuple(passed_over))
+    found = Sources(root=source, images=tuple(images), passed_over=tuple(others))
     if not images:
         where = source if recursive else f"{source} itself"
         remark = f". {found.remark}" if found.remark else ""
         raise UserError(f"no images in {where}; expected files {_ENDINGS}{remark}")
-    _refuse_twins(found)
-    _refuse_reserved(found)
+    _refuse_names(found)
     return found
 
 
 def _search(
-    folder: Path, root: Path, images: list[Path], passed_over: list[str], *, recursive: bool
+    folder: Path, root: Path, images: list[Path], others: list[str], *, recursive: bool
 ) -> None:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
@@ -77,34 +71,35 @@ def _search(
         name = path.relative_to(root).as_posix()
         if path.is_dir():
             if recursive and not path.is_symlink():
-                _search(path, root, images, passed_over, recursive=True)
+                _search(path, root, images, others, recursive=True)
             else:
-                passed_over.append(f"{name}/ (a folder; --recursive takes those that are no links)")
+                others.append(f"{name}/ (a folder; --recursive takes those that are no links)")
         elif not path.exists():
-            passed_over.append(f"{name} (a dead link)")
+            others.append(f"{name} (a dead link)")
         elif path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
             images.append(path)
         else:
-            passed_over.append(name)
+            others.append(name)
 
 
-def _refuse_twins(sources: Sources) -> None:
-    first: dict[str, Path] = {}
-    faults = []
-    for image in sources.images:
-        other = first.setdefault(sources.mask_name(image), image)
-        if other is not image:
-            message = f"would get the same mask name as {other.relative_to(sources.root)}"
-            faults.append(Fault(path=str(image), message=message))
-    if faults:
-        raise FaultsError(faults, "each image needs a name of its own; rename these")
-
-
-def _refuse_reserved(sources: Sources) -> None:
+def _refuse_names(sources: Sources) -> None:
+    masks = [sources.mask_name(image) for image in sources.images]
     faults = [
-        Fault(path=str(image), message=f"Windows reserves the name of its mask, {image.stem}.png")
-        for image in sources.images
-        if is_reserved(image.name)
+        Fault(
+            path=str(sources.images[at]),
+            message=f"its mask, {masks[at]}, would be one file with that of "
+            f"{sources.images[other]}{_where(masks[at], masks[other])}",
+        )
+        for at, other in clashes(masks)
+    ]
+    faults += [
+        Fault(path=str(image), message=f"Windows reserves a part of its mask's name, {mask}")
+        for image, mask in zip(sources.images, masks, strict=True)
+        if any(map(is_reserved, mask.split("/")))
     ]
     if faults:
-        raise FaultsError(faults, "masks could not be opened on Windows; rename these")
+        raise FaultsError(faults, "masks cannot have these names; rename the images")
+
+
+def _where(name: str, other: str) -> str:
+    return "" if name == other else ", on systems where capitals or accents do not count"

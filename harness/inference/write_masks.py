@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.listing import valid_text
 from harness.inference.maps import FOLDER, MapOptions, write_manifest, write_maps
 from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.prediction import Prediction
@@ -21,11 +20,11 @@ from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
-from harness.utils.prefetch import map_ahead
+from harness.utils.prefetch import few_ahead, map_ahead
 from metrics.masks.labels import mask_of, write_mask
 from metrics.utils.errors import Fault
+from metrics.utils.names import valid_text
 
-AHEAD = 16
 UNCERTAINTY = "uncertainty"
 """Folder of the maps of disagreement, below that of the masks."""
 
@@ -65,7 +64,7 @@ def predict_images(
     rows = []
     predictions = predictor.predict(sources.images, on_fault=on_fault)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
-        for row in map_ahead(pool, write, predictions, AHEAD):
+        for row in map_ahead(pool, write, predictions, few_ahead()):
             rows.append(row)
             done()
     return rows
@@ -114,7 +113,7 @@ def predict_video(
         writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
         ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool,
     ):
-        for row, drawn in map_ahead(pool, write, pairs(), AHEAD):
+        for row, drawn in map_ahead(pool, write, pairs(), few_ahead()):
             writer.add(drawn)
             rows.append({**row, "second": len(rows) / video.rate})
             done()

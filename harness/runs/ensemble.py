@@ -161,17 +161,16 @@ def enter(
     Raises:
         UserError: If the disk is full.
     """
-    run = workspace.new_run(model, label=label, versions=versions(), **columns)
-    try:
-        for name, file in weights.items():
-            _link(file, member_weights(run.folder, name))
-    except BaseException as error:
-        workspace.finish_run(run.run, "failed")
-        if isinstance(error, OSError):
-            raise unwritable(run.folder, error) from error
-        raise
-    workspace.finish_run(run.run)
-    run = workspace.run(run.run)
+
+    def link(folder: Path) -> dict[str, Any]:
+        try:
+            for name, file in weights.items():
+                _link(file, member_weights(folder, name))
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return {}
+
+    run = workspace.new_finished_run(model, link, label=label, versions=versions(), **columns)
     write_run_json(run, members=dict(run.members))
     return run
 

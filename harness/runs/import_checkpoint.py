@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import safetensors.torch
 from torch import nn
 
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.network import build
-from harness.runs.workspace import Run, Workspace, write_run_json
+from harness.runs.workspace import BEST, Run, Workspace, write_run_json
 from harness.utils.versions import versions
-from models.foreign_checkpoint import Imported, import_checkpoint
+from metrics.utils.errors import FaultsError
+from models.foreign_checkpoint import Imported, advice, import_checkpoint
 
 
 def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run, Imported]:
@@ -22,26 +24,19 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
 
     Raises:
         ModelError: If the file cannot be read or holds another network; nothing is registered.
-        UserError: If the disk is full.
+        UserError: If the disk is full; nothing is registered.
         FaultsError: If safetensors hold another network.
     """
     network = build(config, weights=False)
     imported = read_weights(path, network)
-    run = workspace.new_run(
+    run = workspace.new_finished_run(
         config.model,
+        lambda folder: {"checkpoint": checkpoints.save_weights(folder / BEST, imported.weights)},
         settings=config.to_dict(),
         versions=versions(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         epochs=imported.epoch or 0,
     )
-    try:
-        digest = checkpoints.save_weights(run.best, imported.weights)
-    except BaseException:
-        workspace.finish_run(run.run, "failed")
-        raise
-    workspace.update_run(run.run, checkpoint=digest)
-    workspace.finish_run(run.run)
-    run = workspace.run(run.run)
     write_run_json(run, imported_from=str(path.absolute()))
     return run, imported
 
@@ -56,6 +51,10 @@ def read_weights(path: Path, network: nn.Module) -> Imported:
         FaultsError: If safetensors hold another network.
     """
     if path.suffix == ".safetensors":
-        checkpoints.load_weights(path, network)
+        try:
+            checkpoints.load_weights(path, network)
+        except FaultsError as error:
+            what = advice(path, [safetensors.torch.load_file(path)], network.state_dict())
+            raise FaultsError(error.faults, f"{error.summary}; {what}".rstrip("; ")) from error
         return Imported(weights=dict(network.state_dict()), ignored=(), epoch=None)
     return import_checkpoint(path, network)

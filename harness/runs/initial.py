@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
+from harness.data.catalogue import of_split
+from harness.data.cross_validation import SplitVariant
+from harness.data.fingerprint import data_fingerprint
 from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
 from harness.runs.workspace import Run, Workspace
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import file_sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
@@ -73,6 +79,69 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
         )
     weights: Mapping[str, Tensor] = read_weights(path, network).weights
     network.load_state_dict(dict(weights))
+
+
+def seen_frames(workspace: Workspace, init: str, catalogue: pd.DataFrame) -> set[str] | None:
+    """The frames that weights were trained on, by the run and by those that it started from.
+
+    Args:
+        workspace: Where runs are registered.
+        init: A run or a file.
+        catalogue: Today's frames, with their splits as they are.
+
+    Returns:
+        set | None: Identifiers of frames; ``None`` where it cannot be told: for a file, and for a
+        run whose training frames, known by their fingerprint, are not among today's.
+    """
+    seen: set[str] = set()
+    while init:
+        if Path(init).is_file():
+            return None
+        run = _run(workspace, init)
+        try:
+            train = of_split(run.variant.apply(catalogue), "train")
+        except UserError:  # there is no such centre or fold today
+            return None
+        fingerprint = str(run.row["data"] or "").partition("+")[0]  # 'TRAINING+VALIDATION'
+        if data_fingerprint(train, workspace.root / "cache") != fingerprint:
+            return None
+        seen |= set(train["frame"])
+        init = str(run.settings.get("init", ""))
+    return seen
+
+
+def warning(
+    workspace: Workspace, init: str, catalogue: pd.DataFrame, variants: Sequence[SplitVariant]
+) -> str:
+    """A warning where weights have seen frames that are held out; empty where they have not.
+
+    Args:
+        workspace: Where runs are registered.
+        init: A run or a file.
+        catalogue: Today's frames, with their splits as they are.
+        variants: The variants of the splits that are trained.
+    """
+    seen = seen_frames(workspace, init, catalogue)
+    if seen is None:
+        if not any(variants):
+            return ""
+        return (
+            f"it cannot be told which frames {init} was trained on. Where the held-out frames are "
+            "among them, figures on these say nothing about frames that are new to the network."
+        )
+    known = {}
+    for variant in variants:
+        frames = variant.apply(catalogue)
+        held_out = frames.loc[frames["split"].isin(["val", "test"]), "frame"]
+        known[str(variant)] = int(held_out.isin(seen).sum())
+    if not any(known.values()):
+        return ""
+    counted = "; ".join(f"{name}: {count}" for name, count in known.items() if count)
+    return (
+        f"{init} was trained on frames that are held out here ({counted}): figures on these say "
+        "nothing about frames that are new to the network. Start from weights that have not seen "
+        "them, such as those of a run with the same --leave-out, or train without --init."
+    )
 
 
 def _run(workspace: Workspace, name: str) -> Run:

@@ -8,21 +8,26 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import json
+import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.data.cross_validation import SplitVariant
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable, write_json
+from metrics.utils.names import valid_text
 from submissions.database import Register, as_columns, frame, insert, stamp
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["running", "interrupted", "failed", "finished"]
+
+BEST: Final = "best.safetensors"
+"""The file of the weights of the best epoch, in a run's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class Run:
     @property
     def best(self) -> Path:
         """The weights of the best epoch."""
-        return self.folder / "best.safetensors"
+        return self.folder / BEST
 
     @property
     def last(self) -> Path:
@@ -59,10 +64,7 @@ class Run:
 
     @property
     def variant(self) -> SplitVariant:
-        """The splits that the run was trained on; of members that differ, the splits as they are.
-
-        See :attr:`variants`.
-        """
+        """The splits that the run was trained on; of members that differ, the splits as they are."""
         variants = self.variants
         return variants[0] if len(variants) == 1 else SplitVariant()
 
@@ -119,8 +121,14 @@ class Workspace:
         """Make the folder and the register now, before hours of work.
 
         Raises:
-            UserError: If the folder or the register cannot be written.
+            UserError: If the folder or the register cannot be written, or its path is no UTF-8,
+                which TensorBoard and others cannot write to.
         """
+        if valid_text(str(self.root)) != str(self.root):
+            raise UserError(
+                f"{self.root}: the workspace's path has bytes that are no UTF-8. Rename that "
+                "folder, or give another one with --workspace."
+            )
         try:
             (self.root / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -128,29 +136,75 @@ class Workspace:
         with self._register.write():
             pass
 
-    def new_run(self, model: str, *, label: str = "", **columns: Any) -> Run:
+    def new_run(
+        self,
+        model: str,
+        *,
+        before: Callable[[str], object] = lambda _run: None,
+        label: str = "",
+        **columns: Any,
+    ) -> Run:
         """Register a run as ``running``, with further columns (mappings as JSON); make its folder.
+
+        ``before`` is called with its identifier before it is registered. That tells a seed other
+        than 0, and ``label``.
+
+        Raises:
+            UserError: If the workspace cannot be written.
+        """
+        run = self.new_folder(model, label, columns.get("seed")).name
+        before(run)
+        return self._enter(run, model=model, status="running", **columns)
+
+    def new_finished_run(
+        self,
+        model: str,
+        write: Callable[[Path], Mapping[str, Any]],
+        *,
+        label: str = "",
+        **columns: Any,
+    ) -> Run:
+        """Write the files of a run, and then register it as ``finished``.
+
+        ``write`` gets the folder and returns further columns. An interrupted process leaves no run
+        in the register, and a killed one at most a folder.
+
+        Raises:
+            UserError: If the workspace cannot be written.
+        """
+        folder = self.new_folder(model, label, columns.get("seed"))
+        try:
+            columns |= write(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        values = {"model": model, "status": "finished", "finished": stamp(), **columns}
+        return self._enter(folder.name, **values)
+
+    def new_folder(self, model: str, label: str = "", seed: int | None = None) -> Path:
+        """Make the folder of a run that is yet to be registered.
 
         Raises:
             UserError: If the workspace cannot be written.
         """
         self.check_writable()
-        label = f"-{label}" if label else ""
-        seed = f"-seed{columns['seed']}" if columns.get("seed") else ""
-        stem = f"{model}{label}{seed}-{now():%Y%m%d-%H%M%S}"
-        run, count = stem, 1
+        words = [model, label, f"seed{seed}" if seed else "", f"{now():%Y%m%d-%H%M%S}"]
+        stem = "-".join(word for word in words if word)
+        folder, count = self.root / "runs" / stem, 1
         while True:
             try:
-                (self.root / "runs" / run).mkdir()
-                break
+                folder.mkdir()
             except FileExistsError:
                 count += 1
-                run = f"{stem}-{count}"
+                folder = folder.with_name(f"{stem}-{count}")
             except OSError as error:
-                raise unwritable(self.root / "runs", error) from error
-        values = {"run": run, "model": model, "status": "running", "created": stamp(), **columns}
+                raise unwritable(folder.parent, error) from error
+            else:
+                return folder
+
+    def _enter(self, run: str, **columns: Any) -> Run:
         with self._register.write() as connection:
-            insert(connection, "runs", values)
+            insert(connection, "runs", {"run": run, "created": stamp(), **columns})
         return self.run(run)
 
     def update_run(self, run: str, **columns: Any) -> None:

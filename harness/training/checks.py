@@ -13,6 +13,7 @@ from harness.data.augment import create as augmentations
 from harness.data.cache import FrameCache
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
+from harness.runs.network import build
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
 from harness.training.queue import Step
@@ -127,18 +128,18 @@ def batch_fault(
     """Why the smallest batch of an epoch cannot be trained on; empty where it can.
 
     Batch norm cannot normalise a single value per channel. A network has such values where it
-    pools the whole frame to one pixel (the DeepLabs), or where the frame is as small as the
-    encoder's stride; there a batch needs two frames.
+    pools the whole frame to one pixel (the DeepLabs, some encoders), or where the frame is as small
+    as the encoder's stride; there a batch needs two frames.
 
     ``frames`` is the number of training frames.
     """
     needed = models.smallest_batch(config.model, config.nodes)
-    if config.input_size(0) == SMALLEST_SIZE:
-        needed = max(needed, 2)
     # On GPUs batch norm measures the shares of all processes together.
     joint = group.is_single or device.type == "cuda"
-    needed = max(needed, group.world_size) if joint else needed * group.world_size
     smallest = _smallest_batch(frames, config.batch_size)
+    if smallest < 2 * (1 if joint else group.world_size) and _fails_on_one_frame(config):
+        needed = max(needed, 2)
+    needed = max(needed, group.world_size) if joint else needed * group.world_size
     if smallest >= needed:
         return ""
     by = "" if group.is_single else f" by {group.world_size} processes"
@@ -150,8 +151,26 @@ def batch_fault(
     larger = range(config.batch_size + 1, frames + 1)
     enough = next((b for b in larger if _smallest_batch(frames, b) >= needed), None)
     if enough is None:
-        return f"{fault}. Take more frames or another model."
+        larger_size = ", a larger --size" if config.input_size(0) == SMALLEST_SIZE else ""
+        return f"{fault}. Take more frames{larger_size} or another model."
     return f"{fault}. Take --batch-size {enough}."
+
+
+def _fails_on_one_frame(config: TrainConfig) -> bool:
+    """Whether batch norm meets a single value per channel where it is trained on one frame.
+
+    It is tried on torch's device ``meta``, where tensors have shapes and no content.
+    """
+    size = config.input_size(0)  # the smallest
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            network = build(config, weights=False).train()
+        network(torch.empty(1, 3, size, size, device="meta"))
+    except ValueError as error:
+        return "more than 1 value per channel" in str(error)
+    except (RuntimeError, TypeError):  # a plug-in's, say, that cannot be tried without content
+        return size == SMALLEST_SIZE
+    return False
 
 
 def _smallest_batch(frames: int, batch_size: int) -> int:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from harness.config.training import TrainConfig
-from harness.data.loader import is_lost_worker
+from harness.data.loader import end_workers, is_lost_worker
 from harness.runs import checkpoints
 from harness.runs.workspace import Run, Status, Workspace
 from harness.training.distributed import Agreement, is_lost_peer
 from harness.training.history import BatchSource, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
 from harness.utils import device as devices
-from harness.utils.signals import Interrupted, StopRequest
+from harness.utils.signals import Interrupted, StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
 
@@ -62,6 +62,7 @@ class TrainingLoop:
         # resumed run keeps the number that it began with.
         self._threads = torch.get_num_threads()
         self._saved = time.monotonic()
+        self._waited = 0.0
         self._agree = Agreement(self.group)
         if run.last.exists():
             self._restore(checkpoints.load_state(run.last))
@@ -69,8 +70,7 @@ class TrainingLoop:
     @property
     def best(self) -> Epoch | None:
         """The epoch whose weights are kept."""
-        marked = [epoch for epoch in self.history if epoch.best]
-        return marked[-1] if marked else None
+        return next((epoch for epoch in reversed(self.history) if epoch.best), None)
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -103,9 +103,8 @@ class TrainingLoop:
 
     def _end(self, status: Status) -> None:
         """Register how the run ended."""
-        if not self.group.is_main:
-            return
-        self.workspace.finish_run(self.run.run, status)
+        if self.group.is_main:
+            self.workspace.finish_run(self.run.run, status)
 
     def _explained(self, error: BaseException) -> BaseException | None:
         """An error as a message that says what to do about it; ``None`` where that is not known."""
@@ -156,17 +155,12 @@ class TrainingLoop:
         )
 
     def _train_epoch(self, stop: StopRequest) -> None:
-        started, waited, images = time.monotonic(), 0.0, 0
-        steps = self.batches.steps
+        started, images, number = time.monotonic(), 0, 0
+        self._waited, steps = 0.0, self.batches.steps
         pending: list[Tensor] = []
         ids: list[Sequence[str]] = []
         epoch = self.batches.train(self.epoch, start=self.step)
-        while True:
-            asked = time.monotonic()
-            batch = next(epoch, None)
-            waited += time.monotonic() - asked
-            if batch is None:
-                break
+        while not number and (batch := self._next(epoch, stop)):
             passed = self.epoch * steps + self.step
             frames = len(batch[2])
             loss = self.trainer.step(
@@ -177,21 +171,45 @@ class TrainingLoop:
             images += frames
             self.step += 1
             self.callbacks.step(passed + 1, steps * self.config.epochs)
-            if number := self._agree(stop.number):
-                self._settle(pending, ids)
-                self._stop(number)
-            if self._is_due():
+            number = self._agree(stop.number)
+            if not number and self._is_due():
                 self._settle(pending, ids)
                 self._save()
         self._settle(pending, ids)
+        if number := number or self._alone(stop):
+            self._stop(number)
         trained = time.monotonic() - started
-        validation = self.trainer.validate(self.batches.validation())
+        validation = self.trainer.validate(self._validation(stop))
         self._finish_epoch(
             validation=validation,
             seconds=time.monotonic() - started,
             images_per_second=images / max(trained, 1e-9),
-            waiting=waited / max(trained, 1e-9),
+            waiting=self._waited / max(trained, 1e-9),
         )
+
+    def _alone(self, stop: StopRequest) -> int:
+        """The signal that came; 0 in a group, whose processes stop at the same step."""
+        return stop.number if self.group.is_single else 0
+
+    def _next(
+        self, epoch: Iterator[tuple[Tensor, Tensor, Sequence[str]]], stop: StopRequest
+    ) -> tuple[Tensor, Tensor, Sequence[str]] | None:
+        """The next batch; ``None`` at the end, or where a signal ends the wait for it."""
+        asked = time.monotonic()
+        try:
+            with stop.at_once() if self.group.is_single else nullcontext():
+                return next(epoch, None)
+        except StoppedWaiting:
+            return None
+        finally:
+            self._waited += time.monotonic() - asked
+
+    def _validation(self, stop: StopRequest) -> Iterator[tuple[Tensor, Tensor]]:
+        """The validation frames; a resumed run validates from the first of them again."""
+        for batch in self.batches.validation():
+            if number := self._alone(stop):
+                self._stop(number)
+            yield batch
 
     def _settle(self, pending: list[Tensor], ids: list[Sequence[str]]) -> None:
         """Fetch the losses from the device, once all its steps are done, and check them."""
@@ -247,6 +265,7 @@ class TrainingLoop:
 
     def _stop(self, number: int) -> None:
         self._save()
+        end_workers()
         raise Interrupted(
             f"stopped in epoch {self.epoch + 1} of {self.config.epochs}; nothing is lost. "
             f"Go on with: harness train --resume {self.run.run}",

@@ -14,7 +14,7 @@ import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
-from harness.runs.workspace import Run, Workspace, now
+from harness.runs.workspace import Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
@@ -95,9 +95,9 @@ class RunQueue:
         """How many networks it trains in all."""
         return sum(isinstance(step, TrainConfig) for step in self.steps)
 
-    def begin(self, position: int, run: Run) -> None:
-        """Note that a step has become a run."""
-        self.runs[position] = run.run
+    def begin(self, position: int, run: str) -> None:
+        """Note that a step becomes a run; before it is registered, so that no kill hides it."""
+        self.runs[position] = run
         self._write()
 
     def finish(self) -> None:

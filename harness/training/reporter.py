@@ -25,6 +25,7 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
     with console.progress(title) as bar:
 
         def epoch(done: Epoch) -> None:
+            bar.end_round()
             bar.update(detail=f"loss {done.loss:.3f}, IoU {done.iou:.3f}, F1 {done.f1:.3f}")
             console.note(_line(done, config.epochs))
 
@@ -81,6 +82,9 @@ class SideBySide:
         console.note(f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}")
 
     def _step(self, run: Run, done: int, total: int) -> None:
+        if not self._share[run.run] and done > 1:  # a run that was resumed
+            before = (done - 1) / total * self._jobs[run.run].work
+            self._bar.done_before(100 * before / sum(job.work for job in self._jobs.values()))
         self._share[run.run] = done / total
         self._draw()
 

@@ -117,13 +117,22 @@ def prepare(
 
 
 def start(
-    workspace: Workspace, config: TrainConfig, frames: TrainingFrames, setup: TrainingSetup
+    workspace: Workspace,
+    config: TrainConfig,
+    frames: TrainingFrames,
+    setup: TrainingSetup,
+    *,
+    before: Callable[[str], object] = lambda _run: None,
 ) -> Run:
-    """Register a run of a recipe, with the precision that ``auto`` means on the machine."""
+    """Register a run of a recipe, with the precision that ``auto`` means on the machine.
+
+    ``before`` is called with its identifier before it is registered.
+    """
     precision = devices.precision(config.precision, setup.device)
     config = dataclasses.replace(config, precision=precision)
     return workspace.new_run(
         config.model,
+        before=before,
         settings=config.to_dict(),
         versions=versions(),
         seed=config.seed,

@@ -13,7 +13,7 @@ from harness.runs import ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
 from harness.training import run as training_run
-from harness.training.checks import check_polyps
+from harness.training.checks import check_batches, check_polyps
 from harness.training.cost import estimate
 from harness.training.lengthen import lengthen
 from harness.training.queue import EnsembleStep, RunQueue
@@ -24,6 +24,7 @@ from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
+from models import ENSEMBLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,11 @@ def resume(
         return
     tasks = queue.unfinished(workspace, named.run if named else None)
     if tasks is not None:
-        run_all(workspace, tasks, catalogue(settings, needs=["train"]), setup, jobs)
+        every = catalogue(settings, needs=["train"])
+        # The device or the number of processes may be others than when these were begun.
+        left = [step for _, step in _left(workspace, tasks)]
+        check_batches(left, every, device=setup.device, group=setup.group)
+        run_all(workspace, tasks, every, setup, jobs)
         return
     # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
     unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
@@ -110,7 +115,9 @@ def resume(
         console.note("Nothing to go on with: every run is finished.")
         return
     config = TrainConfig.from_dict(run.settings)
-    frames = run.variant.apply(catalogue(settings, needs=["train"]))
+    every = catalogue(settings, needs=["train"])
+    check_batches([config], every, device=setup.device, group=setup.group)
+    frames = run.variant.apply(every)
     ready = _decode(workspace, frames, config)
     _refuse_other_frames(run, ready)
     _train(workspace, run, ready, f"{config.model} (resumed)", setup)
@@ -126,12 +133,7 @@ def _train_side_by_side(
 ) -> None:
     """Train the networks that a queue has left; one that fails does not stop the others."""
     start_server()
-    left = [
-        (position, step)
-        for position, step in enumerate(tasks.steps)
-        if isinstance(step, TrainConfig)
-        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
-    ]
+    left = _left(workspace, tasks)
     if not left:
         return
     costs = estimate([step for _, step in left])
@@ -185,10 +187,21 @@ def _begin(
     ready = _decode(workspace, _variant(step).apply(frames), step)
     run = _run_of(workspace, tasks, position)
     if run is None:
-        run = training_run.start(workspace, step, ready, setup)
-        tasks.begin(position, run)
+        run = training_run.start(
+            workspace, step, ready, setup, before=lambda run: tasks.begin(position, run)
+        )
     _refuse_other_frames(run, ready)
     return run, ready
+
+
+def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]]:
+    """The networks that are not trained yet, with their positions in the queue."""
+    return [
+        (position, step)
+        for position, step in enumerate(tasks.steps)
+        if isinstance(step, TrainConfig)
+        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
+    ]
 
 
 def _run_of(workspace: Workspace, tasks: RunQueue, position: int) -> Run | None:
@@ -235,5 +248,12 @@ def _register_ensemble(workspace: Workspace, done: Sequence[Run], step: Ensemble
         if run.variant == step.variant and step.seed in (None, run.settings["seed"])
     }
     members = ensemble.members_for(workspace, step.members, trained, step.variant)
+    # Members that are named by their runs may be of other folds; evaluate refuses what they saw.
+    if not step.members and len({run.row["data"] for run in members.values()}) > 1:
+        console.warn(
+            f"The members of {ENSEMBLE} were trained or validated on different frames, so "
+            "that some may have learnt from frames that the ensemble is measured on: "
+            + ", ".join(run.run for run in members.values())
+        )
     run = ensemble.register(workspace, members, step.seed if trained else None)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")

@@ -6,12 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import UserError
-from metrics.utils.files import unwritable
+from metrics.utils.files import FULL, unwritable
 
 _PARTIAL: Final = ".partial"
 
@@ -29,7 +29,7 @@ def replace_folder(final: Path) -> Iterator[Path]:
 
     Raises:
         UserError: If another process is replacing the folder.
-        UnwritableError: If its parent cannot be written.
+        UnwritableError: If its parent cannot be written, or the disk is full before the block ends.
     """
     with ExitStack() as stack:
         try:
@@ -44,26 +44,38 @@ def replace_folder(final: Path) -> Iterator[Path]:
             raise unwritable(final.parent, error) from error
         for folder in (new, old):
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield new
-        new.chmod(0o777 & ~_umask())
-        # A folder cannot be renamed onto one that holds files. A process that is killed in between
-        # leaves nothing under the name, which is not a mixture either.
-        kept = old / final.name
         try:
-            if final.exists():
-                final.rename(kept)
-            new.rename(final)
-        except BaseException:
-            if kept.exists() and not final.exists():
-                kept.rename(final)
+            yield new
+            new.chmod(0o777 & ~_umask())
+            _exchange(new, final, old / final.name)
+        except OSError as error:
+            if error.errno in FULL:
+                raise unwritable(final.parent, error) from error
             raise
+
+
+def _exchange(new: Path, final: Path, kept: Path) -> None:
+    """Give the new folder the name of the final one, which is kept until that is done.
+
+    A folder cannot be renamed onto one that holds files. A process that is killed in between leaves
+    nothing under the name, which is not a mixture either.
+    """
+    try:
+        if final.exists():
+            final.rename(kept)
+        new.rename(final)
+    except BaseException:
+        if kept.exists() and not final.exists():
+            kept.rename(final)
+        raise
 
 
 def _lock(stack: ExitStack, final: Path) -> bool:
     """Lock the folder's name to the end of the stack; False where the file system has no locks."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(final.with_name(f".{final.name}.lock"), fallback_to_soft=False)
+    path = final.with_name(f".{final.name}.lock")
+    lock = FileLock(path, fallback_to_soft=False)
     try:
         stack.enter_context(lock.acquire(blocking=False))
     except Timeout as error:
@@ -72,7 +84,13 @@ def _lock(stack: ExitStack, final: Path) -> bool:
         ) from error
     except OSError:
         return False
+    stack.callback(_remove, path)  # while it is held: who waits for it then makes a new one
     return True
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # Windows removes no open file; filelock does it there
+        path.unlink()
 
 
 def _umask() -> int:

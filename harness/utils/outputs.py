@@ -1,8 +1,8 @@
 """Write where the user says, without overwriting what the harness did not write.
 
-``.harness-files`` in the folder lists the files that the harness wrote there, with their
-SHA-256. A file that is not listed, or was changed since, is the user's own: it is replaced only
-with ``--overwrite``, and never if it is one of the files that the command reads.
+``.harness-files`` in the folder lists the files that the harness wrote there, with their SHA-256
+and that of the file before. A file that is not listed, or was changed since, is the user's own: it
+is replaced only with ``--overwrite``, and never if it is one of the files that the command reads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Outputs:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     outputs = Outputs(Path(folder))
         ...     outputs.check(["a.txt"], overwrite=False)
-        ...     with outputs.staged() as staging:
+        ...     with outputs.staged(last="a.txt") as staging:
         ...         _ = (staging / "a.txt").write_text("ours")
         ...     outputs.check(["a.txt"], overwrite=False)
         ...     Path(folder, "a.txt").read_text()
@@ -60,7 +60,7 @@ class Outputs:
                 message = "expected a file or a free name, found a folder"
             elif _identity(path) in read:
                 message = "would be replaced, and it is one of the files to read"
-            elif not overwrite and (name not in written or written[name] != _sha256(path)):
+            elif not overwrite and _sha256(path) not in written.get(name, "").split():
                 message = "is there already, and the harness did not write it as it is now"
             else:
                 continue
@@ -73,10 +73,16 @@ class Outputs:
             )
 
     @contextmanager
-    def staged(self) -> Iterator[Path]:
+    def staged(self, *, last: str) -> Iterator[Path]:
         """A hidden folder whose files take their places in the folder when the block ends well.
 
-        If the block raises, nothing is written.
+        If the block raises, nothing is written. Earlier files of these names are removed before the
+        first new one takes its place, so a killed process never leaves files of two commands that
+        look like one's.
+
+        Args:
+            last: The file that takes its place last, and is removed first: where it is there, all
+                others are.
 
         Yields:
             Path: Where to write, with the names relative to it.
@@ -95,7 +101,7 @@ class Outputs:
         try:
             with staging as name:
                 yield Path(name)
-                self._publish(Path(name))
+                self._publish(Path(name), last)
         finally:
             if is_new:
                 with suppress(OSError):  # it holds what was written
@@ -109,25 +115,37 @@ class Outputs:
         """
         self._enter({name: _sha256(self.folder / name) for name in names})
 
-    def _publish(self, staging: Path) -> None:
-        paths = [path for path in sorted(staging.rglob("*")) if path.is_file()]
-        names = {path.relative_to(staging).as_posix(): path for path in paths}
+    def _publish(self, staging: Path, last: str) -> None:
+        paths = {
+            path.relative_to(staging).as_posix(): path
+            for path in staging.rglob("*")
+            if path.is_file()
+        }
+        names = sorted(paths, key=lambda name: (name == last, name))
         try:
-            self._enter({name: _sha256(path) for name, path in names.items()})
-            for name, path in names.items():
+            # Where this is killed, the next command may replace both the earlier files and the new.
+            self._enter(
+                {
+                    name: f"{_sha256(path)} {_sha256(self.folder / name)}".rstrip()
+                    for name, path in paths.items()
+                }
+            )
+            for name in reversed(names):
+                (self.folder / name).unlink(missing_ok=True)
+            for name in names:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+                paths[name].replace(target)
         except OSError as error:
             raise unwritable(self.folder, error) from error
 
     def _written(self) -> dict[str, str]:
-        """Name to SHA-256; nothing where the list is missing or damaged."""
+        """Name to one SHA-256 or two; nothing where the list is missing or damaged."""
         try:
             entries = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return entries if isinstance(entries, dict) else {}
+        return {k: str(v) for k, v in entries.items()} if isinstance(entries, dict) else {}
 
     def _enter(self, entries: dict[str, str]) -> None:
         write_json(self.folder / MANIFEST, self._written() | entries)

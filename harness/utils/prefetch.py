@@ -8,8 +8,15 @@ from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import TypeVar
 
+from harness.utils.device import cores
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def few_ahead() -> int:
+    """Enough results to keep one thread a core busy, and few, as progress runs behind by these."""
+    return min(16, 2 * cores())
 
 
 def map_ahead(

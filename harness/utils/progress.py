@@ -38,6 +38,7 @@ class Bar:
     _samples: deque[tuple[float, float]] = field(
         default_factory=lambda: deque(maxlen=_KEPT_SAMPLES)
     )
+    _rounds: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=2))
 
     def update(
         self, done: float | None = None, total: int | None = None, *, detail: str | None = None
@@ -54,6 +55,22 @@ class Bar:
         """Count further steps as done."""
         self.update(self.done + steps)
 
+    def done_before(self, steps: float) -> None:
+        """Count steps that were done before an interruption and say nothing of the pace."""
+        for noted in (self._samples, self._rounds):
+            later = [(seconds, done + steps) for seconds, done in noted]
+            noted.clear()
+            noted.extend(later)
+
+    def end_round(self) -> None:
+        """Say that an epoch or the like is over, which ends with work that is not counted.
+
+        From then on the pace is that of the last whole round and of what came after it.
+        """
+        if self._samples:
+            first = [] if self._rounds else [self._samples[0]]
+            self._rounds.extend([*first, (self.clock(), self.done)])
+
     def _take_sample(self) -> None:
         """Note the time; steps that end together, such as the frames of a batch, count as one."""
         now = self.clock()
@@ -65,12 +82,14 @@ class Bar:
     def seconds_left(self) -> float | None:
         """Estimate from the pace of the last 100 samples; ``None`` while it means nothing.
 
-        The first step does not count, since it holds the warm-up, or steps that were done before
-        an interruption. In the ten seconds after it there is no estimate.
+        Of work in rounds it is the pace since the round before the last ended. The first step
+        does not count, since it holds the warm-up, or steps that were done before an interruption.
+        In the ten seconds after it there is no estimate.
         """
         if not self.even or self.total is None or len(self._samples) < _FEWEST_SAMPLES:
             return None
-        (begun, before), (now, done) = self._samples[0], self._samples[-1]
+        begun, before = (self._rounds or self._samples)[0]
+        now, done = self._samples[-1]
         if now - begun < _FIRST_ESTIMATE_S or done <= before:
             return None
         return (now - begun) / (done - before) * max(0, self.total - self.done)

@@ -24,6 +24,10 @@ class Interrupted(click.ClickException):
         self.exit_code = 128 + number  # type: ignore[misc]  # click declares it per class
 
 
+class StoppedWaiting(BaseException):
+    """A signal came within :meth:`StopRequest.at_once`; no fault, so no ``except`` takes it."""
+
+
 class StopRequest:
     """Notes SIGINT and SIGTERM while it is active; a second one interrupts at once.
 
@@ -33,6 +37,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.number = 0
+        self._is_waiting = False
         self._before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
@@ -50,6 +55,23 @@ class StopRequest:
         if self.number:
             raise KeyboardInterrupt
         self.number = number
+        if self._is_waiting:
+            raise StoppedWaiting
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """A block that waits and changes nothing, so that a signal may end it anywhere.
+
+        Raises:
+            StoppedWaiting: A signal comes, or came before.
+        """
+        self._is_waiting = True
+        try:
+            if self.number:
+                raise StoppedWaiting
+            yield
+        finally:
+            self._is_waiting = False
 
 
 @contextmanager

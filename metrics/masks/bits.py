@@ -45,6 +45,16 @@ class Bits:
         right = min((int(columns[-1]) + 1) * _WORD_BITS, self.width)
         return slice(rows[0], rows[-1] + 1), slice(int(columns[0]) * _WORD_BITS, right)
 
+    def unpacked(self) -> npt.NDArray[np.bool_]:
+        """The mask, bool (H, W).
+
+        Example:
+            >>> pack(np.array([[True, False]])).unpacked().tolist()
+            [[True, False]]
+        """
+        words = np.ascontiguousarray(self.words)
+        return np.unpackbits(words.view(np.uint8), axis=1, count=self.width).view(np.bool_)
+
     @property
     def pixels(self) -> int:
         """How many pixels are set."""

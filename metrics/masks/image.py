@@ -31,6 +31,7 @@ RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 _TIFF: Final = (b"II*\0", b"MM\0*")
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
+_READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
 _PNG_BITS: Final = 24  # the place in the file
 _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
@@ -206,6 +207,12 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
                 raise UserError(
                     f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
                     "not read. Save it with 1 or 3 channels of 8 bits."
+                )
+            compression = tifffile.COMPRESSION(page.compression).name
+            if compression not in _READ_BY_TIFFFILE:
+                raise UserError(
+                    f"{name}: a TIFF whose colours are declared as grey and extra channels, "
+                    f"compressed by {compression}, which is not read. Save it as PNG."
                 )
             return page.asarray() if pixels else np.empty(page.shape, np.uint8)
     except (*_REFUSALS, IndexError, struct.error, tifffile.TiffFileError) as error:

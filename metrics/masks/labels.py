@@ -205,6 +205,29 @@ def mask_of(labels: Labels, index: int) -> Mask:
     return np.equal(labels, index)
 
 
+def chosen_alone(data: bytes, classes: Classes, *, name: str = "") -> bytes:
+    """An encoded mask of several values or colours as one of the chosen class: 255, the rest 0.
+
+    Args:
+        data: The file's bytes; returned as they are where the classes have no values.
+        classes: What its values mean.
+        name: What to call it in a message.
+
+    Raises:
+        UserError: As for :func:`read_labels`.
+
+    Example:
+        >>> classes = Classes.from_table({"polyp": 255, "tool": 128}).choosing("tool")
+        >>> mask = encode_png(np.array([[255, 128]], dtype=np.uint8))
+        >>> decode_labels(chosen_alone(mask, classes))
+        array([[False,  True]])
+    """
+    if not classes.values:
+        return data
+    labels = decode_labels(data, classes, name=name)
+    return encode_labels(mask_of(labels, classes.channel))
+
+
 def class_masks(
     truth: Labels, prediction: Labels, classes: Classes
 ) -> dict[str, tuple[Mask, Mask]]:

@@ -68,7 +68,7 @@ def write_map(path: Path, map_: Map) -> None:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def to_map(probability: npt.NDArray[np.float32], bits: int = 8) -> Map:
+def to_map(probability: npt.NDArray[np.floating[Any]], bits: int = 8) -> Map:
     """A probability map as grey values of 8 or 16 bits, rounded to the nearest.
 
     Example:

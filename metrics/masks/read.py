@@ -48,11 +48,6 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
     return decode_mask(read_file(path), protocol=protocol, name=str(path))
 
 
-def read_grey(path: str | Path) -> _Bytes:
-    """A mask file's grey values, uint8 (H, W), held to the same findings as ``read_mask``."""
-    return _grey(read_file(path), name=str(path))
-
-
 def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
     """Read a mask file as ``read_mask`` does, but packed, which saves a pass over its pixels."""
     return decode_bits(read_file(path), protocol=protocol, name=str(path))
@@ -60,7 +55,7 @@ def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
 
 def decode_bits(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Bits:
     """As ``read_bits``, of an encoded mask that is already in memory."""
-    return pack_grey(_grey(data, name=name or "mask"), protocol=protocol)
+    return pack_grey(decode_grey(data, name=name or "mask"), protocol=protocol)
 
 
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
@@ -82,7 +77,7 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
         >>> decode_mask(data, protocol="official")
         array([[False,  True,  True]])
     """
-    grey = _grey(data, name=name or "mask")
+    grey = decode_grey(data, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
     return np.greater(grey, THRESHOLDS[protocol], out=grey.view(np.bool_))
 
@@ -150,7 +145,7 @@ def decode_turned(data: bytes, *, name: str) -> Mask:
     return np.greater(first, THRESHOLDS["official"])
 
 
-def _grey(data: bytes, *, name: str) -> _Bytes:
+def decode_grey(data: bytes, *, name: str) -> _Bytes:
     """The grey values of a mask without problems, uint8 (H, W)."""
     found = examine(data, name=name)
     if found.problem:

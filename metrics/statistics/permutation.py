@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, means
 from metrics.statistics.samples import TIE, Floats, Samples, scale_of
 from metrics.utils.errors import UserError
+
+_MOST_CELLS: Final = 8_000_000
+"""Of one product of swaps with the differences of pairs: 64 MB."""
 
 
 def permutation_test(
@@ -50,6 +54,12 @@ def permutation_test(
     """
     if not pairs:
         return np.empty((0, len(samples.figures)))
+    rows = next(chunk_sizes(resamples, samples.n_clusters))
+    most = max(1, _MOST_CELLS // (rows * len(samples.figures)))
+    if len(pairs) > most:  # in parts, for the memory; each draws the same swaps
+        parts = [pairs[start : start + most] for start in range(0, len(pairs), most)]
+        found = [permutation_test(samples, p, resamples=resamples, seed=seed) for p in parts]
+        return np.concatenate(found)
     sums, numbers = samples.cluster_sums()
     if same := [a for a, b in pairs if a == b]:
         raise UserError(f"expected two models to compare, but got {same[0]} twice.")

@@ -8,6 +8,7 @@ far they agree. Ranks get intervals, and models that the data cannot tell apart 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -49,6 +50,7 @@ class Ranking:
     settings: str
 
 
+@lru_cache(maxsize=2)  # a page shows one ranking in several ways
 def rank(
     samples: Samples,
     figure: str = "score",
@@ -96,7 +98,7 @@ def rank(
     mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
     table = table.assign(
         rank=rank_columns(costs[None])[0],
-        **_spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
+        **spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
         tied_rank=1 + better,
         tied_with=tied_with,
         mean_rank=mean_rank,
@@ -109,7 +111,7 @@ def rank(
     )
 
 
-def _spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray[Any]]:
+def spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray[Any]]:
     """The interval of resampled ranks (R, M), and how often each model is first."""
     tail = (1 - level) / 2
     low, high = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from metrics.averages import Average
 from metrics.endocv import FIGURES, MEASURED, SCORED, add_figures
 from metrics.masks.classes import chosen_class
 from metrics.masks.read import Protocol
@@ -22,9 +23,6 @@ from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.groups import combine_codes
 
 Floats = npt.NDArray[np.float64]
-Average = Literal["sets", "frames"]
-"""``sets``: the mean over test sets of each set's mean over frames; ``frames``: over all frames."""
-
 TIE: Final = 1e-12
 """Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
 

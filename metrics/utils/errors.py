@@ -30,7 +30,8 @@ class Fault:
 
     def __str__(self) -> str:
         """The fault on one line."""
-        return f"{self.path}: {self.message}" if self.path else self.message
+        path = self.path.replace("\n", "\\n")
+        return f"{path}: {self.message}" if path else self.message
 
 
 class UserError(click.ClickException):

@@ -31,7 +31,8 @@ MIN_AGE_S: Final = 60.0
 MAX_AGE_S: Final = 86_400.0
 """Without locks (Windows), an older partial file counts as left behind."""
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, a quota or a file system that holds no more."""
 
 
 class UnwritableError(UserError):
@@ -76,7 +77,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         publish(temporary, path)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise unwritable(path.parent, error) from error
         raise
     finally:
@@ -163,8 +164,8 @@ def unwritable(folder: Path, error: Exception) -> UnwritableError:
     """The error for a folder that cannot be written, from what a library or the system said."""
     said = getattr(error, "strerror", None) or error
     return UnwritableError(
-        f"cannot write in {folder}: {said}. Give another folder with --workspace, or make room and "
-        "rights there."
+        f"cannot write in {folder}: {said}. Give another folder with --workspace or --out, or make "
+        "room and rights there."
     )
 
 

@@ -1,13 +1,19 @@
-"""Text and TOML files that people write: UTF-8, with or without a byte order mark."""
+"""Text and TOML files that people write, in UTF-8 with or without a byte order mark, and CSV."""
 
 from __future__ import annotations
 
 import codecs
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from metrics.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that begins so is a formula to a spreadsheet."""
 
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -61,3 +67,28 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         hint = " Put Windows paths in single quotes: 'C:\\data'." if "\\" in text else ""
         raise TomlError(f"{path} is not TOML: {error}.{hint}") from error
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """A table as CSV at full precision.
+
+    A text that a spreadsheet would take for a formula gets a quote in front, see
+    :func:`without_quote`.
+    """
+
+    def safe(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+    texts = frame.select_dtypes(exclude="number").columns
+    shown = frame.assign(**{name: frame[name].map(safe) for name in texts})
+    return shown.rename(columns=safe).to_csv(index=False, lineterminator="\n")
+
+
+def without_quote(text: str) -> str:
+    """A text of a CSV without the quote that :func:`csv` put in front.
+
+    Example:
+        >>> without_quote("'=1+1"), without_quote("'quoted'")
+        ('=1+1', "'quoted'")
+    """
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text

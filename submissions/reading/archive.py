@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from metrics.utils.errors import UserError
-from metrics.utils.names import is_reserved
+from metrics.utils.names import comparable, is_reserved, normal
 from submissions.reading.findings import Finding, found
 from submissions.reading.zip_end import EndError, read_end
 from submissions.reading.zip_members import ENCRYPTED, locate, reader
@@ -245,9 +245,9 @@ def repeated(names: list[str]) -> Iterator[Finding]:
     for name, times in Counter(names).items():
         if times > 1:
             yield found("duplicate", name, f"stands {times} times in the archive")
-    alike = Counter(unicodedata.normalize("NFC", name).casefold() for name in set(names))
+    alike = Counter(map(comparable, set(names)))
     for name in sorted(set(names)):
-        if alike[unicodedata.normalize("NFC", name).casefold()] > 1:
+        if alike[comparable(name)] > 1:
             yield found("duplicate", name, "differs from another entry only by case or accents")
     files = {name for name in names if not name.endswith("/")}
     folders = {name.removesuffix("/") for name in names if name.endswith("/")}
@@ -257,7 +257,7 @@ def repeated(names: list[str]) -> Iterator[Finding]:
 
 
 def _folder(path: Path, root: str, limits: Limits) -> Archive:
-    top = path.parent if path.name == root else path
+    top = path.parent if normal(path.name) == root else path
     files: dict[str, int] = {}
     folders: list[str] = []
     findings: list[Finding] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metrics.utils.errors import UserError
+from metrics.utils.names import normal
 from submissions.rounds import Round
 
 
@@ -61,7 +62,7 @@ def _is_package(folder: Path, rounds: Sequence[Round]) -> bool:
         any(folder.glob(f"*/{task}")) or (folder / task).is_dir()
         if (task := round_.layout.task)
         else _has_test_sets(folder / round_.layout.root, round_)
-        or (folder.resolve().name == round_.layout.root and _has_test_sets(folder, round_))
+        or (normal(folder.resolve().name) == round_.layout.root and _has_test_sets(folder, round_))
         for round_ in rounds
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from metrics.utils.names import normal
 from submissions.layout import FRAME, PackageLayout, is_junk
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding, Kind, shown
@@ -78,7 +79,7 @@ class _Sorting:
         path = PurePosixPath(name)
         parts = name.split("/")
         top = self.layout.top
-        if len(parts) != len(top) + 2 or tuple(parts[: len(top)]) != top:
+        if len(parts) != len(top) + 2 or tuple(map(normal, parts[: len(top)])) != top:
             self.strays[str(path.parent), _where(self.layout)].append(name)
             return
         test_set = self.layout.predicted_test_set(parts[-2])
@@ -159,10 +160,10 @@ def _folder_findings(
     for folder in folders:
         name = folder.rstrip("/")
         parts = name.split("/")
-        if name in used or is_junk(name) or tuple(parts) == layout.top[: len(parts)]:
+        if name in used or is_junk(name) or tuple(map(normal, parts)) == layout.top[: len(parts)]:
             continue
         test_set = layout.predicted_test_set(parts[-1])
-        placed = tuple(parts[:-1]) == layout.top
+        placed = tuple(map(normal, parts[:-1])) == layout.top
         if not (placed and test_set is not None and _is_asked_for(test_set, known, layout)):
             yield Finding(
                 kind="layout", path=shown(folder), message=f"an extra folder; {_where(layout)}"

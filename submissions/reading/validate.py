@@ -56,12 +56,14 @@ class PackageReport:
     Attributes:
         findings: Every fault with its kind; empty for a package that may be submitted.
         notes: Remarks that are not faults.
+        lossy_note: The one of them on lossy masks; empty without any.
         frames: Test set to the names of the frames that have a mask.
         latencies_ms: Test set to frame name to prediction time in milliseconds, as far as known.
     """
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    lossy_note: str = ""
     frames: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     latencies_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -127,19 +129,20 @@ def inspect_masks(
     The arguments are those of :func:`inspect_package`.
     """
     findings = [*archive.findings, *structure.findings]
-    notes = _junk_note(structure)
+    notes, lossy_note = _junk_note(structure), ""
     latencies: dict[str, dict[str, float]] = {}
     if not any(finding.kind in HOSTILE for finding in findings):
         contents = _contents(archive, structure, limits or Limits(), threshold, on_mask, findings)
-        notes += (
-            [] if threshold is None else [f"polyp where the probability is above {threshold:g}"]
-        )
-        notes += [*_lossy_note(contents), *_uniform_notes(contents)]
+        if threshold is not None:
+            notes.append(f"polyp where the probability is above {threshold:g}")
+        lossy_note = _lossy_note(contents)
+        notes += [*filter(None, [lossy_note]), *_uniform_notes(contents)]
         latencies = _timings(archive, structure, expected, findings)
         findings += _unreadable_junk(archive, structure)
     return PackageReport(
         findings=tuple(findings),
         notes=tuple(notes),
+        lossy_note=lossy_note,
         frames=_frames(structure),
         latencies_ms=latencies,
     )
@@ -240,17 +243,17 @@ def _junk_note(structure: Structure) -> list[str]:
     ]
 
 
-def _lossy_note(read: list[_Read]) -> list[str]:
+def _lossy_note(read: list[_Read]) -> str:
     lossy = [mask for mask in read if mask.lossy]
     if not lossy:
-        return []
+        return ""
     official = sum(mask.polyp_official for mask in lossy)
     strict = sum(mask.polyp_strict for mask in lossy)
     gain = f"{official / strict - 1:+.1%}" if strict else f"+{official:,}"
-    return [
+    return (
         f"{len(lossy)} masks are lossy JPEGs: read as the organisers do (> 0) they hold {gain} "
         "polyp pixels against > 127, which costs PPV; a lossless file under that name costs none"
-    ]
+    )
 
 
 def _uniform_notes(read: list[_Read]) -> list[str]:

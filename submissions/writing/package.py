@@ -161,7 +161,8 @@ class PackageWriter:
                 temporary=self._temporary,
                 sha256=sha256,
                 manifest=self._manifest(sha256),
-                notes=inspection.notes,
+                # The manifest says by its "cost" what a lossy format does to the masks.
+                notes=tuple(n for n in inspection.notes if n != inspection.lossy_note),
             )
         return self._sealed
 

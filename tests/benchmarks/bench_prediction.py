@@ -211,7 +211,7 @@ def mask_file(image: Path) -> Path:
 
 def test_bf16_of_a_trained_network(benchmark: Any, tmp_path: Path) -> None:
     """Drawn frames: bf16 changes at most one pixel of a thousand."""
-    drawn = write_dataset(tmp_path, frames=60, height=192)
+    drawn = write_dataset(tmp_path / "drawn", frames=60, height=192)
     images = sorted(drawn.endocv.glob("data_C*/images_*/*.jpg"))
     network = trained(images)
 

@@ -27,7 +27,7 @@ WITHOUT = {
     "metrics.masks.read.decode_turned",
     "metrics.masks.read.is_turned",
     "metrics.masks.read.read_bits",
-    "metrics.masks.read.read_grey",
+    "metrics.masks.read.decode_grey",
     "metrics.masks.read.read_mask",
     "metrics.registry.frame_metrics",
     "metrics.registry.measured",

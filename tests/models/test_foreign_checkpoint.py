@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import models
+from models.errors import ModelError
 from models.foreign_checkpoint import import_checkpoint
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -181,7 +183,7 @@ def test_another_network_is_refused_with_every_tensor(tmp_path: Path) -> None:
 def test_another_architecture_is_refused(tmp_path: Path) -> None:
     torch.save(ours("unet", 1), tmp_path / "c.pth")
 
-    with pytest.raises(models.ModelError, match=r"is it of another model or encoder.*\n"):
+    with pytest.raises(models.ModelError, match="take --model unet --encoder resnet18"):
         import_checkpoint(tmp_path / "c.pth", ours("fpn", 1))
 
 
@@ -212,3 +214,18 @@ def test_dictionaries_that_share_and_contain_each_other_end(tmp_path: Path) -> N
 
     with pytest.raises(models.ModelError, match="holds no network"):
         import_checkpoint(tmp_path / "c.pth", nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "options"),
+    [
+        (lambda: smp.Unet("resnet34", encoder_weights=None), "--model unet --encoder resnet34"),
+        (authors, "--model triunet --encoder resnet18"),
+    ],
+)
+def test_the_model_and_the_encoder_of_a_file_that_does_not_fit_are_found(
+    theirs: Callable[[], nn.Module], options: str, tmp_path: Path
+) -> None:
+    torch.save(theirs().state_dict(), path := tmp_path / "best.pth")
+    with pytest.raises(ModelError, match=f"import-checkpoint {path} {options}\n"):
+        import_checkpoint(path, ours("unet", 0))

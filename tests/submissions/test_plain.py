@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from metrics.masks.classes import Classes
 from metrics.utils.errors import FaultsError, UserError
 from submissions.plain import score_folder
 from submissions.scoring import score_package
@@ -40,6 +41,23 @@ def test_the_figures_are_those_of_a_package(
     figures = ours.figures.drop(columns="latency_ms")
     pd.testing.assert_frame_equal(figures, theirs.figures.drop(columns="latency_ms"))
     assert ours.organisers.keys() == theirs.organisers.keys()
+
+
+def test_masks_of_classes_are_scored_by_the_chosen_one(plain: Path, truth_folder: Path) -> None:
+    expected = score_folder(plain, truth_folder, "strict").figures
+    for path in (*plain.rglob("*.png"), *truth_folder.rglob("*.png")):
+        mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        other = np.zeros_like(mask)
+        other[-3:, -3:] = 255
+        cv2.imwrite(str(path), np.dstack([other, mask * 0, mask]))
+    classes = Classes.from_table({"tool": "#0000ff", "polyp": "#ff0000"}).choosing("polyp")
+
+    score = score_folder(plain, truth_folder, "strict", classes=classes)
+
+    pd.testing.assert_frame_equal(score.figures, expected)
+    assert "the true masks are read by [classes], as polyp" in score.notes
+    with pytest.raises(FaultsError, match="colours"):
+        score_folder(plain, truth_folder)
 
 
 def test_masks_beside_frames_are_found(plain: Path, truth_folder: Path) -> None:

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from metrics.masks.read import read_bits
+from metrics.masks.bits import Bits
+from metrics.masks.read import decode_bits, read_bits, read_mask
 from metrics.utils.errors import FaultsError, UserError
 from submissions.ledger import Ledger
 from submissions.scoring import score_package, score_rows
@@ -262,16 +263,37 @@ def test_a_truth_of_jpegs_is_noted_by_the_official_protocol(package, truth_folde
     assert score_package(package, truth_folder, "strict").notes == ()
 
 
+@pytest.mark.parametrize("protocol", ["official", "strict"])
+def test_a_true_mask_is_decoded_once(protocol, package, truth_folder, monkeypatch) -> None:
+    decoded: list[str] = []
+
+    def counted(data: bytes, **options: str) -> Bits:
+        decoded.append(options["name"])
+        return decode_bits(data, **options)
+
+    monkeypatch.setattr("submissions.truth.decode_bits", counted)
+    score = score_package(package, truth_folder, protocol)
+    assert len(decoded) == len(set(decoded)) == score.overall["n"]
+
+
+def test_a_truth_read_by_another_protocol_is_refused(package, truth_folder) -> None:
+    with pytest.raises(ValueError, match="by the official protocol, not strict"):
+        score_package(package, find_truth(truth_folder), "strict")
+
+
+@pytest.mark.parametrize("protocol", ["official", "strict"])
 @pytest.mark.parametrize("kept_bytes", [1 << 20, 0])
 def test_a_truth_mask_is_the_same_however_often_it_is_asked_for(
-    kept_bytes, truth_folder, monkeypatch
+    kept_bytes, protocol, truth_folder, monkeypatch
 ) -> None:
     monkeypatch.setattr("submissions.truth._KEPT_BYTES", kept_bytes)
-    truth = find_truth(truth_folder)
+    truth = find_truth(truth_folder, protocol=protocol)
     for test_set, names in truth.masks.items():
         for name, path in names.items():
             for _ in range(2):
-                bits, expected = truth.bits(test_set, name), read_bits(path, protocol="official")
+                bits, expected = truth.bits(test_set, name), read_bits(path, protocol=protocol)
                 assert bits.shape == expected.shape
                 np.testing.assert_array_equal(bits.words, expected.words)
+                mask = read_mask(path, protocol=protocol)
+                np.testing.assert_array_equal(bits.unpacked(), mask)
     assert bool(truth._kept) == bool(kept_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,14 +43,24 @@ def find_other_files(root: Path, used: Iterable[Path]) -> OtherFiles:
             path = Path(folder, name)
             if str(path) in taken:
                 continue
-            if kind := _kind(inner, name):
+            if kind := kind_of(name, inner):
                 known[kind] += 1
             else:
                 unknown.append(path)
     return OtherFiles(known=dict(sorted(known.items())), unknown=tuple(sorted(unknown)))
 
 
-def _kind(inner: tuple[str, ...], name: str) -> str:
+def dead_links(folder: Path) -> Iterator[Path]:
+    """Links below a folder that lead nowhere, without hidden ones; links are not followed."""
+    for inner, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(inner, name)
+            if not name.startswith(".") and path.is_symlink() and not path.exists():
+                yield path
+
+
+def kind_of(name: str, inner: tuple[str, ...] = ()) -> str:
     """The kind of a file, by its name and the folders around it; '' for an unknown one."""
     for kind, pattern in _FILES:
         if pattern.fullmatch(name):

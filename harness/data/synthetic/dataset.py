@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from harness.data.synthetic.endoscope import LOOKS, Look, photograph
 from harness.data.synthetic.scene import Scene, draw_texture
+from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
 
 SMALLEST: Final = 40
@@ -75,23 +76,38 @@ def write_dataset(
     """Draw a dataset.
 
     Of about ``frames`` frames, at least ``SMALLEST``, half train, a fifth validates, the rest
-    tests. Most are ``height`` pixels high and a quarter wider. Files of the same names are
-    replaced. Everything follows from ``seed``. ``progress`` is called after each frame with the
-    number drawn so far.
+    tests. Most are ``height`` pixels high and a quarter wider. ``root`` is an empty folder or a new
+    one, and appears when all frames are drawn. Everything follows from ``seed``. ``progress`` is
+    called after each frame with the number drawn so far.
 
     Returns:
         Synthetic: Where the parts lie.
 
     Raises:
-        UserError: If the arguments are out of range, or the folder cannot be written.
+        UserError: If the arguments are out of range, or the folder holds files or cannot be
+            written.
     """
+    final = root.resolve()  # a link stays, what it leads to is replaced
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        raise UserError(
+            f"{root} exists and is not an empty folder; give a new one, so that drawn frames do "
+            "not mix with others"
+        )
+    if final == Path.cwd():
+        raise UserError(f"{root} is the current folder; give a new one in it, such as drawn")
     if frames < SMALLEST or height < 64:
         raise UserError(
             f"expected at least {SMALLEST} frames of at least 64 pixels in height, got {frames} "
             f"of {height}."
         )
-    drawn = Synthetic.below(root)
-    artist = _Artist(np.random.default_rng(seed), height, progress)
+    with replace_folder(final) as folder:
+        artist = _Artist(np.random.default_rng(seed), height, progress)
+        _draw(Synthetic.below(folder), frames, artist)
+    return dataclasses.replace(Synthetic.below(root), frames=artist.frames)
+
+
+def _draw(drawn: Synthetic, frames: int, artist: _Artist) -> None:
+    """Draw and write all frames."""
     for image, mask, look in _single_frames(drawn, frames, artist.rng):
         artist.draw_single(image, mask, look)
     sequences = drawn.endocv / "sequenceData"
@@ -101,7 +117,6 @@ def write_dataset(
         # The paper's splits train on the first five of these and validate on the others.
         count = max(1, round((0.016 if number <= 5 else 0.01) * frames))
         artist.draw_negative(sequences / f"negativeOnly/seq{number}_neg", count)
-    return dataclasses.replace(drawn, frames=artist.frames)
 
 
 def _single_frames(

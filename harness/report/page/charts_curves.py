@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from harness.report.page.vega import UNIT, Spec, chart, colour, dashes, short, spec, zoom
+from harness.report.page.vega import LIMIT, UNIT, Spec, chart, colour, dashes, short, spec, zoom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,23 @@ def steps(series: Series, *, title: str, axes: tuple[str, str], most: float) -> 
     chosen = alt.selection_point(fields=["model"], bind="legend")
     across = alt.X("x:Q", title=axes[0], scale=alt.Scale(domain=[0, most], nice=False))
     return _drawn(base, None, styles, chosen, across, axes[1], title, interpolate="step-after")
+
+
+def reliability(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
+    """A line with a mark for each bin of each model, and the diagonal; both axes from 0 to 1.
+
+    Args:
+        series: Models with ``metrics.calibration.reliability``.
+        title: Description for screen readers.
+        axes: What the axes show, with their units.
+    """
+    plain = [(style, bins[["confidence", "frequency"]]) for style, bins in series]
+    base, styles = _base(plain, ("x", "y"))
+    ends = chart([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
+    diagonal = ends.mark_line(color=LIMIT, strokeDash=[6, 4]).encode(x="x:Q", y="y:Q")
+    chosen = alt.selection_point(fields=["model"], bind="legend")
+    across = alt.X("x:Q", title=axes[0], scale=UNIT)
+    return _drawn(base, diagonal, styles, chosen, across, axes[1], title, point=True)
 
 
 def _base(series: Series, names: Sequence[str]) -> tuple[alt.Chart, list[Style]]:

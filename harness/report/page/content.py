@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
+from metrics.averages import summarise_by
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.evaluation.calibration import Calibration
     from harness.evaluation.curves import Curves
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
+
+MANY: Final = 12
+"""Of more models, plots with a mark for each frame or pair show so many, the best by score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +91,11 @@ class PageContent:
         elsewhere: Frame tables of the same models on other sets, by the set's name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
         curves: Model to its curves over thresholds, of those whose probability maps were measured.
+        calibrations: The calibration of the same models.
         is_paper_split: Whether the split is the paper's.
-        average: What scores are ranked by; ``sets`` needs the frames' ``test_set``.
+        average: By which several test sets are averaged; ``frames`` where there is one.
         notes: What is missing from the page, and how to get it.
+        team_pages: Model to the link to its own page; empty without such pages.
     """
 
     name: str
@@ -103,9 +110,11 @@ class PageContent:
     elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     leaderboard: View | None = None
     curves: Mapping[str, Curves] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     is_paper_split: bool = True
     average: Average = "frames"
     notes: Sequence[str] = ()
+    team_pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def formulas(self) -> Protocol:
@@ -130,10 +139,20 @@ class PageContent:
         return dict(zip(self.models, styles(titles, highlighted), strict=True))
 
     @property
+    def leading(self) -> list[str]:
+        """The models with a mark for each frame in a plot: all, or the best by mean F1."""
+        if len(self.models) <= MANY:
+            return self.models
+        means = self.polyp.groupby("model")["f1"].mean().nlargest(MANY)
+        return [str(name) for name in means.index]
+
+    @property
     def main_model(self) -> str:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
-        means = self.polyp.groupby("model")["f1"].mean()
-        return self.ensemble or str(means.idxmax())
+        if self.ensemble:
+            return self.ensemble
+        means = summarise_by(self.average, self.polyp, ("model",), self.formulas)
+        return str(means.set_index("model")["f1"].idxmax())
 
     @property
     def n(self) -> str:

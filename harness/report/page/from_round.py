@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from harness.report.page import from_split
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
+from metrics.averages import average_of
 from metrics.masks.labels import write_mask
 from metrics.utils.errors import UserError
 
@@ -61,7 +63,7 @@ def gather(
         facts=_facts(best, table),
         ensemble=ensemble,
         members=members,
-        average="sets",
+        average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
 
@@ -123,18 +125,23 @@ def _gallery(
 
     best = {name: row for name, row in best.items() if name in set(table["model"])}
     first = next(iter(best.values()))
-    truth = find_truth(_truth_folder(folder, first), round_.test_sets)
+    where = _truth_folder(folder, first)
+    truth = find_truth(where, round_.test_sets, round_.layout, classes=settings.classes)
     if truth.sha256 != first["truth_sha256"]:
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
-        masks = {}
-        for number, (name, row) in enumerate(best.items()):
-            masks[name] = Path(place) / str(number)
-            _unpack(Path(row["package"]), round_, truth, masks[name])
+        masks = {name: Path(place) / str(number) for number, name in enumerate(best)}
+        if truth.classes.values:
+            frames["mask"] = [_write_truth(truth, Path(place), frame) for frame in frames["frame"]]
         own = _members(settings, round_, best, ensemble) if ensemble else []
+        for name in own:
+            _unpack(Path(best[name]["package"]), round_, truth, masks[name])
         folders = {name: masks[name] for name in own}
         members = from_split.members_of(table[table["model"].isin(own)], frames, folders)
+        shown = from_split.chosen_frames(table, frames, ensemble, members)
+        for name in best.keys() - set(own):
+            _unpack(Path(best[name]["package"]), round_, truth, masks[name], shown)
         cards = from_split.cards_of(table, frames, masks, ensemble, members, decoding="official")
     return cards, members
 
@@ -187,14 +194,30 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
             f"{folder} holds {len(rows)} of the {truth.frames} frames that were scored. Name the "
             "release with --test-frames."
         )
-    return pd.DataFrame.from_records(rows)
+    return pd.DataFrame(rows, dtype=object)  # paths may hold bytes that are no UTF-8
 
 
-def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
-    """Write each mask of a package at its frame's size, ``TEST_SET/NAME.png``."""
+def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
+    """Write a frame's true mask of the chosen class as 0 and 255, as packages have it."""
+    path = folder / "truth" / f"{frame}.png"
+    test_set, name = frame.split("/", 1)
+    write_mask(path, truth.bits(test_set, name).unpacked())
+    return str(path)
+
+
+def _unpack(
+    package: Path, round_: Round, truth: Truth, folder: Path, wanted: Collection[str] | None = None
+) -> None:
+    """Write masks of a package at their frames' sizes, ``TEST_SET/NAME.png``; by default all.
+
+    Raises:
+        UserError: If it lacks masks by the names that the round has now.
+    """
     from metrics.masks.read import fit_prediction
+    from submissions.reading.archive import Limits, open_archive
     from submissions.reading.mask import Content
-    from submissions.reading.validate import inspect_package
+    from submissions.reading.structure import arrange
+    from submissions.reading.validate import inspect_masks
 
     def take(content: Content) -> None:
         place = content.place
@@ -202,7 +225,14 @@ def _unpack(package: Path, round_: Round, truth: Truth, folder: Path) -> None:
         mask = fit_prediction(content.decode("official"), size, protocol="official")
         write_mask(folder / place.test_set / f"{place.name}.png", mask)
 
-    inspect_package(package, truth.sizes, layout=round_.layout, on_mask=take)
+    with open_archive(package, round_.layout.root, Limits()) as archive:
+        structure = arrange(archive, round_.layout, expected=truth.sizes)
+        masks = structure.masks
+        if len(masks) < truth.frames:
+            raise UserError(f"{package} is not laid out as round {round_.name} says now")
+        if wanted is not None:
+            masks = tuple(one for one in masks if f"{one.test_set}/{one.name}" in wanted)
+        inspect_masks(archive, replace(structure, masks=masks), truth.sizes, on_mask=take)
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

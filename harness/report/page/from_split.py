@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
+from harness.evaluation.calibration import calibration_of
 from harness.evaluation.curves import curves_of
 from harness.evaluation.map_table import TABLE
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
+from harness.runs.calibration import kept_temperature
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
+from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
@@ -32,12 +36,17 @@ _OTHER: Final = {"test": "val", "val": "test"}
 
 
 def gather(
-    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
+    workspace: Workspace,
+    runs: Sequence[Run],
+    catalogue: pd.DataFrame,
+    split: str,
+    average: Average | None = None,
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
     ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
-    holds the frames of the other split too, as far as they are at hand.
+    holds the frames of the other split too, as far as they are at hand. ``average`` is that over
+    several test sets, by default over sets.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -50,6 +59,11 @@ def gather(
     shown = list(chosen.values())
     classes = shared_classes(shown)
     table = with_place(tables.load(shown, split))
+    maps = {
+        name: pd.read_parquet(run.evaluation(split) / TABLE)
+        for name, run in chosen.items()
+        if (run.evaluation(split) / TABLE).exists()
+    }
     masks = {name: masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
@@ -63,14 +77,22 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
-        curves={
-            name: curves_of(pd.read_parquet(run.evaluation(split) / TABLE))
-            for name, run in chosen.items()
-            if (run.evaluation(split) / TABLE).exists()
+        average=average_of(table, average),
+        curves={name: curves_of(own) for name, own in maps.items()},
+        calibrations={
+            name: calibration_of(own, _temperature(workspace, chosen[name], split))
+            for name, own in maps.items()
         },
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
         notes=notes,
     )
+
+
+def _temperature(workspace: Workspace, run: Run, split: str) -> float | None:
+    """The temperature that was fitted for a run as it was evaluated on the split."""
+    rows = workspace.evaluations(split)
+    settings = json.loads(rows.loc[rows["run"] == run.run, "settings"].iloc[0])
+    return kept_temperature(run, settings)
 
 
 def _evaluated(
@@ -143,6 +165,21 @@ def members_of(
     )
 
 
+def chosen_frames(
+    table: pd.DataFrame, frames: pd.DataFrame, ensemble: str, members: Members | None
+) -> set[str]:
+    """The frames that the gallery shows; arguments as for :func:`cards_of`."""
+    polyp = add_figures(chosen_rows(table))
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")
+    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
+    orders = [leading, -leading]
+    if members is not None:
+        orders.append(leading.index.to_series().map(members.f1) - leading)
+        orders.append(-members.divergence.set_index("frame")["disagreement"])
+    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
+    return set(gallery.choose_frames(frames["frame"].tolist(), figures))
+
+
 def cards_of(
     table: pd.DataFrame,
     frames: pd.DataFrame,
@@ -157,15 +194,7 @@ def cards_of(
     ``masks`` maps each model to the folder of its masks; ``ensemble`` is its name, empty without
     one. The chosen class is drawn, the truth binarised by ``decoding``.
     """
-    polyp = add_figures(chosen_rows(table))
-    f1 = polyp.pivot(index="frame", columns="model", values="f1")
-    leading = f1[ensemble] if ensemble else f1.mean(axis=1)
-    orders = [leading, -leading]
-    if members is not None:
-        orders.append(leading.index.to_series().map(members.f1) - leading)
-        orders.append(-members.divergence.set_index("frame")["disagreement"])
-    figures = [dict(zip(order.index.astype(str), order.tolist(), strict=True)) for order in orders]
-    shown = set(gallery.choose_frames(frames["frame"].tolist(), figures))
+    shown = chosen_frames(table, frames, ensemble, members)
     rows = rows_of(frames[frames["frame"].isin(shown)])
     return gallery.cards(rows, masks, decoding=decoding, classes=classes)
 

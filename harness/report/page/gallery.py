@@ -18,6 +18,7 @@ from harness.utils import device as devices
 from metrics.frame.disagreement import measure_disagreement
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import mask_of, read_labels
+from metrics.masks.outline import contour_path
 from metrics.masks.read import Mask, Protocol
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ MOST: Final = max(WIDEST)
 
 QUALITY: Final = 76
 """JPEG quality of the embedded frames."""
-
-TOLERANCE_PX: Final = 0.7
-"""How far a drawn contour may lie beside the mask's, in pixels of the embedded frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,37 +152,6 @@ def _card(
 def _chosen(path: Path, classes: Classes) -> Mask:
     """The chosen class in a mask that was written."""
     return mask_of(read_labels(path, classes), classes.channel)
-
-
-def contour_path(mask: Mask, scale: float) -> str:
-    """Outlines of a mask as an SVG path.
-
-    Args:
-        mask: bool (H, W).
-        scale: From the mask's pixels to the path's units.
-
-    Returns:
-        str: Closed lines, holes included; empty for an empty mask.
-    """
-    from skimage import measure
-
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return ""
-    top, left = rows[0], columns[0]
-    # Only the part with the mask, within a margin of background that closes every outline.
-    part = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1)
-    parts = []
-    for outline in measure.find_contours(part.astype(np.uint8), 0.5):
-        corners = measure.approximate_polygon(outline, TOLERANCE_PX / scale)
-        if len(corners) < 4:  # a few pixels, which would become a line
-            corners = outline
-        # find_contours counts from the middle of the first pixel, SVG from its corner; the margin
-        # moved everything by one.
-        corners = (corners[:-1] + np.array((top, left)) - 0.5) * scale
-        points = [f"{x:.1f} {y:.1f}" for y, x in corners.tolist()]
-        parts.append(f"M{'L'.join(points)}Z")
-    return "".join(parts)
 
 
 def _embedded(image: NDArray[np.uint8], width: int, height: int) -> str:

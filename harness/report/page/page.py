@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 from harness.report.page import (
     section_centres,
+    section_consensus,
     section_curves,
     section_disagreement,
     section_ranking,
+    section_teams,
     section_training,
 )
 from harness.report.page.content import PageContent, Section
@@ -73,6 +75,7 @@ def _context(content: PageContent) -> dict[str, Any]:
         "title_of": title_of,
         "frames": content.frames["frame"].nunique(),
         "vega": _vega(),
+        "team_pages": content.team_pages,
     }
 
 
@@ -86,6 +89,8 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     curves, epochs = section_training.training(content)
     found: list[tuple[str, str, Sequence[Table | Plot], Sequence[Table]]] = [
         ("ranking", "Ranking", [*leaderboard, *ranking], []),
+        ("consensus", "Consensus and podium", section_consensus.consensus(content, samples), []),
+        ("teams", "Frames and test sets", section_teams.teams(content, samples), []),
         ("classes", "Results by class", classes, other_classes),
         (
             "centres",
@@ -97,6 +102,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
         ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
         ("details", "Contours and polyps", _details(content), []),
         ("curves", "Thresholds", section_curves.curves(content), []),
+        ("calibration", "Calibration", section_curves.calibration(content), []),
         ("pairs", "Pairwise differences", pairs, pair_tables),
         ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
         ("training", "Training", curves, epochs),
@@ -109,7 +115,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
 
 def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
-    summary = by_class.figures(content.frames, content.formulas)
+    summary = by_class.figures(content.frames, content.formulas, content.average)
     tables = {
         name: by_class.class_view(
             summary, name, split=content.name, protocol=content.protocol
@@ -124,13 +130,13 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
 
 
 def _details(content: PageContent) -> list[Table | Plot]:
-    summary = by_class.figures(content.frames, content.formulas)
+    summary = by_class.figures(content.frames, content.formulas, content.average)
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)
         shown.append(view.table("Contours of polyps"))
     if "polyps" in content.frames:
-        view = detail.detection_view(content.frames, split=content.name)
+        view = detail.detection_view(content.frames, split=content.name, average=content.average)
         shown.append(view.table("Polyps found and frames recognised"))
     if (plug_ins := detail.plug_in_view(summary, split=content.name)) is not None:
         shown.append(plug_ins.table("Figures of plug-ins"))

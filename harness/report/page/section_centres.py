@@ -8,9 +8,10 @@ from harness.data.listing import natural
 from harness.report.page import charts
 from harness.report.page.content import Plot
 from harness.report.tables.columns import Column
+from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View
 from harness.report.views import by_class, detail
-from metrics.endocv import summarise
+from metrics.averages import average_of, has_several_sets, summarise_by
 from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
+    from metrics.averages import Average
 
 _SIZES = (
     f"By the polyp's share of the frame: small below {EDGES[0]:.0%}, medium below {EDGES[1]:.0%}, "
@@ -29,17 +31,20 @@ _SIZES = (
 
 def distribution(content: PageContent) -> Plot:
     """The F1 of every frame of every model."""
+    of_model = dict(list(content.polyp.groupby("model", sort=False)))
     values = [
-        (content.styles[str(name)], list(zip(rows["frame"], rows["f1"].tolist(), strict=True)))
-        for name, rows in content.polyp.groupby("model", sort=False)
+        (content.styles[name], list(zip(rows["frame"], rows["f1"].tolist(), strict=True)))
+        for name in content.leading
+        for rows in [of_model[name]]
     ]
+    best = "" if len(values) == len(of_model) else f" The best {len(values)} by mean F1."
     return Plot(
         title="F1 of each frame",
         spec=charts.distributions(
             values, title="F1 of each frame by model", axis="F1 of a frame, 0 to 1"
         ),
         caption=f"One dot a frame, {content.n} a model; a click opens the frame. Box: quartiles; "
-        "line and number: median.",
+        f"line and number: median.{best}",
     )
 
 
@@ -58,8 +63,10 @@ def by_centre(content: PageContent) -> list[Table | Plot]:
 
 def tables(content: PageContent) -> list[Table]:
     """The same as tables, with every figure."""
-    centres = by_class.by_place(content.frames, content.formulas)
-    sizes = detail.stratum_view(content.frames, split=content.name, formulas=content.formulas)
+    centres = by_class.by_place(content.frames, content.formulas, content.average)
+    sizes = detail.stratum_view(
+        content.frames, split=content.name, formulas=content.formulas, average=content.average
+    )
     view = by_class.place_view(centres, split=content.name, protocol=content.protocol)
     return [view.table("By centre or sequence"), sizes.table("By the size of the polyp")]
 
@@ -93,7 +100,8 @@ def _plot(
 ) -> Plot:
     means: dict[str, dict[str, float]] = {}
     n: dict[str, int] = {}
-    for row in summarise(polyp, ("model", by), content.formulas).to_dict("records"):
+    summary = summarise_by(content.average, polyp, ("model", by), content.formulas)
+    for row in summary.to_dict("records"):
         means.setdefault(row[by], {})[row["model"]] = row["f1"]
         n[row[by]] = max(n.get(row[by], 0), row["n"])
     rows = [
@@ -105,6 +113,8 @@ def _plot(
         for name in names
     ]
     spec = charts.groups(rows, title=title, axis="mean F1, 0 to 1")
+    if by == "stratum":
+        caption += _averaged(content.frames, content.average)
     return Plot(title=title, spec=spec, caption=f"{caption}; {content.n}.")
 
 
@@ -127,7 +137,8 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
             rows, names=(first, last), title=f"Mean F1, {first} and {last}", axis="mean F1, 0 to 1"
         ),
         caption=f"Ring: {first}, n = {n_first} frames. Dot: {last}, n = {n_last} frames. "
-        "Number: the change in mean F1 of the polyp class.",
+        "Number: the change in mean F1 of the polyp class"
+        f"{_averaged(content.frames, content.average)}.",
     )
     cells = [
         {"model": style.label, "first": start, "last": end, "gap": end - start}
@@ -148,5 +159,11 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
 
 def _means(content: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
     """Mean F1 of each model."""
-    summary = summarise(polyp, ("model",), content.formulas)
+    over = average_of(polyp, content.average)
+    summary = summarise_by(over, polyp, ("model",), content.formulas)
     return dict(zip(summary["model"], summary["f1"].tolist(), strict=True))
+
+
+def _averaged(frames: pd.DataFrame, average: Average) -> str:
+    """Words on the average of several test sets, to follow in a caption."""
+    return f" ({AVERAGES[average]})" if has_several_sets(frames) else ""

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from harness.report.page import charts_curves
 from harness.report.page.content import Plot
+from harness.report.views.calibration import calibration_view
 from harness.report.views.curves import by_pixel_view, by_polyp_view
+from metrics.calibration import BINS
 from metrics.curves import RESAMPLES
 from metrics.frame.candidates import CUT
 
@@ -33,6 +35,30 @@ def curves(content: PageContent) -> list[Table | Plot]:
         _froc(content, known),
         by_polyp_view(known, split=content.name).table("Polyps by score"),
     ]
+
+
+def calibration(content: PageContent) -> list[Table | Plot]:
+    """Reliability by pixel and by polyp, and the figures as a table."""
+    known = {
+        name: content.calibrations[name] for name in content.models if name in content.calibrations
+    }
+    if not known:
+        return []
+    kinds = {"pixel": "share of polyp pixels", "polyp": "share of candidates that find a polyp"}
+    plots = [
+        Plot(
+            title=f"Reliability by {kind}",
+            spec=charts_curves.reliability(
+                [(content.styles[name], getattr(one, f"by_{kind}")) for name, one in known.items()],
+                title=f"Reliability by {kind}",
+                axes=("probability, 0 to 1", f"{share}, 0 to 1"),
+            ),
+            caption=f"{BINS} bins of equal width; on the dashed line probabilities are "
+            f"frequencies. {content.n}.",
+        )
+        for kind, share in kinds.items()
+    ]
+    return [*plots, calibration_view(known, split=content.name).table("Calibration")]
 
 
 def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:

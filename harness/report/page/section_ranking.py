@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from harness.report.page import charts, charts_xy
-from harness.report.page.content import Plot
+from harness.report.page.content import MANY, Plot
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views import ranks
@@ -31,7 +31,7 @@ def headline(samples: Samples) -> str:
     rest = f" The difference to {_titles(tied)} is not significant." if tied else ""
     return (
         f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} ({_LEVEL} "
-        f"interval {first['low']:.3f} to {first['high']:.3f}).{rest}"
+        f"interval {first['low']:.3f} to {first['high']:.3f}; {samples.averaged}).{rest}"
     )
 
 
@@ -106,7 +106,8 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
         f"{len(found)} pairs. Framed: significant at {1 - LEVEL:.2g}; {content.n} in "
         f"{samples.n_clusters} sequences or single frames.",
     )
-    return [plot], [_pair_table(rows)]
+    # A matrix of many models has no room for its numbers; the map of significance stands for it.
+    return [plot] if len(f1.models) <= MANY else [], [_pair_table(rows)]
 
 
 def _pair_table(rows: list[dict[str, object]]) -> Table:

@@ -15,6 +15,7 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
     "paper": "the paper's Table 2 or 3",
     "pranet": "PraNet's, of the probability maps",
     "curves": "by threshold, and polyps by score",
+    "calibration": "whether probabilities are frequencies; thresholds that keep a risk",
     "contours": "distances between contours",
     "polyps": "polyps found, and frames recognised",
     "strata": "by the size of the polyp",
@@ -24,7 +25,7 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
 }
 """The tables of an evaluation, with their help texts."""
 
-OF_MAPS: Final = frozenset({"pranet", "curves"})
+OF_MAPS: Final = frozenset({"pranet", "curves", "calibration"})
 """Those that need the map table."""
 
 AVERAGES: Final[Mapping[str, str]] = {

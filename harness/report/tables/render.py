@@ -33,8 +33,6 @@ _LATEX: Final = str.maketrans(
         DAGGER: r"$\dagger$",
     }
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that begins so is a formula to a spreadsheet."""
 
 
 def rich_table(table: Table) -> RichTable:
@@ -124,17 +122,6 @@ def latex(table: Table) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def csv(frame: pd.DataFrame) -> str:
-    """The figures at full precision; texts that a spreadsheet would compute begin with a quote."""
-
-    def safe(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-    texts = frame.select_dtypes(exclude="number").columns
-    shown = frame.assign(**{name: frame[name].map(safe) for name in texts})
-    return shown.rename(columns=safe).to_csv(index=False, lineterminator="\n")
 
 
 def json(frame: pd.DataFrame, *, title: str, caption: str, metadata: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from harness.report.tables import render
 from harness.report.tables.columns import DAGGER, Column, Table, layout, resolve
 from harness.report.tables.formats import Format
 from harness.utils import console
+from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ class View:
         """
         match format_:
             case "csv":
-                return render.csv(self._data())
+                return csv(self._data())
             case "json":
                 return render.json(
                     self._data(), title=self.title, caption=self.caption, metadata=metadata or {}

@@ -7,16 +7,20 @@ gives; ``split`` and ``protocol`` stand in titles.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
+from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View, title_of
 from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 PAPER_TABLES: Final = {"val": 2, "test": 3}
@@ -32,69 +36,59 @@ FIGURES: Final = (
     Column(key="accuracy", title="Acc.", decimals=3, best="max"),
     Column(key="score", title="Score", decimals=3, best="max", sd="sd_frames"),
 )
-MEAN_OF_SETS: Final = "mean of the sets"
-"""The place of the means over test sets."""
+MEANS: Final[Mapping[Average, str]] = {"sets": "mean of the sets", "frames": "all frames"}
+"""The places of the two averages over several test sets."""
 
 MODEL: Final = Column(key="title", title="Model")
 N: Final = Column(key="n", title="Frames", decimals=0)
 LATENCY: Final = Column(key="latency_ms", title="ms/frame", decimals=1, best="min")
-_CAPTION: Final = (
-    "Means over frames. Score: mean of F1, F2, PPV and recall, ± sd_frames (the mean of their SDs "
-    "over frames)."
-)
 
 
-def figures(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
-    """The figures of each model and class over all frames.
+def figures(
+    frames: pd.DataFrame, formulas: Protocol = "official", average: Average | None = None
+) -> pd.DataFrame:
+    """The figures of each model and class over all frames, or all test sets.
 
     Returns:
         DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
         model's name as the paper writes it.
     """
-    from metrics.endocv import summarise, with_all_classes
+    from metrics.averages import average_of, summarise_by
+    from metrics.endocv import with_all_classes
 
-    summary = summarise(with_all_classes(frames), by=("model", "class"), protocol=formulas)
+    average = average_of(frames, average)
+    summary = summarise_by(average, with_all_classes(frames), ("model", "class"), formulas)
     return summary.assign(title=summary["model"].map(title_of))
 
 
-def by_place(frames: pd.DataFrame, formulas: Protocol = "official") -> pd.DataFrame:
+def by_place(
+    frames: pd.DataFrame, formulas: Protocol = "official", average: Average | None = None
+) -> pd.DataFrame:
     """The polyp figures of each model in each test set, or at each centre.
 
     Frames of no test set count for their centre, their sequence or else their dataset, in a
     column ``place``; places are in natural order, models in that of the table. Of several test
-    sets a last place, ``MEAN_OF_SETS``, has the means of their figures, each set counting the same,
-    and ``sd_sets``, the SD of their scores.
+    sets the last two places are their two averages, ``MEANS``, that of ``average`` first.
     """
+    import pandas as pd
+
+    from metrics.averages import SD_OF, average_of, has_several_sets, summarise_by
     from metrics.endocv import summarise
 
     polyp = with_place(chosen_rows(frames))
     summary = summarise(polyp, by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
     summary = summary.loc[ordered].reset_index(drop=True)
-    if (polyp["test_set"] != "").any() and polyp["place"].nunique() > 1:
-        summary = _with_means(summary)
+    if has_several_sets(polyp):
+        first = average_of(polyp, average)
+        parts = [summary.drop(columns="sd_sets")]
+        for one, place in sorted(MEANS.items(), key=lambda mean: mean[0] != first):
+            means = summarise_by(one, polyp, ("model",), formulas).assign(place=place)
+            # Each mean with the SD that belongs to it.
+            parts.append(means.drop(columns=SD_OF["frames" if one == "sets" else "sets"]))
+        summary = pd.concat(parts, ignore_index=True)
     summary["class"] = chosen_class(frames)
     return summary.assign(title=summary["model"].map(title_of))
-
-
-def _with_means(summary: pd.DataFrame) -> pd.DataFrame:
-    """Figures by model and test set, with a row a model for the means of its sets.
-
-    A figure that is undefined in a set has no mean over the sets.
-    """
-    import pandas as pd
-
-    summary = summary.assign(sd_sets=float("nan"))
-    counts = [name for name in summary if name == "n" or str(name).startswith("left_out_")]
-    rows = []
-    for model, sets in summary.groupby("model", sort=False):
-        figures = sets.select_dtypes("number")
-        # The SDs of the sets are over frames, and of other figures than these means.
-        means = figures[[name for name in figures if not str(name).startswith("sd_")]]
-        row = {**means.mean(skipna=False), **figures[counts].sum()}
-        row["sd_sets"] = sets["score"].std(ddof=0, skipna=False)
-        rows.append({"model": model, "place": MEAN_OF_SETS, **row})
-    return pd.concat([summary, pd.DataFrame(rows)], ignore_index=True)
 
 
 def with_place(frames: pd.DataFrame) -> pd.DataFrame:
@@ -124,9 +118,9 @@ def class_view(
     named = "all classes (micro)" if class_ == ALL else class_
     return View(
         frame=rows,
-        columns=[MODEL, *FIGURES, *latency, N, *left_out_columns(rows)],
+        columns=[MODEL, *_figures(summary), *latency, N, *left_out_columns(rows)],
         title=f"{split} split, {named} ({protocol} protocol)",
-        caption=(_CAPTION if first else "Means over frames.") + left_out_note(rows, protocol),
+        caption=caption(summary, score=first) + left_out_note(rows, protocol),
         reference_note=_note(rows, split),
     )
 
@@ -143,13 +137,14 @@ def long_view(
     ]
     frame = pd.concat(parts, ignore_index=True)
     first = [Column(key="model", title="Model"), Column(key="class", title="Class")]
-    shown = {key for column in (*first, *FIGURES, LATENCY, N) for key in column.keys}
+    figures_shown = _figures(summary)
+    shown = {key for column in (*first, *figures_shown, LATENCY, N) for key in column.keys}
     rest = [c for c in frame.columns if c not in shown and c not in ("title", "paper", "misprint")]
     return View(
         frame=frame,
-        columns=[*first, *FIGURES, LATENCY, N, *rest],
+        columns=[*first, *figures_shown, LATENCY, N, *rest],
         title=f"{split} split ({protocol} protocol)",
-        caption=_CAPTION,
+        caption=caption(summary, score=True),
         group="class",
         reference_note=_note(frame, split),
     )
@@ -159,10 +154,13 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
     columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
     class_ = chosen_class(summary)
-    what, caption, spread = "centre or sequence", "Means over frames.", []
-    if (summary["place"] == MEAN_OF_SETS).any():
+    what, explained, spread = "centre or sequence", "Means over frames.", []
+    if summary["place"].isin(MEANS.values()).any():
         what = "test set"
-        caption += f" The {MEAN_OF_SETS} counts each set the same, however many frames it has."
+        explained += (
+            f" The {MEANS['sets']} counts each set the same, however many frames it has; "
+            f"{MEANS['frames']}: each frame the same."
+        )
         spread = [Column(key="sd_sets", title="SD of the sets", decimals=3)]
     return View(
         frame=summary,
@@ -177,8 +175,42 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
         ],
         title=f"{split} split, {class_}, by {what} ({protocol} protocol)",
         group="place",
-        caption=caption + left_out_note(summary, protocol),
+        caption=explained + left_out_note(summary, protocol),
     )
+
+
+def caption(summary: pd.DataFrame, *, score: bool = False) -> str:
+    """What the means of a summary are over, and what its score is.
+
+    Args:
+        summary: What :func:`figures` gives, or the like.
+        score: Whether the score is shown with its SD.
+    """
+    average = _average(summary)
+    said = f"Figures: {AVERAGES[average]}." if "average" in summary else "Means over frames."
+    if score:
+        sd = {"sets": "sd_sets", "frames": "sd_frames"}[average]
+        said += f" Score: mean of F1, F2, PPV and recall, \u00b1 {sd} ({SD_MEANINGS[sd]})."
+    return said
+
+
+def _average(summary: pd.DataFrame) -> Average:
+    """The average of its figures; of a single set both are the same."""
+    is_over_sets = "average" in summary and (summary["average"] == "sets").any()
+    return "sets" if is_over_sets else "frames"
+
+
+def _figures(summary: pd.DataFrame) -> list[Column]:
+    """The columns of the figures; of several test sets the score by the other average, too."""
+    if "average" not in summary:
+        return list(FIGURES)
+    other = "frames" if _average(summary) == "sets" else "sets"
+    score = replace(FIGURES[-1], sd=f"sd_{_average(summary)}")
+    return [
+        *FIGURES[:-1],
+        score,
+        replace(score, key=f"score_{other}", title=f"Score ({other})", sd=""),
+    ]
 
 
 def is_papers(frames: pd.DataFrame) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
-from harness.report.views.by_class import FIGURES, MODEL, N, left_out_columns
+from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns
 from metrics.masks.classes import chosen_rows
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
@@ -20,6 +20,7 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 _CONTOURS: Final = (
@@ -63,70 +64,93 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
             Column(key="left_out_hausdorff_px", title="Left out", decimals=0),
         ],
         title=f"{split} split, polyp contours",
-        caption="Means over frames, in pixels of the frame's own size. A polyp that is missed, or "
+        caption=f"{caption(rows)} In pixels of the frame's own size. A polyp that is missed, or "
         "seen where there is none, counts as the frame's diagonal; frames without either are left "
         "out. NSD: share of both contours within 2 pixels of the other.",
     )
 
 
-def detection_view(frames: pd.DataFrame, *, split: str, by: Sequence[str] = ("model",)) -> View:
-    """Polyps found, and frames with a polyp recognised."""
+def detection_view(
+    frames: pd.DataFrame,
+    *,
+    split: str,
+    by: Sequence[str] = ("model",),
+    average: Average | None = None,
+) -> View:
+    """Polyps found, and frames with a polyp recognised, by either average over test sets."""
+    from metrics.averages import SET, average_of, has_several_sets, mean_over_sets
     from metrics.frame.lesions import MIN_IOU, summarise_detection
 
-    rows = summarise_detection(frames, by=by)
+    rows, said = summarise_detection(frames, by=by), ""
+    if SET not in by and has_several_sets(frames):
+        said = " Shares are of the polyps and frames of all test sets."
+    if said and average_of(frames, average) == "sets":
+        shares = [column.key for column in _DETECTION[:4] if column.key in rows]
+        means = mean_over_sets(summarise_detection(frames, by=[*by, SET]), by, shares)
+        rows[shares] = means[shares].to_numpy()
+        said = " Shares: the mean over the test sets of each set's, undefined where one's is."
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
         columns=[MODEL, *_DETECTION],
         title=f"{split} split, polyps and frames recognised",
         caption=f"A polyp is found by a predicted region of IoU {MIN_IOU:g} or more, one for one. "
-        "Frame sensitivity and specificity: is there a polyp at all (any pixel).",
+        "Frame sensitivity and specificity: is there a polyp at all (any pixel)." + said,
     )
 
 
-def stratum_view(frames: pd.DataFrame, *, split: str, formulas: Protocol) -> View:
-    """The polyp figures by the size of the polyp."""
-    from metrics.endocv import summarise
+def stratum_view(
+    frames: pd.DataFrame, *, split: str, formulas: Protocol, average: Average | None = None
+) -> View:
+    """The polyp figures by its size; over sets, those that have frames of the size count."""
+    from metrics.averages import average_of, summarise_by
     from metrics.strata import EDGES, STRATA, add_stratum
 
     polyp = chosen_rows(add_stratum(frames))
-    rows = summarise(polyp, by=("model", "stratum"), protocol=formulas)
+    average = average_of(polyp, average)
+    rows = summarise_by(average, polyp, ("model", "stratum"), formulas)
     order = sorted(rows.index, key=lambda i: STRATA.index(str(rows.loc[i, "stratum"])))
     rows = rows.loc[order].reset_index(drop=True)
-    columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
+    sd = {"score": f"sd_{average}"}
+    columns = [replace(column, best=None, sd=sd.get(column.key, "")) for column in FIGURES]
     columns += [N, *left_out_columns(rows)]
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
         columns=[Column(key="stratum", title="Polyp"), MODEL, *columns],
         title=f"{split} split, by the size of the polyp",
-        caption=f"Share of the frame: small below {EDGES[0]:.0%}, large from {EDGES[1]:.0%}; none: "
-        "frames without a polyp.",
+        caption=f"{caption(rows)} Share of the frame: small below {EDGES[0]:.0%}, large from "
+        f"{EDGES[1]:.0%}; none: frames without a polyp.",
         group="stratum",
     )
 
 
-def organisers_hausdorff_view(frames: pd.DataFrame, *, split: str) -> View:
+def organisers_hausdorff_view(
+    frames: pd.DataFrame, split: str, average: Average | None = None
+) -> View:
     """The organisers' Hausdorff figures of each model, with a warning."""
     import pandas as pd
 
+    from metrics.averages import SET, average_of
     from metrics.endocv import organisers_json
     from metrics.frame.hausdorff import WARNING
 
     names = (
         "hausdorff_distance_nonNorm", "hdf_std_noNorm", "hausdorff_distance", "hdf_std",
     )  # fmt: skip
+    over_sets = average_of(frames, average) == "sets"
+    parts = frames if over_sets else frames.assign(**{SET: ""})
     rows = []
-    for model, of_model in frames.assign(test_set="").groupby("model", sort=False):
-        written = organisers_json(of_model)["EndoCV2021_seg"]
-        values = {key: written[key]["value"] for key in names}
-        rows.append({"model": model, "title": title_of(str(model)), **values})
+    for (model, _), part in parts.groupby(["model", SET], sort=False):
+        written = organisers_json(part)["EndoCV2021_seg"]
+        rows.append({"model": model, **{key: written[key]["value"] for key in names}})
+    means = pd.DataFrame(rows).groupby("model", sort=False, as_index=False).mean()
     return View(
-        frame=pd.DataFrame(rows),
+        frame=means.assign(title=means["model"].map(title_of)),
         data_only_columns=["model"],
         columns=[MODEL, *(Column(key=key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
-        caption=WARNING,
+        caption=WARNING + (" Means over the test sets of each set's figures." if over_sets else ""),
     )
 
 
@@ -135,7 +159,8 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     there = [metric for name, metric in frame_metrics().items() if name in summary]
     if not there:
         return None
-    notes = [f"{metric.title}: {metric.note}" for metric in there if metric.note]
+    notes = ["Polyp, where the figure is defined."]
+    notes += [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
         frame=chosen_rows(summary).reset_index(drop=True),
         data_only_columns=["model"],
@@ -153,7 +178,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
             N,
         ],
         title=f"{split} split, figures of plug-ins",
-        caption=" ".join(["Means over frames where the figure is defined, polyp.", *notes]),
+        caption=" ".join([caption(summary), *notes]),
     )
 
 
@@ -200,7 +225,8 @@ def generalisation_view(
         title=title,
         caption="Gap: reference minus other. Over F1, recall, PPV and, where measured, 1 - H, the "
         f"normalised Hausdorff ({_NORMALISED[formulas]}). Deviation: their mean, each 0 within "
-        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures.",
+        "10 % of the reference, else |0.9 reference - other|. Score: mean of the other's figures. "
+        "Figures of each are means over all its frames.",
         group="other",
     )
 

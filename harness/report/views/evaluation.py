@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
 from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.evaluation.map_table import pranet_rows
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail
+from harness.report.views import calibration as calibration_views
 from harness.report.views import curves as curves_view
 from harness.report.views import paper as paper_table
 from harness.report.views.pranet import pranet_views
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 
@@ -38,7 +41,9 @@ class Measured:
             first of them with two sets or more.
         reference: The set that others are compared with; empty for each in turn.
         other: The set compared with it; empty for each in turn.
+        average: By which several test sets are averaged; ``None`` for over sets.
         maps: The map tables of the same models, for tables of probability maps.
+        temperatures: Model to the temperature that calibrates it, where one is known.
     """
 
     frames: pd.DataFrame
@@ -48,7 +53,9 @@ class Measured:
     by: str = ""
     reference: str = ""
     other: str = ""
+    average: Average | None = None
     maps: pd.DataFrame | None = None
+    temperatures: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def map_tables(self) -> dict[str, pd.DataFrame]:
@@ -63,6 +70,11 @@ class Measured:
         return PROTOCOLS[self.protocol].formulas
 
     @property
+    def summary(self) -> pd.DataFrame:
+        """What ``by_class.figures`` gives."""
+        return by_class.figures(self.frames, self.formulas, self.average)
+
+    @property
     def is_papers(self) -> bool:
         """Whether splits and classes are the paper's."""
         return self.is_paper_split and by_class.is_papers(self.frames)
@@ -73,7 +85,7 @@ def classes(measured: Measured, format_: Format) -> list[View]:
     from metrics.paper import results as paper_results
 
     reference = paper_results() if measured.is_papers else None
-    summary = by_class.figures(measured.frames, measured.formulas)
+    summary = measured.summary
     named = {"split": measured.split, "protocol": measured.protocol}
     if format_ in ("csv", "json"):
         return [by_class.long_view(summary, paper=reference, **named)]
@@ -84,7 +96,7 @@ def classes(measured: Measured, format_: Format) -> list[View]:
 
 def places(measured: Measured, _format: Format) -> list[View]:
     """Polyp figures by centre or sequence."""
-    summary = by_class.by_place(measured.frames, measured.formulas)
+    summary = by_class.by_place(measured.frames, measured.formulas, measured.average)
     return [by_class.place_view(summary, split=measured.split, protocol=measured.protocol)]
 
 
@@ -97,7 +109,7 @@ def paper(measured: Measured, _format: Format) -> list[View]:
             "--table paper is for the paper's splits and classes, not for --leave-out, --folds, "
             "or frames or classes of your own"
         )
-    summary = by_class.figures(measured.frames, measured.formulas)
+    summary = measured.summary
     return [paper_table.table_view(summary, measured.split, paper_results())]
 
 
@@ -122,23 +134,41 @@ def curves(measured: Measured, _format: Format) -> list[View]:
     ]
 
 
+def calibration(measured: Measured, _format: Format) -> list[View]:
+    """Calibration before and after temperature scaling, and thresholds that keep a risk."""
+    tables, kept = measured.map_tables, measured.temperatures
+    found = {model: calibration_of(table, kept.get(model)) for model, table in tables.items()}
+    risks = {model: risk_rows(table) for model, table in tables.items()}
+    return [
+        calibration_views.calibration_view(found, split=measured.split),
+        calibration_views.risk_view(risks, split=measured.split),
+    ]
+
+
 def contours(measured: Measured, _format: Format) -> list[View]:
     """Distances between contours; by the official protocol the organisers' figure beside them."""
-    summary = by_class.figures(measured.frames, measured.formulas)
-    views = [detail.contour_view(summary, split=measured.split)]
-    if "hausdorff_rows" in measured.frames:
-        views.append(detail.organisers_hausdorff_view(measured.frames, split=measured.split))
+    frames, split = measured.frames, measured.split
+    views = [detail.contour_view(measured.summary, split=split)]
+    if "hausdorff_rows" in frames:
+        views.append(detail.organisers_hausdorff_view(frames, split, measured.average))
     return views
 
 
 def polyps(measured: Measured, _format: Format) -> list[View]:
     """Polyps found, and frames recognised."""
-    return [detail.detection_view(measured.frames, split=measured.split)]
+    return [detail.detection_view(measured.frames, split=measured.split, average=measured.average)]
 
 
 def strata(measured: Measured, _format: Format) -> list[View]:
     """Polyp figures by size of the polyp."""
-    return [detail.stratum_view(measured.frames, split=measured.split, formulas=measured.formulas)]
+    return [
+        detail.stratum_view(
+            measured.frames,
+            split=measured.split,
+            formulas=measured.formulas,
+            average=measured.average,
+        )
+    ]
 
 
 def generalisation(measured: Measured, _format: Format) -> list[View]:
@@ -170,8 +200,7 @@ def more(measured: Measured, format_: Format) -> list[View]:
 
 def plug_ins(measured: Measured, _format: Format) -> list[View]:
     """The figures of ``harness.metrics`` plug-ins, where there are any."""
-    summary = by_class.figures(measured.frames, measured.formulas)
-    view = detail.plug_in_view(summary, split=measured.split)
+    view = detail.plug_in_view(measured.summary, split=measured.split)
     return [] if view is None else [view]
 
 
@@ -192,7 +221,7 @@ def by_frame(measured: Measured, _format: Format) -> list[View]:
 
 KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
     "classes": classes, "places": places, "paper": paper, "pranet": pranet, "curves": curves,
-    "contours": contours,
+    "calibration": calibration, "contours": contours,
     "polyps": polyps, "strata": strata, "generalisation": generalisation, "more": more,
     "frames": by_frame,
 }  # fmt: skip

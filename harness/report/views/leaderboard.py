@@ -19,14 +19,15 @@ _SETS: Final = {"truth_sha256": "Truth", "data": "Data"}
 """What identifies the frames of a score, and its heading."""
 
 
-def standings_view(ranking: pd.DataFrame, *, sd: str, protocol: str, group: str) -> View:
+def standings_view(ranking: pd.DataFrame, *, protocol: str, group: str) -> View:
     """A ranking as it is shown.
 
-    ``sd`` names the standard deviation in the column ``sd``; ranks are counted within ``group``, a
-    round or a split.
+    Ranks are counted within ``group``, a round or a split.
     """
+    sds = [name for name in dict.fromkeys(ranking["sd_name"]) if name in SD_MEANINGS]
+    meanings = "; ".join(f"{sd}: {SD_MEANINGS[sd]}" for sd in sds)
     notes = [
-        f"Score: mean of F1, F2, PPV and recall, \u00b1 {sd}: {SD_MEANINGS[sd]}.",
+        f"Score: mean of F1, F2, PPV and recall, \u00b1 {meanings}.",
         *_average_notes(ranking),
         "Of several scores of a model, the best is ranked.",
     ]
@@ -56,8 +57,8 @@ def _average_notes(ranking: pd.DataFrame) -> list[str]:
     """Which average the scores are ranked by, and why some have no rank."""
     ours = ranking[ranking["source"] != PAPER]
     notes = []
-    if "average" in ours and len(ours):
-        average = str(ours["average"].iloc[0])
+    if "average" in ours and ours["average"].notna().any():
+        average = str(ours["average"].dropna().iloc[0])
         notes.append(f"Ranked by the average over {average}: {AVERAGES[average]}.")
     if ours["score"].isna().any():
         notes.append(

@@ -9,14 +9,15 @@ from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, Format
 from harness.report.tables.view import View
 from harness.report.views.by_class import left_out_columns, left_out_note
-from submissions.leaderboard import SD_OF, averaged
+from metrics.averages import SD_OF
+from submissions.leaderboard import averaged
 from submissions.ledger import OVERALL
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Average
 
 _FIGURES: Final = {
     "f1": "F1", "f2": "F2", "ppv": "PPV", "recall": "Recall", "iou": "IoU",

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
-from harness.config import settings
+from harness.config.write_settings import write_file
 from harness.runs.workspace import Workspace
 
 SIDE = 64
@@ -45,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "test_frames": "round",
         "classes": {"polyp": POLYP, "instrument": INSTRUMENT},
     }
-    settings.write_file(Path("harness.toml"), values)
+    write_file(Path("harness.toml"), values)
     return tmp_path
 
 
@@ -75,7 +75,7 @@ def succeeds(*arguments: str) -> str:
 
 
 def test_frames_are_counted_by_the_chosen_class(here: Path) -> None:
-    settings.write_file(
+    write_file(
         here / "harness.toml",
         {"endocv": "data", "classes": {"instrument": INSTRUMENT, "polyp": POLYP}},
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.cli.compare import command
-from harness.evaluation.evaluate_run import SUMMARY, TABLE
+from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.runs.workspace import Run, Workspace
 
 
@@ -28,7 +28,7 @@ def evaluated(workspace: Workspace, model: str, data: str) -> Run:
     (run.evaluation("test") / SUMMARY).write_text('{"summary": {}}')
     workspace.enter_evaluation(
         run=run.run, model=model, split="test", protocol="paper", frames=1, data=data,
-        settings={}, summary={},
+        settings=CURRENT, summary={},
     )  # fmt: skip
     return run
 

@@ -206,3 +206,14 @@ def test_each_card_is_named_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert found["cuda:0"].found == "Card 0, 80.0 GiB"
     assert found["cuda:1"].found == "Card 1, 80.0 GiB"
+
+
+def test_a_read_only_workspace_is_a_warning_and_a_folder_that_cannot_be_made_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for name, status in (("", "warning"), ("new", "fault")):
+        monkeypatch.setenv("HARNESS_WORKSPACE", str(tmp_path / name))
+        (check,) = (one for one in doctor.folders() if one.name == "workspace")
+        assert check.status == status
+        assert "--workspace" in check.advice

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import re
@@ -192,6 +193,8 @@ from harness.utils import console
 @click.command()
 def decode():
     import cv2, numpy
+    jpeg = cv2.imencode(".jpg", numpy.zeros((8, 8, 3), "u1"))[1].tobytes()
+    cv2.imdecode(numpy.frombuffer(jpeg[:-2] + b"\\0\\1\\2\\3" + jpeg[-2:], "u1"), -1)
     assert cv2.imdecode(numpy.frombuffer(b"II*\\0\\x08\\0\\0\\0" + b"abc" * 300, "u1"), -1) is None
     print("decoded")
 
@@ -204,6 +207,13 @@ def test_decoders_write_no_lines_of_their_own() -> None:
         [sys.executable, "-c", DECODE], capture_output=True, text=True, check=False
     )
     assert (result.stdout, result.stderr) == ("decoded\n", "")
+
+
+@pytest.mark.parametrize("words", [("nosuch",), ("--nosuch",), ()])
+def test_what_is_wrong_before_the_options_are_known_is_json_too(words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "harness", "--json-logs", *words]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert [json.loads(line)["level"] for line in said.splitlines()] == ["error"]
 
 
 def program(*arguments: str, **settings: object) -> subprocess.Popen[str]:

@@ -69,7 +69,8 @@ def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> Non
     assert "6 faults" in result.stderr
     for part in (
         "C1_2.jpg: its mask is missing", "expected images and masks", "nowhere does not exist",
-        "expected a folder, or a name that is free", "no split", "no file nowhere",
+        "expected a folder, or a name that is free", "no split",
+        "--rounds: cannot read nowhere",
     ):  # fmt: skip
         assert part in result.stderr
     assert not (here / "harness.toml").exists()
@@ -97,10 +98,40 @@ def test_the_same_again_and_more_need_no_force(here: Path, draw: Drawer) -> None
     assert settings.load(here, env={}).hyperkvasir == folder
 
 
-def test_a_broken_file_is_replaced_with_force_only(here: Path, draw: Drawer) -> None:
-    (here / "harness.toml").write_text("endocv = ")
+@pytest.mark.parametrize("text", ["endocv = ", 'mine = 1\nendocv = "x"'])
+def test_a_file_that_cannot_be_used_is_kept_aside_with_force_only(
+    here: Path, draw: Drawer, text: str
+) -> None:
+    (here / "harness.toml").write_text(text)
     assert init("--hyperkvasir", draw.hyperkvasir()).exit_code == 1
-    assert init("--hyperkvasir", draw.hyperkvasir(), "--force").exit_code == 0
+    result = init("--hyperkvasir", draw.hyperkvasir(), "--force")
+    assert result.exit_code == 0
+    assert "The earlier harness.toml is kept as harness.toml.bak." in result.stderr
+    assert (here / "harness.toml.bak").read_text() == text
+    assert settings.load(here, env={}).endocv is None
+
+
+def test_comments_and_order_of_a_file_are_kept(here: Path, draw: Drawer) -> None:
+    text = (
+        "# ours\r\nworkspace = 'w' # big disk\r\n\r\n[classes]\r\n# white\r\npolyp = 255\r\n"
+        "\r\n[test.own] # never change\r\nimages = 'a'\r\nmasks = 'b'\r\n"
+    )
+    (here / "harness.toml").write_bytes(text.encode())
+    folder = draw.hyperkvasir()
+    assert init("--hyperkvasir", folder, "--test", f"more={draw.pairs('B')}").exit_code == 1
+    draw.pairs("C")
+    for name in ("a", "b"):
+        (here / name).symlink_to(draw.root / "C" / ("images" if name == "a" else "masks"))
+    assert init("--hyperkvasir", folder, "--test", f"more={draw.root / 'B'}").exit_code == 0
+    written = (here / "harness.toml").read_bytes().decode()
+    for line in text.split("\r\n"):
+        assert line in written
+    assert settings.read_file(here / "harness.toml") == {
+        "workspace": "w",
+        "hyperkvasir": str(folder),
+        "classes": {"polyp": 255},
+        "test": {"own": {"images": "a", "masks": "b"}, "more": str(draw.root / "B")},
+    }
 
 
 def test_nothing_given_is_wrong_usage(here: Path) -> None:
@@ -181,6 +212,7 @@ def test_a_folder_alone_is_divided_once(here: Path, draw: Drawer) -> None:
     assert "--splits: splits.toml there" in init("--train", other).stderr
     assert init("--train", other, "--force").exit_code == 0
     assert "plain/y1" in (here / "splits.toml").read_text()
+    assert (here / "splits.toml.bak").read_text() == drawn
     assert init("--val", folder, "--force").exit_code == 0
     assert settings.load(here, env={}).splits is None
 
@@ -200,3 +232,9 @@ def test_own_frames_take_the_place_of_endocv_with_force_only(here: Path, draw: D
     assert "--endocv" in init(*own).stderr
     assert init(*own, "--force").exit_code == 0
     assert settings.load(here, env={}).endocv is None
+
+
+def test_a_division_goes_with_the_frames_it_divides(here: Path, draw: Drawer) -> None:
+    assert init("--train", draw.pairs("A", tuple("abcd"))).exit_code == 0
+    assert init("--endocv", draw.endocv(), "--force").exit_code == 0
+    assert settings.load(here, env={}).splits is None

@@ -182,17 +182,36 @@ def test_recursive_keeps_the_paths(workspace: Workspace, mixed: Path, tmp_path: 
     assert sorted(rows["image"]) == ["sub/deep.png", "top.png"]
 
 
-def test_twins_are_refused(workspace: Workspace, images: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "pair", [("a.png", "a.tif"), ("a.png", "A.png"), ("\u00e9.png", "e\u0301.png")]
+)
+def test_twins_are_refused_before_anything_is_written(
+    workspace: Workspace, images: Path, tmp_path: Path, pair: tuple[str, str]
+) -> None:
     folder = tmp_path / "twins"
     folder.mkdir()
-    for name in ("a.png", "a.tif"):
+    for name in pair:
         shutil.copy(min(images.iterdir()), folder / name)
 
     result = call(workspace, folder, tmp_path / "out")
 
     assert result.exit_code == 1
-    assert "a.tif" in result.output
-    assert "a.png" in result.output
+    assert all(name in result.output for name in pair)
+    assert not (tmp_path / "out").exists()
+
+
+def test_maps_and_masks_never_share_a_name(
+    workspace: Workspace, mixed: Path, tmp_path: Path
+) -> None:
+    (mixed / "sub").rename(mixed / "Uncertainty")
+    shutil.copy(mixed / "top.png", mixed / "Uncertainty" / "top.png")
+    arguments = (workspace, mixed, tmp_path / "out", "--recursive", "--uncertainty")
+
+    result = call(*arguments, "--model", "divergentnets")
+
+    assert result.exit_code == 1
+    assert "folder uncertainty" in " ".join(result.output.split())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("route", ["itself", "link", "below"])

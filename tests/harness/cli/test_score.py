@@ -126,6 +126,42 @@ def test_score_and_leaderboard_tell_who_leads(here: Path, harness: Harness) -> N
     assert {"checkpoint_sha256", "settings", "run"} <= json.loads(listed.stdout)["rows"][0].keys()
 
 
+def test_the_consensus_ranks_by_the_chosen_figures_and_test_sets(
+    here: Path, harness: Harness
+) -> None:
+    for model, shift in (("unet", 3), ("fpn", 1), ("triunet", 2)):
+        assert harness("score", submit(here, model, shift), "--truth", "truth").exit_code == 0
+    line = ("leaderboard", "--table", "consensus", "--figure", "iou", "--figure", "recall")
+    chosen = harness(*line, "--test-set", SETS[0], "--test-set", SETS[2], "--format", "json")
+    assert chosen.exit_code == 0, chosen.output
+    rows = json.loads(chosen.stdout)["rows"]
+    assert [(row["model"], row["rank"], row["kemeny"], row["borda"]) for row in rows] == [
+        ("fpn", 1, 1, 8.0),
+        ("triunet", 2, 2, 4.0),
+        ("unet", 3, 3, 0.0),
+    ]
+    assert [row[f"recall {SETS[2]}"] for row in rows] == [1.0, 2.0, 3.0]
+    assert f"iou {SETS[1]}" not in rows[0]
+    assert "Kemeny" in harness("leaderboard", "--table", "consensus", "--round", "1").stdout
+    assert "no test set nowhere" in harness(*line, "--test-set", "nowhere").output
+    assert harness("leaderboard", "--figure", "iou").exit_code == 2
+
+
+def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> None:
+    (here / "packages").mkdir()
+    write(here / "packages" / "team1.zip", 1)
+    line = ("score", "packages", "--truth", "truth", "--round", "1", "--skip-scored")
+    assert harness(*line).exit_code == 0
+    write(here / "packages" / "team2.zip", 2)
+    again = harness(*line, "--format", "json")
+    assert again.exit_code == 0, again.output
+    assert "1 packages were scored before" in again.stderr
+    assert {row["package"] for row in json.loads(again.stdout)["rows"]} == {"team2"}
+    cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
+    corrected = harness(*line)
+    assert "scored before" not in corrected.stderr
+
+
 def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:
     write(here / "team7.zip", 2)
     result = harness("score", "team7.zip", "--truth", "truth", "--round", "1", "--out", "results")

@@ -75,7 +75,9 @@ def test_one_bad_folder_does_not_stop_the_others(here: Path) -> None:
     assert "2.png: an extra mask" in result.stderr
 
 
-@pytest.mark.parametrize("option", ["--table=polyps", "--average=sets", "--round=1"])
+@pytest.mark.parametrize(
+    "option", ["--table=polyps", "--average=sets", "--round=1", "--jobs=2", "--threshold=0.4"]
+)
 def test_what_has_no_meaning_is_refused(here: Path, option: str) -> None:
     result = score("results", option)
     assert result.exit_code == 2

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
-from harness.config import settings
+from harness.config.write_settings import write_file
 from harness.runs.workspace import Workspace
 
 SIDE = 64
@@ -58,7 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("HARNESS_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    settings.write_file(Path("harness.toml"), {"endocv": "data"})
+    write_file(Path("harness.toml"), {"endocv": "data"})
     return tmp_path
 
 

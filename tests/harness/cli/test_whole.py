@@ -286,7 +286,7 @@ def test_a_round_has_a_page_of_its_packages(place: Path, monkeypatch: pytest.Mon
         succeeds("submit", "--round", "wide", "--model", model)
     packages = "workspace/submissions/round-wide"
     scored = succeeds("score", packages, "--truth", "drawn/truth", "--format", "json")
-    succeeds("report", "--round", "wide")
+    succeeds("report", "--round", "wide", "--team-pages")
 
     html = (place / "workspace/report-round-wide.html").read_text(encoding="utf-8")
     scores = {row["package"]: row["score"] for row in json.loads(scored)["rows"]}
@@ -297,6 +297,10 @@ def test_a_round_has_a_page_of_its_packages(place: Path, monkeypatch: pytest.Mon
     frames = len(list(place.glob("drawn/endocv2021-test/EndoCV_DATA*/*.jpg")))
     assert html.count('<article class="card"') == frames
     assert "Does disagreement predict errors?" in html
+    pages = sorted((place / "workspace/report-round-wide-models").glob("*.html"))
+    assert len(pages) == 3
+    assert all(f'href="report-round-wide-models/{page.name}"' in html for page in pages)
+    assert '<path class="mask" d="M' in pages[0].read_text(encoding="utf-8")
 
     (place / "drawn/truth").rename(place / "drawn/elsewhere")
     result = call("report", "--round", "wide")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import settings
+from harness.config.write_settings import write_file
 from metrics.utils.errors import FaultsError, UserError
 
 
@@ -93,20 +94,20 @@ def test_what_is_set_is_returned_in_order() -> None:
 
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
     values = {"endocv": 'C:\\data "x" \x7f\t\u00e9', "workspace": "results"}
-    settings.write_file(tmp_path / "harness.toml", values)
+    write_file(tmp_path / "harness.toml", values)
     assert settings.read_file(tmp_path / "harness.toml") == values
     assert [path.name for path in tmp_path.iterdir()] == ["harness.toml"]
 
 
 def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no valid text"):
-        settings.write_file(tmp_path / "harness.toml", {"endocv": "a\udcff"})
+        write_file(tmp_path / "harness.toml", {"endocv": "a\udcff"})
     assert not list(tmp_path.iterdir())
 
 
 def test_classes_are_a_table_of_mask_values(tmp_path: Path) -> None:
     values = {"workspace": "out", "classes": {"polyp": 255, "surgical tool": 128}}
-    settings.write_file(tmp_path / "harness.toml", values)
+    write_file(tmp_path / "harness.toml", values)
     assert settings.read_file(tmp_path / "harness.toml") == values
     classes = settings.load(tmp_path, env={}).classes
     assert (classes.names, classes.values) == (("polyp", "surgical tool"), (255, 128))

@@ -7,6 +7,7 @@ import pytest
 
 from harness.config import settings
 from harness.config.sources import Pair, parse_test_sets
+from harness.config.write_settings import write_file
 from metrics.utils.errors import FaultsError, UserError
 
 TABLES = {
@@ -18,7 +19,7 @@ TABLES = {
 
 
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
-    settings.write_file(tmp_path / "harness.toml", TABLES)
+    write_file(tmp_path / "harness.toml", TABLES)
     assert settings.read_file(tmp_path / "harness.toml") == TABLES
     loaded = settings.load(tmp_path, env={})
     assert loaded.train == tmp_path / "A"
@@ -32,7 +33,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
-    settings.write_file(tmp_path / "harness.toml", TABLES)
+    write_file(tmp_path / "harness.toml", TABLES)
     env = {"HARNESS_VAL": "env", "HARNESS_TEST": os.pathsep.join(["a=env/a", "env/b"])}
     loaded = settings.load(tmp_path, env=env, flags={"train": Path("flag"), "test": ()})
     assert (loaded.train, loaded.val) == (tmp_path / "flag", tmp_path / "env")

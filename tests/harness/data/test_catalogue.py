@@ -7,7 +7,7 @@ import pytest
 
 from harness.config.settings import Settings
 from harness.data import catalogue
-from metrics.utils.errors import UserError
+from metrics.utils.errors import FaultsError, UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -24,6 +24,21 @@ def test_both_datasets_with_the_papers_splits(draw: Drawer) -> None:
     assert found.groupby("split").size().to_dict() == {"": 1, "test": 2, "train": 5, "val": 4}
     assert found["frame"].is_unique
     assert found.index.tolist() == list(range(12))
+
+
+def test_test_frames_may_be_those_of_a_test_set(draw: Drawer) -> None:
+    for name in ("A", "B"):
+        draw.pairs(f"sets/{name}")
+    rounds = draw.root / "rounds.toml"
+    rounds.write_text('[rounds.own]\ndaily_limit = 1\ntest_sets = ["A", "B"]\n')
+    folder = draw.root / "sets"
+    settings = Settings(
+        endocv=draw.endocv(), test={"own": folder / "A"}, test_frames=folder, rounds=rounds
+    )
+    listings, faults = catalogue.listings_of_settings(settings)
+    assert faults == []
+    assert [frame.test_set for frame in listings["test_frames"].frames] == ["B", "B"]
+    assert listings["test_frames"].notes == ["2 of the test frames are set with their masks, too."]
 
 
 def test_splits_of_the_settings_replace_the_papers(draw: Drawer, tmp_path: Path) -> None:
@@ -61,3 +76,33 @@ def test_an_empty_split_says_what_there_is(draw: Drawer) -> None:
     found = catalogue.catalogue(Settings(endocv=draw.endocv()), needs=("train",))
     with pytest.raises(UserError, match="train 5, val 4, test 0"):
         catalogue.of_split(found, "test")
+
+
+def test_files_that_cannot_be_read_or_decoded_are_named_at_once(draw: Drawer) -> None:
+    endocv, hyperkvasir = draw.endocv(), draw.hyperkvasir()
+    headless = endocv / "data_C1/images_C1/C1_2.jpg"
+    cut = hyperkvasir / "segmented-images/masks/k1.jpg"
+    other_size = draw.mask(endocv / "data_C1/masks_C1/C1_10_mask.jpg", (9, 9))
+    dead = endocv / "sequenceData/positive/seq9"
+    dead.symlink_to("nowhere")
+    headless.write_bytes(b"no image")
+    cut.write_bytes(cut.read_bytes()[:-200])
+    with pytest.raises(FaultsError) as found:
+        catalogue.catalogue(Settings(endocv=endocv, hyperkvasir=hyperkvasir))
+    for path in (headless, cut, other_size, dead):
+        assert sum(str(path) in str(fault) for fault in found.value.faults) == 1
+    assert len(found.value.faults) == 4
+
+
+def test_what_is_passed_over_is_counted_and_named(
+    draw: Drawer, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = draw.pairs("own")
+    (root / "images/deeper").mkdir()
+    draw.mask(root / "masks/lone.png")
+    for name in ("x3.webp", "x4.gif", "Thumbs.db", ".hidden", "boxes.csv"):
+        (root / "images" / name).write_bytes(b"")
+    catalogue.catalogue(Settings(hyperkvasir=root), needs=["test"])
+    assert (
+        f"4 passed over in {root}: images/deeper, images/x3.webp, images/x4.gif, masks/lone.png"
+    ) in caplog.text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.data import listing
+from harness.data.layouts import list_frames
 from harness.data.listing import Listing
 from metrics.utils.errors import UserError
 
@@ -124,3 +125,26 @@ def test_a_folder_that_may_not_be_read_is_named(
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(UserError, match=f"{tmp_path} cannot be read: Permission denied"):
         listing.folders_in(tmp_path)
+
+
+def test_a_dead_link_is_a_fault_wherever_a_frame_or_a_folder_may_be_meant(draw: Drawer) -> None:
+    root = draw.pairs("sets/a")
+    draw.pairs("sets/b")
+    dead = [root / "images/x9.png", root.parent / "c", root.parent / "d/images"]
+    (root.parent / "d").mkdir()
+    for path in (*dead, root.parent / "notes.txt", root.parent / ".hidden"):
+        path.symlink_to("nowhere")
+    draw.mask(root.parent / "d/masks/y.png")
+    found = list_frames(root.parent)
+    assert len(found.frames) == 4
+    assert sorted(fault.path for fault in found.faults) == sorted(map(str, dead))
+    assert all("a dead link" in fault.message for fault in found.faults)
+
+
+def test_folders_that_are_dead_links_are_faults_and_not_empty(draw: Drawer, tmp_path: Path) -> None:
+    draw.frame(tmp_path / "images/a.jpg")
+    (tmp_path / "masks").symlink_to("nowhere")
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
+    assert "a dead link" in found.faults[0].message
+    assert not found.oddities

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from harness.config.training import TrainConfig
 from harness.data import loader
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
+from harness.utils.signals import StoppedWaiting, StopRequest
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -215,6 +218,25 @@ def test_workers_are_as_many_as_shared_memory_holds_the_batches_of(
     assert fit(3, 20, trainings=2) == 2
     assert fit(3, 0.5) == 0
     assert loader.workers_that_fit(3, recipe, shared=tmp_path / "none") == 3
+
+
+def test_workers_that_hang_are_ended_at_once(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object) -> None:
+        os.kill(os.getppid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    monkeypatch.setattr(loader.AugmentedFrames, "__getitems__", hang)
+    waiting = loader.BatchLoader(config(workers=1), cache, cache)
+    batches = waiting.train(0)
+    with StopRequest() as stop, pytest.raises(StoppedWaiting), stop.at_once():
+        next(batches)
+    before = multiprocessing.active_children()
+
+    loader.end_workers()
+
+    assert [process.exitcode for process in before] == [-signal.SIGKILL]
 
 
 def test_a_worker_that_dies_or_hands_over_nothing_ends_the_wait(

@@ -84,6 +84,30 @@ CASES = {
         ("BLI/1", "WLI/1"),
         "polypdb",
     ),
+    "polypdb-as-documented": Case(
+        "PolypDB", (("WLI/images/1.jpg", "WLI/annotations/1.jpg"),), ("WLI/1",), "polypdb"
+    ),
+    "polypdb-by-centre": Case(
+        "PolypDB",
+        (
+            (
+                "PolypDB_center_wise/BKAI/NBI/images/1.jpg",
+                "PolypDB_center_wise/BKAI/NBI/masks/1.jpg",
+            ),
+            ("PolypDB_center_wise/Simula/images/1.jpg", "PolypDB_center_wise/Simula/masks/1.jpg"),
+        ),
+        ("NBI/BKAI/1", "Simula/1"),
+        "polypdb",
+    ),
+    "sun-seg-test": Case(
+        "SUN-SEG",
+        (
+            ("TestEasyDataset/Seen/Frame/case2_3/a.jpg", "TestEasyDataset/Seen/GT/case2_3/a.png"),
+            ("TestEasyDataset/Unseen/Frame/case1/a.jpg", "TestEasyDataset/Unseen/GT/case1/a.png"),
+        ),
+        ("Seen/case2_3/a", "Unseen/case1/a"),
+        "sun-seg",
+    ),
     "sun-seg": Case(
         "SUN-SEG",
         (
@@ -164,6 +188,14 @@ def test_a_second_folder_of_masks_is_named(draw: Drawer) -> None:
     listing = layouts.list_frames(draw.root / "own")
     assert [frame.mask for frame in listing.frames] == [draw.root / "own/GT/1.png"]
     assert [oddity.path for oddity in listing.oddities] == [str(draw.root / "own/labels")]
+
+
+def test_folders_beside_masks_are_no_second_masks(draw: Drawer) -> None:
+    root = draw.pairs("own")
+    draw.mask(root / "labels/x1.png")
+    listing = layouts.list_frames(root)
+    assert {frame.mask.parent.name for frame in listing.frames if frame.mask} == {"masks"}
+    assert listing.oddities == []
 
 
 def test_frames_beside_a_sub_folder_of_a_splits_name_are_what_is_meant(draw: Drawer) -> None:

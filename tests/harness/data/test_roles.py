@@ -107,13 +107,14 @@ def test_contradictions_and_wrong_folders_are_named_together(draw: Drawer) -> No
     assert "--val needs --train" in faults(Settings(val=draw.pairs("B")))
 
 
-def test_test_sets_of_one_name_are_refused(draw: Drawer) -> None:
-    for top in ("one", "two"):
-        for name in ("a", "b"):
+def test_test_sets_of_one_name_are_told_apart_by_their_folders(draw: Drawer) -> None:
+    for top, names in {"one": "ab", "two": "ac"}.items():
+        for name in names:
             draw.pairs(f"{top}/{name}")
     sets = {top: draw.root / top for top in ("one", "two")}
     settings = Settings(train=draw.pairs("A"), val=draw.pairs("B"), test=sets)
-    assert "has a test set 'a', as has --test one" in faults(settings)
+    test = catalogue.of_split(catalogue.catalogue(settings), "test")
+    assert list(test["test_set"].unique()) == ["one a", "b", "two a", "c"]
     beside = Settings(hyperkvasir=draw.hyperkvasir(), test={"hyperkvasir": draw.hyperkvasir()})
     assert "is called hyperkvasir/k1" not in faults(beside)  # the same files, checked as duplicates
 

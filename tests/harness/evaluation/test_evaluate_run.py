@@ -99,6 +99,8 @@ def test_an_evaluation_is_found_again(
     pd.testing.assert_frame_equal(cached(workspace, run, frames), table)
     assert cached(workspace, run, frames.head(2)) is None
     assert cached_table(workspace, run, frames, "val", {"tta": True}) is None
+    earlier = {**evaluation_settings(INFERENCE.settings), "mask_rules": 1}
+    assert cached_table(workspace, run, frames, "val", earlier) is None
     assert polyp_columns(run) == [8] * 3
     (frames_measured,) = workspace.evaluations("val")["frames"]
     assert frames_measured == 3

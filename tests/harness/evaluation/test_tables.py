@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.evaluation import tables
-from harness.evaluation.evaluate_run import SUMMARY, TABLE
+from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.runs.workspace import Run, Workspace
 
 
@@ -52,7 +52,7 @@ def test_an_evaluation_counts_with_the_files_and_the_weights_of_its_row(
     workspace.update_run(run.run, checkpoint="old")
     (run.evaluation("val") / SUMMARY).write_text('{"summary": {"polyp": 1}}')
     row = {"run": run.run, "model": "unet", "split": "val", "protocol": "paper", "frames": 1,
-           "data": "d", "settings": {}, "checkpoint": "old"}  # fmt: skip
+           "data": "d", "settings": CURRENT, "checkpoint": "old"}  # fmt: skip
 
     def found() -> list[str]:
         return [one.run for one in tables.evaluated(workspace, workspace.runs(), "val")]
@@ -62,6 +62,9 @@ def test_an_evaluation_counts_with_the_files_and_the_weights_of_its_row(
     assert found() == []  # another evaluation's files
     workspace.enter_evaluation(**row, summary={"polyp": 1})
     assert found() == [run.run]
+    workspace.enter_evaluation(**row | {"settings": {"table": 1}}, summary={"polyp": 1})
+    assert found() == []  # from before masks were read strictly
+    workspace.enter_evaluation(**row, summary={"polyp": 1})
     workspace.update_run(run.run, checkpoint="trained on")
     assert found() == []
 

@@ -1,4 +1,4 @@
-"""An ensemble is registered whole, or as failed."""
+"""An ensemble is registered once it is whole."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ def member(workspace: Workspace, model: str, **values: Any) -> Run:
     return workspace.run(run.run)
 
 
-def test_an_ensemble_that_is_interrupted_is_no_run_to_use_or_go_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_an_interrupted_ensemble_is_not_registered_and_leaves_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = Workspace(tmp_path / "workspace")
     members = {name: member(workspace, name) for name in ("fpn", "unet")}
+    before = workspace.runs()
 
     def interrupted(_source: Path, _target: Path) -> None:
         raise KeyboardInterrupt
@@ -42,9 +43,15 @@ def test_an_ensemble_that_is_interrupted_is_no_run_to_use_or_go_on_with(
     with pytest.raises(KeyboardInterrupt):
         ensemble.register(workspace, members)
 
-    (run,) = workspace.runs(status="failed")
-    assert run.members == {name: one.run for name, one in members.items()}
-    workspace.update_run(run.run, status="running")  # as a kill leaves it
+    assert workspace.runs() == before
+    assert {path.name for path in (workspace.root / "runs").iterdir()} == {r.run for r in before}
+
+
+def test_resume_leaves_an_ensemble_of_an_earlier_version_that_was_killed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.new_run("divergentnets", settings={}, versions={}, members={"fpn": "fpn-1"})
     settings = Settings(workspace=workspace.root)
     resume(settings, None, TrainingSetup(device=torch.device("cpu")))
     assert "Nothing to go on with" in caplog.text

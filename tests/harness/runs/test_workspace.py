@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,6 +34,40 @@ def test_runs_started_in_the_same_second_have_names_of_their_own(tmp_path: Path)
 
     assert len(set(runs)) == 16
     assert {run.run for run in workspace.runs()} == set(runs)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from harness.runs.workspace import Workspace
+def write(folder):
+    (folder / "best.safetensors").write_bytes(b"half")
+    os.kill(os.getpid(), 9)
+Workspace(Path(sys.argv[1])).new_finished_run("unet", write, settings={}, versions={})
+"""
+
+
+def test_a_run_is_finished_once_its_files_are_there(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+
+    def write(folder: Path) -> dict[str, str]:
+        (folder / "best.safetensors").write_bytes(b"whole")
+        assert workspace.runs() == []
+        return {"checkpoint": "digest"}
+
+    def full(folder: Path) -> dict[str, str]:
+        (folder / "best.safetensors").write_bytes(b"half")
+        raise OSError("disk full")
+
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    with pytest.raises(OSError, match="disk full"):
+        workspace.new_finished_run("unet", full, **COLUMNS)
+    run = workspace.new_finished_run("unet", write, **COLUMNS)
+
+    assert [one.run for one in workspace.runs()] == [run.run]
+    assert (run.status, run.row["checkpoint"]) == ("finished", "digest")
+    assert run.row["finished"] is not None
+    assert len(list((tmp_path / "runs").iterdir())) == 2  # the killed process's folder is left
 
 
 def test_an_evaluation_replaces_the_one_before(tmp_path: Path) -> None:

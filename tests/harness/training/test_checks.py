@@ -72,7 +72,10 @@ def test_batches_that_batch_norm_cannot_train_on_are_found(
         ({"model": "deeplabv3"}, True),
         ({"model": "deeplabv3+"}, True),
         ({"model": "unet", "size": 32}, True),
+        ({"model": "unet", "encoder": "timm-skresnet18"}, True),
+        ({"model": "trinet", "nodes": ["unet", "unet", "deeplabv3+"]}, True),
         ({"model": "unet"}, False),
+        ({"model": "unet++"}, False),
         ({"model": "fpn"}, False),
     ],
 )

@@ -7,6 +7,8 @@ import dataclasses
 import itertools
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -177,6 +179,46 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, steps: int) ->
     assert run.best.read_bytes() == unbroken.best.read_bytes()
     figures = [[(e.loss, e.iou, e.f1, e.best) for e in f.history] for f in (resumed, reference)]
     assert figures[0] == figures[1]
+
+
+class StuckBatches(RandomBatches):
+    """The third batch, or the second one of the validation, never comes before a signal."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self.part = part
+
+    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+        for step, batch in enumerate(super().train(epoch, start=start), start):
+            if self.part == "training" and step == 2:
+                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+                time.sleep(20)
+            yield batch
+
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        yield from super().validation()
+        if self.part == "validation":
+            os.kill(os.getpid(), signal.SIGINT)
+            yield pair(9999)
+            raise AssertionError("validated to the end")
+
+
+@pytest.mark.parametrize(("part", "steps"), [("training", 2), ("validation", STEPS)])
+def test_a_signal_ends_a_wait_and_the_run_goes_on_to_the_same_result(
+    tmp_path: Path, part: str, steps: int
+) -> None:
+    workspace = Workspace(tmp_path)
+    unbroken, run = begin(workspace), begin(workspace)
+    make(workspace, unbroken)()
+
+    with pytest.raises(Interrupted, match=f"--resume {run.run}") as stop:
+        make(workspace, run, batches=StuckBatches(part))()
+    resumed = make(workspace, run)
+
+    assert stop.value.exit_code == 130
+    assert (resumed.epoch, resumed.step) == (0, steps)
+    resumed()
+    assert run.best.read_bytes() == unbroken.best.read_bytes()
 
 
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def test_a_plan_comes_back_as_it_was(workspace: Workspace) -> None:
     plan = RunQueue.new(workspace, STEPS)
     run = workspace.new_run("unet", settings={}, versions={})
-    plan.begin(0, run)
+    plan.begin(0, run.run)
 
     found = queue.unfinished(workspace)
 
@@ -42,7 +42,7 @@ def test_a_plan_comes_back_as_it_was(workspace: Workspace) -> None:
 def test_a_plan_is_found_by_a_run_of_it(workspace: Workspace) -> None:
     older, newer = RunQueue.new(workspace, STEPS), RunQueue.new(workspace, STEPS[:1])
     run = workspace.new_run("unet", settings={}, versions={})
-    older.begin(1, run)
+    older.begin(1, run.run)
 
     assert queue.unfinished(workspace) == newer
     assert queue.unfinished(workspace, run.run) == older

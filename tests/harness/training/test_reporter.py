@@ -22,6 +22,11 @@ class Bar:
     def __init__(self) -> None:
         self.seen: list[tuple[float, int, str]] = []
 
+        self.earlier: list[float] = []
+
+    def done_before(self, steps: float) -> None:
+        self.earlier.append(steps)
+
     def update(self, done: float, total: int, *, detail: str) -> None:
         self.seen.append((done, total, detail))
 
@@ -59,6 +64,7 @@ def test_the_bar_moves_over_the_work_of_all_networks() -> None:
         (40.0, 100, "triunet 50%, unet 10%"),
         (62.5, 100, "triunet 50%"),
     ]
+    assert bar.earlier == [pytest.approx(100 * 0.75 * 19 / 40)]  # TriUNet was resumed
 
 
 def test_each_network_is_named_and_faults_are_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,3 +87,41 @@ def test_without_a_total_only_the_steps_are_counted() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_the_estimate_of_an_ensemble_is_near_the_truth_whenever_it_is_shown() -> None:
+    """Batches of 8 frames in 40 s after a warm-up; results come one batch behind, then at once."""
+    work, end, shown = Timed(168), 130.0 + 21 * 40.0, 0
+    work.seconds = 130.0
+    for _ in range(20):
+        work.step(40.0, steps=8)
+        if (left := work.bar.seconds_left) is not None:
+            assert left == pytest.approx(end - work.seconds, abs=41.0)
+            shown += 1
+    assert shown == 17
+
+
+def test_pauses_between_rounds_count_as_work() -> None:
+    """Epochs of 100 steps of 3 s, and 60 s of validation after each."""
+    work, epoch, shown = Timed(1000), 360.0, []
+    for number in range(10):
+        for step in range(100):
+            work.step(3.0)
+            if number > 1 and (left := work.bar.seconds_left):
+                # Validation at the end takes no step.
+                shown.append(left / (10 * epoch - 60.0 - work.seconds - 3.0 * (step == 99)))
+        work.seconds += 60.0
+        work.bar.end_round()
+    assert len(shown) == 799
+    assert 0.9 < min(shown[:-120]) < max(shown[:-120]) < 1.15
+
+
+def test_steps_of_a_resumed_network_that_joins_say_nothing_of_the_pace() -> None:
+    work = Timed(2000)
+    for _ in range(10):
+        work.step(2.0)
+    work.bar.done_before(900)
+    work.bar.done += 900
+    for _ in range(10):
+        work.step(2.0)
+    assert work.bar.seconds_left == pytest.approx((2000 - 920) * 2.0)

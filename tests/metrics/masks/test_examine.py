@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from metrics.masks.examine import Kind, examine
+from metrics.masks.examine import Kind, _has_area_of, examine, has_area
 
 Pixels = npt.NDArray[np.uint8]
 WHITE = np.full((64, 96), 255, np.uint8)
@@ -140,3 +140,18 @@ def test_values_that_mean_classes_are_left_to_the_classes(
 ) -> None:
     found = examine(saved(disc(1)), kind=kind)
     assert (found.problem, found.pixels.shape) == ("", shape)
+
+
+@pytest.mark.parametrize(("low", "high", "side"), [(32, 223, 9), (1, 31, 17), (1, 127, 3)])
+def test_a_grid_of_points_misses_no_area(low: int, high: int, side: int) -> None:
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(300):
+        grey = np.zeros(rng.integers(3, 50, 2), np.uint8)
+        top, left, height, width = rng.integers(0, 24, 4)
+        grey[top : top + height, left : left + width] = rng.choice([20, 100])
+        grey[rng.random(grey.shape) < 0.002] = 0
+        wanted = has_area((grey >= low) & (grey <= high), side)
+        assert _has_area_of(grey, low, high, side) == wanted
+        found.append(wanted)
+    assert {*found} == {True, False}

@@ -61,6 +61,17 @@ def test_such_a_tiff_of_other_channels_is_told(tmp_path: Path) -> None:
         read_size(path)
 
 
+def test_such_a_tiff_of_a_compression_that_is_not_read_is_told(tmp_path: Path) -> None:
+    data = bytearray(odd_tiff())
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        place = file.pages.first.tags["Compression"].valueoffset
+    data[place : place + 2] = int(tifffile.COMPRESSION.LZW).to_bytes(2, "little")
+    path = tmp_path / "lzw.tif"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"lzw\.tif: a TIFF .* compressed by LZW, which is not"):
+        read_size(path)
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

@@ -7,6 +7,7 @@ from metrics.utils.errors import Fault, FaultsError, UserError
 def test_fault_reads_as_one_line():
     assert str(Fault(path="a/b.jpg", message="is truncated")) == "a/b.jpg: is truncated"
     assert str(Fault(path="", message="no frames")) == "no frames"
+    assert str(Fault(path="a\nb.jpg", message="is truncated")) == "a\\nb.jpg: is truncated"
 
 
 def test_faults_are_all_told_at_once():

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from metrics.utils.text import EncodingError, TomlError, decode_text, read_toml
+from metrics.utils.text import (
+    EncodingError,
+    TomlError,
+    csv,
+    decode_text,
+    read_toml,
+    without_quote,
+)
 
 TEXT = '# \u00dcbung\nworkspace = "w"\n'
 
@@ -41,3 +49,13 @@ def test_what_is_no_toml_is_told_with_its_line(tmp_path: Path, data: bytes, said
 def test_bytes_of_another_encoding_are_an_error_of_the_value() -> None:
     with pytest.raises(EncodingError, match="line 3"):
         decode_text(b"a\nb\n\x80")
+
+
+def test_names_that_look_like_formulas_survive_a_csv(tmp_path: Path) -> None:
+    names = ["=1+1", "+a", "-b", "@c", "'quoted", "plain"]
+    path = tmp_path / "a.csv"
+    path.write_text(csv(pd.DataFrame({"name": names, "figure": -0.1})))
+    assert not any(line.startswith(("=", "+", "-", "@")) for line in path.read_text().splitlines())
+    read = pd.read_csv(path, converters={"name": without_quote})
+    assert read["name"].tolist() == names
+    assert read["figure"].tolist() == [-0.1] * 6

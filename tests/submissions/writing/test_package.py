@@ -111,6 +111,17 @@ def test_a_jpeg_package_says_what_it_costs(tmp_path, masks, sizes) -> None:
     assert cost["ppv"] < cost["f1"] < 1
 
 
+def test_what_jpeg_costs_is_said_once(tmp_path, masks) -> None:
+    with PackageWriter(tmp_path / "p.zip", file_format="jpeg") as writer:
+        for test_set, names in masks.items():
+            for name, mask in names.items():
+                writer.add(test_set=test_set, name=name, mask=mask, latency_ms=1.0)
+        sealed = writer.seal()
+        assert "cost" in sealed.manifest
+        assert sealed.notes == ()
+        assert "lossy JPEGs" in inspect_package(sealed.temporary).notes[0]
+
+
 def test_missing_masks_are_named_at_once_and_nothing_is_left(tmp_path, masks, sizes) -> None:
     del masks["EndoCV_DATA1"]["a_1"]
     del masks["EndoCV_DATA2"]

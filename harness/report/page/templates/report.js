@@ -23,6 +23,22 @@
     }));
   }
 
+  // Long tables can be filtered by a part of any of their cells.
+  for (const table of document.querySelectorAll("table.sortable:not(#rows)")) {
+    const lines = [...table.tBodies[0].rows];
+    if (lines.length <= 12) continue;
+    const label = document.createElement("label");
+    const input = document.createElement("input");
+    label.className = "filter";
+    input.type = "search";
+    label.append("Rows with ", input);
+    table.parentElement.before(label);
+    input.addEventListener("input", () => {
+      const wanted = input.value.toLowerCase();
+      for (const line of lines) line.hidden = !line.textContent.toLowerCase().includes(wanted);
+    });
+  }
+
   // Folded tables are printed unfolded.
   const unfold = () => document.querySelectorAll("details:not([open])").forEach((one) => {
     one.open = true;

@@ -144,8 +144,36 @@ def test_too_little_is_refused(tmp_path: Path, count: int, height: int) -> None:
         dataset.write_dataset(tmp_path, frames=count, height=height)
 
 
+def test_an_interrupted_dataset_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def write(path: Path, _pixels: object) -> None:
+        written.append(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        if len(written) == 30:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "_write", write)
+    with pytest.raises(KeyboardInterrupt):
+        dataset.write_dataset(tmp_path / "drawn", frames=40, height=64)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_a_new_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for taken in (tmp_path, tmp_path / "file"):
+        with pytest.raises(UserError, match="exists and is not an empty folder"):
+            dataset.write_dataset(taken, frames=40, height=64)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UserError, match="is the current folder"):
+        dataset.write_dataset(Path(), frames=40, height=64)
+
+
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
-        dataset.write_dataset(blocked, frames=40, height=64)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write in"):
+        dataset.write_dataset(tmp_path / "file" / "drawn", frames=40, height=64)

@@ -12,7 +12,7 @@ import pytest
 from harness.config.training import TrainConfig
 from harness.data.fingerprint import data_fingerprint
 from harness.data.frames import truth_of
-from harness.evaluation.evaluate_run import SUMMARY, TABLE, TABLE_VERSION
+from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.evaluation.frame_table import rows_of
 from harness.report.page import from_split
 from harness.runs.workspace import Run, Workspace, masks_folder
@@ -47,7 +47,7 @@ def evaluate(workspace: Workspace, run: Run, frames: pd.DataFrame, shift: int) -
     workspace.enter_evaluation(
         run=run.run, model=run.model, split="val", protocol="paper", frames=len(frames),
         checkpoint=run.row["checkpoint"],
-        data=data_fingerprint(frames), settings={"table": TABLE_VERSION}, summary={},
+        data=data_fingerprint(frames), settings=CURRENT, summary={},
     )  # fmt: skip
 
 

@@ -165,9 +165,17 @@ def test_curves_are_of_the_models_whose_maps_were_measured(page: str, content: P
     assert "AP by polyp" in section
 
 
+def test_reliability_is_of_pixels_and_of_polyps(page: str, content: PageContent) -> None:
+    pixels, polyps = plots_of(page, "calibration")
+    for rows in (pixels, polyps):
+        assert {row["model"] for row in rows} == {"U-Net", "DivergentNets"}
+        assert all(0 <= row[name] <= 1 for row in rows for name in ("x", "y"))
+    assert "1.30" in section_of(page, "calibration")
+
+
 def test_no_figure_is_without_n_and_unit(page: str) -> None:
     plots = re.findall(r'<figure class="plot">(.*?)</figure>', page, flags=re.DOTALL)
-    assert len(plots) == 13
+    assert len(plots) == 15
     for plot in plots:
         title = re.search("<h3>(.*?)</h3>", plot)
         assert title

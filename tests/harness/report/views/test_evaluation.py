@@ -1,8 +1,59 @@
 from __future__ import annotations
 
-from harness.report.tables.formats import EVALUATION_TABLES
-from harness.report.views.evaluation import KINDS
+import pandas as pd
+import pytest
+
+from harness.report.tables.formats import AVERAGES, EVALUATION_TABLES
+from harness.report.views.evaluation import KINDS, Measured
+from metrics.averages import Average
+from tests.harness.report.views.test_by_class import table
 
 
 def test_every_table_that_can_be_asked_for_is_made() -> None:
     assert list(EVALUATION_TABLES) == list(KINDS)
+
+
+def shown(kind: str, average: Average | None, sets: str = "aaabe") -> tuple[pd.DataFrame, str]:
+    """The first row of a table, and its caption."""
+    measured = Measured(
+        frames=table(sets, "test_set").assign(hausdorff_rows=[1.0, 1.0] * 3 + [4.0, 4.0] * 2),
+        split="test",
+        protocol="paper",
+        average=average,
+    )
+    view = KINDS[kind](measured, "table")[-1 if kind == "contours" else 0]
+    return view.frame, view.caption
+
+
+@pytest.mark.parametrize(
+    ("kind", "figure"),
+    [
+        ("classes", "iou"),
+        ("contours", "hausdorff_distance_nonNorm"),
+        ("polyps", "lesion_sensitivity"),
+        ("strata", "iou"),
+    ],
+)
+def test_every_table_takes_the_average_that_is_asked_for_and_says_it(
+    kind: str, figure: str
+) -> None:
+    by_set = [shown(kind, None, letter * 5)[0][figure].iloc[0] for letter in "abe"]
+    if kind == "contours":  # constant within a set
+        by_set = [1.0, 4.0, 4.0]
+    over_sets, over_frames = (shown(kind, average) for average in ("sets", "frames"))
+
+    assert over_sets[0][figure].iloc[0] == pytest.approx(sum(by_set) / 3)
+    expected = (3 * by_set[0] + by_set[1] + by_set[2]) / 5
+    assert over_frames[0][figure].iloc[0] == pytest.approx(expected)
+    pd.testing.assert_frame_equal(shown(kind, None)[0], over_sets[0])
+    assert over_sets[1] != over_frames[1]
+    assert "set" in over_sets[1]
+
+
+def test_the_score_by_the_other_average_stands_beside_it() -> None:
+    for average, other in (("sets", "frames"), ("frames", "sets")):
+        rows, caption = shown("classes", average)
+        assert AVERAGES[average] in caption
+        assert rows["score"].equals(rows[f"score_{average}"])
+        assert rows["score"].iloc[0] != rows[f"score_{other}"].iloc[0]
+        assert f"sd_{average}" in caption

@@ -16,7 +16,7 @@ def ranking(*truths: str, rounds: tuple[str, ...]) -> pd.DataFrame:
 
 
 def titles(frame: pd.DataFrame) -> list[str]:
-    view = standings_view(frame, sd="sd_frames", protocol="official", group="round")
+    view = standings_view(frame, protocol="official", group="round")
     return [column if isinstance(column, str) else column.heading for column in view.columns]
 
 
@@ -32,9 +32,7 @@ def test_teams_are_shown_where_there_are_any() -> None:
 
 
 def test_further_columns_are_for_programs() -> None:
-    view = standings_view(
-        ranking("a" * 64, rounds=("1",)), sd="sd_frames", protocol="official", group="round"
-    )
+    view = standings_view(ranking("a" * 64, rounds=("1",)), protocol="official", group="round")
     assert "truth_sha256" in view.data_only_columns
 
 
@@ -45,7 +43,7 @@ def test_evaluations_of_different_frames_are_ranked_separately() -> None:
     ]
     ranked = rank(pd.DataFrame(rows), source="evaluated")
     assert ranked.set_index("model")["rank"].to_dict() == {"a": 1, "c": 2, "b": 1}
-    view = standings_view(ranked, sd="sd_frames", protocol="paper", group="split")
+    view = standings_view(ranked, protocol="paper", group="split")
     table = view.table()
     assert table.columns[-1].heading == "Data"
     assert [line.starts_group for line in table.lines] == [False, False, True]

@@ -1,13 +1,36 @@
-"""The runs that ``harness evaluate`` measures, and their frame tables."""
+"""The runs that a command names, and what an evaluation of them on a split gives."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.data.catalogue import catalogue, is_paper_split, of_split
+from harness.data.cross_validation import SplitVariant
+from harness.data.cross_validation import folds as divisions
+from harness.data.fingerprint import rows_of
+from harness.data.frames import check_truth
+from harness.evaluation import evaluate_run
+from harness.evaluation.calibration import level_sums
+from harness.evaluation.frame_table import Keep
+from harness.evaluation.map_table import TABLE
+from harness.runs.calibration import keep_temperature, kept_temperature
+from harness.runs.ensemble import members_among
+from harness.runs.network import shared_classes
+from harness.runs.seeds import seeds_of
+from harness.runs.seen import refuse_seen
+from harness.runs.select import select
+from harness.runs.workspace import Workspace
 from harness.utils import console
+from metrics.calibration import fit_temperature
+from metrics.masks.classes import chosen_class, chosen_rows
+from metrics.utils.errors import UserError
+from metrics.utils.files import UnwritableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,53 +59,44 @@ class ChosenRuns:
         maps: MapOptions | None,
         map_table: bool,
     ) -> None:
-        from harness.data.cross_validation import SplitVariant
-        from harness.data.cross_validation import folds as divisions
-        from harness.evaluation import evaluate_run
-        from harness.evaluation.frame_table import Keep
-        from harness.runs.seeds import seeds_of
-        from harness.runs.select import select
-        from harness.runs.workspace import Workspace
-
         self.settings, self.again, self.inference = settings, again, inference
         self.keep = Keep(maps=maps, map_table=map_table)
         self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
+        found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        found = found if runs else _of_all_folds(found, wanted)
         if seeds and folds:
             raise click.UsageError("--seeds and --folds are two ways to repeat; give one of them")
-        found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
         finished = self.workspace.runs(status="finished") if seeds else []
-        groups = {run.run: seeds_of(finished, run) if seeds else [run] for run in found}
-        self.found = list({run.run: run for group in groups.values() for run in group}.values())
-        self.groups = list(groups.values()) if seeds else []
+        self.groups = [seeds_of(finished, run) if seeds else [run] for run in found]
+        self.found = [run for group in self.groups for run in group]
         self.checked: set[tuple[object, ...]] = set()
+        self.aside: Path | None = None
 
     def are_of_the_paper_split(self, splits: str) -> bool:
         """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
-        from harness.data.catalogue import is_paper_split
-
         of_frames = all(is_paper_split(self.settings, split) for split in splits.split(" and "))
         return of_frames and not any(run.variant for run in self.found)
 
     def seeds(self, split: str) -> dict[str, list[str]]:
-        """Model to the names of its seeds in the frame tables, where these were asked for."""
+        """Model to the names of its seeds in the frame tables, where there are several."""
         return {
             group[0].model: [_label(run, self.found, split) for run in group]
             for group in self.groups
+            if len(group) > 1
         }
 
     def measure(self, split: str) -> pd.DataFrame:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
-        from harness.data.catalogue import catalogue, of_split
-        from harness.evaluation import evaluate_run
-        from harness.runs.seen import refuse_seen
-
+        folds = {run.variant.fold for run in self.found}
+        if split == "test" and len(folds) > 1:
+            console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
         own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
         frames = catalogue(self.settings, needs=["test" if own_test else "train"])
-        runs = {run.run: run for run in self.found}
+        runs = {run.run: run for run in self._runs}
         frames_of = {name: of_split(run.variant.apply(frames), split) for name, run in runs.items()}
         for name, run in runs.items():
             refuse_seen(run, frames, frames_of[name], split)
@@ -94,8 +108,9 @@ class ChosenRuns:
             if self.decoding == "official":
                 of_run = frames_of[run.run]
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
+                    aside = self._aside_of(run, split)
                     table = evaluate_run.official_table(
-                        run, of_run, split, table, progress=bar.advance
+                        run, of_run, split, table, aside=aside, progress=bar.advance
                     )
             shown.append(table.assign(model=_label(run, self.found, split)))
         return pd.concat(shown, ignore_index=True)
@@ -104,20 +119,48 @@ class ChosenRuns:
         """The map tables of all runs on a split that was measured, with a column ``model``."""
         import pandas as pd
 
-        from harness.evaluation.map_table import TABLE
-
         tables = [
-            pd.read_parquet(run.evaluation(split) / TABLE).assign(
-                model=_label(run, self.found, split)
-            )
-            for run in {run.run: run for run in self.found}.values()
+            self._map_table(run, split).assign(model=_label(run, self.found, split))
+            for run in self._runs
         ]
         return pd.concat(tables, ignore_index=True)
 
+    def temperatures(self, split: str) -> dict[str, float | None]:
+        """The temperature of each model: fitted on validation, and kept, else the one kept.
+
+        The folds of a cross-validation have one each, and are shown without.
+        """
+        found: dict[str, float | None] = {}
+        for run in self._runs:
+            label, how = _label(run, self.found, split), self.inference.of(run).settings
+            if split == "val":
+                table = self._map_table(run, split)
+                polyp, rest = (level_sums(table, name) for name in ("polyp_levels", "rest_levels"))
+                temperature: float | None = fit_temperature(polyp, rest)
+                with suppress(UnwritableError):  # of a workspace that is shared read-only
+                    keep_temperature(run, fit_temperature(polyp, rest), inference=how)
+            else:
+                temperature = kept_temperature(run, how)
+            found[label] = None if label in found else temperature
+        return found
+
+    @property
+    def _runs(self) -> list[Run]:
+        """The runs, once each."""
+        return list({run.run: run for run in self.found}.values())
+
+    def _map_table(self, run: Run, split: str) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_parquet((self._aside_of(run, split) or run.evaluation(split)) / TABLE)
+
+    def _aside_of(self, run: Run, split: str) -> Path | None:
+        """Where the files of a run are that a read-only workspace could not take."""
+        folder = self.aside / split / run.run if self.aside else None
+        return folder if folder and folder.exists() else None
+
     def _tables(self, frames: Mapping[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
         """The frame table of each run, read where it was evaluated before."""
-        from harness.runs.ensemble import members_among
-
         runs = {run.run: run for run in self.found}
         tables = {
             name: kept
@@ -135,8 +178,6 @@ class ChosenRuns:
 
     def _kept(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
         """The frame table of an earlier evaluation, where it has all that is wanted."""
-        from harness.evaluation import evaluate_run
-
         if self.again:
             return None
         settings = evaluate_run.evaluation_settings(self.inference.of(run).settings)
@@ -150,9 +191,8 @@ class ChosenRuns:
         self, run: Run, members: Mapping[int, Run], frames: pd.DataFrame, split: str
     ) -> dict[str, pd.DataFrame]:
         """Evaluate a run, and some of its members with it."""
-        from harness.evaluation import evaluate_run
-
         self._check_truth(run, frames, split)
+        self._find_aside()
         beside = f", with {len(members)} members" if members else ""
         with console.progress(f"{run.model} on {split}{beside}", len(frames)) as bar:
             tables = evaluate_run.evaluate_run(
@@ -163,20 +203,28 @@ class ChosenRuns:
                 inference=self.inference,
                 members=members,
                 keep=self.keep,
+                aside=self.aside / split if self.aside else None,
                 progress=bar.advance,
                 say=console.note,
             )
         for one in (run, *members.values()):
             passed = "" if one is run else f" in the pass of {run.model}"
-            console.note(f"{one.run}: {len(frames)} frames{passed} -> {one.evaluation(split)}")
+            kept_in = "not kept" if self.aside else one.evaluation(split)
+            console.note(f"{one.run}: {len(frames)} frames{passed} -> {kept_in}")
         return tables
+
+    def _find_aside(self) -> None:
+        """A folder for what a read-only workspace cannot take, to the end of the command."""
+        try:
+            self.workspace.check_writable()
+        except UserError as error:
+            if self.aside is None:
+                console.warn(f"{error.message} The figures are shown, and not kept.")
+                folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory())
+                self.aside = Path(folder)
 
     def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
         """Read the true masks, once for all runs that share them, before anything is predicted."""
-        from harness.data.fingerprint import rows_of
-        from harness.data.frames import check_truth
-        from harness.runs.network import shared_classes
-
         classes = shared_classes([run])
         key = (split, run.variant, classes)
         if key not in self.checked:
@@ -187,8 +235,6 @@ class ChosenRuns:
 
 def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
     """Warn where the truth has no pixel of the class that the figures speak of."""
-    from metrics.masks.classes import chosen_class, chosen_rows
-
     rows = chosen_rows(table)
     if not (rows["tp"] + rows["fn"]).sum():
         console.warn(
@@ -197,8 +243,35 @@ def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
         )
 
 
+def _of_all_folds(found: Sequence[Run], wanted: Sequence[SplitVariant]) -> list[Run]:
+    """The runs of models that have one in every fold; the others would be of fewer frames.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    variants: dict[str, set[SplitVariant]] = {}
+    for run in found:
+        variants.setdefault(run.model, set()).add(run.variant)
+    lacking = {
+        model: ", ".join(one.fold for one in wanted if one not in there)
+        for model, there in variants.items()
+        if len(there) < len(wanted)
+    }
+    said = "; ".join(f"{model} has no run of fold {folds}" for model, folds in lacking.items())
+    if len(lacking) == len(variants):
+        raise UserError(f"no model has a run of every fold: {said}")
+    if said:
+        console.warn(f"Left out, since their figures would be of other frames: {said}.")
+    return [run for run in found if run.model not in lacking]
+
+
 def _label(run: Run, chosen: Sequence[Run], split: str) -> str:
-    """The model's name; where two runs of a model are measured, or one was tuned, the run's."""
-    alike = [r for r in chosen if r.model == run.model and r.variant == run.variant]
-    one = len({r.run for r in alike}) == 1 and not run.tuned
-    return run.model if one else run.label(split)
+    """The model's name; the run's where several of the model are measured, or it was tuned.
+
+    The folds of one cross-validation are measured as one model.
+    """
+    alike = {other.run: other.variant for other in chosen if other.model == run.model}
+    divisions = {variant.fold.partition("/")[2] for variant in alike.values()}
+    are_folds = len(divisions) == 1 and "" not in divisions and len({*alike.values()}) == len(alike)
+    is_alone = (len(alike) == 1 or are_folds) and not run.tuned
+    return run.model if is_alone else run.label(split)

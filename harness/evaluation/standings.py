@@ -1,0 +1,92 @@
+"""Evaluations of the splits, as they are ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.evaluation import tables
+from harness.runs.workspace import Run, Workspace
+from metrics.averages import SD_OF, Average, average_of, summarise_by
+from metrics.masks.classes import chosen_class, chosen_rows
+from submissions.leaderboard import rank
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Evaluated(NamedTuple):
+    """Runs that were evaluated on the same frames of a split, newest first.
+
+    Attributes:
+        split: The split.
+        data: Fingerprint of the frames.
+        runs: The runs.
+    """
+
+    split: str
+    data: str
+    runs: list[Run]
+
+
+def find(workspace: Workspace, split: str | None = None) -> tuple[list[Evaluated], list[str]]:
+    """The evaluations that can be ranked, by split and frames.
+
+    A model trained without a centre, or on one fold, was measured on other frames, and is no part.
+
+    Args:
+        workspace: Where evaluations are registered.
+        split: One split only.
+
+    Returns:
+        tuple: The evaluations, and the ``SPLIT: RUN`` of those that do not count any more: their
+        files are gone or of other weights, or masks are read by other rules today.
+    """
+    registered = workspace.evaluations(split)
+    whole = [run for run in workspace.runs() if not run.variant]
+    found: dict[tuple[str, str], Evaluated] = {}
+    outdated = []
+    for name, rows in registered.groupby("split", sort=False):
+        data = rows.set_index("run")["data"].to_dict()
+        there = [run for run in whole if run.run in data]
+        counted = tables.evaluated(workspace, there, str(name))
+        outdated += [f"{name}: {run.run}" for run in there if run not in counted]
+        for run in counted:
+            frames = str(data[run.run])
+            key = str(name), frames
+            found.setdefault(key, Evaluated(str(name), frames, [])).runs.append(run)
+    return list(found.values()), outdated
+
+
+def ranked(
+    evaluations: Sequence[Evaluated], average: Average | None = None, sd: str | None = None
+) -> pd.DataFrame:
+    """Rank evaluations by the paper protocol, each split by itself.
+
+    Args:
+        evaluations: What :func:`find` gives.
+        average: By which several test sets are averaged, by default over sets.
+        sd: The SD shown, by default that of the average.
+
+    Returns:
+        DataFrame: As ``submissions.leaderboard.rank`` gives it, one split after another.
+    """
+    import pandas as pd
+
+    parts: dict[str, list[pd.DataFrame]] = {}
+    sds: dict[str, str] = {}
+    for split, data, runs in evaluations:
+        measured = [chosen_rows(tables.load([run], split)) for run in runs]
+        several_classes = len(set(map(chosen_class, measured))) > 1
+        for run, table in zip(runs, measured, strict=True):
+            over = average_of(table, average)
+            figures = summarise_by(over, table, ("class",))
+            # Figures of different classes cannot be compared, no more than those of other frames.
+            frames = f"{chosen_class(table)} {data}" if several_classes else data
+            identity = {"split": split, "data": frames, "model": run.model, "protocol": "paper"}
+            parts.setdefault(split, []).append(figures.assign(**identity))
+            sds[split] = sd or SD_OF[over]
+    rankings = [
+        rank(pd.concat(rows), sd=sds[split], source="evaluated") for split, rows in parts.items()
+    ]
+    return pd.concat(rankings, ignore_index=True)

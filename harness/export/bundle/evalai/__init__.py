@@ -1,0 +1,5 @@
+"""EvalAI imports this package and calls ``evaluate``."""
+
+from .main import evaluate
+
+__all__ = ["evaluate"]

@@ -1,0 +1,96 @@
+"""A round of many models: frames that nobody gets right, and what tells the models apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View, title_of
+from metrics.statistics.error_prediction import POOR
+from metrics.statistics.intervals import LEVEL
+from metrics.statistics.ranking import rank
+from metrics.statistics.samples import collect
+from metrics.strata import add_stratum
+
+if TYPE_CHECKING:
+    from harness.report.page.content import PageContent, Plot
+    from harness.report.tables.columns import Table
+    from metrics.statistics.samples import Samples
+
+FEWEST: Final = 3
+"""Of fewer models the page of a round has no such tables."""
+
+HARDEST: Final = 20
+"""Frames in the table of those that nobody gets right."""
+
+
+def teams(content: PageContent, samples: Samples | None) -> list[Table | Plot]:
+    """Both tables; nothing for a split or for fewer than ``FEWEST`` models."""
+    if samples is None or content.split or len(content.models) < FEWEST:
+        return []
+    return [hardest(content), telling_apart(content, samples)]
+
+
+def hardest(content: PageContent) -> Table:
+    """The frames in which the best F1 of all models is the lowest."""
+    polyp = add_stratum(content.polyp)
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")
+    rows = polyp.drop_duplicates("frame").set_index("frame")[["place", "stratum"]]
+    rows = rows.assign(
+        best=f1.max(axis=1),
+        by=f1.idxmax(axis=1).map(title_of),
+        median=f1.median(axis=1),
+        poor=(f1 < POOR).sum(axis=1),
+    ).reset_index()
+    nobody = int((rows["best"] < POOR).sum())
+    view = View(
+        frame=rows.sort_values(["best", "median", "frame"]).head(HARDEST),
+        columns=[
+            Column(key="frame", title="Frame"),
+            Column(key="stratum", title="Polyp"),
+            Column(key="best", title="Best F1", decimals=3),
+            Column(key="by", title="by"),
+            Column(key="median", title="Median F1", decimals=3),
+            Column(key="poor", title=f"Models below {POOR}"),
+        ],
+        title="Frames that nobody gets right",
+        caption=f"The {HARDEST} frames with the lowest best F1; in {nobody} of {len(rows)} frames "
+        f"none of the {len(content.models)} models reaches {POOR}.",
+    )
+    return view.table()
+
+
+def telling_apart(content: PageContent, samples: Samples) -> Table:
+    """How well each test set alone orders the models, and how many pairs it tells apart."""
+    import pandas as pd
+    from scipy.stats import kendalltau
+
+    overall = rank(samples).table.set_index("model")["estimate"]
+    rows = []
+    for name, part in content.frames.groupby("test_set", sort=True):
+        table = rank(collect(part, protocol=content.formulas)).table.set_index("model")
+        tied = sum(len(names.split(", ")) for names in table["tied_with"] if names) / 2
+        pairs = len(table) * (len(table) - 1) / 2
+        scores = table["estimate"]
+        rows.append(
+            {"test_set": name, "frames": part["frame"].nunique(), "mean": scores.mean(),
+             "sd": scores.std(ddof=0), "low": scores.min(), "high": scores.max(),
+             "apart": 1 - tied / pairs, "tau": kendalltau(scores, overall[scores.index]).statistic}
+        )  # fmt: skip
+    view = View(
+        frame=pd.DataFrame(rows),
+        columns=[
+            Column(key="test_set", title="Test set"),
+            Column(key="frames", title="Frames"),
+            Column(key="mean", title="Mean score", decimals=3, sd="sd"),
+            Column(key="low", title="Lowest", decimals=3),
+            Column(key="high", title="Highest", decimals=3),
+            Column(key="apart", title="Pairs told apart", decimals=3),
+            Column(key="tau", title="Kendall's tau", decimals=3),
+        ],
+        title="Which test sets tell the models apart",
+        caption="Mean and SD over models of the score on a test set. Pairs told apart: share of "
+        "pairs that differ significantly there (permutation tests, Holm's correction, level "
+        f"{1 - LEVEL:.2g}). Kendall's tau: how far its order agrees with that over all test sets.",
+    )  # fmt: skip
+    return view.table()

@@ -1,0 +1,63 @@
+"""A page for each model of a round, beside the round's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from metrics.endocv import add_figures
+from metrics.masks.classes import chosen_rows
+from submissions.platforms.page import Picture, SubmissionPage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.report.page.content import PageContent
+
+PICTURES: Final = 12
+"""Frames of the gallery on a model's page: those of its lowest F1."""
+
+
+def names_of(content: PageContent) -> dict[str, str]:
+    """The file of each model, which a file system takes whatever the model is called."""
+    return {
+        name: f"{number:02d}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')[:60]}.html"
+        for number, name in enumerate(content.models, 1)
+    }
+
+
+def write(content: PageContent, folder: Path) -> None:
+    """Write the pages into a folder that is there.
+
+    Args:
+        content: The round's content.
+        folder: Where they go, under the names of :func:`names_of`.
+    """
+    tables = dict(list(content.frames.groupby("model", sort=False)))
+    for name, file in names_of(content).items():
+        page = SubmissionPage(
+            title=f"{content.styles[name].label}, {content.name}",
+            frames=tables[name],
+            protocol=content.formulas,
+            average=content.average,
+            facts={key: content.facts[key] for key in (name, "frames") if key in content.facts},
+            pictures=_pictures(content, name, tables[name]),
+        )
+        (folder / file).write_text(page.html(), encoding="utf-8")
+
+
+def _pictures(content: PageContent, name: str, table: pd.DataFrame) -> dict[str, Picture]:
+    rows = add_figures(chosen_rows(table), content.formulas)
+    f1 = dict(zip(rows["frame"], rows["f1"].tolist(), strict=True))
+    worst = sorted(content.cards, key=lambda card: f1[card.frame])[:PICTURES]
+    return {
+        card.frame: Picture(
+            image=card.image,
+            width=card.width,
+            height=card.height,
+            truth=card.truth,
+            mask=card.contours[name],
+        )
+        for card in worst
+    }

@@ -1,0 +1,65 @@
+"""Score one submission on grand-challenge.org.
+
+``/input/predictions.json`` lists the jobs of an algorithm, one a frame, with their masks beside it;
+in a phase for predictions ``/input`` holds the unpacked zip instead. The truth is what the
+organisers uploaded for the phase. ``/output/metrics.json`` holds the figures by frame (``case``)
+and overall (``aggregates``). The last line of stderr is what a participant is told of a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from metrics.utils.files import write_json
+from submissions.platforms import evaluation
+from submissions.platforms.jobs import PREDICTIONS, inspect_jobs
+from submissions.platforms.unpacked import inspect_unpacked, only_zip
+from submissions.reading.validate import inspect_package
+from submissions.truth import Truth
+
+PLACES: Final = ("/input", "/opt/ml/input/data/ground_truth", "/output")
+"""The platform's folders of input, truth and output."""
+
+OWN: Final = ("inputs.json",)
+"""The file that the platform itself adds to a submission."""
+
+
+def main(program: Path, arguments: Sequence[str]) -> int:
+    """Score the submission.
+
+    Args:
+        program: The folder of the program.
+        arguments: Other folders than ``PLACES``; none on the platform.
+
+    Returns:
+        int: The exit status.
+    """
+    given, reference, output = map(Path, arguments or PLACES)
+    evaluator = evaluation.load(program)
+    try:
+        truth = evaluator.truth(reference)
+        inspect = _submission(given, truth, evaluator)
+        scored = evaluation.score(evaluator, given, truth, inspect)
+        told = evaluation.result(evaluator, scored, truth)
+        metrics: dict[str, Any] = {
+            "case": evaluation.by_frame(scored),
+            "aggregates": told.pop("figures"),
+            **told,
+        }
+    except Exception as error:  # a participant sees what is written, so never a traceback
+        return evaluation.refuse(error)
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "metrics.json", metrics)
+    return 0
+
+
+def _submission(folder: Path, truth: Truth, evaluator: evaluation.Evaluator) -> evaluation.Inspect:
+    layout = evaluator.round.layout
+    if (folder / PREDICTIONS).is_file():
+        return partial(inspect_jobs, folder, truth.sizes)
+    if (package := only_zip(folder, OWN)) is not None:
+        return partial(inspect_package, package, truth.sizes, layout=layout)
+    return partial(inspect_unpacked, folder, truth.sizes, layout, ignored=OWN)

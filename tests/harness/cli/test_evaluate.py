@@ -1,0 +1,42 @@
+"""Which runs are measured together, and under which name."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.data.cross_validation import SplitVariant, folds
+from harness.evaluation.chosen_runs import _label, _of_all_folds
+from metrics.utils.errors import UserError
+
+
+def run(model: str, name: str, **variant: str) -> Any:
+    return SimpleNamespace(model=model, run=name, variant=SplitVariant(**variant))
+
+
+def test_folds_are_one_model_and_other_runs_stand_by_themselves() -> None:
+    whole, newer = run("unet", "unet-1"), run("unet", "unet-2")
+    first, second = run("unet", "unet-3", fold="1/3"), run("unet", "unet-4", fold="2/3")
+    other = run("unet", "unet-5", fold="1/2")
+
+    def labels(*chosen: Any) -> list[str]:
+        return [_label(one, chosen) for one in chosen]
+
+    assert labels(whole, run("fpn", "fpn-1")) == ["unet", "fpn"]
+    assert labels(first, second) == ["unet", "unet"]
+    for pair in ((whole, newer), (whole, first), (first, other)):
+        assert labels(*pair) == [one.run for one in pair]
+
+
+def test_a_model_without_a_run_of_every_fold_is_left_out_by_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unet = [run("unet", f"unet-{part}", fold=f"{part}/2") for part in (1, 2)]
+    fpn = run("fpn", "fpn-1", fold="1/2")
+
+    assert _of_all_folds([*unet, fpn], folds(2)) == unet
+    assert "fpn has no run of fold 2/2" in capsys.readouterr().err
+    with pytest.raises(UserError, match="fpn has no run of fold 2/2"):
+        _of_all_folds([fpn], folds(2))

@@ -1,0 +1,50 @@
+"""Packages scored by several processes, one of which is killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+
+from harness.evaluation.score_processes import Task, score_tasks
+from submissions.scoring import score_package
+from submissions.writing.package import PackageWriter
+
+SET = "EndoCV_DATA1"
+
+
+def test_a_killed_process_costs_no_score(tmp_path: Path) -> None:
+    (tmp_path / "truth" / SET).mkdir(parents=True)
+    for n in range(4):
+        mask = np.zeros((30, 40), np.uint8)
+        mask[5:20, 5 : 20 + n] = 255
+        cv2.imwrite(str(tmp_path / "truth" / SET / f"f{n}_mask.png"), mask)
+    packages = [tmp_path / f"team{n}.zip" for n in range(5)]
+    for shift, path in enumerate(packages[:-1]):
+        with PackageWriter(path) as writer:
+            for n in range(4):
+                mask = np.zeros((30, 40), bool)
+                mask[5 + shift : 20, 5:20] = True
+                writer.add(test_set=SET, name=f"f{n}", mask=mask, latency_ms=1.0)
+    packages[-1].write_bytes(b"no zip")
+    tasks = [
+        Task(package=path, truth=tmp_path / "truth", round=None, protocol="official",
+             hausdorff=False)
+        for path in packages
+    ]  # fmt: skip
+    outcomes = score_tasks(tasks, 2)
+    found = dict([next(outcomes)])
+    for child in psutil.Process().children():
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.kill()
+    found |= dict(outcomes)
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    for position, path in enumerate(packages[:-1]):
+        scored = found[position]
+        assert not isinstance(scored, str)
+        expected = score_package(path, tmp_path / "truth", hausdorff=False)
+        assert scored.figures.equals(expected.figures)
+        assert scored.frames.equals(expected.frames)
+    assert "cannot be scored" in str(found[4])

@@ -1,0 +1,76 @@
+"""Evaluations of a split of several test sets are ranked by either average."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.evaluation import standings
+from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
+from harness.report.views.leaderboard import standings_view
+from harness.runs.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+def evaluate(workspace: Workspace, model: str, found: dict[str, int], split: str = "test") -> str:
+    """A run whose every frame has ten true pixels, of which some are found."""
+    run = workspace.new_run(model, settings={}, versions={}).run
+    workspace.finish_run(run)
+    folder = workspace.run(run).evaluation(split)
+    folder.mkdir(parents=True)
+    rows = [
+        {"frame": frame, "test_set": frame[:-1] if split == "test" else "", "class": "polyp",
+         "tp": pixels, "fp": 0, "fn": 10 - pixels, "tn": 0}
+        for frame, pixels in found.items()
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_parquet(folder / TABLE)
+    (folder / SUMMARY).write_text('{"summary": {}}')
+    workspace.enter_evaluation(
+        run=run, model=model, split=split, protocol="paper", frames=len(rows), data="d",
+        settings=CURRENT, summary={},
+    )  # fmt: skip
+    return run
+
+
+def test_the_leader_can_change_with_the_average(workspace: Workspace) -> None:
+    evaluate(workspace, "unet", {"large1": 9, "large2": 9, "large3": 9, "small1": 3})
+    evaluate(workspace, "fpn", {"large1": 7, "large2": 7, "large3": 7, "small1": 8})
+    evaluate(workspace, "fpn", {"a1": 7, "b1": 9}, "val")
+    found, outdated = standings.find(workspace)
+    assert outdated == []
+
+    ranked = standings.ranked(found)
+    test = ranked[ranked["split"] == "test"]
+    assert test["model"].tolist() == ["fpn", "unet"]
+    assert test["score"].round(3).tolist() == [0.849, 0.735]  # as in docs/protocol.md
+    assert test["score_frames"].round(3).tolist() == [0.833, 0.838]
+    assert set(test["sd_name"]) == {"sd_sets"}
+    assert set(ranked[ranked["split"] == "val"]["sd_name"]) == {"sd_frames"}
+
+    by_frames = standings.ranked(found, "frames")
+    assert by_frames["model"].tolist()[-2:] == ["unet", "fpn"]
+    assert by_frames["score"].round(3).tolist()[-2:] == [0.838, 0.833]
+
+
+def test_the_leaderboard_of_a_split_says_which_average_it_ranks_by(workspace: Workspace) -> None:
+    evaluate(workspace, "unet", {"large1": 9, "small1": 3})
+    view = standings_view(
+        standings.ranked(standings.find(workspace, "test")[0]), protocol="paper", group="split"
+    )
+    assert "Ranked by the average over sets" in view.caption
+    assert "Score (frames)" in [column.heading for column in view.table().columns]
+
+
+def test_an_evaluation_whose_files_are_gone_is_named(workspace: Workspace) -> None:
+    kept = evaluate(workspace, "unet", {"large1": 9})
+    lost = evaluate(workspace, "fpn", {"large1": 7})
+    (workspace.run(lost).evaluation("test") / TABLE).unlink()
+    (found,), outdated = standings.find(workspace)
+    assert [run.run for run in found.runs] == [kept]
+    assert outdated == [f"test: {lost}"]

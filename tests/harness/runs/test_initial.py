@@ -1,0 +1,75 @@
+"""Weights that have seen the frames that are held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.config.training import TrainConfig
+from harness.data.catalogue import of_split
+from harness.data.cross_validation import SplitVariant, folds
+from harness.data.fingerprint import data_fingerprint
+from harness.data.layouts import find_frames
+from harness.runs.initial import seen_frames, warning
+from harness.runs.workspace import Workspace
+from tests.harness.conftest import Drawer
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def catalogue(draw: Drawer) -> pd.DataFrame:
+    """Frames of two centres; those of seq2 validate."""
+    frames = find_frames(draw.endocv())
+    return frames.assign(split=(frames["sequence"] == "seq2").map({True: "val", False: "train"}))
+
+
+def trained(
+    workspace: Workspace, catalogue: pd.DataFrame, variant: SplitVariant, init: str = ""
+) -> str:
+    config = TrainConfig(model="fpn", init=init, leave_out=variant.leave_out, fold=variant.fold)
+    parts = (of_split(variant.apply(catalogue), split) for split in ("train", "val"))
+    data = "+".join(map(data_fingerprint, parts))
+    run = workspace.new_run("fpn", settings=config.to_dict(), versions={}, data=data)
+    workspace.finish_run(run.run)
+    return run.run
+
+
+def test_a_run_that_saw_what_a_fold_holds_out_is_said(
+    workspace: Workspace, catalogue: pd.DataFrame
+) -> None:
+    whole = trained(workspace, catalogue, SplitVariant())
+    said = warning(workspace, whole, catalogue, folds(3))
+    assert f"{whole} was trained on frames that are held out here (fold 1/3: " in said
+    assert warning(workspace, whole, catalogue, [SplitVariant()]) == ""
+    assert "(without C1: 3)" in warning(workspace, whole, catalogue, [SplitVariant(leave_out="C1")])
+
+
+def test_a_run_without_the_centre_has_not_seen_it_but_what_it_started_from_may_have(
+    workspace: Workspace, catalogue: pd.DataFrame
+) -> None:
+    without = SplitVariant(leave_out="C1")
+    clean = trained(workspace, catalogue, without)
+    assert warning(workspace, clean, catalogue, [without]) == ""
+
+    whole = trained(workspace, catalogue, SplitVariant())
+    later = trained(workspace, catalogue, without, init=whole)
+    assert "(without C1: 3)" in warning(workspace, later, catalogue, [without])
+
+
+def test_other_frames_and_files_cannot_be_told(
+    workspace: Workspace, catalogue: pd.DataFrame, tmp_path: Path
+) -> None:
+    run = trained(workspace, catalogue.head(8), SplitVariant())
+    (file := tmp_path / "best.pth").touch()
+    for init in (run, str(file)):
+        assert seen_frames(workspace, init, catalogue) is None
+        assert f"cannot be told which frames {init}" in warning(
+            workspace, init, catalogue, folds(2)
+        )
+        assert warning(workspace, init, catalogue, [SplitVariant()]) == ""

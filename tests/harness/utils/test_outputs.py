@@ -1,0 +1,99 @@
+"""Files of others are kept, those of a command belong together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from harness.utils.outputs import Outputs
+from metrics.utils.errors import FaultsError
+
+
+def write(folder: Path, text: str, *, overwrite: bool = False, names: str = "abc") -> None:
+    outputs = Outputs(folder)
+    outputs.check(names, overwrite=overwrite)
+    with outputs.staged(last="c") as staging:
+        for name in names:
+            (staging / name).write_text(text)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir() if path.name[0] != "."}
+
+
+def test_own_files_are_replaced_and_changed_ones_are_not(tmp_path: Path) -> None:
+    write(tmp_path, "1")
+    write(tmp_path, "2")
+    (tmp_path / "b").write_text("corrected by hand")
+    with pytest.raises(FaultsError, match="did not write it as it is now") as refused:
+        write(tmp_path, "3")
+    assert [fault.path for fault in refused.value.faults] == [str(tmp_path / "b")]
+    assert contents(tmp_path) == {"a": "2", "b": "corrected by hand", "c": "2"}
+    write(tmp_path, "3", overwrite=True)
+    assert contents(tmp_path) == {"a": "3", "b": "3", "c": "3"}
+
+
+@pytest.mark.parametrize("kind", ["itself", "another spelling", "symbolic link", "hard link"])
+def test_a_source_is_never_replaced(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "a"
+    source.write_text("mine")
+    out = tmp_path / "out"
+    out.mkdir()
+    if kind == "symbolic link":
+        (out / "a").symlink_to(source)
+    elif kind == "hard link":
+        (out / "a").hardlink_to(source)
+    else:
+        out = tmp_path if kind == "itself" else tmp_path / "out" / ".."
+    with pytest.raises(FaultsError, match="one of the files to read"):
+        Outputs(out).check(["a"], overwrite=True, sources=[source])
+
+
+def test_a_source_is_known_where_capitals_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "IMG.PNG").write_text("mine")
+    with suppress(FileExistsError):  # where capitals do not count already
+        (tmp_path / "IMG.png").hardlink_to(tmp_path / "IMG.PNG")
+    with pytest.raises(FaultsError, match="one of the files to read"):
+        Outputs(tmp_path).check(["IMG.png"], overwrite=True, sources=[tmp_path / "IMG.PNG"])
+
+
+def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(FaultsError, match="found a folder"):
+        write(tmp_path, "1", overwrite=True)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from harness.utils.outputs import Outputs
+calls = []
+def counted(method, name):
+    def call(self, *arguments, **more):
+        if self.parent == Path(sys.argv[1]) or name == "replace" and "harness-" in str(self):
+            calls.append(name)
+            if len(calls) == int(sys.argv[2]):
+                os.kill(os.getpid(), 9)
+        return method(self, *arguments, **more)
+    return call
+Path.unlink, Path.replace = counted(Path.unlink, "unlink"), counted(Path.replace, "replace")
+with Outputs(Path(sys.argv[1])).staged(last="c") as staging:
+    for name in "abc":
+        (staging / name).write_text("2")
+"""
+
+
+@pytest.mark.parametrize("step", [4, 7, 8])
+def test_a_killed_process_leaves_no_mixture(tmp_path: Path, step: int) -> None:
+    write(tmp_path, "1")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(step)], check=False)
+    assert killed.returncode == -9
+    left = contents(tmp_path)
+    assert len(set(left.values())) == 1
+    assert "c" not in left
+    write(tmp_path, "3")
+    assert contents(tmp_path) == {"a": "3", "b": "3", "c": "3"}
