@@ -8,13 +8,16 @@ import shlex
 import shutil
 import sys
 import tomllib
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from harness.cli import SECTIONS, cli
 from harness.data import layouts
@@ -169,3 +172,42 @@ def test_links_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def draw_cells(folder: Path, names: list[str], masks: Path) -> None:
+    """Pictures of a cell with a nucleus, and masks of equal names (255 nucleus, 128 cell)."""
+    folder.mkdir(parents=True)
+    masks.mkdir(parents=True, exist_ok=True)
+    rows, columns = np.mgrid[:64, :64]
+    for number, name in enumerate(names):
+        middle = 24 + number % 16
+        distance = np.hypot(rows - middle, columns - 32)
+        mask = np.select([distance < 8, distance < 20], [255, 128]).astype(np.uint8)
+        noise = np.random.default_rng(zlib.crc32(name.encode())).integers(0, 40, mask.shape)
+        picture = np.stack([255 - mask // 2 - noise, 120 + noise, mask // 2 + noise], axis=-1)
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"{name}.png")
+        Image.fromarray(mask).save(masks / f"{name}.png")
+
+
+@pytest.mark.slow
+def test_the_page_of_another_field_can_be_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "cells.md").read_text(encoding="utf-8")
+    Path("rounds.toml").write_text("\n".join(blocks(text, "toml")))
+    draw_cells(Path("cells/images"), [f"well_{at:02}" for at in range(24)], Path("cells/masks"))
+    for plate in "ab":
+        names = [f"{plate}_{at:02}" for at in range(3)]
+        draw_cells(Path(f"plates/plate_{plate}"), names, Path(f"truth/plate_{plate}"))
+    printed = {}
+    for line in "\n".join(blocks(text, "sh")).splitlines():
+        words = [name for word in shlex.split(line) for name in expanded(word)]
+        shorter = ["--epochs", "8", "--size", "64", "--set", "grow_from=0"]
+        printed[words[1]] = run([*words[1:], *(shorter if words[1] == "train" else [])])
+
+    assert "nucleus" in printed["evaluate"]
+    assert "cell" in printed["evaluate"]
+    found = re.search(r"divergentnets\S* .*?(0\.\d{3})", printed["leaderboard"].lower())
+    assert found is not None, printed["leaderboard"]
+    assert float(found[1]) > 0.3  # of a nucleus that eight epochs teach

@@ -64,7 +64,7 @@ class Run:
 
     @property
     def variant(self) -> SplitVariant:
-        """The splits that the run was trained on; of members that differ, the splits as they are."""
+        """The splits that the run was trained on; where members differ, those as they are."""
         variants = self.variants
         return variants[0] if len(variants) == 1 else SplitVariant()
 
