@@ -207,8 +207,13 @@ def steps_for(
     first = configs[0].seed if configs else 0
     seeds = seeds if configs else 1
     for variant, seed in itertools.product(variants, range(first, first + seeds)):
-        splits = {"leave_out": variant.leave_out, "fold": variant.fold}
-        steps += [dataclasses.replace(config, seed=seed, **splits) for config in configs]
+        leave_out, fold = variant.leave_out, variant.fold
+        steps += [
+            dataclasses.replace(config, seed=seed, leave_out=leave_out, fold=fold)
+            for config in configs
+        ]
         if with_ensemble:
-            steps.append(EnsembleStep(members=tuple(members), seed=seed, **splits))
+            steps.append(
+                EnsembleStep(members=tuple(members), seed=seed, leave_out=leave_out, fold=fold)
+            )
     return steps
