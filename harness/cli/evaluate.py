@@ -195,13 +195,9 @@ class _Chosen:
             _warn_without_polyp(table, f"{run.run}: the truth of {split}")
             if self.decoding == "official":
                 with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
+                    aside = self.aside.get((run.run, split))
                     table = evaluate_run.official_table(
-                        run,
-                        of_run,
-                        split,
-                        table,
-                        aside=self.aside.get((run.run, split)),
-                        progress=bar.advance,
+                        run, of_run, split, table, aside=aside, progress=bar.advance
                     )
             tables.append(table.assign(model=_label(run, self.found)))
         return pd.concat(tables, ignore_index=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -37,9 +38,17 @@ TIMEOUT_S: Final = 50.0
 
 
 def end_workers() -> None:
-    """End the worker processes of this one; torch waits 5 s for each that hangs."""
+    """Kill the worker processes of this one; torch would wait for those that hang.
+
+    Meanwhile torch's handler is set aside, which takes the end of a worker for a fault.
+    """
+    has_handler = hasattr(signal, "SIGCHLD")  # Windows has none
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if has_handler else None
     for process in multiprocessing.active_children():
-        process.terminate()
+        process.kill()
+        process.join()
+    if has_handler:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 class Key(NamedTuple):

@@ -49,6 +49,8 @@ class Light:
         """As :class:`harness.data.augment.create.Augmentation`."""
         # One call draws all numbers: a call costs more than most of what follows.
         draws = rng.random(24)
+        if image.shape[0] > self.size:  # a training whose input grows; by area, without aliasing
+            image, mask = resize_pair(image, mask, self.size)
         matrix = self._geometry(draws[:10], image.shape[0])
         if abs(np.linalg.det(matrix[:2, :2])) < 0.25:
             # Shrinks to less than half the side, where bilinear sampling would skip pixels.
