@@ -145,7 +145,11 @@ def command(
 
     keep_memory()
     if options["protocol"] == "pranet":
-        given = {"--table": kind != "scores", "--jobs": jobs > 1, "--skip-scored": skip_scored}
+        given: dict[str, object] = {
+            "--table": kind != "scores",
+            "--jobs": jobs > 1,
+            "--skip-scored": skip_scored,
+        }
         given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
         _refuse_options(given)
     if skip_scored and options["threshold"]:
