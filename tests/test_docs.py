@@ -201,7 +201,7 @@ def test_the_page_of_another_field_can_be_followed(
         names = [f"{plate}_{at:02}" for at in range(3)]
         draw_cells(Path(f"plates/plate_{plate}"), names, Path(f"truth/plate_{plate}"))
     printed = {}
-    for line in "\n".join(blocks(text, "sh")).splitlines():
+    for line in "".join(blocks(text, "sh")).splitlines():
         words = [name for word in shlex.split(line) for name in expanded(word)]
         shorter = ["--epochs", "8", "--size", "64", "--set", "grow_from=0"]
         printed[words[1]] = run([*words[1:], *(shorter if words[1] == "train" else [])])
@@ -210,4 +210,4 @@ def test_the_page_of_another_field_can_be_followed(
     assert "cell" in printed["evaluate"]
     found = re.search(r"divergentnets\S* .*?(0\.\d{3})", printed["leaderboard"].lower())
     assert found is not None, printed["leaderboard"]
-    assert float(found[1]) > 0.3  # of a nucleus that eight epochs teach
+    assert float(found[1]) > 0.5  # all of a picture called nucleus gives 0.36

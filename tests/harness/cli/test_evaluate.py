@@ -13,7 +13,13 @@ from metrics.utils.errors import UserError
 
 
 def run(model: str, name: str, **variant: str) -> Any:
-    return SimpleNamespace(model=model, run=name, variant=SplitVariant(**variant))
+    return SimpleNamespace(
+        model=model,
+        run=name,
+        variant=SplitVariant(**variant),
+        tuned={},
+        label=lambda split: f"{name} on {split}",
+    )
 
 
 def test_folds_are_one_model_and_other_runs_stand_by_themselves() -> None:
@@ -22,12 +28,14 @@ def test_folds_are_one_model_and_other_runs_stand_by_themselves() -> None:
     other = run("unet", "unet-5", fold="1/2")
 
     def labels(*chosen: Any) -> list[str]:
-        return [_label(one, chosen) for one in chosen]
+        return [_label(one, chosen, "val") for one in chosen]
 
     assert labels(whole, run("fpn", "fpn-1")) == ["unet", "fpn"]
     assert labels(first, second) == ["unet", "unet"]
     for pair in ((whole, newer), (whole, first), (first, other)):
-        assert labels(*pair) == [one.run for one in pair]
+        assert labels(*pair) == [f"{one.run} on val" for one in pair]
+    newer.tuned = {"split": "val"}
+    assert labels(newer) == ["unet-2 on val"]
 
 
 def test_a_model_without_a_run_of_every_fold_is_left_out_by_name(
