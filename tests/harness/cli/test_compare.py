@@ -68,7 +68,7 @@ def seed(workspace: Workspace, model: str, number: int, found: list[int]) -> Run
     (run.evaluation("test") / SUMMARY).write_text('{"summary": {}}')
     workspace.enter_evaluation(
         run=run.run, model=model, split="test", protocol="paper", frames=len(found), data="0123",
-        settings={}, summary={},
+        settings=CURRENT, summary={},
     )  # fmt: skip
     return run
 
