@@ -138,10 +138,8 @@ def command(
     folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
     inference = inference.of(loaded.run)
-    if risk is not None:
-        inference = _with_risk(workspace, loaded, inference, risk)
-    if calibrated:
-        maps = _calibrated(loaded, inference, maps)
+    inference = inference if risk is None else _with_risk(workspace, loaded, inference, risk)
+    maps = _calibrated(loaded, inference, maps) if calibrated else maps
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
     with outputs.staged(last=TABLE) as staging:
@@ -152,13 +150,12 @@ def command(
             rows = _of_video(loaded, inference, film, staging, uncertainty, maps)
         if faults and not rows:
             raise FaultsError(faults, "no image can be read")
-        table = pd.DataFrame(rows)
-        (staging / TABLE).write_text(csv(table), encoding="utf-8")
+        (staging / TABLE).write_text(csv(pd.DataFrame(rows)), encoding="utf-8")
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
     if uncertainty and rows:
-        _name_the_least_certain(table, out)
+        _name_the_least_certain(pd.DataFrame(rows), out)
     if faults:
         console.fail(FaultsError(faults, "images that could not be read were left out").message)
         context.exit(1)

@@ -145,9 +145,12 @@ def command(
 
     keep_memory()
     if options["protocol"] == "pranet":
-        given: dict[str, object] = {"--table": kind != "scores", "--jobs": jobs > 1}
-        given |= {"--skip-scored": skip_scored, "--average": average, "--round": round_name}
-        given["--threshold"] = options["threshold"]
+        given: dict[str, object] = {
+            "--table": kind != "scores",
+            "--jobs": jobs > 1,
+            "--skip-scored": skip_scored,
+        }
+        given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
         _refuse_options(given)
     if skip_scored and options["threshold"]:
         raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")

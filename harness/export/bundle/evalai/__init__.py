@@ -1,5 +1,5 @@
-"""EvalAI imports this package and calls ``evaluate``."""
+"""EvalAI imports this package, under a name of its own, and calls ``evaluate``."""
 
-from .main import evaluate
+from importlib import import_module
 
-__all__ = ["evaluate"]
+evaluate = import_module(f"{__name__}.main").evaluate
