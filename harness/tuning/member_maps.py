@@ -164,6 +164,7 @@ def mean_of(
         total = np.array(maps[names[0]][at])
         for name in names[1:]:
             total = total + maps[name][at]
-        return total / np.float32(len(names))
+        divided: NDArray[np.float32] = np.divide(total, len(names), dtype=np.float32)
+        return divided
 
     return mean
