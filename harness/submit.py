@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.inference.precision_check import make_predictor, sample_of
-from harness.inference.predictor import Inference
+from harness.inference.prediction import Inference
 from harness.runs.network import load
 from harness.runs.workspace import Run, Workspace, now
 from harness.utils.versions import versions

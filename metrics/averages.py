@@ -99,6 +99,12 @@ def mean_over_sets(of_sets: pd.DataFrame, by: Sequence[str], names: Sequence[str
     Returns:
         A row a group, in order of first appearance; where the score is among the figures also
         ``sd_sets``, its population SD over the sets, NaN for one set.
+
+    Example:
+        >>> of_sets = pd.DataFrame({"class": "polyp", "test_set": ["a", "b"], "score": [0.5, 0.7]})
+        >>> row = mean_over_sets(of_sets, ["class"], ["score"]).iloc[0]
+        >>> float(row["score"].round(3)), float(row["sd_sets"].round(3))
+        (0.6, 0.1)
     """
     groups = of_sets.groupby(list(by), sort=False, dropna=False)
     sets = groups.size()

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from metrics.masks.read import Mask
 from metrics.utils.plugins import load
@@ -37,6 +40,8 @@ class FrameMetric:
         title: Its heading in tables, with its unit.
         compute: From truth and prediction, bool (H, W) of one shape, to the figure of the polyp
             class; NaN where it is undefined, which leaves the frame out of its mean.
+        takes_map: Whether ``compute`` takes the class's probability map, too, float32 (H, W), as
+            its third argument. Where masks are all there is, the figure is NaN.
         better: Whether the largest or the smallest is the best.
         decimals: Digits behind the point in tables.
         note: What it is, in a sentence for the table's caption.
@@ -49,7 +54,8 @@ class FrameMetric:
 
     name: str
     title: str
-    compute: Callable[[Mask, Mask], float]
+    compute: Callable[..., float]
+    takes_map: bool = False
     better: Literal["max", "min"] = "max"
     decimals: int = 3
     note: str = ""
@@ -61,14 +67,25 @@ def frame_metrics() -> Mapping[str, FrameMetric]:
     return load(GROUP, FrameMetric, what="metric", name=lambda metric: metric.name, taken=TAKEN)
 
 
-def measured(mask_truth: Mask, mask_prediction: Mask) -> dict[str, float]:
+def take_maps() -> bool:
+    """Whether any plug-in takes probability maps."""
+    return any(metric.takes_map for metric in frame_metrics().values())
+
+
+def measured(
+    mask_truth: Mask, mask_prediction: Mask, map_: npt.NDArray[np.float32] | None = None
+) -> dict[str, float]:
     """Every plug-in's figure of a frame.
 
     Args:
         mask_truth: bool (H, W).
         mask_prediction: bool (H, W) of the same shape.
+        map_: The probabilities (H, W) behind the prediction, where they are known.
     """
-    return {
-        name: float(metric.compute(mask_truth, mask_prediction))
-        for name, metric in frame_metrics().items()
-    }
+    found = {}
+    for name, metric in frame_metrics().items():
+        further: tuple[Any, ...] = (map_,) if metric.takes_map else ()
+        known = map_ is not None or not metric.takes_map
+        value = metric.compute(mask_truth, mask_prediction, *further) if known else float("nan")
+        found[name] = float(value)
+    return found

@@ -30,6 +30,7 @@ class PackageLayout:
         timings: The timing file of a test set, ``{test_set}`` standing for its name; empty where
             none is asked for.
         prefix: How the names of test sets begin, where a round does not list them.
+        grey: Whether masks may be grey, a value of 0 to 255 standing for a probability of 0 to 1.
     """
 
     root: str = "EndoCV2021"
@@ -39,6 +40,7 @@ class PackageLayout:
     suffixes: tuple[str, ...] = (".jpg", ".tif")
     timings: str = "timeElaspsed{test_set}.txt"  # the organisers' spelling
     prefix: str = TEST_SET_PREFIX
+    grey: bool = False
 
     @property
     def top(self) -> tuple[str, ...]:

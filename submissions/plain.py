@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.labels import chosen_alone
@@ -80,14 +80,57 @@ def score_folder(
     *,
     hausdorff: bool = True,
     classes: Classes = ONE,
+    threshold: float | None = None,
 ) -> PackageScore:
     """Score a plain folder of masks.
 
     ``protocol`` and ``hausdorff`` are as for ``submissions.scoring.score_package``; ``classes`` say
-    what the values of both folders' masks mean, of which the chosen class is scored.
+    what the values of both folders' masks mean, of which the chosen class is scored. With a
+    ``threshold`` masks hold probabilities, and a pixel is polyp above it.
 
     Raises:
         FaultsError: Masks are missing, extra, or cannot be scored; all of them at once.
+        UserError: A folder is missing or holds no masks.
+    """
+    pairs = pair_folders(folder, truth_folder, protocol, classes)
+    files = {place.path: folder / place.path for place in pairs.structure.masks}
+
+    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
+        return inspect_masks(
+            Archive(read=read),
+            pairs.structure,
+            pairs.truth.sizes,
+            threshold=threshold,
+            on_mask=on_mask,
+        )
+
+    def read(name: str) -> bytes:
+        data = files[name].read_bytes()
+        try:
+            return data if threshold else chosen_alone(data, classes)
+        except UserError as error:
+            raise ValueError(error.message) from error
+
+    return score_masks(
+        folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
+    )
+
+
+class Pairs(NamedTuple):
+    """Predictions with their true masks; what has no partner is among the structure's findings."""
+
+    structure: Structure
+    truth: Truth
+    notes: list[str]
+
+
+def pair_folders(
+    folder: Path, truth_folder: Path, protocol: Protocol, classes: Classes = ONE
+) -> Pairs:
+    """Pair the masks, or maps, of a plain folder with true masks, read by a protocol and classes.
+
+    Raises:
+        FaultsError: True masks cannot be read, all of them at once.
         UserError: A folder is missing or holds no masks.
     """
     predictions, true = find_masks(folder), find_masks(truth_folder)
@@ -97,20 +140,9 @@ def score_folder(
     sets = _named_alike(predictions, true)
     truth = read_truth(truth_folder, true.sets, protocol, classes)
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
-    files = {place.path: folder / place.path for place in structure.masks}
-
-    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
-        archive = Archive(read=read)
-        return inspect_masks(archive, structure, truth.sizes, on_mask=on_mask)
-
-    def read(name: str) -> bytes:
-        try:
-            return chosen_alone(files[name].read_bytes(), classes)
-        except UserError as error:
-            raise ValueError(error.message) from error
-
-    notes = [note for found in (predictions, true) if (note := _note(found))]
-    return score_masks(folder, truth, protocol, inspect, hausdorff=hausdorff, notes=notes)
+    return Pairs(
+        structure, truth, [note for found in (predictions, true) if (note := _note(found))]
+    )
 
 
 def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:

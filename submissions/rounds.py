@@ -269,6 +269,8 @@ def _layout_faults(table: Mapping[str, Any]) -> Iterator[str]:
             continue
         if not _is_folder_name(value) or value.count(place) != 1:
             yield f"{key}: expected a name with {place} in it once, got {value!r}"
+    if not isinstance(table.get("grey", False), bool):
+        yield f"grey: expected true or false, got {table['grey']!r}"
     suffixes = table.get("suffixes", list(_SUFFIXES))
     if not isinstance(suffixes, list) or not suffixes or set(map(str, suffixes)) - _SUFFIXES:
         yield f"suffixes: expected some of {', '.join(sorted(_SUFFIXES))}, got {suffixes!r}"

@@ -85,19 +85,21 @@ def score_package(
     *,
     layout: PackageLayout | None = None,
     hausdorff: bool = True,
+    threshold: float | None = None,
 ) -> PackageScore:
     """Validate a package and score it.
 
     ``truth`` is a folder ``TEST_SET/NAME_mask.*``, or what ``find_truth`` read in it by the
     protocol; its test sets and frames are those that the package must have. The organisers'
-    Hausdorff figures (official only) take about as long as reading the masks.
+    Hausdorff figures (official only) take about as long as reading the masks. ``threshold`` is as
+    for ``submissions.reading.validate.inspect_package``.
 
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
     """
     true = truth if isinstance(truth, Truth) else find_truth(truth, protocol=protocol)
-    inspect = partial(inspect_package, package, true.sizes, layout=layout)
+    inspect = partial(inspect_package, package, true.sizes, layout=layout, threshold=threshold)
     return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
 
 

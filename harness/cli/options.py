@@ -127,6 +127,49 @@ def nodes_option() -> Callable[[Command], Command]:
     )
 
 
+def map_options() -> Callable[[Command], Callable[..., object]]:
+    """``--probabilities``, ``--maps`` and ``--map-bits``, passed as ``maps``; ``None`` for none."""
+
+    def decorate(command: Command) -> Callable[..., object]:
+        @functools.wraps(command)
+        def wrapped(*args: Any, probabilities: bool, **options: Any) -> object:
+            from harness.inference.maps import MapOptions
+
+            found = MapOptions(size=options.pop("size"), bits=int(options.pop("bits")))
+            return command(*args, maps=found if probabilities else None, **options)
+
+        decorated: Callable[..., object] = wrapped
+        for option in reversed(_MAPS):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+_MAPS: Final = (
+    click.option(
+        "--probabilities",
+        is_flag=True,
+        help="Also keep each class's probabilities, as grey PNGs in a folder 'probabilities'.",
+    ),
+    click.option(
+        "--maps",
+        "size",
+        type=click.Choice(["network", "full"]),
+        default="network",
+        show_default=True,
+        help="The size of these maps: the network's, or the frame's own.",
+    ),
+    click.option(
+        "--map-bits",
+        "bits",
+        type=click.Choice(["8", "16"]),
+        default="8",
+        show_default=True,
+        help="The depth of these maps.",
+    ),
+)
+
 _INFERENCE: Final = (
     device_option(),
     click.option(
@@ -137,6 +180,14 @@ _INFERENCE: Final = (
         show_default=True,
         help="Where probabilities become 0 or 1: resized to the frame's own size first, or at the "
         "network's size, as the paper's authors do, the mask being resized.",
+    ),
+    click.option(
+        "--threshold",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.5,
+        show_default=True,
+        metavar="P",
+        help="A pixel is polyp where its probability lies above it; for a single class.",
     ),
     click.option(
         "--tta/--no-tta",
@@ -163,7 +214,7 @@ _INFERENCE: Final = (
 
 
 def inference_options() -> Callable[[Command], Callable[..., object]]:
-    """``--batch-size``, ``--precision``, ``--tta``, ``--round-at`` and ``--device``.
+    """``--batch-size``, ``--precision``, ``--tta``, ``--threshold``, ``--round-at``, ``--device``.
 
     They are passed as ``inference``.
     """
@@ -171,13 +222,13 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
         def wrapped(*args: Any, device: str, **options: Any) -> object:
-            from harness.inference.predictor import Inference
+            from harness.inference.prediction import Inference
             from harness.utils import device as devices
             from harness.utils.device import keep_memory
 
             # Before torch allocates anything of size, or it does not take effect.
             keep_memory()
-            names = ("batch_size", "precision", "tta", "rounding")
+            names = ("batch_size", "precision", "tta", "rounding", "threshold")
             how = {name: options.pop(name) for name in names}
             inference = Inference(device=devices.choose(device), **how)
             return command(*args, inference=inference, **options)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import inference_options, with_settings
+from harness.cli.options import inference_options, map_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.names import clashes
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.inference.predictor import Inference
+    from harness.inference.maps import MapOptions
+    from harness.inference.prediction import Inference
     from harness.inference.sources import Sources
     from harness.inference.video import Video
     from harness.runs.network import Loaded
@@ -35,6 +37,8 @@ Examples:
   harness predict frames/ --out masks/
   harness predict frames/ --out masks/ --model unet --device cuda
   harness predict frames/ --out masks/ --uncertainty
+  harness predict frames/ --out masks/ --probabilities --maps full
+  harness predict frames/ --out masks/ --risk 0.1
   harness predict frames/ --out masks/ --recursive --keep-going
   harness predict colonoscopy.mp4 --out masks/
 """
@@ -57,6 +61,18 @@ Examples:
     is_flag=True,
     help="Also write where the members of an ensemble disagree, as OUT/uncertainty/NAME.png.",
 )
+@click.option(
+    "--risk",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="R",
+    help="Choose the threshold so that the expected share of missed polyp pixels is at most R, by "
+    "the sequences of the validation split.",
+)
+@click.option(
+    "--calibrated",
+    is_flag=True,
+    help="Write the maps of --probabilities after the run's temperature.",
+)
 @click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
 @click.option(
     "--keep-going",
@@ -68,6 +84,7 @@ Examples:
     is_flag=True,
     help="Replace files in OUT that the harness did not write; never those of SOURCE.",
 )
+@map_options()
 @inference_options()
 @with_settings("workspace")
 @click.pass_context
@@ -83,7 +100,10 @@ def command(
     recursive: bool,
     keep_going: bool,
     overwrite: bool,
+    risk: float | None,
+    calibrated: bool,
     inference: Inference,
+    maps: MapOptions | None,
 ) -> None:
     """Write a mask for each image in SOURCE: 0 and 255, at the image's own size.
 
@@ -91,7 +111,8 @@ def command(
     NAME_000001.png, and NAME_overlay.mp4 shows the outlines. predictions.csv, beside the masks,
     has each image's share of each class and its time in milliseconds. With --uncertainty it also
     has how much the members of the ensemble disagree, from 0 to 1: the more, the less reliable the
-    mask. With several classes the masks hold the classes' own values.
+    mask. With several classes the masks hold the classes' own values. With --probabilities each
+    class's probabilities go into OUT/probabilities, where maps.json says what the grey values mean.
 
     What is passed over in a folder is named. All images that cannot be read are named, and then
     nothing is written, unless --keep-going is given. Files that the harness did not write are not
@@ -110,35 +131,77 @@ def command(
     film = video.inspect(source) if is_video else None
     sources = find_sources(source, recursive=recursive) if film is None else None
     outputs = Outputs(out)
-    _check_targets(outputs, source, sources, uncertainty=uncertainty, overwrite=overwrite)
     if sources and sources.remark:
         console.warn(sources.remark)
-    loaded = load(_chosen(Workspace(settings.workspace), name, run_name))
+    workspace = Workspace(settings.workspace)
+    loaded = load(_chosen(workspace, name, run_name))
+    folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
+    _check_targets(outputs, source, sources, folders, overwrite=overwrite)
     inference = inference.of(loaded.run)
+    inference = inference if risk is None else _with_risk(workspace, loaded, inference, risk)
+    maps = _calibrated(loaded, inference, maps) if calibrated else maps
     faults: list[Fault] = []
     rows: list[dict[str, Any]] = []
     with outputs.staged(last=TABLE) as staging:
         if sources is not None:
             on_fault = faults.append if keep_going else None
-            rows = _of_images(loaded, inference, sources, staging, uncertainty, on_fault)
+            rows = _of_images(loaded, inference, sources, staging, uncertainty, maps, on_fault)
         elif film is not None:
-            rows = _of_video(loaded, inference, film, staging, uncertainty)
+            rows = _of_video(loaded, inference, film, staging, uncertainty, maps)
         if faults and not rows:
             raise FaultsError(faults, "no image can be read")
-        table = pd.DataFrame(rows)
-        (staging / TABLE).write_text(csv(table), encoding="utf-8")
+        (staging / TABLE).write_text(csv(pd.DataFrame(rows)), encoding="utf-8")
     if film is not None:
         video.check_whole(film, len(rows))
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
     if uncertainty and rows:
-        _name_the_least_certain(table, out)
+        _name_the_least_certain(pd.DataFrame(rows), out)
     if faults:
         console.fail(FaultsError(faults, "images that could not be read were left out").message)
         context.exit(1)
 
 
+def _with_risk(
+    workspace: Workspace, loaded: Loaded, inference: Inference, risk: float
+) -> Inference:
+    """The same prediction at the threshold that keeps a risk."""
+    from harness.evaluation.risk import risk_threshold
+
+    if inference.threshold != 0.5:  # the default of --threshold
+        raise click.UsageError("--risk chooses the threshold; leave out --threshold")
+    threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
+    by = f"by {sequences} validation sequences"
+    console.note(f"polyp above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
+    return replace(inference, threshold=threshold)
+
+
+def _calibrated(loaded: Loaded, inference: Inference, maps: MapOptions | None) -> MapOptions:
+    """The options of maps with the run's temperature."""
+    from harness.runs.calibration import temperature_of
+
+    if maps is None:
+        raise click.UsageError("--calibrated is for maps: add --probabilities")
+    return replace(maps, temperature=temperature_of(loaded, inference.settings))
+
+
+def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) -> list[str]:
+    """The folders in OUT that get a map for each mask."""
+    from harness.inference.maps import FOLDER, file_names
+    from harness.inference.write_masks import UNCERTAINTY
+
+    found = [UNCERTAINTY] if uncertainty else []
+    if maps:
+        found += [f"{FOLDER}/{name}".rstrip("/") for name in file_names("", loaded.classes)]
+    return found
+
+
 def _check_targets(
-    outputs: Outputs, source: Path, sources: Sources | None, *, uncertainty: bool, overwrite: bool
+    outputs: Outputs,
+    source: Path,
+    sources: Sources | None,
+    folders: Sequence[str],
+    *,
+    overwrite: bool,
 ) -> None:
     """Refuse an OUT in SOURCE, and one where other files would be replaced.
 
@@ -146,7 +209,7 @@ def _check_targets(
         UserError: OUT lies in the folder SOURCE.
         FaultsError: Files would be replaced; all of them at once.
     """
-    from harness.inference.write_masks import MAPS
+    from harness.inference.maps import FOLDER, MANIFEST
 
     out, root = outputs.folder, source.resolve()
     if source.is_dir() and (out.resolve() == root or root in out.resolve().parents):
@@ -156,17 +219,17 @@ def _check_targets(
         )
     if sources is None:
         pattern = re.compile(rf"{re.escape(source.stem)}_(\d{{6,}}\.png|overlay\.mp4)")
-        places = [out, out / MAPS] if out.is_dir() else []
+        places = [out, *(out / folder for folder in folders)] if out.is_dir() else []
         found = [path for place in places if place.is_dir() for path in place.iterdir()]
         names = [path.relative_to(out).as_posix() for path in found if pattern.fullmatch(path.name)]
     else:
         names = [sources.mask_name(image) for image in sources.images]
-        names += [f"{MAPS}/{name}" for name in names] if uncertainty else []
+        names += [f"{folder}/{name}" for folder in folders for name in tuple(names)]
         if clashes(names):
-            raise UserError(
-                f"{root} has a folder {MAPS}, where the maps of --uncertainty go; rename it"
-            )
+            taken = ", ".join(sorted({folder.split("/")[0] for folder in folders}))
+            raise UserError(f"{root} has a folder {taken}, where maps go; rename it")
     read = [source] if sources is None else sources.images
+    names += [f"{FOLDER}/{MANIFEST}"] if any(one.startswith(FOLDER) for one in folders) else []
     outputs.check([*names, TABLE], overwrite=overwrite, sources=read)
 
 
@@ -178,12 +241,12 @@ def _chosen(workspace: Workspace, name: str | None, run_name: str | None) -> Run
 
 
 def _name_the_least_certain(table: pd.DataFrame, out: Path) -> None:
-    from harness.inference.write_masks import MAPS
+    from harness.inference.write_masks import UNCERTAINTY
 
     first = table.sort_values("disagreement", ascending=False, kind="stable").head(3)
     named = zip(first["image"], first["disagreement"], strict=True)
     shown = ", ".join(f"{image} ({value:.2f})" for image, value in named)
-    console.note(f"{out / MAPS}: where members disagree. Most of all on {shown}.")
+    console.note(f"{out / UNCERTAINTY}: where members disagree. Most of all on {shown}.")
 
 
 def _of_images(
@@ -192,6 +255,7 @@ def _of_images(
     sources: Sources,
     out: Path,
     uncertainty: bool,
+    maps: MapOptions | None,
     on_fault: Callable[[Fault], object] | None,
 ) -> list[dict[str, Any]]:
     from harness.inference.precision_check import make_predictor, sample_of
@@ -206,11 +270,18 @@ def _of_images(
     )
     title, total = f"{loaded.run.model} on {sources.root.name}", len(sources.images)
     with console.progress(title, total) as bar:
-        return predict_images(predictor, sources, out, done=bar.advance, on_fault=on_fault)
+        return predict_images(
+            predictor, sources, out, maps=maps, done=bar.advance, on_fault=on_fault
+        )
 
 
 def _of_video(
-    loaded: Loaded, inference: Inference, film: Video, out: Path, uncertainty: bool
+    loaded: Loaded,
+    inference: Inference,
+    film: Video,
+    out: Path,
+    uncertainty: bool,
+    maps: MapOptions | None,
 ) -> list[dict[str, Any]]:
     from harness.inference.precision_check import make_predictor
     from harness.inference.write_masks import first_frames, predict_video
@@ -220,7 +291,7 @@ def _of_video(
     )
     start = time.perf_counter()
     with console.progress(f"{loaded.run.model} on {film.path.name}", film.frames or None) as bar:
-        rows = predict_video(predictor, film, out, done=bar.advance)
+        rows = predict_video(predictor, film, out, maps=maps, done=bar.advance)
     rate = len(rows) / (time.perf_counter() - start)
     console.note(f"{rate:.1f} frames a second; the video has {film.rate:.1f}")
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ Examples:
   harness score package.zip --truth FOLDER --protocol strict --table contours
   harness score package.zip --truth FOLDER --table generalisation
   harness score masks/ --truth TestDataset/
+  harness score maps/ --truth TestDataset/ --protocol pranet
+  harness score maps/ --truth TestDataset/ --threshold 0.4
 """
 
 
@@ -50,10 +53,11 @@ Examples:
 )
 @click.option(
     "--protocol",
-    type=click.Choice(["official", "strict"]),
+    type=click.Choice(["official", "strict", "pranet"]),
     default="official",
     show_default=True,
-    help="How masks are read, and which faults are tolerated.",
+    help="How masks are read, and which faults are tolerated. pranet: the table of PraNet's "
+    "evaluation, for plain folders of probability maps or masks.",
 )
 @click.option(
     "--team",
@@ -70,6 +74,13 @@ Examples:
     "--overwrite",
     is_flag=True,
     help="Replace files in DIR of --out that the harness did not write.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="Grey values are probabilities, 0 to 255 for 0 to 1, and polyp is above P; by default 0.5 "
+    "in a round of grey masks.",
 )
 @click.option(
     "--hausdorff/--no-hausdorff",
@@ -125,13 +136,24 @@ def command(
 
     Without --round, PACKAGE may also be a plain folder of masks, NAME.*, or of folders of masks by
     test set, or a folder of such folders; the true masks have the same names. Its scores do not go
-    into the register.
+    into the register. By the protocol pranet the masks may be grey probability maps, of 8 or 16
+    bits.
     """
     from harness.evaluation.score_packages import ScoringJob
     from harness.utils.device import keep_memory
     from submissions.rounds import get_round, load_rounds
 
     keep_memory()
+    if options["protocol"] == "pranet":
+        given: dict[str, object] = {
+            "--table": kind != "scores",
+            "--jobs": jobs > 1,
+            "--skip-scored": skip_scored,
+        }
+        given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
+        _refuse_options(given)
+    if skip_scored and options["threshold"]:
+        raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
     if kind in ("contours", "polyps") and options["protocol"] != "strict":
         raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
     rounds = load_rounds(settings.rounds)
@@ -140,15 +162,70 @@ def command(
     # Folders of a round without a task folder look like plain folders: only --round tells.
     known = [r for r in rounds.values() if r.layout.task or r.name == round_name]
     found = _find(packages, known, may_be_plain=round_name is None)
+    if options["protocol"] == "pranet":
+        scored = _score_maps(settings, found, truth, out, format_, overwrite=options["overwrite"])
+        _tell_refused(context, len(found) - scored, len(found))
+        return
     job = ScoringJob(settings, rounds, truth, round_name, out, **options)
     scores = job.score_all(found, jobs=jobs, skip_scored=skip_scored)
     if kind == "scores":
         _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
-    if job.refused:
-        console.warn(f"{job.refused} of {len(found)} packages could not be scored.")
+    _tell_refused(context, job.refused, len(found))
+
+
+def _tell_refused(context: click.Context, refused: int, found: int) -> None:
+    if refused:
+        console.warn(f"{refused} of {found} packages could not be scored.")
         context.exit(1)
+
+
+def _refuse_options(given: Mapping[str, object]) -> None:
+    if named := [name for name, value in given.items() if value]:
+        raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
+
+
+def _score_maps(
+    settings: Settings,
+    found: list[tuple[Path, str, bool]],
+    truth: Path,
+    out: Path | None,
+    format_: Format,
+    *,
+    overwrite: bool,
+) -> int:
+    """Score folders of maps and print PraNet's table; how many could be scored."""
+    import pandas as pd
+
+    from harness.evaluation.score_maps import score_map_folders
+    from harness.report.tables.view import show_views
+    from harness.report.views.pranet import pranet_views
+    from harness.runs.workspace import Workspace
+
+    packages = [str(folder) for folder, _, is_plain in found if not is_plain]
+    if packages:
+        raise UserError(
+            "--protocol pranet is for plain folders of maps or masks, not for packages of a "
+            f"round: {', '.join(packages)}"
+        )
+    folders = [(folder, name) for folder, name, _ in found]
+    scores = score_map_folders(
+        Workspace(settings.workspace),
+        folders,
+        truth,
+        classes=settings.classes,
+        out=out,
+        overwrite=overwrite,
+    )
+    if scores:
+        rows = pd.concat(
+            [score.by_set().assign(model=name, title=name) for name, score in scores],
+            ignore_index=True,
+        )
+        metadata = {"protocol": "pranet", "truth_sha256": scores[0][1].truth_sha256}
+        show_views(pranet_views(rows, format_), format_, metadata)
+    return len(scores)
 
 
 def _find(

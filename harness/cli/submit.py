@@ -14,7 +14,7 @@ from metrics.utils.names import passed_over
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.inference.predictor import Inference
+    from harness.inference.prediction import Inference
     from harness.runs.workspace import Run, Workspace
     from submissions.rounds import Frames, Round
     from submissions.writing.encoding import Format

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.frame_table import evaluate_frames, recount
+from harness.evaluation import map_table
+from harness.evaluation.frame_table import Keep, evaluate_frames, recount
+from harness.inference import maps
 from harness.inference.precision_check import make_predictor, sample_of
-from harness.inference.predictor import Inference
+from harness.inference.prediction import Inference
 from harness.runs.network import load, shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder
 from harness.utils.folders import replace_folder
@@ -110,6 +112,20 @@ def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
     return bool(same_weights and summary["summary"] == json.loads(row["summary"]))
 
 
+def keeps(run: Run, split: str, keep: Keep) -> bool:
+    """Whether an earlier evaluation has kept what is to be kept."""
+    folder = run.evaluation(split)
+    if keep.map_table and not (folder / map_table.TABLE).exists():
+        return False
+    if keep.maps is None:
+        return True
+    try:
+        found = json.loads((folder / maps.FOLDER / maps.MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(found == maps.manifest(keep.maps, shared_classes([run])))
+
+
 def evaluate_run(
     workspace: Workspace,
     run: Run,
@@ -117,18 +133,24 @@ def evaluate_run(
     split: str,
     *,
     inference: Inference,
+    members: Mapping[int, Run] | None = None,
+    keep: Keep | None = None,
     aside: Path | None = None,
     progress: Callable[[], object] = lambda: None,
     say: Callable[[str], object] = lambda _: None,
-) -> pd.DataFrame:
+) -> dict[str, pd.DataFrame]:
     """Predict a split with a run's best weights, write the evaluation and register it.
 
     The run's folder gets ``evaluations/SPLIT/`` with the frame table, the predicted masks at the
     frames' own sizes and a summary. It replaces an earlier evaluation as a whole; where this one is
-    interrupted, the earlier one stays as it is.
+    interrupted, the earlier one stays as it is. Of an ensemble, members can be evaluated in the
+    same pass, in which each network computes a frame once; their masks are the same as alone.
 
-    With ``aside`` the files go into that folder, and the evaluation is not registered. ``progress``
-    is called after each frame, ``say`` with what a precision other than float32 changes.
+    ``members`` are runs that are evaluated, too, by place among the ensemble's (see
+    ``harness.runs.ensemble.members_among``); ``keep`` is what is kept besides. With ``aside`` the
+    files go into that folder, by run, and no evaluation is registered. ``progress`` is called after
+    each frame, ``say`` with what a precision other than float32 changes. The frame table of each
+    run comes back by its identifier.
 
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
@@ -136,26 +158,32 @@ def evaluate_run(
         FaultsError: If frames differ in capitals only, since their masks' names do; all of them.
     """
     _refuse_clashes(list(frames["frame"]))
-    loaded = load(run)
-    inference = inference.of(run)
+    further, inference = members or {}, inference.of(run)
     images = [Path(image) for image in frames["image"]]
-    predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
-    with replace_folder(aside or run.evaluation(split)) as folder:
-        masks = folder / masks_folder(run, split).name
-        table = evaluate_frames(predictor, frames, masks=masks, done=progress)
-        with atomic_path(folder / TABLE) as temporary:
-            table.to_parquet(temporary, index=False)
-        row = {
-            **_figures(run, table),
-            "split": split,
-            "frames": len(frames),
-            "data": data_fingerprint(frames, workspace.root / "cache"),
-            "settings": evaluation_settings(inference.settings),
-        }
-        write_json(folder / SUMMARY, row)
-    if aside is None:
+    predictor = make_predictor(
+        load(run), inference, sample=sample_of(images), say=say, members=tuple(further)
+    )
+    runs = (run, *further.values())
+    finals = [aside / one.run if aside else one.evaluation(split) for one in runs]
+    rows = []
+    with ExitStack() as stack:
+        folders = [stack.enter_context(replace_folder(final)) for final in finals]
+        tables = evaluate_frames(predictor, frames, folders=folders, keep=keep, done=progress)
+        for one, folder, table in zip(runs, folders, tables, strict=True):
+            with atomic_path(folder / TABLE) as temporary:
+                table.to_parquet(temporary, index=False)
+            row = {
+                **_figures(one, table),
+                "split": split,
+                "frames": len(frames),
+                "data": data_fingerprint(frames, workspace.root / "cache"),
+                "settings": evaluation_settings(inference.settings),
+            }
+            write_json(folder / SUMMARY, row)
+            rows.append(row)
+    for row in rows if aside is None else ():
         workspace.enter_evaluation(**row)
-    return table
+    return {one.run: table for one, table in zip(runs, tables, strict=True)}
 
 
 def _refuse_clashes(frames: Sequence[str]) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.data.fingerprint import rows_of as records_of
 from harness.data.frames import truth_of
-from harness.inference.predictor import Prediction, Predictor
+from harness.evaluation.map_table import map_row, write_map_table
+from harness.inference.maps import FOLDER, MapOptions, class_maps, write_manifest, write_maps
+from harness.inference.prediction import Prediction
+from harness.inference.predictor import Predictor
 from harness.utils import device as devices
 from harness.utils.prefetch import few_ahead, map_ahead
 from metrics import registry
@@ -26,45 +33,98 @@ if TYPE_CHECKING:
 
 Rows = tuple[dict[str, object], ...]
 Item = TypeVar("Item")
+Measured = TypeVar("Measured")
 
 COPIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height", "width")
 """Columns of the catalogue that the frame table repeats."""
+
+MASKS = "masks"
+"""Folder of the predicted masks in an evaluation's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """What an evaluation keeps besides masks and frame table.
+
+    Attributes:
+        maps: How probability maps are written; ``None`` for none.
+        map_table: Whether the map table is made, see ``harness.evaluation.map_table``.
+    """
+
+    maps: MapOptions | None = None
+    map_table: bool = False
 
 
 def evaluate_frames(
     predictor: Predictor,
     frames: pd.DataFrame,
     *,
-    masks: Path,
+    folders: Sequence[Path],
+    keep: Keep | None = None,
     done: Callable[[], object] = lambda: None,
-) -> pd.DataFrame:
+) -> list[pd.DataFrame]:
     """Predict frames and count their pixels against the truth.
 
-    The truth of the frames, rows of a catalogue, is known. ``masks`` is the folder for the
-    predicted masks, ``FRAME.png`` (0 and 255, or the classes' own values; the frame's own size).
+    The truth of the frames, rows of a catalogue, is known. ``folders`` are that of the network's
+    evaluation and those of the members whose predictions are wanted, too. Each gets
+    ``masks/FRAME.png`` (0 and 255, or the classes' own values; the frame's own size) and what else
+    is kept.
 
     Returns:
-        DataFrame: The frame table: a row a frame and class, the chosen one first, the background
-            last.
+        list[DataFrame]: The frame table for each folder: a row a frame and class, the chosen one
+            first, the background last.
 
     Raises:
         UserError: If a frame or its mask cannot be read, or they differ in size.
     """
     records = records_of(frames)
+    classes, kept = predictor.classes, keep or Keep()
     predictions = predictor.predict([Path(record["image"]) for record in records])
+    map_rows: list[list[dict[str, Any]]] = [[] for _ in folders]
 
-    def measure(pair: tuple[Mapping[str, Any], Prediction]) -> Rows:
+    def measure(pair: tuple[Mapping[str, Any], Prediction]) -> list[tuple[Rows, dict[str, Any]]]:
         frame, prediction = pair
-        write_mask(masks / f"{frame['frame']}.png", prediction.labels, predictor.classes)
-        return rows_of(
-            frame,
-            truth_of(frame, classes=predictor.classes),
-            prediction.labels,
-            latency_ms=prediction.latency_ms,
-            classes=predictor.classes,
-        )
+        truth = truth_of(frame, classes=classes)
+        each = (prediction, *prediction.members)
+        return [
+            _count_and_keep(frame, truth, one, folder, kept)
+            for one, folder in zip(each, folders, strict=True)
+        ]
 
-    return _table(measure, zip(records, predictions, strict=True), done)
+    rows: list[list[dict[str, object]]] = [[] for _ in folders]
+    for of_frame in _measured_ahead(measure, zip(records, predictions, strict=True), done):
+        for place, (of_table, of_map) in enumerate(of_frame):
+            rows[place].extend(of_table)
+            map_rows[place].append(of_map)
+    for folder, own in zip(folders, map_rows, strict=True):
+        if kept.maps:
+            write_manifest(folder / FOLDER, kept.maps, classes)
+        if kept.map_table:
+            write_map_table(folder, own)
+    return [_as_table(own) for own in rows]
+
+
+def _count_and_keep(
+    frame: Mapping[str, Any], truth: Labels, prediction: Prediction, folder: Path, keep: Keep
+) -> tuple[Rows, dict[str, Any]]:
+    """Count one prediction of a frame, and write its files; its rows of both tables."""
+    classes, name = prediction.classes, f"{frame['frame']}.png"
+    write_mask(folder / MASKS / name, prediction.labels, classes)
+    if keep.maps:
+        write_maps(folder / FOLDER, name, prediction, keep.maps)
+    maps = class_maps(prediction) if keep.map_table or registry.take_maps() else {}
+    rows = rows_of(
+        frame,
+        truth,
+        prediction.labels,
+        latency_ms=prediction.latency_ms,
+        classes=classes,
+        maps=maps,
+    )
+    if not keep.map_table:
+        return rows, {}
+    chosen = mask_of(truth, classes.channel)
+    return rows, map_row(frame, maps[classes.chosen], chosen, prediction.mask)
 
 
 def recount(
@@ -99,7 +159,10 @@ def recount(
             organisers=decoding == "official",
         )
 
-    return _table(measure, records_of(frames), done)
+    rows: list[dict[str, object]] = []
+    for of_frame in _measured_ahead(measure, records_of(frames), done):
+        rows.extend(of_frame)
+    return _as_table(rows)
 
 
 def rows_of(
@@ -110,12 +173,15 @@ def rows_of(
     latency_ms: float,
     classes: Classes = ONE,
     organisers: bool = False,
+    maps: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Rows:
     """A frame's rows of the frame table: its counts, boundary distances and lesions.
 
     Truth and prediction are labels (H, W): bool, or class indices. ``organisers`` adds the
-    organisers' Hausdorff figure.
+    organisers' Hausdorff figure; ``maps`` are the probabilities (H, W) by class, for plug-ins that
+    ask for them.
     """
+    known = maps or {}
     pairs = class_masks(truth, prediction, classes)
     counts = {name: count(*pair) for name, pair in pairs.items()}
     # With one class the background is the rest, and need not be counted again.
@@ -126,31 +192,42 @@ def rows_of(
     )
     return class_rows(
         counts,
-        measured={name: _measured(*pair, organisers=organisers) for name, pair in pairs.items()},
+        measured={
+            name: _measured(*pair, known.get(name), organisers=organisers)
+            for name, pair in pairs.items()
+        },
         **{name: frame[name] for name in COPIED},
         latency_ms=latency_ms,
     )
 
 
-def _measured(mask_truth: Mask, mask_prediction: Mask, *, organisers: bool) -> dict[str, float]:
+def _measured(
+    mask_truth: Mask,
+    mask_prediction: Mask,
+    map_: NDArray[np.float32] | None,
+    *,
+    organisers: bool,
+) -> dict[str, float]:
     """The figures of a class in a frame that do not follow from its pixel counts."""
     measured: dict[str, float] = dict(boundary_distances(mask_truth, mask_prediction)._asdict())
     measured |= count_lesions(mask_truth, mask_prediction)._asdict()
-    measured |= registry.measured(mask_truth, mask_prediction)
+    measured |= registry.measured(mask_truth, mask_prediction, map_)
     if organisers:
         measured["hausdorff_rows"] = hausdorff_rows(mask_truth, mask_prediction)
     return measured
 
 
-def _table(
-    measure: Callable[[Item], Rows], items: Iterable[Item], done: Callable[[], object]
-) -> pd.DataFrame:
-    """The rows of all items, measured in threads."""
+def _measured_ahead(
+    measure: Callable[[Item], Measured], items: Iterable[Item], done: Callable[[], object]
+) -> Iterator[Measured]:
+    """What is measured of each item, in order; measured in threads."""
+    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
+        for found in map_ahead(pool, measure, items, few_ahead()):
+            yield found
+            done()
+
+
+def _as_table(rows: list[dict[str, object]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows: list[dict[str, object]] = []
-    with ThreadPoolExecutor(devices.cores(), thread_name_prefix="counts") as pool:
-        for of_frame in map_ahead(pool, measure, items, few_ahead()):
-            rows.extend(of_frame)
-            done()
     return pd.DataFrame(rows)

@@ -49,6 +49,7 @@ class ScoringJob:
     ``round_name`` is ``None`` for the round that each package was submitted to, ``out`` for the
     workspace's folder. ``team`` names packages that were not submitted here, in place of the file.
     With ``overwrite``, files in ``out`` that the harness did not write may be replaced.
+    ``threshold`` is as for ``submissions.scoring.score_package``.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ScoringJob:
         hausdorff: bool,
         team: str | None = None,
         overwrite: bool = False,
+        threshold: float | None = None,
     ) -> None:
         self.workspace = Workspace(settings.workspace)
         self.registers = self._check_register(out)
@@ -70,6 +72,7 @@ class ScoringJob:
         self.rounds, self.truth_folder = rounds, truth_folder
         self.round_name, self.out, self.overwrite = round_name, out, overwrite
         self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
+        self.threshold = threshold
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.refused = 0
         self.truths: dict[Round | None, Truth] = {}
@@ -129,6 +132,7 @@ class ScoringJob:
             Task(
                 package=package, truth=self.truth_folder, round=entry.round_,
                 protocol=self.protocol, hausdorff=self.hausdorff, classes=self.classes,
+                threshold=self.threshold,
             )
             for (package, *_), entry in zip(wanted, entries, strict=True)
         ]  # fmt: skip
@@ -173,6 +177,7 @@ class ScoringJob:
             self.protocol,
             layout=entry.round_.layout if entry.round_ else PackageLayout(),
             hausdorff=self.hausdorff,
+            threshold=self.threshold,
         )
         return self._keep(package, shown, entry, score)
 
@@ -196,6 +201,7 @@ class ScoringJob:
             self.truth_folder,
             self.protocol,
             hausdorff=self.hausdorff,
+            threshold=self.threshold,
             classes=self.classes,
         )
         self._write(score)

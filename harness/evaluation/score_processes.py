@@ -30,6 +30,7 @@ class Task:
         protocol: As for ``submissions.scoring.score_package``.
         hausdorff: As for ``submissions.scoring.score_package``.
         classes: What the values of true masks mean.
+        threshold: As for ``submissions.scoring.score_package``.
     """
 
     package: Path
@@ -38,6 +39,7 @@ class Task:
     protocol: Protocol
     hausdorff: bool
     classes: Classes = ONE
+    threshold: float | None = None
 
 
 def score_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, PackageScore | str]]:
@@ -85,7 +87,12 @@ def _score(task: Task) -> PackageScore | str:
     try:
         truth = _kept_truth(task.truth, task.round, task.protocol, task.classes)
         return score_package(
-            task.package, truth, task.protocol, layout=layout, hausdorff=task.hausdorff
+            task.package,
+            truth,
+            task.protocol,
+            layout=layout,
+            hausdorff=task.hausdorff,
+            threshold=task.threshold,
         )
     except UserError as error:
         return error.format_message()

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from harness.data.frames import read_image, resize_image
 from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
-from harness.inference.predictor import Inference, Prediction, Predictor
+from harness.inference.prediction import Inference, Prediction
+from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
 from harness.utils.versions import versions
 from metrics.masks.classes import BACKGROUND

@@ -64,8 +64,7 @@ class Engine:
         device: Where it runs.
         precision: ``fp32`` or ``bf16``.
         batch_size: Number of frames that a GPU's batches are padded to.
-        member_class: Class whose probabilities by each member follow behind their mean; 0 for
-            none.
+        with_members: Whether the probabilities of each member follow behind their mean.
     """
 
     def __init__(
@@ -75,12 +74,12 @@ class Engine:
         device: torch.device,
         precision: Precision,
         batch_size: int,
-        member_class: int = 0,
+        with_members: bool = False,
     ) -> None:
         self.device = _with_index(device)
         self.precision = precision
         self.batch_size = batch_size
-        self.member_class = member_class
+        self.with_members = with_members
         self.members = [
             _prepared(member, name, self.device, precision) for name, member in _members(network)
         ]
@@ -93,7 +92,7 @@ class Engine:
     def __call__(self, images: Tensor) -> Tensor:
         """The mean of the members' probabilities, (N, C, S, S) float32 on the device.
 
-        With ``member_class`` (N, C + members, S, S): that class by each member follows the mean.
+        With ``with_members`` (N, C + C members, S, S): the members' follow the mean.
 
         Args:
             images: (N, 3, S, S) float on the device, on the scale 0 to 255.
@@ -104,6 +103,12 @@ class Engine:
         with current_device(self.device):
             run = self._replayed if self.device.type == "cuda" else self._together
             return run(padded)[: len(images)]
+
+    @property
+    def shares(self) -> list[float]:
+        """Each member's share of the time that the last batch took; equal where it is unknown."""
+        total = sum(self._seconds)
+        return [one / total if total else 1 / len(self.members) for one in self._seconds]
 
     def _padded(self, images: Tensor) -> Tensor:
         """The images, channels last, padded with black ones to the batch size."""
@@ -153,9 +158,7 @@ class Engine:
 
     def _joined(self, members: Sequence[Tensor]) -> Tensor:
         mean = mean_of_members(members)
-        if not self.member_class:
-            return mean
-        return torch.cat([mean, *(member[:, self.member_class, None] for member in members)], dim=1)
+        return torch.cat([mean, *members], dim=1) if self.with_members else mean
 
     def _replayed(self, images: Tensor) -> Tensor:
         """Record a graph for the first batch of a shape, replay it for all.
@@ -169,6 +172,16 @@ class Engine:
             inputs.copy_(images)
             graph.replay()
             return output.clone()
+
+    def _time_members(self, images: Tensor) -> None:
+        """Time one member after the other, since those in a graph cannot be told apart."""
+        for place, member in enumerate(self.members if self.with_members else ()):
+            torch.cuda.synchronize(self.device)
+            start = time.perf_counter()
+            with devices.autocast(self.device, self.precision):
+                member(images)
+            torch.cuda.synchronize(self.device)
+            self._seconds[place] = time.perf_counter() - start
 
     def _recorded(self, images: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         """Record all members' work on a batch: the graph, its input and its output."""
@@ -195,6 +208,7 @@ class Engine:
                 for _ in range(_WARM_UPS):
                     self._on_streams(inputs, streams)
             torch.cuda.current_stream(self.device).wait_stream(stream)
+            self._time_members(inputs)
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 output = self._on_streams(inputs, streams)
         return graph, inputs, output

@@ -24,7 +24,10 @@ THRESHOLD: Final = 0.5  # averaged, then rounded to 0 or 1 (paper, Section 2.2);
 
 
 def upsample_and_decide(
-    probabilities: NDArray[np.float32], size: tuple[int, int], rounding: DecisionSize
+    probabilities: NDArray[np.float32],
+    size: tuple[int, int],
+    rounding: DecisionSize,
+    threshold: float = THRESHOLD,
 ) -> Labels:
     """Each pixel's class in one frame, (H, W): bool for one class, else uint8 class indices.
 
@@ -32,16 +35,22 @@ def upsample_and_decide(
         probabilities: float32 (K, S, S) of the K foreground classes.
         size: Height and width wanted.
         rounding: See :data:`DecisionSize`.
+        threshold: A pixel is of a single class above it; several classes have none.
     """
     if rounding == "network-size":
         indices = np.arange(1, 1 + len(probabilities))[:, None, None]
-        probabilities = (argmax_labels(probabilities) == indices).astype(np.float32)
+        decided = argmax_labels(probabilities, threshold)
+        probabilities, threshold = (decided == indices).astype(np.float32), THRESHOLD
     height, width = size
-    return argmax_labels([resize_map(one, height=height, width=width) for one in probabilities])
+    resized = [resize_map(one, height=height, width=width) for one in probabilities]
+    return argmax_labels(resized, threshold)
 
 
 def upsample_and_decide_on_device(
-    probabilities: Tensor, size: tuple[int, int], rounding: DecisionSize
+    probabilities: Tensor,
+    size: tuple[int, int],
+    rounding: DecisionSize,
+    threshold: float = THRESHOLD,
 ) -> Tensor:
     """As :func:`upsample_and_decide`, on the device that the probabilities are on.
 
@@ -49,18 +58,21 @@ def upsample_and_decide_on_device(
         probabilities: float32 (K, S, S).
         size: Height and width wanted.
         rounding: See :data:`DecisionSize`.
+        threshold: As for :func:`upsample_and_decide`.
     """
     if rounding == "network-size":
         indices = torch.arange(1, 1 + len(probabilities), device=probabilities.device)
-        decided = _most_probable_on_device(probabilities)
-        probabilities = (decided == indices[:, None, None]).float()
+        decided = _most_probable_on_device(probabilities, threshold)
+        probabilities, threshold = (decided == indices[:, None, None]).float(), THRESHOLD
     resized = functional.interpolate(
         probabilities[None], size, mode="bilinear", align_corners=False
     )
-    return _most_probable_on_device(resized[0])
+    return _most_probable_on_device(resized[0], threshold)
 
 
-def argmax_labels(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
+def argmax_labels(
+    probabilities: Iterable[NDArray[np.float32]], threshold: float = THRESHOLD
+) -> Labels:
     """Each pixel's most probable class; among equals the background, then the first.
 
     The background's probability is 1 minus the others'. With a single class that is the paper's
@@ -68,22 +80,23 @@ def argmax_labels(probabilities: Iterable[NDArray[np.float32]]) -> Labels:
 
     Args:
         probabilities: float32 (H, W) of each foreground class.
+        threshold: As for :func:`upsample_and_decide`.
 
     Returns:
         Labels: bool (H, W) for one class, else uint8 class indices.
     """
     maps = list(probabilities)
     if len(maps) == 1:
-        return maps[0] > THRESHOLD
+        return maps[0] > threshold
     stacked = np.stack(maps)
     every = np.concatenate([1 - stacked.sum(axis=0, keepdims=True), stacked])
     indices: NDArray[np.uint8] = every.argmax(axis=0).astype(np.uint8)
     return indices
 
 
-def _most_probable_on_device(probabilities: Tensor) -> Tensor:
+def _most_probable_on_device(probabilities: Tensor, threshold: float) -> Tensor:
     if len(probabilities) == 1:
-        return probabilities[0] > THRESHOLD
+        return probabilities[0] > threshold
     background = 1 - probabilities.sum(dim=0, keepdim=True)
     return torch.cat([background, probabilities]).argmax(dim=0).to(torch.uint8)
 

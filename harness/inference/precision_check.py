@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.inference.predictor import Inference, Prediction, Predictor
+from harness.inference.prediction import Inference, Prediction
+from harness.inference.predictor import Predictor
 from harness.inference.uncertainty import check_ensemble
 from harness.runs.network import Loaded
 
@@ -34,12 +35,14 @@ def make_predictor(
     sample: Sample,
     say: Callable[[str], object] = lambda _: None,
     uncertainty: bool = False,
+    members: Sequence[int] = (),
 ) -> Predictor:
     """A predictor of a run; a precision other than float32 is first compared with it.
 
     ``sample`` predicts a few of the frames (see :func:`sample_of`); ``say`` is called with the
     number of their pixels that the precision changes. With ``uncertainty``, predictions say how far
-    the members of an ensemble disagree.
+    the members of an ensemble disagree; ``members`` are the places of those whose own predictions
+    are wanted, too.
 
     Raises:
         UserError: If a frame of the sample cannot be read, or uncertainty is asked of a single
@@ -52,6 +55,7 @@ def make_predictor(
         size=loaded.size,
         inference=inference,
         uncertainty=uncertainty,
+        members=members,
         classes=loaded.classes,
     )
     if inference.precision != "fp32":

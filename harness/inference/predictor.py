@@ -8,14 +8,13 @@ memory does not grow with the number of frames.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -26,86 +25,23 @@ from harness.data.frames import DamagedError, find_unreadable, read_or, resize_i
 from harness.inference.engine import Engine, current_device, on_cpu
 from harness.inference.postprocess import (
     THRESHOLD,
-    DecisionSize,
     resize_map,
     upsample_and_decide,
     upsample_and_decide_on_device,
 )
+from harness.inference.prediction import Inference, Prediction
 from harness.inference.tta import average_views
-from harness.inference.uncertainty import Uncertainty, measure
+from harness.inference.uncertainty import measure
 from harness.utils import device as devices
-from harness.utils.device import Precision
 from harness.utils.prefetch import few_ahead, map_ahead
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import Labels, mask_of
-from metrics.masks.read import Mask
-from metrics.utils.errors import Fault, FaultsError
-
-if TYPE_CHECKING:
-    from harness.runs.workspace import Run
+from metrics.masks.labels import Labels
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 _MILLISECONDS = 1000
 _BATCHES_AHEAD = 2
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inference:
-    """How a network predicts.
-
-    Attributes:
-        device: Where it runs.
-        precision: ``fp32``, the reference, or ``bf16``.
-        batch_size: Frames a batch; it changes nothing but the speed.
-        tta: Whether probabilities are the mean over flips and scales of the frame (test-time
-            augmentation), at six times the work; ``None`` for what the run's recipe says, see
-            :meth:`of`.
-        rounding: The size at which pixels are decided, see ``harness.inference.postprocess``.
-    """
-
-    device: torch.device
-    precision: Precision = "fp32"
-    batch_size: int = 8
-    tta: bool | None = None
-    rounding: DecisionSize = "full-size"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the masks depend on."""
-        return {"precision": self.precision, "tta": bool(self.tta), "rounding": self.rounding}
-
-    def of(self, run: Run) -> Inference:
-        """The same, with what is left to the run's recipe filled in."""
-        return self if self.tta is not None else dataclasses.replace(self, tta=run.tta)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """A network's output for one frame.
-
-    Attributes:
-        image: The frame's file, or its name.
-        probabilities: float32 (K, S, S) of the K foreground classes, at the network's size.
-        labels: Each pixel's class (H, W) at the frame's own size, see
-            :func:`harness.inference.postprocess.argmax_labels`.
-        classes: What the labels mean.
-        latency_ms: Milliseconds from the file to the mask: decoding, the frame's share of its
-            batch's time in the network, and resizing. A GPU's warm-up is not counted.
-        uncertainty: How far the members disagree, where the predictor was asked for it.
-    """
-
-    image: Path
-    probabilities: NDArray[np.float32]
-    labels: Labels
-    classes: Classes
-    latency_ms: float
-    uncertainty: Uncertainty | None = None
-
-    @property
-    def mask(self) -> Mask:
-        """The chosen class's pixels, bool (H, W)."""
-        return mask_of(self.labels, self.classes.channel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +54,15 @@ class _Decoded:
 
 @dataclass(frozen=True, kw_only=True)
 class _Forwarded:
+    """A frame behind the network.
+
+    ``probabilities`` (1 + M, K, S, S) are the mean's and, where they are wanted, the members';
+    ``labels``, by place in the same order, are what a GPU has decided.
+    """
+
     frame: _Decoded
     probabilities: NDArray[np.float32]
-    members: NDArray[np.float32]
-    labels: Labels | None
+    labels: dict[int, Labels]
     milliseconds: float
 
 
@@ -137,7 +78,11 @@ class Predictor:
         size: Side of the square network input, in pixels.
         inference: How it predicts.
         uncertainty: Whether predictions say how far the members of an ensemble disagree.
+        members: Places of members whose own predictions are wanted, too.
         classes: What the network tells apart.
+
+    Raises:
+        UserError: If the classes are several and a threshold other than one half is given.
     """
 
     def __init__(
@@ -147,15 +92,23 @@ class Predictor:
         size: int,
         inference: Inference,
         uncertainty: bool = False,
+        members: Sequence[int] = (),
         classes: Classes = ONE,
     ) -> None:
+        if len(classes) > 1 and inference.threshold != THRESHOLD:
+            raise UserError(
+                f"--threshold is for a single class, but the network tells {len(classes)} apart, "
+                "and each pixel gets the most probable one"
+            )
         self.engine = Engine(
             network,
             device=inference.device,
             precision=inference.precision,
             batch_size=inference.batch_size,
-            member_class=classes.channel if uncertainty else 0,
+            with_members=uncertainty or bool(members),
         )
+        self.uncertainty = uncertainty
+        self.members = tuple(members)
         self.classes = classes
         self.size = size
         self.inference = inference
@@ -210,8 +163,7 @@ class Predictor:
         """Run one batch through the network, with test-time augmentation where it is asked for.
 
         Pixels (N, 3, S, S) uint8 on any device give (N, C, S, S) float32 on the predictor's; where
-        uncertainty is asked for, the chosen class's probabilities by each member follow after the
-        classes'.
+        members are asked for, (N, C + C members, S, S): their probabilities follow the mean's.
         """
         inputs = pixels.to(self.engine.device, non_blocking=True).float()
         return average_views(self.engine, inputs) if self.inference.tta else self.engine(inputs)
@@ -244,46 +196,72 @@ class Predictor:
         """Foreground probabilities of each frame, on a GPU also its pixels' classes."""
         start = time.perf_counter()
         device = self.engine.device
-        end = 1 + len(self.classes)
+        how = self.inference
         with current_device(device):
             pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
             pixels = pixels.pin_memory() if device.type == "cuda" else pixels
             probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
-            foreground = probabilities[:, 1:end].contiguous()
+            each = probabilities.view(
+                len(batch), -1, 1 + len(self.classes), *probabilities.shape[2:]
+            )
+            foreground = each[:, :, 1:].contiguous()  # (N, 1 + M, K, S, S)
             decided = [
-                upsample_and_decide_on_device(maps, frame.size, self.inference.rounding)
+                upsample_and_decide_on_device(maps[place], frame.size, how.rounding, how.threshold)
                 for maps, frame in zip(foreground, batch, strict=True)
+                for place in self._places
                 if device.type != "cpu"
             ]
-            small, members, *full = on_cpu([foreground, probabilities[:, end:], *decided])
-        labels_of: list[Labels | None] = [*full, *[None] * (len(batch) - len(full))]
+            small, *full = on_cpu([foreground, *decided])
+        labels = iter(full)
         spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
         return [
             _Forwarded(
-                frame=frame, probabilities=maps, members=each, labels=labels, milliseconds=spent
+                frame=frame,
+                probabilities=maps,
+                labels=dict(zip(self._places, labels, strict=False)),
+                milliseconds=spent,
             )
-            for frame, maps, each, labels in zip(batch, small, members, labels_of, strict=True)
+            for frame, maps in zip(batch, small, strict=True)
         ]
+
+    @property
+    def _places(self) -> tuple[int, ...]:
+        """Whose predictions are wanted: the mean's, 0, and members', from 1."""
+        return (0, *(1 + member for member in self.members))
 
     def _finish(self, forwarded: _Forwarded) -> Prediction:
         """Bring probability maps to the frame's own size and decide, if a GPU has not."""
+        whole, *members = (self._prediction(forwarded, place) for place in self._places)
+        if not self.uncertainty:
+            return replace(whole, members=tuple(members))
         start = time.perf_counter()
-        frame, labels = forwarded.frame, forwarded.labels
-        if labels is None:
-            labels = upsample_and_decide(
-                forwarded.probabilities, frame.size, self.inference.rounding
-            )
-        height, width = frame.size
-        members = [resize_map(one, height=height, width=width) for one in forwarded.members]
-        uncertainty = measure(members, THRESHOLD) if members else None
+        height, width = forwarded.frame.size
+        of_members = forwarded.probabilities[1:, self.classes.channel - 1]
+        maps = [resize_map(one, height=height, width=width) for one in of_members]
+        found = measure(maps, self.inference.threshold)
+        spent = (time.perf_counter() - start) * _MILLISECONDS
+        return replace(
+            whole,
+            members=tuple(members),
+            uncertainty=found,
+            latency_ms=whole.latency_ms + spent,
+        )
+
+    def _prediction(self, forwarded: _Forwarded, place: int) -> Prediction:
+        """What the mean (0) or a member (from 1) predicts for a frame."""
+        start = time.perf_counter()
+        frame, maps = forwarded.frame, forwarded.probabilities[place]
+        if (labels := forwarded.labels.get(place)) is None:
+            how = self.inference
+            labels = upsample_and_decide(maps, frame.size, how.rounding, how.threshold)
+        share = self.engine.shares[place - 1] if place else 1.0
         spent = (time.perf_counter() - start) * _MILLISECONDS
         return Prediction(
             image=frame.image,
-            probabilities=forwarded.probabilities,
+            probabilities=maps,
             labels=labels,
             classes=self.classes,
-            latency_ms=frame.milliseconds + forwarded.milliseconds + spent,
-            uncertainty=uncertainty,
+            latency_ms=frame.milliseconds + share * forwarded.milliseconds + spent,
         )
 
 

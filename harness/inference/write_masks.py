@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.inference.maps import FOLDER, MapOptions, write_manifest, write_maps
 from harness.inference.precision_check import SAMPLE, Sample
-from harness.inference.predictor import Prediction, Predictor
+from harness.inference.prediction import Prediction
+from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
@@ -23,8 +25,8 @@ from metrics.masks.labels import mask_of, write_mask
 from metrics.utils.errors import Fault
 from metrics.utils.names import valid_text
 
-MAPS = "uncertainty"
-"""Folder of the maps, below that of the masks."""
+UNCERTAINTY = "uncertainty"
+"""Folder of the maps of disagreement, below that of the masks."""
 
 Row = dict[str, Any]
 
@@ -34,13 +36,15 @@ def predict_images(
     sources: Sources,
     out: Path,
     *,
+    maps: MapOptions | None = None,
     done: Callable[[], object] = lambda: None,
     on_fault: Callable[[Fault], object] | None = None,
 ) -> list[Row]:
-    """Write a mask for each image, ``NAME.png``, and its map where uncertainty was asked for.
+    """Write a mask for each image, ``NAME.png``, and its maps where they were asked for.
 
-    Masks keep the images' paths below the sources' folder. ``on_fault`` is called for each image
-    that cannot be read, which is then left out.
+    Masks keep the images' paths below the sources' folder. ``maps`` is how probability maps are
+    written, ``None`` for none. ``on_fault`` is called for each image that cannot be read, which is
+    then left out.
 
     Returns:
         list: A row an image: its name, each class's share of the pixels, and the milliseconds that
@@ -53,8 +57,10 @@ def predict_images(
 
     def write(prediction: Prediction) -> Row:
         image = prediction.image.relative_to(sources.root).as_posix()
-        return _write(prediction, out, sources.mask_name(prediction.image), image)
+        return _write(prediction, out, sources.mask_name(prediction.image), image, maps)
 
+    if maps:
+        write_manifest(out / FOLDER, maps, predictor.classes)
     rows = []
     predictions = predictor.predict(sources.images, on_fault=on_fault)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool:
@@ -65,11 +71,16 @@ def predict_images(
 
 
 def predict_video(
-    predictor: Predictor, video: Video, out: Path, *, done: Callable[[], object] = lambda: None
+    predictor: Predictor,
+    video: Video,
+    out: Path,
+    *,
+    maps: MapOptions | None = None,
+    done: Callable[[], object] = lambda: None,
 ) -> list[Row]:
     """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
 
-    ``out`` also gets the video, ``STEM_overlay.mp4``.
+    ``out`` also gets the video, ``STEM_overlay.mp4``, and the maps, as in :func:`predict_images`.
 
     Returns:
         list: A row a frame: its mask's name, its second in the video, each class's share of the
@@ -93,8 +104,10 @@ def predict_video(
     def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
         prediction, pixels = pair
         name = prediction.image.name
-        return _write(prediction, out, name, name), overlay(pixels, prediction.mask)
+        return _write(prediction, out, name, name, maps), overlay(pixels, prediction.mask)
 
+    if maps:
+        write_manifest(out / FOLDER, maps, predictor.classes)
     rows: list[Row] = []
     with (
         writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
@@ -118,9 +131,13 @@ def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
         yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
 
 
-def _write(prediction: Prediction, out: Path, name: str, image: str) -> Row:
-    """Write a prediction's mask, and its map if there is one; its row, under an image's name."""
+def _write(
+    prediction: Prediction, out: Path, name: str, image: str, maps: MapOptions | None
+) -> Row:
+    """Write a prediction's mask and the maps asked for; its row, under an image's name."""
     write_mask(out / name, prediction.labels, prediction.classes)
+    if maps:
+        write_maps(out / FOLDER, name, prediction, maps)
     row: Row = {"image": valid_text(image)}
     row |= {
         f"{class_}_share": float(mask_of(prediction.labels, index).mean())
@@ -128,7 +145,7 @@ def _write(prediction: Prediction, out: Path, name: str, image: str) -> Row:
     }
     row["latency_ms"] = prediction.latency_ms
     if (found := prediction.uncertainty) is not None:
-        write_map(out / MAPS / name, found)
+        write_map(out / UNCERTAINTY / name, found)
         row |= {
             "disagreement": found.disagreement,
             "vote_variance": found.vote_variance,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,29 @@ def members_for(
             f"{', '.join(missing)}. Train them with: harness train {models}"
         )
     return {name: run for name, run in found.items() if run is not None}
+
+
+def members_among(ensemble: Run, runs: Iterable[Run]) -> dict[int, Run]:
+    """Those of some runs that are members of an ensemble with the very weights that it has.
+
+    A member may have been trained on since, or its run replaced.
+
+    Returns:
+        dict: The runs by their place among the ensemble's networks.
+    """
+    by_name = {run.run: run for run in runs}
+    settings = ensemble.settings.get("members", {})
+    found = {}
+    for place, name in enumerate(settings):
+        run = by_name.get(str(ensemble.members.get(name)))
+        if run is None or TrainConfig.from_dict(run.settings) != TrainConfig.from_dict(
+            settings[name]
+        ):
+            continue
+        files = run.best, member_weights(ensemble.folder, name)
+        if all(file.exists() for file in files) and filecmp.cmp(*files, shallow=False):
+            found[place] = run
+    return found
 
 
 def register(workspace: Workspace, members: Mapping[str, Run]) -> Run:

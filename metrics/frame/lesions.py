@@ -71,18 +71,15 @@ def count_lesions(
     require_one_shape(mask_truth, mask_prediction)
     if not 0 < min_iou <= 1:
         raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
-    truth, sizes_truth = _regions(mask_truth)
-    prediction, sizes_prediction = _regions(mask_prediction)
+    truth, sizes_truth = regions(mask_truth)
+    prediction, sizes_prediction = regions(mask_prediction)
     kept_truth = np.flatnonzero(sizes_truth >= min_pixels)
     kept_prediction = np.flatnonzero(sizes_prediction >= min_pixels)
     polyps, guesses = len(kept_truth), len(kept_prediction)
     if not polyps or not guesses:
         return LesionCounts(polyps, 0, guesses)
     both = mask_truth & mask_prediction
-    # The pixels that each region of the truth shares with each one of the prediction.
-    shape = len(sizes_truth), len(sizes_prediction)
-    cells = (truth[both].astype(np.int64) - 1) * shape[1] + prediction[both] - 1
-    shared = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+    shared = shared_pixels(truth[both], prediction[both], len(sizes_truth), len(sizes_prediction))
     shared = shared[np.ix_(kept_truth, kept_prediction)]
     sizes_truth, sizes_prediction = sizes_truth[kept_truth], sizes_prediction[kept_prediction]
     iou = shared / (sizes_truth[:, None] + sizes_prediction[None, :] - shared)
@@ -142,12 +139,39 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     return out.drop(columns=["seen", "spared"])
 
 
-def _regions(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Labels (H, W), 0 outside, and the size in pixels of each region 1, 2, ..."""
+def regions(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Labels (H, W), 0 outside, and the size in pixels of each region 1, 2, ...
+
+    Example:
+        >>> regions(np.array([[True, False, True]]))[0]
+        array([[1, 0, 2]], dtype=int32)
+    """
     if not mask.any():
         return np.zeros(mask.shape, dtype=np.int64), np.empty(0, dtype=np.int64)
     labels = measure.label(mask, connectivity=2)
     return labels, np.bincount(labels[mask])[1:]
+
+
+def shared_pixels(
+    truth: npt.NDArray[np.int64], prediction: npt.NDArray[np.int64], polyps: int, guesses: int
+) -> npt.NDArray[np.int64]:
+    """How many pixels each region of the truth shares with each one of the prediction.
+
+    Args:
+        truth: Labels (N,) of the pixels that are in both masks.
+        prediction: Their labels there.
+        polyps: Regions of the truth.
+        guesses: Regions of the prediction.
+
+    Returns:
+        Int array (polyps, guesses).
+
+    Example:
+        >>> shared_pixels(np.array([1, 1]), np.array([1, 2]), polyps=1, guesses=2)
+        array([[1, 1]])
+    """
+    cells = (truth.astype(np.int64) - 1) * guesses + prediction - 1
+    return np.bincount(cells, minlength=polyps * guesses).reshape(polyps, guesses)
 
 
 def _share(part: pd.Series[float], whole: pd.Series[float]) -> pd.Series[float]:

@@ -21,6 +21,14 @@ def contour_path(mask: Mask, scale: float) -> str:
 
     Returns:
         str: Closed lines, holes included; empty for an empty mask.
+
+    Example:
+        >>> contour_path(np.zeros((4, 4), dtype=bool), 1.0)
+        ''
+        >>> mask = np.zeros((4, 4), dtype=bool)
+        >>> mask[1:3, 1:3] = True
+        >>> contour_path(mask, 10.0).count("M")
+        1
     """
     from skimage import measure
 

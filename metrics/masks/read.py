@@ -55,7 +55,7 @@ def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
 
 def decode_bits(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Bits:
     """As ``read_bits``, of an encoded mask that is already in memory."""
-    return pack_grey(_grey(data, name=name or "mask"), protocol=protocol)
+    return pack_grey(decode_grey(data, name=name or "mask"), protocol=protocol)
 
 
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
@@ -77,7 +77,7 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
         >>> decode_mask(data, protocol="official")
         array([[False,  True,  True]])
     """
-    grey = _grey(data, name=name or "mask")
+    grey = decode_grey(data, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
     return np.greater(grey, THRESHOLDS[protocol], out=grey.view(np.bool_))
 
@@ -145,7 +145,7 @@ def decode_turned(data: bytes, *, name: str) -> Mask:
     return np.greater(first, THRESHOLDS["official"])
 
 
-def _grey(data: bytes, *, name: str) -> _Bytes:
+def decode_grey(data: bytes, *, name: str) -> _Bytes:
     """The grey values of a mask without problems, uint8 (H, W)."""
     found = examine(data, name=name)
     if found.problem:

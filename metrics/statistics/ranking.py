@@ -112,7 +112,13 @@ def rank(
 
 
 def spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray[Any]]:
-    """The interval of resampled ranks (R, M), and how often each model is first."""
+    """The interval of resampled ranks (R, M), and how often each model is first.
+
+    Example:
+        >>> found = spread(np.array([[1, 2], [1, 2], [2, 1], [1, 2]]), 0.5)
+        >>> found["p_first"]
+        array([0.75, 0.25])
+    """
     tail = (1 - level) / 2
     low, high = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")
     first = ranks == 1

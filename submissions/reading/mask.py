@@ -26,6 +26,7 @@ MAX_GREY_SHARE: Final = 0.05
 """The largest share of such pixels in a JPEG."""
 
 _STRICT_FROM: Final = 128
+_MOST: Final = 255
 _WITH_ALPHA: Final = (2, 4)  # samples a pixel
 
 
@@ -84,9 +85,20 @@ class Budget:
 
 
 def read_content(
-    archive: Archive, place: Place, limits: Limits, budget: Budget
+    archive: Archive,
+    place: Place,
+    limits: Limits,
+    budget: Budget,
+    threshold: float | None = None,
 ) -> tuple[Content | None, list[Finding]]:
     """Read, decode and check one mask.
+
+    Args:
+        archive: Gives the file.
+        place: The mask's.
+        limits: How much is read at most.
+        budget: How much may still be decoded.
+        threshold: Where given, grey values are probabilities and no fault; polyp is above it.
 
     Returns:
         The mask (``None`` where it cannot or must not be decoded) and its faults.
@@ -110,6 +122,8 @@ def read_content(
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
     above_zero = pack(grey)
     histogram = _of_bits(above_zero) if header.faxed else _histogram(grey, above_zero)
+    if threshold is not None:
+        return _thresholded(place, header, grey, threshold), faults
     faults += _value_faults(place, header, histogram)
     return _content(place, data, header, grey, above_zero, histogram), faults
 
@@ -211,6 +225,21 @@ def _content(
         polyp_strict=int(histogram[_STRICT_FROM:].sum()),
         decode=decode,
         bits=bits,
+    )
+
+
+def _thresholded(place: Place, header: Header, grey: Pixels, threshold: float) -> Content:
+    """A map of probabilities as a mask, by every protocol."""
+    mask = np.greater(grey, threshold * _MOST)
+    bits = pack(mask)
+    return Content(
+        place=place,
+        size=(header.height, header.width),
+        lossy=False,  # what JPEG does to a rim of 0 and 255 is no matter here
+        polyp_official=bits.pixels,
+        polyp_strict=bits.pixels,
+        decode=lambda _: mask,
+        bits=lambda _: bits,
     )
 
 

@@ -42,6 +42,9 @@ NEARLY_WHITE: Final = 0.75
 """A set whose every mask is polyp to this share or more is noted as inverted: no polyp is so large
 in every frame, while an inverted mask is white but for the polyp."""
 
+HALF: Final = 0.5
+"""Above this a probability is polyp if nothing else is said."""
+
 MAX_WORKERS: Final = 4
 """Masks decoded at the same time; together with the limits this bounds the memory."""
 
@@ -79,6 +82,7 @@ def inspect_package(
     *,
     test_sets: Collection[str] | None = None,
     layout: PackageLayout | None = None,
+    threshold: float | None = None,
     limits: Limits | None = None,
     on_mask: Callable[[Content], None] | None = None,
 ) -> PackageReport:
@@ -90,6 +94,8 @@ def inspect_package(
             ``rounds.frame_sizes``; ``None`` to check only what needs no frames.
         test_sets: The required test sets where ``expected`` is not given; ``None`` for any.
         layout: The names inside; EndoCV 2021's by default.
+        threshold: Where given, or where the layout has grey masks (then one half), masks hold
+            probabilities, and a pixel is polyp above it.
         limits: How much is read at most.
         on_mask: Called once for each mask that could be decoded, from several threads, also for
             a package that turns out to be faulty.
@@ -102,7 +108,11 @@ def inspect_package(
         if not archive.files and any(f.kind in HOSTILE for f in archive.findings):
             return PackageReport(findings=archive.findings)
         structure = arrange(archive, layout, expected=expected, test_sets=test_sets)
-        return inspect_masks(archive, structure, expected, limits=limits, on_mask=on_mask)
+        if threshold is None and layout.grey:
+            threshold = HALF
+        return inspect_masks(
+            archive, structure, expected, threshold=threshold, limits=limits, on_mask=on_mask
+        )
 
 
 def inspect_masks(
@@ -110,6 +120,7 @@ def inspect_masks(
     structure: Structure,
     expected: Sizes | None = None,
     *,
+    threshold: float | None = None,
     limits: Limits | None = None,
     on_mask: Callable[[Content], None] | None = None,
 ) -> PackageReport:
@@ -121,7 +132,9 @@ def inspect_masks(
     notes, lossy_note = _junk_note(structure), ""
     latencies: dict[str, dict[str, float]] = {}
     if not any(finding.kind in HOSTILE for finding in findings):
-        contents = _contents(archive, structure, limits or Limits(), on_mask, findings)
+        contents = _contents(archive, structure, limits or Limits(), threshold, on_mask, findings)
+        if threshold is not None:
+            notes.append(f"polyp where the probability is above {threshold:g}")
         lossy_note = _lossy_note(contents)
         notes += [*filter(None, [lossy_note]), *_uniform_notes(contents)]
         latencies = _timings(archive, structure, expected, findings)
@@ -150,13 +163,14 @@ def _contents(
     archive: Archive,
     structure: Structure,
     limits: Limits,
+    threshold: float | None,
     on_mask: Callable[[Content], None] | None,
     findings: list[Finding],
 ) -> list[_Read]:
     budget = Budget(limits.work)
 
     def check(place: Place) -> tuple[_Read | None, list[Finding]]:
-        content, faults = read_content(archive, place, limits, budget)
+        content, faults = read_content(archive, place, limits, budget, threshold)
         if content is None:
             return None, faults
         if on_mask is not None:

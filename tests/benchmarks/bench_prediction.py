@@ -28,7 +28,8 @@ from harness.data.frames import read_image, resize_image, resize_mask
 from harness.data.synthetic.dataset import write_dataset
 from harness.inference.postprocess import upsample_and_decide
 from harness.inference.precision_check import changed_pixels
-from harness.inference.predictor import Inference, Prediction, Predictor
+from harness.inference.prediction import Inference, Prediction
+from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax

@@ -19,7 +19,8 @@ from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import BatchLoader
 from harness.inference.engine import Engine
 from harness.inference.precision_check import changed_pixels
-from harness.inference.predictor import Inference, Predictor
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
 from harness.runs.network import Normalised, Softmax, build, normalisation
 from harness.training.run import TrainingFrames
 from harness.training.trainer import Trainer

@@ -28,7 +28,8 @@ from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import BatchLoader
-from harness.inference.predictor import Inference, Predictor
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import build, normalisation

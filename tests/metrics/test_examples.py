@@ -22,13 +22,16 @@ WITHOUT = {
     "metrics.masks.image.read_file",
     "metrics.masks.labels.encode_labels",  # beside examine_labels
     "metrics.masks.labels.read_labels",  # beside write_mask
+    "metrics.masks.maps.write_map",  # in read_map's
     "metrics.masks.read.decode_bits",  # beside decode_mask
     "metrics.masks.read.decode_turned",
     "metrics.masks.read.is_turned",
     "metrics.masks.read.read_bits",
+    "metrics.masks.read.decode_grey",
     "metrics.masks.read.read_mask",
     "metrics.registry.frame_metrics",
     "metrics.registry.measured",
+    "metrics.registry.take_maps",
     "metrics.statistics.bootstrap.weighted_means",  # as means
 }
 

@@ -17,6 +17,8 @@ from metrics.masks.classes import chosen_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.evaluation.calibration import Calibration
+    from harness.evaluation.curves import Curves
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
     from metrics.averages import Average
@@ -88,6 +90,8 @@ class PageContent:
         members: The ensemble's members; ``None`` unless two of them were measured.
         elsewhere: Frame tables of the same models on other sets, by the set's name.
         leaderboard: The leaderboard of scored submissions, or ``None``.
+        curves: Model to its curves over thresholds, of those whose probability maps were measured.
+        calibrations: The calibration of the same models.
         is_paper_split: Whether the split is the paper's.
         average: By which several test sets are averaged; ``frames`` where there is one.
         notes: What is missing from the page, and how to get it.
@@ -105,6 +109,8 @@ class PageContent:
     members: Members | None = None
     elsewhere: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     leaderboard: View | None = None
+    curves: Mapping[str, Curves] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     is_paper_split: bool = True
     average: Average = "frames"
     notes: Sequence[str] = ()

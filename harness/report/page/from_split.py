@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
+from harness.evaluation.calibration import calibration_of
+from harness.evaluation.curves import curves_of
+from harness.evaluation.map_table import TABLE
 from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
+from harness.runs.calibration import kept_temperature
 from harness.runs.network import shared_classes
 from harness.runs.workspace import Run, Workspace, masks_folder, now
 from harness.utils.versions import versions
@@ -47,11 +52,18 @@ def gather(
         UserError: If no run was evaluated on the split, the runs have different classes, or a
             frame or mask cannot be read.
     """
+    import pandas as pd
+
     frames = of_split(catalogue, split)
     chosen = _evaluated(workspace, runs, frames, split)
     shown = list(chosen.values())
     classes = shared_classes(shown)
     table = with_place(tables.load(shown, split))
+    maps = {
+        name: pd.read_parquet(run.evaluation(split) / TABLE)
+        for name, run in chosen.items()
+        if (run.evaluation(split) / TABLE).exists()
+    }
     masks = {name: masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
@@ -66,9 +78,21 @@ def gather(
         ensemble=ensemble,
         members=members,
         average=average_of(table, average),
+        curves={name: curves_of(own) for name, own in maps.items()},
+        calibrations={
+            name: calibration_of(own, _temperature(workspace, chosen[name], split))
+            for name, own in maps.items()
+        },
         elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
         notes=notes,
     )
+
+
+def _temperature(workspace: Workspace, run: Run, split: str) -> float | None:
+    """The temperature that was fitted for a run as it was evaluated on the split."""
+    rows = workspace.evaluations(split)
+    settings = json.loads(rows.loc[rows["run"] == run.run, "settings"].iloc[0])
+    return kept_temperature(run, settings)
 
 
 def _evaluated(

@@ -9,6 +9,7 @@ from harness import __version__
 from harness.report.page import (
     section_centres,
     section_consensus,
+    section_curves,
     section_disagreement,
     section_ranking,
     section_teams,
@@ -100,6 +101,8 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
         ("generalisation", "Generalisation", gaps, gap_tables),
         ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
         ("details", "Contours and polyps", _details(content), []),
+        ("curves", "Thresholds", section_curves.curves(content), []),
+        ("calibration", "Calibration", section_curves.calibration(content), []),
         ("pairs", "Pairwise differences", pairs, pair_tables),
         ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
         ("training", "Training", curves, epochs),

@@ -13,6 +13,9 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
     "classes": "one a class, and by centre",
     "places": "by centre or sequence",
     "paper": "the paper's Table 2 or 3",
+    "pranet": "PraNet's, of the probability maps",
+    "curves": "by threshold, and polyps by score",
+    "calibration": "whether probabilities are frequencies; thresholds that keep a risk",
     "contours": "distances between contours",
     "polyps": "polyps found, and frames recognised",
     "strata": "by the size of the polyp",
@@ -21,6 +24,9 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
     "frames": "a row a frame and class",
 }
 """The tables of an evaluation, with their help texts."""
+
+OF_MAPS: Final = frozenset({"pranet", "curves", "calibration"})
+"""Those that need the map table."""
 
 AVERAGES: Final[Mapping[str, str]] = {
     "sets": "the mean over the test sets of each set's mean over frames",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from harness.evaluation.calibration import calibration_of, risk_rows
+from harness.evaluation.curves import curves_of
 from harness.evaluation.evaluate_run import PROTOCOLS
+from harness.evaluation.map_table import pranet_rows
 from harness.report.tables.formats import Format
-from harness.report.tables.view import View
+from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail
+from harness.report.views import calibration as calibration_views
+from harness.report.views import curves as curves_view
 from harness.report.views import paper as paper_table
+from harness.report.views.pranet import pranet_views
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +42,8 @@ class Measured:
         reference: The set that others are compared with; empty for each in turn.
         other: The set compared with it; empty for each in turn.
         average: By which several test sets are averaged; ``None`` for over sets.
+        maps: The map tables of the same models, for tables of probability maps.
+        temperatures: Model to the temperature that calibrates it, where one is known.
     """
 
     frames: pd.DataFrame
@@ -46,6 +54,15 @@ class Measured:
     reference: str = ""
     other: str = ""
     average: Average | None = None
+    maps: pd.DataFrame | None = None
+    temperatures: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def map_tables(self) -> dict[str, pd.DataFrame]:
+        """Model to its map table."""
+        if self.maps is None:
+            raise ValueError("the table needs the map tables of the models")
+        return {str(model): own for model, own in self.maps.groupby("model", sort=False)}
 
     @property
     def formulas(self) -> Protocol:
@@ -94,6 +111,38 @@ def paper(measured: Measured, _format: Format) -> list[View]:
         )
     summary = measured.summary
     return [paper_table.table_view(summary, measured.split, paper_results())]
+
+
+def pranet(measured: Measured, format_: Format) -> list[View]:
+    """PraNet's table, by test set, or of the split where its frames are of none."""
+    import pandas as pd
+
+    rows = [
+        pranet_rows(own).assign(model=model, title=title_of(model))
+        for model, own in measured.map_tables.items()
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    return pranet_views(table.replace({"test_set": {"": measured.split}}), format_)
+
+
+def curves(measured: Measured, _format: Format) -> list[View]:
+    """What each model reaches by threshold, and its polyps by score."""
+    found = {model: curves_of(table) for model, table in measured.map_tables.items()}
+    return [
+        curves_view.by_pixel_view(found, split=measured.split),
+        curves_view.by_polyp_view(found, split=measured.split),
+    ]
+
+
+def calibration(measured: Measured, _format: Format) -> list[View]:
+    """Calibration before and after temperature scaling, and thresholds that keep a risk."""
+    tables, kept = measured.map_tables, measured.temperatures
+    found = {model: calibration_of(table, kept.get(model)) for model, table in tables.items()}
+    risks = {model: risk_rows(table) for model, table in tables.items()}
+    return [
+        calibration_views.calibration_view(found, split=measured.split),
+        calibration_views.risk_view(risks, split=measured.split),
+    ]
 
 
 def contours(measured: Measured, _format: Format) -> list[View]:
@@ -171,8 +220,10 @@ def by_frame(measured: Measured, _format: Format) -> list[View]:
 
 
 KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
-    "classes": classes, "places": places, "paper": paper, "contours": contours, "polyps": polyps,
-    "strata": strata, "generalisation": generalisation, "more": more, "frames": by_frame,
+    "classes": classes, "places": places, "paper": paper, "pranet": pranet, "curves": curves,
+    "calibration": calibration, "contours": contours,
+    "polyps": polyps, "strata": strata, "generalisation": generalisation, "more": more,
+    "frames": by_frame,
 }  # fmt: skip
 
 

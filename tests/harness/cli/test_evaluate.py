@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.cli.evaluate import _label, _of_all_folds
 from harness.data.cross_validation import SplitVariant, folds
+from harness.evaluation.chosen_runs import _label, _of_all_folds
 from metrics.utils.errors import UserError
 
 

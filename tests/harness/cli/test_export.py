@@ -28,7 +28,8 @@ from harness.data.frames import read_image, resize_image
 from harness.export import onnx
 from harness.export.container import inference
 from harness.inference.postprocess import resize_map, upsample_and_decide
-from harness.inference.predictor import Inference, Predictor
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
 from harness.runs.network import load
 from harness.runs.select import select
 from harness.runs.workspace import Workspace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,30 @@ def test_every_image_gets_its_mask(folder: Path, images: Path) -> None:
         assert set(np.unique(mask)) <= {0, 255}
         assert shares[path.name] == pytest.approx((mask > 0).mean(), abs=1e-9)
     assert 0 < shares.mean() < 1
+
+
+def test_maps_hold_the_probabilities_behind_the_masks(
+    folder: Path, images: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    image = min(images.iterdir())
+    full, small = tmp_path / "full", tmp_path / "small"
+    options = ("--probabilities", "--maps", "full", "--map-bits", "16", "--threshold", "0.7")
+    assert call(workspace, image, full, *options).exit_code == 0
+    assert call(workspace, image, small, "--probabilities").exit_code == 0
+
+    name = f"{image.stem}.png"
+    deep = read(full / "probabilities" / name)
+    assert deep.dtype == np.uint16
+    assert np.array_equal(deep > 32767, read(folder / name) > 0)
+    assert np.array_equal(deep > 0.7 * 65535, read(full / name) > 0)
+    assert read(small / "probabilities" / name).shape == (64, 64)
+    described = json.loads((small / "probabilities" / "maps.json").read_text())
+    assert described["scale"] == {"0": 0, "255": 1}
+
+    (small / "probabilities" / name).write_bytes(b"mine")
+    refused = call(workspace, image, small, "--probabilities")
+    assert refused.exit_code == 1
+    assert f"probabilities/{name}" in refused.stderr
 
 
 def test_one_image_as_in_its_folder(

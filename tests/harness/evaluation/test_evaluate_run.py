@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.evaluation import evaluate_run as evaluations
 from harness.evaluation.evaluate_run import cached_table, evaluate_run, evaluation_settings
-from harness.inference.predictor import Inference
+from harness.inference.prediction import Inference
 from harness.runs.network import Loaded
 from harness.runs.workspace import Run, Workspace, masks_folder
 from metrics.masks.classes import ONE
@@ -73,7 +73,8 @@ def evaluate(
     def made(columns: int, **options: Any) -> pd.DataFrame:
         loaded = Loaded(run=run, network=Columns(columns), size=32, classes=ONE)
         monkeypatch.setattr(evaluations, "load", lambda _: loaded)
-        return evaluate_run(workspace, run, frames, "val", inference=INFERENCE, **options)
+        tables = evaluate_run(workspace, run, frames, "val", inference=INFERENCE, **options)
+        return tables[run.run]
 
     return made
 

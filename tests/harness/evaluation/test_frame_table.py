@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from harness.data.frames import truth_of
 from harness.evaluation.frame_table import evaluate_frames, recount
-from harness.inference.predictor import Inference, Predictor
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
 
@@ -68,9 +69,7 @@ def test_counts_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     frames = pd.DataFrame([row(tmp_path, "a", columns(16, 48)), row(tmp_path, "b", None)])
     seen: list[int] = []
 
-    table = evaluate_frames(
-        predictor(), frames, masks=tmp_path / "masks", done=lambda: seen.append(1)
-    )
+    (table,) = evaluate_frames(predictor(), frames, folders=[tmp_path], done=lambda: seen.append(1))
 
     counts = table.set_index(["frame", "class"])[["tp", "fp", "fn", "tn"]]
     assert counts.loc[("seq1/a", "polyp")].tolist() == [512, 512, 512, 512]
@@ -84,7 +83,7 @@ def test_counts_are_those_worked_out_by_hand(tmp_path: Path) -> None:
 def test_the_masks_are_kept_as_they_were_counted(tmp_path: Path) -> None:
     frames = pd.DataFrame([row(tmp_path, "a", columns(16, 48))])
 
-    evaluate_frames(predictor(), frames, masks=tmp_path / "masks")
+    evaluate_frames(predictor(), frames, folders=[tmp_path])
 
     kept = cv2.imread(str(tmp_path / "masks/seq1/a.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(kept, columns(0, 32))
@@ -112,7 +111,7 @@ def test_masks_that_cannot_be_written_are_said(tmp_path: Path) -> None:
     frames = pd.DataFrame([row(tmp_path, "a", None)])
 
     with pytest.raises(UserError, match="cannot write"):
-        evaluate_frames(predictor(), frames, masks=tmp_path / "masks")
+        evaluate_frames(predictor(), frames, folders=[tmp_path])
 
 
 class Quarters(nn.Module):
@@ -136,7 +135,7 @@ def test_every_class_has_its_counts_and_its_value(tmp_path: Path) -> None:
     frames = pd.DataFrame([row(tmp_path, "a", mask), row(tmp_path, "b", None)])
     made = Predictor(Quarters(), size=64, inference=Inference(device=CPU), classes=classes)
 
-    table = evaluate_frames(made, frames, masks=tmp_path / "masks")
+    (table,) = evaluate_frames(made, frames, folders=[tmp_path])
 
     assert table["class"].tolist() == ["instrument", "polyp", "background"] * 2
     counts = table.set_index(["frame", "class"])[["tp", "fp", "fn", "tn"]] // HEIGHT

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.inference.precision_check import changed_pixels, make_predictor, sample_of
-from harness.inference.predictor import Inference, Prediction
+from harness.inference.prediction import Inference, Prediction
 from harness.runs.network import Loaded
 from harness.runs.workspace import Run
 from metrics.masks.classes import ONE

@@ -22,7 +22,8 @@ from harness.inference.postprocess import (
     upsample_and_decide,
     upsample_and_decide_on_device,
 )
-from harness.inference.predictor import Inference, Predictor
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
 from harness.runs.workspace import Run
 from harness.utils import device as devices
 from metrics.utils.errors import Fault, FaultsError

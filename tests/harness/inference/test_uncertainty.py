@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.inference.engine import Engine
-from harness.inference.predictor import Inference, Predictor
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
 from harness.inference.uncertainty import Uncertainty, measure, write_map
 from metrics.utils.errors import UserError
 from models.divergentnets import DivergentNets
@@ -47,11 +48,11 @@ def frame(tmp_path: Path) -> Path:
 def test_the_members_come_behind_the_ensemble_which_stays_itself(ensemble: DivergentNets) -> None:
     images = torch.rand(2, 3, 32, 32)
     with torch.inference_mode():
-        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, member_class=1)
+        engine = Engine(ensemble, device=CPU, precision="fp32", batch_size=2, with_members=True)
         output = engine(images)
         assert torch.equal(output[:, :2], ensemble(images))
-        each = [member(images).softmax(dim=1)[:, 1] for member in ensemble.members]
-    assert torch.equal(output[:, 2:], torch.stack(each, dim=1))
+        each = [member(images).softmax(dim=1) for member in ensemble.members]
+    assert torch.equal(output[:, 2:], torch.cat(each, dim=1))
 
 
 def test_a_prediction_says_where_they_disagree(ensemble: DivergentNets, frame: Path) -> None:

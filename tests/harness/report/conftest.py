@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +12,14 @@ from PIL import Image
 
 from harness.data.frames import truth_of
 from harness.evaluation import tables
+from harness.evaluation.calibration import calibration_of
+from harness.evaluation.curves import curves_of
 from harness.evaluation.frame_table import rows_of
+from harness.evaluation.map_table import map_row
 from harness.report.page import from_split
 from harness.report.page.content import PageContent
 from harness.report.views.by_class import with_place
-from metrics.masks.labels import write_mask
+from metrics.masks.labels import read_labels, write_mask
 
 SIZE = (48, 64)
 MEMBERS = ("fpn", "triunet")
@@ -54,6 +58,15 @@ def content(catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
     table = with_place(tables.join(found))
     own = {name: masks[name] for name in MEMBERS}
     members = from_split.members_of(table[table["model"].isin(MEMBERS)], catalogue, own)
+    curves, calibrations = {}, {}
+    for model in ("unet", "divergentnets"):
+        maps = []
+        for record in catalogue.to_dict("records"):
+            mask = read_labels(masks[model] / f"{record['frame']}.png")
+            soft = cv2.blur(mask.astype(np.float32), (5, 5))
+            maps.append(map_row(record, soft, truth_of(record), mask))
+        curves[model] = curves_of(pd.DataFrame(maps))
+        calibrations[model] = calibration_of(pd.DataFrame(maps), 1.3)
     history = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.1, 0.4, 0.6], "loss": [0.9, 0.5, 0.3]})
     return PageContent(
         name="val split",
@@ -65,6 +78,8 @@ def content(catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
         facts={"unet": "run unet; <preset>"},
         ensemble="divergentnets",
         members=members,
+        curves=curves,
+        calibrations=calibrations,
         elsewhere={"test split": table[table["centre"] == "C1"]},
         notes=["something is left out"],
     )

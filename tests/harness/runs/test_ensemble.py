@@ -49,3 +49,19 @@ def test_resume_leaves_an_ensemble_of_an_earlier_version_that_was_killed(
     settings = Settings(workspace=workspace.root)
     resume(settings, None, TrainingSetup(device=torch.device("cpu")))
     assert "Nothing to go on with" in caplog.text
+
+
+def test_members_are_known_by_their_weights_and_settings(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    members = {name: member(workspace, name) for name in ("fpn", "unet", "unet++")}
+    whole = ensemble.register(workspace, members)
+    assert ensemble.members_among(whole, members.values()) == {
+        place: members[name] for place, name in enumerate(members)
+    }
+    members["fpn"].best.unlink()  # it may be one file with the ensemble's
+    members["fpn"].best.write_bytes(b"fpq")  # trained on
+    settings = {**members["unet"].settings, "size": 64}
+    workspace.update_run(members["unet"].run, settings=settings)
+    again = [workspace.run(one.run) for one in members.values()]
+    assert list(ensemble.members_among(whole, again)) == [2]
+    assert ensemble.members_among(again[0], again) == {}

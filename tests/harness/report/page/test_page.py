@@ -152,9 +152,30 @@ def test_the_gap_and_the_pairs_are_differences_of_means(content: PageContent, pa
     assert table["U-Net", "FPN"] == pytest.approx(-difference, abs=1e-3)
 
 
+def test_curves_are_of_the_models_whose_maps_were_measured(page: str, content: PageContent) -> None:
+    dice, precision, found = plots_of(page, "curves")
+    shown = {content.styles[name].label for name in content.curves}
+    assert len(shown) == 2
+    for rows in (dice, precision, found):
+        assert {row["model"] for row in rows} == shown
+    half = [row for row in dice if row["x"] == 0.5 and row["model"] == "DivergentNets"]
+    assert half[0]["low"] <= half[0]["y"] <= half[0]["high"]
+    section = section_of(page, "curves")
+    assert "By threshold" in section
+    assert "AP by polyp" in section
+
+
+def test_reliability_is_of_pixels_and_of_polyps(page: str, content: PageContent) -> None:
+    pixels, polyps = plots_of(page, "calibration")
+    for rows in (pixels, polyps):
+        assert {row["model"] for row in rows} == {"U-Net", "DivergentNets"}
+        assert all(0 <= row[name] <= 1 for row in rows for name in ("x", "y"))
+    assert "1.30" in section_of(page, "calibration")
+
+
 def test_no_figure_is_without_n_and_unit(page: str) -> None:
     plots = re.findall(r'<figure class="plot">(.*?)</figure>', page, flags=re.DOTALL)
-    assert len(plots) == 10
+    assert len(plots) == 15
     for plot in plots:
         title = re.search("<h3>(.*?)</h3>", plot)
         assert title

@@ -1,0 +1,257 @@
+"""The runs that a command names, and what an evaluation of them on a split gives."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.data.catalogue import catalogue, is_paper_split, of_split
+from harness.data.cross_validation import SplitVariant
+from harness.data.cross_validation import folds as divisions
+from harness.data.fingerprint import rows_of
+from harness.data.frames import check_truth
+from harness.evaluation import evaluate_run
+from harness.evaluation.calibration import level_sums
+from harness.evaluation.frame_table import Keep
+from harness.evaluation.map_table import TABLE
+from harness.runs.calibration import keep_temperature, kept_temperature
+from harness.runs.ensemble import members_among
+from harness.runs.network import shared_classes
+from harness.runs.select import select
+from harness.runs.workspace import Workspace
+from harness.utils import console
+from metrics.calibration import fit_temperature
+from metrics.masks.classes import chosen_class, chosen_rows
+from metrics.utils.errors import UserError
+from metrics.utils.files import UnwritableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.config.settings import Settings
+    from harness.inference.maps import MapOptions
+    from harness.inference.prediction import Inference
+    from harness.runs.workspace import Run
+
+
+class ChosenRuns:
+    """The runs that were asked for, and their frame tables."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        protocol: str,
+        *,
+        names: Sequence[str],
+        runs: Sequence[str],
+        leave_out: str | None,
+        folds: int | None,
+        again: bool,
+        inference: Inference,
+        maps: MapOptions | None,
+        map_table: bool,
+    ) -> None:
+        self.settings, self.again, self.inference = settings, again, inference
+        self.keep = Keep(maps=maps, map_table=map_table)
+        self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
+        self.workspace = Workspace(settings.workspace)
+        wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
+        found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
+        self.found = found if runs else _of_all_folds(found, wanted)
+        self.checked: set[tuple[object, ...]] = set()
+        self.aside: Path | None = None
+
+    def are_of_the_paper_split(self, splits: str) -> bool:
+        """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
+        of_frames = all(is_paper_split(self.settings, split) for split in splits.split(" and "))
+        return of_frames and not any(run.variant for run in self.found)
+
+    def measure(self, split: str) -> pd.DataFrame:
+        """The frame tables of all runs on a split, with a column ``model``."""
+        import pandas as pd
+
+        folds = {run.variant.fold for run in self.found}
+        if split == "test" and len(folds) > 1:
+            console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
+        own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
+        frames = catalogue(self.settings, needs=["test" if own_test else "train"])
+        runs = {run.run: run for run in self._runs}
+        frames_of = {name: of_split(run.variant.apply(frames), split) for name, run in runs.items()}
+        tables = self._tables(frames_of, split)
+        shown = []
+        for run in runs.values():
+            table = tables[run.run]
+            _warn_without_polyp(table, f"{run.run}: the truth of {split}")
+            if self.decoding == "official":
+                of_run = frames_of[run.run]
+                with console.progress(f"{run.model}, truth above 0", len(of_run)) as bar:
+                    aside = self._aside_of(run, split)
+                    table = evaluate_run.official_table(
+                        run, of_run, split, table, aside=aside, progress=bar.advance
+                    )
+            shown.append(table.assign(model=_label(run, self.found)))
+        return pd.concat(shown, ignore_index=True)
+
+    def map_tables(self, split: str) -> pd.DataFrame:
+        """The map tables of all runs on a split that was measured, with a column ``model``."""
+        import pandas as pd
+
+        tables = [
+            self._map_table(run, split).assign(model=_label(run, self.found)) for run in self._runs
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def temperatures(self, split: str) -> dict[str, float | None]:
+        """The temperature of each model: fitted on validation, and kept, else the one kept.
+
+        The folds of a cross-validation have one each, and are shown without.
+        """
+        found: dict[str, float | None] = {}
+        for run in self._runs:
+            label, how = _label(run, self.found), self.inference.of(run).settings
+            if split == "val":
+                table = self._map_table(run, split)
+                polyp, rest = (level_sums(table, name) for name in ("polyp_levels", "rest_levels"))
+                temperature: float | None = fit_temperature(polyp, rest)
+                with suppress(UnwritableError):  # of a workspace that is shared read-only
+                    keep_temperature(run, fit_temperature(polyp, rest), inference=how)
+            else:
+                temperature = kept_temperature(run, how)
+            found[label] = None if label in found else temperature
+        return found
+
+    @property
+    def _runs(self) -> list[Run]:
+        """The runs, once each."""
+        return list({run.run: run for run in self.found}.values())
+
+    def _map_table(self, run: Run, split: str) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.read_parquet((self._aside_of(run, split) or run.evaluation(split)) / TABLE)
+
+    def _aside_of(self, run: Run, split: str) -> Path | None:
+        """Where the files of a run are that a read-only workspace could not take."""
+        folder = self.aside / split / run.run if self.aside else None
+        return folder if folder and folder.exists() else None
+
+    def _tables(self, frames: Mapping[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
+        """The frame table of each run, read where it was evaluated before."""
+        runs = {run.run: run for run in self.found}
+        tables = {
+            name: kept
+            for name, run in runs.items()
+            if (kept := self._kept(run, frames[name], split)) is not None
+        }
+        pending = [run for name, run in runs.items() if name not in tables]
+        for run in sorted(pending, key=lambda run: not run.members):  # ensembles first
+            if run.run not in tables:
+                how = self.inference.of(run)
+                alike = [one for one in pending if self.inference.of(one) == how]
+                members = members_among(run, [one for one in alike if one.run not in tables])
+                tables |= self._predict(run, members, frames[run.run], split)
+        return tables
+
+    def _kept(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
+        """The frame table of an earlier evaluation, where it has all that is wanted."""
+        if self.again:
+            return None
+        settings = evaluate_run.evaluation_settings(self.inference.of(run).settings)
+        kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
+        if kept is None or not evaluate_run.keeps(run, split, self.keep):
+            return None
+        console.note(f"{run.run}: evaluated before; --again predicts it again")
+        return kept
+
+    def _predict(
+        self, run: Run, members: Mapping[int, Run], frames: pd.DataFrame, split: str
+    ) -> dict[str, pd.DataFrame]:
+        """Evaluate a run, and some of its members with it."""
+        self._check_truth(run, frames, split)
+        self._find_aside()
+        beside = f", with {len(members)} members" if members else ""
+        with console.progress(f"{run.model} on {split}{beside}", len(frames)) as bar:
+            tables = evaluate_run.evaluate_run(
+                self.workspace,
+                run,
+                frames,
+                split,
+                inference=self.inference,
+                members=members,
+                keep=self.keep,
+                aside=self.aside / split if self.aside else None,
+                progress=bar.advance,
+                say=console.note,
+            )
+        for one in (run, *members.values()):
+            passed = "" if one is run else f" in the pass of {run.model}"
+            kept_in = "not kept" if self.aside else one.evaluation(split)
+            console.note(f"{one.run}: {len(frames)} frames{passed} -> {kept_in}")
+        return tables
+
+    def _find_aside(self) -> None:
+        """A folder for what a read-only workspace cannot take, to the end of the command."""
+        try:
+            self.workspace.check_writable()
+        except UserError as error:
+            if self.aside is None:
+                console.warn(f"{error.message} The figures are shown, and not kept.")
+                folder = click.get_current_context().with_resource(tempfile.TemporaryDirectory())
+                self.aside = Path(folder)
+
+    def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
+        """Read the true masks, once for all runs that share them, before anything is predicted."""
+        classes = shared_classes([run])
+        key = (split, run.variant, classes)
+        if key not in self.checked:
+            with console.progress(f"Reading the truth of {split}", len(frames)) as bar:
+                check_truth(rows_of(frames), classes, done=bar.advance)
+            self.checked.add(key)
+
+
+def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
+    """Warn where the truth has no pixel of the class that the figures speak of."""
+    rows = chosen_rows(table)
+    if not (rows["tp"] + rows["fn"]).sum():
+        console.warn(
+            f"{where} holds no pixel of {chosen_class(table)}; the figures tell nothing about how "
+            "well a model finds one."
+        )
+
+
+def _of_all_folds(found: Sequence[Run], wanted: Sequence[SplitVariant]) -> list[Run]:
+    """The runs of models that have one in every fold; the others would be of fewer frames.
+
+    Raises:
+        UserError: There is no such model.
+    """
+    variants: dict[str, set[SplitVariant]] = {}
+    for run in found:
+        variants.setdefault(run.model, set()).add(run.variant)
+    lacking = {
+        model: ", ".join(one.fold for one in wanted if one not in there)
+        for model, there in variants.items()
+        if len(there) < len(wanted)
+    }
+    said = "; ".join(f"{model} has no run of fold {folds}" for model, folds in lacking.items())
+    if len(lacking) == len(variants):
+        raise UserError(f"no model has a run of every fold: {said}")
+    if said:
+        console.warn(f"Left out, since their figures would be of other frames: {said}.")
+    return [run for run in found if run.model not in lacking]
+
+
+def _label(run: Run, chosen: Sequence[Run]) -> str:
+    """The model's name; the run's where several runs of the model are measured side by side.
+
+    The folds of one cross-validation are measured as one model.
+    """
+    alike = {other.run: other.variant for other in chosen if other.model == run.model}
+    divisions = {variant.fold.partition("/")[2] for variant in alike.values()}
+    are_folds = len(divisions) == 1 and "" not in divisions and len({*alike.values()}) == len(alike)
+    return run.model if len(alike) == 1 or are_folds else run.run

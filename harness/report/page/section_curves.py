@@ -1,0 +1,108 @@
+"""Dice, precision and sensitivity over thresholds, each plot with its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.report.page import charts_curves
+from harness.report.page.content import Plot
+from harness.report.views.calibration import calibration_view
+from harness.report.views.curves import by_pixel_view, by_polyp_view
+from metrics.calibration import BINS
+from metrics.curves import RESAMPLES
+from metrics.frame.candidates import CUT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.evaluation.curves import Curves
+    from harness.report.page.content import PageContent
+    from harness.report.tables.columns import Table
+
+_BANDS = f"Bands: 95 % bootstrap, {RESAMPLES:,} resamples of sequences."
+_MOST_FALSE = 4.0
+
+
+def curves(content: PageContent) -> list[Table | Plot]:
+    """The plots and tables of the models whose probability maps were measured."""
+    known = {model: content.curves[model] for model in content.models if model in content.curves}
+    if not known:
+        return []
+    return [
+        _dice(content, known),
+        _precision(content, known),
+        by_pixel_view(known, split=content.name).table("By threshold"),
+        _froc(content, known),
+        by_polyp_view(known, split=content.name).table("Polyps by score"),
+    ]
+
+
+def calibration(content: PageContent) -> list[Table | Plot]:
+    """Reliability by pixel and by polyp, and the figures as a table."""
+    known = {
+        name: content.calibrations[name] for name in content.models if name in content.calibrations
+    }
+    if not known:
+        return []
+    kinds = {"pixel": "share of polyp pixels", "polyp": "share of candidates that find a polyp"}
+    plots = [
+        Plot(
+            title=f"Reliability by {kind}",
+            spec=charts_curves.reliability(
+                [(content.styles[name], getattr(one, f"by_{kind}")) for name, one in known.items()],
+                title=f"Reliability by {kind}",
+                axes=("probability, 0 to 1", f"{share}, 0 to 1"),
+            ),
+            caption=f"{BINS} bins of equal width; on the dashed line probabilities are "
+            f"frequencies. {content.n}.",
+        )
+        for kind, share in kinds.items()
+    ]
+    return [*plots, calibration_view(known, split=content.name).table("Calibration")]
+
+
+def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:
+    series = [
+        (content.styles[model], found.by_pixel[["threshold", "dice", "dice_low", "dice_high"]])
+        for model, found in known.items()
+    ]
+    return Plot(
+        title="Dice over thresholds",
+        spec=charts_curves.bands(
+            series, title="Mean Dice by threshold", axes=("threshold", "mean Dice, 0 to 1")
+        ),
+        caption=f"A pixel is polyp where its probability is above the threshold. {_BANDS} "
+        f"{content.n}.",
+    )
+
+
+def _precision(content: PageContent, known: Mapping[str, Curves]) -> Plot:
+    columns = ["recall", "precision", "precision_low", "precision_high"]
+    series = [(content.styles[model], found.by_pixel[columns]) for model, found in known.items()]
+    return Plot(
+        title="Precision and recall by pixel",
+        spec=charts_curves.bands(
+            series, title="Precision by recall", axes=("recall, 0 to 1", "precision, 0 to 1")
+        ),
+        caption="All frames' pixels together, at 255 thresholds; precision's band is that at the "
+        f"same threshold. {_BANDS} {content.n}.",
+    )
+
+
+def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
+    series = [
+        (content.styles[model], found.by_polyp[["false_a_frame", "sensitivity"]])
+        for model, found in known.items()
+    ]
+    polyps = max(found.polyps for found in known.values())
+    return Plot(
+        title="Polyps found against false polyps",
+        spec=charts_curves.steps(
+            series,
+            title="Sensitivity by false polyps a frame",
+            axes=("false polyps a frame", "share of polyps found, 0 to 1"),
+            most=_MOST_FALSE,
+        ),
+        caption=f"Candidates (regions above {CUT:g}) from the best score down; up to "
+        f"{_MOST_FALSE:g} false ones a frame. n = {polyps} polyps.",
+    )

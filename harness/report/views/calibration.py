@@ -1,0 +1,86 @@
+"""Calibration of probabilities, and thresholds that keep a risk, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View, title_of
+from metrics.calibration import BINS
+
+if TYPE_CHECKING:
+    from harness.evaluation.calibration import Calibration
+
+_FIGURES: Final = {
+    "ece": "ECE", "ece_t": "ECE, cal.", "brier": "Brier", "brier_t": "Brier, cal.",
+    "ece_polyp": "ECE polyps", "ece_polyp_t": "cal.", "brier_polyp": "Brier polyps",
+    "brier_polyp_t": "cal.",
+}  # fmt: skip
+_MODEL: Final = Column(key="title", title="Model")
+
+
+def calibration_view(found: Mapping[str, Calibration], *, split: str) -> View:
+    """Calibration error and Brier score of each model, before and after its temperature.
+
+    Args:
+        found: By model.
+        split: Name of the split, for the title.
+    """
+    import pandas as pd
+
+    rows = [
+        {"model": model, "title": title_of(model), **one.figures} for model, one in found.items()
+    ]
+    return View(
+        frame=pd.DataFrame(rows),
+        data_only_columns=["model"],
+        columns=[
+            _MODEL,
+            Column(key="temperature", title="Temperature", decimals=2),
+            *(
+                Column(key=key, title=title, decimals=4, best="min")
+                for key, title in _FIGURES.items()
+            ),
+            Column(key="n", title="Frames"),
+        ],
+        title=f"{split} split, calibration",
+        caption=f"ECE: expected calibration error, {BINS} bins; Brier: mean squared error of the "
+        "probability. By pixel, and by polyp: candidates' scores against whether they find one. "
+        "Cal.: after the temperature that was fitted on the validation split; on that split itself "
+        "it looks better than it is.",
+    )
+
+
+def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str) -> View:
+    """The thresholds that keep the share of missed polyp below a risk.
+
+    Args:
+        found: By model, ``harness.evaluation.calibration.risk_rows``.
+        split: Name of the split, for the title.
+    """
+    import pandas as pd
+
+    rows = [
+        {"model": model, "title": title_of(model), **row}
+        for model, own in found.items()
+        for row in own
+    ]
+    return View(
+        frame=pd.DataFrame(rows),
+        data_only_columns=["model"],
+        columns=[
+            _MODEL,
+            Column(key="risk", title="Risk"),
+            Column(key="threshold", title="Threshold", decimals=3),
+            Column(key="missed", title="Missed, left out", decimals=3),
+            Column(key="precision", title="Precision", decimals=3),
+            Column(key="sequences", title="Sequences"),
+        ],
+        title=f"{split} split, conformal risk control",
+        group="model",
+        caption="Threshold: what 'predict --risk' takes if the split is val. Missed, left out: the "
+        "mean share of polyp pixels missed in each sequence at the threshold that the others give. "
+        "Precision: of all pixels at the threshold. Sequences: those with a polyp, single frames "
+        "included; a dash: too few of them.",
+    )

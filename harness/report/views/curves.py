@@ -1,0 +1,103 @@
+"""Curves over thresholds as tables: what each model reaches at some thresholds, and by polyp."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from harness.report.tables.columns import Column
+from harness.report.tables.view import View, title_of
+from metrics.curves import RATES, RESAMPLES, sensitivity_at
+from metrics.frame.candidates import CUT
+from metrics.frame.lesions import MIN_IOU
+
+if TYPE_CHECKING:
+    from harness.evaluation.curves import Curves
+
+SHOWN: Final = tuple(round(0.1 * step, 1) for step in range(1, 10))
+"""Thresholds of the table by pixel."""
+
+_FIGURES: Final = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
+_MODEL: Final = Column(key="title", title="Model")
+
+
+def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
+    """Dice, precision and recall of each model at nine thresholds, with their bands.
+
+    Args:
+        curves: By model.
+        split: Name of the split, for the title.
+    """
+    import pandas as pd
+
+    rows = []
+    for model, found in curves.items():
+        for threshold in SHOWN:
+            away = (found.by_pixel["threshold"] - threshold).abs().to_numpy()
+            row = found.by_pixel.iloc[int(away.argmin())].to_dict()
+            rows.append({"model": model, "title": title_of(model), **row, "threshold": threshold})
+    return View(
+        frame=pd.DataFrame(rows),
+        data_only_columns=["model"],
+        columns=[
+            _MODEL,
+            Column(key="threshold", title="Threshold"),
+            *(
+                Column(key=key, title=title, decimals=3, interval=(f"{key}_low", f"{key}_high"))
+                for key, title in _FIGURES.items()
+            ),
+        ],
+        title=f"{split} split, by threshold",
+        group="model",
+        caption="Dice: mean over frames; precision and recall: of all frames' pixels together. In "
+        f"brackets, 95 % bootstrap bands ({RESAMPLES:,} resamples of sequences, seed 0); n = "
+        f"{max(found.frames for found in curves.values())} frames.",
+    )
+
+
+def by_polyp_view(curves: Mapping[str, Curves], *, split: str) -> View:
+    """Average precision by polyp, sensitivity at some false polyps a frame, the best threshold.
+
+    Args:
+        curves: By model.
+        split: Name of the split, for the title.
+    """
+    import pandas as pd
+
+    rows = []
+    for model, found in curves.items():
+        best = found.by_pixel.iloc[int(found.by_pixel["dice"].to_numpy().argmax())]
+        rows.append(
+            {
+                "model": model,
+                "title": title_of(model),
+                "average_precision": found.average_precision,
+                **{f"sensitivity_{r:g}": sensitivity_at(found.by_polyp, r) for r in RATES},
+                "best_threshold": best["threshold"],
+                "best_dice": best["dice"],
+                "polyps": found.polyps,
+                "n": found.frames,
+            }
+        )
+    rates = [
+        Column(key=f"sensitivity_{r:g}", title=f"Sens. at {r:g}", decimals=3, best="max")
+        for r in RATES
+    ]
+    return View(
+        frame=pd.DataFrame(rows),
+        data_only_columns=["model"],
+        columns=[
+            _MODEL,
+            Column(key="average_precision", title="AP by polyp", decimals=3, best="max"),
+            *rates,
+            Column(key="best_threshold", title="Best threshold", decimals=3),
+            Column(key="best_dice", title="Dice there", decimals=3, best="max"),
+            Column(key="polyps", title="Polyps"),
+            Column(key="n", title="Frames"),
+        ],
+        title=f"{split} split, polyps by score",
+        caption=f"Candidates: regions of probabilities above {CUT:g}, scored by their highest; one "
+        f"finds a polyp by an IoU of {MIN_IOU:g} or more, one for one. AP: area under precision "
+        "over sensitivity. Sens. at: share of polyps found with at most so many false candidates a "
+        "frame. Best threshold: of the mean Dice, chosen on these very frames.",
+    )

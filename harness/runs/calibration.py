@@ -1,0 +1,63 @@
+"""The temperature that calibrates a run's probabilities, kept in the run's folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from harness.runs.network import Loaded
+from harness.runs.workspace import Run
+from metrics.utils.errors import UserError
+from metrics.utils.files import write_json
+
+FILE: Final = "calibration.json"
+
+
+def keep_temperature(run: Run, temperature: float, *, inference: Mapping[str, Any]) -> None:
+    """Write a run's temperature, with what it was fitted on.
+
+    Args:
+        run: The run.
+        temperature: See ``metrics.calibration.fit_temperature``.
+        inference: How the network predicted, see ``Inference.settings``.
+
+    Raises:
+        UnwritableError: If the folder cannot be written.
+    """
+    write_json(run.folder / FILE, {"temperature": temperature, **_of(run, inference)})
+
+
+def kept_temperature(run: Run, inference: Mapping[str, Any]) -> float | None:
+    """The run's temperature; ``None`` if none was fitted for these weights and this prediction."""
+    try:
+        found = json.loads((run.folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = all(found.get(name) == value for name, value in _of(run, inference).items())
+    return float(found["temperature"]) if same else None
+
+
+def temperature_of(loaded: Loaded, inference: Mapping[str, Any]) -> float:
+    """The temperature of a network.
+
+    Raises:
+        UserError: If none was fitted for these weights and this prediction, or the network tells
+            several classes apart.
+    """
+    run = loaded.run.run
+    if len(loaded.classes) > 1:
+        raise UserError(f"{run}: a temperature is for networks of a single class")
+    temperature = kept_temperature(loaded.run, inference)
+    if temperature is None:
+        raise UserError(
+            f"{run}: no temperature was fitted for these weights and this way of predicting. Fit "
+            f"it with: harness evaluate --split val --table calibration --run {run}"
+        )
+    return temperature
+
+
+def _of(run: Run, inference: Mapping[str, Any]) -> dict[str, Any]:
+    """What a temperature belongs to."""
+    how = {name: inference.get(name) for name in ("precision", "tta")}
+    return {"checkpoint": run.row["checkpoint"], **how}

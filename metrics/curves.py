@@ -1,0 +1,166 @@
+"""Curves over thresholds, from probability maps: by pixel, and by polyp.
+
+By pixel, a frame's map is two histograms of 256 grey levels, of polyp pixels and of others;
+cumulated from above they are the hits and false pixels at every threshold. By polyp, a map is a
+list of candidates, each with its score (``metrics.frame.candidates``). Bands are percentile
+intervals of a bootstrap that resamples sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from metrics.endocv import SMOOTHING
+from metrics.statistics.bootstrap import draws
+from metrics.statistics.samples import Floats
+
+LEVELS: Final = 256
+RESAMPLES: Final = 1000
+TAILS: Final = (0.025, 0.975)
+RATES: Final = (0.125, 0.25, 0.5, 1.0)
+"""False polyps a frame at which the sensitivity is told."""
+
+Counts = npt.NDArray[np.int64]
+
+
+def level_counts(
+    probability: npt.NDArray[np.floating], truth: npt.NDArray[np.bool_]
+) -> tuple[Counts, Counts]:
+    """Polyp pixels and others by grey level, (256,) each; level k is a probability of k / 255.
+
+    Example:
+        >>> polyp, rest = level_counts(np.array([0.0, 0.5, 1.0]), np.array([False, True, True]))
+        >>> np.flatnonzero(polyp).tolist(), np.flatnonzero(rest).tolist()
+        ([128, 255], [0])
+    """
+    levels = np.rint(np.clip(probability, 0, 1) * (LEVELS - 1)).astype(np.intp)
+    found = np.bincount((levels + LEVELS * truth).ravel(), minlength=2 * LEVELS)
+    return found[LEVELS:], found[:LEVELS]
+
+
+def threshold_curves(
+    polyp: Counts, rest: Counts, clusters: npt.NDArray[np.int64], *, resamples: int = RESAMPLES
+) -> pd.DataFrame:
+    """Dice, precision and recall at each of 255 thresholds, with bootstrap bands.
+
+    Args:
+        polyp: (N, 256) of N frames, see :func:`level_counts`.
+        rest: The like.
+        clusters: (N,), each frame's sequence, 0 to C - 1; see ``metrics.statistics.samples``.
+        resamples: How many draws, with seed 0.
+
+    Returns:
+        A row a threshold, with ``threshold``, and ``dice``, ``precision``, ``recall`` with their
+        limits ``NAME_low``, ``NAME_high``. Dice is the mean over frames (the challenge's F1),
+        precision and recall are of all frames' pixels together. A precision of nothing is NaN.
+
+    Example:
+        >>> truth = np.array([[True, False]])
+        >>> counts = level_counts(np.array([[0.9, 0.4]]), truth)
+        >>> table = threshold_curves(*(one[None] for one in counts), np.zeros(1, int))
+        >>> table.loc[table["threshold"] > 0.5, ["dice", "precision"]].iloc[0].tolist()
+        [1.0, 1.0]
+    """
+    hits, false = (np.cumsum(one[:, ::-1], axis=1)[:, ::-1][:, 1:] for one in (polyp, rest))
+    true = polyp.sum(axis=1, keepdims=True)
+    dice = (2 * hits + SMOOTHING) / (hits + false + true + SMOOTHING)
+    # Sums by sequence; every resample's curves are weights times these.
+    sums = np.zeros((int(clusters.max()) + 1, 4, LEVELS - 1))
+    parts = (dice, hits, false, np.broadcast_to(true, hits.shape))
+    np.add.at(sums, clusters, np.stack(parts, axis=1))
+    frames = np.bincount(clusters).astype(np.float64)
+    flat = sums.reshape(len(sums), -1)
+    drawn = [
+        _means((weights @ flat).reshape(-1, *sums.shape[1:]), weights @ frames)
+        for weights in draws(np.random.default_rng(0), resamples, len(sums))
+    ]
+    names = ("dice", "precision", "recall")
+    whole = _means(sums.sum(axis=0)[None], np.array([frames.sum()]))[:, 0]
+    low, high = _limits(np.concatenate(drawn, axis=1))
+    table = {"threshold": (np.arange(LEVELS - 1) + 0.5) / (LEVELS - 1)}
+    for place, name in enumerate(names):
+        table |= {name: whole[place], f"{name}_low": low[place], f"{name}_high": high[place]}
+    return pd.DataFrame(table)
+
+
+def froc(
+    found: Sequence[Sequence[float]], false: Sequence[Sequence[float]], polyps: Sequence[int]
+) -> pd.DataFrame:
+    """The free-response curve: sensitivity against false polyps a frame, by the score asked for.
+
+    Args:
+        found: By frame, the scores of the candidates that find a polyp.
+        false: By frame, the scores of the others.
+        polyps: By frame, how many polyps there are.
+
+    Returns:
+        A row a score that occurs, from the highest: ``score``, ``sensitivity``,
+        ``false_a_frame``, ``precision``. No rows without candidates; sensitivity is NaN without
+        polyps.
+
+    Example:
+        >>> froc([[0.9], []], [[], [0.6]], [1, 1])[["score", "sensitivity", "false_a_frame"]].values
+        array([[0.9, 0.5, 0. ],
+               [0.6, 0.5, 0.5]])
+    """
+    scores = np.concatenate([*map(np.asarray, found), *map(np.asarray, false), []])
+    n_found = sum(map(len, found))
+    order = np.argsort(-scores, kind="stable")
+    hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
+    last = np.diff(scores[order], append=-np.inf) != 0
+    total = sum(polyps)
+    table = {
+        "score": scores[order],
+        "sensitivity": hits / total if total else np.full(len(order), np.nan),
+        "false_a_frame": wrong / max(len(polyps), 1),
+        "precision": hits / np.maximum(hits + wrong, 1),
+    }
+    return pd.DataFrame({name: values[last] for name, values in table.items()})
+
+
+def average_precision(curve: pd.DataFrame) -> float:
+    """The area under precision over sensitivity, in steps; NaN without polyps.
+
+    Args:
+        curve: What :func:`froc` gives.
+
+    Example:
+        >>> average_precision(froc([[0.9], [0.2]], [[], [0.6]], [1, 1])).__round__(4)
+        0.8333
+    """
+    if curve.empty:
+        return 0.0
+    steps = np.diff(curve["sensitivity"], prepend=0.0)
+    return float((steps * curve["precision"]).sum(skipna=False))
+
+
+def sensitivity_at(curve: pd.DataFrame, rate: float) -> float:
+    """The best sensitivity with at most ``rate`` false polyps a frame.
+
+    Example:
+        >>> sensitivity_at(froc([[0.9], [0.2]], [[], [0.6]], [1, 1]), 0.25)
+        0.5
+    """
+    reached = curve.loc[curve["false_a_frame"] <= rate, "sensitivity"]
+    return float(reached.max()) if len(reached) else 0.0
+
+
+def _means(sums: Floats, frames: Floats) -> Floats:
+    """Dice, precision and recall (3, R, 255) from their sums (R, 4, 255)."""
+    dice, hits, false, true = np.moveaxis(sums, 1, 0)
+    undefined = np.full(hits.shape, np.nan)
+    precision = np.divide(hits, hits + false, out=undefined.copy(), where=hits + false > 0)
+    recall = np.divide(hits, true, out=undefined.copy(), where=true > 0)
+    return np.stack([dice / frames[:, None], precision, recall])
+
+
+def _limits(drawn: Floats) -> tuple[Floats, Floats]:
+    """The band of each figure and threshold; NaN where no resample has the figure."""
+    missing = np.asarray(np.isnan(drawn).all(axis=1))
+    low, high = np.nanquantile(np.where(missing[:, None], 0, drawn), TAILS, axis=1)
+    return np.where(missing, np.nan, low), np.where(missing, np.nan, high)
