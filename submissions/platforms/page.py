@@ -120,6 +120,7 @@ class SubmissionPage:
         notes: Remarks.
         facts: What the figures depend on, name to text.
         pictures: TEST_SET/NAME to the frame with outlines.
+        resamples: Of the bootstrap for the intervals.
     """
 
     title: str
@@ -129,6 +130,7 @@ class SubmissionPage:
     notes: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
+    resamples: int = RESAMPLES
 
     def html(self) -> str:
         """The page."""
@@ -137,12 +139,30 @@ class SubmissionPage:
         named = self.facts.items()
         return _document(
             self.title,
-            _figures_table(self.frames, self.protocol, self.average),
+            self._figures_table(),
             _list(self.notes),
             self._pictures([row["frame"] for row in worst]),
             f"<h2>Frames, lowest F1 first</h2>{_frames_table(worst)}",
             f"<footer>{_list(f'{name}: {text}' for name, text in named)}</footer>",
         )
+
+    def _figures_table(self) -> str:
+        """Figures with intervals over everything and by test set."""
+        rows = [(f"all, mean over {self.average}", self.frames, self.average)]
+        by_set = self.frames.groupby("test_set", sort=True)
+        if by_set.ngroups > 1:
+            rows += [(str(name), part, "frames") for name, part in by_set]
+        body = []
+        for name, part, over in rows:
+            samples = collect(part, figures=_FIGURES, protocol=self.protocol, average=over)
+            drawn = resample(samples, resamples=self.resamples)
+            found = intervals(drawn).set_index("figure").to_dict("index")
+            cells = [_with_interval(found[key]) for key in _TITLES]
+            body.append([escape(name), len(samples.frames), *cells])
+        how = f"{100 * LEVEL:g} % bootstrap intervals, {self.resamples:,} resamples, seed 0."
+        head = ["Test set", "Frames", *_TITLES.values()]
+        said = f"In brackets: {how} Protocol: {self.protocol}."
+        return f"{_table(head, body)}<p class=interval>{said}</p>"
 
     def _pictures(self, worst: Sequence[str]) -> str:
         chosen = [name for name in worst if name in self.pictures][:MOST_PICTURES]
@@ -179,23 +199,6 @@ def refused_page(evaluator: Evaluator, faults: Sequence[str]) -> str:
 def _facts(evaluator: Evaluator, truth_sha256: str = "") -> dict[str, str]:
     facts = {"harness": evaluator.version, "program, SHA-256": evaluator.digest}
     return facts | ({"truth, SHA-256": truth_sha256} if truth_sha256 else {})
-
-
-def _figures_table(frames: pd.DataFrame, protocol: Protocol, average: Average) -> str:
-    """Figures with intervals over everything and by test set."""
-    rows = [(f"all, mean over {average}", frames, average)]
-    by_set = frames.groupby("test_set", sort=True)
-    if by_set.ngroups > 1:
-        rows += [(str(name), part, "frames") for name, part in by_set]
-    body = []
-    for name, part, over in rows:
-        samples = collect(part, figures=_FIGURES, protocol=protocol, average=over)
-        found = intervals(resample(samples)).set_index("figure").to_dict("index")
-        cells = [name, len(samples.frames), *(_with_interval(found[key]) for key in _TITLES)]
-        body.append(cells)
-    level = f"In brackets: {100 * LEVEL:g} % bootstrap intervals, {RESAMPLES:,} resamples, seed 0."
-    head = ["Test set", "Frames", *_TITLES.values()]
-    return f"{_table(head, body)}<p class=interval>{level} Protocol: {protocol}.</p>"
 
 
 def _with_interval(found: Mapping[Any, Any]) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 PICTURES: Final = 12
 """Frames of the gallery on a model's page: those of its lowest F1."""
 
+RESAMPLES: Final = 2_000
+"""Of a page; 50 models would take minutes with those of one."""
+
 
 def names_of(content: PageContent) -> dict[str, str]:
     """The file of each model, which a file system takes whatever the model is called."""
@@ -43,6 +46,7 @@ def write(content: PageContent, folder: Path) -> None:
             average=content.average,
             facts={key: content.facts[key] for key in (name, "frames") if key in content.facts},
             pictures=_pictures(content, name, tables[name]),
+            resamples=RESAMPLES,
         )
         (folder / file).write_text(page.html(), encoding="utf-8")
 
