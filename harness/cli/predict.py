@@ -156,9 +156,7 @@ def command(
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
     if uncertainty and rows:
         _name_the_least_certain(pd.DataFrame(rows), out)
-    if faults:
-        console.fail(FaultsError(faults, "images that could not be read were left out").message)
-        context.exit(1)
+    _fail_with(context, faults)
 
 
 def _with_risk(
@@ -176,7 +174,6 @@ def _with_risk(
 
 
 def _calibrated(loaded: Loaded, inference: Inference, maps: MapOptions | None) -> MapOptions:
-    """The options of maps with the run's temperature."""
     from harness.runs.calibration import temperature_of
 
     if maps is None:
@@ -193,6 +190,12 @@ def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) 
     if maps:
         found += [f"{FOLDER}/{name}".rstrip("/") for name in file_names("", loaded.classes)]
     return found
+
+
+def _fail_with(context: click.Context, faults: Sequence[Fault]) -> None:
+    if faults:
+        console.fail(FaultsError(faults, "images that could not be read were left out").message)
+        context.exit(1)
 
 
 def _check_targets(

@@ -199,15 +199,7 @@ def describe(
         "classes": classes,
         "mask_values": dict(zip(loaded.classes.names, loaded.classes.values, strict=False)),
         "inside": ["normalisation", "all members", "softmax", _fusion_in_words(run)],
-        "outside": [
-            f"the frame to {size} x {size}, bilinearly with antialiasing, its shape not kept",
-            "the probabilities to the frame's size, bilinearly, pixel centre to centre",
-            f"a mask: true above {tuned.get('threshold', THRESHOLD)}"
-            if len(loaded.classes) == 1
-            else "each pixel's most probable class; of equal ones the background, then the first",
-            *([f"of the mask: {clean_up}"] if clean_up else []),
-            *(["test-time augmentation, which the run was tuned to"] if tuned.get("tta") else []),
-        ],
+        "outside": _outside(loaded, clean_up),
         "weights": "int8" if int8 else "float32",
         "threshold": tuned.get("threshold", THRESHOLD),
         "clean_up": clean_up.to_dict(),
@@ -226,6 +218,20 @@ def describe(
             "other_differences": difference.others,
         },
     }
+
+
+def _outside(loaded: Loaded, clean_up: CleanUp) -> list[str]:
+    """What is left to do around the network, in words."""
+    size, tuned = loaded.size, loaded.run.tuned
+    return [
+        f"the frame to {size} x {size}, bilinearly with antialiasing, its shape not kept",
+        "the probabilities to the frame's size, bilinearly, pixel centre to centre",
+        f"a mask: true above {tuned.get('threshold', THRESHOLD)}"
+        if len(loaded.classes) == 1
+        else "each pixel's most probable class; of equal ones the background, then the first",
+        *([f"of the mask: {clean_up}"] if clean_up else []),
+        *(["test-time augmentation, which the run was tuned to"] if tuned.get("tta") else []),
+    ]
 
 
 def _fusion_in_words(run: Run) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
@@ -145,7 +145,7 @@ def _comparison_columns(first: Comparison, *, corrected: bool) -> list[Column]:
 
 def _seed_columns(
     comparisons: Sequence[Comparison], over_seeds: Sequence[SeedSpread]
-) -> dict[str, list[object]]:
+) -> dict[str, Any]:
     pairs = list(zip(comparisons, over_seeds, strict=True))
     return {
         "seeds": [" and ".join(map(str, one.seeds)) for one in over_seeds],

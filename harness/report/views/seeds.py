@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from metrics.masks.read import Protocol
+    from metrics.statistics.seeds import SeedSpread
 
 FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "score")
 
@@ -38,47 +39,56 @@ def seed_view(
     if not several:
         return None
     samples = select(collect(frames, protocol=formulas), FIGURES)
-    over_sequences = intervals(resample(pool(samples, several))).set_index(["model", "figure"])
-    rows = []
-    for model, names in several.items():
-        for found in spread(samples, names):
-            low, high = over_sequences.loc[(model, found.figure), ["low", "high"]]
-            rows.append(
-                {
-                    "model": model,
-                    "title": title_of(model),
-                    "seeds": found.seeds[0],
-                    "figure": found.figure,
-                    "mean": found.mean,
-                    "low": low,
-                    "high": high,
-                    "sd_seeds": found.sd,
-                    "seeds_low": found.low,
-                    "seeds_high": found.high,
-                    "decides": found.decides(low, high),
-                }
-            )
-    level = f"{100 * LEVEL:g} %"
+    over_sequences = intervals(resample(pool(samples, several)))
+    limits = {
+        (row["model"], row["figure"]): (row["low"], row["high"])
+        for row in over_sequences.to_dict("records")
+    }
+    rows = [
+        _row(model, found, *limits[model, found.figure])
+        for model, names in several.items()
+        for found in spread(samples, names)
+    ]
     return View(
         frame=pd.DataFrame(rows),
-        columns=[
-            Column(key="title", title="Model"),
-            Column(key="seeds", title="Seeds"),
-            Column(key="figure", title="Figure"),
-            Column(
-                key="mean",
-                title=f"Mean [{level} over sequences]",
-                decimals=3,
-                interval=("low", "high"),
-            ),
-            Column(key="sd_seeds", title="SD of seeds", decimals=3),
-            Column(key="seeds_low", title="Over seeds, from", decimals=3),
-            Column(key="seeds_high", title="to", decimals=3),
-            Column(key="decides", title="Decides"),
-        ],
+        columns=_columns(f"{100 * LEVEL:g} %"),
         title=f"{split} split, over seeds",
         caption="Over seeds: Student's interval of the mean. Decides: the wider of the two "
         "intervals, the one that limits what the figures can tell.",
         group="title",
         data_only_columns=["model"],
     )
+
+
+def _columns(level: str) -> list[Column]:
+    return [
+        Column(key="title", title="Model"),
+        Column(key="seeds", title="Seeds"),
+        Column(key="figure", title="Figure"),
+        Column(
+            key="mean",
+            title=f"Mean [{level} over sequences]",
+            decimals=3,
+            interval=("low", "high"),
+        ),
+        Column(key="sd_seeds", title="SD of seeds", decimals=3),
+        Column(key="seeds_low", title="Over seeds, from", decimals=3),
+        Column(key="seeds_high", title="to", decimals=3),
+        Column(key="decides", title="Decides"),
+    ]
+
+
+def _row(model: str, found: SeedSpread, low: float, high: float) -> dict[str, Any]:
+    return {
+        "model": model,
+        "title": title_of(model),
+        "seeds": found.seeds[0],
+        "figure": found.figure,
+        "mean": found.mean,
+        "low": low,
+        "high": high,
+        "sd_seeds": found.sd,
+        "seeds_low": found.low,
+        "seeds_high": found.high,
+        "decides": found.decides(low, high),
+    }
