@@ -170,7 +170,7 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
 
     Args:
         table: A frame table of one test set, counted by the ``official`` protocol. Its polyp rows
-            are used. The column hausdorff_rows (see ``metrics.frame.hausdorff``) yields the
+            are used. The column hausdorff_rows (``metrics.frame.official_hausdorff``) yields the
             evaluator's four Hausdorff keys, which are not distances between regions; without that
             column they are left out.
 

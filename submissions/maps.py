@@ -17,7 +17,7 @@ from metrics.masks.maps import read_map
 from metrics.masks.read import decode_grey
 from metrics.pranet import TRUTH_ABOVE, MapFigures, fit_map, measure_map, summarise_maps
 from metrics.utils.errors import Fault, FaultsError, UserError
-from submissions.plain import pair_folders
+from submissions.plain_folders import pair_folders
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,9 @@ import pandas as pd
 
 from metrics.endocv import FIGURES, organisers_json, summarise
 from metrics.frame.boundary import boundary_distances
-from metrics.frame.counts import count, count_bits, frame_rows
-from metrics.frame.hausdorff import hausdorff_bits
 from metrics.frame.lesions import count_lesions
+from metrics.frame.official_hausdorff import hausdorff_bits
+from metrics.frame.pixel_counts import count, count_bits, frame_rows
 from metrics.masks.bits import Bits, pack
 from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError

@@ -148,7 +148,7 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
     """
     from harness.data.catalogue import catalogue
     from harness.runs.workspace import Workspace
-    from harness.training.run import prepare
+    from harness.training.train_run import prepare
 
     frames = catalogue(settings, needs=["train"])
     workspace = Workspace(settings.workspace)

@@ -237,7 +237,7 @@ def _find(
         UserError: A folder holds neither packages nor masks.
     """
     from harness.data.listing import folders_in
-    from submissions.plain import find_masks
+    from submissions.plain_folders import find_masks
     from submissions.reading.find_packages import find_packages
 
     packages: list[tuple[Path, str, bool]] = []

@@ -13,7 +13,7 @@ from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.training.run import TrainingSetup
+    from harness.training.train_run import TrainingSetup
 
 _RESUMED: Final = ("workers", "epochs", "patience")
 """Options that --resume RUN takes; without RUN only the first."""
@@ -237,7 +237,7 @@ def command(
 
 
 def _follow(setup: TrainingSetup) -> None:
-    from harness.training.run import train_worker
+    from harness.training.train_run import train_worker
 
     train_worker(setup)
 
@@ -255,12 +255,12 @@ def _start(
     from harness.data.catalogue import catalogue
     from harness.data.cross_validation import SplitVariant
     from harness.data.cross_validation import folds as fold_variants
-    from harness.runs.ensemble import check_members
+    from harness.runs.register_ensemble import check_members
     from harness.runs.workspace import Workspace
     from harness.training.checks import check_batches, check_networks
     from harness.training.queue import RunQueue, steps_for
-    from harness.training.run_all import run_all
     from harness.training.teacher import with_teachers
+    from harness.training.train_all import run_all
 
     configs, with_ensemble = request.recipes(settings)
     workspace = Workspace(settings.workspace)

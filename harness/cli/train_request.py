@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.config.training import TrainConfig
     from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
-    from harness.training.run import TrainingSetup
+    from harness.training.train_run import TrainingSetup
 
 NEWEST: Final = "newest"
 """What --resume means without a run."""
@@ -69,7 +69,7 @@ class Request:
         return configs, with_ensemble
 
     def _of_init(self, settings: Settings) -> Mapping[str, Any]:
-        from harness.runs.initial import settings_of
+        from harness.runs.initial_weights import settings_of
         from harness.runs.workspace import Workspace
 
         return settings_of(Workspace(settings.workspace), self.init or "")
@@ -78,7 +78,7 @@ class Request:
         self, workspace: Workspace, configs: Sequence[TrainConfig]
     ) -> list[TrainConfig]:
         """The recipes with the weights that they start from, read and compared."""
-        from harness.runs.initial import checked
+        from harness.runs.initial_weights import checked
 
         if self.init is None:
             return list(configs)
@@ -90,7 +90,7 @@ class Request:
         self, workspace: Workspace, frames: pd.DataFrame, variants: Sequence[SplitVariant]
     ) -> None:
         """Warn where the weights to start from were trained on frames that are held out."""
-        from harness.runs import initial
+        from harness.runs import initial_weights as initial
 
         if self.init and (warning := initial.warning(workspace, self.init, frames, variants)):
             console.warn(warning)
@@ -134,7 +134,7 @@ def joined(
     """Where the networks train, in the process group that torchrun started this process for."""
     from harness.training import distributed
     from harness.training.loggers import import_mlflow
-    from harness.training.run import TrainingSetup
+    from harness.training.train_run import TrainingSetup
     from harness.utils import device as devices
 
     # Before torch allocates anything of size, or it does not take effect.
@@ -160,7 +160,7 @@ def resume_runs(
     changes: Mapping[str, Any],
 ) -> None:
     """Go on with a run, or with what was begun last."""
-    from harness.training import run_all
+    from harness.training import train_all as run_all
 
     run_all.resume(
         settings,

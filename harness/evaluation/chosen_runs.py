@@ -20,8 +20,8 @@ from harness.evaluation.calibration import level_sums
 from harness.evaluation.frame_table import Keep
 from harness.evaluation.map_table import TABLE
 from harness.runs.calibration import keep_temperature, kept_temperature
-from harness.runs.ensemble import members_among
 from harness.runs.network import shared_classes
+from harness.runs.register_ensemble import members_among
 from harness.runs.seeds import seeds_of
 from harness.runs.seen import refuse_seen
 from harness.runs.select import select

@@ -147,9 +147,9 @@ def evaluate_run(
     same pass, in which each network computes a frame once; their masks are the same as alone.
 
     ``members`` are runs that are evaluated, too, by place among the ensemble's (see
-    ``harness.runs.ensemble.members_among``); ``keep`` is what is kept besides. With ``aside`` the
-    files go into that folder, by run, and no evaluation is registered. ``progress`` is called after
-    each frame, ``say`` with what a precision other than float32 changes. The frame table of each
+    ``harness.runs.register_ensemble.members_among``); ``keep`` is what is kept besides. With
+    ``aside`` the files go into that folder, by run, and no evaluation is registered. ``progress``
+    is called after each frame, ``say`` with what a precision other than float32 changes. The frame table of each
     run comes back by its identifier.
 
     Raises:

@@ -21,9 +21,9 @@ from harness.utils import device as devices
 from harness.utils.prefetch import few_ahead, map_ahead
 from metrics import registry
 from metrics.frame.boundary import boundary_distances
-from metrics.frame.counts import class_rows, count
-from metrics.frame.hausdorff import hausdorff_rows
 from metrics.frame.lesions import count_lesions
+from metrics.frame.official_hausdorff import hausdorff_rows
+from metrics.frame.pixel_counts import class_rows, count
 from metrics.masks.classes import BACKGROUND, ONE, Classes
 from metrics.masks.labels import Labels, class_masks, mask_of, read_labels, write_mask
 from metrics.masks.read import Mask, Protocol

@@ -20,7 +20,7 @@ from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
-from submissions.plain import score_folder
+from submissions.plain_folders import score_folder
 from submissions.rounds import Round
 from submissions.scoring import PackageScore, score_package, score_rows
 from submissions.truth import Truth, TruthError

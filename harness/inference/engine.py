@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.inference.fuse import TOLERANCE, fused
+from harness.inference.simplify_network import TOLERANCE, fused
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.device import Precision

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from harness.config.training import TrainConfig
 from harness.runs.workspace import Run, Workspace
 from harness.training.history import Callbacks, Epoch
-from harness.training.run import TrainingFrames
-from harness.training.workers import Job, WorkerCallbacks
+from harness.training.jobs import Job, WorkerCallbacks
+from harness.training.train_run import TrainingFrames
 from harness.utils import console
 from harness.utils.progress import Bar, duration
 

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final
 
 from harness.training.cost import Cost
-from harness.training.run import TrainingSetup
+from harness.training.train_run import TrainingSetup
 from harness.utils import console
 from harness.utils import device as devices
 

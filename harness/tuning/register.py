@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.runs import ensemble
+from harness.runs import register_ensemble as ensemble
 from harness.runs.network import FUSION, member_weights
 from harness.runs.workspace import Run, Workspace
 from harness.tuning.search import Choice

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
-from metrics.frame.counts import require_one_shape
+from metrics.frame.pixel_counts import require_one_shape
 
 TOLERANCE_PX: Final = 2.0
 """How far a contour may lie off and still count as right in ``nsd_2px``."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metrics.frame.counts import count
+from metrics.frame.pixel_counts import count
 from metrics.utils.errors import UserError
 
 

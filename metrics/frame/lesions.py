@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from skimage import measure
 
-from metrics.frame.counts import require_one_shape
+from metrics.frame.pixel_counts import require_one_shape
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
 

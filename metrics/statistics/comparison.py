@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
-from metrics.statistics.intervals import LEVEL, Method, interval
+from metrics.statistics.bootstrap_intervals import LEVEL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
 

@@ -21,7 +21,7 @@ import pandas as pd
 from scipy import stats
 
 from metrics.statistics.bootstrap import RESAMPLES, resample
-from metrics.statistics.intervals import LEVEL
+from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank_columns, spread
 from metrics.statistics.samples import Floats, Samples, lower_is_better, scale_of
 

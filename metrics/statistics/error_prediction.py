@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, draws
-from metrics.statistics.intervals import interval
+from metrics.statistics.bootstrap_intervals import interval
 from metrics.statistics.samples import Floats, effective_number
 from metrics.utils.errors import UserError
 

@@ -19,7 +19,7 @@ from scipy import stats
 
 from metrics.endocv import SCORED
 from metrics.statistics.bootstrap import RESAMPLES, resample
-from metrics.statistics.intervals import LEVEL, Method, intervals
+from metrics.statistics.bootstrap_intervals import LEVEL, Method, intervals
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from metrics.statistics.bootstrap import estimates
-from metrics.statistics.intervals import LEVEL
+from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.samples import Floats, Samples
 
 

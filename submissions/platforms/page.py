@@ -22,7 +22,7 @@ from metrics.masks.image import read_file, read_size
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Protocol, fit_prediction
 from metrics.statistics.bootstrap import RESAMPLES, resample
-from metrics.statistics.intervals import LEVEL, intervals
+from metrics.statistics.bootstrap_intervals import LEVEL, intervals
 from metrics.statistics.samples import collect
 from submissions.platforms.evaluation import Evaluator
 from submissions.reading.mask import Content

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from metrics.frame.counts import Counts, count
+from metrics.frame.pixel_counts import Counts, count
 from metrics.masks.read import Mask
 from metrics.utils.errors import UserError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import IO, Any, Final, Self
 
-from metrics.frame.counts import Counts
+from metrics.frame.pixel_counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import create_partial, file_sha256, remove_stale_partials, unwritable

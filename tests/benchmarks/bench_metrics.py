@@ -23,12 +23,12 @@ from sklearn.metrics import confusion_matrix
 
 from harness.utils.device import keep_memory
 from metrics.endocv import organisers_json, summarise, with_all_classes
-from metrics.frame.counts import Counts, count, count_bits, frame_rows
-from metrics.frame.hausdorff import hausdorff_bits
+from metrics.frame.official_hausdorff import hausdorff_bits
+from metrics.frame.pixel_counts import Counts, count, count_bits, frame_rows
 from metrics.masks.png import decode_png
 from metrics.masks.read import read_bits
 from metrics.statistics.bootstrap import resample
-from metrics.statistics.intervals import intervals
+from metrics.statistics.bootstrap_intervals import intervals
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import collect
 

@@ -23,8 +23,8 @@ from harness.data.catalogue import catalogue
 from harness.data.synthetic.dataset import write_dataset
 from harness.runs.workspace import Workspace
 from harness.training.queue import RunQueue
-from harness.training.run import TrainingSetup
-from harness.training.run_all import run_all
+from harness.training.train_all import run_all
+from harness.training.train_run import TrainingSetup
 from harness.utils import device as devices
 
 SIZE, EPOCHS, FRAMES = 64, 3, 260

@@ -39,7 +39,7 @@ from harness.config.settings import Settings
 from harness.data.catalogue import catalogue
 from harness.data.synthetic.dataset import write_dataset
 from harness.runs.workspace import Workspace
-from harness.training.run import TrainingFrames, prepare
+from harness.training.train_run import TrainingFrames, prepare
 from harness.utils import device as devices
 from tests.gpu.report import PARTS, Report
 from tests.gpu.scale import DRY, SCALE

@@ -22,7 +22,7 @@ from harness.inference.precision_check import changed_pixels
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
 from harness.runs.network import Normalised, Softmax, build, normalisation
-from harness.training.run import TrainingFrames
+from harness.training.train_run import TrainingFrames
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from models import PAPER_NETWORKS

@@ -33,7 +33,7 @@ from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources
 from harness.inference.write_masks import predict_images
 from harness.runs.network import build, normalisation
-from harness.training.run import TrainingFrames
+from harness.training.train_run import TrainingFrames
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from models import PAPER_NETWORKS

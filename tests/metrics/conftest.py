@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from metrics.frame.counts import Counts, frame_rows
+from metrics.frame.pixel_counts import Counts, frame_rows
 from metrics.statistics.samples import Samples
 
 settings.register_profile("metrics", deadline=None, max_examples=60)

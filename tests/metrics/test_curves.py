@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from metrics.curves import average_precision, froc, level_counts, sensitivity_at, threshold_curves
 from metrics.endocv import add_figures
 from metrics.frame.candidates import candidates
-from metrics.frame.counts import count, frame_rows
+from metrics.frame.pixel_counts import count, frame_rows
 
 RNG = np.random.default_rng(3)
 TRUTH = RNG.random((12, 20, 24)) < np.linspace(0, 0.4, 12)[:, None, None]

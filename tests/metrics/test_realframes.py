@@ -13,8 +13,8 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from metrics.endocv import organisers_json
-from metrics.frame.counts import count, frame_rows
-from metrics.frame.hausdorff import hausdorff_rows
+from metrics.frame.official_hausdorff import hausdorff_rows
+from metrics.frame.pixel_counts import count, frame_rows
 from metrics.masks.read import fit_prediction, read_mask
 
 pytestmark = pytest.mark.realframes

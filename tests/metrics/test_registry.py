@@ -11,7 +11,7 @@ import pytest
 
 from metrics import registry
 from metrics.endocv import summarise
-from metrics.frame.counts import count, frame_rows
+from metrics.frame.pixel_counts import count, frame_rows
 from metrics.masks.read import Mask
 from metrics.registry import FrameMetric
 from metrics.statistics.comparison import compare

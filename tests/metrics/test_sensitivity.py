@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from metrics import endocv
-from metrics.frame import counts
+from metrics.frame import pixel_counts as counts
 from metrics.masks import read
 from metrics.statistics.samples import collect
 from metrics.utils.errors import FaultsError

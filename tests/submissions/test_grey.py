@@ -11,7 +11,7 @@ import pytest
 
 from metrics.utils.errors import FaultsError
 from submissions.layout import PackageLayout
-from submissions.plain import score_folder
+from submissions.plain_folders import score_folder
 from submissions.reading.validate import inspect_package
 from submissions.rounds import load_rounds
 from submissions.scoring import score_package

@@ -13,7 +13,7 @@ import pytest
 from metrics.utils.errors import FaultsError
 from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
-from submissions.plain import score_folder
+from submissions.plain_folders import score_folder
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Round, find_frames, frame_sizes
 from submissions.scoring import score_package, score_rows

@@ -11,7 +11,7 @@ from harness.report.page.content import Plot
 from harness.report.tables.view import title_of
 from harness.report.views.consensus import consensus_view, samples_by_set
 from metrics.statistics import consensus as rules
-from metrics.statistics.intervals import LEVEL
+from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 

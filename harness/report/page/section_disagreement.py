@@ -9,8 +9,8 @@ from harness.report.page.content import Plot
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap import RESAMPLES
+from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate, predict_errors
-from metrics.statistics.intervals import LEVEL
 from metrics.statistics.samples import clusters_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
-from metrics.statistics.intervals import LEVEL
+from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select

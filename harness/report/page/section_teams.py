@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR
-from metrics.statistics.intervals import LEVEL
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import collect
 from metrics.strata import add_stratum

@@ -133,7 +133,7 @@ def organisers_hausdorff_view(
 
     from metrics.averages import SET, average_of
     from metrics.endocv import organisers_json
-    from metrics.frame.hausdorff import WARNING
+    from metrics.frame.official_hausdorff import WARNING
 
     names = (
         "hausdorff_distance_nonNorm", "hdf_std_noNorm", "hausdorff_distance", "hdf_std",

@@ -31,7 +31,7 @@ def seed_view(
     import pandas as pd
 
     from metrics.statistics.bootstrap import resample
-    from metrics.statistics.intervals import LEVEL, intervals
+    from metrics.statistics.bootstrap_intervals import LEVEL, intervals
     from metrics.statistics.samples import collect, select
     from metrics.statistics.seeds import pool, spread
 

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from harness.config.training import TrainConfig
-from harness.runs import checkpoints, ensemble
+from harness.runs import checkpoints
+from harness.runs import register_ensemble as ensemble
 from harness.runs.network import Normalisation, Normalised, build, normalisation
 from harness.runs.workspace import Run, Workspace
 from harness.utils.versions import versions

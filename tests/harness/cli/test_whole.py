@@ -22,7 +22,7 @@ from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.report.tables.view import title_of
 from harness.runs.select import select
 from harness.runs.workspace import Run, Workspace
-from harness.training import run as training_run
+from harness.training import train_run as training_run
 from metrics.utils.errors import UserError
 
 SMALL = ("--preset", "demo", "--epochs", "1", "--size", "32", "--device", "cpu")

@@ -13,8 +13,8 @@ from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.training.cost import Cost, estimate
 from harness.training.distributed import ProcessGroup
-from harness.training.run import TrainingSetup
 from harness.training.side_by_side import longest_first, networks_at_once, that_fit
+from harness.training.train_run import TrainingSetup
 
 CPU = TrainingSetup(device=torch.device("cpu"))
 GPU = TrainingSetup(device=torch.device("cuda"))

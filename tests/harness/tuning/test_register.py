@@ -13,7 +13,7 @@ from harness.data.catalogue import of_split
 from harness.evaluation.tables import labels
 from harness.inference.clean_up import CleanUp
 from harness.inference.prediction import Inference
-from harness.runs import ensemble
+from harness.runs import register_ensemble as ensemble
 from harness.runs.network import FUSION, member_weights
 from harness.runs.seen import refuse_seen
 from harness.runs.select import select

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metrics.frame.counts import count, count_bits
-from metrics.frame.hausdorff import hausdorff_bits, hausdorff_rows
+from metrics.frame.official_hausdorff import hausdorff_bits, hausdorff_rows
+from metrics.frame.pixel_counts import count, count_bits
 from metrics.masks.bits import pack
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=150)

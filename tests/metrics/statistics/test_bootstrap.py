@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from metrics.statistics.bootstrap import estimates, resample
-from metrics.statistics.intervals import interval, intervals
+from metrics.statistics.bootstrap_intervals import interval, intervals
 from metrics.statistics.permutation import holm
 from metrics.statistics.samples import Samples, collect
 from metrics.utils.errors import UserError

@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from metrics.statistics.bootstrap import draws
+from metrics.statistics.bootstrap_intervals import interval
 from metrics.statistics.error_prediction import predict_errors
-from metrics.statistics.intervals import interval
 from metrics.utils.errors import UserError
 
 FEW = st.integers(0, 4).map(float)  # few values, so that many tie

@@ -12,7 +12,7 @@ from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant, folds
 from harness.data.fingerprint import data_fingerprint
 from harness.data.layouts import find_frames
-from harness.runs.initial import seen_frames, warning
+from harness.runs.initial_weights import seen_frames, warning
 from harness.runs.workspace import Workspace
 from tests.harness.conftest import Drawer
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.distance import directed_hausdorff
 
-from metrics.frame.hausdorff import hausdorff_rows
+from metrics.frame.official_hausdorff import hausdorff_rows
 from metrics.utils.errors import UserError
 
 

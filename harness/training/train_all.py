@@ -9,17 +9,17 @@ from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
 from harness.data.cross_validation import SplitVariant
-from harness.runs import ensemble
+from harness.runs import register_ensemble as ensemble
 from harness.runs.workspace import Run, Workspace
 from harness.training import queue, reporter
-from harness.training import run as training_run
+from harness.training import train_run as training_run
 from harness.training.checks import check_batches, check_polyps
 from harness.training.cost import estimate
+from harness.training.jobs import Job, device_slots, start_server, train_all
 from harness.training.lengthen import lengthen
 from harness.training.queue import EnsembleStep, RunQueue
-from harness.training.run import TrainingFrames, TrainingSetup
 from harness.training.side_by_side import longest_first, networks_at_once, that_fit
-from harness.training.workers import Job, device_slots, start_server, train_all
+from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted

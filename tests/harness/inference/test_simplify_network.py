@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from harness.inference.fuse import TOLERANCE, UpsampledConvolution, fused
+from harness.inference.simplify_network import TOLERANCE, UpsampledConvolution, fused
 
 ENCODER = "resnet18"
 

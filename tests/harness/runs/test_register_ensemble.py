@@ -13,11 +13,11 @@ from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
-from harness.runs import ensemble
+from harness.runs import register_ensemble as ensemble
 from harness.runs.seen import refuse_seen
 from harness.runs.workspace import Run, Workspace
-from harness.training.run import TrainingSetup
-from harness.training.run_all import resume
+from harness.training.train_all import resume
+from harness.training.train_run import TrainingSetup
 from metrics.utils.errors import FaultsError, UserError
 
 

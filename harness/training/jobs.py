@@ -23,7 +23,7 @@ import torch
 
 from harness.runs.workspace import Run, Workspace
 from harness.training.history import Callbacks, Epoch
-from harness.training.run import TrainingFrames, TrainingSetup, train
+from harness.training.train_run import TrainingFrames, TrainingSetup, train
 from harness.utils import device as devices
 from harness.utils.device import keep_memory
 from harness.utils.signals import StopRequest

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import confusion_matrix
 
-from metrics.frame.counts import CLASSES, Counts, count, frame_rows
+from metrics.frame.pixel_counts import CLASSES, Counts, count, frame_rows
 from metrics.utils.errors import UserError
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=40)

@@ -13,7 +13,7 @@ import pytest
 
 from metrics.masks.classes import Classes
 from metrics.utils.errors import FaultsError, UserError
-from submissions.plain import score_folder
+from submissions.plain_folders import score_folder
 from submissions.scoring import score_package
 from tests.submissions.conftest import Masks
 

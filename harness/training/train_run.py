@@ -15,7 +15,7 @@ from harness.config.training import TrainConfig
 from harness.data import cache
 from harness.data.catalogue import of_split
 from harness.data.loader import BatchLoader, workers_that_fit
-from harness.runs import initial
+from harness.runs import initial_weights as initial
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
 from harness.runs.workspace import Run, Workspace, write_run_json

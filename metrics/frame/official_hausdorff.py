@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from metrics.frame.counts import require_one_shape
+from metrics.frame.pixel_counts import require_one_shape
 from metrics.masks.bits import Bits, Words, pack
 
 _BLOCK_ROWS: Final = 8

@@ -17,8 +17,7 @@ from harness.data.layouts import find_frames
 from harness.runs.workspace import Run, Workspace
 from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
-from harness.training.run import TrainingFrames, TrainingSetup, start
-from harness.training.workers import (
+from harness.training.jobs import (
     DeviceSlot,
     Job,
     WorkerCallbacks,
@@ -26,6 +25,7 @@ from harness.training.workers import (
     device_slots,
     train_all,
 )
+from harness.training.train_run import TrainingFrames, TrainingSetup, start
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
