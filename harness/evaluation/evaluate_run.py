@@ -149,7 +149,8 @@ def evaluate_run(
     ``members`` are runs that are evaluated, too, by place among the ensemble's (see
     ``harness.runs.register_ensemble.members_among``); ``keep`` is what is kept besides. With
     ``aside`` the files go into that folder, by run, and no evaluation is registered. ``progress``
-    is called after each frame, ``say`` with what a precision other than float32 changes. The frame table of each
+    is called after each frame, ``say`` with what a precision other than float32 changes. The frame
+    table of each
     run comes back by its identifier.
 
     Raises:
