@@ -48,7 +48,7 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
     from harness.report.tables.view import View
     from harness.utils.versions import versions
 
-    encoder = encoder or models.DEFAULT_ENCODER
+    asked, encoder = encoder is not None, encoder or models.DEFAULT_ENCODER
     described = models.describe(encoder=encoder)
     rows = pd.DataFrame(
         {**dataclasses.asdict(row), "parts": ", ".join(row.parts)} for row in described
@@ -69,9 +69,10 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
         caption="M param.: millions of parameters. An ensemble's are those of all its members.",
     )
     view.show(format_, {"encoder": encoder, "versions": versions()})
+    say = console.warn if asked else console.note  # what was asked for may not be had
     for row in described:
         if row.fault:
-            console.warn(f"{row.name}: {row.fault}")
+            say(f"{row.name}: {row.fault}")
 
 
 def _list_encoders(format_: Format) -> None:

@@ -83,6 +83,8 @@ def _update(
         if isinstance(inner, Mapping) != isinstance(value, Mapping):
             table.pop(name, None)  # a table in the place of a value would take in what follows it
         if isinstance(value, Mapping):
+            if [n for n in inner or () if n in value] != [n for n in value if n in (inner or ())]:
+                table.pop(name)  # the order of classes has a meaning
             if name not in table:
                 table[name] = tomlkit.table()
             _update(table[name], value, {})
