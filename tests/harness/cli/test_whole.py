@@ -300,7 +300,7 @@ def test_a_round_has_a_page_of_its_packages(place: Path, monkeypatch: pytest.Mon
     pages = sorted((place / "workspace/report-round-wide-models").glob("*.html"))
     assert len(pages) == 3
     assert all(f'href="report-round-wide-models/{page.name}"' in html for page in pages)
-    assert '<path class="mask" d="M' in pages[0].read_text(encoding="utf-8")
+    assert any('<path class="mask" d="M' in page.read_text(encoding="utf-8") for page in pages)
 
     (place / "drawn/truth").rename(place / "drawn/elsewhere")
     result = call("report", "--round", "wide")
