@@ -100,7 +100,8 @@ def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
             network.get_submodule(norm),  # type: ignore[arg-type]
         )
         network.set_submodule(convolution, folded)
-        network.set_submodule(norm, nn.Identity())
+        # timm's batch norms have their activation inside; it stays.
+        network.set_submodule(norm, nn.Sequential(*network.get_submodule(norm).children()))
 
 
 class UpsampledConvolution(nn.Module):

@@ -14,10 +14,10 @@ from harness.inference.simplify_network import TOLERANCE, UpsampledConvolution, 
 ENCODER = "resnet18"
 
 
-def network(name: str) -> nn.Module:
+def network(name: str, encoder: str = ENCODER) -> nn.Module:
     """Random weights, and batch norms that have seen something."""
     torch.manual_seed(3)
-    made = models.create(name, encoder=ENCODER, encoder_weights=None).eval()
+    made = models.create(name, encoder=encoder, encoder_weights=None).eval()
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.2, 0.2)
@@ -31,9 +31,15 @@ def images(side: int = 64) -> Tensor:
     return torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", ["unet", "unet++", "fpn", "deeplabv3", "deeplabv3+", "triunet"])
-def test_the_output_is_the_same_and_no_batch_norm_is_left(name: str) -> None:
-    original = network(name)
+@pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        *((name, ENCODER) for name in models.PAPER_NETWORKS),
+        ("fpn", "tu-tf_efficientnet_lite0"),  # its batch norms have the activation inside
+    ],
+)
+def test_the_output_is_the_same_and_no_batch_norm_is_left(name: str, encoder: str) -> None:
+    original = network(name, encoder)
     before = {key: value.clone() for key, value in original.state_dict().items()}
 
     made = fused(original, images())
