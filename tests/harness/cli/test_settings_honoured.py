@@ -173,6 +173,8 @@ def rounds(
     """Two rounds of unusual keys through every command."""
     folder = tmp_path_factory.mktemp("rounds")
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("HARNESS_")]:
+            patch.delenv(name)
         patch.chdir(folder)
         enter(Workspace(folder / "workspace"), "fpn")
         Path("rounds.toml").write_text(ROUNDS)
