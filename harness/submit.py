@@ -12,11 +12,12 @@ from harness.inference.prediction import Inference
 from harness.runs.network import load
 from harness.runs.workspace import Run, Workspace, now
 from harness.utils.versions import versions
+from metrics.utils.files import free_name
 from submissions.ledger import Entry, Ledger, LimitError
 from submissions.rounds import Frames, Round, Sizes
 from submissions.writing.encoding import Format
 from submissions.writing.package import PackageWriter
-from submissions.writing.publish import SealedPackage, free_name
+from submissions.writing.publish import SealedPackage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DATA: Final = "drawn"
 FRAMES: Final = 260
 
-CORE_MINUTES: Final = 6.0
+CORE_MINUTES: Final = 7.3
 """What it takes of one core, with as many frames and epochs as by default."""
 
 EPILOG = """\b

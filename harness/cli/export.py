@@ -96,10 +96,10 @@ def command(
     onnx.require()
     keep_memory()
     chosen = chosen_run(settings, run)
-    if chosen.tuned.get("tta"):
+    if chosen.tta:
         console.warn(
-            f"{chosen.run} was tuned to test-time augmentation, which is not part of the file: its "
-            "masks are those of --no-tta."
+            f"{chosen.run} predicts with test-time augmentation, which is not part of the file: "
+            "its masks are those of --no-tta."
         )
     images = images_in(frames)[:FRAMES] if frames else []
     ending = ".onnx" if format_ == "onnx" else "-container"

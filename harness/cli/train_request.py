@@ -90,9 +90,9 @@ class Request:
         self, workspace: Workspace, frames: pd.DataFrame, variants: Sequence[SplitVariant]
     ) -> None:
         """Warn where the weights to start from were trained on frames that are held out."""
-        from harness.runs import initial_weights as initial
+        from harness.runs.initial_weights import warning as seen_frames
 
-        if self.init and (warning := initial.warning(workspace, self.init, frames, variants)):
+        if self.init and (warning := seen_frames(workspace, self.init, frames, variants)):
             console.warn(warning)
 
     def refuse_changes(self, *, allowed: Sequence[str], **others: object) -> None:
@@ -160,9 +160,9 @@ def resume_runs(
     changes: Mapping[str, Any],
 ) -> None:
     """Go on with a run, or with what was begun last."""
-    from harness.training import train_all as run_all
+    from harness.training.train_all import resume
 
-    run_all.resume(
+    resume(
         settings,
         None if name == NEWEST else name,
         setup,

@@ -88,7 +88,8 @@ class TrainConfig:
             half of the work; 0 for the architecture's own (8 for DeepLabv3, 16 for DeepLabv3+).
         size: Side of the square network input, in pixels.
         grow_from: Side of the network input in the first steps (progressive resizing): it grows to
-            ``size`` over the first three quarters of the training; 0 for ``size`` throughout.
+            ``size`` over the first three quarters of the training; 0, like all that is not
+            smaller than ``size``, for ``size`` throughout.
         epochs: Passes over the training frames.
         batch_size: Frames a step, however many processes share them.
         optimiser: A name of ``harness.training.optimiser``: ``adam`` (the paper's) or ``adamw``.

@@ -12,9 +12,8 @@ import tomlkit
 
 from harness.config.settings import CLASSES, MEANINGS, read_file
 from metrics.utils.errors import UserError
-from metrics.utils.files import atomic_path
+from metrics.utils.files import atomic_path, free_name
 from metrics.utils.text import decode_text
-from submissions.writing.publish import free_name
 
 _HEAD: Final = "# Where the frames and the results lie. Relative paths start from this folder.\n"
 

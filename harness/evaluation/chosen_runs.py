@@ -136,12 +136,12 @@ class ChosenRuns:
             if split == "val":
                 table = self._map_table(run, split)
                 polyp, rest = (level_sums(table, name) for name in ("polyp_levels", "rest_levels"))
-                temperature: float | None = fit_temperature(polyp, rest)
+                temperature = fit_temperature(polyp, rest)
                 with suppress(UnwritableError):  # of a workspace that is shared read-only
-                    keep_temperature(run, fit_temperature(polyp, rest), inference=how)
+                    keep_temperature(run, temperature, inference=how)
+                found[label] = None if label in found else temperature
             else:
-                temperature = kept_temperature(run, how)
-            found[label] = None if label in found else temperature
+                found[label] = None if label in found else kept_temperature(run, how)
         return found
 
     @property
@@ -161,7 +161,7 @@ class ChosenRuns:
 
     def _tables(self, frames: Mapping[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
         """The frame table of each run, read where it was evaluated before."""
-        runs = {run.run: run for run in self.found}
+        runs = {run.run: run for run in self._runs}
         tables = {
             name: kept
             for name, run in runs.items()

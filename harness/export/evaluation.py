@@ -101,22 +101,23 @@ def export_evaluation(request: Request, out: Path) -> str:
     """
     if out.exists():
         raise UserError(f"{out} is there already; give a folder that is not, or remove it")
-    truth = find_truth(
-        request.truth,
-        request.round.test_sets,
-        request.round.layout,
-        request.protocol,
-        request.classes,
-    )
+    layout, protocol, classes = request.round.layout, request.protocol, request.classes
+    truth = find_truth(request.truth, request.round.test_sets, layout, protocol, classes)
     round_ = replace(request.round, test_sets=tuple(truth.masks))
     request = replace(request, round=round_)
     program, reference = _FOLDERS[request.platform]
     with replace_folder(out) as folder:
         _write_program(folder / program, request)
-        _copy_truth(truth, round_.layout, folder / reference)
+        _copy_truth(truth, layout, folder / reference)
         if request.frames is not None:
             _copy_frames(request.frames, truth, round_, folder / reference / FRAMES)
-        self_test.write(folder / "self_test", request)
+        self_test.write(
+            folder / "self_test",
+            round_,
+            protocol=protocol,
+            classes=classes,
+            as_jobs=request.platform == "grand-challenge",
+        )
         digest = platforms.program_digest(folder / program)
         _render(folder, request, _words(request, truth, digest))
         _PACK[request.platform](folder)

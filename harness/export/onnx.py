@@ -230,7 +230,7 @@ def _outside(loaded: Loaded, clean_up: CleanUp) -> list[str]:
         if len(loaded.classes) == 1
         else "each pixel's most probable class; of equal ones the background, then the first",
         *([f"of the mask: {clean_up}"] if clean_up else []),
-        *(["test-time augmentation, which the run was tuned to"] if tuned.get("tta") else []),
+        *(["test-time augmentation, with which the run predicts"] if loaded.run.tta else []),
     ]
 
 

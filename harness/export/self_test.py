@@ -6,13 +6,13 @@ import json
 import shutil
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from metrics.masks.classes import Classes
 from metrics.masks.labels import write_mask
-from metrics.masks.read import Mask
+from metrics.masks.read import Mask, Protocol
 from metrics.utils.files import write_json
 from submissions.layout import FRAME
 from submissions.platforms.evaluation import figures
@@ -22,9 +22,6 @@ from submissions.rounds import Round
 from submissions.scoring import score_package
 from submissions.truth import find_truth
 from submissions.writing.package import PackageWriter, format_for
-
-if TYPE_CHECKING:
-    from harness.export.evaluation import Request
 
 _SIZE: Final = (48, 64)  # height and width in pixels
 _NAMES: Final = ("drawn_1", "drawn_2")
@@ -36,9 +33,13 @@ def bundle_templates() -> Path:
     return Path(str(resources.files("harness.export") / "bundle"))
 
 
-def write(folder: Path, request: Request) -> None:
-    """Write truth, submission and the expected figures into a new folder."""
-    round_, protocol, classes = request.round, request.protocol, request.classes
+def write(
+    folder: Path, round_: Round, *, protocol: Protocol, classes: Classes, as_jobs: bool
+) -> None:
+    """Write truth, submission and the expected figures into a new folder.
+
+    With ``as_jobs`` the submission is an algorithm's, as grand-challenge.org gives it.
+    """
     masks = _draw(folder / "truth", round_, classes)
     package = folder / "package.zip"
     layout = round_.layout
@@ -49,7 +50,7 @@ def write(folder: Path, request: Request) -> None:
     scored = score_package(package, truth, protocol, layout=layout)
     write_json(folder / "expected.json", figures(scored))
     shutil.copy(bundle_templates() / "common" / "check.py", folder)
-    if request.platform == "grand-challenge":
+    if as_jobs:
         _write_jobs(folder / "input", masks)
         package.unlink()
 

@@ -42,7 +42,7 @@ def tune(
         run: A finished run that was not tuned.
         frames: The frames of the split.
         split: Its name.
-        inference: How the network predicts, without test-time augmentation.
+        inference: How the network predicts; test-time augmentation is chosen here.
         steps: Of ``members``, ``threshold``, ``clean-up`` and ``tta``, in this order.
         figure: What is to become better.
         only_certain: Whether only changes that are certain are taken.
@@ -64,7 +64,9 @@ def tune(
         )
     truths = Truths.read(frames, loaded)
     search = Search(truths, figure=figure, only_certain=only_certain)
-    choice = Choice(members=member_names(loaded))
+    # Without the step for it, test-time augmentation stays as the run's recipe has it.
+    inference = dataclasses.replace(inference, tta=run.tta and "tta" not in steps)
+    choice = Choice(members=member_names(loaded), tta=bool(inference.tta))
     with tempfile.TemporaryDirectory(dir=_scratch(workspace), prefix="maps-") as folder:
         maps = _predict(loaded, frames, inference, Path(folder) / "plain.npy")
         if "members" in steps:

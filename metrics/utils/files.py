@@ -122,6 +122,15 @@ def create_partial(path: Path) -> tuple[IO[bytes], Path]:
     return stream, temporary
 
 
+def free_name(path: Path) -> Path:
+    """The first of ``p.zip``, ``p-2.zip``, ... that does not exist."""
+    free, count = path, 1
+    while free.exists():
+        count += 1
+        free = path.with_stem(f"{path.stem}-{count}")
+    return free
+
+
 def publish(temporary: Path, path: Path, *, replace: bool = True) -> None:
     """Flush a partial file to the disk and give it its final name, which is flushed too.
 

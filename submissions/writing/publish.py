@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from metrics.utils.files import publish, unwritable, write_json
+from metrics.utils.files import free_name, publish, unwritable, write_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class SealedPackage:
     notes: tuple[str, ...] = ()
 
     def with_free_name(self) -> SealedPackage:
-        """The same package under the first name that is free, see :func:`free_name`."""
+        """The same package under the first name that is free."""
         path = free_name(self.path)
         return replace(self, path=path, manifest={**self.manifest, "package": path.name})
 
@@ -45,15 +45,6 @@ class SealedPackage:
             publish(self.temporary, self.path)
         except OSError as error:
             raise unwritable(self.path.parent, error) from error
-
-
-def free_name(path: Path) -> Path:
-    """The first of ``p.zip``, ``p-2.zip``, ... that does not exist."""
-    free, count = path, 1
-    while free.exists():
-        count += 1
-        free = path.with_stem(f"{path.stem}-{count}")
-    return free
 
 
 def manifest_path(package: Path) -> Path:

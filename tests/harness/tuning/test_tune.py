@@ -1,0 +1,58 @@
+"""What is left out of the steps stays as the run has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from harness.inference.prediction import Inference
+from harness.runs.workspace import Run, Workspace
+from harness.tuning import tune as module
+from harness.tuning.member_maps import Truths
+
+
+@pytest.mark.parametrize(
+    ("steps", "predicted", "chosen"),
+    [(("threshold",), [True], True), (("threshold", "tta"), [False, True], False)],
+)
+def test_augmentation_that_is_not_tuned_stays_as_in_the_recipe(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    truths: Truths,
+    maps_of: Callable[..., Any],
+    steps: Sequence[str],
+    predicted: list[bool],
+    chosen: bool,
+) -> None:
+    run = Run(
+        run="unet-1", model="unet", status="finished", folder=tmp_path, settings={"tta": True},
+        members={}, row={},
+    )  # fmt: skip
+    asked: list[bool | None] = []
+
+    def predict(_loaded: Any, _frames: Any, inference: Inference, *_more: Any) -> Any:
+        asked.append(inference.tta)
+        return maps_of(unet=(0.9, 0.1))
+
+    loaded = SimpleNamespace(classes=["polyp"], run=run, network=None)
+    monkeypatch.setattr(module, "load", lambda _run: loaded)
+    monkeypatch.setattr(module.Truths, "read", lambda *_: truths)
+    monkeypatch.setattr(module, "_predict", predict)
+    monkeypatch.setattr(module, "data_fingerprint", lambda *_: "frames")
+    monkeypatch.setattr(module, "register", lambda _workspace, _run, choice, **_: choice)
+
+    choice: Any
+    choice, _ = module.tune(
+        Workspace(tmp_path), run, pd.DataFrame(), "val",
+        inference=Inference(device=torch.device("cpu"), tta=False), steps=steps, figure="f1",
+        only_certain=False,
+    )  # fmt: skip
+
+    assert asked == predicted
+    assert choice.tta is chosen
