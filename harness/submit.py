@@ -10,7 +10,8 @@ from typing import Any
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load
-from harness.runs.workspace import Run, Workspace, now
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
 from metrics.utils.files import free_name
 from submissions.ledger import Entry, Ledger, LimitError

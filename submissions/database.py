@@ -160,6 +160,16 @@ def insert(
     return int(connection.execute(query, list(row.values())).lastrowid or 0)
 
 
+def update(
+    connection: sqlite3.Connection, table: str, values: Mapping[str, Any], **key: Any
+) -> None:
+    """Change columns of the rows that have the values of a key."""
+    row = as_columns(values)
+    sets, where = (", ".join(f"{name} = ?" for name in row), " AND ".join(f"{n} = ?" for n in key))
+    query = f"UPDATE {table} SET {sets} WHERE {where}"
+    connection.execute(query, [*row.values(), *key.values()])
+
+
 def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     """A row as it is stored: mappings and lists as JSON, names that are no UTF-8 escaped."""
 

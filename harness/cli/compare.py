@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
-    from harness.runs.workspace import Run, Workspace
+    from harness.runs.run import Run
+    from harness.runs.workspace import Workspace
     from metrics.averages import Average
 
 EPILOG = """\b

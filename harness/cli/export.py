@@ -12,7 +12,7 @@ from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.runs.workspace import Run
+    from harness.runs.run import Run
 
 FRAMES = 50
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from harness.inference.sources import Sources
     from harness.inference.video import Video
     from harness.runs.network import Loaded
-    from harness.runs.workspace import Run, Workspace
+    from harness.runs.run import Run
+    from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
     from metrics.utils.errors import Fault
 

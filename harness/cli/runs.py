@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
-    from harness.runs.workspace import Run
+    from harness.runs.run import Run
 
 EPILOG = """\b
 Examples:
   harness runs
   harness runs show unet-20261124-031500
   harness runs rm unet-20261124-031500 fpn-20261124-040200
+  harness runs sync
 """
 
 
@@ -153,3 +154,26 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
             workspace.remove_run(run.run)
             shutil.rmtree(run.folder, ignore_errors=True)
             console.success(f"removed {run.run}")
+
+
+@command.command()
+@click.pass_obj
+def sync(settings: Settings) -> None:
+    """Enter into the register what jobs have written in the folders of their runs.
+
+    A training on this machine does so itself. Jobs on others write their run's folder alone. An
+    ensemble is registered once all its networks are finished.
+    """
+    from harness.runs.workspace import Workspace
+    from harness.training.ensembles import finish_queues
+
+    workspace = Workspace(settings.workspace)
+    changed = workspace.sync()
+    for run in changed:
+        best = run.row["best_iou"]
+        figures = "" if best is None else f", validation IoU {best:.3f} in the best"
+        console.note(f"{run.run}: {run.status}, {run.row['epochs']} epochs{figures}")
+    left = finish_queues(workspace)
+    console.success(f"runs brought up to date: {len(changed)}")
+    if left:
+        console.note(f"Networks not finished: {left}. Go on with: harness train --resume")

@@ -15,7 +15,8 @@ from metrics.utils.names import passed_over
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.inference.prediction import Inference
-    from harness.runs.workspace import Run, Workspace
+    from harness.runs.run import Run
+    from harness.runs.workspace import Workspace
     from submissions.rounds import Frames, Round
     from submissions.writing.encoding import Format
 

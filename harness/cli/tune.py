@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.inference.prediction import Inference
     from harness.report.tables.formats import Format
-    from harness.runs.workspace import Run, Workspace
+    from harness.runs.run import Run
+    from harness.runs.workspace import Workspace
 
 STEPS: Final = ("members", "threshold", "clean-up", "tta")
 

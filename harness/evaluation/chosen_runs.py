@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.inference.maps import MapOptions
     from harness.inference.prediction import Inference
-    from harness.runs.workspace import Run
+    from harness.runs.run import Run
 
 
 class ChosenRuns:

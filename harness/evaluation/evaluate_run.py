@@ -15,7 +15,8 @@ from harness.inference import maps
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load, shared_classes
-from harness.runs.workspace import Run, Workspace, masks_folder
+from harness.runs.run import Run, masks_folder
+from harness.runs.workspace import Workspace
 from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes

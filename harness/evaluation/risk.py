@@ -10,7 +10,8 @@ from harness.evaluation.calibration import threshold_at
 from harness.evaluation.map_table import TABLE
 from harness.evaluation.tables import evaluated
 from harness.inference.prediction import Inference
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from metrics.risk import conformal_place, missed_shares
 from metrics.statistics.samples import clusters_of
 from metrics.utils.errors import UserError

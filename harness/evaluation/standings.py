@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.evaluation import tables
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from metrics.averages import SD_OF, Average, average_of, summarise_by
 from metrics.masks.classes import chosen_class, chosen_rows
 from submissions.leaderboard import rank

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation.evaluate_run import is_of_row, table_file
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from metrics.endocv import COUNTS
 from metrics.utils.text import without_quote
 

@@ -30,7 +30,7 @@ from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from harness.utils.versions import versions
 from metrics.masks.classes import BACKGROUND
 from metrics.utils.errors import UserError

@@ -20,7 +20,7 @@ from metrics.masks.classes import Classes
 from metrics.masks.read import Mask
 
 if TYPE_CHECKING:
-    from harness.runs.workspace import Run
+    from harness.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)

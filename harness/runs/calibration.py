@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from harness.runs.network import Loaded
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 

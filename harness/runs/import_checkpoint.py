@@ -10,7 +10,8 @@ from torch import nn
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.network import build
-from harness.runs.workspace import BEST, Run, Workspace, write_run_json
+from harness.runs.run import BEST, Run, write_run_json
+from harness.runs.workspace import Workspace
 from harness.utils.versions import versions
 from metrics.utils.errors import FaultsError
 from models.foreign_checkpoint import Imported, advice, import_checkpoint

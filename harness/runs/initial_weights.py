@@ -15,7 +15,8 @@ from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint
 from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import file_sha256
@@ -147,7 +148,7 @@ def warning(
 def _run(workspace: Workspace, name: str) -> Run:
     if Path(name).suffix or Path(name).name != name:
         raise UserError(f"no file {name}; --init takes a run of 'harness runs' or a checkpoint")
-    run = workspace.run(name)
+    run = workspace.described(name)
     if run.members:
         raise UserError(f"{name} is an ensemble; --init takes the weights of one network")
     return run

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from metrics.utils.errors import UserError
 
 LOCK: Final = ".lock"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import models
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
 from models import fusion

@@ -13,8 +13,9 @@ import models
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.network import member_weights, shared_classes
+from harness.runs.run import Run
 from harness.runs.select import newest_by_model
-from harness.runs.workspace import Run, Workspace, write_run_json
+from harness.runs.workspace import Workspace
 from harness.utils.versions import versions
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import unwritable
@@ -170,9 +171,7 @@ def enter(
             raise unwritable(folder, error) from error
         return {}
 
-    run = workspace.new_finished_run(model, link, label=label, versions=versions(), **columns)
-    write_run_json(run, members=dict(run.members))
-    return run
+    return workspace.new_finished_run(model, link, label=label, versions=versions(), **columns)
 
 
 def _shared(values: set[str | None]) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 
 _FREE: Final = ("seed", "workers")
 """Settings that seeds of one recipe may differ in."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

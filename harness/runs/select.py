@@ -7,7 +7,8 @@ from typing import Literal
 
 import models
 from harness.data.cross_validation import SplitVariant
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
 
 

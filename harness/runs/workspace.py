@@ -7,103 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
-from harness.data.cross_validation import SplitVariant
+from harness.runs.run import RUN_JSON, Run, Status, is_current, read_run_json, write_run_json
 from metrics.utils.errors import UserError
-from metrics.utils.files import unwritable, write_json
+from metrics.utils.files import unwritable
 from metrics.utils.names import valid_text
-from submissions.database import Register, as_columns, frame, insert, stamp
+from submissions.database import Register, as_columns, frame, insert, stamp, update
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Status = Literal["running", "interrupted", "failed", "finished"]
-
-BEST: Final = "best.safetensors"
-"""The file of the weights of the best epoch, in a run's folder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """One row of the register, and where its files are.
-
-    Attributes:
-        run: Identifier, also the folder's name.
-        model: Registered name of the architecture.
-        status: ``running``, ``interrupted``, ``failed`` or ``finished``.
-        folder: The run's folder.
-        settings: The recipe (``TrainConfig.to_dict``), or an ensemble's settings.
-        members: For an ensemble, member name to the run it came from; else empty.
-        row: Every column of the register.
-    """
-
-    run: str
-    model: str
-    status: Status
-    folder: Path
-    settings: Mapping[str, Any]
-    members: Mapping[str, str]
-    row: Mapping[str, Any]
-
-    @property
-    def best(self) -> Path:
-        """The weights of the best epoch."""
-        return self.folder / BEST
-
-    @property
-    def last(self) -> Path:
-        """The training state that ``train --resume`` continues from."""
-        return self.folder / "last.pt"
-
-    @property
-    def variant(self) -> SplitVariant:
-        """The splits that the run was trained on; where members differ, those as they are."""
-        variants = self.variants
-        return variants[0] if len(variants) == 1 else SplitVariant()
-
-    @property
-    def variants(self) -> list[SplitVariant]:
-        """The splits that the run, or each of an ensemble's members, was trained on."""
-        recipes = self.settings["members"].values() if self.members else [self.settings]
-        found = (
-            SplitVariant(leave_out=one.get("leave_out", ""), fold=one.get("fold", ""))
-            for one in recipes
-        )
-        return list(dict.fromkeys(found))
-
-    @property
-    def tta(self) -> bool:
-        """Whether its recipe, or that of every member, predicts with test-time augmentation."""
-        if self.tuned:
-            return bool(self.tuned["tta"])
-        recipes = self.settings["members"].values() if self.members else [self.settings]
-        return all(recipe.get("tta", False) for recipe in recipes)
-
-    @property
-    def tuned(self) -> Mapping[str, Any]:
-        """What ``harness tune`` chose for the run, and on which split; else empty."""
-        found: Mapping[str, Any] = self.settings.get("tuned", {})
-        return found
-
-    def label(self, split: str) -> str:
-        """Its name in tables of a split; a run that was tuned on the split says so."""
-        return f"{self.run} (tuned on {split})" if self.tuned.get("split") == split else self.run
-
-    @property
-    def validation_frames(self) -> str:
-        """Fingerprint of the frames that ``best_iou`` is of; empty where unknown."""
-        return str(self.row["data"] or "").rpartition("+")[2]  # 'TRAINING+VALIDATION'
-
-    def evaluation(self, split: str) -> Path:
-        """The folder of an evaluation of this run."""
-        return self.folder / "evaluations" / split
 
 
 class Workspace:
@@ -205,14 +122,14 @@ class Workspace:
     def _enter(self, run: str, **columns: Any) -> Run:
         with self._register.write() as connection:
             insert(connection, "runs", {"run": run, "created": stamp(), **columns})
-        return self.run(run)
+        entered = self.run(run)
+        write_run_json(entered)
+        return entered
 
-    def update_run(self, run: str, **columns: Any) -> None:
-        """Change columns of a run; mappings are stored as JSON."""
-        values = as_columns(columns)
-        sets = ", ".join(f"{name} = ?" for name in values)
-        with self._register.write() as connection:
-            connection.execute(f"UPDATE runs SET {sets} WHERE run = ?", [*values.values(), run])
+    def update_run(self, run: str, **columns: Any) -> Run:
+        """Change columns of a run, in its folder and in the register; mappings become JSON."""
+        write_run_json(self.run(run), **columns)
+        return self.sync_run(run)
 
     def finish_run(self, run: str, status: Status = "finished") -> None:
         """Mark a run as ended."""
@@ -220,9 +137,40 @@ class Workspace:
 
     def remove_run(self, run: str) -> None:
         """Forget a run and its evaluations; the caller deletes its folder."""
+        (self.root / "runs" / run / RUN_JSON).unlink(missing_ok=True)  # or sync would enter it
         with self._register.write() as connection:
             connection.execute("DELETE FROM evaluations WHERE run = ?", [run])
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
+
+    def sync_run(self, run: str) -> Run:
+        """Bring a run's row up to date with its folder, where whatever trains it writes."""
+        self._sync(run)
+        return self.run(run)
+
+    def sync(self) -> list[Run]:
+        """Bring the row of every run up to date with its folder, and enter those that have none.
+
+        Returns:
+            list: The runs whose row has changed.
+        """
+        runs = sorted(path.parent.name for path in self.root.glob(f"runs/*/{RUN_JSON}"))
+        return [self.run(run) for run in runs if self._sync(run)]
+
+    def _sync(self, run: str) -> bool:
+        told = read_run_json(self.root / "runs" / run)
+        with self._register.read() as connection:
+            found = connection.execute("SELECT * FROM runs WHERE run = ?", [run])
+            names = [description[0] for description in found.description]
+            before = dict(found.fetchone() or {})
+        row = {name: told[name] for name in names if name in told} | {"run": run}
+        if not told or (before and (not is_current(told) or before | as_columns(row) == before)):
+            return False
+        with self._register.write() as connection:
+            if before:
+                update(connection, "runs", row, run=run)
+            else:
+                insert(connection, "runs", row)
+        return True
 
     def runs(self, *, status: Status | None = None) -> list[Run]:
         """Registered runs, newest first; only those of a status where one is given."""
@@ -253,6 +201,12 @@ class Workspace:
         with self._register.write() as connection:
             insert(connection, "evaluations", {"created": stamp(), **columns}, replace=True)
 
+    def described(self, run: str) -> Run:
+        """A run as its folder describes it, for which no register is read; else as registered."""
+        folder = self.root / "runs" / run
+        row = read_run_json(folder)
+        return Run.from_row(folder, row) if is_current(row) else self.run(run)
+
     def evaluations(self, split: str | None = None) -> pd.DataFrame:
         """Registered evaluations, newest first, one row each."""
         where, values = ("WHERE split = ?", [split]) if split else ("", [])
@@ -271,28 +225,9 @@ class Workspace:
         return (top or self.root / "scores") / f"{Path(package).stem}-{sha256[:8]}" / protocol
 
     def _run(self, row: sqlite3.Row) -> Run:
-        columns = dict(row)
-        return Run(
-            run=columns["run"],
-            model=columns["model"],
-            status=columns["status"],
-            folder=self.root / "runs" / columns["run"],
-            settings=json.loads(columns["settings"]),
-            members=json.loads(columns["members"]),
-            row=columns,
-        )
+        return Run.from_row(self.root / "runs" / row["run"], dict(row))
 
 
 def now() -> dt.datetime:
     """The present moment, with its time zone."""
     return dt.datetime.now(dt.UTC)
-
-
-def write_run_json(run: Run, **further: Any) -> None:
-    """Write run.json: the run's register row, readable without the register."""
-    write_json(run.folder / "run.json", {**run.row, "settings": run.settings, **further})
-
-
-def masks_folder(run: Run, split: str) -> Path:
-    """Where an evaluation keeps the predicted masks, ``FRAME.png``."""
-    return run.evaluation(split) / "masks"

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from harness.utils.progress import duration
 from metrics.utils.files import atomic_path
 
 
@@ -73,3 +74,13 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(dataclasses.asdict(epoch) for epoch in history)
+
+
+def epoch_line(epoch: Epoch, epochs: int) -> str:
+    """The figures of an epoch, of so many in all, on one line for the user."""
+    return (
+        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  "
+        f"loss {epoch.loss:.3f}  IoU {epoch.iou:.3f}  F1 {epoch.f1:.3f}  "
+        f"{epoch.images_per_second:.0f} images/s  {epoch.waiting:.0%} waiting for data  "
+        f"{duration(epoch.seconds)}{'  best' if epoch.best else ''}"
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.config.training import TrainConfig
 from harness.runs.lock import lock_run
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -51,5 +52,4 @@ def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int |
             "would have had other learning rates before. The step schedule has no such difference."
         )
     with lock_run(run):
-        workspace.update_run(run.run, settings=after.to_dict(), status="interrupted")
-    return workspace.run(run.run)
+        return workspace.update_run(run.run, settings=after.to_dict(), status="interrupted")

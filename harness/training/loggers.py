@@ -17,7 +17,7 @@ from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
 from harness.inference.postprocess import THRESHOLD
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from harness.training.history import Epoch
 from harness.training.trainer import Trainer
 from harness.utils.signals import Interrupted

@@ -1,4 +1,4 @@
-"""The training loop of one run: epochs, checkpoints, the state to resume from, the register."""
+"""The training loop of one run: epochs, checkpoints, the state to resume from, run.json."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.config.training import TrainConfig
 from harness.data.loader import end_workers, is_lost_worker
 from harness.runs import checkpoints
-from harness.runs.workspace import Run, Status, Workspace
+from harness.runs.run import Run, Status, write_run_json
 from harness.training.distributed import Agreement, is_lost_peer
 from harness.training.history import BatchSource, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
@@ -22,6 +22,7 @@ from harness.utils import device as devices
 from harness.utils.signals import Interrupted, StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
+from submissions.database import stamp
 
 # Writing the whole state after every short epoch would cost more than the epochs; a run that is
 # killed repeats at most about this many seconds of work, and reaches the same weights.
@@ -31,13 +32,12 @@ SAVE_EVERY_S: Final = 60.0
 class TrainingLoop:
     """Trains one run, from its first step or from where it stopped.
 
-    The run is registered as running. Of a process group only the main process's trainer is written,
-    every ``save_every_s`` seconds or less often.
+    Everything is written in the run's folder. Of a process group only the main process's trainer is
+    written, every ``save_every_s`` seconds or less often.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
         run: Run,
         config: TrainConfig,
         *,
@@ -46,7 +46,6 @@ class TrainingLoop:
         callbacks: Callbacks,
         save_every_s: float = SAVE_EVERY_S,
     ) -> None:
-        self.workspace = workspace
         self.run = run
         self.config = config
         self.trainer = trainer
@@ -102,9 +101,9 @@ class TrainingLoop:
         self._end("finished")
 
     def _end(self, status: Status) -> None:
-        """Register how the run ended."""
+        """Note how the run ended."""
         if self.group.is_main:
-            self.workspace.finish_run(self.run.run, status)
+            write_run_json(self.run, status=status, finished=stamp())
 
     def _explained(self, error: BaseException) -> BaseException | None:
         """An error as a message that says what to do about it; ``None`` where that is not known."""
@@ -260,7 +259,7 @@ class TrainingLoop:
             self._save()
         if self.group.is_main:
             write_history(self.run.folder / "history.csv", self.history)
-            self.workspace.update_run(self.run.run, **columns)
+            write_run_json(self.run, **columns)
             self.callbacks.epoch(report)
 
     def _stop(self, number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
+from harness.runs.run import Run
 from harness.runs.workspace import Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
@@ -95,6 +96,16 @@ class RunQueue:
         """How many networks it trains in all."""
         return sum(isinstance(step, TrainConfig) for step in self.steps)
 
+    def run(self, workspace: Workspace, position: int) -> Run | None:
+        """The run that a step became, if it was not removed since."""
+        name = self.runs.get(position)
+        return next((run for run in workspace.runs() if run.run == name), None)
+
+    def is_finished(self, workspace: Workspace, position: int) -> bool:
+        """Whether a step has become a finished run."""
+        run = self.run(workspace, position)
+        return run is not None and run.status == "finished"
+
     def begin(self, position: int, run: str) -> None:
         """Note that a step becomes a run; before it is registered, so that no kill hides it."""
         self.runs[position] = run
@@ -116,9 +127,18 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
         workspace: Where queues lie.
         run: A run's identifier.
     """
-    paths = sorted(_folder(workspace).glob("*.json"), reverse=True)
-    queues = (RunQueue.read(path) for path in paths)
+    queues = all_unfinished(workspace)
     return next((each for each in queues if run is None or run in each.runs.values()), None)
+
+
+def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
+    """Every queue that is not done, newest first."""
+    return map(RunQueue.read, sorted(_folder(workspace).glob("*.json"), reverse=True))
+
+
+def variant_of(config: TrainConfig) -> SplitVariant:
+    """The splits that a recipe is trained on."""
+    return SplitVariant(leave_out=config.leave_out, fold=config.fold)
 
 
 def _folder(workspace: Workspace) -> Path:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.config.training import TrainConfig
-from harness.runs.workspace import Run, Workspace
-from harness.training.history import Callbacks, Epoch
-from harness.training.jobs import Job, WorkerCallbacks
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
+from harness.training.history import Callbacks, Epoch, epoch_line
+from harness.training.job import Job, WorkerCallbacks
 from harness.training.train_run import TrainingFrames
 from harness.utils import console
-from harness.utils.progress import Bar, duration
+from harness.utils.progress import Bar
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
         def epoch(done: Epoch) -> None:
             bar.end_round()
             bar.update(detail=f"loss {done.loss:.3f}, IoU {done.iou:.3f}, F1 {done.f1:.3f}")
-            console.note(_line(done, config.epochs))
+            console.note(f"  {epoch_line(done, config.epochs)}")
 
         yield Callbacks(step=bar.update, epoch=epoch)
 
@@ -71,7 +72,7 @@ class SideBySide:
             begun=self._begun,
             step=self._step,
             epoch=lambda run, epoch: console.note(
-                f"{run.model}: {_line(epoch, run.settings['epochs']).strip()}"
+                f"{run.model}: {epoch_line(epoch, run.settings['epochs'])}"
             ),
             warned=lambda run, message: console.warn(f"{run.model}: {message}"),
             ended=self._ended,
@@ -108,12 +109,3 @@ class SideBySide:
             if run in self._under_way
         ]
         self._bar.update(100 * done, 100, detail=", ".join(parts))
-
-
-def _line(epoch: Epoch, epochs: int) -> str:
-    return (
-        f"  epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}  "
-        f"loss {epoch.loss:.3f}  IoU {epoch.iou:.3f}  F1 {epoch.f1:.3f}  "
-        f"{epoch.images_per_second:.0f} images/s  {epoch.waiting:.0%} waiting for data  "
-        f"{duration(epoch.seconds)}{'  best' if epoch.best else ''}"
-    )

@@ -13,8 +13,9 @@ import models
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.network import load, shared_classes
+from harness.runs.run import Run
 from harness.runs.select import select
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Workspace
 from harness.training.queue import Step
 from metrics.utils.errors import UserError
 
@@ -92,7 +93,7 @@ def load_teacher(workspace: Workspace, config: TrainConfig, device: torch.device
     """
     if not config.teacher:
         return None
-    run = workspace.run(config.teacher)
+    run = workspace.described(config.teacher)
     if _digest(run) != config.teacher_sha256:
         raise UserError(
             f"the weights of the teacher {run.run} have changed since this training was asked for; "

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
-from harness.data.cross_validation import SplitVariant
-from harness.runs import register_ensemble as ensemble
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.training import queue, reporter
 from harness.training import train_run as training_run
 from harness.training.checks import check_batches, check_polyps
 from harness.training.cost import estimate
-from harness.training.jobs import Job, device_slots, start_server, train_all
+from harness.training.ensembles import register_ensemble
+from harness.training.history import Epoch
+from harness.training.job import Job, WorkerCallbacks
 from harness.training.lengthen import lengthen
-from harness.training.queue import EnsembleStep, RunQueue
+from harness.training.local_jobs import device_slots, start_server, train_all
+from harness.training.queue import RunQueue, variant_of
 from harness.training.side_by_side import longest_first, networks_at_once, that_fit
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
-from models import ENSEMBLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,19 +56,17 @@ def run_all(
     at_once = networks_at_once(setup, tasks.networks, jobs)
     if at_once > 1:
         _train_side_by_side(workspace, tasks, frames, setup, at_once, jobs)
-    done: list[Run] = []
     trained = 0
     for position, step in enumerate(tasks.steps):
         if not isinstance(step, TrainConfig):
-            _register_ensemble(workspace, done, step)
+            register_ensemble(workspace, tasks, position)
             continue
         trained += 1
-        run = _run_of(workspace, tasks, position)
+        run = tasks.run(workspace, position)
         if run is None or run.status != "finished":
-            run, ready = _begin(workspace, tasks, position, step, frames, setup)
+            run, ready = _begin(workspace, tasks, position, step, frames)
             title = f"{step.model} ({trained} of {tasks.networks})"
-            run = _train(workspace, run, ready, title, setup)
-        done.append(run)
+            _train(workspace, run, ready, title, setup)
     tasks.finish()
 
 
@@ -94,6 +94,7 @@ def resume(
     """
     workspace = Workspace(settings.workspace)
     workspace.check_writable()
+    workspace.sync()  # a job may have gone on without the process that started it
     named = workspace.run(name) if name else None
     if named is not None and (epochs is not None or patience is not None):
         named = lengthen(workspace, named, epochs, patience)
@@ -138,7 +139,7 @@ def _train_side_by_side(
         return
     costs = estimate([step for _, step in left])
     # All are registered first, in the order of the queue, whichever begins first.
-    begun = [_begin(workspace, tasks, *step, frames, setup) for step in left]
+    begun = [_begin(workspace, tasks, *step, frames) for step in left]
     jobs = [_job(workspace, *begun[at], setup, costs[at].flops) for at in longest_first(costs)]
     threads = max(1, devices.cores() // at_once)
     count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
@@ -146,7 +147,7 @@ def _train_side_by_side(
     with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = device_slots(setup.device, count, threads=threads)
-        number = train_all(waiting, slots, shown.callbacks())
+        number = train_all(waiting, slots, _entering(workspace, shown.callbacks()))
     for job in waiting:  # those that a signal left no time for
         workspace.finish_run(job.run.run, "interrupted")
     go_on = f"harness train --resume{f' --jobs {asked}' if asked else ''}"
@@ -181,14 +182,13 @@ def _begin(
     position: int,
     step: TrainConfig,
     frames: pd.DataFrame,
-    setup: TrainingSetup,
 ) -> tuple[Run, TrainingFrames]:
     """The run of a step, a new one where there is none yet, and its decoded frames."""
-    ready = _decode(workspace, _variant(step).apply(frames), step)
-    run = _run_of(workspace, tasks, position)
+    ready = _decode(workspace, variant_of(step).apply(frames), step)
+    run = tasks.run(workspace, position)
     if run is None:
         run = training_run.start(
-            workspace, step, ready, setup, before=lambda run: tasks.begin(position, run)
+            workspace, step, ready, before=lambda run: tasks.begin(position, run)
         )
     _refuse_other_frames(run, ready)
     return run, ready
@@ -200,18 +200,8 @@ def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]
         (position, step)
         for position, step in enumerate(tasks.steps)
         if isinstance(step, TrainConfig)
-        and getattr(_run_of(workspace, tasks, position), "status", "") != "finished"
+        and getattr(tasks.run(workspace, position), "status", "") != "finished"
     ]
-
-
-def _run_of(workspace: Workspace, tasks: RunQueue, position: int) -> Run | None:
-    """The run that a step became, if it was not removed since."""
-    name = tasks.runs.get(position)
-    return next((run for run in workspace.runs() if run.run == name), None)
-
-
-def _variant(step: TrainConfig) -> SplitVariant:
-    return SplitVariant(leave_out=step.leave_out, fold=step.fold)
 
 
 def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
@@ -235,25 +225,33 @@ def _decode(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> 
 def _train(
     workspace: Workspace, run: Run, ready: TrainingFrames, title: str, setup: TrainingSetup
 ) -> Run:
-    with reporter.one_run(run, ready, title, str(setup.device)) as callbacks:
-        run = training_run.train(workspace, run, ready, setup, callbacks=callbacks)
+    try:
+        with reporter.one_run(run, ready, title, str(setup.device)) as shown:
+
+            def epoch(done: Epoch) -> None:
+                workspace.sync_run(run.run)
+                shown.epoch(done)
+
+            callbacks = dataclasses.replace(shown, epoch=epoch)
+            training_run.train(workspace, run, ready, setup, callbacks=callbacks)
+    except BaseException:
+        with suppress(UserError):  # what ended the training says more
+            workspace.sync_run(run.run)
+        raise
+    run = workspace.sync_run(run.run)
     reporter.finished(run, ready)
     return run
 
 
-def _register_ensemble(workspace: Workspace, done: Sequence[Run], step: EnsembleStep) -> None:
-    trained = {
-        run.model: run
-        for run in done
-        if run.variant == step.variant and step.seed in (None, run.settings["seed"])
-    }
-    members = ensemble.members_for(workspace, step.members, trained, step.variant)
-    # Members that are named by their runs may be of other folds; evaluate refuses what they saw.
-    if not step.members and len({run.row["data"] for run in members.values()}) > 1:
-        console.warn(
-            f"The members of {ENSEMBLE} were trained or validated on different frames, so "
-            "that some may have learnt from frames that the ensemble is measured on: "
-            + ", ".join(run.run for run in members.values())
-        )
-    run = ensemble.register(workspace, members, step.seed if trained else None)
-    console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")
+def _entering(workspace: Workspace, shown: WorkerCallbacks) -> WorkerCallbacks:
+    """Callbacks that enter what a job has written in its run's folder before it is shown."""
+
+    def epoch(run: Run, done: Epoch) -> None:
+        workspace.sync_run(run.run)
+        shown.epoch(run, done)
+
+    def ended(run: Run, fault: str) -> None:
+        workspace.sync_run(run.run)
+        shown.ended(run, fault)
+
+    return dataclasses.replace(shown, epoch=epoch, ended=ended)

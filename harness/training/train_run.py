@@ -1,8 +1,10 @@
-"""Train one run: decode its frames, register it, build network, data and trainer."""
+"""Train one run in its folder: decode its frames, build network, data and trainer."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import socket
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +20,12 @@ from harness.data.loader import BatchLoader, workers_that_fit
 from harness.runs import initial_weights as initial
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
-from harness.runs.workspace import Run, Workspace, write_run_json
+from harness.runs.run import Run, log, write_run_json
+from harness.runs.workspace import Workspace
 from harness.training import loop
 from harness.training.checks import batch_fault
 from harness.training.distributed import SINGLE, ProcessGroup, is_lost_peer
-from harness.training.history import Callbacks, Epoch
+from harness.training.history import Callbacks, Epoch, epoch_line
 from harness.training.loggers import open_loggers
 from harness.training.teacher import load_teacher
 from harness.training.trainer import Trainer
@@ -120,16 +123,10 @@ def start(
     workspace: Workspace,
     config: TrainConfig,
     frames: TrainingFrames,
-    setup: TrainingSetup,
     *,
     before: Callable[[str], object] = lambda _run: None,
 ) -> Run:
-    """Register a run of a recipe, with the precision that ``auto`` means on the machine.
-
-    ``before`` is called with its identifier before it is registered.
-    """
-    precision = devices.precision(config.precision, setup.device)
-    config = dataclasses.replace(config, precision=precision)
+    """Register a run of a recipe; ``before`` is called with its identifier before that."""
     return workspace.new_run(
         config.model,
         before=before,
@@ -150,7 +147,8 @@ def train(
 ) -> Run:
     """Train a run to its end, from its first step or from where it stopped.
 
-    The main process of a group calls this, the others call :func:`train_worker`.
+    Only the run's folder is written, not the register; see ``Workspace.sync_run``. The main process
+    of a group calls this, the others call :func:`train_worker`.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
@@ -158,21 +156,32 @@ def train(
             small, the loss is no number, or the disk is full.
     """
     with lock_run(run):
+        run = _with_precision(run.reread(), setup.device)
+        log(run, f"begun by process {os.getpid()} of {socket.gethostname()} on {setup.device}")
         setup.group.share((workspace, run, frames))
         training = _build(workspace, run, frames, setup, callbacks)
         with open_loggers(
             workspace.root, run, training.trainer, frames.val, training.epoch, setup.tracker
-        ) as log:
+        ) as loggers:
 
             def epoch(done: Epoch) -> None:
-                log(done)
+                loggers(done)
+                log(run, epoch_line(done, run.settings["epochs"]))
                 callbacks.epoch(done)
 
             training.callbacks = dataclasses.replace(callbacks, epoch=epoch)
             training()
-    run = workspace.run(run.run)
-    write_run_json(run)
-    return run
+    return run.reread()
+
+
+def _with_precision(run: Run, device: torch.device) -> Run:
+    """The run with the precision that ``auto`` means on the device, which it keeps from now on."""
+    config = TrainConfig.from_dict(run.settings)
+    if config.precision != "auto":
+        return run
+    config = dataclasses.replace(config, precision=devices.precision("auto", device))
+    write_run_json(run, settings=config.to_dict())
+    return run.reread()
 
 
 def train_worker(setup: TrainingSetup) -> None:
@@ -187,7 +196,6 @@ def train_worker(setup: TrainingSetup) -> None:
                 job: tuple[Workspace, Run, TrainingFrames] | None = setup.group.share()
             if job is None:
                 return
-            # The main process's workspace as it is: opening another would write to the register.
             workspace, run, frames = job
             _build(workspace, run, frames, setup, Callbacks())()
     except RuntimeError as error:
@@ -223,7 +231,6 @@ def _build(
         graphs=setup.graphs,
     )
     return loop.TrainingLoop(
-        workspace,
         run,
         config,
         trainer=trainer,
@@ -234,19 +241,19 @@ def _build(
 
 
 def _network(workspace: Workspace, run: Run, config: TrainConfig, group: ProcessGroup) -> nn.Module:
-    """Build the network, and register its size and where its encoder's weights came from."""
+    """Build the network, and note its size and where its encoder's weights came from."""
     # With a state to go on from, the encoder's first weights are not needed again; and a group
     # starts from those of its main process.
     pretrained = group.is_main and not run.last.exists()
     network = build(config, weights=pretrained)
     if pretrained:
         origin = models.origin(config.encoder, config.encoder_weights)
-        workspace.update_run(run.run, encoder_weights=origin)
+        write_run_json(run, encoder_weights=origin)
         if config.init:
             initial.load(workspace, config, network)
     if group.is_main:
         parameters = sum(p.numel() for p in network.parameters())
-        workspace.update_run(run.run, parameters=parameters, status="running")
+        write_run_json(run, parameters=parameters, status="running")
     return network
 
 

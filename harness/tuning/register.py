@@ -7,7 +7,8 @@ from typing import Any
 
 from harness.runs import register_ensemble as ensemble
 from harness.runs.network import FUSION, member_weights
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.tuning.search import Choice
 from metrics.utils.files import file_sha256
 

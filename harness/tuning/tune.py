@@ -12,7 +12,8 @@ from harness.data.fingerprint import data_fingerprint
 from harness.inference.prediction import Inference
 from harness.runs import checkpoints
 from harness.runs.network import Loaded, load
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.tuning.fit_fusion import STEPS, Part, fit
 from harness.tuning.member_maps import Truths, member_names, predict_maps
 from harness.tuning.register import register

@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from tests.gpu.commands import TORCHRUN, Command
 from tests.gpu.conftest import Datasets
 from tests.gpu.scale import DRY, SCALE

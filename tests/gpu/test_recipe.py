@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 
 from harness.config.recipe import resolve
+from harness.runs.run import Run
 from harness.runs.select import select
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Workspace
 from harness.training.queue import EnsembleStep, RunQueue
 from harness.utils import device as devices
 from models import PAPER_NETWORKS, packaged

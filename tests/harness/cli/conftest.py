@@ -14,7 +14,8 @@ from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs import register_ensemble as ensemble
 from harness.runs.network import Normalisation, Normalised, build, normalisation
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.utils.versions import versions
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from harness.cli.compare import command
 from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 
 
 @pytest.fixture

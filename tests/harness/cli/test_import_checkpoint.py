@@ -13,7 +13,8 @@ from torch import nn
 from harness.cli import cli
 from harness.runs.checkpoints import save_weights
 from harness.runs.network import load
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from harness.cli import cli
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.network import build, member_weights
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from tests.harness.conftest import Drawer
 
 DUMP = Path(__file__).with_name("register_554d276.sql")

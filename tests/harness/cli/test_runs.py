@@ -9,7 +9,8 @@ import pytest
 
 from harness.cli.runs import command
 from harness.runs.lock import lock_run
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 
 from harness.cli import SECTIONS, cli
 from harness.config.settings import Settings
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from submissions.layout import PackageLayout
 from submissions.rounds import Round
 

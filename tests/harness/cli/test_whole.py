@@ -20,8 +20,9 @@ from click.testing import CliRunner, Result
 from harness.cli import cli
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.report.tables.view import title_of
+from harness.runs.run import Run
 from harness.runs.select import select
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Workspace
 from harness.training import train_run as training_run
 from metrics.utils.errors import UserError
 

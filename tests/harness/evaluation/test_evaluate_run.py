@@ -17,7 +17,8 @@ from harness.evaluation import evaluate_run as evaluations
 from harness.evaluation.evaluate_run import cached_table, evaluate_run, evaluation_settings
 from harness.inference.prediction import Inference
 from harness.runs.network import Loaded
-from harness.runs.workspace import Run, Workspace, masks_folder
+from harness.runs.run import Run, masks_folder
+from harness.runs.workspace import Workspace
 from metrics.masks.classes import ONE
 
 INFERENCE = Inference(device=torch.device("cpu"), batch_size=1)

@@ -9,7 +9,8 @@ import pytest
 
 from harness.evaluation import tables
 from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from harness.inference.precision_check import changed_pixels, make_predictor, sample_of
 from harness.inference.prediction import Inference, Prediction
 from harness.runs.network import Loaded
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from metrics.masks.classes import ONE
 
 CPU = torch.device("cpu")

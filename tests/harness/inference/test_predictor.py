@@ -24,7 +24,7 @@ from harness.inference.postprocess import (
 )
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
-from harness.runs.workspace import Run
+from harness.runs.run import Run
 from harness.utils import device as devices
 from metrics.utils.errors import Fault, FaultsError
 

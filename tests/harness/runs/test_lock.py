@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.runs.lock import LOCK, lock_run
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
 
 HOLD = """

@@ -14,8 +14,9 @@ from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
 from harness.runs import register_ensemble as ensemble
+from harness.runs.run import Run
 from harness.runs.seen import refuse_seen
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Workspace
 from harness.training.train_all import resume
 from harness.training.train_run import TrainingSetup
 from metrics.utils.errors import FaultsError, UserError

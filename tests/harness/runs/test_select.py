@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.data.cross_validation import SplitVariant
+from harness.runs.run import Run
 from harness.runs.select import select
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
 
 

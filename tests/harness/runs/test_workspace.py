@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.runs.run import write_run_json
 from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
+from metrics.utils.files import write_json
 
 COLUMNS = {"settings": {"epochs": 2}, "versions": {"python": "3"}, "seed": 7}
 
@@ -134,3 +136,59 @@ def test_a_score_lies_under_its_package_and_protocol(tmp_path: Path) -> None:
 
     assert inside == tmp_path / "scores" / "unet-01234567" / "official"
     assert elsewhere == Path("out/unet-01234567/strict")
+
+
+def test_what_a_job_wrote_in_its_folder_is_entered(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = workspace.new_run("unet", **COLUMNS)
+    other = workspace.new_run("fpn", **COLUMNS)
+
+    write_run_json(run, status="finished", best_iou=0.5, settings={"epochs": 3}, note="kept")
+
+    assert workspace.run(run.run).status == "running"  # a job writes no register
+    assert [one.run for one in workspace.sync()] == [run.run]
+    entered = workspace.run(run.run)
+    assert (entered.status, entered.row["best_iou"], entered.row["seed"]) == ("finished", 0.5, 7)
+    assert entered.settings == run.reread().settings == {"epochs": 3}
+    assert workspace.run(other.run).row == other.row
+    assert workspace.sync() == []
+
+
+def test_a_lost_register_is_made_again_from_the_folders(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    lost = [workspace.new_run(model, **COLUMNS).run for model in ("unet", "fpn")]
+    rows = [workspace.run(run).row for run in lost]
+    for file in tmp_path.glob("register.sqlite*"):
+        file.unlink()
+
+    assert sorted(run.run for run in workspace.sync()) == sorted(lost)
+    assert [workspace.run(run).row for run in lost] == rows
+
+
+def test_a_description_by_an_earlier_version_changes_no_row(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = workspace.new_run("unet", **COLUMNS)
+    written_once = {**run.row, "status": "finished"}  # and the run was lengthened afterwards
+    write_json(run.folder / "run.json", written_once)
+
+    assert workspace.sync() == []
+    assert workspace.run(run.run).status == "running"
+    assert run.reread() is run
+
+
+def test_a_removed_run_does_not_come_back(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = workspace.new_run("unet", **COLUMNS)
+
+    workspace.remove_run(run.run)
+
+    assert workspace.sync() == []
+
+
+def test_a_description_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    run = workspace.new_run("unet", **COLUMNS)
+    (run.folder / "run.json").write_text("{")
+
+    with pytest.raises(UserError, match=r"run\.json cannot be read"):
+        workspace.sync()

@@ -16,7 +16,8 @@ import pytest
 
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.runs.lock import LOCK
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 
 KILLS = 10
 RECIPE = ("--preset", "demo", "--model", "unet", "--epochs", "6", "--size", "32")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.training.history import Epoch
 from harness.training.loggers import import_mlflow, log_to_mlflow, mlflow_store
 from harness.utils.signals import Interrupted

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.training import loop as fitting
 from harness.training.distributed import ProcessGroup
 from harness.training.lengthen import lengthen
@@ -101,7 +102,6 @@ def make(
         steps=STEPS * config.epochs,
     )
     return TrainingLoop(
-        workspace,
         run,
         config,
         trainer=trainer,
@@ -147,7 +147,7 @@ def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
 
     make(workspace, run, callbacks=Callbacks(epoch=told.append))()
 
-    run = workspace.run(run.run)
+    run = workspace.sync_run(run.run)
     assert (run.status, run.row["epochs"]) == ("finished", 4)
     best = max(told, key=lambda epoch: epoch.iou)
     assert run.row["best_epoch"] == best.epoch
@@ -169,7 +169,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path: Path, steps: int) ->
     with pytest.raises(Interrupted, match=f"--resume {run.run}") as stop:
         make(broken, run, callbacks=kill_after(steps))()
     assert stop.value.exit_code == 143
-    assert broken.run(run.run).status == "interrupted"
+    assert broken.sync_run(run.run).status == "interrupted"
     resumed = make(broken, run)
     assert (resumed.epoch * STEPS + resumed.step) == steps
     resumed()
@@ -240,7 +240,7 @@ def test_a_state_is_saved_when_it_is_due(
     with pytest.raises(OSError, match=r"frame\.jpg"):
         make(workspace, run, batches=RandomBatches(spoil=(2, 1)), save_every_s=save_every_s)()
 
-    assert workspace.run(run.run).status == "failed"
+    assert workspace.sync_run(run.run).status == "failed"
     again = make(workspace, run)
     assert (again.epoch, again.step) == kept
 
@@ -286,7 +286,7 @@ def test_a_full_disk_loses_nothing(
         with pytest.raises(UserError, match=f"cannot write in .*--resume {run.run}"):
             make(broken, run, callbacks=Callbacks(step=fill), save_every_s=0)()
 
-    assert broken.run(run.run).status == "running"  # no room to say that it failed
+    assert broken.sync_run(run.run).status == "failed"  # so small a file has room
     again = make(broken, run)
     assert (again.epoch, again.step) == (1, 1)
     again()
@@ -314,7 +314,7 @@ def test_memory_that_is_full_says_what_takes_less(
     run = begin(workspace)
     with pytest.raises(UserError, match=f"{said}.*--batch-size 4, "):
         make(workspace, run, change=full)()
-    assert workspace.run(run.run).status == "failed"
+    assert workspace.sync_run(run.run).status == "failed"
 
 
 def test_an_error_of_our_own_is_passed_on_as_it_is(tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_loss_that_is_no_number_names_its_frames(tmp_path: Path) -> None:
         make(workspace, run, change=poison)()
 
     assert "--learning-rate" in error.value.message
-    assert workspace.run(run.run).status == "failed"
+    assert workspace.sync_run(run.run).status == "failed"
     assert not run.best.exists()
 
 
@@ -356,7 +356,7 @@ def test_training_ends_once_it_is_out_of_patience(
 
     training()
 
-    ended = workspace.run(run.run)
+    ended = workspace.sync_run(run.run)
     assert (ended.status, ended.row["best_epoch"], ended.row["epochs"]) == ("finished", 1, 2)
 
 
@@ -371,11 +371,11 @@ def test_a_lengthened_run_reaches_the_weights_of_a_longer_one(
         run = begin(workspace)
         make(workspace, run)()
         if first == 2:
-            run = lengthen(workspace, workspace.run(run.run), 4, None)
+            run = lengthen(workspace, workspace.sync_run(run.run), 4, None)
             assert (run.status, run.settings["epochs"]) == ("interrupted", 4)
             monkeypatch.setitem(CONFIG, "epochs", 4)
             make(workspace, run)()
-        assert workspace.run(run.run).row["epochs"] == 4
+        assert workspace.sync_run(run.run).row["epochs"] == 4
         weights.append(torch.load(run.last, weights_only=True)["trainer"]["network"])
 
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
@@ -388,4 +388,4 @@ def test_what_cannot_be_lengthened_is_said(tmp_path: Path) -> None:
         lengthen(workspace, run, 9, None)
     make(workspace, run)()
     with pytest.raises(UserError, match="trained 4 epochs already"):
-        lengthen(workspace, workspace.run(run.run), 3, None)
+        lengthen(workspace, workspace.sync_run(run.run), 3, None)

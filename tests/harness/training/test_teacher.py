@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.training import TrainConfig
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.training.queue import EnsembleStep
 from harness.training.teacher import Teacher, load_teacher, soft_cross_entropy, with_teachers
 from harness.training.trainer import Trainer

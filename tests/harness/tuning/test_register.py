@@ -15,9 +15,10 @@ from harness.inference.clean_up import CleanUp
 from harness.inference.prediction import Inference
 from harness.runs import register_ensemble as ensemble
 from harness.runs.network import FUSION, member_weights
+from harness.runs.run import Run
 from harness.runs.seen import refuse_seen
 from harness.runs.select import select
-from harness.runs.workspace import Run, Workspace
+from harness.runs.workspace import Workspace
 from harness.tuning.register import register
 from harness.tuning.search import Choice
 from metrics.utils.errors import UserError

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from harness.inference.prediction import Inference
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.tuning import tune as module
 from harness.tuning.member_maps import Truths
 

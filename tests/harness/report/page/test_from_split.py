@@ -15,7 +15,8 @@ from harness.data.frames import truth_of
 from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.evaluation.frame_table import rows_of
 from harness.report.page import from_split
-from harness.runs.workspace import Run, Workspace, masks_folder
+from harness.runs.run import Run, masks_folder
+from harness.runs.workspace import Workspace
 from metrics.masks.class_indices import write_mask
 
 

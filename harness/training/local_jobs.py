@@ -1,4 +1,4 @@
-"""Several runs trained at a time, each in a process of its own."""
+"""The local launcher: several jobs at a time on this machine, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ import multiprocessing
 import os
 import signal
 import sys
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, Final
 
-import click
-import cv2
 import torch
 
-from harness.runs.workspace import Run, Workspace
-from harness.training.history import Callbacks, Epoch
-from harness.training.train_run import TrainingFrames, TrainingSetup, train
+from harness.runs.run import Run
+from harness.training.history import Callbacks
+from harness.training.job import DeviceSlot, Job, WorkerCallbacks, train_job
 from harness.utils import device as devices
-from harness.utils.device import keep_memory
 from harness.utils.signals import StopRequest
 
 _POLL_S: Final = 0.5
@@ -36,65 +31,6 @@ if sys.platform == "linux":
 else:
     _PROCESSES = multiprocessing.get_context("spawn")
 _IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceSlot:
-    """A device, or a share of one, that trains one run at a time.
-
-    Attributes:
-        device: Its device, by name.
-        threads: Threads of torch's operators.
-        trainings: Networks that share the machine's cores, this one included.
-    """
-
-    device: str
-    threads: int
-    trainings: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A run to train in a process of its own.
-
-    Attributes:
-        workspace: The workspace's folder.
-        run: The run.
-        frames: Its frames.
-        save_every_s: As in ``TrainingSetup``.
-        tracker: As in ``TrainingSetup``.
-        graphs: As in ``TrainingSetup``.
-        workers: As in ``TrainingSetup``.
-        work: How long it takes, on any scale that the runs beside it have too.
-    """
-
-    workspace: Path
-    run: Run
-    frames: TrainingFrames
-    save_every_s: float
-    tracker: str = ""
-    graphs: bool = True
-    workers: int | None = None
-    work: float = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerCallbacks:
-    """What is called as runs train side by side.
-
-    Attributes:
-        begun: Called with a run and the name of its device.
-        step: Called with a run, the steps done in it and its steps in all.
-        epoch: Called with a run and an epoch of it.
-        warned: Called with a run and what the user should know, though the run goes on.
-        ended: Called with a run and what went wrong, empty where nothing did.
-    """
-
-    begun: Callable[[Run, str], object]
-    step: Callable[[Run, int, int], object]
-    epoch: Callable[[Run, Epoch], object]
-    warned: Callable[[Run, str], object]
-    ended: Callable[[Run, str], object]
 
 
 def device_slots(
@@ -203,7 +139,7 @@ class _Worker:
         return True
 
     def interrupt(self, number: int) -> None:
-        self.fault = "stopped before its first step"  # unless it says more about it
+        self.fault = "stopped before its first step"  # unless it says more, or anything, about it
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)
 
@@ -239,9 +175,6 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
     # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
     os.setpgrp()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    keep_memory()
-    torch.set_num_threads(slot.threads)
-    cv2.setNumThreads(slot.threads)
 
     def send(*message: Any) -> None:
         try:
@@ -249,31 +182,8 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
         except OSError:  # the parent is gone; the run can be resumed
             signal.raise_signal(signal.SIGTERM)
 
-    setup = TrainingSetup(
-        device=torch.device(slot.device),
-        save_every_s=job.save_every_s,
-        tracker=job.tracker,
-        side_by_side=slot.trainings,
-        graphs=job.graphs,
-        workers=job.workers,
-    )
-    # Before anything else in this process asks for a GPU, and starts one that is not its own.
-    devices.make_current(setup.device)
     callbacks = Callbacks(
         step=lambda done, total: send("step", done, total),
         epoch=lambda epoch: send("epoch", epoch),
     )
-    warnings.showwarning = lambda message, *_args, **_kwargs: send("warned", str(message))
-    try:
-        train(Workspace(job.workspace), job.run, job.frames, setup, callbacks=callbacks)
-    except click.ClickException as error:
-        send("ended", error.message)
-    except KeyboardInterrupt:
-        pass  # it came before the training noted signals
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        send("ended", f"{where}{error.strerror or error}")
-    except Exception as error:
-        send("ended", f"{type(error).__name__}: {error}")
-    else:
-        send("ended", "")
+    send("ended", train_job(job, slot, callbacks, lambda message: send("warned", message)))

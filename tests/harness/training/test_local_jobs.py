@@ -14,17 +14,12 @@ import torch
 from harness.config.recipe import resolve
 from harness.data.cache import FrameCache
 from harness.data.layouts import find_frames
-from harness.runs.workspace import Run, Workspace
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
 from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
-from harness.training.jobs import (
-    DeviceSlot,
-    Job,
-    WorkerCallbacks,
-    _Worker,
-    device_slots,
-    train_all,
-)
+from harness.training.job import DeviceSlot, Job, WorkerCallbacks
+from harness.training.local_jobs import _Worker, device_slots, train_all
 from harness.training.train_run import TrainingFrames, TrainingSetup, start
 
 if TYPE_CHECKING:
@@ -90,7 +85,7 @@ def job(
     workspace: Workspace, frames: TrainingFrames, *, epochs: int, encoder: str = "resnet18"
 ) -> Job:
     config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
-    run = start(workspace, config, frames, TrainingSetup(device=CPU))
+    run = start(workspace, config, frames)
     return Job(workspace=workspace.root, run=run, frames=frames, save_every_s=60.0)
 
 
@@ -107,8 +102,8 @@ def test_one_that_fails_does_not_stop_the_others(
     assert heard.ended[good.run.run] == ""
     assert "resnet18" in heard.ended[bad.run.run]  # the nearest encoder that there is
     assert heard.epochs == [(good.run.run, 1), (good.run.run, 2)]
-    assert workspace.run(good.run.run).status == "finished"
-    assert workspace.run(bad.run.run).status != "finished"
+    assert workspace.sync_run(good.run.run).status == "finished"
+    assert workspace.sync_run(bad.run.run).status != "finished"
 
 
 def test_a_signal_stops_all_of_them_with_everything_written(
@@ -119,7 +114,7 @@ def test_a_signal_stops_all_of_them_with_everything_written(
 
     assert train_all(iter(endless), TWO[:1], heard.callbacks()) == signal.SIGTERM
 
-    stopped = workspace.run(endless[0].run.run)
+    stopped = workspace.sync_run(endless[0].run.run)
     assert stopped.status == "interrupted"
     assert stopped.last.exists()
     assert f"--resume {stopped.run}" in heard.ended[stopped.run]
