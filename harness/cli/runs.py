@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +25,7 @@ Examples:
   harness runs show unet-20261124-031500
   harness runs rm unet-20261124-031500 fpn-20261124-040200
   harness runs sync
+  harness runs import ../colleague/workspace
 """
 
 
@@ -177,3 +179,23 @@ def sync(settings: Settings) -> None:
     console.success(f"runs brought up to date: {len(changed)}")
     if left:
         console.note(f"Networks not finished: {left}. Go on with: harness train --resume")
+
+
+@command.command("import")
+@click.argument("other", metavar="WORKSPACE", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+def import_(settings: Settings, other: Path) -> None:
+    """Take over the runs, evaluations, submissions and scores of another workspace.
+
+    Where something of the same identifier has another content here, all of it is named and nothing
+    is written. What is here already is passed over.
+    """
+    from harness.runs.import_workspace import import_workspace
+    from harness.runs.workspace import Workspace
+
+    new = import_workspace(Workspace(settings.workspace), other)
+    if any(new.values()):
+        counted = ", ".join(f"{name} {count}" for name, count in new.items())
+        console.success(f"{other}: new here are {counted}")
+    else:
+        console.note(f"Nothing to do: everything of {other} is here already.")

@@ -71,8 +71,9 @@ class Run:
 
     def reread(self) -> Self:
         """The run as its folder says now; as it is where an earlier version began it."""
-        row = read_run_json(self.folder)
-        return self.from_row(self.folder, {**self.row, **row}) if is_current(row) else self
+        told = read_run_json(self.folder)
+        row = {name: told.get(name, value) for name, value in self.row.items()}
+        return self.from_row(self.folder, row) if is_current(told) else self
 
     @property
     def best(self) -> Path:
