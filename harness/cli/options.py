@@ -79,6 +79,27 @@ def average_option(purpose: str) -> Callable[[Command], Command]:
     )
 
 
+def launcher_options(command: Command) -> Command:
+    """``--launcher`` and ``--slurm``: where the jobs of a training run."""
+    command = click.option(
+        "--slurm",
+        "sbatch",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of sbatch for each network, such as partition=gpu, gpus-per-node=1, "
+        "cpus-per-task=8 or time=24:00:00 (by default 4 hours, after which a job is requeued and "
+        "goes on); repeatable. setup='module load cuda' is a line of shell before it.",
+    )(command)
+    return click.option(
+        "--launcher",
+        type=click.Choice(["local", "slurm"]),
+        default="local",
+        show_default=True,
+        help="local trains on this machine; slurm submits each network as a job of an array, "
+        "--jobs of them at a time, and waits. Ctrl-C leaves the jobs in the cluster.",
+    )(command)
+
+
 def device_option() -> Callable[[Command], Command]:
     """``--device``, passed as ``device``: a name for ``harness.utils.device.choose``."""
     return click.option(

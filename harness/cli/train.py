@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import FRAMES, device_option, names_of, nodes_option, with_settings
-from harness.cli.train_request import NEWEST, Request, joined, resume_runs
+from harness.cli.options import (
+    FRAMES,
+    device_option,
+    launcher_options,
+    names_of,
+    nodes_option,
+    with_settings,
+)
+from harness.cli.train_request import NEWEST, Request, cluster_of, follow, joined, resume_runs
 from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
+    from harness.training.slurm_jobs import Cluster
     from harness.training.train_run import TrainingSetup
 
 _RESUMED: Final = ("workers", "epochs", "patience")
@@ -25,6 +33,7 @@ Examples:
   harness train --model unet --epochs 20 --device cuda
   harness train --model trinet --nodes unet,fpn,deeplabv3
   harness train --model all --jobs 4
+  harness train --launcher slurm --slurm partition=gpu --slurm gpus-per-node=1
   harness train --model divergentnets --members unet++,fpn,segformer,unet-20260726-101500
   harness train --model unet --seeds 5
   harness train --model unet --teacher divergentnets
@@ -178,6 +187,7 @@ Examples:
     help="Tell MLflow of each epoch as well; its store is workspace/mlflow.db, or what "
     "MLFLOW_TRACKING_URI names.",
 )
+@launcher_options
 @device_option()
 @with_settings(*FRAMES, "workspace", "splits")
 def command(
@@ -192,6 +202,8 @@ def command(
     leave_out: str | None,
     folds: int | None,
     jobs: int | None,
+    launcher: str,
+    sbatch: Sequence[str],
     save_every: float,
     tracker: str | None,
     graphs: bool,
@@ -223,29 +235,27 @@ def command(
         request.print(settings)
         return
     workers = None if resume is None else changes["workers"]
-    with joined(device, save_every, tracker, graphs, workers) as setup:
-        if jobs and jobs > 1 and not setup.group.is_single:
-            raise click.UsageError("--jobs and torchrun are two ways to share the work; take one")
+    cluster = cluster_of(launcher, sbatch, device, jobs, tracker)
+    with joined("cpu" if cluster else device, save_every, tracker, graphs, workers) as setup:
+        if not setup.group.is_single and (cluster or (jobs and jobs > 1)):
+            raise click.UsageError(
+                "--jobs, --launcher slurm and torchrun are ways to share the work; take one"
+            )
         if not setup.group.is_main:
-            _follow(setup)
+            follow(setup)
             return
         require_frames(settings, ["train"])
         if resume is None:
-            _start(settings, setup, jobs, leave_out, folds, request)
+            _start(settings, setup, jobs, cluster, leave_out, folds, request)
         else:
-            resume_runs(settings, setup, jobs, resume, changes)
-
-
-def _follow(setup: TrainingSetup) -> None:
-    from harness.training.train_run import train_worker
-
-    train_worker(setup)
+            resume_runs(settings, setup, jobs, cluster, resume, changes)
 
 
 def _start(
     settings: Settings,
     setup: TrainingSetup,
     jobs: int | None,
+    cluster: Cluster | None,
     leave_out: str | None,
     folds: int | None,
     request: Request,
@@ -263,7 +273,7 @@ def _start(
     from harness.training.train_all import run_all
 
     configs, with_ensemble = request.recipes(settings)
-    workspace = Workspace(settings.workspace)
+    workspace = Workspace(settings.workspace.absolute() if cluster else settings.workspace)
     check_members(workspace, request.members)
     configs = request.starting_from(workspace, configs)
     for config in configs[:1]:  # the others differ by their model alone
@@ -282,7 +292,7 @@ def _start(
     request.warn_of_seen_frames(workspace, frames, variants)
     tasks = RunQueue.new(workspace, steps)
     try:
-        run_all(workspace, tasks, frames, setup, jobs)
+        run_all(workspace, tasks, frames, setup, jobs, cluster)
     finally:
         if not tasks.runs:
             tasks.finish()

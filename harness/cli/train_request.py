@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from harness.config.training import TrainConfig
     from harness.data.cross_validation import SplitVariant
     from harness.runs.workspace import Workspace
+    from harness.training.slurm_jobs import Cluster
     from harness.training.train_run import TrainingSetup
 
 NEWEST: Final = "newest"
@@ -152,10 +154,40 @@ def joined(
         )
 
 
+def cluster_of(
+    launcher: str, sbatch: Sequence[str], device: str, jobs: int | None, tracker: str | None
+) -> Cluster | None:
+    """The cluster that ``--launcher slurm`` asks for; ``None`` for this machine.
+
+    Raises:
+        UserError: If submitit is missing, or an option of sbatch cannot be given.
+    """
+    if launcher != "slurm":
+        if sbatch:
+            raise click.UsageError("--slurm is for --launcher slurm")
+        return None
+    from harness.training.slurm_jobs import Cluster, parse
+
+    if tracker and not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise click.UsageError(
+            "--tracker mlflow with --launcher slurm needs a server, since jobs on several nodes "
+            "cannot share a file: set MLFLOW_TRACKING_URI"
+        )
+    return Cluster(device=device, parameters=parse(sbatch), at_once=jobs)
+
+
+def follow(setup: TrainingSetup) -> None:
+    """Train along with the main process of torchrun's group."""
+    from harness.training.train_run import train_worker
+
+    train_worker(setup)
+
+
 def resume_runs(
     settings: Settings,
     setup: TrainingSetup,
     jobs: int | None,
+    cluster: Cluster | None,
     name: str,
     changes: Mapping[str, Any],
 ) -> None:
@@ -167,6 +199,7 @@ def resume_runs(
         None if name == NEWEST else name,
         setup,
         jobs,
+        cluster,
         epochs=changes["epochs"],
         patience=changes["patience"],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from ast import literal_eval
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,16 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(dataclasses.asdict(epoch) for epoch in history)
+
+
+def read_history(path: Path) -> list[Epoch]:
+    """The epochs of a history.csv; none where there is none yet."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
+    return [Epoch(**{name: literal_eval(value) for name, value in row.items()}) for row in rows]
 
 
 def epoch_line(epoch: Epoch, epochs: int) -> str:

@@ -11,21 +11,21 @@ from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from harness.training import queue, reporter
+from harness.training import queue, reporter, slurm_jobs
 from harness.training import train_run as training_run
 from harness.training.checks import check_batches, check_polyps
-from harness.training.cost import estimate
+from harness.training.cost import Cost, estimate
 from harness.training.ensembles import register_ensemble
 from harness.training.history import Epoch
-from harness.training.job import Job, WorkerCallbacks
+from harness.training.job import Job
+from harness.training.launch import on_cluster, side_by_side
 from harness.training.lengthen import lengthen
-from harness.training.local_jobs import device_slots, start_server, train_all
+from harness.training.local_jobs import start_server
 from harness.training.queue import RunQueue, variant_of
-from harness.training.side_by_side import longest_first, networks_at_once, that_fit
+from harness.training.side_by_side import longest_first, networks_at_once
+from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
-from harness.utils import device as devices
-from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run_all(
     frames: pd.DataFrame,
     setup: TrainingSetup,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Do what a queue has left: steps that have a finished run are passed over.
 
@@ -47,15 +48,22 @@ def run_all(
         frames: A catalogue with its splits.
         setup: Where to train.
         jobs: Networks that train side by side; by default see :func:`networks_at_once`.
+        cluster: The cluster whose nodes they train on; ``None`` for this machine.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
         UserError: If frames cannot be read, are others than those that a run began on, the loss is
             no number, or memory or disk are full.
     """
-    at_once = networks_at_once(setup, tasks.networks, jobs)
-    if at_once > 1:
-        _train_side_by_side(workspace, tasks, frames, setup, at_once, jobs)
+    if cluster is not None:
+        started, _ = _jobs(workspace, tasks, frames, setup)
+        on_cluster(workspace, started, cluster)
+    else:
+        _refuse_queued(workspace, tasks)
+        at_once = networks_at_once(setup, tasks.networks, jobs)
+        if at_once > 1:
+            start_server()  # which imports what the processes need while frames are decoded here
+            side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
     trained = 0
     for position, step in enumerate(tasks.steps):
         if not isinstance(step, TrainConfig):
@@ -75,6 +83,7 @@ def resume(
     name: str | None,
     setup: TrainingSetup,
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     *,
     epochs: int | None = None,
     patience: int | None = None,
@@ -86,13 +95,14 @@ def resume(
         name: The run; ``None`` for what was begun last.
         setup: Where to train.
         jobs: As for :func:`run_all`.
+        cluster: As for :func:`run_all`.
         epochs: New number of epochs of the run, in all.
         patience: New patience of the run.
 
     Raises:
         UserError: As for :func:`run_all`, or if there is no such run.
     """
-    workspace = Workspace(settings.workspace)
+    workspace = Workspace(settings.workspace.absolute() if cluster else settings.workspace)
     workspace.check_writable()
     workspace.sync()  # a job may have gone on without the process that started it
     named = workspace.run(name) if name else None
@@ -101,63 +111,49 @@ def resume(
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
         return
-    tasks = queue.unfinished(workspace, named.run if named else None)
-    if tasks is not None:
-        every = catalogue(settings, needs=["train"])
-        # The device or the number of processes may be others than when these were begun.
-        left = [step for _, step in _left(workspace, tasks)]
-        check_batches(left, every, device=setup.device, group=setup.group)
-        run_all(workspace, tasks, every, setup, jobs)
-        return
-    # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
-    unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
-    run = named or next(unfinished, None)
-    if run is None:
+    tasks = queue.unfinished(workspace, named.run if named else None) or _one(workspace, named)
+    if tasks is None:
         console.note("Nothing to go on with: every run is finished.")
         return
-    config = TrainConfig.from_dict(run.settings)
     every = catalogue(settings, needs=["train"])
-    check_batches([config], every, device=setup.device, group=setup.group)
-    frames = run.variant.apply(every)
-    ready = _decode(workspace, frames, config)
-    _refuse_other_frames(run, ready)
-    _train(workspace, run, ready, f"{config.model} (resumed)", setup)
+    # The device or the number of processes may be others than when these were begun.
+    left = [step for _, step in _left(workspace, tasks)]
+    check_batches(left, every, device=setup.device, group=setup.group)
+    run_all(workspace, tasks, every, setup, jobs, cluster)
 
 
-def _train_side_by_side(
-    workspace: Workspace,
-    tasks: RunQueue,
-    frames: pd.DataFrame,
-    setup: TrainingSetup,
-    at_once: int,
-    asked: int | None,
-) -> None:
-    """Train the networks that a queue has left; one that fails does not stop the others."""
-    start_server()
+def _one(workspace: Workspace, run: Run | None) -> RunQueue | None:
+    """A queue of one run that is in none, by default the newest that is not finished."""
+    # An ensemble has nothing to train: one that a kill left unfinished is registered anew.
+    unfinished = (r for r in workspace.runs() if r.status != "finished" and not r.members)
+    run = run or next(unfinished, None)
+    if run is None:
+        return None
+    tasks = RunQueue.new(workspace, [TrainConfig.from_dict(run.settings)])
+    tasks.begin(0, run.run)
+    return tasks
+
+
+def _jobs(
+    workspace: Workspace, tasks: RunQueue, frames: pd.DataFrame, setup: TrainingSetup
+) -> tuple[list[Job], list[Cost]]:
+    """The networks that a queue has left as jobs, the longest first, and their costs."""
     left = _left(workspace, tasks)
-    if not left:
-        return
     costs = estimate([step for _, step in left])
     # All are registered first, in the order of the queue, whichever begins first.
     begun = [_begin(workspace, tasks, *step, frames) for step in left]
-    jobs = [_job(workspace, *begun[at], setup, costs[at].flops) for at in longest_first(costs)]
-    threads = max(1, devices.cores() // at_once)
-    count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
-    waiting = iter(jobs)
-    with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
-        shown = reporter.SideBySide(bar, workspace, jobs)
-        slots = device_slots(setup.device, count, threads=threads)
-        number = train_all(waiting, slots, _entering(workspace, shown.callbacks()))
-    for job in waiting:  # those that a signal left no time for
-        workspace.finish_run(job.run.run, "interrupted")
-    go_on = f"harness train --resume{f' --jobs {asked}' if asked else ''}"
-    if number:
-        raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
-    if shown.faults:
-        failed = "\n".join(f"  {run}: {fault}" for run, fault in shown.faults.items())
+    order = longest_first(costs)
+    return [_job(workspace, *begun[at], setup, costs[at].flops) for at in order], costs
+
+
+def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
+    """Refuse to train here what waits or runs in a cluster."""
+    runs = (tasks.run(workspace, position) for position, _ in _left(workspace, tasks))
+    if found := slurm_jobs.still_queued(run for run in runs if run is not None):
+        named = ", ".join(f"{run} (job {job})" for run, job in found.items())
         raise UserError(
-            f"{len(shown.faults)} of {len(left)} networks could not be trained to their end:\n"
-            f"{failed}\nThe others are finished. Once that is mended, go on with: {go_on}"
+            f"SLURM has jobs that train {named}. Wait for them by --launcher slurm, or end them "
+            "first: scancel JOB"
         )
 
 
@@ -241,17 +237,3 @@ def _train(
     run = workspace.sync_run(run.run)
     reporter.finished(run, ready)
     return run
-
-
-def _entering(workspace: Workspace, shown: WorkerCallbacks) -> WorkerCallbacks:
-    """Callbacks that enter what a job has written in its run's folder before it is shown."""
-
-    def epoch(run: Run, done: Epoch) -> None:
-        workspace.sync_run(run.run)
-        shown.epoch(run, done)
-
-    def ended(run: Run, fault: str) -> None:
-        workspace.sync_run(run.run)
-        shown.ended(run, fault)
-
-    return dataclasses.replace(shown, epoch=epoch, ended=ended)

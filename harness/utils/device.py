@@ -222,11 +222,13 @@ def single_threads() -> ThreadPoolExecutor:
 
 
 def cores() -> int:
-    """Processor cores this process may use, by its affinity and the quota of its container."""
+    """Cores this process may use, by its affinity, its container's quota and its SLURM job."""
     if hasattr(os, "sched_getaffinity"):
         allowed = len(os.sched_getaffinity(0))
     else:
         allowed = os.cpu_count() or 1
+    # Not every cluster binds a job to the cores that it gave it.
+    allowed = min(allowed, int(os.environ.get("SLURM_CPUS_ON_NODE", allowed)))
     return min(allowed, max(1, math.ceil(min(allowed, cgroups.cpus()))))
 
 

@@ -1,0 +1,107 @@
+"""Have jobs trained, on this machine or on a cluster, shown as they go and entered as they end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from harness.runs.run import Run
+from harness.runs.workspace import Workspace
+from harness.training import local_jobs, reporter, slurm_jobs
+from harness.training.cost import Cost
+from harness.training.history import Epoch
+from harness.training.job import Job, WorkerCallbacks
+from harness.training.side_by_side import that_fit
+from harness.training.slurm_jobs import Cluster
+from harness.training.train_run import TrainingSetup
+from harness.utils import console
+from harness.utils import device as devices
+from harness.utils.signals import Interrupted
+from metrics.utils.errors import UserError
+
+
+def side_by_side(
+    workspace: Workspace,
+    jobs: Sequence[Job],
+    costs: Sequence[Cost],
+    setup: TrainingSetup,
+    at_once: int,
+    asked: int | None,
+) -> None:
+    """Train on this machine; one that fails does not stop the others.
+
+    Args:
+        workspace: Where the runs are registered.
+        jobs: The networks.
+        costs: Theirs, in any order.
+        setup: Where to train.
+        at_once: How many would train at a time, whose number of threads each has.
+        asked: How many the user asked for; ``None`` for as many as memory holds.
+
+    Raises:
+        Interrupted: On SIGINT or SIGTERM.
+        UserError: If some could not be trained to their end.
+    """
+    if not jobs:
+        return
+    threads = max(1, devices.cores() // at_once)
+    count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
+    waiting = iter(jobs)
+    with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
+        shown = reporter.SideBySide(bar, workspace, jobs)
+        slots = local_jobs.device_slots(setup.device, count, threads=threads)
+        number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
+    for job in waiting:  # those that a signal left no time for
+        workspace.finish_run(job.run.run, "interrupted")
+    go_on = f"harness train --resume{f' --jobs {asked}' if asked else ''}"
+    if number:
+        raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
+    _report(shown.faults, len(jobs), go_on)
+
+
+def on_cluster(workspace: Workspace, jobs: Sequence[Job], cluster: Cluster) -> None:
+    """Have a cluster train, and wait for it; one that fails does not stop the others.
+
+    Raises:
+        Interrupted: On SIGINT or SIGTERM; the jobs go on.
+        UserError: If there is no cluster, or some could not be trained to their end.
+    """
+    if not jobs:
+        return
+    with console.progress(f"Training {len(jobs)} networks on SLURM, percent") as bar:
+        shown = reporter.SideBySide(bar, workspace, jobs)
+        told = _entering(workspace, shown.callbacks())
+        number = slurm_jobs.train_all(jobs, cluster, workspace.root / "slurm", told)
+    go_on = "harness train --resume --launcher slurm"
+    if number:
+        raise Interrupted(
+            "no longer waiting; the jobs go on in the cluster ('squeue --me' shows them, 'scancel "
+            "JOB' ends one). 'harness runs sync' enters what they have written by then, and "
+            f"'{go_on}' waits for them again and submits what has been lost.",
+            number,
+        )
+    _report(shown.faults, len(jobs), go_on)
+
+
+def _report(faults: Mapping[str, str], count: int, go_on: str) -> None:
+    """Say which networks could not be trained, where there are any."""
+    if faults:
+        failed = "\n".join(f"  {run}: {fault}" for run, fault in faults.items())
+        raise UserError(
+            f"{len(faults)} of {count} networks could not be trained to their end:\n"
+            f"{failed}\nThe others are finished. Once that is mended, go on with: {go_on}"
+        )
+
+
+def _entering(workspace: Workspace, shown: WorkerCallbacks) -> WorkerCallbacks:
+    """Callbacks that enter what a job has written in its run's folder before it is shown."""
+
+    def epoch(run: Run, done: Epoch) -> None:
+        workspace.sync_run(run.run)
+        shown.epoch(run, done)
+
+    def ended(run: Run, fault: str) -> None:
+        workspace.sync_run(run.run)
+        shown.ended(run, fault)
+
+    return dataclasses.replace(shown, epoch=epoch, ended=ended)
