@@ -2,7 +2,8 @@
 
 It holds the runs and evaluations (``harness.runs.workspace``) and the submissions and scores
 (``submissions.ledger``). It is in WAL mode, so that several processes may train, evaluate and
-submit at once. What only reads never writes: a workspace may be shared read-only.
+submit at once. What only reads never writes: a workspace may be shared read-only. On a file system
+without locks it can be read, from a copy, and is not written.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import json
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+if sys.platform != "win32":
+    import fcntl
 
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
@@ -74,6 +79,13 @@ class Register:
             self.workspace.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.workspace, error) from error
+        if not self._has_locks():
+            raise UserError(
+                f"the file system of {self.workspace} has no file locks (NFS without lockd, Lustre "
+                "without its option 'flock'), so the register cannot be written safely. Mount it "
+                "with locks, or give a folder on another disk by --workspace; 'harness runs import "
+                f"{self.workspace}' takes over there what this one holds."
+            )
         with self._faults(writing=True), closing(_connect(str(self.path))) as connection:
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
@@ -87,6 +99,8 @@ class Register:
             if self.workspace.exists() and not self.workspace.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             return self._in_memory(None)
+        if not self._has_locks():
+            return self._from_copy()
         try:
             return self._open_read_only()
         except sqlite3.Error as error:
@@ -108,13 +122,30 @@ class Register:
         return memory
 
     def _from_copy(self) -> sqlite3.Connection:
-        """The register of a folder that cannot be written, where SQLite cannot read a WAL file."""
+        """The register of a folder without rights or locks, where SQLite cannot read a WAL file."""
         with tempfile.TemporaryDirectory() as folder:
             for name in (FILE_NAME, f"{FILE_NAME}-wal"):
                 if (self.workspace / name).exists():
                     shutil.copyfile(self.workspace / name, Path(folder, name))
             with closing(_connect(str(Path(folder, FILE_NAME)))) as connection:
                 return self._in_memory(connection)
+
+    def _has_locks(self) -> bool:
+        """Whether files of the workspace can be locked; SQLite would try for half a minute.
+
+        Closing a file gives up all locks that this process has on it, also SQLite's. So where the
+        register is open, and there is its WAL file, that one is tried, which nobody locks.
+        """
+        if sys.platform == "win32":
+            return True
+        wal = self.path.with_name(f"{FILE_NAME}-wal")
+        tried = next((path for path in (wal, self.path) if path.exists()), None)
+        try:
+            with tried.open("rb") if tried else tempfile.TemporaryFile(dir=self.workspace) as file:
+                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1)
+        except OSError as error:
+            return error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+        return True
 
     def _in_memory(self, source: sqlite3.Connection | None) -> sqlite3.Connection:
         memory = _connect(":memory:")

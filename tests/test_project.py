@@ -73,7 +73,11 @@ def test_a_room_is_typed_and_has_tests(room: str) -> None:
 
 def test_the_tests_mirror_the_rooms() -> None:
     tests = ROOT / "tests"
-    folders = [path.parent for path in tests.glob("*/**/test_*.py") if path.parts[-2] != "gpu"]
+    folders = [
+        path.parent
+        for path in tests.glob("*/**/test_*.py")
+        if path.parts[-2] not in ("gpu", "slurm")
+    ]
     strangers = {
         str(folder)
         for folder in folders

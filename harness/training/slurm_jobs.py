@@ -105,7 +105,7 @@ def minutes(limit: str) -> int:
     """
     days, dash, rest = limit.rpartition("-")
     parts = rest.split(":")
-    if len(parts) > 3 or not all(part.isdecimal() for part in [*parts, days or "0"]):
+    if len(parts) > 3 or not all(part.isdecimal() for part in [*parts, days if dash else "0"]):
         raise UserError(
             f"--slurm time={limit}: expected minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
         )
