@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +162,7 @@ def cluster_of(
     """The cluster that ``--launcher slurm`` asks for; ``None`` for this machine.
 
     Raises:
-        UserError: If submitit is missing, or an option of sbatch cannot be given.
+        UserError: If submitit or SLURM are missing, or an option of sbatch cannot be given.
     """
     if launcher != "slurm":
         if sbatch:
@@ -168,6 +170,11 @@ def cluster_of(
         return None
     from harness.training.slurm_jobs import Cluster, parse
 
+    if not shutil.which("sbatch"):
+        raise UserError(
+            "--launcher slurm: there is no SLURM on this machine (no sbatch); start it where jobs "
+            "are submitted, such as a cluster's login node"
+        )
     if tracker and not os.environ.get("MLFLOW_TRACKING_URI"):
         raise click.UsageError(
             "--tracker mlflow with --launcher slurm needs a server, since jobs on several nodes "

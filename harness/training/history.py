@@ -8,12 +8,15 @@ from ast import literal_eval
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from torch import Tensor
 
 from harness.utils.progress import duration
 from metrics.utils.files import atomic_path
+
+HISTORY: Final = "history.csv"
+"""The file of a run's epochs, in its folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

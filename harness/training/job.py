@@ -128,5 +128,6 @@ def train_job(
         fault = f"{type(error).__name__}: {error}"
     else:
         fault = ""
-    log(job.run, fault or "finished")
+    if fault:
+        log(job.run, fault)
     return fault

@@ -16,7 +16,7 @@ from harness.data.loader import end_workers, is_lost_worker
 from harness.runs import checkpoints
 from harness.runs.run import Run, Status, write_run_json
 from harness.training.distributed import Agreement, is_lost_peer
-from harness.training.history import BatchSource, Callbacks, Epoch, write_history
+from harness.training.history import HISTORY, BatchSource, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted, StoppedWaiting, StopRequest
@@ -258,7 +258,7 @@ class TrainingLoop:
         if self._is_due() and self.epoch < self.config.epochs:
             self._save()
         if self.group.is_main:
-            write_history(self.run.folder / "history.csv", self.history)
+            write_history(self.run.folder / HISTORY, self.history)
             write_run_json(self.run, **columns)
             self.callbacks.epoch(report)
 

@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from harness.runs.run import Run
 from harness.runs.workspace import now
-from harness.training.history import read_history
+from harness.training.history import HISTORY, Epoch, read_history
 from harness.training.job import Job, WorkerCallbacks
 from harness.training.slurm_node import PROGRESS, SlurmTraining
 from harness.utils.signals import StoppedWaiting, StopRequest
@@ -76,7 +76,7 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
 
     known = signature(_make_sbatch_string).parameters
     found: dict[str, Any] = {"job_name": "harness", "time": TIME_MIN, "setup": [_SETUP]}
-    further: dict[str, Any] = {}
+    further: dict[str, Any] = {"requeue": True}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         key = name.lstrip("-").replace("-", "_")
@@ -94,7 +94,7 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
             found[key] = int(value) if value.isdecimal() else (value if equals else True)
         else:
             further[key] = value if equals else True
-    return found | ({"additional_parameters": further} if further else {})
+    return {**found, "additional_parameters": further}
 
 
 def minutes(limit: str) -> int:
@@ -133,13 +133,13 @@ def train_all(jobs: Sequence[Job], cluster: Cluster, folder: Path, told: WorkerC
     with StopRequest() as stop:
         here = still_queued(job.run for job in jobs)
         _submit([job for job in jobs if job.run.run not in here], cluster, folder)
-        waiting = [_Waiting(job.run) for job in jobs]
-        queue, asked = set(here.values()), 0.0
+        waiting = [_Waiting.of(job.run) for job in jobs]
+        asked = -_SQUEUE_S
         while waiting and not stop.number:
-            is_due = time.monotonic() - asked > _SQUEUE_S
-            if is_due and (found := queued()) is not None:
-                queue, asked = found, time.monotonic()
-            waiting = [one for one in waiting if one.goes_on(queue if is_due else None, told)]
+            queue = None
+            if time.monotonic() - asked > _SQUEUE_S:
+                queue, asked = queued(), time.monotonic()
+            waiting = [one for one in waiting if one.goes_on(queue, told)]
             try:
                 with stop.at_once():
                     time.sleep(_POLL_S if waiting else 0)
@@ -169,38 +169,47 @@ def queued() -> set[str] | None:
 
 @dataclass
 class _Waiting:
-    """A run whose job is waited for."""
+    """A run whose job is waited for, the epochs that were passed on, and what its job is."""
 
     run: Run
+    ticket: Mapping[str, Any]
+    epochs: int
     begun: bool = False
-    epochs: int = -1
     missed: int = 0
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        return cls(run, _read(run.folder / TICKET), int(run.row["epochs"] or 0))
 
     def goes_on(self, queue: set[str] | None, told: WorkerCallbacks) -> bool:
         """Pass on what its folder says; false once it has ended.
 
         ``queue`` has the jobs that wait or run; it is ``None`` where SLURM was not asked.
         """
+        job = self.ticket["job"]
         said = _read(self.run.folder / PROGRESS)
-        ticket = _read(self.run.folder / TICKET)
-        if said.get("job") != ticket["job"]:  # of an earlier job, or none yet
+        if said.get("job") != job:  # of an earlier job, or none yet
             said = {}
-        else:
-            self._pass_on(said, told)
-        now = self.run.reread()
+        try:
+            now, history = self.run.reread(), read_history(self.run.folder / HISTORY)
+        except (OSError, UserError):  # a file that is being replaced, on a network file system
+            return True
+        if said:
+            self._pass_on(said, history, told)
         if queue is not None:
-            self.missed = 0 if ticket["job"] in queue else self.missed + 1
+            self.missed = 0 if job in queue else self.missed + 1
         if now.status != "finished" and self.missed < _GONE:
             return True
-        fault = said.get("fault") or f"its SLURM job {ticket['job']} ended: see {ticket['log']}"
+        fault = said.get("fault") or f"its SLURM job {job} ended: see {self.ticket['log']}"
         told.ended(now, "" if now.status == "finished" else fault)
         return False
 
-    def _pass_on(self, said: Mapping[str, Any], told: WorkerCallbacks) -> None:
-        history = read_history(self.run.folder / "history.csv")
+    def _pass_on(
+        self, said: Mapping[str, Any], history: Sequence[Epoch], told: WorkerCallbacks
+    ) -> None:
         if not self.begun:
             told.begun(self.run, str(said["host"]))
-            self.begun, self.epochs = True, max(self.epochs, 0)
+            self.begun = True
         for epoch in history[self.epochs :]:
             told.epoch(self.run, epoch)
         self.epochs = len(history)

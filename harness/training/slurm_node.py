@@ -50,7 +50,7 @@ class SlurmTraining:
             str: What went wrong, also written in the run's folder; empty where nothing did.
         """
         run = self.job.run.reread()
-        if run.status == "finished":  # by another process, while this job waited
+        if run.status == "finished" or not run.folder.is_dir():  # meanwhile, or it was removed
             return ""
         requeue = signal.getsignal(_WARNED)
         warned, ended = _listen()

@@ -171,6 +171,7 @@ def train(
 
             training.callbacks = dataclasses.replace(callbacks, epoch=epoch)
             training()
+            log(run, "finished")
     return run.reread()
 
 

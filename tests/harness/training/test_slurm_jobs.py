@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import submitit
 
+from harness.cli.train_request import cluster_of
 from harness.runs.run import Run, write_run_json
 from harness.runs.workspace import Workspace
 from harness.training import slurm_jobs, slurm_node
@@ -227,6 +229,32 @@ def test_ctrl_c_leaves_the_jobs_which_are_waited_for_again(
     assert workspace.run(one.run.run).status == "finished"
 
 
+def test_a_queue_that_cannot_be_asked_ends_no_waiting(
+    workspace: Workspace, cluster: type[FakeExecutor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = job(workspace)
+    cluster.does = lambda _run: None
+    # Only what SLURM says twice in a row counts as the end.
+    answers = iter([None, set(), None, {"7_0"}, set(), None, set()])
+
+    def asked() -> set[str] | None:
+        return next(answers)
+
+    monkeypatch.setattr(slurm_jobs, "queued", asked)
+    with pytest.raises(UserError, match="SLURM job 7_0 ended"):
+        on_cluster(workspace, [one], CLUSTER)
+    assert list(answers) == []
+
+
+def test_slurm_has_to_be_there_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="no SLURM on this machine"):
+        cluster_of("slurm", (), "auto", None, None)
+    with pytest.raises(click.UsageError, match="--launcher slurm"):
+        cluster_of("local", ("time=5",), "auto", None, None)
+    assert cluster_of("local", (), "auto", 2, "mlflow") is None
+
+
 def test_what_sbatch_refuses_is_passed_on(
     workspace: Workspace, cluster: type[FakeExecutor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +287,7 @@ def test_options_of_sbatch_become_those_of_submitit() -> None:
     assert (found["partition"], found["gpus_per_node"], found["time"]) == ("gpu", 1, 120)
     assert found["setup"][1:] == ["module load cuda"]
     assert found["exclusive"] is True
-    assert found["additional_parameters"] == {"nice": "5"}
+    assert found["additional_parameters"] == {"requeue": True, "nice": "5"}
     assert parse([])["time"] == 240
 
 
