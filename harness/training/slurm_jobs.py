@@ -22,6 +22,7 @@ from harness.runs.workspace import now
 from harness.training.history import HISTORY, Epoch, read_history
 from harness.training.job import Job, WorkerCallbacks
 from harness.training.slurm_node import PROGRESS, SlurmTraining
+from harness.utils import console
 from harness.utils.signals import StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
@@ -35,6 +36,7 @@ TIME_MIN: Final = 4 * 60
 _TIMEOUTS: Final = 10_000  # a job is requeued until its network is trained
 _POLL_S: Final = 2.0
 _SQUEUE_S: Final = 10.0
+_UNANSWERED: Final = 6
 _GONE: Final = 2
 """How often in a row a job is missing from the queue before it counts as ended: its last files may
 appear later on this machine than on its node."""
@@ -134,11 +136,14 @@ def train_all(jobs: Sequence[Job], cluster: Cluster, folder: Path, told: WorkerC
         here = still_queued(job.run for job in jobs)
         _submit([job for job in jobs if job.run.run not in here], cluster, folder)
         waiting = [_Waiting.of(job.run) for job in jobs]
-        asked = -_SQUEUE_S
+        asked, unanswered = -_SQUEUE_S, 0
         while waiting and not stop.number:
             queue = None
             if time.monotonic() - asked > _SQUEUE_S:
                 queue, asked = queued(), time.monotonic()
+                unanswered = 0 if queue is not None else unanswered + 1
+                if unanswered == _UNANSWERED:
+                    console.warn("SLURM does not answer (squeue fails). Ctrl-C ends the waiting.")
             waiting = [one for one in waiting if one.goes_on(queue, told)]
             try:
                 with stop.at_once():

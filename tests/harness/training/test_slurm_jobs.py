@@ -230,12 +230,15 @@ def test_ctrl_c_leaves_the_jobs_which_are_waited_for_again(
 
 
 def test_a_queue_that_cannot_be_asked_ends_no_waiting(
-    workspace: Workspace, cluster: type[FakeExecutor], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
+    cluster: type[FakeExecutor],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     one = job(workspace)
     cluster.does = lambda _run: None
     # Only what SLURM says twice in a row counts as the end.
-    answers = iter([None, set(), None, {"7_0"}, set(), None, set()])
+    answers = iter([*[None] * 6, set(), None, {"7_0"}, set(), None, set()])
 
     def asked() -> set[str] | None:
         return next(answers)
@@ -244,6 +247,7 @@ def test_a_queue_that_cannot_be_asked_ends_no_waiting(
     with pytest.raises(UserError, match="SLURM job 7_0 ended"):
         on_cluster(workspace, [one], CLUSTER)
     assert list(answers) == []
+    assert "SLURM does not answer" in capsys.readouterr().err
 
 
 def test_slurm_has_to_be_there_and_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
