@@ -112,8 +112,8 @@ def minutes(limit: str) -> int:
             f"--slurm time={limit}: expected minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM or D-HH:MM:SS"
         )
     # After days the first part is hours; without them two parts are minutes and seconds.
-    first = 0 if dash or len(parts) == 3 else 1
-    seconds = sum(int(part) * 60 ** (2 - first - at) for at, part in enumerate(parts))
+    units = (3600, 60, 1) if dash or len(parts) == 3 else (60, 1)
+    seconds = sum(int(part) * unit for part, unit in zip(parts, units, strict=False))
     return math.ceil((int(days or 0) * 86_400 + seconds) / 60)
 
 
