@@ -195,7 +195,7 @@ def import_(settings: Settings, other: Path) -> None:
 
     new = import_workspace(Workspace(settings.workspace), other)
     if any(new.values()):
-        counted = ", ".join(f"{name} {count}" for name, count in new.items())
-        console.success(f"{other}: new here are {counted}")
+        counted = ", ".join(f"{count} {name}" for name, count in new.items() if count)
+        console.success(f"taken over from {other}: {counted}")
     else:
         console.note(f"Nothing to do: everything of {other} is here already.")
