@@ -272,8 +272,7 @@ def _of_images(
         say=console.note,
         uncertainty=uncertainty,
     )
-    title, total = f"{loaded.run.model} on {sources.root.name}", len(sources.images)
-    with console.progress(title, total) as bar:
+    with console.progress(f"{loaded.run.model} on {sources.root.name}", len(sources.images)) as bar:
         return predict_images(
             predictor, sources, out, maps=maps, done=bar.advance, on_fault=on_fault
         )
