@@ -8,6 +8,7 @@ the device; the training step normalises them.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 from collections.abc import Iterator, Sequence
@@ -213,7 +214,7 @@ class BatchLoader:
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_prepare_worker,
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCHED if workers else None,
             timeout=TIMEOUT_S if workers else 0,
@@ -228,7 +229,13 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _one_thread(worker: int) -> None:
-    """Run OpenCV in one thread; each worker would start as many as there are cores."""
+def _prepare_worker(worker: int) -> None:
+    """Run OpenCV in one thread, where each worker would start as many as there are cores.
+
+    A cluster sends SIGTERM to all processes of a job; there the one that trains ends the others,
+    once it has written what it needs of them.
+    """
     del worker
     cv2.setNumThreads(0)
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)

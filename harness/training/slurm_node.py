@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import click
 
+from harness.data.loader import end_workers
 from harness.training.history import Callbacks
 from harness.training.job import DeviceSlot, Job, train_job
 from harness.utils import device as devices
@@ -61,6 +62,8 @@ class SlurmTraining:
             fault = train_job(job, slot, Callbacks(step=progress.step), lambda _message: None)
         except click.ClickException as error:
             fault = error.message
+        finally:
+            end_workers()  # which ignore SIGTERM, by which Python would end them
         if warned and fault and not progress.steps:
             fault = (
                 "its time limit leaves no time for a single step; give more by --slurm time=MINUTES"

@@ -96,7 +96,7 @@ def figures(run: Run) -> list[tuple[str, ...]]:
 
 def test_an_array_that_is_requeued_and_out_of_time_ends_as_one_process(place: Place) -> None:
     ensemble = ("--model", "divergentnets", "--members", ",".join(MODELS))
-    process = place.start("array", "train", *RECIPE, *ensemble, *SLURM)
+    process = place.start("array", "train", *RECIPE, *ensemble, *SLURM, "--workers", "1")
     until("three networks are registered", lambda: len(place.runs("array")) == len(MODELS))
     runs = place.runs("array")
 
@@ -118,6 +118,8 @@ def test_an_array_that_is_requeued_and_out_of_time_ends_as_one_process(place: Pl
     whole, runs = place.runs("whole"), place.runs("array")
     (log,) = place.folder.glob(f"array/slurm/*/{limited}_0_log.err")
     assert "Caught signal SIGUSR2" in log.read_text()
+    for model in ("unet", "fpn"):  # neither lost a process that augments to SLURM's signals
+        assert "stopped in epoch" in (runs[model].folder / "train.log").read_text()
     starts = {m: (runs[m].folder / "train.log").read_text().count("begun by") for m in MODELS}
     assert starts == {"unet": 2, "fpn": 2, "linknet": 1}
     assert {run.status for run in runs.values()} == {"finished"}
