@@ -62,6 +62,8 @@ class SlurmTraining:
             fault = train_job(job, slot, Callbacks(step=progress.step), lambda _message: None)
         except click.ClickException as error:
             fault = error.message
+        except KeyboardInterrupt:
+            fault = "stopped before its first step"
         finally:
             end_workers()  # which ignore SIGTERM, by which Python would end them
         if warned and fault and not progress.steps:
