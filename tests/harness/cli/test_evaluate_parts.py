@@ -57,7 +57,7 @@ def tables(run: Run) -> list[pd.DataFrame]:
     return [table.drop(columns="latency_ms", errors="ignore") for table in found]
 
 
-def summaries(workspace: Workspace) -> list[dict[str, Any]]:
+def summaries(workspace: Workspace) -> list[dict[Any, Any]]:
     """What the register and the files say of each evaluation, but for the milliseconds."""
     found = []
     for row in workspace.evaluations().sort_values("run").to_dict("records"):
