@@ -23,8 +23,8 @@ from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
 from harness.utils.parts import Shard
 from harness.utils.prefetch import few_ahead, map_ahead
+from metrics.masks.class_indices import mask_of, read_labels, write_mask
 from metrics.masks.classes import Classes
-from metrics.masks.labels import mask_of, read_labels, write_mask
 from metrics.utils.errors import Fault
 from metrics.utils.names import valid_text
 
