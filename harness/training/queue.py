@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,19 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
     paths = sorted(_folder(workspace).glob("*.json"), reverse=True)
     queues = (RunQueue.read(path) for path in paths)
     return next((each for each in queues if run is None or run in each.runs.values()), None)
+
+
+def begun_before_restart(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
+    """The queue that torchrun's earlier start of this command began; ``None`` where there is none.
+
+    With ``--max-restarts`` torchrun starts the same command again when a process is lost. What was
+    begun is the newest unfinished queue of the same steps.
+    """
+    if not int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")):
+        return None
+    paths = sorted(_folder(workspace).glob("*.json"), reverse=True)
+    queues = (RunQueue.read(path) for path in paths)
+    return next((queue for queue in queues if queue.steps == list(steps)), None)
 
 
 def _folder(workspace: Workspace) -> Path:

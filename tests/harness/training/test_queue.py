@@ -54,6 +54,20 @@ def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
     assert queue.unfinished(workspace) is None
 
 
+def test_a_restart_by_torchrun_goes_on_with_the_plan_of_its_first_start(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = RunQueue.new(workspace, STEPS)
+    RunQueue.new(workspace, STEPS[:1])  # of another command
+
+    assert queue.begun_before_restart(workspace, STEPS) is None
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert queue.begun_before_restart(workspace, STEPS) is None
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert queue.begun_before_restart(workspace, STEPS) == begun
+    assert queue.begun_before_restart(workspace, STEPS[1:]) is None
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
 def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None:
     plan = RunQueue.new(workspace, STEPS)
