@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,14 +121,8 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
     return next((each for each in queues if run is None or run in each.runs.values()), None)
 
 
-def begun_before_restart(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
-    """The queue that torchrun's earlier start of this command began; ``None`` where there is none.
-
-    With ``--max-restarts`` torchrun starts the same command again when a process is lost. What was
-    begun is the newest unfinished queue of the same steps.
-    """
-    if not int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")):
-        return None
+def unfinished_of(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
+    """The newest queue of these very steps that is not done, such as before a restart."""
     paths = sorted(_folder(workspace).glob("*.json"), reverse=True)
     queues = (RunQueue.read(path) for path in paths)
     return next((queue for queue in queues if queue.steps == list(steps)), None)

@@ -54,18 +54,12 @@ def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
     assert queue.unfinished(workspace) is None
 
 
-def test_a_restart_by_torchrun_goes_on_with_the_plan_of_its_first_start(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plan_is_found_by_its_steps(workspace: Workspace) -> None:
     begun = RunQueue.new(workspace, STEPS)
-    RunQueue.new(workspace, STEPS[:1])  # of another command
+    RunQueue.new(workspace, STEPS[:1])
 
-    assert queue.begun_before_restart(workspace, STEPS) is None
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
-    assert queue.begun_before_restart(workspace, STEPS) is None
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert queue.begun_before_restart(workspace, STEPS) == begun
-    assert queue.begun_before_restart(workspace, STEPS[1:]) is None
+    assert queue.unfinished_of(workspace, STEPS) == begun
+    assert queue.unfinished_of(workspace, STEPS[1:]) is None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
