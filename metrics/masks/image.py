@@ -111,6 +111,7 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         colours = _odd_tiff(io.BytesIO(data), name=name)
         return colours if flags == RGB_AS_STORED else np.ascontiguousarray(colours[..., ::-1])
     with image:
+        _refuse_several(image, name=name)
         if not _has_end(data, image):
             _refuse_truncated(image, name=name)
         try:
@@ -141,6 +142,27 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height}")
     return image
+
+
+def _refuse_several(image: Image.Image, *, name: str) -> None:
+    """Raise for a stack or an animation, of which only the first image would be read."""
+    if image.format in _JPEG:
+        return
+    size, count, is_thumbnail = image.size, 1, False
+    try:
+        with quiet():
+            count = getattr(image, "n_frames", 1)
+            if count > 1:
+                image.seek(1)
+                is_thumbnail = image.size != size
+                image.seek(0)
+    except (*_REFUSALS, EOFError) as error:
+        raise _damaged(name, error) from error
+    if count > 1 and not is_thumbnail:
+        raise UserError(
+            f"{name}: a {image.format} of {count} images, of which only the first would be read. "
+            "Save each one as a file of its own."
+        )
 
 
 def _is_deep(data: bytes, image: Image.Image) -> bool:
