@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault, FaultsError
-from metrics.utils.files import PARTIAL, file_sha256, unwritable, write_json
+from metrics.utils.files import file_sha256, partial_folder, unwritable, write_json
 
 MANIFEST: Final = ".harness-files"
 
@@ -27,7 +26,8 @@ class Outputs:
     The folder need not exist.
 
     Example:
-        >>> with tempfile.TemporaryDirectory() as folder:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
         ...     outputs = Outputs(Path(folder))
         ...     outputs.check(["a.txt"], overwrite=False)
         ...     with outputs.staged(last="a.txt") as staging:
@@ -91,21 +91,16 @@ class Outputs:
             UnwritableError: If the folder cannot be written.
         """
         is_new = not self.folder.exists()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            staging = tempfile.TemporaryDirectory(
-                prefix=".harness-", suffix=PARTIAL, dir=self.folder
-            )
-        except OSError as error:
-            raise unwritable(self.folder, error) from error
-        try:
-            with staging as name:
-                yield Path(name)
-                self._publish(Path(name), last)
-        finally:
-            if is_new:
-                with suppress(OSError):  # it holds what was written
-                    self.folder.rmdir()
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if is_new:
+                    stack.callback(_remove_empty, self.folder)
+                staging = stack.enter_context(partial_folder(self.folder))
+            except OSError as error:
+                raise unwritable(self.folder, error) from error
+            yield staging
+            self._publish(staging, last)
 
     def record(self, names: Iterable[str]) -> None:
         """Enter files that the harness has just written in the folder.
@@ -149,6 +144,11 @@ class Outputs:
 
     def _enter(self, entries: dict[str, str]) -> None:
         write_json(self.folder / MANIFEST, self._written() | entries)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds what was written
+        folder.rmdir()
 
 
 def _sha256(path: Path) -> str:
