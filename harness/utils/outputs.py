@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import file_sha256, partial_folder, unwritable, write_json
 
 MANIFEST: Final = ".harness-files"
+_NAMED: Final = 5
 
 
 class Outputs:
@@ -39,6 +40,17 @@ class Outputs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._published: set[str] = set()
+
+    def left(self) -> str:
+        """Files of earlier commands beside those just written, named; empty if there are none."""
+        names = sorted(self._written().keys() - self._published)
+        left = [name for name in names if (self.folder / name).is_file()]
+        return (
+            f"{len(left)} files of earlier commands stay in {self.folder}: {_few(left)}"
+            if left
+            else ""
+        )
 
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.
@@ -131,6 +143,7 @@ class Outputs:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 paths[name].replace(target)
+            self._published |= paths.keys()
         except OSError as error:
             raise unwritable(self.folder, error) from error
 
@@ -157,6 +170,11 @@ def _sha256(path: Path) -> str:
         return file_sha256(path)
     except OSError:
         return ""
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
