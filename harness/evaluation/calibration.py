@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from metrics.statistics.samples import Floats
 
-RISKS: Final = (0.05, 0.1, 0.2)
+RISKS: Final = (0.05, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True, kw_only=True)
