@@ -254,9 +254,11 @@ def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
     meanings: Mapping[Kind, str] = {
         "size": "masks of another size than their frame were resized, as the organisers' tools do",
-        "values": "masks of other values than 0 and 255 were read as polyp above 0",
+        "values": "masks of other values than 0 and 255 were read as polyp above 0; --threshold "
+        "0.5 reads maps of probabilities",
     }
-    counts = {kind: sum(f.kind == kind for f in findings) for kind in meanings}
+    found = list(findings)
+    counts = {kind: len({f.path for f in found if f.kind == kind}) for kind in meanings}
     return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
 
 

@@ -69,11 +69,7 @@ Examples:
     help="Choose the threshold so that the expected share of missed polyp pixels is at most R, by "
     "the sequences of the validation split.",
 )
-@click.option(
-    "--calibrated",
-    is_flag=True,
-    help="Write the maps of --probabilities after the run's temperature.",
-)
+@click.option("--calibrated", is_flag=True, help="Write maps after the run's temperature.")
 @click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
 @click.option(
     "--keep-going",
@@ -118,9 +114,8 @@ def command(
     mask. With several classes the masks hold the classes' own values. With --probabilities each
     class's probabilities go into OUT/probabilities, where maps.json says what the grey values mean.
 
-    What is passed over in a folder is named. All images that cannot be read are named, and then
-    nothing is written, unless --keep-going is given. Files that the harness did not write are not
-    replaced.
+    What is passed over in a folder is named. If images cannot be read, all are named and nothing is
+    written, unless --keep-going is given. Files that others wrote are not replaced.
 
     With --shard each of several processes predicts its part, and --gather joins the parts in OUT.
     """
@@ -159,6 +154,8 @@ def command(
         rows, faults = work.gather(outputs) if gather else work.whole(outputs)
     if not shard:
         work.check_whole(len(rows))
+        if left := outputs.left():
+            console.warn(left)
     of_part = f", part {shard}" if shard else ""
     console.success(f"{out}: {len(rows)} masks by {loaded.run.run}{of_part}")
     if uncertainty and not shard and len(rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -42,6 +43,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     from harness.runs.workspace import Workspace
 
     runs = Workspace(settings.workspace).runs()
+    _name_unregistered(settings.workspace / "runs", {run.run for run in runs})
     if not runs:
         console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
         return
@@ -66,6 +68,17 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
         caption="IoU and F1: polyp, validation split, at network size, in the best epoch.",
     )
     view.show(format_)
+
+
+def _name_unregistered(folder: Path, known: set[str]) -> None:
+    """Name the folders of runs that a command was killed before it registered, or makes now."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in found if path.is_dir() and path.name not in known)
+    if names:
+        console.note(
+            f"{folder}: of no run, left by a command that was killed, or made by one at work now: "
+            f"{', '.join(names)}. Delete what no command is making."
+        )
 
 
 @command.command()

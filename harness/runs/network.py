@@ -107,12 +107,13 @@ def load(run: Run) -> Loaded:
     """Load the network of a run, or of an ensemble with all its members, in eval mode.
 
     Raises:
-        UserError: If weights are missing, or members have different classes.
+        UserError: If weights are missing or not those that were registered, or members have
+            different classes.
         FaultsError: If weights do not fit the architecture.
     """
     if not run.members:
         config = TrainConfig.from_dict(run.settings)
-        network = _with_weights(config, run.best)
+        network = _with_weights(config, run.best, run)
         return Loaded(
             run=run, network=Softmax(network).eval(), size=config.size, classes=config.classes
         )
@@ -120,7 +121,7 @@ def load(run: Run) -> Loaded:
     configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
     sizes = {name: config.size for name, config in configs.items()}
     members = {
-        name: _with_weights(config, member_weights(run.folder, name))
+        name: _with_weights(config, member_weights(run.folder, name), run)
         for name, config in configs.items()
     }
     return Loaded(
@@ -187,7 +188,8 @@ def _fusion(run: Run, configs: Mapping[str, TrainConfig]) -> nn.Module | None:
     return network
 
 
-def _with_weights(config: TrainConfig, path: Path) -> nn.Module:
+def _with_weights(config: TrainConfig, path: Path, run: Run) -> nn.Module:
+    checkpoints.check_unchanged(path, run.row["checkpoint"])
     network = build(config, weights=False)
     checkpoints.load_weights(path, network)
     return Normalised(network, normalisation(config))

@@ -390,6 +390,12 @@ def test_plain_folders_are_scored_and_not_entered(here: Path, harness: Harness) 
     assert "not entered" in result.stderr
     assert Ledger(here / "workspace").scores().empty
 
+    ours = here / "methods" / "ours" / SETS[0]
+    cv2.imwrite(str(ours / f"{NAMES[0]}.png"), disc(0) * np.uint8(200))
+    assert "1 masks of other values" in harness("score", "methods/ours", "--truth", "truth").stderr
+    (ours / f"{NAMES[0]}.png").rename(ours / "other.png")
+    assert "takes --round NAME" in harness("score", "methods/ours", "--truth", "truth").stderr
+
 
 def test_score_replaces_no_file_of_others(here: Path, harness: Harness) -> None:
     write(here / "p.zip", 1)
