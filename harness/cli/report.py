@@ -101,7 +101,9 @@ def command(
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content, scores = _of_round(settings, round_name, names, truth, average or "sets")
+        content, scores = _of_round(
+            settings, round_name, names, truth, average or "sets", team_pages=team_pages
+        )
     else:
         content = _of_split(settings, split or "test", names, average)
         scores = _scores(settings, average or "sets")
@@ -166,6 +168,8 @@ def _of_round(
     models: tuple[str, ...],
     truth: Path | None,
     average: Average,
+    *,
+    team_pages: bool,
 ) -> tuple[PageContent, pd.DataFrame]:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
@@ -174,7 +178,8 @@ def _of_round(
     scores = _scores(settings, average, name)
     if models:
         scores = scores[scores["model"].isin(models)]
-    return from_round.gather(settings, round_, scores, truth), scores
+    content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
+    return content, scores
 
 
 def _scores(settings: Settings, average: Average, round_name: str | None = None) -> pd.DataFrame:

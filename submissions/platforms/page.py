@@ -18,6 +18,7 @@ import pandas as pd
 
 from metrics.averages import Average
 from metrics.endocv import SCORED, add_figures
+from metrics.masks.classes import chosen_rows
 from metrics.masks.image import read_file, read_size
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Protocol, fit_prediction
@@ -134,7 +135,7 @@ class SubmissionPage:
 
     def html(self) -> str:
         """The page."""
-        rows = add_figures(self.frames[self.frames["class"] == "polyp"], self.protocol)
+        rows = add_figures(chosen_rows(self.frames), self.protocol)
         worst = rows.sort_values(["f1", "frame"], na_position="first").to_dict("records")
         named = self.facts.items()
         return _document(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MANY: Final = 12
 """Of more models, plots with a mark for each frame or pair show so many, the best by score."""
+
+WORST: Final = 12
+"""Frames of the gallery on a model's own page: those of its lowest F1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +143,17 @@ class PageContent:
 
     @property
     def leading(self) -> list[str]:
-        """The models with a mark for each frame in a plot: all, or the best by mean F1."""
+        """The models with marks and outlines for each frame: all, or the best by mean F1."""
         if len(self.models) <= MANY:
             return self.models
-        means = self.polyp.groupby("model")["f1"].mean().nlargest(MANY)
-        return [str(name) for name in means.index]
+        means = self.polyp.groupby("model")["f1"].mean().drop(self.main_model)
+        return [self.main_model, *map(str, means.nlargest(MANY - 1).index)]
+
+    def worst(self, model: str, frames: Collection[str], most: int = WORST) -> list[str]:
+        """The frames, of those given, in which a model has its lowest F1."""
+        rows = self.polyp[(self.polyp["model"] == model) & self.polyp["frame"].isin(frames)]
+        ordered = rows.sort_values(["f1", "frame"])["frame"]
+        return [str(frame) for frame in ordered[:most]]
 
     @property
     def main_model(self) -> str:

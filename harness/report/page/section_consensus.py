@@ -78,9 +78,7 @@ def significance(samples: Samples) -> Plot:
     """Which models are significantly better than which, by score, as a map."""
     table = rank(samples).table
     names = [str(name) for name in table["model"]]
-    tied = {
-        name: set(rest.split(", ")) for name, rest in zip(names, table["tied_with"], strict=True)
-    }
+    tied = dict(zip(names, table["tied_with"], strict=True))
     cells = [
         (title_of(row), title_of(column), column not in tied[row] and i < j)
         for i, row in enumerate(names)

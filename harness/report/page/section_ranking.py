@@ -17,6 +17,8 @@ from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
     from metrics.statistics.samples import Samples
@@ -35,8 +37,8 @@ def headline(samples: Samples) -> str:
     )
 
 
-def _titles(names: str) -> str:
-    titles = [title_of(name) for name in names.split(", ")]
+def _titles(names: Sequence[str]) -> str:
+    titles = [title_of(name) for name in names]
     return " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]]))
 
 

@@ -57,13 +57,10 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
         f"{low}" if low == high else f"{low} to {high}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
     ]
-    tied = rows["tied_with"] != ""
+    tied = rows["tied_with"].map(bool)
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["ties"] = [
-        ", ".join(title_of(name) for name in names.split(", ") if name)
-        for names in rows["tied_with"]
-    ]
-    return rows
+    rows["ties"] = [", ".join(map(title_of, names)) for names in rows["tied_with"]]
+    return rows.assign(tied_with=rows["tied_with"].map(", ".join))
 
 
 def comparison_view(
