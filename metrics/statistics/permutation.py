@@ -121,9 +121,15 @@ def _differences(
         (_moved(swapped[:, one.clusters], one.sums), _moved(swapped[:, one.clusters], one.numbers))
         for one in sets
     ]
+    # Where no number changes, a model's gain is another's loss: what is a sum over models and sets
+    # is summed before the pairs are formed.
+    alone = _means_alone(sets, moved) if all(one.numbers.shape[1] == 1 for one in sets) else None
     step = max(1, _MOST_CELLS // (len(swapped) * sets[0].sums.shape[2]))
     for start in range(0, len(sides[0]), step):
         a, b = (side[start : start + step] for side in sides)
+        if alone is not None:
+            yield np.abs(alone[:, a] - alone[:, b])
+            continue
         of_sets = []
         for one, (sums, numbers) in zip(sets, moved, strict=True):
             sums_a, sums_b = _totals(one.sums, sums, a, b)
@@ -131,6 +137,19 @@ def _differences(
             means_a = means(sums_a, numbers_a, one.figures)
             of_sets.append(means_a - means(sums_b, numbers_b, one.figures))
         yield np.abs(np.mean(of_sets, axis=0))
+
+
+def _means_alone(sets: Sequence[_Set], moved: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Per model what its mean would be if it lost twice what is swapped, (R, M, K).
+
+    The difference of two models' means after swaps is that of these: (A - a + b) - (B - b + a) is
+    (A - 2 a) - (B - 2 b).
+    """
+    of_sets = [
+        means(one.sums.sum(axis=0) - 2 * sums, one.numbers.sum(axis=0), one.figures)
+        for one, (sums, _) in zip(sets, moved, strict=True)
+    ]
+    return np.asarray(np.mean(of_sets, axis=0))
 
 
 def _moved(swapped: Floats, values: Floats) -> Floats:
@@ -144,8 +163,6 @@ def _totals(
 ) -> tuple[Floats, Floats]:
     """Totals (R, pairs, K) of both sides of each pair after the swaps."""
     total = values.sum(axis=0)
-    if len(total) == 1:  # alike for all models, so that swaps change nothing
-        return total, total
     gain = moved[:, b] - moved[:, a]
     return total[a] + gain, total[b] - gain
 

@@ -18,6 +18,8 @@ import altair as alt
 
 from harness.report.page.style import Style
 from harness.report.page.vega import (
+    MANY_ROWS,
+    NARROW_ROW,
     NEAR,
     PAGE,
     ROW,
@@ -71,6 +73,8 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
     marks = base.mark_point(filled=True, size=110, opacity=1, stroke=PAGE, strokeWidth=1).encode(
         x=alt.X("value:Q", title=axis), shape=shape(styles, legend=False)
     )
+    if len(rows) > MANY_ROWS:  # no room for numbers, which tooltips and tables have
+        return spec(alt.layer(bars, marks).properties(height=NARROW_ROW * len(rows)), title)
     text = numbers(rows, styles, "value", alt.Text("value:Q", format=form), axis)
     return spec(alt.layer(bars, marks, text).properties(height=ROW * len(rows)), title)
 

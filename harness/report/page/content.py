@@ -124,10 +124,10 @@ class PageContent:
         """The protocol of ``metrics.endocv.summarise``."""
         return PROTOCOLS[self.protocol].formulas
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
         """The models in their order."""
-        return list(dict.fromkeys(self.frames["model"]))
+        return [str(name) for name in self.frames["model"].unique()]
 
     @cached_property
     def polyp(self) -> pd.DataFrame:
@@ -141,7 +141,7 @@ class PageContent:
         highlighted = title_of(self.ensemble) if self.ensemble else ""
         return dict(zip(self.models, styles(titles, highlighted), strict=True))
 
-    @property
+    @cached_property
     def leading(self) -> list[str]:
         """The models with marks and outlines for each frame: all, or the best by mean F1."""
         if len(self.models) <= MANY:
@@ -155,7 +155,7 @@ class PageContent:
         ordered = rows.sort_values(["f1", "frame"])["frame"]
         return [str(frame) for frame in ordered[:most]]
 
-    @property
+    @cached_property
     def main_model(self) -> str:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
         if self.ensemble:

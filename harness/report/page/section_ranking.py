@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.report.page import charts, charts_xy
 from harness.report.page.content import MANY, Plot
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL
@@ -17,8 +17,6 @@ from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
     from metrics.statistics.samples import Samples
@@ -30,16 +28,11 @@ def headline(samples: Samples) -> str:
     """Which model is first, and which are not significantly worse, in a sentence."""
     first = rank(samples).table.iloc[0]
     tied = first["tied_with"]
-    rest = f" The difference to {_titles(tied)} is not significant." if tied else ""
+    rest = f" Not significantly worse: {listed(tied)}." if tied else ""
     return (
         f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} ({_LEVEL} "
         f"interval {first['low']:.3f} to {first['high']:.3f}; {samples.averaged}).{rest}"
     )
-
-
-def _titles(names: Sequence[str]) -> str:
-    titles = [title_of(name) for name in names]
-    return " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]]))
 
 
 def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:

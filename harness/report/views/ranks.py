@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, listed, title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
     ]
     tied = rows["tied_with"].map(bool)
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["ties"] = [", ".join(map(title_of, names)) for names in rows["tied_with"]]
+    rows["ties"] = [listed(names) for names in rows["tied_with"]]
     return rows.assign(tied_with=rows["tied_with"].map(", ".join))
 
 
