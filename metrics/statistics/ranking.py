@@ -20,7 +20,7 @@ from scipy import stats
 from metrics.endocv import SCORED
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, Method, intervals
-from metrics.statistics.permutation import holm, permutation_test
+from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError
 from metrics.utils.groups import moments
@@ -65,7 +65,7 @@ def rank(
     Args:
         samples: All models' figures on the same frames.
         figure: What to rank by; distances and times rank upwards, all else downwards.
-        resamples: Of the bootstrap and of the permutation tests.
+        resamples: Of the bootstrap and, at least, of the permutation tests (``swaps_for``).
         seed: Fixes both.
         level: Of the intervals.
         method: Of the figure's interval; ranks take percentiles.
@@ -93,7 +93,8 @@ def rank(
     sign = 1.0 if lower_is_better(figure) else -1.0
     costs = sign * replicates.estimates[:, k]
     pairs = list(combinations(samples.models, 2))
-    p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)[:, k]
+    swaps = swaps_for(len(pairs), level, resamples)
+    p_values = permutation_test(samples, pairs, resamples=swaps, seed=seed, figure=figure)[:, 0]
     better, tied_with = _tell_apart(samples.models, costs, holm(p_values) < 1 - level)
     mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
     table = table.assign(

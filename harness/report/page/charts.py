@@ -62,7 +62,9 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
     scale, ticks = NEAR, alt.Axis()
     if whole:
         scale = alt.Scale(domain=[0.5, max(len(rows), 2) + 0.5], nice=False)
-        ticks = alt.Axis(values=[*range(1, max(len(rows), 2) + 1)], tickCount=len(rows), format="d")
+        last = max(len(rows), 2)
+        shown = [1, *range(5, last + 1, 5)] if last > MANY_ROWS else [*range(1, last + 1)]
+        ticks = alt.Axis(values=shown, tickCount=len(shown), format="d")
     figures = [alt.Tooltip(f"{name}:Q", format=form) for name in ("value", "low", "high")]
     base = chart(rows).encode(
         y=models(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]

@@ -33,11 +33,15 @@ WORST: Final = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot's Vega-Lite specification, its heading, and the text below it with n and units."""
+    """A plot's Vega-Lite specification, its heading, and the text below it with n and units.
+
+    One that is ``wide`` has no other beside it.
+    """
 
     title: str
     spec: Mapping[str, Any]
     caption: str
+    wide: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

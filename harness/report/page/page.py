@@ -77,6 +77,7 @@ def _context(content: PageContent) -> dict[str, Any]:
         "frames": content.frames["frame"].nunique(),
         "vega": _vega(),
         "team_pages": content.team_pages,
+        "links": {title_of(model): href for model, href in content.team_pages.items()},
     }
 
 

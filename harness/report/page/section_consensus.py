@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.report.page import charts_ranks
 from harness.report.page.content import Plot
+from harness.report.page.vega import MANY_ROWS
 from harness.report.tables.view import title_of
 from harness.report.views.consensus import consensus_view, samples_by_set
 from metrics.statistics import consensus as rules
@@ -93,4 +94,5 @@ def significance(samples: Samples) -> Plot:
         caption="Blue: the row's model is significantly better than the column's, by score "
         "(paired permutation tests over whole sequences, Holm's correction, level "
         f"{1 - LEVEL:.2g}). Models in the order of their scores.",
+        wide=len(names) > MANY_ROWS,
     )

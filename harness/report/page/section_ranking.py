@@ -12,7 +12,7 @@ from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL
-from metrics.statistics.permutation import holm, permutation_test
+from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 
@@ -77,7 +77,8 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
     means = estimates(f1)[:, 0]
     found = list(combinations(range(len(f1.models)), 2))
     names = [(f1.models[a], f1.models[b]) for a, b in found]
-    corrected = holm(permutation_test(f1, names)[:, 0])
+    swaps = swaps_for(len(names), LEVEL)
+    corrected = holm(permutation_test(f1, names, resamples=swaps)[:, 0])
     cells: dict[tuple[int, int], charts_xy.Pair] = {}
     rows: list[dict[str, object]] = []
     for (a, b), p in zip(found, corrected, strict=True):
