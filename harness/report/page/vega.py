@@ -83,7 +83,7 @@ def shape(styles: Sequence[Style], *, legend: bool = True) -> alt.Shape:
 def key() -> alt.Legend:
     """Above the plot, in as many columns as the screen has room for."""
     columns = alt.expr("max(1, floor(width / 125))")
-    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1)
+    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, labelLimit=95)
 
 
 def zoom() -> alt.Parameter:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, listed, title_of
+from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from metrics.statistics.comparison import Comparison
     from metrics.statistics.samples import Samples
     from metrics.statistics.seeds import SeedSpread
+
+MOST_TIES: Final = 6
+"""Models that are named as tied with another; of more of them only the number is shown."""
 
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
@@ -59,7 +62,10 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
     ]
     tied = rows["tied_with"].map(bool)
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["ties"] = [listed(names) for names in rows["tied_with"]]
+    rows["ties"] = [
+        ", ".join(map(title_of, names)) if len(names) <= MOST_TIES else f"{len(names)} models"
+        for names in rows["tied_with"]
+    ]
     return rows.assign(tied_with=rows["tied_with"].map(", ".join))
 
 

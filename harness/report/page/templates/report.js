@@ -31,7 +31,7 @@
     const input = document.createElement("input");
     label.className = "filter";
     input.type = "search";
-    label.append("Rows with ", input);
+    label.append("Show rows with ", input);
     table.parentElement.before(label);
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase();
@@ -183,7 +183,8 @@
       view.addEventListener("click", (event, item) => {
         if (item?.datum?.frame) visit(item.datum.frame);
       });
-      chart.dataset.drawn = "";
+      // A legend that found room for other columns than at first needs another height.
+      view.resize().runAsync().then(() => { chart.dataset.drawn = ""; });
     });
   }
   if (!box) return;
