@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.errors import ModelError
+from models.fusion import mean_of_members
 
 _MULTIPLE: Final = 32
 
@@ -82,20 +83,3 @@ class DivergentNets(nn.Module):
             return mean_of_members(maps)
         fused: Tensor = self.fusion(torch.stack(list(maps), dim=1))
         return fused
-
-
-def mean_of_members(probabilities: Iterable[Tensor]) -> Tensor:
-    """The mean of probability maps of one shape, one map a member.
-
-    The maps are added one after another, so that the order of the additions, and with it the last
-    bit, is always the same, and only two maps are held where ``probabilities`` computes them one by
-    one.
-
-    Args:
-        probabilities: At least one map.
-    """
-    maps = iter(probabilities)
-    total, count = next(maps), 1
-    for one in maps:
-        total, count = total + one, count + 1
-    return total / count

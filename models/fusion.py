@@ -1,7 +1,8 @@
-"""Ways to make one probability map of the members' other than their mean."""
+"""Ways to make one probability map of the members' maps: their mean, or one that is learned."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from torch import Tensor, nn, zeros
@@ -10,6 +11,23 @@ from models.errors import unknown
 
 _WIDTH: Final = 16
 _SMALLEST: Final = 1e-6
+
+
+def mean_of_members(probabilities: Iterable[Tensor]) -> Tensor:
+    """The mean of probability maps of one shape, one map a member.
+
+    The maps are added one after another, so that the order of the additions, and with it the last
+    bit, is always the same, and only two maps are held where ``probabilities`` computes them one by
+    one.
+
+    Args:
+        probabilities: At least one map.
+    """
+    maps = iter(probabilities)
+    total, count = next(maps), 1
+    for one in maps:
+        total, count = total + one, count + 1
+    return total / count
 
 
 class Weighted(nn.Module):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
-from metrics.masks.labels import chosen_alone
 from metrics.masks.maps import read_map
 from metrics.masks.read import decode_grey
 from metrics.pranet import TRUTH_ABOVE, MapFigures, fit_map, measure_map, summarise_maps

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import chosen_alone
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.names import normal

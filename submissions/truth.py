@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from metrics.masks.bits import Bits
+from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
-from metrics.masks.labels import chosen_alone
 from metrics.masks.read import Protocol, decode_bits
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from submissions.layout import FRAME, PackageLayout
@@ -90,7 +90,7 @@ def find_truth(
         UserError: There is no such folder, or no test set in it.
         TruthError: A test set is missing or empty, a file is no mask by its name, or two masks are
             of one frame; else, masks cannot be read or have a problem
-            (``metrics.masks.examine``); all at once.
+            (``metrics.masks.faults``); all at once.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")

@@ -34,10 +34,10 @@ from harness.data.fingerprint import (
 )
 from harness.data.frames import resize_image, resize_mask, size_problem
 from harness.utils.prefetch import map_ahead
+from metrics.masks.class_indices import decode_labels
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.examine import RULES
+from metrics.masks.faults import RULES
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
-from metrics.masks.labels import decode_labels
 from metrics.utils.errors import Fault, UserError, or_fault
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
+from metrics.masks.class_indices import Labels, read_labels
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
-from metrics.masks.labels import Labels, read_labels
 from metrics.masks.read import Protocol
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 
@@ -155,7 +155,7 @@ def check_truth(
 
     Raises:
         FaultsError: If masks cannot be read, are of another size than their frames or have a
-            problem (``metrics.masks.examine``), every one of them named.
+            problem (``metrics.masks.faults``), every one of them named.
     """
 
     def read(frame: Mapping[str, Any]) -> None:

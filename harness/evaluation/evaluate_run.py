@@ -20,7 +20,7 @@ from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
-from metrics.masks.examine import RULES
+from metrics.masks.faults import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import Fault, FaultsError
@@ -99,7 +99,7 @@ def is_of_row(run: Run, split: str, row: Mapping[Any, Any]) -> bool:
 
     They are not after an evaluation that was killed between the two, nor where the run was trained
     on, or removed and made anew under its name, nor where masks were read by other rules
-    (``metrics.masks.examine.RULES``) or the table had other columns.
+    (``metrics.masks.faults.RULES``) or the table had other columns.
     """
     folder = run.evaluation(split)
     if not all((folder / name).exists() for name in (TABLE, SUMMARY)):

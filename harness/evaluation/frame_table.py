@@ -24,8 +24,8 @@ from metrics.frame.boundary import boundary_distances
 from metrics.frame.lesions import count_lesions
 from metrics.frame.official_hausdorff import hausdorff_rows
 from metrics.frame.pixel_counts import class_rows, count
+from metrics.masks.class_indices import Labels, class_masks, mask_of, read_labels, write_mask
 from metrics.masks.classes import BACKGROUND, ONE, Classes
-from metrics.masks.labels import Labels, class_masks, mask_of, read_labels, write_mask
 from metrics.masks.read import Mask, Protocol
 
 if TYPE_CHECKING:

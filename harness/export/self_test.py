@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from metrics.masks.class_indices import write_mask
 from metrics.masks.classes import Classes
-from metrics.masks.labels import write_mask
 from metrics.masks.read import Mask, Protocol
 from metrics.utils.files import write_json
 from submissions.layout import FRAME

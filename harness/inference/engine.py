@@ -30,7 +30,8 @@ from harness.inference.simplify_network import TOLERANCE, fused
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.device import Precision
-from models.divergentnets import DivergentNets, mean_of_members
+from models.divergentnets import DivergentNets
+from models.fusion import mean_of_members
 
 _TRIAL: Final = 64  # side, in pixels, of the image that a rewritten network is compared on
 _WARM_UPS: Final = 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from metrics.masks.labels import Labels
+from metrics.masks.class_indices import Labels
 
 DecisionSize = Literal["full-size", "network-size"]
 """The size at which each pixel's class is decided. ``full-size`` resizes the probabilities to the

@@ -15,8 +15,8 @@ from harness.inference.clean_up import CleanUp
 from harness.inference.postprocess import THRESHOLD, DecisionSize
 from harness.inference.uncertainty import Uncertainty
 from harness.utils.device import Precision
+from metrics.masks.class_indices import Labels, mask_of
 from metrics.masks.classes import Classes
-from metrics.masks.labels import Labels, mask_of
 from metrics.masks.read import Mask
 
 if TYPE_CHECKING:

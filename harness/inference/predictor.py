@@ -34,8 +34,8 @@ from harness.inference.tta import average_views
 from harness.inference.uncertainty import measure
 from harness.utils import device as devices
 from harness.utils.prefetch import few_ahead, map_ahead
+from metrics.masks.class_indices import Labels, mask_of
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import Labels, mask_of
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 _MILLISECONDS = 1000

@@ -21,7 +21,7 @@ from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
 from harness.utils.prefetch import few_ahead, map_ahead
-from metrics.masks.labels import mask_of, write_mask
+from metrics.masks.class_indices import mask_of, write_mask
 from metrics.utils.errors import Fault
 from metrics.utils.names import valid_text
 

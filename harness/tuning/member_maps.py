@@ -19,7 +19,7 @@ from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
 from harness.utils import device as devices
 from metrics.frame.pixel_counts import count
-from metrics.masks.labels import mask_of
+from metrics.masks.class_indices import mask_of
 from metrics.masks.read import Mask
 from models.divergentnets import DivergentNets
 

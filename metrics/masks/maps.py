@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from metrics.masks.examine import MAX_CHANNEL_SPREAD
+from metrics.masks.faults import MAX_CHANNEL_SPREAD
 from metrics.masks.image import decode, read_file
 from metrics.utils.errors import UserError
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
-from metrics.masks.examine import examine
+from metrics.masks.faults import examine
 from metrics.masks.image import decode, read_file
 from metrics.utils.errors import UserError
 
@@ -43,7 +43,7 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
 
     Raises:
         UserError: The file is missing, no image, truncated, too large, or has a problem of those
-            in ``metrics.masks.examine``.
+            in ``metrics.masks.faults``.
     """
     return decode_mask(read_file(path), protocol=protocol, name=str(path))
 

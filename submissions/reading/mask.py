@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
-from metrics.masks.examine import alpha_of, alpha_problem, colour_problems
+from metrics.masks.faults import alpha_of, alpha_problem, colour_problems
 from metrics.masks.read import THRESHOLDS, Mask, Protocol, decode_turned, is_turned, pack_grey
 from submissions.reading.archive import UNREADABLE, Archive, Limits
 from submissions.reading.decode import Pixels, decode_pixels

@@ -35,7 +35,7 @@ from harness.inference.write_masks import predict_images
 from harness.runs.network import Normalised, Softmax
 from harness.utils import device as devices
 from harness.utils.device import Precision, exact_float32, keep_memory
-from metrics.masks.labels import write_mask
+from metrics.masks.class_indices import write_mask
 from metrics.masks.read import read_mask
 from models.divergentnets import DivergentNets
 

@@ -20,8 +20,8 @@ MODULES = [
 WITHOUT = {
     "metrics.masks.image.quiet",
     "metrics.masks.image.read_file",
-    "metrics.masks.labels.encode_labels",  # beside examine_labels
-    "metrics.masks.labels.read_labels",  # beside write_mask
+    "metrics.masks.class_indices.encode_labels",  # beside examine_labels
+    "metrics.masks.class_indices.read_labels",  # beside write_mask
     "metrics.masks.maps.write_map",  # in read_map's
     "metrics.masks.read.decode_bits",  # beside decode_mask
     "metrics.masks.read.decode_turned",

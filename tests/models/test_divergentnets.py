@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from models import ModelError
-from models.divergentnets import DivergentNets, mean_of_members
+from models.divergentnets import DivergentNets
+from models.fusion import mean_of_members
 
 
 class Says(nn.Module):

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from harness.data.frames import read_image, size_problem
 from harness.data.listing import FrameFiles
 from harness.utils.prefetch import map_ahead
+from metrics.masks.class_indices import examine_labels, mask_of
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
-from metrics.masks.labels import examine_labels, mask_of
 from metrics.utils.errors import Fault, UserError
 
 Pixels = npt.NDArray[np.uint8]

@@ -17,7 +17,7 @@ from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
 from metrics.averages import average_of
-from metrics.masks.labels import write_mask
+from metrics.masks.class_indices import write_mask
 from metrics.masks.outline import contour_path
 from metrics.utils.errors import UserError
 from submissions.leaderboard import by_name

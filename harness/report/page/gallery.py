@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from harness.data.frames import read_image, truth_of
 from harness.utils import device as devices
 from metrics.frame.disagreement import measure_disagreement
+from metrics.masks.class_indices import mask_of, read_labels
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import mask_of, read_labels
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Mask, Protocol
 

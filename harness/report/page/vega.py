@@ -82,7 +82,8 @@ def shape(styles: Sequence[Style], *, legend: bool = True) -> alt.Shape:
 
 def key() -> alt.Legend:
     """Above the plot, in as many columns as the screen has room for."""
-    columns = alt.expr("max(1, floor(width / 125))")
+    # By the window: a plot's own width changes while it is laid out, and its height then does not.
+    columns = alt.expr("windowSize()[0] < 560 ? 2 : 3")
     return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, labelLimit=95)
 
 

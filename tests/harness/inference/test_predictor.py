@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -346,3 +349,50 @@ def test_augmentation_at_test_time_is_the_recipes_unless_given(
     assert Inference(device=CPU).of(run).tta is expected
     assert Inference(device=CPU, tta=False).of(run).tta is False
     assert Inference(device=CPU, tta=True).of(run).settings["tta"] is True
+
+
+MANY_MEMBERS = """
+import sys
+from pathlib import Path
+import numpy as np
+import torch
+from torch import nn
+from harness.inference.prediction import Inference
+from harness.inference.predictor import Predictor
+from models.divergentnets import DivergentNets
+
+# VmHWM starts anew with the program; ru_maxrss would carry over the peak of the parent.
+def peak(): return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) >> 10
+
+torch.manual_seed(0)
+members = {str(number): nn.Conv2d(3, 2, 3, padding=1) for number in range(12)}
+network = DivergentNets(members).eval()
+inference = Inference(device=torch.device("cpu"), batch_size=4)
+rng = np.random.default_rng(0)
+frames = ((Path(str(n)), rng.integers(0, 256, (500, 500, 3), np.uint8)) for n in range(160))
+with torch.inference_mode():
+    predictor = Predictor(network, size=512, inference=inference, uncertainty=True)
+    for number, _ in enumerate(predictor.predict_pixels(frames)):
+        if number == 30:
+            early = peak()
+print(peak() - early)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_memory_stays_flat_with_twelve_members() -> None:
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "OMP_NUM_THREADS": "1",
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", MANY_MEMBERS],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+    # All maps of the 130 frames after the first would take 130 x 12 members x 2 classes x 1 MiB.
+    assert int(ended.stdout) < 100, ended.stderr

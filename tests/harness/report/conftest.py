@@ -19,7 +19,7 @@ from harness.evaluation.map_table import map_row
 from harness.report.page import from_split
 from harness.report.page.content import PageContent
 from harness.report.views.by_class import with_place
-from metrics.masks.labels import read_labels, write_mask
+from metrics.masks.class_indices import read_labels, write_mask
 
 SIZE = (48, 64)
 MEMBERS = ("fpn", "triunet")

@@ -183,8 +183,7 @@
       view.addEventListener("click", (event, item) => {
         if (item?.datum?.frame) visit(item.datum.frame);
       });
-      // A legend that found room for other columns than at first needs another height.
-      view.resize().runAsync().then(() => { chart.dataset.drawn = ""; });
+      chart.dataset.drawn = "";
     });
   }
   if (!box) return;

@@ -16,7 +16,7 @@ from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.evaluation.frame_table import rows_of
 from harness.report.page import from_split
 from harness.runs.workspace import Run, Workspace, masks_folder
-from metrics.masks.labels import write_mask
+from metrics.masks.class_indices import write_mask
 
 
 @pytest.fixture

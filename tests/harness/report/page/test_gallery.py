@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.report.page.gallery import choose_frames, divergences
-from metrics.masks.labels import write_mask
+from metrics.masks.class_indices import write_mask
 
 
 def test_the_worst_the_best_and_the_most_disagreed_upon_are_shown() -> None:

@@ -92,7 +92,7 @@ def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") 
     """Decode a mask and find what is wrong with it.
 
     ``black and white`` masks have one class; the values or colours of the other kinds mean classes
-    and are checked by ``metrics.masks.labels``. ``name`` is what messages call it.
+    and are checked by ``metrics.masks.class_indices``. ``name`` is what messages call it.
 
     Raises:
         UserError: It is no image, truncated, damaged or too large.

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.classes import BACKGROUND, ONE, Classes
-from metrics.masks.examine import AREA_SIDE, examine, has_area
+from metrics.masks.faults import AREA_SIDE, examine, has_area
 from metrics.masks.image import read_file
 from metrics.masks.png import encode_png
 from metrics.masks.read import THRESHOLDS, Mask, Protocol

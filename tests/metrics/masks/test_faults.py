@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from metrics.masks.examine import Kind, _has_area_of, examine, has_area
+from metrics.masks.faults import Kind, _has_area_of, examine, has_area
 
 Pixels = npt.NDArray[np.uint8]
 WHITE = np.full((64, 96), 255, np.uint8)

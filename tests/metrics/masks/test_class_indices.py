@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from skimage import io
 
-from metrics.masks.classes import ONE, Classes
-from metrics.masks.labels import (
+from metrics.masks.class_indices import (
     class_masks,
     decode_labels,
     mask_of,
@@ -17,6 +16,7 @@ from metrics.masks.labels import (
     to_pixels,
     write_mask,
 )
+from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import decode_mask
 from metrics.utils.errors import UserError
 
