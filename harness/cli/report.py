@@ -111,7 +111,7 @@ def command(
     file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
     if team_pages:
-        content = _with_team_pages(content, file.with_name(f"{file.stem}-models"), overwrite)
+        content = _with_team_pages(content, file, overwrite)
     with atomic_path(file) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
     if out is not None:
@@ -124,19 +124,23 @@ def command(
         click.launch(file.resolve().as_uri())
 
 
-def _with_team_pages(content: PageContent, folder: Path, overwrite: bool) -> PageContent:
-    """Write a page for each model into a folder; the content with links to them."""
+def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageContent:
+    """Write a page for each model into a folder beside a file; the content with links to them."""
+    from urllib.parse import quote
+
     from harness.report.page import team_pages
     from harness.utils.outputs import Outputs
 
     names = team_pages.names_of(content)
+    folder = file.with_name(f"{file.stem}-models")
     outputs = Outputs(folder)
     outputs.check(names.values(), overwrite=overwrite)
     with outputs.staged(last=max(names.values())) as staging:
-        team_pages.write(content, staging)
+        team_pages.write(content, staging, f"../{quote(file.name)}")
     console.note(f"{folder}: {len(names)} pages, one a model")
     return replace(
-        content, team_pages={model: f"{folder.name}/{name}" for model, name in names.items()}
+        content,
+        team_pages={model: f"{quote(folder.name)}/{name}" for model, name in names.items()},
     )
 
 

@@ -23,12 +23,13 @@ def names_of(content: PageContent) -> dict[str, str]:
     }
 
 
-def write(content: PageContent, folder: Path) -> None:
+def write(content: PageContent, folder: Path, up: str) -> None:
     """Write the pages into a folder that is there.
 
     Args:
         content: The round's content.
         folder: Where they go, under the names of :func:`names_of`.
+        up: Link from them to the round's page.
     """
     tables = dict(list(content.frames.groupby("model", sort=False)))
     for name, file in names_of(content).items():
@@ -40,6 +41,7 @@ def write(content: PageContent, folder: Path) -> None:
             facts={key: content.facts[key] for key in (name, "frames") if key in content.facts},
             pictures=_pictures(content, name),
             resamples=RESAMPLES,
+            up=(up, f"All models of {content.name}"),
         )
         (folder / file).write_text(page.html(), encoding="utf-8")
 

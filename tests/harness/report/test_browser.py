@@ -248,7 +248,7 @@ def round_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     files = team_pages.names_of(of_round)
     (top / "models").mkdir()
-    team_pages.write(of_round, top / "models")
+    team_pages.write(of_round, top / "models", "../page.html")
     links = {name: f"models/{file}" for name, file in files.items()}
     linked = dataclasses.replace(of_round, team_pages=links)
     (top / "page.html").write_text(render(linked), encoding="utf-8")
@@ -275,4 +275,6 @@ def test_the_leaderboard_of_a_round_sorts_filters_and_leads_to_the_models_pages(
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 1400
     driver.find_element("partial link text", "team 07").click()
     assert driver.find_element("css selector", "h1").text == f"{ranked[7]}, round 1"
+    driver.find_element("link text", "All models of round 1").click()
+    assert driver.current_url == round_page.as_uri()
     assert driver.get_log("browser") == []
