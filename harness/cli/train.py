@@ -258,7 +258,7 @@ def _start(
     from harness.runs.register_ensemble import check_members
     from harness.runs.workspace import Workspace
     from harness.training.checks import check_batches, check_networks
-    from harness.training.queue import RunQueue, steps_for
+    from harness.training.queue import RunQueue, steps_for, unfinished_of
     from harness.training.teacher import with_teachers
     from harness.training.train_all import run_all
 
@@ -280,7 +280,9 @@ def _start(
         raise click.UsageError("--teacher trains in one process; leave out torchrun")
     check_batches(steps, frames, device=setup.device, group=setup.group)
     request.warn_of_seen_frames(workspace, frames, variants)
-    tasks = RunQueue.new(workspace, steps)
+    # torchrun --max-restarts starts the same command again: it goes on with what it began.
+    begun = unfinished_of(workspace, steps) if setup.group.restarts else None
+    tasks = begun or RunQueue.new(workspace, steps)
     try:
         run_all(workspace, tasks, frames, setup, jobs)
     finally:

@@ -16,6 +16,7 @@ from harness.runs import checkpoints
 from harness.runs.workspace import Run
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 from models import fusion
 from models.divergentnets import DivergentNets
 
@@ -158,6 +159,22 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
 def member_weights(folder: Path, member: str) -> Path:
     """The file of a member's weights in an ensemble's folder."""
     return folder / "members" / f"{member}.safetensors"
+
+
+def weights_sha256(run: Run) -> list[str]:
+    """SHA-256 of each file of a run's weights, in hexadecimal.
+
+    Raises:
+        UserError: If one cannot be read.
+    """
+    files = [run.best]
+    if run.members:
+        names = [*run.settings["members"], *([FUSION] if "fusion" in run.tuned else [])]
+        files = [member_weights(run.folder, name) for name in names]
+    try:
+        return [file_sha256(file) for file in files]
+    except OSError as error:
+        raise UserError(f"cannot read the weights of {run.run}: {error}") from error
 
 
 def _fusion(run: Run, configs: Mapping[str, TrainConfig]) -> nn.Module | None:

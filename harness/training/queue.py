@@ -121,6 +121,13 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
     return next((each for each in queues if run is None or run in each.runs.values()), None)
 
 
+def unfinished_of(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
+    """The newest queue of these very steps that is not done, such as before a restart."""
+    paths = sorted(_folder(workspace).glob("*.json"), reverse=True)
+    queues = (RunQueue.read(path) for path in paths)
+    return next((queue for queue in queues if queue.steps == list(steps)), None)
+
+
 def _folder(workspace: Workspace) -> Path:
     return workspace.root / "plans"
 
