@@ -66,8 +66,8 @@ Examples:
     "--risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Choose the threshold so that the expected share of missed polyp pixels is at most R, by "
-    "the sequences of the validation split.",
+    help="Choose the threshold so that the expected share of missed pixels of the class is at most "
+    "R, by the sequences of the validation split.",
 )
 @click.option("--calibrated", is_flag=True, help="Write maps after the run's temperature.")
 @click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
@@ -173,7 +173,8 @@ def _with_risk(
         raise click.UsageError("--risk chooses the threshold; leave out --threshold")
     threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
     by = f"by {sequences} validation sequences"
-    console.note(f"polyp above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
+    what = loaded.classes.chosen
+    console.note(f"{what} above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
     return replace(inference, threshold=threshold)
 
 

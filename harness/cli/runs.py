@@ -65,7 +65,8 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
         frame=rows,
         columns=columns,
         title="Runs",
-        caption="IoU and F1: polyp, validation split, at network size, in the best epoch.",
+        caption="IoU and F1: of the chosen class, by default polyp, on the validation split, at "
+        "network size, in the best epoch.",
     )
     view.show(format_)
 
@@ -117,7 +118,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
     if run.row["best_iou"] is not None:
         lines += [
             f"best in epoch {run.row['best_epoch']}: validation IoU {run.row['best_iou']:.3f}, "
-            f"F1 {run.row['best_f1']:.3f} (polyp, at network size)"
+            f"F1 {run.row['best_f1']:.3f} ({run.chosen_class}, at network size)"
         ]
     if run.members:
         lines += [f"  {name}: {member}" for name, member in run.members.items()]

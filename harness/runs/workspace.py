@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from harness.data.cross_validation import SplitVariant
+from metrics.masks.classes import POLYP
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable, write_json
 from metrics.utils.names import valid_text
@@ -77,6 +78,12 @@ class Run:
             for one in recipes
         )
         return list(dict.fromkeys(found))
+
+    @property
+    def chosen_class(self) -> str:
+        """The class that its figures speak of; of an ensemble, its members'."""
+        recipe = next(iter(self.settings.get("members", {"": self.settings}).values()))
+        return str(recipe.get("classes", {}).get("chosen") or POLYP)
 
     @property
     def tta(self) -> bool:

@@ -143,6 +143,9 @@ def test_the_consensus_ranks_by_the_chosen_figures_and_test_sets(
     assert [row[f"recall {SETS[2]}"] for row in rows] == [1.0, 2.0, 3.0]
     assert f"iou {SETS[1]}" not in rows[0]
     assert "Kemeny" in harness("leaderboard", "--table", "consensus", "--round", "1").stdout
+    score = harness(*line[:3], "--figure", "score", "--format", "json")
+    assert [row["model"] for row in json.loads(score.stdout)["rows"]] == ["fpn", "triunet", "unet"]
+    assert f"f1 {SETS[0]}" not in json.loads(score.stdout)["rows"][0]
     assert "no test set nowhere" in harness(*line, "--test-set", "nowhere").output
     assert harness("leaderboard", "--figure", "iou").exit_code == 2
 
