@@ -18,6 +18,7 @@ from metrics.utils.names import clashes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.cli.predict_work import PredictWork
     from harness.config.settings import Settings
     from harness.inference.maps import MapOptions
     from harness.inference.prediction import Inference
@@ -150,16 +151,10 @@ def command(
     )
     if shard:
         rows, faults = work.part(out, shard)
+        console.success(f"{out}: {len(rows)} masks by {loaded.run.run}, part {shard}")
     else:
         rows, faults = work.gather(outputs) if gather else work.whole(outputs)
-    if not shard:
-        work.check_whole(len(rows))
-        if left := outputs.left():
-            console.warn(left)
-    of_part = f", part {shard}" if shard else ""
-    console.success(f"{out}: {len(rows)} masks by {loaded.run.run}{of_part}")
-    if uncertainty and not shard and len(rows):
-        _name_the_least_certain(rows, out)
+        _say_what_is_there(work, outputs, rows)
     _fail_with(context, faults)
 
 
@@ -195,6 +190,15 @@ def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) 
     if maps:
         found += [f"{FOLDER}/{name}".rstrip("/") for name in file_names("", loaded.classes)]
     return found
+
+
+def _say_what_is_there(work: PredictWork, outputs: Outputs, rows: pd.DataFrame) -> None:
+    work.check_whole(len(rows))
+    if left := outputs.left():
+        console.warn(left)
+    console.success(f"{outputs.folder}: {len(rows)} masks by {work.loaded.run.run}")
+    if work.uncertainty and len(rows):
+        _name_the_least_certain(rows, outputs.folder)
 
 
 def _fail_with(context: click.Context, faults: Sequence[Fault]) -> None:

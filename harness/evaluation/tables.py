@@ -99,7 +99,8 @@ def load_scored(
     from submissions.leaderboard import averaged
     from submissions.scoring import figures_of
 
-    tables, missing = {}, []
+    tables: dict[str, pd.DataFrame] = {}
+    missing = []
     for name, row in scores.items():
         folder = workspace.score_folder(row["package"], row["package_sha256"], row["protocol"])
         file = folder / "frames.csv"

@@ -246,7 +246,7 @@ def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=_STEP_LIMIT, device_id=device)
     else:
         dist.init_process_group("gloo", timeout=_STEP_LIMIT)
-    waiting = dist.new_group(backend="gloo", timeout=_RUN_LIMIT)
+    waiting: Any = dist.new_group(backend="gloo", timeout=_RUN_LIMIT)
     # Each machine's torchrun counts the processes that it lost itself.
     restarts = torch.tensor(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
     dist.all_reduce(restarts, dist.ReduceOp.MAX, group=waiting)

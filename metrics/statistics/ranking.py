@@ -101,7 +101,7 @@ def rank(
         rank=rank_columns(costs[None])[0],
         **spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
         tied_rank=1 + better,
-        tied_with=tied_with,
+        tied_with=pd.Series(tied_with),
         mean_rank=mean_rank,
         rank_by_frames=rank_columns(mean_rank[None])[0],
     )
