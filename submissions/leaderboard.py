@@ -8,7 +8,7 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -53,6 +53,24 @@ def averaged(rows: pd.DataFrame, average: Average) -> pd.DataFrame:
         return out
     names = [name for name in ("score", *FIGURES) if f"{name}_sets" in rows]
     return out.assign(**{name: rows[f"{name}_sets"] for name in names})
+
+
+def by_name(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Each score by its team and model, or by one of them where both are the same.
+
+    Example:
+        >>> list(by_name(pd.DataFrame({"team": ["", "b", "c"], "model": ["a", "b", "a"]})))
+        ['a', 'b', 'c a']
+    """
+    both = list(zip(rows["team"], rows["model"], strict=True))
+    short = [" ".join(dict.fromkeys(filter(None, pair))) for pair in both]
+    # Where our own 'unet' meets the package unet.zip, the latter is called 'unet unet'.
+    full = [" ".join(filter(None, pair)) for pair in both]
+    names = [full[at] if short.count(name) > 1 else name for at, name in enumerate(short)]
+    records = rows.to_dict("records")
+    return {
+        name: {str(k): v for k, v in row.items()} for name, row in zip(names, records, strict=True)
+    }
 
 
 def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd.DataFrame:

@@ -20,8 +20,9 @@ from metrics.endocv import FIGURES, organisers_json, summarise
 from metrics.frame.boundary import boundary_distances
 from metrics.frame.lesions import count_lesions
 from metrics.frame.official_hausdorff import hausdorff_bits
-from metrics.frame.pixel_counts import count, count_bits, frame_rows
+from metrics.frame.pixel_counts import class_rows, count, count_bits
 from metrics.masks.bits import Bits, pack
+from metrics.masks.classes import BACKGROUND, chosen_rows
 from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError
 from submissions.digest import package_sha256
@@ -56,7 +57,7 @@ class PackageScore:
         frames: The frame table: one row a frame and class; by official with hausdorff_rows where
             asked for, by strict with ``metrics.frame.boundary`` and ``metrics.frame.lesions``.
         figures: One row a test set, and one of test set 'all' over all frames: see
-            ``metrics.endocv.summarise``, of the polyp class. The last row has each figure's mean
+            ``metrics.endocv.summarise``, of the chosen class. The last row has each figure's mean
             over the test sets too, as ``NAME_sets``; see ``leaderboard.averaged``.
         organisers: Test set to the organisers' result file, by the official protocol only.
         notes: Remarks that are not faults.
@@ -216,14 +217,15 @@ def _frame_table(
     truth: Truth,
 ) -> pd.DataFrame:
     records: list[dict[str, object]] = []
+    chosen = truth.classes.chosen
     for test_set, masks in truth.masks.items():
         for name in masks:
             row = rows[test_set, name]
             height, width = truth.sizes[test_set][name]
             measured = {key: value for key, value in row.items() if key != "counts"}
-            records += frame_rows(
-                row["counts"],
-                measured=measured,
+            records += class_rows(
+                {chosen: row["counts"], BACKGROUND: row["counts"].swapped()},
+                measured={chosen: measured},
                 frame=f"{test_set}/{name}",
                 dataset="endocv2021-test",
                 centre="",
@@ -239,7 +241,7 @@ def _frame_table(
 
 def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """The ``PackageScore.figures`` of a frame table."""
-    polyp = table[table["class"] == "polyp"]
+    polyp = chosen_rows(table)
     by_set = summarise(polyp, ("test_set",), protocol).assign(sd_sets=float("nan"))
     overall = summarise(polyp, ("class",), protocol).drop(columns="class")
     overall.insert(0, "test_set", OVERALL)
@@ -254,9 +256,11 @@ def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
     meanings: Mapping[Kind, str] = {
         "size": "masks of another size than their frame were resized, as the organisers' tools do",
-        "values": "masks of other values than 0 and 255 were read as polyp above 0",
+        "values": "masks of other values than 0 and 255 were read as polyp above 0; --threshold "
+        "0.5 reads maps of probabilities",
     }
-    counts = {kind: sum(f.kind == kind for f in findings) for kind in meanings}
+    found = list(findings)
+    counts = {kind: len({f.path for f in found if f.kind == kind}) for kind in meanings}
     return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
 
 
@@ -269,7 +273,7 @@ def _truth_notes(truth: Truth, table: pd.DataFrame, protocol: Protocol) -> Itera
             "each polyp counts as polyp, so that even a perfect prediction stays below 1; the "
             "strict protocol reads them at > 127"
         )
-    polyp = table[table["class"] == "polyp"].groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
+    polyp = chosen_rows(table).groupby("test_set")[["tp", "fn"]].sum().sum(axis=1)
     for test_set in polyp.index[polyp == 0]:
         yield (
             f"the truth of {test_set} holds no polyp at all; its scores tell nothing about finding "

@@ -77,8 +77,9 @@ def command(
     from harness.runs.workspace import Workspace
     from metrics.averages import average_of
     from metrics.endocv import FIGURES
+    from metrics.masks.classes import chosen_class
     from metrics.statistics.comparison import compare
-    from metrics.statistics.samples import collect, select
+    from metrics.statistics.samples import collect, select, with_parts
     from metrics.statistics.seeds import differences, pool
 
     table, seeds, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
@@ -87,17 +88,19 @@ def command(
     average = average_of(table, average)
     formulas = PROTOCOLS[protocol].formulas
     samples = collect(table, figures=list(needed), protocol=formulas, average=average)
-    samples = select(samples, list(dict.fromkeys(figures)))
-    found = compare(pool(samples, seeds), first, second or None, **options)
+    samples = select(samples, with_parts(figures))
+    every = compare(pool(samples, seeds), first, second or None, **options)
+    found = [row for row in every if row.figure in figures]
     over_seeds = [
         one
         for other in dict.fromkeys(row.b for row in found)
         for one in differences(samples, seeds[first], seeds[other])
+        if one.figure in figures
     ]
     view = comparison_view(
         found,
         over_seeds if any(len(names) > 1 for names in seeds.values()) else (),
-        title=f"{first} compared on the {split} split, polyp ({protocol} protocol)",
+        title=f"{first} compared on the {split} split, {chosen_class(table)} ({protocol} protocol)",
         settings=f"Figures: {samples.averaged}. "
         "Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
     )

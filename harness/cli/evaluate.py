@@ -13,6 +13,7 @@ from harness.cli.options import (
     format_option,
     inference_options,
     map_options,
+    shard_options,
     with_settings,
 )
 from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
@@ -20,6 +21,7 @@ from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
+    from harness.utils.parts import Shard
     from metrics.averages import Average
 
 EPILOG = """\b
@@ -35,6 +37,8 @@ Examples:
   harness evaluate --split test --probabilities --maps full
   harness evaluate --split val --split test --table generalisation
   harness evaluate --split val --table generalisation --by centre --from C1 --to C4
+  harness evaluate --split test --shard 2/4  # and 1/4, 3/4, 4/4, on any machines
+  harness evaluate --split test --gather
 """
 
 
@@ -92,6 +96,7 @@ Examples:
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
 @average_option("How figures over several test sets are averaged")
+@shard_options()
 @map_options()
 @inference_options()
 @format_option()
@@ -106,13 +111,16 @@ def command(
     other: str | None,
     average: Average | None,
     format_: Format,
+    shard: Shard | None,
+    gather: bool,
     **options: Any,
 ) -> None:
     """Evaluate trained models on a split, per class and per centre.
 
     Every frame is predicted at its own size and compared with its true mask. The frame table, the
     predicted masks and a summary are kept in the run's folder; a second call reads them. Members of
-    an ensemble are evaluated in the same pass as the ensemble.
+    an ensemble are evaluated in the same pass as the ensemble. With --shard each of several
+    processes predicts its part of the frames, and --gather joins the parts.
     """
     import pandas as pd
 
@@ -122,7 +130,11 @@ def command(
     from harness.report.views.seeds import seed_view
 
     splits = tuple(dict.fromkeys(wanted))
-    chosen = ChosenRuns(settings, protocol, map_table=kind in OF_MAPS, **options)
+    chosen = ChosenRuns(settings, protocol, map_table=kind in OF_MAPS, gather=gather, **options)
+    if shard:
+        for split in splits:
+            chosen.write_parts(split, shard)
+        return
     tables = {split: chosen.measure(split) for split in splits}
     together = kind == "generalisation" and len(splits) > 1
     shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables

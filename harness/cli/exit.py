@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 import click
 
@@ -57,8 +57,8 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
     console.configure(json_logs="--json-logs" in leading)
     if "--json-logs" in leading:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    if "--debug" not in arguments:
-        _keep_stderr_to_python()
+    if "--debug" not in arguments and not _keep_stderr_to_python():
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     with _sigterm_raises(), _library_messages():
         status = _status(command, arguments)
     sys.exit(_flush_stdout(status))
@@ -178,23 +178,32 @@ def _discard_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _keep_stderr_to_python() -> None:
-    """Give Python's stderr a descriptor of its own, and let what C libraries write there vanish.
+def _keep_stderr_to_python() -> bool:
+    """Give Python's stderr a descriptor of its own, and keep what C libraries write to a file.
 
     Decoders (libpng, libjpeg, libtiff, FFmpeg) write lines to descriptor 2 past Python. The harness
-    says itself which files cannot be read.
+    says itself which files cannot be read; it learns from that file which images are damaged
+    (``metrics.masks.complaints``). False where Python's stderr is not descriptor 2.
     """
     try:
         if sys.stderr.fileno() != _STDERR:
-            return
+            return False
         sys.stderr.flush()
         own = os.fdopen(os.dup(_STDERR), "w", 1, sys.stderr.encoding, "backslashreplace")
-        nothing = os.open(os.devnull, os.O_WRONLY)
     except (OSError, ValueError, AttributeError):  # captured, closed or absent
-        return
-    os.dup2(nothing, _STDERR)
-    os.close(nothing)
+        return False
+    with _unnamed_file() as file:
+        os.dup2(file.fileno(), _STDERR)
     sys.stderr = own
+    return True
+
+
+def _unnamed_file() -> IO[bytes]:
+    """A file that ends with the process; where none can be made, one that keeps nothing."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return Path(os.devnull).open("wb")
 
 
 @contextmanager
@@ -216,7 +225,6 @@ def _sigterm_raises() -> Iterator[None]:
 @contextmanager
 def _library_messages() -> Iterator[None]:
     """Show warnings and log records of libraries as messages of ours."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # also where we were imported as a library
 
     def show(message: Warning | str, *_details: Any, **_more: Any) -> None:
         console.warn(str(message))

@@ -189,16 +189,14 @@ def _show_of_frames(
     from harness.evaluation import tables
     from harness.report.tables.view import show_views
     from harness.runs.workspace import Workspace
+    from submissions.leaderboard import by_name
 
     workspace = Workspace(settings.workspace)
     views = []
     best = scores.sort_values("score", ascending=False, kind="stable")
     best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
     for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
-        rows = {
-            " ".join(filter(None, [row["team"], row["model"]])): {str(k): v for k, v in row.items()}
-            for row in group.to_dict("records")
-        }
+        rows = by_name(group)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
             console.warn(
@@ -232,7 +230,8 @@ def _consensus_of(
     from metrics.statistics.consensus import consensus
 
     def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
-        found = consensus(samples_by_set(table, protocol, **chosen))
+        by_set = samples_by_set(table, protocol, **chosen)
+        found = consensus(by_set, figures=chosen["figures"])
         return consensus_view(found, title=f"Consensus in round {round_name}")
 
     return view

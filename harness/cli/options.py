@@ -11,6 +11,7 @@ import click
 
 from harness.config import settings
 from harness.report.tables.formats import AVERAGES, FORMATS
+from harness.utils.parts import Shard
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -79,27 +80,6 @@ def average_option(purpose: str) -> Callable[[Command], Command]:
     )
 
 
-def launcher_options(command: Command) -> Command:
-    """``--launcher`` and ``--slurm``: where the jobs of a training run."""
-    command = click.option(
-        "--slurm",
-        "sbatch",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="An option of sbatch for each network, such as partition=gpu, gpus-per-node=1, "
-        "cpus-per-task=8 or time=24:00:00 (by default 4 hours, after which a job is requeued and "
-        "goes on); repeatable. setup='module load cuda' is a line of shell before it.",
-    )(command)
-    return click.option(
-        "--launcher",
-        type=click.Choice(["local", "slurm"]),
-        default="local",
-        show_default=True,
-        help="local trains on this machine; slurm submits each network as a job of an array, "
-        "--jobs of them at a time, and waits. Ctrl-C leaves the jobs in the cluster.",
-    )(command)
-
-
 def device_option() -> Callable[[Command], Command]:
     """``--device``, passed as ``device``: a name for ``harness.utils.device.choose``."""
     return click.option(
@@ -109,6 +89,48 @@ def device_option() -> Callable[[Command], Command]:
         metavar="NAME",
         help="Where networks run: auto, cpu, cuda, cuda:N or mps.",
     )
+
+
+def shard_options() -> Callable[[Command], Callable[..., object]]:
+    """``--shard``, passed as ``shard`` (a ``Shard`` or ``None``), and ``--gather``."""
+
+    def decorate(command: Command) -> Callable[..., object]:
+        @functools.wraps(command)
+        def wrapped(*args: Any, shard: Shard | None, gather: bool, **options: Any) -> object:
+            if shard and gather:
+                raise click.UsageError("--shard writes a part, --gather joins all; give one")
+            return command(*args, shard=shard, gather=gather, **options)
+
+        decorated: Callable[..., object] = wrapped
+        for option in reversed(_SHARDS):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard | None:
+    try:
+        return None if text is None else Shard.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_SHARDS: Final = (
+    click.option(
+        "--shard",
+        metavar="K/N",
+        callback=_shard,
+        help="Predict only each N-th frame, from the K-th on, and keep that part for --gather. N "
+        "processes, on any machines that share the folder, so predict all.",
+    ),
+    click.option(
+        "--gather",
+        is_flag=True,
+        help="Join the N parts that --shard wrote, with the same other options, into what one "
+        "process would have written.",
+    ),
+)
 
 
 def setting_option(

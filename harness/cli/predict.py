@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.cli.options import inference_options, map_options, with_settings
+from harness.cli.options import inference_options, map_options, shard_options, with_settings
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.names import clashes
-from metrics.utils.text import csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.cli.predict_work import PredictWork
     from harness.config.settings import Settings
     from harness.inference.maps import MapOptions
     from harness.inference.prediction import Inference
     from harness.inference.sources import Sources
-    from harness.inference.video import Video
     from harness.runs.network import Loaded
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
+    from harness.utils.parts import Shard
     from metrics.utils.errors import Fault
 
-TABLE = "predictions.csv"
+TABLE: Final = "predictions.csv"
+"""Beside the masks: a row an image."""
 
 EPILOG = """\b
 Examples:
@@ -42,6 +42,8 @@ Examples:
   harness predict frames/ --out masks/ --risk 0.1
   harness predict frames/ --out masks/ --recursive --keep-going
   harness predict colonoscopy.mp4 --out masks/
+  harness predict frames/ --out masks/ --shard 2/4  # and 1/4, 3/4, 4/4, on any machines
+  harness predict frames/ --out masks/ --gather
 """
 
 
@@ -66,14 +68,10 @@ Examples:
     "--risk",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="R",
-    help="Choose the threshold so that the expected share of missed polyp pixels is at most R, by "
-    "the sequences of the validation split.",
+    help="Choose the threshold so that the expected share of missed pixels of the class is at most "
+    "R, by the sequences of the validation split.",
 )
-@click.option(
-    "--calibrated",
-    is_flag=True,
-    help="Write the maps of --probabilities after the run's temperature.",
-)
+@click.option("--calibrated", is_flag=True, help="Write maps after the run's temperature.")
 @click.option("--recursive", is_flag=True, help="Also images in sub-folders; masks keep the paths.")
 @click.option(
     "--keep-going",
@@ -85,6 +83,7 @@ Examples:
     is_flag=True,
     help="Replace files in OUT that the harness did not write; never those of SOURCE.",
 )
+@shard_options()
 @map_options()
 @inference_options()
 @with_settings("workspace")
@@ -105,6 +104,8 @@ def command(
     calibrated: bool,
     inference: Inference,
     maps: MapOptions | None,
+    shard: Shard | None,
+    gather: bool,
 ) -> None:
     """Write a mask for each image in SOURCE: 0 and 255, at the image's own size.
 
@@ -115,22 +116,22 @@ def command(
     mask. With several classes the masks hold the classes' own values. With --probabilities each
     class's probabilities go into OUT/probabilities, where maps.json says what the grey values mean.
 
-    What is passed over in a folder is named. All images that cannot be read are named, and then
-    nothing is written, unless --keep-going is given. Files that the harness did not write are not
-    replaced.
-    """
-    import pandas as pd
+    What is passed over in a folder is named. If images cannot be read, all are named and nothing is
+    written, unless --keep-going is given. Files that others wrote are not replaced.
 
+    With --shard each of several processes predicts its part, and --gather joins the parts in OUT.
+    """
+    from harness.cli.predict_work import PredictWork
     from harness.data.listing import IMAGE_SUFFIXES
     from harness.inference import video
-    from harness.inference.sources import find_sources
+    from harness.inference.sources import Sources, find_sources
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
 
     is_video = source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES
-    film = video.inspect(source) if is_video else None
-    sources = find_sources(source, recursive=recursive) if film is None else None
+    found = video.inspect(source) if is_video else find_sources(source, recursive=recursive)
+    sources = found if isinstance(found, Sources) else None
     outputs = Outputs(out)
     if sources and sources.remark:
         console.warn(sources.remark)
@@ -140,23 +141,21 @@ def command(
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
     inference = inference.of(loaded.run)
     inference = inference if risk is None else _with_risk(workspace, loaded, inference, risk)
-    maps = _calibrated(loaded, inference, maps) if calibrated else maps
-    faults: list[Fault] = []
-    rows: list[dict[str, Any]] = []
-    with outputs.staged(last=TABLE) as staging:
-        if sources is not None:
-            on_fault = faults.append if keep_going else None
-            rows = _of_images(loaded, inference, sources, staging, uncertainty, maps, on_fault)
-        elif film is not None:
-            rows = _of_video(loaded, inference, film, staging, uncertainty, maps)
-        if faults and not rows:
-            raise FaultsError(faults, "no image can be read")
-        (staging / TABLE).write_text(csv(pd.DataFrame(rows)), encoding="utf-8")
-    if film is not None:
-        video.check_whole(film, len(rows))
-    console.success(f"{out}: {len(rows)} masks by {loaded.run.run}")
-    if uncertainty and rows:
-        _name_the_least_certain(pd.DataFrame(rows), out)
+    work = PredictWork(
+        loaded=loaded,
+        inference=inference,
+        source=found,
+        uncertainty=uncertainty,
+        maps=_calibrated(loaded, inference, maps) if calibrated else maps,
+        keep_going=keep_going,
+        cache=workspace.root / "cache",
+    )
+    if shard:
+        rows, faults = work.part(out, shard)
+        console.success(f"{out}: {len(rows)} masks by {loaded.run.run}, part {shard}")
+    else:
+        rows, faults = work.gather(outputs) if gather else work.whole(outputs)
+        _say_what_is_there(work, outputs, rows)
     _fail_with(context, faults)
 
 
@@ -170,7 +169,8 @@ def _with_risk(
         raise click.UsageError("--risk chooses the threshold; leave out --threshold")
     threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
     by = f"by {sequences} validation sequences"
-    console.note(f"polyp above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
+    what = loaded.classes.chosen
+    console.note(f"{what} above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
     return replace(inference, threshold=threshold)
 
 
@@ -191,6 +191,15 @@ def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) 
     if maps:
         found += [f"{FOLDER}/{name}".rstrip("/") for name in file_names("", loaded.classes)]
     return found
+
+
+def _say_what_is_there(work: PredictWork, outputs: Outputs, rows: pd.DataFrame) -> None:
+    work.check_whole(len(rows))
+    if left := outputs.left():
+        console.warn(left)
+    console.success(f"{outputs.folder}: {len(rows)} masks by {work.loaded.run.run}")
+    if work.uncertainty and len(rows):
+        _name_the_least_certain(rows, outputs.folder)
 
 
 def _fail_with(context: click.Context, faults: Sequence[Fault]) -> None:
@@ -251,50 +260,3 @@ def _name_the_least_certain(table: pd.DataFrame, out: Path) -> None:
     named = zip(first["image"], first["disagreement"], strict=True)
     shown = ", ".join(f"{image} ({value:.2f})" for image, value in named)
     console.note(f"{out / UNCERTAINTY}: where members disagree. Most of all on {shown}.")
-
-
-def _of_images(
-    loaded: Loaded,
-    inference: Inference,
-    sources: Sources,
-    out: Path,
-    uncertainty: bool,
-    maps: MapOptions | None,
-    on_fault: Callable[[Fault], object] | None,
-) -> list[dict[str, Any]]:
-    from harness.inference.precision_check import make_predictor, sample_of
-    from harness.inference.write_masks import predict_images
-
-    predictor = make_predictor(
-        loaded,
-        inference,
-        sample=sample_of(sources.images),
-        say=console.note,
-        uncertainty=uncertainty,
-    )
-    with console.progress(f"{loaded.run.model} on {sources.root.name}", len(sources.images)) as bar:
-        return predict_images(
-            predictor, sources, out, maps=maps, done=bar.advance, on_fault=on_fault
-        )
-
-
-def _of_video(
-    loaded: Loaded,
-    inference: Inference,
-    film: Video,
-    out: Path,
-    uncertainty: bool,
-    maps: MapOptions | None,
-) -> list[dict[str, Any]]:
-    from harness.inference.precision_check import make_predictor
-    from harness.inference.write_masks import first_frames, predict_video
-
-    predictor = make_predictor(
-        loaded, inference, sample=first_frames(film), say=console.note, uncertainty=uncertainty
-    )
-    start = time.perf_counter()
-    with console.progress(f"{loaded.run.model} on {film.path.name}", film.frames or None) as bar:
-        rows = predict_video(predictor, film, out, maps=maps, done=bar.advance)
-    rate = len(rows) / (time.perf_counter() - start)
-    console.note(f"{rate:.1f} frames a second; the video has {film.rate:.1f}")
-    return rows

@@ -101,7 +101,9 @@ def command(
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content, scores = _of_round(settings, round_name, names, truth, average or "sets")
+        content, scores = _of_round(
+            settings, round_name, names, truth, average or "sets", team_pages=team_pages
+        )
     else:
         content = _of_split(settings, split or "test", names, average)
         scores = _scores(settings, average or "sets")
@@ -109,7 +111,7 @@ def command(
     file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
     file = file.with_name(file.name.replace(" ", "-"))
     if team_pages:
-        content = _with_team_pages(content, file.with_name(f"{file.stem}-models"), overwrite)
+        content = _with_team_pages(content, file, overwrite)
     with atomic_path(file) as temporary:
         temporary.write_text(page.render(content), encoding="utf-8")
     if out is not None:
@@ -122,19 +124,23 @@ def command(
         click.launch(file.resolve().as_uri())
 
 
-def _with_team_pages(content: PageContent, folder: Path, overwrite: bool) -> PageContent:
-    """Write a page for each model into a folder; the content with links to them."""
+def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageContent:
+    """Write a page for each model into a folder beside a file; the content with links to them."""
+    from urllib.parse import quote
+
     from harness.report.page import team_pages
     from harness.utils.outputs import Outputs
 
     names = team_pages.names_of(content)
+    folder = file.with_name(f"{file.stem}-models")
     outputs = Outputs(folder)
     outputs.check(names.values(), overwrite=overwrite)
     with outputs.staged(last=max(names.values())) as staging:
-        team_pages.write(content, staging)
+        team_pages.write(content, staging, f"../{quote(file.name)}")
     console.note(f"{folder}: {len(names)} pages, one a model")
     return replace(
-        content, team_pages={model: f"{folder.name}/{name}" for model, name in names.items()}
+        content,
+        team_pages={model: f"{quote(folder.name)}/{name}" for model, name in names.items()},
     )
 
 
@@ -166,6 +172,8 @@ def _of_round(
     models: tuple[str, ...],
     truth: Path | None,
     average: Average,
+    *,
+    team_pages: bool,
 ) -> tuple[PageContent, pd.DataFrame]:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
@@ -174,7 +182,8 @@ def _of_round(
     scores = _scores(settings, average, name)
     if models:
         scores = scores[scores["model"].isin(models)]
-    return from_round.gather(settings, round_, scores, truth), scores
+    content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
+    return content, scores
 
 
 def _scores(settings: Settings, average: Average, round_name: str | None = None) -> pd.DataFrame:

@@ -45,6 +45,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     from harness.runs.workspace import Workspace
 
     runs = Workspace(settings.workspace).runs()
+    _name_unregistered(settings.workspace / "runs", {run.run for run in runs})
     if not runs:
         console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
         return
@@ -66,9 +67,21 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
         frame=rows,
         columns=columns,
         title="Runs",
-        caption="IoU and F1: polyp, validation split, at network size, in the best epoch.",
+        caption="IoU and F1: of the chosen class, by default polyp, on the validation split, at "
+        "network size, in the best epoch.",
     )
     view.show(format_)
+
+
+def _name_unregistered(folder: Path, known: set[str]) -> None:
+    """Name the folders of runs that a command was killed before it registered, or makes now."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in found if path.is_dir() and path.name not in known)
+    if names:
+        console.note(
+            f"{folder}: of no run, left by a command that was killed, or made by one at work now: "
+            f"{', '.join(names)}. Delete what no command is making."
+        )
 
 
 @command.command()
@@ -107,7 +120,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
     if run.row["best_iou"] is not None:
         lines += [
             f"best in epoch {run.row['best_epoch']}: validation IoU {run.row['best_iou']:.3f}, "
-            f"F1 {run.row['best_f1']:.3f} (polyp, at network size)"
+            f"F1 {run.row['best_f1']:.3f} ({run.chosen_class}, at network size)"
         ]
     if run.members:
         lines += [f"  {name}: {member}" for name, member in run.members.items()]

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import (
-    FRAMES,
-    device_option,
+from harness.cli.options import FRAMES, device_option, names_of, nodes_option, with_settings
+from harness.cli.train_request import (
+    NEWEST,
+    Request,
+    cluster_of,
+    follow,
+    joined,
     launcher_options,
-    names_of,
-    nodes_option,
-    with_settings,
+    resume_runs,
 )
-from harness.cli.train_request import NEWEST, Request, cluster_of, follow, joined, resume_runs
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _RESUMED: Final = ("workers", "epochs", "patience")
 """Options that --resume RUN takes; without RUN only the first."""
-
 
 EPILOG = """\b
 Examples:
@@ -42,7 +42,6 @@ Examples:
   harness train --print-recipe > mine.toml; harness train --preset mine.toml
   harness train --resume
   harness train --resume unet-20260726-101500 --epochs 300
-  harness train --model unet --epochs 200 --patience 20
   harness train --init unet-20260726-101500 --epochs 20
 """
 
@@ -268,7 +267,7 @@ def _start(
     from harness.runs.register_ensemble import check_members
     from harness.runs.workspace import Workspace
     from harness.training.checks import check_batches, check_networks
-    from harness.training.queue import RunQueue, steps_for
+    from harness.training.queue import RunQueue, steps_for, unfinished_of
     from harness.training.teacher import with_teachers
     from harness.training.train_all import run_all
 
@@ -290,7 +289,9 @@ def _start(
         raise click.UsageError("--teacher trains in one process; leave out torchrun")
     check_batches(steps, frames, device=setup.device, group=setup.group)
     request.warn_of_seen_frames(workspace, frames, variants)
-    tasks = RunQueue.new(workspace, steps)
+    # torchrun --max-restarts starts the same command again: it goes on with what it began.
+    begun = unfinished_of(workspace, steps) if setup.group.restarts else None
+    tasks = begun or RunQueue.new(workspace, steps)
     try:
         run_all(workspace, tasks, frames, setup, jobs, cluster)
     finally:

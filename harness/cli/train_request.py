@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from harness.cli.options import Command
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -29,6 +30,27 @@ NEWEST: Final = "newest"
 
 _OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
 """Settings that a run's weights determine, besides the model."""
+
+
+def launcher_options(command: Command) -> Command:
+    """``--launcher`` and ``--slurm``: where the jobs of a training run."""
+    command = click.option(
+        "--slurm",
+        "sbatch",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of sbatch for each network, such as partition=gpu, gpus-per-node=1, "
+        "cpus-per-task=8 or time=24:00:00 (by default 4 hours, after which a job is requeued and "
+        "goes on); repeatable. setup='module load cuda' is a line of shell before it.",
+    )(command)
+    return click.option(
+        "--launcher",
+        type=click.Choice(["local", "slurm"]),
+        default="local",
+        show_default=True,
+        help="local trains on this machine; slurm submits each network as a job of an array, "
+        "--jobs of them at a time, and waits. Ctrl-C leaves the jobs in the cluster.",
+    )(command)
 
 
 @dataclass(frozen=True, kw_only=True)

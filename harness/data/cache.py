@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from metrics.masks.classes import ONE, Classes
 from metrics.masks.faults import RULES
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.utils.errors import Fault, UserError, or_fault
+from metrics.utils.files import partial_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,16 +180,13 @@ def _build(
 ) -> Path:
     """Decode the frames into a new cache; its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".cache.", dir=folder))
-    try:
+    with partial_folder(folder) as temporary:
         decode = or_fault(partial(_decode, settings=settings))
         with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
             entries = map_ahead(pool, decode, rows, _AHEAD * jobs)
             digests = _write(temporary, rows, settings.size, entries, progress)
         final = folder / settings.key(digests)
         _rename(temporary, final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return final
 
 

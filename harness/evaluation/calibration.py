@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from metrics.statistics.samples import Floats
 
-RISKS: Final = (0.05, 0.1, 0.2)
+RISKS: Final = (0.05, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,11 @@ class Calibration:
 def calibration_of(table: pd.DataFrame, temperature: float | None) -> Calibration:
     """The calibration of one model's map table, before and after its temperature."""
     pixels = (LEVELS, level_sums(table, "polyp_levels"), level_sums(table, "rest_levels"))
-    found, false = (np.concatenate([*table[name], []]) for name in ("found", "false"))
+    found, false = (
+        # Parquet gives lists that are all empty the type of objects.
+        np.concatenate([*table[name], []]).astype(np.float64)
+        for name in ("found", "false")
+    )
     scores = np.concatenate([found, false])
     is_found = np.arange(len(scores)) < len(found)
     polyps = (scores, is_found.astype(np.float64), (~is_found).astype(np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ from harness.evaluation import evaluate_run
 from harness.evaluation.calibration import level_sums
 from harness.evaluation.frame_table import Keep
 from harness.evaluation.map_table import TABLE
+from harness.evaluation.parts import Division
+from harness.evaluation.run_labels import label_of, of_all_folds
 from harness.runs.calibration import keep_temperature, kept_temperature
 from harness.runs.network import shared_classes
 from harness.runs.register_ensemble import members_among
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from harness.inference.maps import MapOptions
     from harness.inference.prediction import Inference
     from harness.runs.run import Run
+    from harness.utils.parts import Shard
 
 
 class ChosenRuns:
@@ -58,6 +61,7 @@ class ChosenRuns:
         inference: Inference,
         maps: MapOptions | None,
         map_table: bool,
+        gather: bool = False,
     ) -> None:
         self.settings, self.again, self.inference = settings, again, inference
         self.keep = Keep(maps=maps, map_table=map_table)
@@ -65,7 +69,7 @@ class ChosenRuns:
         self.workspace = Workspace(settings.workspace)
         wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
         found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
-        found = found if runs else _of_all_folds(found, wanted)
+        found = found if runs else of_all_folds(found, wanted)
         if seeds and folds:
             raise click.UsageError("--seeds and --folds are two ways to repeat; give one of them")
         finished = self.workspace.runs(status="finished") if seeds else []
@@ -73,6 +77,7 @@ class ChosenRuns:
         self.found = [run for group in self.groups for run in group]
         self.checked: set[tuple[object, ...]] = set()
         self.aside: Path | None = None
+        self.gather = gather
 
     def are_of_the_paper_split(self, splits: str) -> bool:
         """Whether the runs are measured on the paper's frames, on one split or ``A and B``."""
@@ -82,7 +87,7 @@ class ChosenRuns:
     def seeds(self, split: str) -> dict[str, list[str]]:
         """Model to the names of its seeds in the frame tables, where there are several."""
         return {
-            group[0].model: [_label(run, self.found, split) for run in group]
+            group[0].model: [label_of(run, self.found, split) for run in group]
             for group in self.groups
             if len(group) > 1
         }
@@ -91,18 +96,10 @@ class ChosenRuns:
         """The frame tables of all runs on a split, with a column ``model``."""
         import pandas as pd
 
-        folds = {run.variant.fold for run in self.found}
-        if split == "test" and len(folds) > 1:
-            console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
-        own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
-        frames = catalogue(self.settings, needs=["test" if own_test else "train"])
-        runs = {run.run: run for run in self._runs}
-        frames_of = {name: of_split(run.variant.apply(frames), split) for name, run in runs.items()}
-        for name, run in runs.items():
-            refuse_seen(run, frames, frames_of[name], split)
+        frames_of = self._frames_of(split)
         tables = self._tables(frames_of, split)
         shown = []
-        for run in runs.values():
+        for run in self._runs:
             table = tables[run.run]
             _warn_without_polyp(table, f"{run.run}: the truth of {split}")
             if self.decoding == "official":
@@ -112,15 +109,65 @@ class ChosenRuns:
                     table = evaluate_run.official_table(
                         run, of_run, split, table, aside=aside, progress=bar.advance
                     )
-            shown.append(table.assign(model=_label(run, self.found, split)))
+            shown.append(table.assign(model=label_of(run, self.found, split)))
         return pd.concat(shown, ignore_index=True)
+
+    def write_parts(self, split: str, shard: Shard) -> None:
+        """Predict a process's part of a split for all runs; see ``harness.evaluation.parts``."""
+        frames_of = self._frames_of(split)
+        division = self._division(split)
+        pending = []
+        for run in self._runs:
+            frames = frames_of[run.run]
+            if shard.of > len(frames):
+                raise UserError(f"--shard {shard}: {split} has only {len(frames)} frames to divide")
+            if not self.again and division.is_done(run, frames, shard):
+                console.note(f"{run.run}: part {shard} is there; --again predicts it again")
+            else:
+                pending.append(run)
+        for run, members in self._passes(pending):
+            frames = frames_of[run.run]
+            own = frames.iloc[shard.frames]
+            self._check_truth(run, own, split)
+            with console.progress(f"{run.model} on {split}, part {shard}", len(own)) as bar:
+                division.write(
+                    run,
+                    frames,
+                    shard,
+                    members=members,
+                    progress=bar.advance,
+                    say=console.note,
+                )
+            for one in (run, *members.values()):
+                console.note(f"{one.run}: part {shard}, {len(own)} frames")
+
+    def _division(self, split: str) -> Division:
+        return Division(
+            workspace=self.workspace, split=split, inference=self.inference, keep=self.keep
+        )
+
+    def _frames_of(self, split: str) -> dict[str, pd.DataFrame]:
+        """The frames of a split, by run.
+
+        Raises:
+            UserError: If a run was trained on some of them.
+        """
+        folds = {run.variant.fold for run in self.found}
+        if split == "test" and len(folds) > 1:
+            console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
+        own_test = split == "test" and not any(run.variant.leave_out for run in self.found)
+        frames = catalogue(self.settings, needs=["test" if own_test else "train"])
+        found = {run.run: of_split(run.variant.apply(frames), split) for run in self._runs}
+        for run in self._runs:
+            refuse_seen(run, frames, found[run.run], split)
+        return found
 
     def map_tables(self, split: str) -> pd.DataFrame:
         """The map tables of all runs on a split that was measured, with a column ``model``."""
         import pandas as pd
 
         tables = [
-            self._map_table(run, split).assign(model=_label(run, self.found, split))
+            self._map_table(run, split).assign(model=label_of(run, self.found, split))
             for run in self._runs
         ]
         return pd.concat(tables, ignore_index=True)
@@ -132,7 +179,7 @@ class ChosenRuns:
         """
         found: dict[str, float | None] = {}
         for run in self._runs:
-            label, how = _label(run, self.found, split), self.inference.of(run).settings
+            label, how = label_of(run, self.found, split), self.inference.of(run).settings
             if split == "val":
                 table = self._map_table(run, split)
                 polyp, rest = (level_sums(table, name) for name in ("polyp_levels", "rest_levels"))
@@ -168,13 +215,22 @@ class ChosenRuns:
             if (kept := self._kept(run, frames[name], split)) is not None
         }
         pending = [run for name, run in runs.items() if name not in tables]
+        if self.gather and pending:
+            return tables | self._division(split).join(pending, frames)
+        for run, members in self._passes(pending):
+            tables |= self._predict(run, members, frames[run.run], split)
+        return tables
+
+    def _passes(self, pending: Sequence[Run]) -> Iterator[tuple[Run, dict[int, Run]]]:
+        """The passes that predict some runs: a run, and those of its members that go with it."""
+        done: set[str] = set()
         for run in sorted(pending, key=lambda run: not run.members):  # ensembles first
-            if run.run not in tables:
+            if run.run not in done:
                 how = self.inference.of(run)
                 alike = [one for one in pending if self.inference.of(one) == how]
-                members = members_among(run, [one for one in alike if one.run not in tables])
-                tables |= self._predict(run, members, frames[run.run], split)
-        return tables
+                members = members_among(run, [one for one in alike if one.run not in done])
+                done |= {run.run, *(one.run for one in members.values())}
+                yield run, members
 
     def _kept(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
         """The frame table of an earlier evaluation, where it has all that is wanted."""
@@ -241,37 +297,3 @@ def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
             f"{where} holds no pixel of {chosen_class(table)}; the figures tell nothing about how "
             "well a model finds one."
         )
-
-
-def _of_all_folds(found: Sequence[Run], wanted: Sequence[SplitVariant]) -> list[Run]:
-    """The runs of models that have one in every fold; the others would be of fewer frames.
-
-    Raises:
-        UserError: There is no such model.
-    """
-    variants: dict[str, set[SplitVariant]] = {}
-    for run in found:
-        variants.setdefault(run.model, set()).add(run.variant)
-    lacking = {
-        model: ", ".join(one.fold for one in wanted if one not in there)
-        for model, there in variants.items()
-        if len(there) < len(wanted)
-    }
-    said = "; ".join(f"{model} has no run of fold {folds}" for model, folds in lacking.items())
-    if len(lacking) == len(variants):
-        raise UserError(f"no model has a run of every fold: {said}")
-    if said:
-        console.warn(f"Left out, since their figures would be of other frames: {said}.")
-    return [run for run in found if run.model not in lacking]
-
-
-def _label(run: Run, chosen: Sequence[Run], split: str) -> str:
-    """The model's name; the run's where several of the model are measured, or it was tuned.
-
-    The folds of one cross-validation are measured as one model.
-    """
-    alike = {other.run: other.variant for other in chosen if other.model == run.model}
-    divisions = {variant.fold.partition("/")[2] for variant in alike.values()}
-    are_folds = len(divisions) == 1 and "" not in divisions and len({*alike.values()}) == len(alike)
-    is_alone = (len(alike) == 1 or are_folds) and not run.tuned
-    return run.model if is_alone else run.label(split)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation import map_table
-from harness.evaluation.frame_table import Keep, evaluate_frames, recount
+from harness.evaluation.frame_table import Keep, evaluate_frames, recount, refuse_clashes
 from harness.inference import maps
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
@@ -24,9 +24,7 @@ from metrics.masks.classes import chosen_class
 from metrics.masks.faults import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
-from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import UnwritableError, atomic_path, write_json
-from metrics.utils.names import clashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,50 +149,86 @@ def evaluate_run(
     ``harness.runs.register_ensemble.members_among``); ``keep`` is what is kept besides. With
     ``aside`` the files go into that folder, by run, and no evaluation is registered. ``progress``
     is called after each frame, ``say`` with what a precision other than float32 changes. The frame
-    table of each
-    run comes back by its identifier.
+    table of each run comes back by its identifier.
 
     Raises:
         UserError: If a frame or mask cannot be read, the disk is full, or another process is
             evaluating the run on the split.
         FaultsError: If frames differ in capitals only, since their masks' names do; all of them.
     """
-    _refuse_clashes(list(frames["frame"]))
     further, inference = members or {}, inference.of(run)
-    images = [Path(image) for image in frames["image"]]
-    predictor = make_predictor(
-        load(run), inference, sample=sample_of(images), say=say, members=tuple(further)
-    )
     runs = (run, *further.values())
     finals = [aside / one.run if aside else one.evaluation(split) for one in runs]
-    rows = []
+    with predicted(
+        run, frames, finals, inference, places=[*further], keep=keep, progress=progress, say=say
+    ) as written:
+        data = data_fingerprint(frames, workspace.root / "cache")
+        rows = [
+            write_summary(folder, one, table, split=split, data=data, inference=inference)
+            for one, (folder, table) in zip(runs, written, strict=True)
+        ]
+    for row in rows if aside is None else ():
+        workspace.enter_evaluation(**row)
+    return {one.run: table for one, (_, table) in zip(runs, written, strict=True)}
+
+
+@contextmanager
+def predicted(
+    run: Run,
+    frames: pd.DataFrame,
+    finals: Sequence[Path],
+    inference: Inference,
+    *,
+    places: Sequence[int],
+    keep: Keep | None,
+    progress: Callable[[], object],
+    say: Callable[[str], object],
+) -> Iterator[list[tuple[Path, pd.DataFrame]]]:
+    """Masks and tables of frames, in folders that take their places when the block ends well.
+
+    Yields:
+        list: For each of ``finals``, the run's and those of its members at ``places``, the new
+            folder and the frame table, which is written there.
+
+    Raises:
+        UserError, FaultsError: As for :func:`evaluate_run`.
+    """
+    refuse_clashes(list(frames["frame"]))
+    images = [Path(image) for image in frames["image"]]
+    predictor = make_predictor(
+        load(run), inference, sample=sample_of(images), say=say, members=tuple(places)
+    )
     with ExitStack() as stack:
         folders = [stack.enter_context(replace_folder(final)) for final in finals]
         tables = evaluate_frames(predictor, frames, folders=folders, keep=keep, done=progress)
-        for one, folder, table in zip(runs, folders, tables, strict=True):
-            with atomic_path(folder / TABLE) as temporary:
-                table.to_parquet(temporary, index=False)
-            row = {
-                **_figures(one, table),
-                "split": split,
-                "frames": len(frames),
-                "data": data_fingerprint(frames, workspace.root / "cache"),
-                "settings": evaluation_settings(inference.settings),
-            }
-            write_json(folder / SUMMARY, row)
-            rows.append(row)
-    for row in rows if aside is None else ():
-        workspace.enter_evaluation(**row)
-    return {one.run: table for one, table in zip(runs, tables, strict=True)}
+        for folder, table in zip(folders, tables, strict=True):
+            write_table(folder, table)
+        yield list(zip(folders, tables, strict=True))
 
 
-def _refuse_clashes(frames: Sequence[str]) -> None:
-    faults = [
-        Fault(path=frames[at], message=f"differs from {frames[other]} in capitals only")
-        for at, other in clashes(frames)
-    ]
-    if faults:
-        raise FaultsError(faults, "masks of frames could overwrite each other; rename these frames")
+def write_table(folder: Path, table: pd.DataFrame) -> None:
+    """Write a frame table into an evaluation's folder.
+
+    Raises:
+        UnwritableError: If it cannot be written.
+    """
+    with atomic_path(folder / TABLE) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def write_summary(
+    folder: Path, run: Run, table: pd.DataFrame, *, split: str, data: str, inference: Inference
+) -> dict[str, Any]:
+    """Write an evaluation's summary into its folder; it is the row for the register, too."""
+    row = {
+        **_figures(run, table),
+        "split": split,
+        "frames": table["frame"].nunique(),
+        "data": data,
+        "settings": evaluation_settings(inference.settings),
+    }
+    write_json(folder / SUMMARY, row)
+    return row
 
 
 def official_table(

@@ -27,6 +27,8 @@ from metrics.frame.pixel_counts import class_rows, count
 from metrics.masks.class_indices import Labels, class_masks, mask_of, read_labels, write_mask
 from metrics.masks.classes import BACKGROUND, ONE, Classes
 from metrics.masks.read import Mask, Protocol
+from metrics.utils.errors import Fault, FaultsError
+from metrics.utils.names import clashes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +102,22 @@ def evaluate_frames(
         if kept.maps:
             write_manifest(folder / FOLDER, kept.maps, classes)
         if kept.map_table:
-            write_map_table(folder, own)
+            write_map_table(folder, _as_table(own))
     return [_as_table(own) for own in rows]
+
+
+def refuse_clashes(frames: Sequence[str]) -> None:
+    """Refuse frames whose masks' names differ in capitals only.
+
+    Raises:
+        FaultsError: There are such frames; all of them.
+    """
+    faults = [
+        Fault(path=frames[at], message=f"differs from {frames[other]} in capitals only")
+        for at, other in clashes(frames)
+    ]
+    if faults:
+        raise FaultsError(faults, "masks of frames could overwrite each other; rename these frames")
 
 
 def _count_and_keep(
@@ -227,7 +243,7 @@ def _measured_ahead(
             done()
 
 
-def _as_table(rows: list[dict[str, object]]) -> pd.DataFrame:
+def _as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows)

@@ -45,16 +45,14 @@ def map_row(
     }
 
 
-def write_map_table(folder: Path, rows: list[dict[str, Any]]) -> None:
+def write_map_table(folder: Path, table: pd.DataFrame) -> None:
     """Write the table into an evaluation's folder.
 
     Raises:
         UserError: If it cannot be written.
     """
-    import pandas as pd
-
     with atomic_path(folder / TABLE) as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False)
 
 
 def pranet_rows(table: pd.DataFrame) -> pd.DataFrame:

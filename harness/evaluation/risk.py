@@ -1,4 +1,4 @@
-"""The threshold of a run that keeps the share of missed polyp below a risk."""
+"""The threshold of a run that keeps the share of missed pixels of its class below a risk."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def risk_threshold(
         needed = int(np.ceil(1 / risk)) - 1
         raise UserError(
             f"{run.run}: no threshold keeps a risk of {risk:g}. That needs at least {needed} "
-            f"sequences or single frames with a polyp in validation (there are {len(losses)}), and "
-            "a network that gives missed polyps some probability; ask for a larger --risk."
+            f"sequences or single frames with {run.chosen_class} in validation (there are "
+            f"{len(losses)}), and a network that gives what it misses some probability; ask for a "
+            "larger --risk."
         )
     return threshold_at(place), len(losses)

@@ -14,7 +14,7 @@ from harness.utils import console
 from harness.utils.folders import replace_folder
 from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
-from metrics.utils.errors import UserError
+from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.files import write_json
 from metrics.utils.text import csv
 from submissions.digest import package_sha256
@@ -196,14 +196,21 @@ class ScoringJob:
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""
-        score = score_folder(
-            folder,
-            self.truth_folder,
-            self.protocol,
-            hausdorff=self.hausdorff,
-            threshold=self.threshold,
-            classes=self.classes,
-        )
+        try:
+            score = score_folder(
+                folder,
+                self.truth_folder,
+                self.protocol,
+                hausdorff=self.hausdorff,
+                threshold=self.threshold,
+                classes=self.classes,
+            )
+        except FaultsError as error:
+            raise FaultsError(
+                error.faults,
+                f"{folder}: cannot be scored as a plain folder of masks; an unpacked package of a "
+                "round takes --round NAME",
+            ) from error
         self._write(score)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
         return self.team or shown, score

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -42,11 +43,19 @@ class Task:
     threshold: float | None = None
 
 
+class _KilledError(Exception):
+    """A process was killed; ``positions`` are those of the packages that were under way."""
+
+    def __init__(self, positions: list[int]) -> None:
+        super().__init__(positions)
+        self.positions = positions
+
+
 def score_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, PackageScore | str]]:
     """Score packages side by side.
 
-    Where a process is killed, what it had not finished is scored anew, from then on by one process
-    at a time; a package at which that is killed, too, is given up.
+    Where a process is killed, the packages that were under way are scored anew, one at a time; one
+    at which the process is killed again is given up. The rest goes on side by side.
 
     Args:
         tasks: The packages.
@@ -61,21 +70,36 @@ def score_tasks(tasks: Sequence[Task], processes: int) -> Iterator[tuple[int, Pa
             for position, outcome in _run(waiting, min(processes, len(waiting))):
                 del waiting[position]
                 yield position, outcome
-        except BrokenProcessPool:
-            if processes == 1:
-                position = next(iter(waiting))
-                killed = f"{waiting.pop(position).package}: the process that scored it was killed"
-                yield position, f"{killed}; most likely memory ran out."
-            processes = 1
+        except _KilledError as killed:
+            for position in killed.positions:
+                yield position, _alone(waiting.pop(position))
+
+
+def _alone(task: Task) -> PackageScore | str:
+    try:
+        return dict(_run({0: task}, 1))[0]
+    except _KilledError:
+        why = "the process that scored it was killed; most likely memory ran out."
+        return f"{task.package}: {why}"
 
 
 def _run(tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, PackageScore | str]]:
     # Processes that decode with threads cannot be forked.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_score, task): position for position, task in tasks.items()}
+        left = iter(list(tasks.items()))
+        under_way: dict[Future[PackageScore | str], int] = {}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            while True:
+                # One more than there are processes, so that none waits while a score is entered.
+                for position, task in islice(left, processes + 1 - len(under_way)):
+                    under_way[pool.submit(_score, task)] = position
+                if not under_way:
+                    return
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    outcome = future.result()
+                    yield under_way.pop(future), outcome
+        except BrokenProcessPool as error:
+            raise _KilledError(sorted(under_way.values())) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

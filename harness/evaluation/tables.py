@@ -10,6 +10,7 @@ from harness.evaluation.evaluate_run import is_of_row, table_file
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from metrics.endocv import COUNTS
+from metrics.masks.classes import chosen_class
 from metrics.utils.text import without_quote
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def load_scored(
     from submissions.leaderboard import averaged
     from submissions.scoring import figures_of
 
-    tables, missing = {}, []
+    tables: dict[str, pd.DataFrame] = {}
+    missing = []
     for name, row in scores.items():
         folder = workspace.score_folder(row["package"], row["package_sha256"], row["protocol"])
         file = folder / "frames.csv"
@@ -115,7 +117,10 @@ def load_scored(
         counted = table[["test_set", "class", *COUNTS]]
         overall = figures_of(counted, row["protocol"]).tail(1)
         found = averaged(overall, row.get("average", "frames")).iloc[0]
-        if abs(found["score"] - row["score"]) < _SAME_SCORE and found["n"] == row["n"]:
+        same = abs(found["score"] - row["score"]) < _SAME_SCORE and found["n"] == row["n"]
+        # One that calls the class otherwise is of an earlier version, and would be passed over.
+        first = next(iter(tables.values()), table)
+        if same and chosen_class(table) == chosen_class(first):
             tables[name] = table
         else:
             missing.append(name)

@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.utils.parts import Shard
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
 
@@ -55,33 +57,37 @@ def inspect(path: Path) -> Video:
         capture.release()
 
 
-def read_frames(video: Video) -> Iterator[NDArray[np.uint8]]:
+def read_frames(
+    video: Video, shard: Shard | None = None
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Read the frames of a video in order, one at a time, up to the first that cannot be read.
 
     Yields:
-        NDArray: uint8 (H, W, 3), RGB.
+        tuple: Its number, from 1, and uint8 (H, W, 3), RGB; with ``shard`` of its frames alone.
     """
+    own = shard or Shard(number=1, of=1)
     capture = _open(video.path)
     try:
-        while True:
+        for number in count(1):
             there, frame = capture.read()
             if not there:
                 return
-            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            if number % own.of == own.number % own.of:
+                yield number, np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
     finally:
         capture.release()
 
 
-def check_whole(video: Video, count: int) -> None:
-    """Refuse a truncated video, of which only ``count`` frames could be read.
+def check_whole(video: Video, found: int) -> None:
+    """Refuse a truncated video, of which only ``found`` frames could be read.
 
     Raises:
         UserError: If there is none, or clearly fewer than in its header.
     """
-    if count == 0 or count < video.frames * (1 - _MISSING) - 1:
+    if found == 0 or found < video.frames * (1 - _MISSING) - 1:
         raise UserError(
             f"{video.path}: expected {video.frames or 'some'} frames, as its header says, but only "
-            f"{count} can be read: the file is truncated or damaged. Replace it with a whole copy."
+            f"{found} can be read: the file is truncated or damaged. Replace it with a whole copy."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from harness.inference.sources import Sources
 from harness.inference.uncertainty import write_map
 from harness.inference.video import Video, overlay, read_frames, writing
 from harness.utils import device as devices
+from harness.utils.parts import Shard
 from harness.utils.prefetch import few_ahead, map_ahead
-from metrics.masks.class_indices import mask_of, write_mask
+from metrics.masks.class_indices import mask_of, read_labels, write_mask
+from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault
 from metrics.utils.names import valid_text
 
@@ -76,11 +79,14 @@ def predict_video(
     out: Path,
     *,
     maps: MapOptions | None = None,
+    shard: Shard | None = None,
     done: Callable[[], object] = lambda: None,
 ) -> list[Row]:
     """Write a mask for each frame, ``STEM_000001.png``, and a video with the masks' outlines.
 
     ``out`` also gets the video, ``STEM_overlay.mp4``, and the maps, as in :func:`predict_images`.
+    With ``shard`` only its frames are predicted, and there is no such video; see
+    :func:`write_overlay`.
 
     Returns:
         list: A row a frame: its mask's name, its second in the video, each class's share of the
@@ -90,45 +96,70 @@ def predict_video(
     Raises:
         UserError: If a mask or the video cannot be written.
     """
-    waiting: deque[NDArray[np.uint8]] = deque()
+    waiting: deque[tuple[float, NDArray[np.uint8]]] = deque()
 
     def frames() -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-        for name, pixels in _numbered(video):
-            waiting.append(pixels)
-            yield name, pixels
+        for number, pixels in read_frames(video, shard):
+            waiting.append(((number - 1) / video.rate, pixels))
+            yield _frame_name(video, number), pixels
 
-    def pairs() -> Iterator[tuple[Prediction, NDArray[np.uint8]]]:
+    def pairs() -> Iterator[tuple[Prediction, float, NDArray[np.uint8]]]:
         for prediction in predictor.predict_pixels(frames()):
-            yield prediction, waiting.popleft()
+            yield prediction, *waiting.popleft()
 
-    def write(pair: tuple[Prediction, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
-        prediction, pixels = pair
+    def write(item: tuple[Prediction, float, NDArray[np.uint8]]) -> tuple[Row, NDArray[np.uint8]]:
+        prediction, second, pixels = item
         name = prediction.image.name
-        return _write(prediction, out, name, name, maps), overlay(pixels, prediction.mask)
+        row = _write(prediction, out, name, name, maps)
+        return {**row, "second": second}, overlay(pixels, prediction.mask)
 
     if maps:
         write_manifest(out / FOLDER, maps, predictor.classes)
     rows: list[Row] = []
     with (
-        writing(out / f"{video.path.stem}_overlay.mp4", video.rate) as writer,
+        writing(_overlay_file(video, out), video.rate) if shard is None else nullcontext() as film,
         ThreadPoolExecutor(devices.cores(), thread_name_prefix="masks") as pool,
     ):
         for row, drawn in map_ahead(pool, write, pairs(), few_ahead()):
-            writer.add(drawn)
-            rows.append({**row, "second": len(rows) / video.rate})
+            if film:
+                film.add(drawn)
+            rows.append(row)
             done()
     return rows
 
 
+def write_overlay(
+    video: Video, out: Path, classes: Classes, *, done: Callable[[], object] = lambda: None
+) -> None:
+    """Write the video with outlines of :func:`predict_video`, of masks that are there already.
+
+    Raises:
+        UserError: If a mask cannot be read, or the video cannot be written.
+    """
+    with writing(_overlay_file(video, out), video.rate) as film:
+        for number, pixels in read_frames(video):
+            labels = read_labels(out / _frame_name(video, number), classes)
+            film.add(overlay(pixels, mask_of(labels, classes.channel)))
+            done()
+
+
 def first_frames(video: Video) -> Sample:
     """The first frames of a video as a sample to compare precisions on."""
-    return lambda predictor: predictor.predict_pixels(islice(_numbered(video), SAMPLE))
+
+    def sample(predictor: Predictor) -> Iterator[Prediction]:
+        first = islice(read_frames(video), SAMPLE)
+        return predictor.predict_pixels((_frame_name(video, n), pixels) for n, pixels in first)
+
+    return sample
 
 
-def _numbered(video: Video) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
-    """The name of each frame's mask, and the frame."""
-    for number, pixels in enumerate(read_frames(video), start=1):
-        yield Path(f"{video.path.stem}_{number:06d}.png"), pixels
+def _frame_name(video: Video, number: int) -> Path:
+    """The name of a frame's mask; frames are counted from 1."""
+    return Path(f"{video.path.stem}_{number:06d}.png")
+
+
+def _overlay_file(video: Video, out: Path) -> Path:
+    return out / f"{video.path.stem}_overlay.mp4"
 
 
 def _write(

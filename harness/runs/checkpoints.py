@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import safetensors.torch
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path, file_sha256, unwritable
+
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
@@ -39,7 +42,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
     """Load weights into ``network``; names and shapes must match.
 
     Raises:
-        UserError: If the file is missing or no safetensors file.
+        UserError: If the file is missing, no safetensors file, or has values that are no numbers.
         FaultsError: If names or shapes do not match, all of them at once.
     """
     try:
@@ -68,7 +71,41 @@ def load_weights(path: Path, network: nn.Module) -> None:
     ]
     if faults:
         raise FaultsError(faults, f"the weights {path} are of another model")
+    check_finite(path, weights)
     network.load_state_dict(weights)
+
+
+def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse weights by which every mask would be black.
+
+    Raises:
+        UserError: If values of the file are infinite or no numbers.
+    """
+    broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        more = f" and {len(broken) - 1} other tensors" if len(broken) > 1 else ""
+        raise UserError(
+            f"{path}: {broken[0]}{more} hold values that are infinite or no numbers: its training "
+            "diverged, or the file is damaged. Take another checkpoint."
+        )
+
+
+def check_unchanged(path: Path, registered: str | None) -> None:
+    """Refuse a file of weights that is not the one that was registered.
+
+    Args:
+        path: The file.
+        registered: SHA-256 digests joined by ``+``; not checked where any is unknown.
+
+    Raises:
+        UserError: If the file's digest is none of them.
+    """
+    digests = (registered or "").split("+")
+    if path.exists() and all(map(_DIGEST.fullmatch, digests)) and file_sha256(path) not in digests:
+        raise UserError(
+            f"{path} is not the file that was registered (its SHA-256 is another): it is damaged "
+            "or was replaced. Restore it, or register it by 'harness import-checkpoint'."
+        )
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -25,11 +25,12 @@ def register(workspace: Workspace, path: Path, config: TrainConfig) -> tuple[Run
 
     Raises:
         ModelError: If the file cannot be read or holds another network; nothing is registered.
-        UserError: If the disk is full; nothing is registered.
+        UserError: If weights are no numbers, or the disk is full; nothing is registered.
         FaultsError: If safetensors hold another network.
     """
     network = build(config, weights=False)
     imported = read_weights(path, network)
+    checkpoints.check_finite(path, imported.weights)
     run = workspace.new_finished_run(
         config.model,
         lambda folder: {"checkpoint": checkpoints.save_weights(folder / BEST, imported.weights)},

@@ -16,6 +16,7 @@ from harness.runs import checkpoints
 from harness.runs.run import Run
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 from models import fusion
 from models.divergentnets import DivergentNets
 
@@ -106,12 +107,13 @@ def load(run: Run) -> Loaded:
     """Load the network of a run, or of an ensemble with all its members, in eval mode.
 
     Raises:
-        UserError: If weights are missing, or members have different classes.
+        UserError: If weights are missing or not those that were registered, or members have
+            different classes.
         FaultsError: If weights do not fit the architecture.
     """
     if not run.members:
         config = TrainConfig.from_dict(run.settings)
-        network = _with_weights(config, run.best)
+        network = _with_weights(config, run.best, run)
         return Loaded(
             run=run, network=Softmax(network).eval(), size=config.size, classes=config.classes
         )
@@ -119,7 +121,7 @@ def load(run: Run) -> Loaded:
     configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
     sizes = {name: config.size for name, config in configs.items()}
     members = {
-        name: _with_weights(config, member_weights(run.folder, name))
+        name: _with_weights(config, member_weights(run.folder, name), run)
         for name, config in configs.items()
     }
     return Loaded(
@@ -160,6 +162,22 @@ def member_weights(folder: Path, member: str) -> Path:
     return folder / "members" / f"{member}.safetensors"
 
 
+def weights_sha256(run: Run) -> list[str]:
+    """SHA-256 of each file of a run's weights, in hexadecimal.
+
+    Raises:
+        UserError: If one cannot be read.
+    """
+    files = [run.best]
+    if run.members:
+        names = [*run.settings["members"], *([FUSION] if "fusion" in run.tuned else [])]
+        files = [member_weights(run.folder, name) for name in names]
+    try:
+        return [file_sha256(file) for file in files]
+    except OSError as error:
+        raise UserError(f"cannot read the weights of {run.run}: {error}") from error
+
+
 def _fusion(run: Run, configs: Mapping[str, TrainConfig]) -> nn.Module | None:
     """The learned fusion of an ensemble's members; ``None`` for their mean."""
     if "fusion" not in run.tuned:
@@ -170,7 +188,8 @@ def _fusion(run: Run, configs: Mapping[str, TrainConfig]) -> nn.Module | None:
     return network
 
 
-def _with_weights(config: TrainConfig, path: Path) -> nn.Module:
+def _with_weights(config: TrainConfig, path: Path, run: Run) -> nn.Module:
+    checkpoints.check_unchanged(path, run.row["checkpoint"])
     network = build(config, weights=False)
     checkpoints.load_weights(path, network)
     return Normalised(network, normalisation(config))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from harness.runs.network import member_weights, shared_classes
 from harness.runs.run import Run
 from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace
+from harness.utils.folders import link
 from harness.utils.versions import versions
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import unwritable
@@ -163,25 +162,17 @@ def enter(
         UserError: If the disk is full.
     """
 
-    def link(folder: Path) -> dict[str, Any]:
+    def write(folder: Path) -> dict[str, Any]:
         try:
             for name, file in weights.items():
-                _link(file, member_weights(folder, name))
+                link(file, member_weights(folder, name))
         except OSError as error:
             raise unwritable(folder, error) from error
         return {}
 
-    return workspace.new_finished_run(model, link, label=label, versions=versions(), **columns)
+    return workspace.new_finished_run(model, write, label=label, versions=versions(), **columns)
 
 
 def _shared(values: set[str | None]) -> str:
     """The members' common value, or all of their values joined by '+'."""
     return "+".join(sorted(str(value) for value in values))
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

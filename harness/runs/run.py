@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from harness.data.cross_validation import SplitVariant
+from metrics.masks.classes import POLYP
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from submissions.database import as_columns, stamp
@@ -100,6 +101,12 @@ class Run:
             for one in recipes
         )
         return list(dict.fromkeys(found))
+
+    @property
+    def chosen_class(self) -> str:
+        """The class that its figures speak of; of an ensemble, its members'."""
+        recipe = next(iter(self.settings.get("members", {"": self.settings}).values()))
+        return str(recipe.get("classes", {}).get("chosen") or POLYP)
 
     @property
     def tta(self) -> bool:

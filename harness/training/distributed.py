@@ -48,6 +48,7 @@ class ProcessGroup:
         rank: Which of them this is. The main process, 0, is the only one that writes and reports.
         world_size: How many there are.
         on_machine: How many of them share this machine's cores.
+        restarts: How often torchrun started these processes again, after it lost one.
         waiting: The torch process group in which the others wait for the main process's next run;
             ``None`` for the default one.
     """
@@ -55,6 +56,7 @@ class ProcessGroup:
     rank: int = 0
     world_size: int = 1
     on_machine: int = 1
+    restarts: int = 0
     waiting: Any = None
 
     @property
@@ -244,11 +246,16 @@ def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=_STEP_LIMIT, device_id=device)
     else:
         dist.init_process_group("gloo", timeout=_STEP_LIMIT)
+    waiting: Any = dist.new_group(backend="gloo", timeout=_RUN_LIMIT)
+    # Each machine's torchrun counts the processes that it lost itself.
+    restarts = torch.tensor(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
+    dist.all_reduce(restarts, dist.ReduceOp.MAX, group=waiting)
     group = ProcessGroup(
         rank=dist.get_rank(),
         world_size=dist.get_world_size(),
         on_machine=on_machine,
-        waiting=dist.new_group(backend="gloo", timeout=_RUN_LIMIT),
+        restarts=int(restarts),
+        waiting=waiting,
     )
     return group, device
 

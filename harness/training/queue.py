@@ -141,6 +141,12 @@ def variant_of(config: TrainConfig) -> SplitVariant:
     return SplitVariant(leave_out=config.leave_out, fold=config.fold)
 
 
+def unfinished_of(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
+    """The newest queue of these very steps that is not done, such as before a restart."""
+    queues = all_unfinished(workspace)
+    return next((queue for queue in queues if queue.steps == list(steps)), None)
+
+
 def _folder(workspace: Workspace) -> Path:
     return workspace.root / "plans"
 

@@ -42,8 +42,8 @@ def finished(run: Run, frames: TrainingFrames) -> None:
     """
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
-        f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} (polyp, {run.settings['size']} "
-        f"pixels, n = {len(frames.val)})"
+        f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} ({run.chosen_class}, "
+        f"{run.settings['size']} pixels, n = {len(frames.val)})"
     )
     if run.row["epochs"] < run.settings["epochs"]:
         console.note(

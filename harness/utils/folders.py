@@ -93,6 +93,19 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no hard links.
+
+    Raises:
+        OSError: The target cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault, FaultsError
-from metrics.utils.files import PARTIAL, file_sha256, unwritable, write_json
+from metrics.utils.files import file_sha256, partial_folder, unwritable, write_json
 
 MANIFEST: Final = ".harness-files"
+_NAMED: Final = 5
 
 
 class Outputs:
@@ -27,7 +27,8 @@ class Outputs:
     The folder need not exist.
 
     Example:
-        >>> with tempfile.TemporaryDirectory() as folder:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
         ...     outputs = Outputs(Path(folder))
         ...     outputs.check(["a.txt"], overwrite=False)
         ...     with outputs.staged(last="a.txt") as staging:
@@ -39,6 +40,17 @@ class Outputs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._published: set[str] = set()
+
+    def left(self) -> str:
+        """Files of earlier commands beside those just written, named; empty if there are none."""
+        names = sorted(self._written().keys() - self._published)
+        left = [name for name in names if (self.folder / name).is_file()]
+        return (
+            f"{len(left)} files of earlier commands stay in {self.folder}: {_few(left)}"
+            if left
+            else ""
+        )
 
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.
@@ -91,21 +103,16 @@ class Outputs:
             UnwritableError: If the folder cannot be written.
         """
         is_new = not self.folder.exists()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            staging = tempfile.TemporaryDirectory(
-                prefix=".harness-", suffix=PARTIAL, dir=self.folder
-            )
-        except OSError as error:
-            raise unwritable(self.folder, error) from error
-        try:
-            with staging as name:
-                yield Path(name)
-                self._publish(Path(name), last)
-        finally:
-            if is_new:
-                with suppress(OSError):  # it holds what was written
-                    self.folder.rmdir()
+        with ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                if is_new:
+                    stack.callback(_remove_empty, self.folder)
+                staging = stack.enter_context(partial_folder(self.folder))
+            except OSError as error:
+                raise unwritable(self.folder, error) from error
+            yield staging
+            self._publish(staging, last)
 
     def record(self, names: Iterable[str]) -> None:
         """Enter files that the harness has just written in the folder.
@@ -136,6 +143,7 @@ class Outputs:
                 target = self.folder / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 paths[name].replace(target)
+            self._published |= paths.keys()
         except OSError as error:
             raise unwritable(self.folder, error) from error
 
@@ -151,12 +159,22 @@ class Outputs:
         write_json(self.folder / MANIFEST, self._written() | entries)
 
 
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds what was written
+        folder.rmdir()
+
+
 def _sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; empty where it cannot be read."""
     try:
         return file_sha256(path)
     except OSError:
         return ""
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

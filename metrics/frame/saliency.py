@@ -68,7 +68,10 @@ def weighted_f(values: Values, truth: _Mask) -> float:
     missed = _smoothed_errors(values, truth)
     background = (~truth).view(np.uint8)
     distances = cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    weights = 2 - np.exp(np.log(0.5) / _HALVES_IN_PX * distances[~truth].astype(np.float64))
+    # OpenCV's roots have 21 bits or so, which ones depends on where memory was free. Exact ones of
+    # the whole numbers below make the figure the same in every process.
+    exact = np.sqrt(np.rint(np.square(distances[~truth], dtype=np.float64)))
+    weights = 2 - np.exp(np.log(0.5) / _HALVES_IN_PX * exact)
     false = float(values[~truth] @ weights)
     hit = polyp - missed
     recall, precision = 1 - missed / polyp, hit / (hit + false + EPS)

@@ -2,14 +2,17 @@
 
 OpenCV decodes, as the organisers' evaluator does. It fills in what a truncated file lacks without
 a word, so the end of the file is looked for first; where it is not found, Pillow, which complains,
-decides. TIFFs that Pillow refuses to open are left to tifffile.
+decides. What is damaged in its middle is told by the decoder's own complaints. TIFFs that Pillow
+refuses to open are left to tifffile.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from metrics.masks.complaints import jpeg_damage, watch
 from metrics.utils.errors import UserError
 
 MAX_PIXELS: Final = 100_000_000
@@ -32,12 +36,14 @@ _TIFF: Final = (b"II*\0", b"MM\0*")
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
 _READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
+_JPEG: Final = ("JPEG", "MPO")
 _PNG_BITS: Final = 24  # the place in the file
 _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
 _PNG_END_BYTES: Final = 64
 _WARNINGS: Final = threading.Lock()
 _REFUSALS: Final = (OSError, ValueError, SyntaxError)  # what Pillow raises for a bad file
+_ODD_REFUSALS: Final = (*_REFUSALS, LookupError, zlib.error, lzma.LZMAError)  # and tifffile
 
 
 def read_file(path: str | Path) -> bytes:
@@ -105,12 +111,15 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         colours = _odd_tiff(io.BytesIO(data), name=name)
         return colours if flags == RGB_AS_STORED else np.ascontiguousarray(colours[..., ::-1])
     with image:
+        _refuse_several(image, name=name)
         if not _has_end(data, image):
             _refuse_truncated(image, name=name)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
-    except cv2.error:
-        pixels = None
+        try:
+            pixels, said = watch(lambda: cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+        except cv2.error:
+            pixels, said = None, ""
+        if said:
+            _refuse_damaged(image, said, name=name)
     if pixels is None:
         raise UserError(
             f"{name}: {_a(image)}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 "
@@ -133,6 +142,27 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height}")
     return image
+
+
+def _refuse_several(image: Image.Image, *, name: str) -> None:
+    """Raise for a stack or an animation, of which only the first image would be read."""
+    if image.format in _JPEG:
+        return
+    size, count, is_thumbnail = image.size, 1, False
+    try:
+        with quiet():
+            count = getattr(image, "n_frames", 1)
+            if count > 1:
+                image.seek(1)
+                is_thumbnail = image.size != size
+                image.seek(0)
+    except (*_REFUSALS, EOFError) as error:
+        raise _damaged(name, error) from error
+    if count > 1 and not is_thumbnail:
+        raise UserError(
+            f"{name}: a {image.format} of {count} images, of which only the first would be read. "
+            "Save each one as a file of its own."
+        )
 
 
 def _is_deep(data: bytes, image: Image.Image) -> bool:
@@ -158,7 +188,7 @@ def _a(image: Image.Image) -> str:
 
 def _has_end(data: bytes, image: Image.Image) -> bool:
     """Whether the end of the file is there, told from its structure; False where it cannot be."""
-    if image.format in {"JPEG", "MPO"}:
+    if image.format in _JPEG:
         # A thumbnail has an end mark too; only one behind the last scan's start counts.
         end = b"\xff\xd9"
         return data.endswith(end) or data.rfind(end) > data.rfind(b"\xff\xda")
@@ -176,9 +206,22 @@ def _has_end(data: bytes, image: Image.Image) -> bool:
 
 
 def _refuse_truncated(image: Image.Image, *, name: str) -> None:
-    """Decode with Pillow, and raise if it misses anything."""
+    """Raise where the end of the file is missing, by Pillow's decoder unless that is known."""
     if image.format == "TIFF":
         raise _damaged(name, "data lies beyond the end of the file")
+    _load(image, name=name)
+
+
+def _refuse_damaged(image: Image.Image, said: str, *, name: str) -> None:
+    """Raise where what OpenCV's decoders said means that pixels are missing."""
+    if damage := jpeg_damage(said):
+        raise _damaged(name, damage)
+    if image.format not in _JPEG:
+        _load(image, name=name)
+
+
+def _load(image: Image.Image, *, name: str) -> None:
+    """Decode with Pillow, and raise if it misses anything."""
     try:
         with quiet():
             image.load()
@@ -215,7 +258,7 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
                     f"compressed by {compression}, which is not read. Save it as PNG."
                 )
             return page.asarray() if pixels else np.empty(page.shape, np.uint8)
-    except (*_REFUSALS, IndexError, struct.error, tifffile.TiffFileError) as error:
+    except (*_ODD_REFUSALS, struct.error, tifffile.TiffFileError) as error:
         raise _damaged(name, error) from error
 
 
@@ -244,7 +287,8 @@ def _no_image(name: str, stream: BinaryIO) -> UserError:
 
 def _damaged(name: str, why: object) -> UserError:
     return UserError(
-        f"{name}: the image is truncated or damaged ({why}). Replace the file with a whole copy."
+        f"{name}: the image is truncated or damaged ({why}). Replace the file with a whole copy, "
+        "or save it anew if there is none."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 
 from metrics.masks.read import Mask
@@ -40,7 +41,9 @@ def contour_path(mask: Mask, scale: float) -> str:
     part = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1], 1)
     parts = []
     for outline in measure.find_contours(part.astype(np.uint8), 0.5):
-        corners = measure.approximate_polygon(outline, TOLERANCE_PX / scale)
+        # The same rule as skimage's approximate_polygon, which takes fifty times as long.
+        line = outline.astype(np.float32)[:, None]
+        corners = cv2.approxPolyDP(line, TOLERANCE_PX / scale, closed=False)[:, 0]
         if len(corners) < 4:  # a few pixels, which would become a line
             corners = outline
         # find_contours counts from the middle of the first pixel, SVG from its corner; the margin

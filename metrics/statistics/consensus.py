@@ -11,7 +11,7 @@ rules make one of them:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +60,7 @@ class Consensus:
 def consensus(
     by_set: Mapping[str, Samples],
     *,
+    figures: Sequence[str] = (),
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = LEVEL,
@@ -68,6 +69,7 @@ def consensus(
 
     Args:
         by_set: Test set to its figures; the same models in all of them.
+        figures: Those that count; all by default.
         resamples: Of the bootstrap, which draws sequences or frames within each test set.
         seed: Fixes it.
         level: Of the intervals.
@@ -88,7 +90,8 @@ def consensus(
     for number, (test_set, samples) in enumerate(by_set.items()):
         # Sets of as many clusters must not be drawn alike, so each has a seed of its own.
         drawn = resample(samples, resamples=resamples, seed=seed + number)
-        for k, figure in enumerate(samples.figures):
+        for figure in dict.fromkeys(figures or samples.figures):
+            k = samples.figures.index(figure)
             sign = 1.0 if lower_is_better(figure) else -1.0
             tasks.append(f"{figure} {test_set}".strip())
             ranks.append(average_ranks(sign * drawn.estimates[None, :, k])[0])

@@ -20,7 +20,7 @@ from scipy import stats
 from metrics.endocv import SCORED
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, Method, intervals
-from metrics.statistics.permutation import holm, permutation_test
+from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError
 from metrics.utils.groups import moments
@@ -34,8 +34,8 @@ class Ranking:
         table: One row a model, best first: model, estimate, low, high (the figure and its
             interval), rank (mean-then-rank), rank_low, rank_high (its interval), p_first
             (probability of being first among the resamples, shared by equals), tied_rank (1 +
-            the number of models that are significantly better), tied_with (the models it cannot
-            be told from, comma-separated), mean_rank (over frames) and rank_by_frames
+            the number of models that are significantly better), tied_with (a tuple of the models it
+            cannot be told from), mean_rank (over frames) and rank_by_frames
             (rank-then-mean).
         kendall_tau: Agreement of the two rankings, -1 to 1; NaN where one has only ties.
         figure: What is ranked.
@@ -65,7 +65,7 @@ def rank(
     Args:
         samples: All models' figures on the same frames.
         figure: What to rank by; distances and times rank upwards, all else downwards.
-        resamples: Of the bootstrap and of the permutation tests.
+        resamples: Of the bootstrap and, at least, of the permutation tests (``swaps_for``).
         seed: Fixes both.
         level: Of the intervals.
         method: Of the figure's interval; ranks take percentiles.
@@ -79,8 +79,8 @@ def rank(
         ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
         ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
         ... )
-        >>> rank(samples, "f1").table[["model", "rank", "tied_with"]].to_dict("records")
-        [{'model': 'a', 'rank': 1, 'tied_with': 'b'}, {'model': 'b', 'rank': 2, 'tied_with': 'a'}]
+        >>> rank(samples, "f1").table[["model", "rank", "tied_with"]].values.tolist()
+        [['a', 1, ('b',)], ['b', 2, ('a',)]]
     """
     if figure not in samples.figures:
         raise UserError(f"no figure {figure!r} here; there are {', '.join(samples.figures)}.")
@@ -93,14 +93,15 @@ def rank(
     sign = 1.0 if lower_is_better(figure) else -1.0
     costs = sign * replicates.estimates[:, k]
     pairs = list(combinations(samples.models, 2))
-    p_values = permutation_test(samples, pairs, resamples=resamples, seed=seed)[:, k]
+    swaps = swaps_for(len(pairs), level, resamples)
+    p_values = permutation_test(samples, pairs, resamples=swaps, seed=seed, figure=figure)[:, 0]
     better, tied_with = _tell_apart(samples.models, costs, holm(p_values) < 1 - level)
     mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
     table = table.assign(
         rank=rank_columns(costs[None])[0],
         **spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
         tied_rank=1 + better,
-        tied_with=tied_with,
+        tied_with=pd.Series(tied_with),
         mean_rank=mean_rank,
         rank_by_frames=rank_columns(mean_rank[None])[0],
     )
@@ -157,7 +158,7 @@ def _mean_rank(values: Floats, sets: npt.NDArray[np.int64] | None) -> Floats:
 
 def _tell_apart(
     models: tuple[str, ...], costs: Floats, differ: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int64], list[str]]:
+) -> tuple[npt.NDArray[np.int64], list[tuple[str, ...]]]:
     """For each model, how many are significantly better, and which cannot be told from it."""
     better = np.zeros(len(models), dtype=np.int64)
     tied: list[list[str]] = [[] for _ in models]
@@ -167,7 +168,7 @@ def _tell_apart(
         else:
             tied[i].append(models[j])
             tied[j].append(models[i])
-    return better, [", ".join(names) for names in tied]
+    return better, [tuple(names) for names in tied]
 
 
 def _kendall(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:

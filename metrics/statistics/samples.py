@@ -243,6 +243,16 @@ def effective_number(clusters: npt.NDArray[np.int64]) -> float:
     return float(sizes.sum() ** 2 / np.sum(sizes**2))
 
 
+def with_parts(figures: Sequence[str]) -> list[str]:
+    """Some figures, each once, and behind them those that the score among them is the mean of.
+
+    Example:
+        >>> with_parts(["score", "iou", "f1"])
+        ['score', 'iou', 'f1', 'f2', 'ppv', 'recall']
+    """
+    return list(dict.fromkeys([*figures, *(SCORED if "score" in figures else ())]))
+
+
 def _with_score(figures: tuple[str, ...], values: Floats) -> tuple[tuple[str, ...], Floats]:
     if not set(SCORED) <= set(figures):
         return figures, values

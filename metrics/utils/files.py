@@ -13,10 +13,12 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -25,7 +27,9 @@ from metrics.utils.errors import UserError
 PARTIAL: Final = ".partial"
 """End of the name of a file that is still being written."""
 
-MIN_AGE_S: Final = 60.0
+_FOLDER: Final = ".harness-"
+
+MIN_AGE_S: Final = 10.0
 """A younger partial file is never removed: its writer may not have locked it yet."""
 
 MAX_AGE_S: Final = 86_400.0
@@ -118,7 +122,7 @@ def create_partial(path: Path) -> tuple[IO[bytes], Path]:
     stream = temporary.open("x+b")
     if sys.platform != "win32":  # where a lock keeps other readers of this process out too
         with suppress(OSError):  # without locks, remove_stale_partials leaves the file alone
-            _lock(stream)
+            _lock(stream.fileno())
     return stream, temporary
 
 
@@ -150,20 +154,39 @@ def publish(temporary: Path, path: Path, *, replace: bool = True) -> None:
     _sync(path.parent)
 
 
-def remove_stale_partials(folder: Path) -> list[Path]:
-    """Remove the partial files of processes that were killed, and return their names.
+@contextmanager
+def partial_folder(parent: Path) -> Iterator[Path]:
+    """A new hidden folder in a parent that exists; removed, if it is still there, in the end.
 
-    A live writer's file is locked, and the system drops that lock with the process. Where there
-    are no locks, only files of more than a day are removed (Windows), or none (file systems).
+    It is locked as a partial file is, and what killed processes left in the parent goes first.
+
+    Raises:
+        OSError: The parent cannot be written.
+    """
+    remove_stale_partials(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, suffix=PARTIAL, dir=parent))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        with suppress(OSError):  # Windows opens no folders, and some file systems have no locks
+            stack.enter_context(_locked(folder))
+        yield folder
+
+
+def remove_stale_partials(folder: Path) -> list[Path]:
+    """Remove partial files and folders of processes that were killed, and return their names.
+
+    What a live writer has is locked, and the system drops that lock with the process. Where there
+    are no locks, only what is more than a day old is removed (Windows), or nothing (file systems).
     """
     removed = []
     for path in sorted(folder.glob(f".*{PARTIAL}*")):
+        if path.is_dir() and not path.name.startswith(_FOLDER):
+            continue  # its writer has another lock
         try:
             age_s = time.time() - path.stat().st_mtime
-            with path.open("rb") as stream:
-                if age_s > MIN_AGE_S and _is_abandoned(stream, age_s):
-                    path.unlink()
-                    removed.append(path)
+            if age_s > MIN_AGE_S and _is_abandoned(path, age_s):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                removed.append(path)
         except OSError:
             continue
     return removed
@@ -178,19 +201,36 @@ def unwritable(folder: Path, error: Exception) -> UnwritableError:
     )
 
 
-def _is_abandoned(stream: IO[bytes], age_s: float) -> bool:
-    return age_s > MAX_AGE_S if sys.platform == "win32" else _lock(stream)
+def _is_abandoned(path: Path, age_s: float) -> bool:
+    if sys.platform == "win32":
+        return age_s > MAX_AGE_S
+    with _locked(path) as is_ours:
+        return is_ours
 
 
-def _lock(stream: IO[bytes]) -> bool:
-    """Lock an open file until it is closed; False where another process holds it.
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Lock a file or folder; False where another process holds it.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock what is open until it is closed; False where another process holds it.
 
     Raises:
         OSError: The file system has no locks.
     """
     from filelock import lock_descriptor
 
-    return lock_descriptor(stream.fileno(), blocking=False)
+    return lock_descriptor(descriptor, blocking=False)
 
 
 def _sync(path: Path) -> None:

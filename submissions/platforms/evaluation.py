@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from metrics.endocv import FIGURES, add_figures
-from metrics.masks.classes import Classes
+from metrics.masks.classes import Classes, chosen_rows
 from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
 from submissions.ledger import OVERALL
@@ -166,7 +166,7 @@ def figures(scored: PackageScore) -> dict[str, float]:
 
 def by_frame(scored: PackageScore) -> dict[str, dict[str, float]]:
     """Each frame's figures, by TEST_SET/NAME; those that are undefined are left out."""
-    rows = scored.frames[scored.frames["class"] == "polyp"]
+    rows = chosen_rows(scored.frames)
     return {
         row["frame"]: {n: float(row[n]) for n in FIGURES if not math.isnan(row[n])}
         for row in add_figures(rows, scored.protocol).to_dict("records")

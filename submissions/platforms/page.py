@@ -18,6 +18,7 @@ import pandas as pd
 
 from metrics.averages import Average
 from metrics.endocv import SCORED, add_figures
+from metrics.masks.classes import chosen_rows
 from metrics.masks.image import read_file, read_size
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Protocol, fit_prediction
@@ -47,9 +48,10 @@ th:first-child, td:first-child { text-align: left; }
 .interval, footer, figcaption { opacity: .75; font-size: .85rem; }
 .scroll { overflow-x: auto; }
 figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
-path { fill: none; stroke-width: 2; }
+h1 { overflow-wrap: anywhere; line-height: 1.25; }
+path { fill: none; stroke-width: 2.5; filter: drop-shadow(0 0 1px #000); }
 .truth { stroke: #ffffff; stroke-dasharray: 6 4; }
-.mask { stroke: #d55e00; }
+.mask { stroke: #56b4e9; }
 """
 
 
@@ -121,6 +123,7 @@ class SubmissionPage:
         facts: What the figures depend on, name to text.
         pictures: TEST_SET/NAME to the frame with outlines.
         resamples: Of the bootstrap for the intervals.
+        up: Link to the page that this one belongs to, and its name; empty for none.
     """
 
     title: str
@@ -131,14 +134,16 @@ class SubmissionPage:
     facts: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     resamples: int = RESAMPLES
+    up: tuple[str, str] | tuple[()] = ()
 
     def html(self) -> str:
         """The page."""
-        rows = add_figures(self.frames[self.frames["class"] == "polyp"], self.protocol)
+        rows = add_figures(chosen_rows(self.frames), self.protocol)
         worst = rows.sort_values(["f1", "frame"], na_position="first").to_dict("records")
         named = self.facts.items()
         return _document(
             self.title,
+            '<p><a href="{}">{}</a></p>'.format(*map(escape, self.up)) if self.up else "",
             self._figures_table(),
             _list(self.notes),
             self._pictures([row["frame"] for row in worst]),
@@ -235,6 +240,7 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _document(title: str, *parts: str) -> str:
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head += f"<title>{escape(title)}</title><style>{_STYLE}</style>"
     body = "\n".join([f"<h1>{escape(title)}</h1>", *filter(None, parts)])
     return f'<!doctype html><html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'

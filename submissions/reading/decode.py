@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from metrics.masks.complaints import jpeg_damage, watch
 from metrics.masks.png import chunks
 from submissions.reading.image_header import Header
 
@@ -35,16 +36,20 @@ def decode_pixels(data: bytes, header: Header) -> Pixels | None:
     if header.kind == "PNG" and not _png_fits(data, header):
         return None
     try:
-        stored = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        stored, said = watch(
+            lambda: cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        )
     except cv2.error:
         return None
     if stored is None or stored.dtype != np.uint8:
         return None
     if stored.shape[:2] != (header.height, header.width):
         return None
-    # OpenCV fills in what it cannot decode and says nothing. Pillow refuses a damaged image, except
-    # a JPEG or a fax, where neither can tell.
-    if header.kind != "JPEG" and not header.faxed and not _is_whole(data, header):
+    # OpenCV fills in what it cannot decode. Pillow refuses a damaged image, except a JPEG, of which
+    # libjpeg's lines tell, or a fax, where nothing can.
+    if header.kind == "JPEG":
+        return None if jpeg_damage(said) else np.asarray(stored, dtype=np.uint8)
+    if not header.faxed and not _is_whole(data, header):
         return None
     return np.asarray(stored, dtype=np.uint8)
 

@@ -55,6 +55,30 @@ def test_the_calibration_error_is_that_of_monai() -> None:
     assert len(reliability(LEVELS[[0, 17, 18]], np.ones(3), np.ones(3))) == 2  # 17 / 255 is 1 / 15
 
 
+@pytest.mark.parametrize("truth", ["none", "all", "some"])
+@pytest.mark.parametrize("map_", ["black", "white", "faint", "noisy", "one pixel"])
+def test_odd_maps_have_the_figures_of_scikit_learn_and_monai(map_: str, truth: str) -> None:
+    torch = pytest.importorskip("torch")
+    from monai.metrics import CalibrationErrorMetric
+
+    polyps = {"none": np.zeros(600, bool), "all": np.ones(600, bool), "some": np.arange(600) < 90}
+    said = {
+        "black": np.zeros(600),
+        "white": np.ones(600),
+        "faint": RNG.random(600) * 0.02,
+        "noisy": RNG.random(600),
+        "one pixel": np.eye(1, 600, 5)[0],
+    }[map_]
+    levels = np.rint(said * 255) / 255
+    polyp, rest = level_counts(said, polyps[truth])
+    expected = brier_score_loss(polyps[truth], levels, labels=[False, True])
+    assert brier(LEVELS, polyp, rest) == pytest.approx(expected)
+    metric = CalibrationErrorMetric(num_bins=14, right=False)
+    metric(torch.tensor(levels)[None, None], torch.tensor(polyps[truth])[None, None].double())
+    ours = calibration_error(reliability(LEVELS, polyp, rest, bins=14))
+    assert ours == pytest.approx(float(metric.aggregate()), abs=1e-6)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_that_was_drawn_is_found(temperature: float) -> None:
     said, truth = drawn(temperature)

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 
+from metrics.frame.saliency import _smoothed_errors, weighted_f
 from metrics.pranet import MapFigures, fit_map, measure_map, summarise_maps
 from metrics.utils.errors import UserError
 from tests.metrics.pranet_oracle import FIGURES, cases
@@ -45,6 +47,16 @@ def test_a_polyp_in_the_last_row_and_column_is_no_special_case() -> None:
     figures = summarise_maps([measure_map(truth.astype(np.uint8) * 255, truth)])
     assert figures["sm"] == pytest.approx(1)
     assert figures["wfm"] == pytest.approx(1)
+
+
+def test_weighted_f_is_exact_and_so_the_same_in_every_process() -> None:
+    """OpenCV's distances are not: their last bits depend on where memory was free."""
+    map_, truth = cases()["soft"]
+    values = map_ / 255
+    weights = 2 - np.exp(np.log(0.5) / 5 * distance_transform_edt(~truth)[~truth])
+    missed, polyp = _smoothed_errors(values, truth), np.count_nonzero(truth)
+    hit, false = polyp - missed, values[~truth] @ weights
+    assert weighted_f(values, truth) == pytest.approx(2 * hit / (polyp + hit + false), rel=1e-14)
 
 
 @pytest.mark.parametrize("shape", [(60, 100), (20, 23), (90, 20)])

@@ -7,6 +7,7 @@ another moment of the same video.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Final
 
@@ -71,16 +72,17 @@ def near(
         digests: Digest of each frame's pixels; equal ones are left to :func:`exact`.
         thumbnails: uint8 (N, S, S), grey, S even.
     """
-    fit = np.array([bool(label) for label in labels], dtype=bool) & (
-        thumbnails.std(axis=(1, 2)) > _FLAT
+    chosen = np.flatnonzero(
+        [
+            bool(label) and picture.std() > _FLAT
+            for label, picture in zip(labels, thumbnails, strict=True)
+        ]
     )
-    chosen = np.flatnonzero(fit)
     if not chosen.size:
         return []
-    names = np.asarray(labels)[chosen]
-    whole, texture = _descriptors(thumbnails[chosen])
+    splits = np.unique(np.asarray(labels)[chosen], return_inverse=True)[1]
     faults = []
-    for i, j, likeness in _pairs(names, whole, texture):
+    for i, j, likeness in _pairs(splits, thumbnails[chosen]):
         index, earlier = chosen[i], chosen[j]
         if digests[index] == digests[earlier]:
             continue
@@ -95,18 +97,31 @@ def near(
 
 
 def _pairs(
-    names: npt.NDArray[np.str_], whole: Floats, texture: Floats
+    splits: npt.NDArray[np.intp], thumbnails: npt.NDArray[np.uint8]
 ) -> list[tuple[int, int, float]]:
-    """For each frame the most similar earlier frame of another split, where near enough."""
+    """For each frame the most similar earlier frame of another split, where near enough.
+
+    Textures are four times as large as the coarse pictures, so they are made for the few pairs
+    only that come into question.
+    """
+
+    @functools.lru_cache(_BLOCK)
+    def texture(index: int) -> Floats:
+        picture = thumbnails[index].astype(np.float32)
+        fine = picture - cv2.GaussianBlur(picture, (0, 0), _TEXTURE_SIGMA)
+        return np.asarray(_unit(fine[None])[0])
+
+    starts = range(0, len(splits), _BLOCK)
+    whole = np.concatenate([_coarse(thumbnails[start : start + _BLOCK]) for start in starts])
     pairs = []
-    for start in range(0, len(names), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        likeness = whole[rows] @ whole.T
-        likeness[names[rows, None] == names[None, :]] = -1.0
-        for i, j in np.argwhere(likeness >= WHOLE):
-            row = start + int(i)
-            if j < row and float(texture[row] @ texture[j]) >= TEXTURE:
-                pairs.append((row, int(j), float(likeness[i, j])))
+    for start in starts:
+        rows, earlier = slice(start, start + _BLOCK), slice(start + _BLOCK)
+        likeness = whole[rows] @ whole[earlier].T
+        likeness[splits[rows, None] == splits[None, earlier]] = -1.0
+        for i, j in np.argwhere(likeness >= WHOLE).tolist():
+            row = start + i
+            if j < row and float(texture(row) @ texture(j)) >= TEXTURE:
+                pairs.append((row, j, float(likeness[i, j])))
     best: dict[int, tuple[int, int, float]] = {}
     for pair in pairs:
         if pair[0] not in best or pair[2] > best[pair[0]][2]:
@@ -114,13 +129,11 @@ def _pairs(
     return list(best.values())
 
 
-def _descriptors(thumbnails: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """Unit vectors whose dot products are correlations: of whole pictures, and of their texture."""
+def _coarse(thumbnails: npt.NDArray[np.uint8]) -> Floats:
+    """Unit vectors whose dot products are the correlations of whole pictures, at half the size."""
     count, side, _ = thumbnails.shape
     pixels = thumbnails.astype(np.float32)
-    whole = pixels.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
-    blurred = [cv2.GaussianBlur(picture, (0, 0), _TEXTURE_SIGMA) for picture in pixels]
-    return _unit(whole), _unit(pixels - np.stack(blurred))
+    return _unit(pixels.reshape(count, side // 2, 2, side // 2, 2).mean(axis=(2, 4)))
 
 
 def _unit(pictures: Floats) -> Floats:

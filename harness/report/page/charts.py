@@ -18,6 +18,8 @@ import altair as alt
 
 from harness.report.page.style import Style
 from harness.report.page.vega import (
+    MANY_ROWS,
+    NARROW_ROW,
     NEAR,
     PAGE,
     ROW,
@@ -60,7 +62,9 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
     scale, ticks = NEAR, alt.Axis()
     if whole:
         scale = alt.Scale(domain=[0.5, max(len(rows), 2) + 0.5], nice=False)
-        ticks = alt.Axis(values=[*range(1, max(len(rows), 2) + 1)], tickCount=len(rows), format="d")
+        last = max(len(rows), 2)
+        shown = [1, *range(5, last + 1, 5)] if last > MANY_ROWS else [*range(1, last + 1)]
+        ticks = alt.Axis(values=shown, tickCount=len(shown), format="d")
     figures = [alt.Tooltip(f"{name}:Q", format=form) for name in ("value", "low", "high")]
     base = chart(rows).encode(
         y=models(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]
@@ -71,6 +75,8 @@ def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bo
     marks = base.mark_point(filled=True, size=110, opacity=1, stroke=PAGE, strokeWidth=1).encode(
         x=alt.X("value:Q", title=axis), shape=shape(styles, legend=False)
     )
+    if len(rows) > MANY_ROWS:  # no room for numbers, which tooltips and tables have
+        return spec(alt.layer(bars, marks).properties(height=NARROW_ROW * len(rows)), title)
     text = numbers(rows, styles, "value", alt.Text("value:Q", format=form), axis)
     return spec(alt.layer(bars, marks, text).properties(height=ROW * len(rows)), title)
 

@@ -10,7 +10,17 @@ from collections.abc import Sequence
 import altair as alt
 
 from harness.report.page.style import COLOURS, Style
-from harness.report.page.vega import LINE, SOFT, WITH_EDGES, Spec, chart, colour, short, spec
+from harness.report.page.vega import (
+    LINE,
+    MANY_ROWS,
+    SOFT,
+    WITH_EDGES,
+    Spec,
+    chart,
+    colour,
+    short,
+    spec,
+)
 
 
 def podium(
@@ -78,7 +88,11 @@ def significance_map(
     rows = [{"row": row, "column": column, "better": better} for row, column, better in cells]
     order = list(names)
     shade = alt.Scale(domain=[True, False], range=[COLOURS[0], LINE])
-    above = alt.Axis(orient="top", labelAngle=-60, labelAlign="left", labelLimit=110)
+    many = len(names) > MANY_ROWS
+    above = alt.Axis(
+        orient="top", labelAngle=-90 if many else -60, labelAlign="left", labelLimit=110,
+        labelBaseline="middle", labelFontSize=11 if many else 13, labelOverlap=False,
+    )  # fmt: skip
     squares = (
         chart(rows)
         .mark_rect()

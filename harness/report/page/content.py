@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -27,14 +27,21 @@ if TYPE_CHECKING:
 MANY: Final = 12
 """Of more models, plots with a mark for each frame or pair show so many, the best by score."""
 
+WORST: Final = 12
+"""Frames of the gallery on a model's own page: those of its lowest F1."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A plot's Vega-Lite specification, its heading, and the text below it with n and units."""
+    """A plot's Vega-Lite specification, its heading, and the text below it with n and units.
+
+    One that is ``wide`` has no other beside it.
+    """
 
     title: str
     spec: Mapping[str, Any]
     caption: str
+    wide: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +128,10 @@ class PageContent:
         """The protocol of ``metrics.endocv.summarise``."""
         return PROTOCOLS[self.protocol].formulas
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
         """The models in their order."""
-        return list(dict.fromkeys(self.frames["model"]))
+        return [str(name) for name in self.frames["model"].unique()]
 
     @cached_property
     def polyp(self) -> pd.DataFrame:
@@ -138,15 +145,21 @@ class PageContent:
         highlighted = title_of(self.ensemble) if self.ensemble else ""
         return dict(zip(self.models, styles(titles, highlighted), strict=True))
 
-    @property
+    @cached_property
     def leading(self) -> list[str]:
-        """The models with a mark for each frame in a plot: all, or the best by mean F1."""
+        """The models with marks and outlines for each frame: all, or the best by mean F1."""
         if len(self.models) <= MANY:
             return self.models
-        means = self.polyp.groupby("model")["f1"].mean().nlargest(MANY)
-        return [str(name) for name in means.index]
+        means = self.polyp.groupby("model")["f1"].mean().drop(self.main_model)
+        return [self.main_model, *map(str, means.nlargest(MANY - 1).index)]
 
-    @property
+    def worst(self, model: str, frames: Collection[str], most: int = WORST) -> list[str]:
+        """The frames, of those given, in which a model has its lowest F1."""
+        rows = self.polyp[(self.polyp["model"] == model) & self.polyp["frame"].isin(frames)]
+        ordered = rows.sort_values(["f1", "frame"])["frame"]
+        return [str(frame) for frame in ordered[:most]]
+
+    @cached_property
     def main_model(self) -> str:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
         if self.ensemble:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.data.fingerprint import rows_of
 from harness.evaluation import tables
-from harness.report.page import from_split
+from harness.report.page import from_split, gallery
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
 from metrics.averages import average_of
 from metrics.masks.class_indices import write_mask
+from metrics.masks.outline import contour_path
 from metrics.utils.errors import UserError
+from submissions.leaderboard import by_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.page.gallery import Card
+    from metrics.masks.read import Mask
     from submissions.rounds import Round
     from submissions.truth import Truth
 
@@ -31,7 +35,12 @@ Scores = Mapping[str, Mapping[str, Any]]
 
 
 def gather(
-    settings: Settings, round_: Round, scores: pd.DataFrame, truth: Path | None = None
+    settings: Settings,
+    round_: Round,
+    scores: pd.DataFrame,
+    truth: Path | None = None,
+    *,
+    team_pages: bool = False,
 ) -> PageContent:
     """The frame tables of the best package of each team and model, and a gallery.
 
@@ -40,7 +49,8 @@ def gather(
 
     ``scores`` are those by the official protocol, newest first, as averages over test sets
     (``submissions.leaderboard.averaged``); ``truth`` is by default the folder that the packages
-    were scored against.
+    were scored against. With ``team_pages`` every model's worst frames are drawn, not those of the
+    leading models alone.
 
     Raises:
         UserError: If nothing is scored in the round, or no frame table of a score is left.
@@ -48,24 +58,22 @@ def gather(
     best = best_scores(scores, round_.name)
     found, notes = _frame_tables(settings, round_, best)
     table = with_place(tables.join(found))
-    ensemble = from_split.ENSEMBLE if from_split.ENSEMBLE in found else ""
-    cards: list[Card] = []
-    members = None
-    try:
-        cards, members = _gallery(settings, round_, best, truth, table, ensemble)
-    except UserError as error:
-        notes.append(f"without pictures: {error.message}")
-    return PageContent(
+    content = PageContent(
         name=f"round {round_.name}",
         protocol="official",
         frames=table,
-        cards=cards,
+        cards=[],
         facts=_facts(best, table),
-        ensemble=ensemble,
-        members=members,
+        ensemble=from_split.ENSEMBLE if from_split.ENSEMBLE in found else "",
         average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
+    best = {name: row for name, row in best.items() if name in found}
+    try:
+        return _with_gallery(content, settings, round_, best, truth, team_pages=team_pages)
+    except UserError as error:
+        notes.append(f"without pictures: {error.message}")
+    return content
 
 
 def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, Any]]:
@@ -83,13 +91,7 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
         )
     alike = scores[scores["truth_sha256"] == scores["truth_sha256"].iloc[0]]
     ordered = alike.sort_values("score", ascending=False, kind="stable")
-    rows = ordered.drop_duplicates(["team", "model"]).to_dict("records")
-    return {
-        " ".join(part for part in (row["team"], row["model"]) if part): {
-            str(key): value for key, value in row.items()
-        }
-        for row in rows
-    }
+    return by_name(ordered.drop_duplicates(["team", "model"]))
 
 
 def _frame_tables(
@@ -107,15 +109,16 @@ def _frame_tables(
     ]
 
 
-def _gallery(
+def _with_gallery(
+    content: PageContent,
     settings: Settings,
     round_: Round,
     best: Scores,
     folder: Path | None,
-    table: pd.DataFrame,
-    ensemble: str,
-) -> tuple[list[Card], Members | None]:
-    """Unpack the masks, draw their contours and measure the members' disagreement.
+    *,
+    team_pages: bool,
+) -> PageContent:
+    """Draw the outlines of the masks and measure the members' disagreement.
 
     Raises:
         UserError: If the frames, the truth or a package are not at hand or not the ones that
@@ -123,27 +126,76 @@ def _gallery(
     """
     from submissions.truth import find_truth
 
-    best = {name: row for name, row in best.items() if name in set(table["model"])}
     first = next(iter(best.values()))
     where = _truth_folder(folder, first)
     truth = find_truth(where, round_.test_sets, round_.layout, classes=settings.classes)
     if truth.sha256 != first["truth_sha256"]:
         raise UserError(f"{truth.folder} is not the truth that the packages were scored with")
     frames = _frames(settings, round_, truth)
+    own = _members(settings, round_, best, content.ensemble) if content.ensemble else []
+    members = _measured(content, frames, own, best, round_, truth)
+    shown = from_split.chosen_frames(content.frames, frames, content.ensemble, members)
+    records = rows_of(frames[frames["frame"].isin(shown)])
+    drawn = _drawn(content, records, team_pages=team_pages)
+    outlines = _Outlines(truth, [str(row["frame"]) for row in records])
+    for name, wanted in drawn.items():
+        take = partial(outlines.take, name)
+        _each_mask(Path(best[name]["package"]), round_, truth, take, wanted)
+    return replace(content, cards=gallery.cards(records, outlines.of), members=members)
+
+
+class _Outlines:
+    """The outlines of masks, drawn as they are read, so that no mask is kept."""
+
+    def __init__(self, truth: Truth, frames: Sequence[str]) -> None:
+        self._truth = truth
+        self._drawn: dict[str, dict[str, str]] = {frame: {} for frame in frames}
+
+    def take(self, model: str, frame: str, mask: Mask) -> None:
+        """Draw a model's mask of one of the frames."""
+        scale = gallery.scale_of(mask.shape[1], len(self._drawn))
+        self._drawn[frame][model] = contour_path(mask, scale)
+
+    def of(self, record: Mapping[str, Any], scale: float) -> tuple[str, dict[str, str]]:
+        """As ``gallery.Outlines``."""
+        test_set, name = record["frame"].split("/", 1)
+        truth = self._truth.bits(test_set, name).unpacked()
+        return contour_path(truth, scale), self._drawn[record["frame"]]
+
+
+def _drawn(
+    content: PageContent, records: Sequence[Mapping[str, Any]], *, team_pages: bool
+) -> dict[str, set[str]]:
+    """Which of the frames are drawn of each model."""
+    shown = {str(row["frame"]) for row in records}
+    drawn = dict.fromkeys(content.leading, shown)
+    if team_pages:
+        others = [name for name in content.models if name not in drawn]
+        drawn |= {name: set(content.worst(name, shown)) for name in others}
+    return drawn
+
+
+def _measured(
+    content: PageContent,
+    frames: pd.DataFrame,
+    own: Sequence[str],
+    best: Scores,
+    round_: Round,
+    truth: Truth,
+) -> Members | None:
+    """The ensemble's members, whose masks are compared with each other; ``None`` without two."""
+    if len(own) < 2:
+        return None
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
-        masks = {name: Path(place) / str(number) for number, name in enumerate(best)}
-        if truth.classes.values:
-            frames["mask"] = [_write_truth(truth, Path(place), frame) for frame in frames["frame"]]
-        own = _members(settings, round_, best, ensemble) if ensemble else []
-        for name in own:
-            _unpack(Path(best[name]["package"]), round_, truth, masks[name])
-        folders = {name: masks[name] for name in own}
-        members = from_split.members_of(table[table["model"].isin(own)], frames, folders)
-        shown = from_split.chosen_frames(table, frames, ensemble, members)
-        for name in best.keys() - set(own):
-            _unpack(Path(best[name]["package"]), round_, truth, masks[name], shown)
-        cards = from_split.cards_of(table, frames, masks, ensemble, members, decoding="official")
-    return cards, members
+        folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
+        for name, folder in folders.items():
+
+            def take(frame: str, mask: Mask, folder: Path = folder) -> None:
+                write_mask(folder / f"{frame}.png", mask)
+
+            _each_mask(Path(best[name]["package"]), round_, truth, take)
+        table = content.frames[content.frames["model"].isin(own)]
+        return from_split.members_of(table, frames, folders)
 
 
 def _members(settings: Settings, round_: Round, best: Scores, ensemble: str) -> Sequence[str]:
@@ -197,18 +249,14 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)  # paths may hold bytes that are no UTF-8
 
 
-def _write_truth(truth: Truth, folder: Path, frame: str) -> str:
-    """Write a frame's true mask of the chosen class as 0 and 255, as packages have it."""
-    path = folder / "truth" / f"{frame}.png"
-    test_set, name = frame.split("/", 1)
-    write_mask(path, truth.bits(test_set, name).unpacked())
-    return str(path)
-
-
-def _unpack(
-    package: Path, round_: Round, truth: Truth, folder: Path, wanted: Collection[str] | None = None
+def _each_mask(
+    package: Path,
+    round_: Round,
+    truth: Truth,
+    take: Callable[[str, Mask], None],
+    wanted: Collection[str] | None = None,
 ) -> None:
-    """Write masks of a package at their frames' sizes, ``TEST_SET/NAME.png``; by default all.
+    """Give the masks of a package with their frames, at these frames' sizes; by default all.
 
     Raises:
         UserError: If it lacks masks by the names that the round has now.
@@ -219,11 +267,11 @@ def _unpack(
     from submissions.reading.structure import arrange
     from submissions.reading.validate import inspect_masks
 
-    def take(content: Content) -> None:
+    def fitted(content: Content) -> None:
         place = content.place
         size = truth.sizes[place.test_set][place.name]
         mask = fit_prediction(content.decode("official"), size, protocol="official")
-        write_mask(folder / place.test_set / f"{place.name}.png", mask)
+        take(f"{place.test_set}/{place.name}", mask)
 
     with open_archive(package, round_.layout.root, Limits()) as archive:
         structure = arrange(archive, round_.layout, expected=truth.sizes)
@@ -232,7 +280,7 @@ def _unpack(
             raise UserError(f"{package} is not laid out as round {round_.name} says now")
         if wanted is not None:
             masks = tuple(one for one in masks if f"{one.test_set}/{one.name}" in wanted)
-        inspect_masks(archive, replace(structure, masks=masks), truth.sizes, on_mask=take)
+        inspect_masks(archive, replace(structure, masks=masks), truth.sizes, on_mask=fitted)
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

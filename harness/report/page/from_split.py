@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from metrics.masks.read import Protocol
-
 ENSEMBLE: Final = "divergentnets"
 _OTHER: Final = {"test": "val", "val": "test"}
 
@@ -187,17 +185,16 @@ def cards_of(
     masks: Mapping[str, Path],
     ensemble: str,
     members: Members | None,
-    decoding: Protocol = "strict",
     classes: Classes = ONE,
 ) -> list[gallery.Card]:
     """The gallery: every frame, or a choice of them where they are too many for a page.
 
     ``masks`` maps each model to the folder of its masks; ``ensemble`` is its name, empty without
-    one. The chosen class is drawn, the truth binarised by ``decoding``.
+    one. The chosen class is drawn.
     """
     shown = chosen_frames(table, frames, ensemble, members)
     rows = rows_of(frames[frames["frame"].isin(shown)])
-    return gallery.cards(rows, masks, decoding=decoding, classes=classes)
+    return gallery.cards(rows, gallery.outlines_of_files(masks, classes=classes))
 
 
 def _elsewhere(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ class Card:
         width: Of the image, in pixels.
         height: Of the image, in pixels.
         truth: Contours as an SVG path in the image's pixels.
-        contours: The same of each model's mask.
+        contours: The same of each model's mask, of those that are drawn.
     """
 
     frame: str
@@ -55,26 +55,43 @@ class Card:
     contours: Mapping[str, str]
 
 
-def cards(
-    records: Sequence[Mapping[str, Any]],
-    masks: Mapping[str, Path],
-    *,
-    decoding: Protocol = "strict",
-    classes: Classes = ONE,
-) -> list[Card]:
-    """A card for each frame.
+Outlines = Callable[[Mapping[str, Any], float], tuple[str, Mapping[str, str]]]
+"""From a frame's record and the scale of its picture to the outlines of truth and models."""
 
-    ``masks`` maps each model to the folder of its masks, ``FRAME.png``. The chosen class is drawn,
-    the truth binarised by ``decoding``.
+
+def cards(records: Sequence[Mapping[str, Any]], outlines: Outlines) -> list[Card]:
+    """A card for each frame.
 
     Raises:
         UserError: If a frame or a mask cannot be read.
     """
-    widest = next(width for most, width in WIDEST.items() if len(records) <= most)
     with ThreadPoolExecutor(devices.cores(), thread_name_prefix="gallery") as pool:
-        return list(
-            pool.map(lambda record: _card(record, masks, decoding, classes, widest), records)
-        )
+        return list(pool.map(lambda record: _card(record, outlines, len(records)), records))
+
+
+def scale_of(width: int, frames: int) -> float:
+    """Of a picture, from a frame's width in pixels, where so many frames are shown."""
+    widest = next(most_wide for most, most_wide in WIDEST.items() if frames <= most)
+    return min(1.0, widest / width)
+
+
+def outlines_of_files(
+    masks: Mapping[str, Path], decoding: Protocol = "strict", classes: Classes = ONE
+) -> Outlines:
+    """Outlines of masks that lie in files.
+
+    ``masks`` maps each model to the folder of its masks, ``FRAME.png``. The chosen class is drawn,
+    the truth binarised by ``decoding``.
+    """
+
+    def outlines(record: Mapping[str, Any], scale: float) -> tuple[str, dict[str, str]]:
+        truth = mask_of(truth_of(record, decoding, classes), classes.channel)
+        return contour_path(truth, scale), {
+            model: contour_path(_chosen(folder / f"{record['frame']}.png", classes), scale)
+            for model, folder in masks.items()
+        }
+
+    return outlines
 
 
 def divergences(
@@ -124,28 +141,18 @@ def choose_frames(
     return [frame for frame in frames if frame in chosen]
 
 
-def _card(
-    record: Mapping[str, Any],
-    masks: Mapping[str, Path],
-    decoding: Protocol,
-    classes: Classes,
-    widest: int,
-) -> Card:
-    frame = str(record["frame"])
+def _card(record: Mapping[str, Any], outlines: Outlines, frames: int) -> Card:
     image = read_image(Path(record["image"]))
-    scale = min(1.0, widest / image.shape[1])
+    scale = scale_of(image.shape[1], frames)
     width, height = round(image.shape[1] * scale), round(image.shape[0] * scale)
-    truth = mask_of(truth_of(record, decoding, classes), classes.channel)
+    truth, contours = outlines(record, scale)
     return Card(
-        frame=frame,
+        frame=str(record["frame"]),
         image=_embedded(image, width, height),
         width=width,
         height=height,
-        truth=contour_path(truth, scale),
-        contours={
-            model: contour_path(_chosen(folder / f"{frame}.png", classes), scale)
-            for model, folder in masks.items()
-        },
+        truth=truth,
+        contours=contours,
     )
 
 

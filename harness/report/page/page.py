@@ -66,6 +66,7 @@ def _context(content: PageContent) -> dict[str, Any]:
         "facts": content.facts,
         "notes": content.notes,
         "models": [(name, content.styles[name]) for name in models],
+        "drawn": [(models.index(name), name, content.styles[name]) for name in content.leading],
         "sections": [section for section in _sections(content, samples) if section],
         "cards": content.cards,
         "list": frame_list(content),
@@ -76,6 +77,7 @@ def _context(content: PageContent) -> dict[str, Any]:
         "frames": content.frames["frame"].nunique(),
         "vega": _vega(),
         "team_pages": content.team_pages,
+        "links": {title_of(model): href for model, href in content.team_pages.items()},
     }
 
 

@@ -37,15 +37,20 @@ def distribution(content: PageContent) -> Plot:
         for name in content.leading
         for rows in [of_model[name]]
     ]
-    best = "" if len(values) == len(of_model) else f" The best {len(values)} by mean F1."
     return Plot(
         title="F1 of each frame",
         spec=charts.distributions(
             values, title="F1 of each frame by model", axis="F1 of a frame, 0 to 1"
         ),
         caption=f"One dot a frame, {content.n} a model; a click opens the frame. Box: quartiles; "
-        f"line and number: median.{best}",
+        f"line and number: median.{_best(content)}",
     )
+
+
+def _best(content: PageContent) -> str:
+    """A sentence on which models a plot shows, where it does not show all."""
+    shown = len(content.leading)
+    return f" The best {shown} by mean F1." if shown < len(content.models) else ""
 
 
 def by_centre(content: PageContent) -> list[Table | Plot]:
@@ -108,14 +113,14 @@ def _plot(
         (
             name,
             n[name],
-            [(content.styles[m], means[name][m]) for m in content.models if m in means[name]],
+            [(content.styles[m], means[name][m]) for m in content.leading if m in means[name]],
         )
         for name in names
     ]
     spec = charts.groups(rows, title=title, axis="mean F1, 0 to 1")
     if by == "stratum":
         caption += _averaged(content.frames, content.average)
-    return Plot(title=title, spec=spec, caption=f"{caption}; {content.n}.")
+    return Plot(title=title, spec=spec, caption=f"{caption}; {content.n}.{_best(content)}")
 
 
 def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Table]:

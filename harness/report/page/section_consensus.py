@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.report.page import charts_ranks
 from harness.report.page.content import Plot
+from harness.report.page.vega import MANY_ROWS
 from harness.report.tables.view import title_of
 from harness.report.views.consensus import consensus_view, samples_by_set
 from metrics.statistics import consensus as rules
@@ -78,9 +79,7 @@ def significance(samples: Samples) -> Plot:
     """Which models are significantly better than which, by score, as a map."""
     table = rank(samples).table
     names = [str(name) for name in table["model"]]
-    tied = {
-        name: set(rest.split(", ")) for name, rest in zip(names, table["tied_with"], strict=True)
-    }
+    tied = dict(zip(names, table["tied_with"], strict=True))
     cells = [
         (title_of(row), title_of(column), column not in tied[row] and i < j)
         for i, row in enumerate(names)
@@ -95,4 +94,5 @@ def significance(samples: Samples) -> Plot:
         caption="Blue: the row's model is significantly better than the column's, by score "
         "(paired permutation tests over whole sequences, Holm's correction, level "
         f"{1 - LEVEL:.2g}). Models in the order of their scores.",
+        wide=len(names) > MANY_ROWS,
     )

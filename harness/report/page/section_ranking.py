@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from harness.report.page import charts, charts_xy
 from harness.report.page.content import MANY, Plot
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL
-from metrics.statistics.permutation import holm, permutation_test
+from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
 
@@ -28,16 +28,11 @@ def headline(samples: Samples) -> str:
     """Which model is first, and which are not significantly worse, in a sentence."""
     first = rank(samples).table.iloc[0]
     tied = first["tied_with"]
-    rest = f" The difference to {_titles(tied)} is not significant." if tied else ""
+    rest = f" Not significantly worse: {listed(tied)}." if tied else ""
     return (
         f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} ({_LEVEL} "
         f"interval {first['low']:.3f} to {first['high']:.3f}; {samples.averaged}).{rest}"
     )
-
-
-def _titles(names: str) -> str:
-    titles = [title_of(name) for name in names.split(", ")]
-    return " and ".join(filter(None, [", ".join(titles[:-1]), titles[-1]]))
 
 
 def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
@@ -82,7 +77,8 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
     means = estimates(f1)[:, 0]
     found = list(combinations(range(len(f1.models)), 2))
     names = [(f1.models[a], f1.models[b]) for a, b in found]
-    corrected = holm(permutation_test(f1, names)[:, 0])
+    swaps = swaps_for(len(names), LEVEL)
+    corrected = holm(permutation_test(f1, names, resamples=swaps)[:, 0])
     cells: dict[tuple[int, int], charts_xy.Pair] = {}
     rows: list[dict[str, object]] = []
     for (a, b), p in zip(found, corrected, strict=True):

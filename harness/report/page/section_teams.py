@@ -69,7 +69,7 @@ def telling_apart(content: PageContent, samples: Samples) -> Table:
     rows = []
     for name, part in content.frames.groupby("test_set", sort=True):
         table = rank(collect(part, protocol=content.formulas)).table.set_index("model")
-        tied = sum(len(names.split(", ")) for names in table["tied_with"] if names) / 2
+        tied = sum(map(len, table["tied_with"])) / 2
         pairs = len(table) * (len(table) - 1) / 2
         scores = table["estimate"]
         rows.append(

@@ -6,17 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from metrics.endocv import add_figures
-from metrics.masks.classes import chosen_rows
 from submissions.platforms.page import Picture, SubmissionPage
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.report.page.content import PageContent
-
-PICTURES: Final = 12
-"""Frames of the gallery on a model's page: those of its lowest F1."""
 
 RESAMPLES: Final = 2_000
 """Of a page; 50 models would take minutes with those of one."""
@@ -30,12 +23,13 @@ def names_of(content: PageContent) -> dict[str, str]:
     }
 
 
-def write(content: PageContent, folder: Path) -> None:
+def write(content: PageContent, folder: Path, up: str) -> None:
     """Write the pages into a folder that is there.
 
     Args:
         content: The round's content.
         folder: Where they go, under the names of :func:`names_of`.
+        up: Link from them to the round's page.
     """
     tables = dict(list(content.frames.groupby("model", sort=False)))
     for name, file in names_of(content).items():
@@ -45,23 +39,22 @@ def write(content: PageContent, folder: Path) -> None:
             protocol=content.formulas,
             average=content.average,
             facts={key: content.facts[key] for key in (name, "frames") if key in content.facts},
-            pictures=_pictures(content, name, tables[name]),
+            pictures=_pictures(content, name),
             resamples=RESAMPLES,
+            up=(up, f"All models of {content.name}"),
         )
         (folder / file).write_text(page.html(), encoding="utf-8")
 
 
-def _pictures(content: PageContent, name: str, table: pd.DataFrame) -> dict[str, Picture]:
-    rows = add_figures(chosen_rows(table), content.formulas)
-    f1 = dict(zip(rows["frame"], rows["f1"].tolist(), strict=True))
-    worst = sorted(content.cards, key=lambda card: f1[card.frame])[:PICTURES]
+def _pictures(content: PageContent, name: str) -> dict[str, Picture]:
+    cards = {card.frame: card for card in content.cards if name in card.contours}
     return {
-        card.frame: Picture(
-            image=card.image,
-            width=card.width,
-            height=card.height,
-            truth=card.truth,
-            mask=card.contours[name],
+        frame: Picture(
+            image=cards[frame].image,
+            width=cards[frame].width,
+            height=cards[frame].height,
+            truth=cards[frame].truth,
+            mask=cards[frame].contours[name],
         )
-        for card in worst
+        for frame in content.worst(name, cards)
     }

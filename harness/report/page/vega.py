@@ -22,6 +22,9 @@ MARK: Final = "var(--mark)"
 UNIT: Final = alt.Scale(domain=[0, 1], nice=False)
 ROW: Final = 36
 """Height of a model's row, in pixels."""
+NARROW_ROW: Final = 20
+"""The same where there are more than ``MANY_ROWS`` of them, without numbers in them."""
+MANY_ROWS: Final = 16
 
 NEAR: Final = alt.Scale(zero=False, nice=False, padding=24)
 """Around the figures, with room for what stands beside them."""
@@ -38,7 +41,8 @@ _FONT: Final = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 def chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     """A chart of rows that are carried in its specification."""
-    return alt.Chart(alt.InlineData(values=list(rows)))
+    # As a plain object: Altair checks each row of its own class, which takes three times as long.
+    return alt.Chart({"values": list(rows)})
 
 
 def models(styles: Sequence[Style]) -> alt.Y:
@@ -78,8 +82,9 @@ def shape(styles: Sequence[Style], *, legend: bool = True) -> alt.Shape:
 
 def key() -> alt.Legend:
     """Above the plot, in as many columns as the screen has room for."""
-    columns = alt.expr("max(1, floor(width / 125))")
-    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1)
+    # By the window: a plot's own width changes while it is laid out, and its height then does not.
+    columns = alt.expr("windowSize()[0] < 560 ? 2 : 3")
+    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, labelLimit=95)
 
 
 def zoom() -> alt.Parameter:

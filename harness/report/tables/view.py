@@ -124,6 +124,17 @@ def show_views(
         view.show(format_, metadata)
 
 
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Titles of models in a row; of more than ``most`` of them the first, and how many follow.
+
+    Example:
+        >>> listed(["unet", "a", "b"], most=2)
+        'U-Net, a and 1 more'
+    """
+    titles = ", ".join(map(title_of, names[:most]))
+    return f"{titles} and {len(names) - most} more" if len(names) > most else titles
+
+
 def title_of(model: str) -> str:
     """How the paper writes a model's name; the name itself where it is not registered."""
     import models

@@ -33,18 +33,19 @@ def samples_by_set(
     Args:
         table: Frame tables of all models, with ``model`` and ``test_set``.
         protocol: How the figures are computed.
-        figures: As for ``metrics.statistics.samples.collect``; those of the score by default.
+        figures: As for ``metrics.statistics.samples.collect``; those of the score by default. They
+            come first, and behind them what the score among them is made of.
         test_sets: All by default.
 
     Raises:
         UserError: There is no such figure or test set.
     """
-    from metrics.statistics.samples import collect, select
+    from metrics.statistics.samples import collect, select, with_parts
 
     there = sorted(table["test_set"].unique())
     if unknown := [name for name in test_sets if name not in there]:
         raise UserError(f"no test set {', '.join(unknown)} here; there are {', '.join(there)}.")
-    chosen = tuple(dict.fromkeys(figures)) or SCORED
+    chosen = with_parts(figures or SCORED)
     # The score is no column of the table: it is formed from its four figures.
     needed = dict.fromkeys([*(f for f in chosen if f != "score"), *SCORED])
     return {

@@ -94,6 +94,7 @@ def _columns(frame: pd.DataFrame, group: str) -> list[Column]:
     for other in ("frames", "sets"):
         if "average" in frame and not (frame["average"].dropna() == other).any():
             columns.insert(5, Column(key=f"score_{other}", title=f"Score ({other})", **score))
-    if "team" in frame and (frame["team"] != "").any():
+    # A package that was scored without --team is named after its file, team and model alike.
+    if "team" in frame and ((frame["team"] != "") & (frame["team"] != frame["model"])).any():
         columns.insert(2, Column(key="team", title="Team"))
     return [column for column in columns if column.key in frame]

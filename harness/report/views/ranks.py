@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from metrics.statistics.samples import Samples
     from metrics.statistics.seeds import SeedSpread
 
+MOST_TIES: Final = 6
+"""Models that are named as tied with another; of more of them only the number is shown."""
+
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     """Models in order of a figure, with intervals of figure and rank."""
@@ -57,13 +60,13 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
         f"{low}" if low == high else f"{low} to {high}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
     ]
-    tied = rows["tied_with"] != ""
+    tied = rows["tied_with"].map(bool)
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
     rows["ties"] = [
-        ", ".join(title_of(name) for name in names.split(", ") if name)
+        ", ".join(map(title_of, names)) if len(names) <= MOST_TIES else f"{len(names)} models"
         for names in rows["tied_with"]
     ]
-    return rows
+    return rows.assign(tied_with=rows["tied_with"].map(", ".join))
 
 
 def comparison_view(

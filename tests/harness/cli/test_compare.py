@@ -91,5 +91,8 @@ def test_seeds_are_compared_by_their_means_and_the_wider_interval_decides(
     )  # fmt: skip
     # Welch: standard error 0.3 / sqrt(3), two degrees of freedom, t = 4.303.
     assert row["seeds_high"] == pytest.approx(0.15 + 4.303 * 0.3 / 3**0.5, abs=1e-3)
+    score = compare("unet", "fpn", "--figure", "score", "--format", "json", "--resamples", "100")
+    every = compare("unet", "fpn", "--format", "json", "--resamples", "100")
+    assert json.loads(score.output)["rows"] == json.loads(every.output)["rows"][:1]
     alone = compare("unet", run.run, "--figure", "recall", "--format", "json", "--resamples", "100")
     assert json.loads(alone.output)["rows"][0]["decides"] == ""  # one seed tells no spread

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.data.cross_validation import SplitVariant, folds
-from harness.evaluation.chosen_runs import _label, _of_all_folds
+from harness.evaluation.run_labels import label_of, of_all_folds
 from metrics.utils.errors import UserError
 
 
@@ -28,7 +28,7 @@ def test_folds_are_one_model_and_other_runs_stand_by_themselves() -> None:
     other = run("unet", "unet-5", fold="1/2")
 
     def labels(*chosen: Any) -> list[str]:
-        return [_label(one, chosen, "val") for one in chosen]
+        return [label_of(one, chosen, "val") for one in chosen]
 
     assert labels(whole, run("fpn", "fpn-1")) == ["unet", "fpn"]
     assert labels(first, second) == ["unet", "unet"]
@@ -44,7 +44,7 @@ def test_a_model_without_a_run_of_every_fold_is_left_out_by_name(
     unet = [run("unet", f"unet-{part}", fold=f"{part}/2") for part in (1, 2)]
     fpn = run("fpn", "fpn-1", fold="1/2")
 
-    assert _of_all_folds([*unet, fpn], folds(2)) == unet
+    assert of_all_folds([*unet, fpn], folds(2)) == unet
     assert "fpn has no run of fold 2/2" in capsys.readouterr().err
     with pytest.raises(UserError, match="fpn has no run of fold 2/2"):
-        _of_all_folds([fpn], folds(2))
+        of_all_folds([fpn], folds(2))

@@ -189,6 +189,8 @@ DECODE = """
 import click
 from harness.cli.exit import run
 from harness.utils import console
+from metrics.masks import image
+from metrics.utils.errors import UserError
 
 @click.command()
 def decode():
@@ -196,7 +198,10 @@ def decode():
     jpeg = cv2.imencode(".jpg", numpy.zeros((8, 8, 3), "u1"))[1].tobytes()
     cv2.imdecode(numpy.frombuffer(jpeg[:-2] + b"\\0\\1\\2\\3" + jpeg[-2:], "u1"), -1)
     assert cv2.imdecode(numpy.frombuffer(b"II*\\0\\x08\\0\\0\\0" + b"abc" * 300, "u1"), -1) is None
-    print("decoded")
+    try:
+        image.decode(jpeg[:-2] + b"\\0" * 40 + jpeg[-2:], -1, name="a.jpg")
+    except UserError:
+        print("damage is told")
 
 run(decode, [])
 """
@@ -206,7 +211,7 @@ def test_decoders_write_no_lines_of_their_own() -> None:
     result = subprocess.run(
         [sys.executable, "-c", DECODE], capture_output=True, text=True, check=False
     )
-    assert (result.stdout, result.stderr) == ("decoded\n", "")
+    assert (result.stdout, result.stderr) == ("damage is told\n", "")
 
 
 @pytest.mark.parametrize("words", [("nosuch",), ("--nosuch",), ()])

@@ -315,3 +315,14 @@ def test_a_mask_that_windows_could_not_hold_is_refused_before_any_is_written(
     assert "nul.png" in result.output
     assert "sound" not in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_earlier_commands_in_out_are_named(
+    images: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    first, second = sorted(images.iterdir())[:2]
+    assert "stay in" not in call(workspace, first, tmp_path, "--probabilities").output
+    assert "stay in" not in call(workspace, first, tmp_path, "--probabilities").output
+    said = call(workspace, second, tmp_path).output
+    left = f"{first.stem}.png, probabilities/{first.stem}.png, probabilities/maps.json"
+    assert f"3 files of earlier commands stay in {tmp_path}: {left}" in said.replace("\n", "")

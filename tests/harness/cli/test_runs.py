@@ -52,3 +52,10 @@ def test_a_run_that_is_trained_stays(runs: list[Run]) -> None:
     assert refused.exit_code == 1
     assert "is being trained by another process" in refused.output
     assert left() == {"unet", "fpn", "unet++"}
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_folder_of_no_run_is_named() -> None:
+    assert "of no run" not in click.testing.CliRunner().invoke(command).output
+    Path("workspace/runs/fpn-killed").mkdir()
+    assert "of no run" in click.testing.CliRunner().invoke(command).output

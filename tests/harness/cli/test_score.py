@@ -143,6 +143,9 @@ def test_the_consensus_ranks_by_the_chosen_figures_and_test_sets(
     assert [row[f"recall {SETS[2]}"] for row in rows] == [1.0, 2.0, 3.0]
     assert f"iou {SETS[1]}" not in rows[0]
     assert "Kemeny" in harness("leaderboard", "--table", "consensus", "--round", "1").stdout
+    score = harness(*line[:3], "--figure", "score", "--format", "json")
+    assert [row["model"] for row in json.loads(score.stdout)["rows"]] == ["fpn", "triunet", "unet"]
+    assert f"f1 {SETS[0]}" not in json.loads(score.stdout)["rows"][0]
     assert "no test set nowhere" in harness(*line, "--test-set", "nowhere").output
     assert harness("leaderboard", "--figure", "iou").exit_code == 2
 
@@ -389,6 +392,12 @@ def test_plain_folders_are_scored_and_not_entered(here: Path, harness: Harness) 
     assert float(rows[1]["score"]) < 0.9
     assert "not entered" in result.stderr
     assert Ledger(here / "workspace").scores().empty
+
+    ours = here / "methods" / "ours" / SETS[0]
+    cv2.imwrite(str(ours / f"{NAMES[0]}.png"), disc(0) * np.uint8(200))
+    assert "1 masks of other values" in harness("score", "methods/ours", "--truth", "truth").stderr
+    (ours / f"{NAMES[0]}.png").rename(ours / "other.png")
+    assert "takes --round NAME" in harness("score", "methods/ours", "--truth", "truth").stderr
 
 
 def test_score_replaces_no_file_of_others(here: Path, harness: Harness) -> None:

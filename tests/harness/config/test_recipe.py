@@ -36,7 +36,7 @@ def test_a_recipe_survives_json_and_toml(preset: str, tmp_path: Path) -> None:
 def test_changes_win_and_none_leaves_the_preset() -> None:
     config = resolve("unet", "quick", epochs=3, seed=None)
 
-    assert (config.epochs, config.seed, config.size) == (3, 0, 192)
+    assert (config.epochs, config.seed, config.size) == (3, 0, 128)
 
 
 def test_a_file_of_ones_own_is_named_in_the_run(tmp_path: Path) -> None:

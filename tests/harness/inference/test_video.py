@@ -30,7 +30,7 @@ def draw(path: Path) -> Path:
 @pytest.mark.parametrize("ending", CODES)
 def test_frames_come_in_their_order_and_in_rgb(tmp_path: Path, ending: str) -> None:
     video = inspect(draw(tmp_path / f"v.{ending}"))
-    frames = list(read_frames(video))
+    frames = [pixels for _, pixels in read_frames(video)]
 
     assert (video.rate, video.frames, len(frames)) == (12.5, FRAMES, FRAMES)
     levels = [float(frame[HEIGHT * 3 // 4 :].mean()) for frame in frames]
@@ -86,7 +86,7 @@ def test_a_video_is_there_whole_or_not_at_all(tmp_path: Path, size: tuple[int, i
         for level in (0, 120, 240):
             writer.add(np.full((*size, 3), level, np.uint8))
             assert not path.exists()
-    levels = [float(frame.mean()) for frame in read_frames(inspect(path))]
+    levels = [float(frame.mean()) for _, frame in read_frames(inspect(path))]
     assert levels == pytest.approx([0, 120, 240], abs=8)
 
     with pytest.raises(KeyboardInterrupt):

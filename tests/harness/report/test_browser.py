@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from harness.report.page import team_pages
 from harness.report.page.content import PageContent
 from harness.report.page.page import render
+from harness.report.views.leaderboard import standings_view
+from metrics.endocv import summarise
+from submissions.leaderboard import rank
 
 pytestmark = pytest.mark.browser
 
@@ -220,3 +226,55 @@ def test_without_scripts_the_tables_are_there(driver: Any, page_file: Path) -> N
     assert "DivergentNets" in driver.find_element("css selector", "#ranking table").text
     folded = driver.find_element("css selector", "#pairs details table")
     assert "U-Net" in folded.get_attribute("textContent")
+
+
+@pytest.fixture(scope="module")
+def round_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a round of twenty models with long names, and the models' own pages."""
+    top = tmp_path_factory.mktemp("round")
+    names = [f"team {n:02d} of a hospital with a long name" for n in range(20)]
+    rows: list[dict[str, Any]] = [
+        {"model": name, "frame": f"s{n % 2}/{n}", "test_set": f"s{n % 2}", "class": "polyp",
+         "tp": 95 - 2 * m - n, "fp": 4, "fn": 5 + 2 * m + n, "tn": 800, "place": f"s{n % 2}",
+         "dataset": "x", "centre": "", "sequence": "", "height": 30, "width": 30, "latency_ms": 1.0}
+        for m, name in enumerate(names)
+        for n in range(12)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    scored = summarise(table, ("model",)).assign(round="1", team="", sd_sets=0.0)
+    of_round = PageContent(
+        name="round 1", protocol="official", frames=table, cards=[], facts={}, average="sets",
+        leaderboard=standings_view(rank(scored, sd="sd_sets"), protocol="official", group="round"),
+    )  # fmt: skip
+    files = team_pages.names_of(of_round)
+    (top / "models").mkdir()
+    team_pages.write(of_round, top / "models", "../page.html")
+    links = {name: f"models/{file}" for name, file in files.items()}
+    linked = dataclasses.replace(of_round, team_pages=links)
+    (top / "page.html").write_text(render(linked), encoding="utf-8")
+    return top / "page.html"
+
+
+def test_the_leaderboard_of_a_round_sorts_filters_and_leads_to_the_models_pages(
+    driver: Any, round_page: Path
+) -> None:
+    driver.set_window_size(1400, 1000)
+    driver.get(round_page.as_uri())
+    wait(driver, "return [...document.querySelectorAll('.chart')].every(c => 'drawn' in c.dataset)")
+    board = "document.querySelector('#ranking table')"
+    models = (
+        f"return [...{board}.tBodies[0].rows].filter(r => !r.hidden).map(r => r.cells[2].innerText)"
+    )
+    ranked = driver.execute_script(models)
+    assert ranked == sorted(ranked)
+    assert len(ranked) == 20
+    driver.execute_script(f"{board}.tHead.rows[0].cells[2].querySelector('button').click()")
+    assert driver.execute_script(models) == ranked[::-1]
+    driver.find_element("css selector", "#ranking .filter input").send_keys("team 07")
+    assert driver.execute_script(models) == [ranked[7]]
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 1400
+    driver.find_element("partial link text", "team 07").click()
+    assert driver.find_element("css selector", "h1").text == f"{ranked[7]}, round 1"
+    driver.find_element("link text", "All models of round 1").click()
+    assert driver.current_url == round_page.as_uri()
+    assert driver.get_log("browser") == []

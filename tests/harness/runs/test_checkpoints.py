@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harness.runs import checkpoints
+from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
 
 
@@ -21,3 +22,21 @@ def test_without_room_the_one_before_is_kept(tmp_path, no_room, write, room):
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    network = torch.nn.Linear(2, 2)
+    broken = {**network.state_dict(), "bias": torch.tensor([0.0, torch.nan])}
+    checkpoints.save_weights(tmp_path / "file", broken)
+    with pytest.raises(UserError, match="bias hold values that are infinite or no numbers"):
+        checkpoints.load_weights(tmp_path / "file", network)
+
+
+def test_a_file_of_weights_that_was_changed_is_refused(tmp_path):
+    path = tmp_path / "file"
+    digest = checkpoints.save_weights(path, {"a": torch.ones(3)})
+    for registered in (digest, f"{'0' * 64}+{digest}", "", None, "None"):
+        checkpoints.check_unchanged(path, registered)
+    checkpoints.save_weights(path, {"a": torch.zeros(3)})
+    with pytest.raises(UserError, match="is not the file that was registered"):
+        checkpoints.check_unchanged(path, digest)

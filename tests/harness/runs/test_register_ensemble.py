@@ -40,7 +40,7 @@ def test_an_interrupted_ensemble_is_not_registered_and_leaves_no_files(
     def interrupted(_source: Path, _target: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ensemble, "_link", interrupted)
+    monkeypatch.setattr(ensemble, "link", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ensemble.register(workspace, members)
 

@@ -6,13 +6,16 @@ import datetime
 import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -255,6 +258,7 @@ def test_processes_on_gpus_meet_each_on_its_own(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.append(device))
     monkeypatch.setattr(dist, "init_process_group", lambda *a, **kw: asked.append((*a, kw)))
     monkeypatch.setattr(dist, "new_group", lambda **kw: kw["timeout"])
+    monkeypatch.setattr(dist, "all_reduce", lambda *_, **__: None)
     monkeypatch.setattr(dist, "get_rank", lambda: 3)
     monkeypatch.setattr(dist, "get_world_size", lambda: 4)
 
@@ -287,14 +291,21 @@ def test_batch_norms_on_gpus_become_torchs(monkeypatch: pytest.MonkeyPatch) -> N
     assert network.state_dict().keys() == Convolutions(norm=True).state_dict().keys()
 
 
-def torchrun(drawn: Synthetic, workspace: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(RANKS)]
+def torchrun(
+    drawn: Synthetic,
+    workspace: Path,
+    *arguments: str,
+    launch: Sequence[str] = ("--nproc-per-node", str(RANKS)),
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", *launch]
     command += ["-m", "harness", "train", *arguments, "--endocv", str(drawn.endocv)]
     return subprocess.Popen(
         [*command, "--workspace", str(workspace), "--device", "cpu"],
         stderr=subprocess.PIPE,
         text=True,
         cwd=workspace,
+        # The agents' own store may give a process the address of one that was there before it.
+        env={**os.environ, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
     )
 
 
@@ -325,3 +336,48 @@ def test_torchrun_is_stopped_and_goes_on(tmp_path: Path, number: int) -> None:
     (run,) = workspace.runs()
     assert (run.status, run.row["epochs"]) == ("finished", 3)
     assert len((run.folder / "history.csv").read_text().splitlines()) == 4
+
+
+def on_two_nodes(port: int, *, restarts: int = 0) -> list[str]:
+    """What starts one of two agents, each of which stands for a machine with one process."""
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}"]
+    nodes = ["--nnodes", "2", "--nproc-per-node", "1", "--local-addr", "127.0.0.1"]
+    return [*nodes, *meeting, "--max-restarts", str(restarts)]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])
+
+
+def workers(agents: Sequence[subprocess.Popen[str]]) -> dict[int, psutil.Process]:
+    """The processes that train, by rank."""
+    children = [child for agent in agents for child in psutil.Process(agent.pid).children()]
+    ranks = {child: child.environ().get("RANK") for child in children}
+    return {int(rank): child for child, rank in ranks.items() if rank is not None}
+
+
+@pytest.mark.slow
+def test_two_nodes_train_and_go_on_by_themselves_after_a_kill(tmp_path: Path) -> None:
+    drawn = write_dataset(tmp_path / "drawn", frames=60, height=64)
+    recipe = ["--preset", "demo", "--model", "unet", "--epochs", "2", "--size", "32"]
+    recipe += ["--save-every", "0", "--workers", "0"]
+    results = {}
+    for killed in (None, 0):  # no process, the main one
+        folder = tmp_path / str(killed)
+        folder.mkdir()
+        launch = on_two_nodes(free_port(), restarts=2)
+        agents = [torchrun(drawn, folder, *recipe, launch=launch) for _ in range(2)]
+        while killed is not None and not list(folder.glob("runs/*/last.pt")):
+            assert all(agent.poll() is None for agent in agents)
+            time.sleep(0.05)
+        if killed is not None:
+            workers(agents)[killed].kill()
+        said = [agent.communicate()[1] for agent in agents]
+        assert [agent.returncode for agent in agents] == [0, 0], said
+        (run,) = Workspace(folder).runs()
+        results[killed] = (run.status, run.row["epochs"], run.row["checkpoint"])
+        assert not list((folder / "plans").iterdir())
+    assert results[None][:2] == ("finished", 2)
+    assert results[0] == results[None]

@@ -54,6 +54,14 @@ def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
     assert queue.unfinished(workspace) is None
 
 
+def test_a_plan_is_found_by_its_steps(workspace: Workspace) -> None:
+    begun = RunQueue.new(workspace, STEPS)
+    RunQueue.new(workspace, STEPS[:1])
+
+    assert queue.unfinished_of(workspace, STEPS) == begun
+    assert queue.unfinished_of(workspace, STEPS[1:]) is None
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
 def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None:
     plan = RunQueue.new(workspace, STEPS)

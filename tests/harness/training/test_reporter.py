@@ -34,7 +34,11 @@ class Bar:
 def job(model: str, work: float = 1.0) -> Any:
     row = {"best_epoch": 3, "best_iou": 0.25, "best_f1": 0.75, "epochs": 12}
     run = SimpleNamespace(
-        run=f"{model}-1", model=model, settings={"epochs": 12, "size": 64}, row=row
+        run=f"{model}-1",
+        model=model,
+        chosen_class="polyp",
+        settings={"epochs": 12, "size": 64},
+        row=row,
     )
     return SimpleNamespace(run=run, work=work, frames=SimpleNamespace(val=range(5)))
 

@@ -115,3 +115,15 @@ def test_a_frame_of_16_bits_is_read_unless_its_upper_bits_are_unused(suffix: str
         decode(dark, RGB_AS_STORED, name="dark")
     black = bytes(cv2.imencode(suffix, PIXELS * 0)[1])
     assert not decode(black, RGB_AS_STORED, name="black").any()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_file_of_several_images_is_refused_unless_the_others_are_thumbnails(kind: str) -> None:
+    first = Image.fromarray(PIXELS)
+    streams = io.BytesIO(), io.BytesIO()
+    first.save(streams[0], kind, save_all=True, append_images=[first.rotate(180)])
+    with pytest.raises(UserError, match=f"stack: a {kind} of 2 images"):
+        decode(streams[0].getvalue(), RGB_AS_STORED, name="stack")
+    if kind == "TIFF":
+        first.save(streams[1], kind, save_all=True, append_images=[first.resize((8, 6))])
+        assert np.array_equal(decode(streams[1].getvalue(), RGB_AS_STORED, name="one"), PIXELS)

@@ -32,7 +32,7 @@ def test_a_clear_order(drawn_samples):
     assert table["rank"].tolist() == table["tied_rank"].tolist() == [1, 2, 3]
     assert table["rank_low"].tolist() == table["rank_high"].tolist() == [1, 2, 3]
     assert table["p_first"].tolist() == [1, 0, 0]
-    assert table["tied_with"].tolist() == ["", "", ""]
+    assert table["tied_with"].tolist() == [(), (), ()]
     assert ranking.kendall_tau == pytest.approx(1)
     assert "1000 resamples of 60 clusters" in ranking.settings
 
@@ -46,7 +46,7 @@ def test_what_the_data_cannot_tell_is_a_tie(drawn_samples):
     assert (table["rank_high"] - table["rank_low"]).max() > 0
     assert table["p_first"].sum() == pytest.approx(1)
     first = table.iloc[0]
-    assert set(first["tied_with"].split(", ")) == set("abc") - {first["model"]}
+    assert set(first["tied_with"]) == set("abc") - {first["model"]}
 
 
 def test_two_tie_and_one_lags(drawn_samples):
@@ -54,7 +54,7 @@ def test_two_tie_and_one_lags(drawn_samples):
     values[2] -= 0.3
     table = rank(of(values), "f1", **FEW).table.set_index("model")
     assert table["tied_rank"].to_dict() == {"a": 1, "b": 1, "c": 3}
-    assert table.loc["c", "tied_with"] == ""
+    assert table.loc["c", "tied_with"] == ()
 
 
 def test_equal_models_share_their_rank_and_the_first_place():
@@ -138,3 +138,14 @@ def test_means_over_sets_can_rank_otherwise(table):
     assert over_sets["model"].tolist() == ["b", "a"]
     assert over_sets["estimate"].tolist() == pytest.approx([0.75, 0.6])
     assert over_sets["mean_rank"].tolist() == pytest.approx([1.5, 1.5])
+
+
+def test_many_models_that_clearly_differ_are_told_apart() -> None:
+    # With 10,000 swaps Holm's correction could call none of these 780 pairs different.
+    noise = np.random.default_rng(0).normal(0, 0.01, (40, 50))
+    values = np.linspace(0.2, 0.9, 40)[:, None] + noise
+    samples = Samples(
+        models=tuple(f"m{n}" for n in range(40)), figures=("f1",), values=values[..., None],
+        clusters=np.arange(50), frames=tuple(map(str, range(50))),
+    )  # fmt: skip
+    assert rank(samples, "f1").table["tied_rank"].tolist() == list(range(1, 41))

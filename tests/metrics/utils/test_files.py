@@ -89,17 +89,23 @@ def test_a_name_that_is_taken_is_replaced_only_if_asked(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from metrics.utils.files import atomic_path
-with atomic_path(Path(sys.argv[1])) as temporary:
-    temporary.write_text("half of the n")
+from metrics.utils.files import atomic_path, partial_folder
+if sys.argv[2] == "file":
+    writing = atomic_path(Path(sys.argv[1], "file.txt"))
+else:
+    writing = partial_folder(Path(sys.argv[1]))
+with writing as temporary:
+    path = temporary if temporary.is_file() else temporary / "file.txt"
+    path.write_text("half of the n")
     print("writing", flush=True)
     sys.stdin.read()
 """
 
 
-def test_what_a_killed_writer_leaves_is_removed_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_a_killed_writer_leaves_is_removed_and_nothing_else(tmp_path: Path, what: str) -> None:
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path / "file.txt")],
+        [sys.executable, "-c", WRITER, str(tmp_path), what],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import venv
 import zipfile
 from collections.abc import Callable, Mapping
 from importlib import import_module, metadata
@@ -206,6 +207,31 @@ HOSTILE: dict[str, Callable[[Entries, Path], bytes]] = {
 }
 
 
+def lay_out_hostile(
+    bundle: Path, platform: str, entries: Entries, truth: Path, top: Path
+) -> dict[str, tuple[list[str], Path, list[str]]]:
+    """By kind: the program's arguments, its output and the faults that it must name."""
+    found = {}
+    for number, (kind, make) in enumerate(HOSTILE.items()):
+        broken = top / "broken.zip"
+        broken.write_bytes(make(entries, broken))
+        with pytest.raises(FaultsError) as refused:
+            score_package(broken, truth)
+        arguments, out = places(bundle, platform, broken, top / f"platform-{number}")
+        found[kind] = arguments, out, [str(fault) for fault in refused.value.faults]
+    return found
+
+
+def check_refusal(kind: str, platform: str, told: str, out: Path, faults: list[str]) -> None:
+    for fault in faults:
+        assert f"- {fault}\n" in told, kind
+    assert told.splitlines()[-1].startswith("not scored, "), kind
+    assert "Traceback" not in told
+    left = [path.name for path in out.glob("*")]
+    assert left == (["detailed_results.html"] if platform == "codabench" else []), kind
+    assert not Path("/tmp/a_mask.jpg").exists()
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_hostile_packages_are_refused_with_their_faults(
     platform: str, export, entries, truth_folder: Path, tmp_path: Path, capsys
@@ -213,23 +239,83 @@ def test_hostile_packages_are_refused_with_their_faults(
     bundle = export(platform)
     program = program_of(bundle, platform)
     main = import_module(f"submissions.platforms.{platform.replace('-', '_')}").main
-    for number, (kind, make) in enumerate(HOSTILE.items()):
-        broken = tmp_path / "broken.zip"
-        broken.write_bytes(make(entries, broken))
-        with pytest.raises(FaultsError) as refused:
-            score_package(broken, truth_folder)
-        arguments, out = places(bundle, platform, broken, tmp_path / f"platform-{number}")
+    hostile = lay_out_hostile(bundle, platform, entries, truth_folder, tmp_path)
+    for kind, (arguments, out, faults) in hostile.items():
         capsys.readouterr()
         assert main(program, arguments) == 1, kind
         told = capsys.readouterr().err
-        for fault in refused.value.faults:
-            assert f"- {fault}\n" in told, kind
-        assert told.splitlines()[-1].startswith("not scored, "), kind
-        assert "Traceback" not in told
+        check_refusal(kind, platform, told, out, faults)
         assert str(truth_folder) not in told
-        left = [path.name for path in out.glob("*")]
-        assert left == (["detailed_results.html"] if platform == "codabench" else []), kind
-        assert not Path("/tmp/a_mask.jpg").exists()
+
+
+# Calls a bundle's program for many submissions, so that its packages are imported once.
+EACH = """
+import contextlib, importlib, io, json, pathlib, sys
+sys.dont_write_bytecode = True
+program, platform = sys.argv[1:3]
+sys.path.insert(0, program)
+main = importlib.import_module(f"submissions.platforms.{platform}").main
+told = []
+for arguments in json.load(sys.stdin):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        told.append((main(pathlib.Path(program), arguments), said.getvalue()))
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A Python that has a bundle's packages and no others, and no network where that is allowed."""
+    place = tmp_path_factory.mktemp("clean")
+    venv.create(place, symlinks=True)
+    site = next(place.glob("lib/python*/site-packages"))
+    for name in pins.with_all_they_need(PACKAGES):
+        for top in {file.parts[0] for file in metadata.files(name) or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(str(metadata.distribution(name).locate_file(top)))
+    offline = ["unshare", "--net"]
+    allowed = (
+        shutil.which("unshare") and not subprocess.run([*offline, "true"], check=False).returncode
+    )
+    return [*(offline if allowed else []), str(place / "bin" / "python")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_clean_environment_without_network_is_enough(
+    platform: str, clean, export, entries, package: Path, truth_folder: Path, tmp_path: Path
+) -> None:
+    bundle = export(platform)
+    done = subprocess.run(
+        [*clean[:-1], bundle / "run_locally.sh"],
+        env={"PATH": os.environ["PATH"], "PYTHON": clean[-1]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the expected figures" in done.stdout
+    assert "was refused" in done.stdout
+
+    hostile = lay_out_hostile(bundle, platform, entries, truth_folder, tmp_path)
+    good, out = places(bundle, platform, package, tmp_path / "platform")
+    program = program_of(bundle, platform)
+    before = snapshot(tmp_path)
+    command = [*clean, "-I", "-c", EACH, str(program), platform.replace("-", "_")]
+    every = json.dumps([good, *(arguments for arguments, *_ in hostile.values())])
+    said = subprocess.run(command, input=every, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    (status, nothing), *refused = json.loads(said.stdout)
+    assert (status, nothing) == (0, "")
+    for (kind, (_, folder, faults)), (status, told) in zip(hostile.items(), refused, strict=True):
+        assert status == 1, kind
+        check_refusal(kind, platform, told, folder, faults)
+    written = set(snapshot(tmp_path)) - set(before)
+    assert {Path(name).parent for name in written} <= {out, *(f for _, f, _ in hostile.values())}
+    name = {"codabench": "scores.json", "grand-challenge": "metrics.json", "evalai": "result.json"}
+    figures = all_figures(json.loads((out / name[platform]).read_text()))
+    expected = expected_figures(package, truth_folder)
+    assert {key: figures[key] for key in expected} == expected
 
 
 def test_a_fault_of_ours_is_not_shown(export, package: Path, tmp_path: Path, capsys) -> None:

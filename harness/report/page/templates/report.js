@@ -31,7 +31,7 @@
     const input = document.createElement("input");
     label.className = "filter";
     input.type = "search";
-    label.append("Rows with ", input);
+    label.append("Show rows with ", input);
     table.parentElement.before(label);
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase();

@@ -55,7 +55,7 @@ def test_the_frame_that_all_miss_comes_first_and_the_easy_set_tells_nobody_apart
 def test_a_page_for_each_model_is_linked_and_has_its_frames(tmp_path: Path) -> None:
     content = content_of(3)
     names = team_pages.names_of(content)
-    team_pages.write(content, tmp_path)
+    team_pages.write(content, tmp_path, "../round.html")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names.values())
     text = (tmp_path / names["m2"]).read_text()
     assert "m2, round 1" in text
