@@ -126,7 +126,7 @@ def _tables(
     evaluated = tables.evaluated(workspace, workspace.runs(), split, protocol)
     measure = f"harness evaluate --split {split}"
     measure += f" --protocol {protocol}" if protocol == "official" else ""
-    chosen = [_find(name, evaluated, split, measure) for name in (a, b) if name]
+    chosen = [_find(workspace, name, evaluated, split, measure) for name in (a, b) if name]
     data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
         same = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
@@ -154,12 +154,13 @@ def _tables(
     return tables.load(every, split, protocol), seeds, list(seeds)[1] if b else ""
 
 
-def _find(name: str, evaluated: list[Run], split: str, measure: str) -> Run:
+def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, measure: str) -> Run:
     for run in evaluated:
         if name == run.run or (name == run.model and not run.variant and not run.tuned):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
+    option = "--run" if any(run.run == name for run in workspace.runs()) else "--model"
     raise UserError(
         f"no evaluation of {name!r} on the {split} split; there are: {there}. Measure it with: "
-        f"{measure} --model {name}"
+        f"{measure} {option} {name}"
     )
