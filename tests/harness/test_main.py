@@ -54,6 +54,7 @@ def test_the_users_own_folders_are_not_imported(hostile: Path, start: list[str])
     assert "Round 2: 2 of 2 left today" in result.stderr
 
 
+@pytest.mark.slow
 def test_nor_is_a_folder_called_models(hostile: Path) -> None:
     result = run([sys.executable, "-m", "harness", "models"], hostile)
     assert result.returncode == 0, result.stderr

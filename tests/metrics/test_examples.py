@@ -18,6 +18,7 @@ MODULES = [
     if not module.ispkg
 ]
 WITHOUT = {
+    "metrics.masks.complaints.watch",
     "metrics.masks.image.quiet",
     "metrics.masks.image.read_file",
     "metrics.masks.class_indices.encode_labels",  # beside examine_labels

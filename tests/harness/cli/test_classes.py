@@ -82,6 +82,7 @@ def test_frames_are_counted_by_the_chosen_class(here: Path) -> None:
     assert "Non-instrument" in succeeds("data", "check")
 
 
+@pytest.mark.slow
 def test_two_classes_from_training_to_tables(here: Path) -> None:
     succeeds("data", "check")
     succeeds("train", *RECIPE, "--loss-class", "instrument", "--device", "cpu")

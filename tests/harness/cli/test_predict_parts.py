@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 from click.testing import CliRunner, Result
 
 from harness.cli import cli
@@ -39,6 +40,7 @@ def check_same(*outs: Path) -> None:
     pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
 
 
+@pytest.mark.slow
 def test_four_parts_of_a_folder(workspace: Workspace, images: Path, tmp_path: Path) -> None:
     source, options = tmp_path / "frames", ("--model", "fpn", "--probabilities", "--keep-going")
     shutil.copytree(images, source)
@@ -60,6 +62,7 @@ def test_four_parts_of_a_folder(workspace: Workspace, images: Path, tmp_path: Pa
     check_same(out, tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_parts_of_a_video_one_of_which_has_no_frame(workspace: Workspace, tmp_path: Path) -> None:
     film = tmp_path / "withdrawal.avi"
     writer = cv2.VideoWriter(str(film), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 80))

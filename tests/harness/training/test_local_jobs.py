@@ -89,6 +89,7 @@ def job(
     return Job(workspace=workspace.root, run=run, frames=frames, save_every_s=60.0)
 
 
+@pytest.mark.slow
 def test_one_that_fails_does_not_stop_the_others(
     workspace: Workspace, frames: TrainingFrames
 ) -> None:
