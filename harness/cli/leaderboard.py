@@ -250,7 +250,7 @@ def _show_ranks_of_splits(
 
     views = []
     for split, frames, runs in evaluations:
-        newest = {run.model: run for run in reversed(runs)}
+        newest = {run.contender(split): run for run in reversed(runs)}
         several = sum(other.split == split for other in evaluations) > 1
         which = f", data {frames[:HASH_SHOWN]}" if several else ""
         if len(newest) < 2:

@@ -84,7 +84,8 @@ def ranked(
             figures = summarise_by(over, table, ("class",))
             # Figures of different classes cannot be compared, no more than those of other frames.
             frames = f"{chosen_class(table)} {data}" if several_classes else data
-            identity = {"split": split, "data": frames, "model": run.model, "protocol": "paper"}
+            name = run.contender(split)
+            identity = {"split": split, "data": frames, "model": name, "protocol": "paper"}
             parts.setdefault(split, []).append(figures.assign(**identity))
             sds[split] = sd or SD_OF[over]
     rankings = [

@@ -126,6 +126,10 @@ class Run:
         """Its name in tables of a split; a run that was tuned on the split says so."""
         return f"{self.run} (tuned on {split})" if self.tuned.get("split") == split else self.run
 
+    def contender(self, split: str) -> str:
+        """As what it is ranked on a split: its model, but what was tuned stands for itself."""
+        return self.label(split) if self.tuned else self.model
+
     @property
     def validation_frames(self) -> str:
         """Fingerprint of the frames that ``best_iou`` is of; empty where unknown."""

@@ -18,9 +18,17 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def evaluate(workspace: Workspace, model: str, found: dict[str, int], split: str = "test") -> str:
+def evaluate(
+    workspace: Workspace,
+    model: str,
+    found: dict[str, int],
+    split: str = "test",
+    *,
+    tuned: str = "",
+) -> str:
     """A run whose every frame has ten true pixels, of which some are found."""
-    run = workspace.new_run(model, settings={}, versions={}).run
+    settings = {"tuned": {"split": tuned, "tta": False}} if tuned else {}
+    run = workspace.new_run(model, settings=settings, versions={}).run
     workspace.finish_run(run)
     folder = workspace.run(run).evaluation(split)
     folder.mkdir(parents=True)
@@ -56,6 +64,15 @@ def test_the_leader_can_change_with_the_average(workspace: Workspace) -> None:
     by_frames = standings.ranked(found, "frames")
     assert by_frames["model"].tolist()[-2:] == ["unet", "fpn"]
     assert by_frames["score"].round(3).tolist()[-2:] == [0.838, 0.833]
+
+
+def test_what_was_tuned_stands_beside_its_model_and_says_so(workspace: Workspace) -> None:
+    evaluate(workspace, "unet", {"large1": 7}, "val")
+    tuned = evaluate(workspace, "unet", {"large1": 9}, "val", tuned="val")
+
+    ranked = standings.ranked(standings.find(workspace)[0])
+
+    assert ranked["model"].tolist() == [f"{tuned} (tuned on val)", "unet"]
 
 
 def test_the_leaderboard_of_a_split_says_which_average_it_ranks_by(workspace: Workspace) -> None:
