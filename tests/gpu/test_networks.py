@@ -134,7 +134,14 @@ def trained(
     name: str, frames: TrainingFrames, device: torch.device, figures: dict[str, Any]
 ) -> nn.Module:
     """A network after a short training; its validation goes into the figures."""
-    config = resolve(name, "quick", encoder=SCALE.small_encoder, size=SCALE.small_size, workers=0)
+    config = resolve(
+        name,
+        "quick",
+        encoder=SCALE.small_encoder,
+        encoder_weights="none",
+        size=SCALE.small_size,
+        workers=0,
+    )
     torch.manual_seed(config.seed)
     trainer = trainer_of(config, device, steps=SCALE.training_steps)
     loader = BatchLoader(config, frames.train, frames.val, pin=device.type == "cuda")
