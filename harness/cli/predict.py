@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +18,9 @@ from metrics.utils.names import clashes
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.cli.predict_work import PredictWork
     from harness.config.settings import Settings
     from harness.inference.maps import MapOptions
+    from harness.inference.predict_source import SourcePrediction
     from harness.inference.prediction import Inference
     from harness.inference.sources import Sources
     from harness.runs.network import Loaded
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from harness.utils.outputs import Outputs
     from harness.utils.parts import Shard
     from metrics.utils.errors import Fault
-
-TABLE: Final = "predictions.csv"
-"""Beside the masks: a row an image."""
 
 EPILOG = """\b
 Examples:
@@ -121,9 +118,9 @@ def command(
 
     With --shard each of several processes predicts its part, and --gather joins the parts in OUT.
     """
-    from harness.cli.predict_work import PredictWork
     from harness.data.listing import IMAGE_SUFFIXES
     from harness.inference import video
+    from harness.inference.predict_source import SourcePrediction
     from harness.inference.sources import Sources, find_sources
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
@@ -141,7 +138,7 @@ def command(
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
     inference = inference.of(loaded.run)
     inference = inference if risk is None else _with_risk(workspace, loaded, inference, risk)
-    work = PredictWork(
+    prediction = SourcePrediction(
         loaded=loaded,
         inference=inference,
         source=found,
@@ -151,11 +148,11 @@ def command(
         cache=workspace.root / "cache",
     )
     if shard:
-        rows, faults = work.part(out, shard)
+        rows, faults = prediction.part(out, shard)
         console.success(f"{out}: {len(rows)} masks by {loaded.run.run}, part {shard}")
     else:
-        rows, faults = work.gather(outputs) if gather else work.whole(outputs)
-        _say_what_is_there(work, outputs, rows)
+        rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
+        _say_what_is_there(prediction, outputs, rows)
     _fail_with(context, faults)
 
 
@@ -193,12 +190,12 @@ def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) 
     return found
 
 
-def _say_what_is_there(work: PredictWork, outputs: Outputs, rows: pd.DataFrame) -> None:
-    work.check_whole(len(rows))
+def _say_what_is_there(prediction: SourcePrediction, outputs: Outputs, rows: pd.DataFrame) -> None:
+    prediction.check_whole(len(rows))
     if left := outputs.left():
         console.warn(left)
-    console.success(f"{outputs.folder}: {len(rows)} masks by {work.loaded.run.run}")
-    if work.uncertainty and len(rows):
+    console.success(f"{outputs.folder}: {len(rows)} masks by {prediction.loaded.run.run}")
+    if prediction.uncertainty and len(rows):
         _name_the_least_certain(rows, outputs.folder)
 
 
@@ -223,6 +220,7 @@ def _check_targets(
         FaultsError: Files would be replaced; all of them at once.
     """
     from harness.inference.maps import FOLDER, MANIFEST
+    from harness.inference.predict_source import TABLE
 
     out, root = outputs.folder, source.resolve()
     if source.is_dir() and (out.resolve() == root or root in out.resolve().parents):

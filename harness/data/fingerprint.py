@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from metrics.masks.image import read_file
 from metrics.utils.errors import Fault, FaultsError, or_fault
-from metrics.utils.files import UnwritableError, write_json
+from metrics.utils.files import UnwritableError, read_mapping, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +38,8 @@ class FileDigests:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._file = folder and folder / _FILE_NAME
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Any] = read_mapping(self._file) if self._file else {}
         self._changed = False
-        if self._file:
-            with contextlib.suppress(OSError, ValueError):
-                known = json.loads(self._file.read_text(encoding="utf-8"))
-                self._known = known if isinstance(known, dict) else {}
 
     def __call__(self, path: str) -> str:
         """The digest of a file; of no file ('') that of no bytes.

@@ -24,7 +24,7 @@ from metrics.masks.classes import chosen_class
 from metrics.masks.faults import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
-from metrics.utils.files import UnwritableError, atomic_path, write_json
+from metrics.utils.files import UnwritableError, atomic_path, read_mapping, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,10 +118,7 @@ def keeps(run: Run, split: str, keep: Keep) -> bool:
         return False
     if keep.maps is None:
         return True
-    try:
-        found = json.loads((folder / maps.FOLDER / maps.MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    found = read_mapping(folder / maps.FOLDER / maps.MANIFEST)
     return bool(found == maps.manifest(keep.maps, shared_classes([run])))
 
 

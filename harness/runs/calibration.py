@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from harness.runs.network import Loaded
 from harness.runs.run import Run
 from metrics.utils.errors import UserError
-from metrics.utils.files import write_json
+from metrics.utils.files import read_mapping, write_json
 
 FILE: Final = "calibration.json"
 
@@ -30,11 +29,10 @@ def keep_temperature(run: Run, temperature: float, *, inference: Mapping[str, An
 
 def kept_temperature(run: Run, inference: Mapping[str, Any]) -> float | None:
     """The run's temperature; ``None`` if none was fitted for these weights and this prediction."""
-    try:
-        found = json.loads((run.folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = all(found.get(name) == value for name, value in _of(run, inference).items())
+    found = read_mapping(run.folder / FILE)
+    same = bool(found) and all(
+        found.get(name) == value for name, value in _of(run, inference).items()
+    )
     return float(found["temperature"]) if same else None
 
 

@@ -127,7 +127,7 @@ class Run:
         return f"{self.run} (tuned on {split})" if self.tuned.get("split") == split else self.run
 
     def contender(self, split: str) -> str:
-        """As what it is ranked on a split: its model, but what was tuned stands for itself."""
+        """Its name in a ranking of a split: the model's; a run that was tuned keeps its own."""
         return self.label(split) if self.tuned else self.model
 
     @property

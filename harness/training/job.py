@@ -5,6 +5,7 @@ Both launchers (``local_jobs``, ``slurm_jobs``) have their processes call :func:
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 import warnings
 from collections.abc import Callable
@@ -45,20 +46,14 @@ class Job:
         workspace: The workspace's folder.
         run: The run.
         frames: Its frames.
-        save_every_s: As in ``TrainingSetup``.
-        tracker: As in ``TrainingSetup``.
-        graphs: As in ``TrainingSetup``.
-        workers: As in ``TrainingSetup``.
+        setup: How it trains; the device is that of its slot.
         work: How long it takes, on any scale that the runs beside it have too.
     """
 
     workspace: Path
     run: Run
     frames: TrainingFrames
-    save_every_s: float
-    tracker: str = ""
-    graphs: bool = True
-    workers: int | None = None
+    setup: TrainingSetup
     work: float = 1.0
 
 
@@ -98,13 +93,8 @@ def train_job(
     devices.keep_memory()
     torch.set_num_threads(slot.threads)
     cv2.setNumThreads(slot.threads)
-    setup = TrainingSetup(
-        device=torch.device(slot.device),
-        save_every_s=job.save_every_s,
-        tracker=job.tracker,
-        side_by_side=slot.trainings,
-        graphs=job.graphs,
-        workers=job.workers,
+    setup = dataclasses.replace(
+        job.setup, device=torch.device(slot.device), side_by_side=slot.trainings
     )
     # Before anything else in this process asks for a GPU, and starts one that is not its own.
     devices.make_current(setup.device)

@@ -7,7 +7,6 @@ process may end before the jobs: ``harness runs sync`` and ``train --resume`` re
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from harness.training.slurm_node import PROGRESS, SlurmTraining
 from harness.utils import console
 from harness.utils.signals import StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
-from metrics.utils.files import write_json
+from metrics.utils.files import read_mapping, write_json
 
 TICKET: Final = "slurm.json"
 """In a run's folder: the number of its SLURM job, and the file of what that prints."""
@@ -155,7 +154,7 @@ def train_all(jobs: Sequence[Job], cluster: Cluster, folder: Path, told: WorkerC
 
 def still_queued(runs: Iterable[Run]) -> dict[str, str]:
     """The SLURM jobs of runs, by run, that wait or run now."""
-    tickets = {run.run: _read(run.folder / TICKET).get("job") for run in runs}
+    tickets = {run.run: read_mapping(run.folder / TICKET).get("job") for run in runs}
     if not any(tickets.values()) or not shutil.which("squeue"):
         return {}
     found = queued() or set()
@@ -184,7 +183,7 @@ class _Waiting:
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        return cls(run, _read(run.folder / TICKET), int(run.row["epochs"] or 0))
+        return cls(run, read_mapping(run.folder / TICKET), int(run.row["epochs"] or 0))
 
     def goes_on(self, queue: set[str] | None, told: WorkerCallbacks) -> bool:
         """Pass on what its folder says; false once it has ended.
@@ -192,21 +191,21 @@ class _Waiting:
         ``queue`` has the jobs that wait or run; it is ``None`` where SLURM was not asked.
         """
         job = self.ticket["job"]
-        said = _read(self.run.folder / PROGRESS)
+        said = read_mapping(self.run.folder / PROGRESS)
         if said.get("job") != job:  # of an earlier job, or none yet
             said = {}
         try:
-            now, history = self.run.reread(), read_history(self.run.folder / HISTORY)
+            current, history = self.run.reread(), read_history(self.run.folder / HISTORY)
         except (OSError, UserError):  # a file that is being replaced, on a network file system
             return True
         if said:
             self._pass_on(said, history, told)
         if queue is not None:
             self.missed = 0 if job in queue else self.missed + 1
-        if now.status != "finished" and self.missed < _GONE:
+        if current.status != "finished" and self.missed < _GONE:
             return True
         fault = said.get("fault") or f"its SLURM job {job} ended: see {self.ticket['log']}"
-        told.ended(now, "" if now.status == "finished" else fault)
+        told.ended(current, "" if current.status == "finished" else fault)
         return False
 
     def _pass_on(
@@ -252,11 +251,3 @@ def _submitit() -> Any:
             "pip install 'harness[slurm]'"
         ) from error
     return submitit
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON file of a run's folder; empty where it is not there yet."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}

@@ -142,8 +142,14 @@ def _jobs(
     costs = estimate([step for _, step in left])
     # All are registered first, in the order of the queue, whichever begins first.
     begun = [_begin(workspace, tasks, *step, frames) for step in left]
-    order = longest_first(costs)
-    return [_job(workspace, *begun[at], setup, costs[at].flops) for at in order], costs
+    jobs = []
+    for at in longest_first(costs):
+        run, ready = begun[at]
+        job = Job(
+            workspace=workspace.root, run=run, frames=ready, setup=setup, work=costs[at].flops
+        )
+        jobs.append(job)
+    return jobs, costs
 
 
 def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
@@ -155,21 +161,6 @@ def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
             f"SLURM has jobs that train {named}. Wait for them by --launcher slurm, or end them "
             "first: scancel JOB"
         )
-
-
-def _job(
-    workspace: Workspace, run: Run, ready: TrainingFrames, setup: TrainingSetup, work: float
-) -> Job:
-    return Job(
-        workspace=workspace.root,
-        run=run,
-        frames=ready,
-        save_every_s=setup.save_every_s,
-        tracker=setup.tracker,
-        graphs=setup.graphs,
-        workers=setup.workers,
-        work=work,
-    )
 
 
 def _begin(

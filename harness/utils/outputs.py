@@ -7,7 +7,6 @@ is replaced only with ``--overwrite``, and never if it is one of the files that 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault, FaultsError
-from metrics.utils.files import file_sha256, partial_folder, unwritable, write_json
+from metrics.utils.files import file_sha256, partial_folder, read_mapping, unwritable, write_json
 
 MANIFEST: Final = ".harness-files"
 _NAMED: Final = 5
@@ -149,11 +148,7 @@ class Outputs:
 
     def _written(self) -> dict[str, str]:
         """Name to one SHA-256 or two; nothing where the list is missing or damaged."""
-        try:
-            entries = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {k: str(v) for k, v in entries.items()} if isinstance(entries, dict) else {}
+        return {name: str(value) for name, value in read_mapping(self.folder / MANIFEST).items()}
 
     def _enter(self, entries: dict[str, str]) -> None:
         write_json(self.folder / MANIFEST, self._written() | entries)

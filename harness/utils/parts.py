@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from metrics.utils.errors import Fault
-from metrics.utils.files import write_json
+from metrics.utils.files import read_mapping, write_json
 
 PART: Final = "part.json"
 
@@ -23,7 +23,7 @@ MadeOf = Mapping[str, Any]
 """What a part was made of, as JSON holds it: a value or a mapping for each of a few names."""
 
 
-@dataclass(frozen=True, order=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Shard:
     """Process K of N, which takes the frames K, K + N, K + 2 N and so on, counted from 1.
 
@@ -77,11 +77,7 @@ def write_part(folder: Path, made_of: MadeOf, **further: Any) -> None:
 
 def read_part(folder: Path) -> dict[str, Any]:
     """What :func:`write_part` wrote; empty where there is nothing that can be read."""
-    try:
-        found = json.loads((folder / PART).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_mapping(folder / PART)
 
 
 def is_done(folder: Path, made_of: MadeOf) -> bool:

@@ -100,6 +100,18 @@ def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; empty where it is missing, damaged or holds something else.
+
+    For files that can be done without; ``json.loads`` says what is wrong with the others.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:

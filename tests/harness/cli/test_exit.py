@@ -180,8 +180,8 @@ def test_a_warning_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_a_library_logs_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status(lambda: logging.getLogger("some.library").warning("no cache")) == 0
-    assert capsys.readouterr().err == "warning: some.library: no cache\n"
+    assert status(lambda: logging.getLogger("some.package").warning("no cache")) == 0
+    assert capsys.readouterr().err == "warning: some.package: no cache\n"
     assert console.handler not in logging.getLogger().handlers
 
 

@@ -19,25 +19,29 @@ NETWORKS = [name for name in models.names() if not models.get(name).members]
 NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3, SIZE, SIZE), np.uint8)
+
+
+def check_alike(whole: torch.nn.Module, path: Path) -> None:
+    """onnxruntime and torch compute the same probabilities."""
+    onnx._convert(whole, SIZE, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    theirs = session.run([onnx.OUTPUT], {onnx.INPUT: IMAGES})[0]
+
+    with torch.inference_mode():
+        ours = whole(torch.from_numpy(IMAGES).float()).numpy()
+    assert theirs.shape == ours.shape
+    np.testing.assert_allclose(theirs, ours, atol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_onnxruntime_computes_what_torch_does(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     encoder = "tu-test_vit" if name == "dpt" else "resnet18"
     network = models.create(name, encoder=encoder, encoder_weights=None).eval()
-    whole = Softmax(Normalised(network, NORMALISATION)).eval()
-    images = np.random.default_rng(0).integers(0, 256, (3, 3, SIZE, SIZE), np.uint8)
 
-    onnx._convert(whole, SIZE, tmp_path / "network.onnx")
-    session = onnxruntime.InferenceSession(
-        tmp_path / "network.onnx", providers=["CPUExecutionProvider"]
-    )
-    theirs = session.run([onnx.OUTPUT], {onnx.INPUT: images})[0]
-
-    with torch.inference_mode():
-        ours = whole(torch.from_numpy(images).float()).numpy()
-    assert theirs.shape == ours.shape
-    np.testing.assert_allclose(theirs, ours, atol=1e-4)
+    check_alike(Softmax(Normalised(network, NORMALISATION)).eval(), tmp_path / "network.onnx")
 
 
 @pytest.mark.slow
@@ -49,16 +53,6 @@ def test_so_does_an_ensemble_of_networks_of_two_sizes(tmp_path: Path) -> None:
         )
         for name in ("unet", "fpn")
     }
+
     whole = DivergentNets(members, {"unet": SIZE, "fpn": SIZE // 2}).eval()
-    images = np.random.default_rng(0).integers(0, 256, (3, 3, SIZE, SIZE), np.uint8)
-
-    onnx._convert(whole, SIZE, tmp_path / "ensemble.onnx")
-    session = onnxruntime.InferenceSession(
-        tmp_path / "ensemble.onnx", providers=["CPUExecutionProvider"]
-    )
-    theirs = session.run([onnx.OUTPUT], {onnx.INPUT: images})[0]
-
-    with torch.inference_mode():
-        np.testing.assert_allclose(
-            theirs, whole(torch.from_numpy(images).float()).numpy(), atol=1e-4
-        )
+    check_alike(whole, tmp_path / "ensemble.onnx")

@@ -69,6 +69,9 @@ class Heard:
         )
 
 
+SETUP = TrainingSetup(device=torch.device("cpu"))
+
+
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "workspace")
@@ -86,7 +89,7 @@ def job(
 ) -> Job:
     config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
     run = start(workspace, config, frames)
-    return Job(workspace=workspace.root, run=run, frames=frames, save_every_s=60.0)
+    return Job(workspace=workspace.root, run=run, frames=frames, setup=SETUP)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Any
 import click
 import pytest
 import submitit
+import torch
 
 from harness.cli.train_request import cluster_of
 from harness.runs.run import Run, write_run_json
@@ -24,9 +25,11 @@ from harness.training.job import Job
 from harness.training.launch import on_cluster
 from harness.training.slurm_jobs import Cluster, minutes, parse
 from harness.training.slurm_node import SlurmTraining
+from harness.training.train_run import TrainingSetup
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
+SETUP = TrainingSetup(device=torch.device("cpu"))
 CLUSTER = Cluster(device="cpu", parameters={})
 EPOCH = Epoch(
     epoch=1, loss=0.5, iou=0.25, f1=0.5, learning_rate=1e-3, seconds=1.0, images_per_second=1e-5,
@@ -43,7 +46,7 @@ def job(workspace: Workspace, model: str = "unet") -> Job:
     settings = {"model": model, "epochs": 1, "size": 64}
     run = workspace.new_run(model, settings=settings, versions={})
     anything: Any = type("Frames", (), {"val": range(5)})
-    return Job(workspace=workspace.root, run=run, frames=anything, save_every_s=60.0)
+    return Job(workspace=workspace.root, run=run, frames=anything, setup=SETUP)
 
 
 def finish(run: Run) -> None:

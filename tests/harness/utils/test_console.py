@@ -184,7 +184,7 @@ def test_json_lines_are_valid_whatever_the_names(capsys: pytest.CaptureFixture[s
 @pytest.fixture
 def library() -> Iterator[logging.Logger]:
     """The logger of a library, whose records reach the console."""
-    logger = logging.getLogger("some.library")
+    logger = logging.getLogger("some.package")
     logger.addHandler(console.handler)
     logger.propagate = False
     yield logger
@@ -197,4 +197,4 @@ def test_what_libraries_log_is_a_message(
 ) -> None:
     library.warning("no %s", "cache")
     library.critical("lost")
-    assert capsys.readouterr().err == "warning: some.library: no cache\nerror: some.library: lost\n"
+    assert capsys.readouterr().err == "warning: some.package: no cache\nerror: some.package: lost\n"

@@ -15,9 +15,22 @@ from metrics.utils.files import (
     atomic_path,
     create_partial,
     publish,
+    read_mapping,
     remove_stale_partials,
     write_json,
 )
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]", b"\xff"])
+def test_what_is_no_object_is_read_as_empty(tmp_path: Path, content: str | bytes | None) -> None:
+    path = tmp_path / "file.json"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    assert read_mapping(path) == {}
+
+    write_json(path, {"a": [1, 2]})
+    assert read_mapping(path) == {"a": [1, 2]}
 
 
 def test_content_takes_the_final_name(tmp_path: Path) -> None:

@@ -280,15 +280,11 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [*(offline if allowed else []), str(place / "bin" / "python")]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_clean_environment_without_network_is_enough(
-    platform: str, clean, export, entries, package: Path, truth_folder: Path, tmp_path: Path
-) -> None:
-    bundle = export(platform)
+def check_run_locally(command: list[str | Path], python: str) -> None:
+    """A bundle's self-test passes: the expected figures, and a broken submission refused."""
     done = subprocess.run(
-        [*clean[:-1], bundle / "run_locally.sh"],
-        env={"PATH": os.environ["PATH"], "PYTHON": clean[-1]},
+        command,
+        env={"PATH": os.environ["PATH"], "PYTHON": python},
         capture_output=True,
         text=True,
         check=False,
@@ -296,6 +292,15 @@ def test_a_clean_environment_without_network_is_enough(
     assert done.returncode == 0, done.stderr
     assert "the expected figures" in done.stdout
     assert "was refused" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_clean_environment_without_network_is_enough(
+    platform: str, clean, export, entries, package: Path, truth_folder: Path, tmp_path: Path
+) -> None:
+    bundle = export(platform)
+    check_run_locally([*clean[:-1], bundle / "run_locally.sh"], clean[-1])
 
     hostile = lay_out_hostile(bundle, platform, entries, truth_folder, tmp_path)
     good, out = places(bundle, platform, package, tmp_path / "platform")
@@ -453,17 +458,7 @@ def test_a_round_of_another_layout_has_a_bundle_that_scores_its_drawn_masks(
 
 
 def test_run_locally_passes(export, tmp_path: Path) -> None:
-    bundle = export("evalai")
-    done = subprocess.run(
-        [bundle / "run_locally.sh"],
-        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "the expected figures" in done.stdout
-    assert "was refused" in done.stdout
+    check_run_locally([export("evalai") / "run_locally.sh"], sys.executable)
 
 
 def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_path: Path) -> None:

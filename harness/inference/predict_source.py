@@ -1,4 +1,4 @@
-"""What one ``harness predict`` predicts: all of it, one part of it, or the parts of all joined."""
+"""Masks and a table for a folder of images or a video: all at once, or in parts to join."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from harness.cli.predict import TABLE
 from harness.data.fingerprint import FileDigests, sha256
 from harness.inference import maps as map_files
 from harness.inference.precision_check import make_predictor, sample_of
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
     from harness.inference.prediction import Inference
     from harness.utils.outputs import Outputs
 
+TABLE: Final = "predictions.csv"
+"""Beside the masks: a row an image."""
+
 PARTS: Final = ".harness-parts"
 """Folder of the parts, below that of the masks."""
 
@@ -50,8 +52,8 @@ Done = tuple[pd.DataFrame, list[Fault]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictWork:
-    """What is predicted, and how.
+class SourcePrediction:
+    """A source whose masks ``harness predict`` writes, and how they are predicted.
 
     Attributes:
         loaded: The network.
