@@ -75,7 +75,7 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         return _fail(_click_message(error), error.exit_code)
     except click.Abort as error:
         # click raises this for Ctrl-C and for a prompt without an answer.
-        if isinstance(error.__cause__, EOFError):
+        if isinstance(error.__cause__ or error.__context__, EOFError):
             return _fail("an answer was needed, but there is no input to read it from")
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except KeyboardInterrupt:

@@ -134,9 +134,9 @@ def _tuned(
     **options: Any,
 ) -> Run:
     from harness.data.catalogue import of_split
+    from harness.evaluation.tuning.tune import tune
     from harness.report.views.tuned import tuned_view
     from harness.runs.seen import refuse_seen
-    from harness.tuning.tune import tune
 
     measured = of_split(run.variant.apply(frames), split)
     refuse_seen(run, frames, measured, split)
@@ -156,9 +156,9 @@ def _fused(
 ) -> Run:
     from harness.data.catalogue import of_split
     from harness.data.cross_validation import folds as variants
+    from harness.evaluation.tuning.tune import fuse
     from harness.runs.seen import refuse_seen
     from harness.runs.select import select
-    from harness.tuning.tune import fuse
 
     parts = [(run, of_split(run.variant.apply(frames), split))]
     if folds:

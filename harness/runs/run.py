@@ -177,6 +177,15 @@ def write_run_json(run: Run, **columns: Any) -> None:
     write_json(run.folder / RUN_JSON, row)
 
 
+def write_end(run: Run, status: Status) -> None:
+    """Note in a run's run.json how it ended, and when.
+
+    Raises:
+        UnwritableError: As :func:`write_run_json`.
+    """
+    write_run_json(run, status=status, finished=stamp())
+
+
 def log(run: Run, text: str) -> None:
     """Add a line to a run's train.log; a disk that is full must not end the training here."""
     with suppress(OSError), (run.folder / LOG).open("a", encoding="utf-8") as file:

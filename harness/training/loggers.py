@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
-from harness.inference.postprocess import THRESHOLD
 from harness.runs.run import Run
 from harness.training.history import Epoch
 from harness.training.trainer import Trainer
@@ -83,8 +82,8 @@ def log_to_tensorboard(
             for name, value in scalars.items():
                 writer.add_scalar(name, value, epoch.epoch)
             if len(images):
-                probabilities = trainer.probabilities(images)[:, trainer.channel]
-                drawn = overlays(images, masks == trainer.channel, probabilities)
+                predicted = trainer.probabilities(images).argmax(dim=1).cpu()
+                drawn = overlays(images, masks == trainer.channel, predicted == trainer.channel)
                 writer.add_images("validation/contours", drawn, epoch.epoch, dataformats="NHWC")
 
         yield log
@@ -103,25 +102,24 @@ def some_frames(val: FrameCache, count: int = SHOWN, *, channel: int = 1) -> tup
     return images, torch.from_numpy(np.array(val.masks[chosen]))
 
 
-def overlays(images: Tensor, masks: Tensor, probabilities: Tensor) -> NDArray[np.uint8]:
+def overlays(images: Tensor, masks: Tensor, predicted: Tensor) -> NDArray[np.uint8]:
     """Frames with the outlines of truth and prediction on them.
 
     Args:
         images: (N, 3, S, S) uint8.
         masks: (N, S, S), not 0 where the class is.
-        probabilities: (N, S, S) float, of the class.
+        predicted: (N, S, S), not 0 where the class was predicted.
 
     Returns:
         NDArray: uint8 (N, 256, 256, 3), RGB.
     """
-    predicted = (probabilities > THRESHOLD).cpu().numpy()
     drawn = []
     for image, mask, prediction in zip(
-        images.permute(0, 2, 3, 1).numpy(), masks.numpy(), predicted, strict=True
+        images.permute(0, 2, 3, 1).numpy(), masks.numpy(), predicted.numpy(), strict=True
     ):
         canvas = _enlarged(image) / 255
-        for area, colour in ((mask != 0, TRUTH), (prediction, PREDICTION)):
-            outlined = _enlarged(area.astype(np.uint8))
+        for area, colour in ((mask, TRUTH), (prediction, PREDICTION)):
+            outlined = _enlarged((area != 0).astype(np.uint8))
             rgb = tuple(value / 255 for value in colour)
             canvas = mark_boundaries(canvas, outlined, color=rgb, mode="inner")
         drawn.append((canvas * 255).round().astype(np.uint8))

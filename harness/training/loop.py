@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.config.training import TrainConfig
 from harness.data.loader import end_workers, is_lost_worker
 from harness.runs import checkpoints
-from harness.runs.run import Run, Status, write_run_json
+from harness.runs.run import Run, Status, write_end, write_run_json
 from harness.training.distributed import Agreement, is_lost_peer
 from harness.training.history import HISTORY, BatchSource, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
@@ -22,7 +22,6 @@ from harness.utils import device as devices
 from harness.utils.signals import Interrupted, StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
-from submissions.database import stamp
 
 # Writing the whole state after every short epoch would cost more than the epochs; a run that is
 # killed repeats at most about this many seconds of work, and reaches the same weights.
@@ -103,7 +102,7 @@ class TrainingLoop:
     def _end(self, status: Status) -> None:
         """Note how the run ended."""
         if self.group.is_main:
-            write_run_json(self.run, status=status, finished=stamp())
+            write_end(self.run, status)
 
     def _explained(self, error: BaseException) -> BaseException | None:
         """An error as a message that says what to do about it; ``None`` where that is not known."""

@@ -9,7 +9,7 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View
 
 if TYPE_CHECKING:
-    from harness.tuning.search import Candidate
+    from harness.evaluation.tuning.search import Candidate
 
 
 def _yes(is_so: bool) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import logging
 import os
@@ -121,6 +122,9 @@ def test_a_question_that_nobody_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status(raiser(EOFError())) == 1
+    assert "an answer was needed" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert status(lambda: click.confirm("Remove?", abort=True)) == 1
     assert "an answer was needed" in capsys.readouterr().err
 
 

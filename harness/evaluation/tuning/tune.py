@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.fingerprint import data_fingerprint
+from harness.evaluation.tuning.fit_fusion import STEPS, Part, fit
+from harness.evaluation.tuning.member_maps import Truths, member_names, predict_maps
+from harness.evaluation.tuning.register import register
+from harness.evaluation.tuning.search import Candidate, Choice, Maps, Search
 from harness.inference.prediction import Inference
 from harness.runs import checkpoints
 from harness.runs.network import Loaded, load
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from harness.tuning.fit_fusion import STEPS, Part, fit
-from harness.tuning.member_maps import Truths, member_names, predict_maps
-from harness.tuning.register import register
-from harness.tuning.search import Candidate, Choice, Maps, Search
 from harness.utils import console
 from metrics.utils.errors import UserError
 

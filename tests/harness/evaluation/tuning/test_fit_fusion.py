@@ -9,10 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from harness.evaluation.tuning import fit_fusion
+from harness.evaluation.tuning.fit_fusion import Part, fit
+from harness.evaluation.tuning.member_maps import Truths
 from harness.inference.engine import Engine
-from harness.tuning import fit_fusion
-from harness.tuning.fit_fusion import Part, fit
-from harness.tuning.member_maps import Truths
 from models import ModelError, fusion
 from models.divergentnets import DivergentNets
 

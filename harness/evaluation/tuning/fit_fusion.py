@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.tuning.member_maps import Truths
+from harness.evaluation.tuning.member_maps import Truths
 from models import fusion, losses
 
 STEPS: Final = 300

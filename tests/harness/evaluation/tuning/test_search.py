@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from harness.evaluation.tuning.member_maps import Truths, mean_of
+from harness.evaluation.tuning.search import Choice, Maps, Search
 from harness.inference.clean_up import CleanUp
-from harness.tuning.member_maps import Truths, mean_of
-from harness.tuning.search import Choice, Maps, Search
 
 SIDE = 32
 

@@ -11,6 +11,8 @@ import torch
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.evaluation.tables import labels
+from harness.evaluation.tuning.register import register
+from harness.evaluation.tuning.search import Choice
 from harness.inference.clean_up import CleanUp
 from harness.inference.prediction import Inference
 from harness.runs import register_ensemble as ensemble
@@ -19,8 +21,6 @@ from harness.runs.run import Run
 from harness.runs.seen import refuse_seen
 from harness.runs.select import select
 from harness.runs.workspace import Workspace
-from harness.tuning.register import register
-from harness.tuning.search import Choice
 from metrics.utils.errors import UserError
 
 CHOICE = Choice(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.tuning.member_maps import Truths
+from harness.evaluation.tuning.member_maps import Truths
 
 FRAMES, SIDE = 6, 32
 

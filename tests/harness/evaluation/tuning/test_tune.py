@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
+from harness.evaluation.tuning import tune as module
+from harness.evaluation.tuning.member_maps import Truths
 from harness.inference.prediction import Inference
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from harness.tuning import tune as module
-from harness.tuning.member_maps import Truths
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.evaluation.tuning.search import Choice
 from harness.runs import register_ensemble as ensemble
 from harness.runs.network import FUSION, member_weights
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from harness.tuning.search import Choice
 from metrics.utils.files import file_sha256
 
 

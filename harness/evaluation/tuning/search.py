@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.evaluation.tuning.member_maps import Truths, mean_of
 from harness.inference.clean_up import CleanUp
 from harness.inference.postprocess import THRESHOLD
-from harness.tuning.member_maps import Truths, mean_of
 
 THRESHOLDS: Final = tuple(round(0.05 * step, 2) for step in range(4, 17))
 """0.2 to 0.8."""
