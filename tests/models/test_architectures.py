@@ -16,7 +16,7 @@ from models import losses
 NETWORKS = [name for name in models.names() if not models.get(name).members]
 SIZE = 64
 UNUSED = {
-    "pspnet": ("encoder.layer3", "encoder.layer4"),
+    "pspnet": ("encoder.model.blocks.3", "encoder.model.blocks.4"),
     "dpt": ("encoder.model.norm", "encoder.model.head"),
 }
 """Parts of the encoder that the library builds and does not use: PSPNet stops at an eighth."""
@@ -24,7 +24,7 @@ UNUSED = {
 
 def build(name: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    encoder = "tu-test_vit" if name == "dpt" else "resnet18"
+    encoder = "tu-test_vit" if name == "dpt" else "tu-test_efficientnet"
     return models.create(name, encoder=encoder, encoder_weights=None)
 
 
@@ -159,7 +159,7 @@ def test_a_batch_of_one_cannot_train_where_the_registry_says_so(name: str) -> No
 @pytest.mark.parametrize(("stride", "shrunk"), [(None, 8), (8, 8), (16, 4)])
 def test_the_output_stride_of_deeplabs(stride: int | None, shrunk: int) -> None:
     network = models.create(
-        "deeplabv3", encoder="resnet18", encoder_weights=None, output_stride=stride
+        "deeplabv3", encoder="tu-test_efficientnet", encoder_weights=None, output_stride=stride
     )
     deepest = network.get_submodule("encoder")(torch.zeros(1, 3, 64, 64))[-1]
     assert deepest.shape[-1] == shrunk
@@ -167,7 +167,9 @@ def test_the_output_stride_of_deeplabs(stride: int | None, shrunk: int) -> None:
 
 def test_other_networks_leave_the_output_stride() -> None:
     plain, strided = (
-        models.create("unet", encoder="resnet18", encoder_weights=None, output_stride=stride)
+        models.create(
+            "unet", encoder="tu-test_efficientnet", encoder_weights=None, output_stride=stride
+        )
         for stride in (None, 16)
     )
     assert str(plain) == str(strided)

@@ -36,10 +36,10 @@ def balance(network: nn.Module, scale: Normalisation) -> None:
 
 @pytest.fixture(scope="session")
 def enter() -> Callable[[Workspace, str], Run]:
-    """Registers a network of resnet18 at 64 pixels, whose masks are neither empty nor full."""
+    """Registers a small network at 64 pixels, whose masks are neither empty nor full."""
 
     def entered(workspace: Workspace, model: str) -> Run:
-        config = TrainConfig(model=model, encoder="resnet18", encoder_weights="none", size=64)
+        config = TrainConfig(model=model, encoder="tu-test_resnet", encoder_weights="none", size=64)
         torch.manual_seed(len(model))
         network = build(config, weights=False)
         balance(network, normalisation(config))

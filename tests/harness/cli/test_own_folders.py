@@ -68,8 +68,8 @@ def test_from_folders_to_figures(here: Path) -> None:
         "CVC-300": 2, "Kvasir": 2, "own": 1, "all": 5,
     }  # fmt: skip
 
-    run("train", "--model", "fpn", "--preset", "demo", "--size", "32", "--epochs", "1",
-        "--batch-size", "4", "--workers", "0")  # fmt: skip
+    run("train", "--model", "fpn", "--preset", "demo", "--encoder", "tu-test_resnet",
+        "--size", "32", "--epochs", "1", "--batch-size", "4", "--workers", "0")  # fmt: skip
     (trained,) = Workspace(here / "workspace").runs()
     assert trained.row["status"] == "finished"
     frames = catalogue(settings.load())

@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "workspace": (
         ("data", "cache"), TRAIN, ("runs",), ("compare", "a", "b"), (*EVALUATE, *VAL),
         ("report", *VAL), PREDICT, ("export", "fpn", "--format", "onnx"),
-        ("import-checkpoint", "x.safetensors", "--model", "fpn", "--encoder", "resnet18"),
+        ("import-checkpoint", "x.safetensors", "--model", "fpn", "--encoder", "tu-test_resnet"),
         SUBMIT, VALIDATE, SCORE, TUNE,
         ("submissions",), ("leaderboard",),
     ),

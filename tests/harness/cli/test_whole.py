@@ -26,7 +26,10 @@ from harness.runs.workspace import Workspace
 from harness.training import train_run as training_run
 from metrics.utils.errors import UserError
 
-SMALL = ("--preset", "demo", "--epochs", "1", "--size", "32", "--device", "cpu")
+SMALL = (
+    *("--preset", "demo", "--epochs", "1", "--size", "32"),
+    *("--encoder", "tu-test_resnet", "--device", "cpu"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def on_threads(count: int) -> Iterator[None]:
 def ensemble() -> nn.Module:
     torch.manual_seed(0)
     members = {
-        name: models.create(name, encoder="resnet18", encoder_weights=None).eval()
+        name: models.create(name, encoder="tu-test_resnet", encoder_weights=None).eval()
         for name in MEMBERS
     }
     return DivergentNets(members).eval()

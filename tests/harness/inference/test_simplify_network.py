@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import models
 from harness.inference.simplify_network import TOLERANCE, UpsampledConvolution, fused
 
-ENCODER = "resnet18"
+ENCODER = "tu-test_resnet"
 
 
 def network(name: str, encoder: str = ENCODER) -> nn.Module:

@@ -85,7 +85,7 @@ def frames(draw: Drawer, tmp_path: Path) -> TrainingFrames:
 
 
 def job(
-    workspace: Workspace, frames: TrainingFrames, *, epochs: int, encoder: str = "resnet18"
+    workspace: Workspace, frames: TrainingFrames, *, epochs: int, encoder: str = "tu-test_resnet"
 ) -> Job:
     config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
     run = start(workspace, config, frames)
