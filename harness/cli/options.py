@@ -25,7 +25,7 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
     """Give a command the options of some settings, and ``settings`` as an argument.
 
     Settings that the command has no option for come from the environment and ``harness.toml``
-    all the same.
+    all the same. An option may also stand before a subcommand, where its group has it.
 
     Args:
         *names: Fields of ``Settings``; by default the four folders.
@@ -38,7 +38,10 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
         def wrapped(*args: object, **values: object) -> object:
-            flags = {name: values.pop(name) for name in chosen}
+            given = {name: values.pop(name) for name in chosen}
+            above = click.get_current_context().parent
+            group = above.params if above else {}
+            flags = {k: group.get(k) if value is None else value for k, value in given.items()}
             return command(*args, settings=settings.load(flags=flags), **values)
 
         for name in reversed(chosen):

@@ -35,7 +35,6 @@ Examples:
 @click.pass_context
 def command(context: click.Context, settings: Settings, format_: Format) -> None:
     """List the trained models, newest first."""
-    context.obj = settings
     if context.invoked_subcommand is not None:
         return
     import pandas as pd
@@ -87,7 +86,7 @@ def _name_unregistered(folder: Path, known: set[str]) -> None:
 @command.command()
 @click.argument("run")
 @format_option("table", "json")
-@click.pass_obj
+@with_settings("workspace")
 def show(settings: Settings, run: str, format_: str) -> None:
     """Show a run: results, settings, curves and history."""
     import json
@@ -151,7 +150,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
 @command.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.pass_obj
+@with_settings("workspace")
 def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     """Remove runs with their weights and evaluations; submissions stay."""
     from harness.runs.lock import lock_run
@@ -172,7 +171,7 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
 
 
 @command.command()
-@click.pass_obj
+@with_settings("workspace")
 def sync(settings: Settings) -> None:
     """Enter into the register what jobs have written in the folders of their runs.
 
@@ -184,6 +183,9 @@ def sync(settings: Settings) -> None:
 
     workspace = Workspace(settings.workspace)
     changed = workspace.sync()
+    if not workspace.runs():
+        console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
+        return
     for run in changed:
         best = run.row["best_iou"]
         figures = "" if best is None else f", validation IoU {best:.3f} in the best"
@@ -196,7 +198,7 @@ def sync(settings: Settings) -> None:
 
 @command.command("import")
 @click.argument("other", metavar="WORKSPACE", type=click.Path(path_type=Path, file_okay=False))
-@click.pass_obj
+@with_settings("workspace")
 def import_(settings: Settings, other: Path) -> None:
     """Take over the runs, evaluations, submissions and scores of another workspace.
 

@@ -50,11 +50,13 @@ COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "test": (*OF_FRAMES, (*EVALUATE, *TEST), ("report", *TEST)),
     "splits": OF_FRAMES,
     "workspace": (
-        ("data", "cache"), TRAIN, ("runs",), ("compare", "a", "b"), (*EVALUATE, *VAL),
+        ("data", "cache"), TRAIN, ("compare", "a", "b"), (*EVALUATE, *VAL),
         ("report", *VAL), PREDICT, ("export", "fpn", "--format", "onnx"),
         ("import-checkpoint", "x.safetensors", "--model", "fpn", "--encoder", "tu-test_resnet"),
         SUBMIT, VALIDATE, SCORE, TUNE,
         ("submissions",), ("leaderboard",),
+        ("runs",), ("runs", "show", "fpn"), ("runs", "rm", "fpn"), ("runs", "sync"),
+        ("runs", "import", "other"),
     ),
     "rounds": (
         SUBMIT, VALIDATE, SCORE, ("submissions",), ("leaderboard", "--round", "2"),
@@ -82,6 +84,7 @@ def here(
     (tmp_path / "p.zip").write_bytes(b"")
     (fpn,) = (one for one in workspace.runs() if one.model == "fpn")
     (tmp_path / "x.safetensors").symlink_to(fpn.best)
+    (tmp_path / "other").symlink_to(workspace.root)
     return {
         "endocv": str(draw.endocv()),
         "hyperkvasir": str(draw.hyperkvasir()),
@@ -134,7 +137,7 @@ def leaves(
 
 
 def words_of(words: tuple[str, ...]) -> str:
-    return " ".join(words[:2]) if words[0] == "data" else words[0]
+    return " ".join(words[:2]) if words[0] in ("data", "runs") else words[0]
 
 
 ROUNDS = """
