@@ -110,11 +110,22 @@ def command(
 
     if any(chosen.values()) and kind != "consensus":
         raise click.UsageError("--figure and --test-set go with --table consensus")
+    if split is not None and (round_name is not None or protocol != "official"):
+        raise click.UsageError(
+            "--round and --protocol are of scored submissions, --split of evaluations; give one"
+        )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
-        _show_evaluations(settings, split, average, sd, kind, format_)
+        evaluated = _evaluations(settings, split)
+        if split is None:
+            of_round = f" in round {round_name}" if round_name is not None else ""
+            console.warn(
+                f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score "
+                "ZIP --truth DIR' does it): ranking evaluations of a split instead."
+            )
+        _show_evaluations(evaluated, average, sd, kind, format_)
         return
     average = average or "sets"
     scores, sd = averaged(scores, average), sd or SD_OF[average]
@@ -144,23 +155,16 @@ def _show_scores(
 
 
 def _show_evaluations(
-    settings: Settings,
-    split: str | None,
+    evaluated: Sequence[Evaluated],
     average: Average | None,
     sd: str | None,
     kind: str,
     format_: Format,
 ) -> None:
-    """Rank evaluations of a split, or of each split, by the paper protocol."""
+    """Rank evaluations, each split by itself, by the paper protocol."""
     from harness.evaluation import standings
     from harness.report.views.leaderboard import standings_view
 
-    evaluated = _evaluations(settings, split)
-    if split is None:
-        console.note(
-            "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
-            "evaluations of a split instead."
-        )
     if kind == "consensus":
         raise UserError(
             "--table consensus is of scored submissions: score packages with 'harness score'."
