@@ -86,8 +86,8 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
     """
     if scores.empty:
         raise UserError(
-            f"no package of round {round_name} is scored yet. Do it with: harness score "
-            f"workspace/submissions/round-{round_name} --truth DIR"
+            f"no package of round {round_name} is scored yet by the official protocol. Do it with: "
+            f"harness score PACKAGE --round {round_name} --truth DIR"
         )
     alike = scores[scores["truth_sha256"] == scores["truth_sha256"].iloc[0]]
     ordered = alike.sort_values("score", ascending=False, kind="stable")
