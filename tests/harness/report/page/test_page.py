@@ -68,6 +68,16 @@ def test_everything_is_in_the_file_itself(page: str) -> None:
     assert "something is left out" in page
 
 
+def test_frames_of_one_sequence_have_no_intervals(content: PageContent) -> None:
+    one = dataclasses.replace(content, frames=content.frames.assign(sequence="seq1"), members=None)
+    page = render(one)
+    assert "no interval, since all frames are of one sequence" in page
+    (score, *_) = plots_of(page, "ranking")
+    assert {row["low"] for row in score} == {None}
+    for text in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page):
+        json.loads(text, parse_constant=pytest.fail)  # a browser reads no NaN
+
+
 def test_means_are_those_of_the_frame_table(content: PageContent, page: str) -> None:
     means = f1_of(content).mean()
     shown = {row[0]: float(row[2]) for row in table_of(page, "Polyp class")}
