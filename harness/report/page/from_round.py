@@ -18,6 +18,7 @@ from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
 from metrics.averages import average_of
 from metrics.masks.class_indices import write_mask
+from metrics.masks.classes import chosen_class
 from metrics.masks.outline import contour_path
 from metrics.utils.errors import UserError
 from submissions.leaderboard import by_name
@@ -287,7 +288,8 @@ def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:
     first = next(iter(best.values()))
     facts = {
         "frames": f"{table['frame'].nunique()} frames, truth {first['truth_sha256'][:12]}",
-        "truth": "any pixel above 0 is polyp, as the organisers read it (protocol 'official')",
+        "truth": f"any pixel above 0 is {chosen_class(table)}, as the organisers read it (protocol "
+        "'official')",
         **from_split.made(),
     }
     for name, row in best.items():

@@ -44,7 +44,10 @@ def calibration(content: PageContent) -> list[Table | Plot]:
     }
     if not known:
         return []
-    kinds = {"pixel": "share of polyp pixels", "polyp": "share of candidates that find a polyp"}
+    kinds = {
+        "pixel": f"share of {content.class_} pixels",
+        "polyp": "share of candidates that find a polyp",
+    }
     plots = [
         Plot(
             title=f"Reliability by {kind}",
@@ -71,8 +74,8 @@ def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:
         spec=charts_curves.bands(
             series, title="Mean Dice by threshold", axes=("threshold", "mean Dice, 0 to 1")
         ),
-        caption=f"A pixel is polyp where its probability is above the threshold. {_BANDS} "
-        f"{content.n}.",
+        caption=f"A pixel is {content.class_} where its probability is above the threshold. "
+        f"{_BANDS} {content.n}.",
     )
 
 
