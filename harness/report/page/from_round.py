@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -88,7 +89,7 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
     if scores.empty:
         raise UserError(
             f"no package of round {round_name} is scored yet by the official protocol. Do it with: "
-            f"harness score PACKAGE --round {round_name} --truth DIR"
+            f"harness score PACKAGE --round {shlex.quote(round_name)} --truth DIR"
         )
     alike = scores[scores["truth_sha256"] == scores["truth_sha256"].iloc[0]]
     ordered = alike.sort_values("score", ascending=False, kind="stable")
