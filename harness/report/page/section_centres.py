@@ -92,7 +92,7 @@ def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
         shown.append(plot)
         folded.append(table)
     columns = ("centre", "sequence", "test_set")
-    by = next((c for c in columns if _several(content.frames, c)), "")
+    by = next((c for c in columns if detail.has_several(content.frames, c)), "")
     if by:
         named = by.replace("_", " ")
         title = f"Drop from {named} to {named}"
@@ -101,10 +101,6 @@ def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
         )
         folded.append(view.table())
     return shown, folded
-
-
-def _several(frames: pd.DataFrame, column: str) -> bool:
-    return bool(frames.loc[frames[column] != "", column].nunique() > 1)
 
 
 def _plot(

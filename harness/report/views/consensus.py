@@ -58,12 +58,7 @@ def samples_by_set(
 
 
 def consensus_view(found: Consensus, *, title: str) -> View:
-    """A consensus as a table.
-
-    Args:
-        found: The consensus.
-        title: Heading above the table.
-    """
+    """A consensus as a table."""
     level = f"{100 * found.level:g} %"
     rows = found.table.assign(title=found.table["model"].map(title_of))
     for name in ("rank", "kemeny"):

@@ -234,6 +234,11 @@ def generalisation_view(
     )
 
 
+def has_several(frames: pd.DataFrame, column: str) -> bool:
+    """Whether a column names several sets of frames."""
+    return bool(frames.loc[frames[column] != "", column].nunique() > 1)
+
+
 def _between_sets(
     frames: pd.DataFrame, by: str, formulas: Protocol, reference: str, other: str
 ) -> pd.DataFrame:
