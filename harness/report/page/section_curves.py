@@ -65,10 +65,8 @@ def calibration(content: PageContent) -> list[Table | Plot]:
 
 
 def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    series = [
-        (content.styles[model], found.by_pixel[["threshold", "dice", "dice_low", "dice_high"]])
-        for model, found in known.items()
-    ]
+    columns = ["threshold", "dice", "dice_low", "dice_high"]
+    series = [(content.styles[model], found.by_pixel[columns]) for model, found in known.items()]
     return Plot(
         title="Dice over thresholds",
         spec=charts_curves.bands(
@@ -93,10 +91,8 @@ def _precision(content: PageContent, known: Mapping[str, Curves]) -> Plot:
 
 
 def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    series = [
-        (content.styles[model], found.by_polyp[["false_a_frame", "sensitivity"]])
-        for model, found in known.items()
-    ]
+    columns = ["false_a_frame", "sensitivity"]
+    series = [(content.styles[model], found.by_polyp[columns]) for model, found in known.items()]
     polyps = max(found.polyps for found in known.values())
     return Plot(
         title="Polyps found against false polyps",

@@ -30,9 +30,8 @@ def training(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     known = {name: rows for name, rows in content.histories.items() if not rows.empty}
     if not known:
         return [], []
-    return [_curve(content, known, *curve) for curve in _CURVES], [
-        _best_epochs(known, content.class_)
-    ]
+    curves: list[Table | Plot] = [_curve(content, known, *curve) for curve in _CURVES]
+    return curves, [_best_epochs(known, content.class_)]
 
 
 def _curve(
@@ -44,10 +43,7 @@ def _curve(
     caption: str,
 ) -> Plot:
     series = [
-        (
-            content.styles[name],
-            list(zip(rows["epoch"].astype(float), rows[key].astype(float), strict=True)),
-        )
+        (content.styles[name], list(zip(rows["epoch"].tolist(), rows[key].tolist(), strict=True)))
         for name, rows in known.items()
     ]
     epochs = " or ".join(sorted({str(len(rows)) for rows in known.values()}, key=int))
