@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from harness.runs.workspace import Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
+from submissions.database import stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +143,41 @@ def variant_of(config: TrainConfig) -> SplitVariant:
     return SplitVariant(leave_out=config.leave_out, fold=config.fold)
 
 
-def unfinished_of(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
-    """The newest queue of these very steps that is not done, such as before a restart."""
-    queues = all_unfinished(workspace)
-    return next((queue for queue in queues if queue.steps == list(steps)), None)
+def queue_of(
+    workspace: Workspace, steps: Sequence[Step], *, restarted: dt.datetime | None
+) -> RunQueue | None:
+    """A new queue of some steps; where torchrun starts a command again, the one that it had.
+
+    Args:
+        workspace: Where queues lie.
+        steps: What to do.
+        restarted: When the torchrun began that starts it again; ``None`` for the first time.
+
+    Returns:
+        RunQueue | None: ``None`` where all of it was done before the restart.
+    """
+    if restarted is not None:
+        queues = all_unfinished(workspace)
+        if begun := next((queue for queue in queues if queue.steps == list(steps)), None):
+            return begun
+        if _trained_since(workspace, steps, restarted):
+            return None
+    return RunQueue.new(workspace, steps)
+
+
+def _trained_since(workspace: Workspace, steps: Sequence[Step], moment: dt.datetime) -> bool:
+    """Whether every network of some steps was begun after a moment and is finished."""
+    done = [
+        TrainConfig.from_dict(run.settings)
+        for run in workspace.runs(status="finished")
+        if not run.members and run.row["created"] >= stamp(moment)
+    ]
+    # A run has the precision that 'auto' meant.
+    return all(
+        any(dataclasses.replace(run, precision=step.precision) == step for run in done)
+        for step in steps
+        if isinstance(step, TrainConfig)
+    )
 
 
 def _folder(workspace: Workspace) -> Path:
