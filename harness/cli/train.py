@@ -284,8 +284,6 @@ def _start(
         configs, variants, with_ensemble, members=request.members, seeds=request.seeds or 1
     )
     steps = with_teachers(workspace, steps)
-    if request.changes["teacher"] and not setup.group.is_single:
-        raise click.UsageError("--teacher trains in one process; leave out torchrun")
     check_batches(steps, frames, device=setup.device, group=setup.group)
     request.warn_of_seen_frames(workspace, frames, variants)
     tasks = queue_of(workspace, steps, restarted=launch_time() if setup.group.restarts else None)

@@ -16,7 +16,7 @@ from harness.data.cross_validation import SplitVariant
 from harness.runs.network import build
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
-from harness.training.queue import Step
+from harness.training.queue import Step, variant_of
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.validation import suggest
@@ -80,20 +80,22 @@ def check_batches(
     device: torch.device,
     group: ProcessGroup,
 ) -> None:
-    """Refuse recipes with batches that are too small for batch norm.
+    """Refuse recipes with batches that are too small for batch norm, or that a group cannot train.
 
     Raises:
-        UserError: If a split has no training frames.
+        UserError: If a split has no training frames, or several processes would have a teacher.
         FaultsError: If batches are too small, for each model.
     """
     counts: dict[SplitVariant, int] = {}
     found = []
-    for step in steps:
-        if isinstance(step, TrainConfig):
-            variant = SplitVariant(leave_out=step.leave_out, fold=step.fold)
-            if variant not in counts:
-                counts[variant] = len(of_split(variant.apply(frames), "train"))
-            found.append(batch_fault(step, counts[variant], device=device, group=group))
+    networks = [step for step in steps if isinstance(step, TrainConfig)]
+    if not group.is_single and any(step.teacher for step in networks):
+        raise UserError("a network with a --teacher trains in one process; leave out torchrun")
+    for step in networks:
+        variant = variant_of(step)
+        if variant not in counts:
+            counts[variant] = len(of_split(variant.apply(frames), "train"))
+        found.append(batch_fault(step, counts[variant], device=device, group=group))
     faults = [Fault(path="", message=fault) for fault in dict.fromkeys(found) if fault]
     if faults:
         raise FaultsError(faults, "batches are too small")

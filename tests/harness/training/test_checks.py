@@ -14,7 +14,7 @@ from harness.runs.network import build
 from harness.training.checks import batch_fault, check_batches, check_names
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.queue import EnsembleStep
-from metrics.utils.errors import FaultsError
+from metrics.utils.errors import FaultsError, UserError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -109,3 +109,9 @@ def test_every_model_and_variant_is_checked_before_the_first_is_trained() -> Non
         check_batches([*steps, EnsembleStep()], frames, device=CPU, group=SINGLE)
 
     assert [fault.message.split()[0] for fault in error.value.faults] == ["deeplabv3", "deeplabv3+"]
+
+
+def test_several_processes_train_no_network_with_a_teacher() -> None:
+    taught = config(teacher="unet-20260726-101500")
+    with pytest.raises(UserError, match="trains in one process"):
+        check_batches([taught], pd.DataFrame(), device=CPU, group=ProcessGroup(world_size=2))
