@@ -75,13 +75,15 @@ class Request:
     def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
         """The recipe of every network, checked, and whether their ensemble follows."""
         from harness.config.recipe import parse_settings
+        from harness.runs.initial_weights import settings_of
+        from harness.runs.workspace import Workspace
         from harness.training.checks import check_names
         from harness.training.queue import recipes_for
 
         given = {name: value for name, value in self.changes.items() if value is not None}
         names = list(self.names)
         if self.init is not None:
-            theirs = dict(self._of_init(settings))
+            theirs = dict(settings_of(Workspace(settings.workspace), self.init))
             names = names or [theirs.pop("model")] if theirs else names
             given = {**{name: theirs[name] for name in _OF_WEIGHTS if name in theirs}, **given}
         classes = settings.classes.choosing(given.pop("loss_class", None))
@@ -90,12 +92,6 @@ class Request:
         for config in configs[:1]:  # the others differ by their model alone
             check_names(config)
         return configs, with_ensemble
-
-    def _of_init(self, settings: Settings) -> Mapping[str, Any]:
-        from harness.runs.initial_weights import settings_of
-        from harness.runs.workspace import Workspace
-
-        return settings_of(Workspace(settings.workspace), self.init or "")
 
     def starting_from(
         self, workspace: Workspace, configs: Sequence[TrainConfig]

@@ -17,7 +17,6 @@ from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import file_sha256
 
@@ -160,7 +159,8 @@ def _refuse_differences(run: Run, config: TrainConfig) -> None:
         name: (getattr(theirs, name), getattr(config, name))
         for name in ("model", "encoder", "nodes", "inputs")
     }
-    pairs["classes"] = (_named(theirs.classes), _named(config.classes))
+    names, wanted = (", ".join(one.classes.names) for one in (theirs, config))
+    pairs["classes"] = (names, wanted)
     faults = [
         Fault(path=name, message=f"{before!r} in {run.run}, {now!r} in the recipe")
         for name, (before, now) in pairs.items()
@@ -168,7 +168,3 @@ def _refuse_differences(run: Run, config: TrainConfig) -> None:
     ]
     if faults:
         raise FaultsError(faults, f"training cannot start from the weights of {run.run}")
-
-
-def _named(classes: Classes) -> str:
-    return ", ".join(classes.names)

@@ -100,7 +100,8 @@ def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: Worke
                 forwarded = True
                 for worker in running:
                     worker.interrupt(stop.number)
-            for worker in _with_news(running):
+            ready = wait([worker.pipe for worker in running], timeout=_POLL_S)
+            for worker in [worker for worker in running if worker.pipe in ready]:
                 if not worker.listen(callbacks):
                     running.remove(worker)
                     free.append(worker.slot)
@@ -163,11 +164,6 @@ def _start(job: Job, slot: DeviceSlot, callbacks: WorkerCallbacks) -> _Worker:
     theirs.close()
     callbacks.begun(job.run, slot.device)
     return _Worker(run=job.run, slot=slot, process=process, pipe=ours)
-
-
-def _with_news(running: Sequence[_Worker]) -> list[_Worker]:
-    ready = wait([worker.pipe for worker in running], timeout=_POLL_S)
-    return [worker for worker in running if worker.pipe in ready]
 
 
 def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:

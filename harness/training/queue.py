@@ -39,11 +39,6 @@ class EnsembleStep:
     members: tuple[str, ...] = ()
     seed: int | None = None
 
-    @property
-    def variant(self) -> SplitVariant:
-        """The splits of its models."""
-        return SplitVariant(leave_out=self.leave_out, fold=self.fold)
-
 
 Step = TrainConfig | EnsembleStep
 
@@ -138,9 +133,9 @@ def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
     return map(RunQueue.read, sorted(_folder(workspace).glob("*.json"), reverse=True))
 
 
-def variant_of(config: TrainConfig) -> SplitVariant:
-    """The splits that a recipe is trained on."""
-    return SplitVariant(leave_out=config.leave_out, fold=config.fold)
+def variant_of(step: Step) -> SplitVariant:
+    """The splits that a network, or those of an ensemble, are trained on."""
+    return SplitVariant(leave_out=step.leave_out, fold=step.fold)
 
 
 def queue_of(

@@ -70,8 +70,7 @@ def run_all(
             register_ensemble(workspace, tasks, position)
             continue
         trained += 1
-        run = tasks.run(workspace, position)
-        if run is None or run.status != "finished":
+        if not tasks.is_finished(workspace, position):
             run, ready = _begin(workspace, tasks, position, step, frames)
             title = f"{step.model} ({trained} of {tasks.networks})"
             _train(workspace, run, ready, title, setup)
@@ -142,14 +141,11 @@ def _jobs(
     costs = estimate([step for _, step in left])
     # All are registered first, in the order of the queue, whichever begins first.
     begun = [_begin(workspace, tasks, *step, frames) for step in left]
-    jobs = []
-    for at in longest_first(costs):
-        run, ready = begun[at]
-        job = Job(
-            workspace=workspace.root, run=run, frames=ready, setup=setup, work=costs[at].flops
-        )
-        jobs.append(job)
-    return jobs, costs
+    jobs = [
+        Job(workspace=workspace.root, run=run, frames=ready, setup=setup, work=cost.flops)
+        for (run, ready), cost in zip(begun, costs, strict=True)
+    ]
+    return [jobs[at] for at in longest_first(costs)], costs
 
 
 def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
@@ -186,8 +182,7 @@ def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]
     return [
         (position, step)
         for position, step in enumerate(tasks.steps)
-        if isinstance(step, TrainConfig)
-        and getattr(tasks.run(workspace, position), "status", "") != "finished"
+        if isinstance(step, TrainConfig) and not tasks.is_finished(workspace, position)
     ]
 
 
