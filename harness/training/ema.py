@@ -35,13 +35,14 @@ class MovingAverage:
         """Follow the network after a step."""
         self.updates += 1
         share = 1 - min(self._decay, (1 + self.updates) / (10 + self.updates))
-        ours, theirs = (
-            list(itertools.chain(module.parameters(), module.buffers()))
+        tensors = (
+            itertools.chain(module.parameters(), module.buffers())
             for module in (self.module, network)
         )
-        floats = [tensor.is_floating_point() for tensor in ours]
-        averages, values = (list(itertools.compress(all_, floats)) for all_ in (ours, theirs))
+        pairs = list(zip(*tensors, strict=True))
+        averages, values = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
         torch._foreach_lerp_(averages, values, share)
-        for average, value, is_float in zip(ours, theirs, floats, strict=True):
-            if not is_float:  # such as batch norm's count of batches
-                average.copy_(value)
+        # Such as batch norm's counts of batches.
+        if others := [pair for pair in pairs if not pair[0].is_floating_point()]:
+            averages, values = zip(*others, strict=True)
+            torch._foreach_copy_(averages, values)
