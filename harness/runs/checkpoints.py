@@ -93,9 +93,7 @@ def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
 def check_unchanged(path: Path, registered: str | None) -> None:
     """Refuse a file of weights that is not the one that was registered.
 
-    Args:
-        path: The file.
-        registered: SHA-256 digests joined by ``+``; not checked where any is unknown.
+    ``registered`` are SHA-256 digests joined by ``+``; where any is unknown, nothing is checked.
 
     Raises:
         UserError: If the file's digest is none of them.

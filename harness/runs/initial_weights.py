@@ -84,23 +84,21 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
 def seen_frames(workspace: Workspace, init: str, catalogue: pd.DataFrame) -> set[str] | None:
     """The frames that weights were trained on, by the run and by those that it started from.
 
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        catalogue: Today's frames, with their splits as they are.
+    ``init`` is a run or a file, ``catalogue`` has today's frames with their splits as they are.
 
     Returns:
-        set | None: Identifiers of frames; ``None`` where it cannot be told: for a file, and for a
-        run whose training frames, known by their fingerprint, are not among today's.
+        set | None: Identifiers of frames; ``None`` where it cannot be told: for a file, for a run
+        that is gone, and for one whose training frames, known by their fingerprint, are not among
+        today's.
     """
     seen: set[str] = set()
     while init:
         if Path(init).is_file():
             return None
-        run = _run(workspace, init)
         try:
+            run = _run(workspace, init)
             train = of_split(run.variant.apply(catalogue), "train")
-        except UserError:  # there is no such centre or fold today
+        except UserError:  # the run or the file is gone; or the centre or the fold is
             return None
         fingerprint = str(run.row["data"] or "").partition("+")[0]  # 'TRAINING+VALIDATION'
         if data_fingerprint(train, workspace.root / "cache") != fingerprint:
@@ -115,11 +113,7 @@ def warning(
 ) -> str:
     """A warning where weights have seen frames that are held out; empty where they have not.
 
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        catalogue: Today's frames, with their splits as they are.
-        variants: The variants of the splits that are trained.
+    ``variants`` are those of the splits that are trained; the rest is as for :func:`seen_frames`.
     """
     seen = seen_frames(workspace, init, catalogue)
     if seen is None:

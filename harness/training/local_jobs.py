@@ -38,10 +38,8 @@ def device_slots(
 ) -> list[DeviceSlot]:
     """Slots for runs: a GPU for each, or a share of the cores.
 
-    Args:
-        device: The device asked for; one GPU that is named by its number is shared by all.
-        count: How many networks at once.
-        threads: Threads of each network; by default its share of the cores.
+    One GPU that is named by its number is shared by all ``count``. Each has ``threads``, by default
+    its share of the cores.
     """
     names = [str(device)]
     if names == ["cuda"]:
@@ -78,10 +76,7 @@ def start_server() -> None:
 def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: WorkerCallbacks) -> int:
     """Train runs, as many at once as there are slots; one that fails does not stop the others.
 
-    Args:
-        jobs: The runs; each is taken once a slot is free for it.
-        slots: Where.
-        callbacks: Callbacks.
+    Each job is taken once a slot is free for it.
 
     Returns:
         int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it

@@ -118,12 +118,7 @@ class RunQueue:
 
 
 def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
-    """The newest queue that is not done, or the one that a run belongs to.
-
-    Args:
-        workspace: Where queues lie.
-        run: A run's identifier.
-    """
+    """The newest queue that is not done, or the one that a run belongs to, by its identifier."""
     queues = all_unfinished(workspace)
     return next((each for each in queues if run is None or run in each.runs.values()), None)
 
@@ -143,10 +138,7 @@ def queue_of(
 ) -> RunQueue | None:
     """A new queue of some steps; where torchrun starts a command again, the one that it had.
 
-    Args:
-        workspace: Where queues lie.
-        steps: What to do.
-        restarted: When the torchrun began that starts it again; ``None`` for the first time.
+    ``restarted`` is when that torchrun began; ``None`` for the first start.
 
     Returns:
         RunQueue | None: ``None`` where all of it was done before the restart.
@@ -219,11 +211,8 @@ def recipes_for(
 ) -> tuple[list[TrainConfig], bool]:
     """The recipe of every network to train, and whether their ensemble follows.
 
-    Args:
-        names: As for :func:`networks_for`.
-        preset: A preset's name or file.
-        changes: Settings by name; ``nodes`` are trinet's.
-        members: As for :func:`networks_for`.
+    ``names`` and ``members`` are as for :func:`networks_for`, ``preset`` is a name or a file; of
+    the ``changes``, by the settings' names, ``nodes`` are trinet's.
 
     Raises:
         UserError: If a model or the preset is unknown.
@@ -250,12 +239,7 @@ def steps_for(
 ) -> list[Step]:
     """The steps of a queue: every recipe, then their ensemble, for each variant and each seed.
 
-    Args:
-        configs: The recipes.
-        variants: The variants.
-        with_ensemble: Whether ensembles follow.
-        members: Their members, see :class:`EnsembleStep`.
-        seeds: How many, from that of the recipes on.
+    The members are those of :class:`EnsembleStep`; seeds count from that of the recipes on.
     """
     steps: list[Step] = []
     first = configs[0].seed if configs else 0

@@ -42,13 +42,9 @@ def run_all(
 ) -> None:
     """Do what a queue has left: steps that have a finished run are passed over.
 
-    Args:
-        workspace: Where runs are registered.
-        tasks: What to do; its file is gone once all is done.
-        frames: A catalogue with its splits.
-        setup: Where to train.
-        jobs: Networks that train side by side; by default see :func:`networks_at_once`.
-        cluster: The cluster whose nodes they train on; ``None`` for this machine.
+    The queue's file is gone once all is done. ``frames`` is a catalogue with its splits, ``jobs``
+    the networks that train side by side, by default see :func:`networks_at_once`. They train on the
+    nodes of the ``cluster``; without one, on this machine.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
@@ -87,16 +83,10 @@ def resume(
     epochs: int | None = None,
     patience: int | None = None,
 ) -> None:
-    """Go on with a run, and with what was still to do after it.
+    """Go on with a run, by default what was begun last, and with what was still to do after it.
 
-    Args:
-        settings: Where the workspace and the frames are.
-        name: The run; ``None`` for what was begun last.
-        setup: Where to train.
-        jobs: As for :func:`run_all`.
-        cluster: As for :func:`run_all`.
-        epochs: New number of epochs of the run, in all.
-        patience: New patience of the run.
+    ``epochs``, in all, and ``patience`` are new ones of the named run; the rest is as for
+    :func:`run_all`.
 
     Raises:
         UserError: As for :func:`run_all`, or if there is no such run.
