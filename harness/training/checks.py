@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -51,22 +51,20 @@ def check_names(config: TrainConfig) -> None:
 def check_networks(configs: Sequence[TrainConfig]) -> None:
     """Refuse networks that do not work on their encoder or at their size.
 
-    Those of the paper are left to their first step, since trying them out takes a second or so.
+    Those of the paper are only built, on torch's device ``meta``: they work at any size.
 
     Raises:
         FaultsError: If any does not, all of them.
     """
     faults = []
     for config in configs:
+        how: dict[str, Any] = {"encoder": config.encoder, "classes": 1 + len(config.classes)}
         try:
-            if config.model not in models.PAPER_NETWORKS:
-                models.try_out(
-                    config.model,
-                    encoder=config.encoder,
-                    classes=1 + len(config.classes),
-                    nodes=config.nodes or None,
-                    size=config.size,
-                )
+            if config.model in models.PAPER_NETWORKS:
+                models.outline(config.model, **how)
+            else:
+                nodes = config.nodes or None
+                models.try_out(config.model, nodes=nodes, size=config.size, **how)
         except models.ModelError as error:
             faults.append(Fault(path="", message=error.message))
     if faults:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from harness.cli import cli
 from harness.runs.workspace import Workspace
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -149,14 +150,19 @@ def test_a_run_starts_from_the_weights_of_another(draw: Drawer, tmp_path: Path) 
         torch.testing.assert_close(kept[name], value.detach(), atol=1e-6, rtol=1e-5)
 
 
-def test_a_run_that_cannot_begin_has_failed(draw: Drawer, tmp_path: Path) -> None:
-    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
-    encoder = ("--model", "deeplabv3", "--encoder", "vgg11", "--encoder-weights", "none")
+def test_a_run_that_cannot_begin_has_failed(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("no weights")
 
-    result = train("--preset", "demo", "--device", "cpu", "--size", "32", *encoder, *folders)
+    monkeypatch.setattr("harness.training.train_run._network", refuse)
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
+
+    result = train("--preset", "demo", "--model", "unet", "--device", "cpu", *folders)
 
     assert result.exit_code == 1
-    assert "cannot be built" in result.output
+    assert "no weights" in result.output
     (run,) = Workspace(tmp_path / "workspace").runs()
     assert run.status == "failed"
 
