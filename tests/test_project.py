@@ -152,6 +152,11 @@ for name in cli.list_commands(context):
     assert loaded_after(code, tmp_path) == set()
 
 
+def test_what_only_reads_results_does_without_the_library_of_networks(tmp_path: Path) -> None:
+    code = "import harness.report.page.from_split, harness.cli.compare"
+    assert "segmentation_models_pytorch" not in loaded_after(code, tmp_path)
+
+
 def test_the_check_for_heavy_packages_sees_them(tmp_path: Path) -> None:
     assert "pandas" in loaded_after("import pandas", tmp_path)
 

@@ -19,14 +19,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock
-from segmentation_models_pytorch.decoders.unetplusplus.decoder import DecoderBlock
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+if TYPE_CHECKING:
+    from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock
+    from segmentation_models_pytorch.decoders.unetplusplus.decoder import DecoderBlock
 
 TOLERANCE: Final = 1e-4
 """Largest difference of the rewritten network's output that is accepted, as a share of the largest
@@ -183,6 +185,10 @@ def _split_upsampling(network: nn.Module, example: Tensor) -> None:
 
     How many channels the map has, and how many the skip, shows when the example passes through.
     """
+    # The library takes seconds to import, and what only reads results does without it.
+    from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock
+    from segmentation_models_pytorch.decoders.unetplusplus.decoder import DecoderBlock
+
     channels: dict[str, int] = {}
 
     def note(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
