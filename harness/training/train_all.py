@@ -26,6 +26,7 @@ from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
+from harness.utils.versions import versions
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -160,8 +161,13 @@ def _begin(
     ready = _decode(workspace, variant_of(step).apply(frames), step)
     run = tasks.run(workspace, position)
     if run is None:
-        run = training_run.start(
-            workspace, step, ready, before=lambda run: tasks.begin(position, run)
+        run = workspace.new_run(
+            step.model,
+            before=lambda run: tasks.begin(position, run),
+            settings=step.to_dict(),
+            versions=versions(),
+            seed=step.seed,
+            data=ready.data,
         )
     _refuse_other_frames(run, ready)
     return run, ready

@@ -32,7 +32,6 @@ from harness.training.teacher import load_teacher
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.signals import default_signals
-from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 
@@ -118,24 +117,6 @@ def prepare(
     if faults:
         raise FaultsError(faults, f"frames cannot be used, of {total} in all")
     return TrainingFrames(train=caches[0], val=caches[1])
-
-
-def start(
-    workspace: Workspace,
-    config: TrainConfig,
-    frames: TrainingFrames,
-    *,
-    before: Callable[[str], object] = lambda _run: None,
-) -> Run:
-    """Register a run of a recipe; ``before`` is called with its identifier before that."""
-    return workspace.new_run(
-        config.model,
-        before=before,
-        settings=config.to_dict(),
-        versions=versions(),
-        seed=config.seed,
-        data=frames.data,
-    )
 
 
 def train(
