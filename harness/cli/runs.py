@@ -83,7 +83,7 @@ def _name_unregistered(folder: Path, known: set[str]) -> None:
         )
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @click.argument("run")
 @format_option("table", "json")
 @with_settings("workspace")
@@ -147,7 +147,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
     View(frame=history, columns=columns, title="Epochs").show()
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_settings("workspace")
@@ -170,7 +170,7 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
             console.success(f"removed {run.run}")
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @with_settings("workspace")
 def sync(settings: Settings) -> None:
     """Enter into the register what jobs have written in the folders of their runs.
@@ -196,7 +196,7 @@ def sync(settings: Settings) -> None:
         console.note(f"Networks not finished: {left}. Go on with: harness train --resume")
 
 
-@command.command("import")
+@command.command("import", epilog=EPILOG)
 @click.argument("other", metavar="WORKSPACE", type=click.Path(path_type=Path, file_okay=False))
 @with_settings("workspace")
 def import_(settings: Settings, other: Path) -> None:
