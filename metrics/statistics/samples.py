@@ -159,7 +159,7 @@ def collect(
         raise UserError(
             f"no figure {', '.join(unknown)} here; there are "
             f"{', '.join((*FIGURES, *MEASURED, *frame_metrics()))}, the latter"
-            "  where the evaluation measured them."
+            " where the evaluation measured them."
         )
     names = full["model"] if "model" in full else pd.Series("", index=full.index)
     model_codes, models = pd.factorize(names)
