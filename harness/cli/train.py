@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import FRAMES, device_option, names_of, nodes_option, with_settings
-from harness.cli.train_request import (
-    NEWEST,
-    Request,
-    cluster_of,
-    follow,
-    joined,
-    launcher_options,
-    resume_runs,
-)
+from harness.cli.train_request import Request, cluster_of, joined, launcher_options
 from harness.utils import console
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.training.slurm_jobs import Cluster
     from harness.training.train_run import TrainingSetup
+
+_NEWEST: Final = "newest"  # what --resume means without a run
 
 _RESUMED: Final = ("workers", "epochs", "patience")
 """Options that --resume RUN takes; without RUN only the first."""
@@ -64,8 +58,7 @@ Examples:
 )
 @click.option(
     "--preset",
-    default="paper",
-    show_default=True,
+    show_default="paper",
     metavar="NAME|FILE",
     help="The recipe to start from: paper, quick (learns real frames on a CPU), demo (for the "
     "drawn frames of 'harness demo'), or a TOML file like those of --print-recipe.",
@@ -85,7 +78,7 @@ Examples:
 @click.option(
     "--resume",
     is_flag=False,
-    flag_value=NEWEST,
+    flag_value=_NEWEST,
     metavar="[RUN]",
     help="Go on with an unfinished run, and with what was still to do after it; without RUN, the "
     "newest. On a CPU the weights become those of an unbroken run; on a GPU batches and "
@@ -193,7 +186,7 @@ def command(
     settings: Settings,
     names: Sequence[str],
     members: Sequence[str] | None,
-    preset: str,
+    preset: str | None,
     pairs: Sequence[str],
     print_recipe: bool,
     resume: str | None,
@@ -226,9 +219,10 @@ def command(
         changes=changes,
         init=init,
     )
+    named = None if resume == _NEWEST else resume
     if resume is not None:
         request.refuse_changes(
-            leave_out=leave_out, folds=folds, allowed=_RESUMED if resume != NEWEST else _RESUMED[:1]
+            leave_out=leave_out, folds=folds, allowed=_RESUMED if named else _RESUMED[:1]
         )
     if print_recipe:
         request.print(settings)
@@ -236,18 +230,22 @@ def command(
     workers = None if resume is None else changes["workers"]
     cluster = cluster_of(launcher, sbatch, device, jobs, tracker)
     with joined("cpu" if cluster else device, save_every, tracker, graphs, workers) as setup:
+        from harness.training.train_all import resume as go_on
+        from harness.training.train_run import train_worker
+
         if not setup.group.is_single and (cluster or (jobs and jobs > 1)):
             raise click.UsageError(
                 "--jobs, --launcher slurm and torchrun are ways to share the work; take one"
             )
         if not setup.group.is_main:
-            follow(setup)
+            train_worker(setup)
             return
         require_frames(settings, ["train"])
         if resume is None:
             _start(settings, setup, jobs, cluster, leave_out, folds, request)
         else:
-            resume_runs(settings, setup, jobs, cluster, resume, changes)
+            epochs, patience = changes["epochs"], changes["patience"]
+            go_on(settings, named, setup, jobs, cluster, epochs=epochs, patience=patience)
 
 
 def _start(
@@ -267,7 +265,8 @@ def _start(
     from harness.runs.register_ensemble import check_members
     from harness.runs.workspace import Workspace
     from harness.training.checks import check_batches, check_networks
-    from harness.training.queue import RunQueue, steps_for, unfinished_of
+    from harness.training.distributed import launch_time
+    from harness.training.queue import queue_of, steps_for
     from harness.training.teacher import with_teachers
     from harness.training.train_all import run_all
 
@@ -285,13 +284,12 @@ def _start(
         configs, variants, with_ensemble, members=request.members, seeds=request.seeds or 1
     )
     steps = with_teachers(workspace, steps)
-    if request.changes["teacher"] and not setup.group.is_single:
-        raise click.UsageError("--teacher trains in one process; leave out torchrun")
     check_batches(steps, frames, device=setup.device, group=setup.group)
     request.warn_of_seen_frames(workspace, frames, variants)
-    # torchrun --max-restarts starts the same command again: it goes on with what it began.
-    begun = unfinished_of(workspace, steps) if setup.group.restarts else None
-    tasks = begun or RunQueue.new(workspace, steps)
+    tasks = queue_of(workspace, steps, restarted=launch_time() if setup.group.restarts else None)
+    if tasks is None:
+        console.note("A process was lost, but after all was trained: nothing is left to do.")
+        return
     try:
         run_all(workspace, tasks, frames, setup, jobs, cluster)
     finally:

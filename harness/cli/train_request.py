@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from harness.training.slurm_jobs import Cluster
     from harness.training.train_run import TrainingSetup
 
-NEWEST: Final = "newest"
-"""What --resume means without a run."""
-
 _OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
 """Settings that a run's weights determine, besides the model."""
 
@@ -61,14 +58,14 @@ class Request:
         names: Models; empty for the default ones.
         members: Members of the ensemble; empty for the paper's.
         seeds: How often each network is trained; ``None`` for once.
-        preset: A preset's name or file.
+        preset: A preset's name or file; ``None`` for the paper's.
         pairs: The values of ``--set``.
         changes: The values of the recipe's other options; ``None`` where not given.
         init: Run or file to start from; ``None`` for none.
     """
 
     names: Sequence[str]
-    preset: str
+    preset: str | None
     pairs: Sequence[str]
     changes: Mapping[str, Any]
     init: str | None = None
@@ -78,27 +75,23 @@ class Request:
     def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
         """The recipe of every network, checked, and whether their ensemble follows."""
         from harness.config.recipe import parse_settings
+        from harness.runs.initial_weights import settings_of
+        from harness.runs.workspace import Workspace
         from harness.training.checks import check_names
         from harness.training.queue import recipes_for
 
         given = {name: value for name, value in self.changes.items() if value is not None}
         names = list(self.names)
         if self.init is not None:
-            theirs = dict(self._of_init(settings))
+            theirs = dict(settings_of(Workspace(settings.workspace), self.init))
             names = names or [theirs.pop("model")] if theirs else names
             given = {**{name: theirs[name] for name in _OF_WEIGHTS if name in theirs}, **given}
         classes = settings.classes.choosing(given.pop("loss_class", None))
         changes = {**given, **parse_settings(self.pairs), "classes": classes}
-        configs, with_ensemble = recipes_for(names, self.preset, changes, self.members)
+        configs, with_ensemble = recipes_for(names, self.preset or "paper", changes, self.members)
         for config in configs[:1]:  # the others differ by their model alone
             check_names(config)
         return configs, with_ensemble
-
-    def _of_init(self, settings: Settings) -> Mapping[str, Any]:
-        from harness.runs.initial_weights import settings_of
-        from harness.runs.workspace import Workspace
-
-        return settings_of(Workspace(settings.workspace), self.init or "")
 
     def starting_from(
         self, workspace: Workspace, configs: Sequence[TrainConfig]
@@ -125,6 +118,7 @@ class Request:
         """Refuse options that would change the recipe of a run that is resumed."""
         given: dict[str, object] = {
             "model": self.names or None,
+            "preset": self.preset,
             "set": self.pairs or None,
             "init": self.init,
             "members": self.members or None,
@@ -203,32 +197,3 @@ def cluster_of(
             "cannot share a file: set MLFLOW_TRACKING_URI"
         )
     return Cluster(device=device, parameters=parse(sbatch), at_once=jobs)
-
-
-def follow(setup: TrainingSetup) -> None:
-    """Train along with the main process of torchrun's group."""
-    from harness.training.train_run import train_worker
-
-    train_worker(setup)
-
-
-def resume_runs(
-    settings: Settings,
-    setup: TrainingSetup,
-    jobs: int | None,
-    cluster: Cluster | None,
-    name: str,
-    changes: Mapping[str, Any],
-) -> None:
-    """Go on with a run, or with what was begun last."""
-    from harness.training.train_all import resume
-
-    resume(
-        settings,
-        None if name == NEWEST else name,
-        setup,
-        jobs,
-        cluster,
-        epochs=changes["epochs"],
-        patience=changes["patience"],
-    )

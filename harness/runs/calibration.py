@@ -14,12 +14,9 @@ FILE: Final = "calibration.json"
 
 
 def keep_temperature(run: Run, temperature: float, *, inference: Mapping[str, Any]) -> None:
-    """Write a run's temperature, with what it was fitted on.
+    """Write a run's temperature (``metrics.calibration.fit_temperature``), with what it belongs to.
 
-    Args:
-        run: The run.
-        temperature: See ``metrics.calibration.fit_temperature``.
-        inference: How the network predicted, see ``Inference.settings``.
+    ``inference`` is how the network predicted, see ``Inference.settings``.
 
     Raises:
         UnwritableError: If the folder cannot be written.

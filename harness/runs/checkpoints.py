@@ -53,23 +53,18 @@ def load_weights(path: Path, network: nn.Module) -> None:
             "train it again, or give another with --run."
         ) from error
     expected = network.state_dict()
-    faults = [
-        Fault(path=name, message="expected by the model, missing in the file")
-        for name in sorted(expected.keys() - weights.keys())
-    ]
-    faults += [
-        Fault(path=name, message="in the file, unknown to the model")
-        for name in sorted(weights.keys() - expected.keys())
-    ]
-    faults += [
-        Fault(
-            path=name,
-            message=f"expected shape {tuple(expected[name].shape)}, got {tuple(tensor.shape)}",
-        )
+    found = dict.fromkeys(
+        sorted(expected.keys() - weights.keys()), "expected by the model, missing in the file"
+    )
+    found |= dict.fromkeys(
+        sorted(weights.keys() - expected.keys()), "in the file, unknown to the model"
+    )
+    found |= {
+        name: f"expected shape {tuple(expected[name].shape)}, got {tuple(tensor.shape)}"
         for name, tensor in weights.items()
         if name in expected and expected[name].shape != tensor.shape
-    ]
-    if faults:
+    }
+    if faults := [Fault(path=name, message=message) for name, message in found.items()]:
         raise FaultsError(faults, f"the weights {path} are of another model")
     check_finite(path, weights)
     network.load_state_dict(weights)
@@ -93,9 +88,7 @@ def check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
 def check_unchanged(path: Path, registered: str | None) -> None:
     """Refuse a file of weights that is not the one that was registered.
 
-    Args:
-        path: The file.
-        registered: SHA-256 digests joined by ``+``; not checked where any is unknown.
+    ``registered`` are SHA-256 digests joined by ``+``; where any is unknown, nothing is checked.
 
     Raises:
         UserError: If the file's digest is none of them.

@@ -17,7 +17,6 @@ from harness.runs.import_checkpoint import read_weights
 from harness.runs.network import build
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import file_sha256
 
@@ -85,23 +84,21 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
 def seen_frames(workspace: Workspace, init: str, catalogue: pd.DataFrame) -> set[str] | None:
     """The frames that weights were trained on, by the run and by those that it started from.
 
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        catalogue: Today's frames, with their splits as they are.
+    ``init`` is a run or a file, ``catalogue`` has today's frames with their splits as they are.
 
     Returns:
-        set | None: Identifiers of frames; ``None`` where it cannot be told: for a file, and for a
-        run whose training frames, known by their fingerprint, are not among today's.
+        set | None: Identifiers of frames; ``None`` where it cannot be told: for a file, for a run
+        that is gone, and for one whose training frames, known by their fingerprint, are not among
+        today's.
     """
     seen: set[str] = set()
     while init:
         if Path(init).is_file():
             return None
-        run = _run(workspace, init)
         try:
+            run = _run(workspace, init)
             train = of_split(run.variant.apply(catalogue), "train")
-        except UserError:  # there is no such centre or fold today
+        except UserError:  # the run or the file is gone; or the centre or the fold is
             return None
         fingerprint = str(run.row["data"] or "").partition("+")[0]  # 'TRAINING+VALIDATION'
         if data_fingerprint(train, workspace.root / "cache") != fingerprint:
@@ -116,11 +113,7 @@ def warning(
 ) -> str:
     """A warning where weights have seen frames that are held out; empty where they have not.
 
-    Args:
-        workspace: Where runs are registered.
-        init: A run or a file.
-        catalogue: Today's frames, with their splits as they are.
-        variants: The variants of the splits that are trained.
+    ``variants`` are those of the splits that are trained; the rest is as for :func:`seen_frames`.
     """
     seen = seen_frames(workspace, init, catalogue)
     if seen is None:
@@ -160,7 +153,8 @@ def _refuse_differences(run: Run, config: TrainConfig) -> None:
         name: (getattr(theirs, name), getattr(config, name))
         for name in ("model", "encoder", "nodes", "inputs")
     }
-    pairs["classes"] = (_named(theirs.classes), _named(config.classes))
+    names, wanted = (", ".join(one.classes.names) for one in (theirs, config))
+    pairs["classes"] = (names, wanted)
     faults = [
         Fault(path=name, message=f"{before!r} in {run.run}, {now!r} in the recipe")
         for name, (before, now) in pairs.items()
@@ -168,7 +162,3 @@ def _refuse_differences(run: Run, config: TrainConfig) -> None:
     ]
     if faults:
         raise FaultsError(faults, f"training cannot start from the weights of {run.run}")
-
-
-def _named(classes: Classes) -> str:
-    return ", ".join(classes.names)

@@ -24,10 +24,6 @@ from models import ENSEMBLE
 def check_members(workspace: Workspace, members: Sequence[str]) -> None:
     """Refuse members that are neither models to train nor finished runs of one network.
 
-    Args:
-        workspace: Where runs are registered.
-        members: Models and runs.
-
     Raises:
         FaultsError: If any cannot be a member, all of them.
     """
@@ -59,13 +55,9 @@ def members_for(
     trained: Mapping[str, Run] | None = None,
     variant: SplitVariant | None = None,
 ) -> dict[str, Run]:
-    """A finished run of each member: the given one, or else the newest.
+    """A finished run of each member: of models the one ``trained``, else the newest of a variant.
 
-    Args:
-        workspace: Where runs are registered.
-        names: Models and runs; empty for the members of DivergentNets.
-        trained: Runs to prefer, by model.
-        variant: The splits of the models.
+    ``names`` are models and runs; empty for the members of DivergentNets.
 
     Raises:
         UserError: If a model has no finished run; all missing ones are named.
@@ -113,12 +105,9 @@ def members_among(ensemble: Run, runs: Iterable[Run]) -> dict[int, Run]:
 
 
 def register(workspace: Workspace, members: Mapping[str, Run], seed: int | None = None) -> Run:
-    """Register an ensemble of finished runs as a run of its own.
+    """Register an ensemble of finished runs, by the members' names, as a run of its own.
 
-    Args:
-        workspace: Where the members are registered.
-        members: Member name to its run.
-        seed: The ensemble's; by default the smallest of the members.
+    Its seed is by default the smallest of the members.
 
     Raises:
         UserError: If the members have different classes, or the disk is full.
@@ -151,12 +140,8 @@ def enter(
     Their weights are hard links (copies where the file system has none), so that it stays whole
     when a member's run is removed.
 
-    Args:
-        workspace: Where it is registered.
-        model: Registered name of the architecture.
-        weights: Member name to the file of its weights.
-        label: What the run's name tells besides.
-        **columns: Further columns of the register.
+    ``weights`` are files by member, ``label`` is what the run's name tells besides, and ``columns``
+    are further ones of the register.
 
     Raises:
         UserError: If the disk is full.

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def frames_seen(run: Run, frames: pd.DataFrame) -> set[str]:
     """Identifiers of the frames that a run, or any member of an ensemble, was trained on.
 
-    Args:
-        run: The run.
-        frames: A catalogue with its splits as they are.
+    ``frames`` is a catalogue with its splits as they are.
     """
     divided = (variant.apply(frames) for variant in run.variants)
     return {str(frame) for one in divided for frame in one.loc[one["split"] == "train", "frame"]}
@@ -28,11 +26,8 @@ def refuse_seen(run: Run, frames: pd.DataFrame, measured: pd.DataFrame, split: s
     The first happens where members are of different folds: what one of them was validated on,
     another was trained on.
 
-    Args:
-        run: The run.
-        frames: A catalogue with its splits as they are.
-        measured: The frames that it is to be measured on.
-        split: Their name.
+    ``frames`` is a catalogue with its splits as they are; ``measured`` are those of ``split``, on
+    which the run is to be measured.
 
     Raises:
         UserError: If there are such frames.

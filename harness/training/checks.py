@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,7 +16,7 @@ from harness.data.cross_validation import SplitVariant
 from harness.runs.network import build
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
-from harness.training.queue import Step
+from harness.training.queue import Step, variant_of
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.validation import suggest
@@ -51,22 +51,20 @@ def check_names(config: TrainConfig) -> None:
 def check_networks(configs: Sequence[TrainConfig]) -> None:
     """Refuse networks that do not work on their encoder or at their size.
 
-    Those of the paper are left to their first step, since trying them out takes a second or so.
+    Those of the paper are only built, on torch's device ``meta``: they work at any size.
 
     Raises:
         FaultsError: If any does not, all of them.
     """
     faults = []
     for config in configs:
+        how: dict[str, Any] = {"encoder": config.encoder, "classes": 1 + len(config.classes)}
         try:
-            if config.model not in models.PAPER_NETWORKS:
-                models.try_out(
-                    config.model,
-                    encoder=config.encoder,
-                    classes=1 + len(config.classes),
-                    nodes=config.nodes or None,
-                    size=config.size,
-                )
+            if config.model in models.PAPER_NETWORKS:
+                models.outline(config.model, **how)
+            else:
+                nodes = config.nodes or None
+                models.try_out(config.model, nodes=nodes, size=config.size, **how)
         except models.ModelError as error:
             faults.append(Fault(path="", message=error.message))
     if faults:
@@ -80,20 +78,22 @@ def check_batches(
     device: torch.device,
     group: ProcessGroup,
 ) -> None:
-    """Refuse recipes with batches that are too small for batch norm.
+    """Refuse recipes with batches that are too small for batch norm, or that a group cannot train.
 
     Raises:
-        UserError: If a split has no training frames.
+        UserError: If a split has no training frames, or several processes would have a teacher.
         FaultsError: If batches are too small, for each model.
     """
     counts: dict[SplitVariant, int] = {}
     found = []
-    for step in steps:
-        if isinstance(step, TrainConfig):
-            variant = SplitVariant(leave_out=step.leave_out, fold=step.fold)
-            if variant not in counts:
-                counts[variant] = len(of_split(variant.apply(frames), "train"))
-            found.append(batch_fault(step, counts[variant], device=device, group=group))
+    networks = [step for step in steps if isinstance(step, TrainConfig)]
+    if not group.is_single and any(step.teacher for step in networks):
+        raise UserError("a network with a --teacher trains in one process; leave out torchrun")
+    for step in networks:
+        variant = variant_of(step)
+        if variant not in counts:
+            counts[variant] = len(of_split(variant.apply(frames), "train"))
+        found.append(batch_fault(step, counts[variant], device=device, group=group))
     faults = [Fault(path="", message=fault) for fault in dict.fromkeys(found) if fault]
     if faults:
         raise FaultsError(faults, "batches are too small")

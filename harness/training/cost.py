@@ -37,11 +37,7 @@ class Cost:
 
 
 def estimate(configs: Sequence[TrainConfig]) -> list[Cost]:
-    """The cost of training each network; one that cannot be told counts as the highest known.
-
-    Args:
-        configs: The recipes.
-    """
+    """The cost of training each network; one that cannot be told counts as the highest known."""
     known: dict[tuple[object, ...], Cost | None] = {}
     for config in configs:
         if _key(config) not in known:

@@ -213,7 +213,7 @@ def join(device: torch.device) -> Iterator[tuple[ProcessGroup, torch.device]]:
         UserError: If there are more processes than GPUs.
     """
     if not launched():
-        yield ProcessGroup(), device
+        yield ProcessGroup(restarts=_restarts()), device  # torchrun may start a single one, too
         return
     group, device = connect(device)
     try:
@@ -248,7 +248,7 @@ def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
         dist.init_process_group("gloo", timeout=_STEP_LIMIT)
     waiting: Any = dist.new_group(backend="gloo", timeout=_RUN_LIMIT)
     # Each machine's torchrun counts the processes that it lost itself.
-    restarts = torch.tensor(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
+    restarts = torch.tensor(_restarts())
     dist.all_reduce(restarts, dist.ReduceOp.MAX, group=waiting)
     group = ProcessGroup(
         rank=dist.get_rank(),
@@ -258,6 +258,17 @@ def connect(device: torch.device) -> tuple[ProcessGroup, torch.device]:
         waiting=waiting,
     )
     return group, device
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def launch_time() -> dt.datetime:
+    """When torchrun, the parent of this process, began; it outlives what it restarts."""
+    import psutil
+
+    return dt.datetime.fromtimestamp(psutil.Process(os.getppid()).create_time(), dt.UTC)
 
 
 def is_lost_peer(error: RuntimeError) -> bool:

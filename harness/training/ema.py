@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import itertools
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
+from torch import nn
 
 
-def averaged(network: nn.Module, decay: float) -> AveragedModel:
-    """A copy of a network that follows it as an exponential moving average, buffers included."""
-    model = AveragedModel(network, multi_avg_fn=warmed_up_ema(decay), use_buffers=True)
-    # At 0 the first update would copy the weights; the average begins with those of now.
-    model.n_averaged.fill_(1)
-    return model.eval()
-
-
-def warmed_up_ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """An average function for ``AveragedModel``.
+class MovingAverage:
+    """A copy of a network that follows it as an exponential moving average, buffers included.
 
     The decay of update n is min(``decay``, (1 + n) / (10 + n)): it starts low, so that the average
-    forgets the first, random weights soon. ``get_ema_multi_avg_fn`` of torch has no such warm-up.
+    forgets the first, random weights soon. torch's ``AveragedModel`` keeps count on the device, so
+    that each update would wait for a GPU.
 
     Args:
+        network: The network as it is before the first step.
         decay: Decay once warmed up, in (0, 1).
+
+    Attributes:
+        module: The averaged network, in eval mode.
+        updates: How many there were.
     """
 
-    @torch.no_grad()
-    def update(averages: Tensors, values: Tensors, n: Tensor | int) -> None:
-        if not averages[0].is_floating_point():  # such as batch norm's count of batches
-            torch._foreach_copy_(averages, values)
-            return
-        count = int(n)
-        warm_up = (1 + count) / (10 + count)
-        torch._foreach_lerp_(averages, values, 1 - min(decay, warm_up))
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(network).eval()
+        self.updates = 0
+        self._decay = decay
 
-    return update
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Follow the network after a step."""
+        self.updates += 1
+        share = 1 - min(self._decay, (1 + self.updates) / (10 + self.updates))
+        tensors = (
+            itertools.chain(module.parameters(), module.buffers())
+            for module in (self.module, network)
+        )
+        pairs = list(zip(*tensors, strict=True))
+        averages, values = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(averages, values, share)
+        # Such as batch norm's counts of batches.
+        if others := [pair for pair in pairs if not pair[0].is_floating_point()]:
+            averages, values = zip(*others, strict=True)
+            torch._foreach_copy_(averages, values)

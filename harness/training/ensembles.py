@@ -22,18 +22,19 @@ def register_ensemble(workspace: Workspace, tasks: RunQueue, position: int) -> b
         raise TypeError(f"step {position} is no ensemble")
     if tasks.is_finished(workspace, position):
         return True
+    variant = variant_of(step)
     networks = [
         at
         for at, other in enumerate(tasks.steps)
         if isinstance(other, TrainConfig)
-        and variant_of(other) == step.variant
+        and variant_of(other) == variant
         and step.seed in (None, other.seed)
     ]
     runs = [tasks.run(workspace, at) for at in networks if tasks.is_finished(workspace, at)]
     if len(runs) < len(networks):
         return False
     trained = {run.model: run for run in runs if run is not None}
-    members = ensemble.members_for(workspace, step.members, trained, step.variant)
+    members = ensemble.members_for(workspace, step.members, trained, variant)
     # Members that are named by their runs may be of other folds; evaluate refuses what they saw.
     if not step.members and len({run.row["data"] for run in members.values()}) > 1:
         console.warn(

@@ -81,11 +81,7 @@ def train_job(
 ) -> str:
     """Train the run of a job in this process, which writes the run's folder and nothing else.
 
-    Args:
-        job: The job.
-        slot: Where.
-        callbacks: Called as the run goes.
-        warned: Called with what the user should know, though the run goes on.
+    ``warned`` is called with what the user should know, though the run goes on.
 
     Returns:
         str: What went wrong, in words for the user; empty where the run is finished.

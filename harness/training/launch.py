@@ -30,13 +30,8 @@ def side_by_side(
 ) -> None:
     """Train on this machine; one that fails does not stop the others.
 
-    Args:
-        workspace: Where the runs are registered.
-        jobs: The networks.
-        costs: Theirs, in any order.
-        setup: Where to train.
-        at_once: How many would train at a time, whose number of threads each has.
-        asked: How many the user asked for; ``None`` for as many as memory holds.
+    Each has its share of the cores where ``at_once`` train at a time. So many do where the user
+    ``asked`` for a number; else as many as memory holds, by the ``costs``, which are in any order.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.

@@ -38,10 +38,8 @@ def device_slots(
 ) -> list[DeviceSlot]:
     """Slots for runs: a GPU for each, or a share of the cores.
 
-    Args:
-        device: The device asked for; one GPU that is named by its number is shared by all.
-        count: How many networks at once.
-        threads: Threads of each network; by default its share of the cores.
+    One GPU that is named by its number is shared by all ``count``. Each has ``threads``, by default
+    its share of the cores.
     """
     names = [str(device)]
     if names == ["cuda"]:
@@ -78,10 +76,7 @@ def start_server() -> None:
 def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: WorkerCallbacks) -> int:
     """Train runs, as many at once as there are slots; one that fails does not stop the others.
 
-    Args:
-        jobs: The runs; each is taken once a slot is free for it.
-        slots: Where.
-        callbacks: Callbacks.
+    Each job is taken once a slot is free for it.
 
     Returns:
         int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
@@ -100,7 +95,8 @@ def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: Worke
                 forwarded = True
                 for worker in running:
                     worker.interrupt(stop.number)
-            for worker in _with_news(running):
+            ready = wait([worker.pipe for worker in running], timeout=_POLL_S)
+            for worker in [worker for worker in running if worker.pipe in ready]:
                 if not worker.listen(callbacks):
                     running.remove(worker)
                     free.append(worker.slot)
@@ -163,11 +159,6 @@ def _start(job: Job, slot: DeviceSlot, callbacks: WorkerCallbacks) -> _Worker:
     theirs.close()
     callbacks.begun(job.run, slot.device)
     return _Worker(run=job.run, slot=slot, process=process, pipe=ours)
-
-
-def _with_news(running: Sequence[_Worker]) -> list[_Worker]:
-    ready = wait([worker.pipe for worker in running], timeout=_POLL_S)
-    return [worker for worker in running if worker.pipe in ready]
 
 
 def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:

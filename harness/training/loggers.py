@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -135,7 +136,8 @@ def _enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
     """Log a run's recipe, curves and best figures to MLflow, an optional extra.
 
-    A resumed run goes on in the MLflow run that it had; epochs that this has are passed over.
+    A resumed run goes on in the MLflow run that it had; epochs that this has are passed over. What
+    its store does not take once training has begun is warned of: history.csv has it, too.
 
     Raises:
         UserError: If MLflow is not installed, or its store cannot be used.
@@ -158,14 +160,28 @@ def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
             curves = {name: values[name] for name in ("epoch", *_CURVES)}
             if epoch.best:
                 curves |= {f"best_{name}": values[name] for name in ("iou", "f1")}
-            mlflow.log_metrics(curves, step=epoch.epoch)
+            with _warned(mlflow, f"epoch {epoch.epoch}"):
+                mlflow.log_metrics(curves, step=epoch.epoch)
 
+    ended = "FAILED"
     try:
         yield log
-    except BaseException as error:
-        mlflow.end_run("KILLED" if isinstance(error, Interrupted) else "FAILED")
+        ended = "FINISHED"
+    except Interrupted:
+        ended = "KILLED"
         raise
-    mlflow.end_run("FINISHED")
+    finally:
+        with _warned(mlflow, f"that the run ended as {ended}"):
+            mlflow.end_run(ended)
+
+
+@contextmanager
+def _warned(mlflow: Any, what: str) -> Iterator[None]:
+    """Warn of what MLflow's store does not take, which must not end a training."""
+    try:
+        yield
+    except mlflow.exceptions.MlflowException as error:
+        warnings.warn(f"MLflow's store did not take {what}: {error}", stacklevel=4)
 
 
 def _start(mlflow: Any, run: Run) -> int:

@@ -254,12 +254,14 @@ class TrainingLoop:
                 "best_iou": report.iou,
                 "best_f1": report.f1,
             }
-        if self._is_due() and self.epoch < self.config.epochs:
-            self._save()
         if self.group.is_main:
             write_history(self.run.folder / HISTORY, self.history)
             write_run_json(self.run, **columns)
             self.callbacks.epoch(report)
+        # Last, so that a run that is killed before repeats the epoch: run.json then has the digest
+        # of the weights that were written above.
+        if self._is_due() and self.epoch < self.config.epochs:
+            self._save()
 
     def _stop(self, number: int) -> None:
         self._save()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,21 +17,13 @@ _OF_THE_DEVICE: Final = ("lr", "capturable", "fused", "foreach")
 """What an optimiser's groups hold that depends on where it computes."""
 
 
-def adam(parameters: Iterable[nn.Parameter], **options: Any) -> torch.optim.Optimizer:
-    """Adam, the paper's."""
-    return torch.optim.Adam(parameters, **options)
-
-
-def adamw(parameters: Iterable[nn.Parameter], **options: Any) -> torch.optim.Optimizer:
-    """AdamW, with an average over fewer squares than torch's own.
-
-    A run of a thousand steps is over before an average over a thousand squares settles.
-    """
-    return torch.optim.AdamW(parameters, betas=(0.9, 0.99), **options)
-
-
 OPTIMISERS: Final[Mapping[str, Callable[..., torch.optim.Optimizer]]] = MappingProxyType(
-    {"adam": adam, "adamw": adamw}
+    {
+        "adam": torch.optim.Adam,  # the paper's
+        # A run of a thousand steps is over before an average over a thousand squares, as torch's
+        # own, settles.
+        "adamw": partial(torch.optim.AdamW, betas=(0.9, 0.99)),
+    }
 )
 """By name; called with the parameters, ``lr``, ``weight_decay``, ``fused`` and ``capturable``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from harness.runs.workspace import Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
+from submissions.database import stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +38,6 @@ class EnsembleStep:
     fold: str = ""
     members: tuple[str, ...] = ()
     seed: int | None = None
-
-    @property
-    def variant(self) -> SplitVariant:
-        """The splits of its models."""
-        return SplitVariant(leave_out=self.leave_out, fold=self.fold)
 
 
 Step = TrainConfig | EnsembleStep
@@ -121,12 +118,7 @@ class RunQueue:
 
 
 def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
-    """The newest queue that is not done, or the one that a run belongs to.
-
-    Args:
-        workspace: Where queues lie.
-        run: A run's identifier.
-    """
+    """The newest queue that is not done, or the one that a run belongs to, by its identifier."""
     queues = all_unfinished(workspace)
     return next((each for each in queues if run is None or run in each.runs.values()), None)
 
@@ -136,15 +128,43 @@ def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
     return map(RunQueue.read, sorted(_folder(workspace).glob("*.json"), reverse=True))
 
 
-def variant_of(config: TrainConfig) -> SplitVariant:
-    """The splits that a recipe is trained on."""
-    return SplitVariant(leave_out=config.leave_out, fold=config.fold)
+def variant_of(step: Step) -> SplitVariant:
+    """The splits that a network, or those of an ensemble, are trained on."""
+    return SplitVariant(leave_out=step.leave_out, fold=step.fold)
 
 
-def unfinished_of(workspace: Workspace, steps: Sequence[Step]) -> RunQueue | None:
-    """The newest queue of these very steps that is not done, such as before a restart."""
-    queues = all_unfinished(workspace)
-    return next((queue for queue in queues if queue.steps == list(steps)), None)
+def queue_of(
+    workspace: Workspace, steps: Sequence[Step], *, restarted: dt.datetime | None
+) -> RunQueue | None:
+    """A new queue of some steps; where torchrun starts a command again, the one that it had.
+
+    ``restarted`` is when that torchrun began; ``None`` for the first start.
+
+    Returns:
+        RunQueue | None: ``None`` where all of it was done before the restart.
+    """
+    if restarted is not None:
+        queues = all_unfinished(workspace)
+        if begun := next((queue for queue in queues if queue.steps == list(steps)), None):
+            return begun
+        if _trained_since(workspace, steps, restarted):
+            return None
+    return RunQueue.new(workspace, steps)
+
+
+def _trained_since(workspace: Workspace, steps: Sequence[Step], moment: dt.datetime) -> bool:
+    """Whether every network of some steps was begun after a moment and is finished."""
+    done = [
+        TrainConfig.from_dict(run.settings)
+        for run in workspace.runs(status="finished")
+        if not run.members and run.row["created"] >= stamp(moment)
+    ]
+    # A run has the precision that 'auto' meant.
+    return all(
+        any(dataclasses.replace(run, precision=step.precision) == step for run in done)
+        for step in steps
+        if isinstance(step, TrainConfig)
+    )
 
 
 def _folder(workspace: Workspace) -> Path:
@@ -191,11 +211,8 @@ def recipes_for(
 ) -> tuple[list[TrainConfig], bool]:
     """The recipe of every network to train, and whether their ensemble follows.
 
-    Args:
-        names: As for :func:`networks_for`.
-        preset: A preset's name or file.
-        changes: Settings by name; ``nodes`` are trinet's.
-        members: As for :func:`networks_for`.
+    ``names`` and ``members`` are as for :func:`networks_for`, ``preset`` is a name or a file; of
+    the ``changes``, by the settings' names, ``nodes`` are trinet's.
 
     Raises:
         UserError: If a model or the preset is unknown.
@@ -222,12 +239,7 @@ def steps_for(
 ) -> list[Step]:
     """The steps of a queue: every recipe, then their ensemble, for each variant and each seed.
 
-    Args:
-        configs: The recipes.
-        variants: The variants.
-        with_ensemble: Whether ensembles follow.
-        members: Their members, see :class:`EnsembleStep`.
-        seeds: How many, from that of the recipes on.
+    The members are those of :class:`EnsembleStep`; seeds count from that of the recipes on.
     """
     steps: list[Step] = []
     first = configs[0].seed if configs else 0

@@ -34,12 +34,7 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
 
 
 def finished(run: Run, frames: TrainingFrames) -> None:
-    """Say how good a finished run's best checkpoint is.
-
-    Args:
-        run: The run, with its row of the register as it is now.
-        frames: Its frames.
-    """
+    """Say how good the best checkpoint of a finished run is, by its row as it is now."""
     console.success(
         f"{run.run}: best in epoch {run.row['best_epoch']}, validation IoU "
         f"{run.row['best_iou']:.3f}, F1 {run.row['best_f1']:.3f} ({run.chosen_class}, "

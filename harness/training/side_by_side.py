@@ -21,12 +21,8 @@ def networks_at_once(setup: TrainingSetup, networks: int, asked: int | None) -> 
     On a CPU two threads of one network wait for each other at every operator, and two networks of
     one thread do not.
 
-    Args:
-        setup: Where they train.
-        networks: How many networks there are, those that are trained already included: so each has
-            the same number of threads, on which the last bits of its weights depend, when an
-            interrupted training goes on with what is left.
-        asked: The number asked for; ``None`` for none.
+    ``networks`` counts those that are trained already, too: so each has the same number of threads,
+    on which the last bits of its weights depend, when an interrupted training goes on.
     """
     if asked is not None:
         return asked
@@ -36,12 +32,7 @@ def networks_at_once(setup: TrainingSetup, networks: int, asked: int | None) -> 
 
 
 def that_fit(at_once: int, costs: Sequence[Cost]) -> int:
-    """At most so many networks as memory holds, whichever of them train together.
-
-    Args:
-        at_once: How many are wanted.
-        costs: Of all networks.
-    """
+    """At most so many networks as memory holds, whichever of them train together."""
     free = _USABLE * devices.free_memory()
     needs = sorted((cost.memory for cost in costs), reverse=True)
     fitting = max(1, sum(total <= free for total in accumulate(needs[:at_once])))

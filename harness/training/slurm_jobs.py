@@ -119,11 +119,7 @@ def minutes(limit: str) -> int:
 def train_all(jobs: Sequence[Job], cluster: Cluster, folder: Path, told: WorkerCallbacks) -> int:
     """Submit jobs to SLURM, but for those that wait or run already, and wait for all of them.
 
-    Args:
-        jobs: The runs.
-        cluster: What is asked of SLURM.
-        folder: Where submitit keeps what it pickles and what the jobs print.
-        told: Callbacks.
+    ``folder`` is where submitit keeps what it pickles and what the jobs print.
 
     Returns:
         int: The signal that ended the waiting, SIGINT or SIGTERM, while the jobs go on; else 0.

@@ -11,12 +11,10 @@ from torch.nn import functional
 
 import models
 from harness.config.training import TrainConfig
-from harness.data.cross_validation import SplitVariant
 from harness.runs.network import load, shared_classes
-from harness.runs.run import Run
 from harness.runs.select import select
 from harness.runs.workspace import Workspace
-from harness.training.queue import Step
+from harness.training.queue import Step, variant_of
 from metrics.utils.errors import UserError
 
 
@@ -72,7 +70,7 @@ def with_teachers(workspace: Workspace, steps: Sequence[Step]) -> list[Step]:
 
 
 def _with_teacher(workspace: Workspace, config: TrainConfig) -> TrainConfig:
-    variant = SplitVariant(leave_out=config.leave_out, fold=config.fold)
+    variant = variant_of(config)
     named = ([config.teacher], []) if config.teacher in models.names() else ([], [config.teacher])
     (run,) = select(workspace, *named, variant)
     if run.variants != [variant]:
@@ -82,7 +80,7 @@ def _with_teacher(workspace: Workspace, config: TrainConfig) -> TrainConfig:
         )
     if shared_classes([run]) != config.classes:
         raise UserError(f"{run.run} tells other classes apart than {config.model} will")
-    return dataclasses.replace(config, teacher=run.run, teacher_sha256=_digest(run))
+    return dataclasses.replace(config, teacher=run.run, teacher_sha256=str(run.row["checkpoint"]))
 
 
 def load_teacher(workspace: Workspace, config: TrainConfig, device: torch.device) -> Teacher | None:
@@ -94,14 +92,10 @@ def load_teacher(workspace: Workspace, config: TrainConfig, device: torch.device
     if not config.teacher:
         return None
     run = workspace.described(config.teacher)
-    if _digest(run) != config.teacher_sha256:
+    if str(run.row["checkpoint"]) != config.teacher_sha256:
         raise UserError(
             f"the weights of the teacher {run.run} have changed since this training was asked for; "
             "start it anew"
         )
     loaded = load(run)
     return Teacher(loaded.network.to(device), loaded.size)
-
-
-def _digest(run: Run) -> str:
-    return str(run.row["checkpoint"])

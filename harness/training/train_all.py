@@ -26,6 +26,7 @@ from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
+from harness.utils.versions import versions
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,13 +43,9 @@ def run_all(
 ) -> None:
     """Do what a queue has left: steps that have a finished run are passed over.
 
-    Args:
-        workspace: Where runs are registered.
-        tasks: What to do; its file is gone once all is done.
-        frames: A catalogue with its splits.
-        setup: Where to train.
-        jobs: Networks that train side by side; by default see :func:`networks_at_once`.
-        cluster: The cluster whose nodes they train on; ``None`` for this machine.
+    The queue's file is gone once all is done. ``frames`` is a catalogue with its splits, ``jobs``
+    the networks that train side by side, by default see :func:`networks_at_once`. They train on the
+    nodes of the ``cluster``; without one, on this machine.
 
     Raises:
         Interrupted: On SIGINT or SIGTERM.
@@ -70,8 +67,7 @@ def run_all(
             register_ensemble(workspace, tasks, position)
             continue
         trained += 1
-        run = tasks.run(workspace, position)
-        if run is None or run.status != "finished":
+        if not tasks.is_finished(workspace, position):
             run, ready = _begin(workspace, tasks, position, step, frames)
             title = f"{step.model} ({trained} of {tasks.networks})"
             _train(workspace, run, ready, title, setup)
@@ -88,16 +84,10 @@ def resume(
     epochs: int | None = None,
     patience: int | None = None,
 ) -> None:
-    """Go on with a run, and with what was still to do after it.
+    """Go on with a run, by default what was begun last, and with what was still to do after it.
 
-    Args:
-        settings: Where the workspace and the frames are.
-        name: The run; ``None`` for what was begun last.
-        setup: Where to train.
-        jobs: As for :func:`run_all`.
-        cluster: As for :func:`run_all`.
-        epochs: New number of epochs of the run, in all.
-        patience: New patience of the run.
+    ``epochs``, in all, and ``patience`` are new ones of the named run; the rest is as for
+    :func:`run_all`.
 
     Raises:
         UserError: As for :func:`run_all`, or if there is no such run.
@@ -142,14 +132,11 @@ def _jobs(
     costs = estimate([step for _, step in left])
     # All are registered first, in the order of the queue, whichever begins first.
     begun = [_begin(workspace, tasks, *step, frames) for step in left]
-    jobs = []
-    for at in longest_first(costs):
-        run, ready = begun[at]
-        job = Job(
-            workspace=workspace.root, run=run, frames=ready, setup=setup, work=costs[at].flops
-        )
-        jobs.append(job)
-    return jobs, costs
+    jobs = [
+        Job(workspace=workspace.root, run=run, frames=ready, setup=setup, work=cost.flops)
+        for (run, ready), cost in zip(begun, costs, strict=True)
+    ]
+    return [jobs[at] for at in longest_first(costs)], costs
 
 
 def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
@@ -174,8 +161,13 @@ def _begin(
     ready = _decode(workspace, variant_of(step).apply(frames), step)
     run = tasks.run(workspace, position)
     if run is None:
-        run = training_run.start(
-            workspace, step, ready, before=lambda run: tasks.begin(position, run)
+        run = workspace.new_run(
+            step.model,
+            before=lambda run: tasks.begin(position, run),
+            settings=step.to_dict(),
+            versions=versions(),
+            seed=step.seed,
+            data=ready.data,
         )
     _refuse_other_frames(run, ready)
     return run, ready
@@ -186,8 +178,7 @@ def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]
     return [
         (position, step)
         for position, step in enumerate(tasks.steps)
-        if isinstance(step, TrainConfig)
-        and getattr(tasks.run(workspace, position), "status", "") != "finished"
+        if isinstance(step, TrainConfig) and not tasks.is_finished(workspace, position)
     ]
 
 

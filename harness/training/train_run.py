@@ -6,7 +6,8 @@ import dataclasses
 import os
 import socket
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from harness.data.loader import BatchLoader, workers_that_fit
 from harness.runs import initial_weights as initial
 from harness.runs.lock import lock_run
 from harness.runs.network import build, normalisation
-from harness.runs.run import Run, log, write_run_json
+from harness.runs.run import Run, log, write_end, write_run_json
 from harness.runs.workspace import Workspace
 from harness.training import loop
 from harness.training.checks import batch_fault
@@ -31,7 +32,6 @@ from harness.training.teacher import load_teacher
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.signals import default_signals
-from harness.utils.versions import versions
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 
@@ -119,24 +119,6 @@ def prepare(
     return TrainingFrames(train=caches[0], val=caches[1])
 
 
-def start(
-    workspace: Workspace,
-    config: TrainConfig,
-    frames: TrainingFrames,
-    *,
-    before: Callable[[str], object] = lambda _run: None,
-) -> Run:
-    """Register a run of a recipe; ``before`` is called with its identifier before that."""
-    return workspace.new_run(
-        config.model,
-        before=before,
-        settings=config.to_dict(),
-        versions=versions(),
-        seed=config.seed,
-        data=frames.data,
-    )
-
-
 def train(
     workspace: Workspace,
     run: Run,
@@ -155,7 +137,7 @@ def train(
         UserError: If another process trains the run, the weights cannot be had, batches are too
             small, the loss is no number, or the disk is full.
     """
-    with lock_run(run):
+    with lock_run(run), _noting_failure(run):
         run = _with_precision(run.reread(), setup.device)
         log(run, f"begun by process {os.getpid()} of {socket.gethostname()} on {setup.device}")
         setup.group.share((workspace, run, frames))
@@ -173,6 +155,18 @@ def train(
             training()
             log(run, "finished")
     return run.reread()
+
+
+@contextmanager
+def _noting_failure(run: Run) -> Iterator[None]:
+    """Note that a run ended where the loop could not: before its first step, say."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(UserError):
+            if run.reread().status == "running":
+                write_end(run, "failed" if isinstance(error, Exception) else "interrupted")
+        raise
 
 
 def _with_precision(run: Run, device: torch.device) -> Run:

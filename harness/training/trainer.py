@@ -19,7 +19,7 @@ from harness.config.training import TrainConfig
 from harness.training import optimiser as optimisers
 from harness.training import schedules
 from harness.training.distributed import SINGLE, ProcessGroup
-from harness.training.ema import averaged
+from harness.training.ema import MovingAverage
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
 from harness.training.teacher import Teacher, soft_cross_entropy
 from harness.utils import device as devices
@@ -82,7 +82,7 @@ class Trainer:
         self.loss = losses.create(config.loss, channel=self.channel)
         self.steps = steps
         self.optimiser = optimisers.create(config, self.network, device)
-        self.average = averaged(self.network, config.ema_decay) if config.ema_decay else None
+        self.average = MovingAverage(self.network, config.ema_decay) if config.ema_decay else None
         # The processes of a group validate different numbers of batches, so each by itself.
         self._validated = self.network if self.average is None else self.average.module
         own = self.average is None and group.is_single
@@ -138,7 +138,7 @@ class Trainer:
         else:
             loss = self._graphed(self._advance, images, masks)
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.update(self.network)
         self._pace.step()
         return loss
 
@@ -228,8 +228,10 @@ class Trainer:
             "optimiser": optimisers.portable(self.optimiser.state_dict()),
         }
         if self.average is not None:
-            updates = int(self.average.n_averaged) - 1  # the first weights count as one
-            state |= {"average": self.average.module.state_dict(), "updates": updates}
+            state |= {
+                "average": self.average.module.state_dict(),
+                "updates": self.average.updates,
+            }
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -240,7 +242,7 @@ class Trainer:
             self._graphed.forget()  # the optimiser's state lies elsewhere now
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
-            self.average.n_averaged.fill_(state["updates"] + 1)
+            self.average.updates = state["updates"]
 
     def _logits(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         cached = self.device.type != "cuda"  # each weight is converted once in a step anyway

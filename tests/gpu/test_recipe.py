@@ -62,7 +62,7 @@ class Workshop:
         return Command(self.folder, command, *arguments, *place, *self.datasets.options(*names))
 
     def enter(self, epochs: int, encoder: dict[str, str]) -> None:
-        """RunQueue what ``train --preset paper`` does; no option of its moves the drop."""
+        """Queue what ``train --preset paper`` does; no option of its moves the drop."""
         drop = max(1, round(epochs * PAPER_DROP / PAPER_EPOCHS))
         workers = max(1, devices.cores() // JOBS)
         networks = [
@@ -80,7 +80,7 @@ class Workshop:
         RunQueue.new(self.workspace, [*networks, EnsembleStep()])
 
     def train(self) -> Command:
-        """Work off the plan."""
+        """Work off the queue."""
         how = ("--resume", "--jobs", str(JOBS), "--device", SCALE.device)
         return self.start("train", *how, names=("endocv",))
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from harness.cli import cli
 from harness.runs.workspace import Workspace
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -66,10 +67,11 @@ def test_faults_of_a_recipe_are_said(
 
 
 def test_resume_refuses_what_would_change_the_recipe() -> None:
-    result = train("--resume", "--set", "epochs=3", "--schedule", "step", "--leave-out", "C1")
+    changes = ("--preset", "quick", "--set", "epochs=3", "--schedule", "step", "--leave-out", "C1")
+    result = train("--resume", *changes)
 
     assert result.exit_code == 2
-    assert "--set, --schedule, --leave-out" in result.output
+    assert "--preset, --set, --schedule, --leave-out" in result.output
 
 
 @pytest.mark.parametrize(
@@ -146,3 +148,42 @@ def test_a_run_starts_from_the_weights_of_another(draw: Drawer, tmp_path: Path) 
     kept = load_file(newest.best)
     for name, value in theirs.named_parameters():
         torch.testing.assert_close(kept[name], value.detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_a_run_that_cannot_begin_has_failed(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("no weights")
+
+    monkeypatch.setattr("harness.training.train_run._network", refuse)
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
+
+    result = train("--preset", "demo", "--model", "unet", "--device", "cpu", *folders)
+
+    assert result.exit_code == 1
+    assert "no weights" in result.output
+    (run,) = Workspace(tmp_path / "workspace").runs()
+    assert run.status == "failed"
+
+
+def test_what_torchrun_starts_again_goes_on_or_is_done(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(workspace.root))
+    recipe = ("--preset", "demo", "--model", "unet", "--size", "32", "--epochs", "1", "--device",
+              "cpu", "--workers", "0")  # fmt: skip
+    with monkeypatch.context() as broken:
+        broken.setattr("harness.training.trainer.Trainer.step", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(*recipe, *folders)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+
+    first, second = train(*recipe, *folders), train(*recipe, *folders)
+
+    assert first.exit_code == second.exit_code == 0, first.output + second.output
+    assert "nothing is left to do" in second.output
+    (run,) = workspace.runs()
+    assert run.status == "finished"
+    assert not list((workspace.root / "plans").iterdir())

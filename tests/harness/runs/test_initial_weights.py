@@ -73,3 +73,9 @@ def test_other_frames_and_files_cannot_be_told(
             workspace, init, catalogue, folds(2)
         )
         assert warning(workspace, init, catalogue, [SplitVariant()]) == ""
+
+
+def test_what_a_run_started_from_may_be_gone(workspace: Workspace, catalogue: pd.DataFrame) -> None:
+    for gone in ("fpn-20260726-101500", "/gone/best.pth"):
+        run = trained(workspace, catalogue, SplitVariant(), init=gone)
+        assert seen_frames(workspace, run, catalogue) is None

@@ -11,10 +11,10 @@ import torch
 from harness.config.training import TrainConfig
 from harness.data.loader import batches, order
 from harness.runs.network import build
-from harness.training.checks import batch_fault, check_batches, check_names
+from harness.training.checks import batch_fault, check_batches, check_names, check_networks
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.queue import EnsembleStep
-from metrics.utils.errors import FaultsError
+from metrics.utils.errors import FaultsError, UserError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -109,3 +109,19 @@ def test_every_model_and_variant_is_checked_before_the_first_is_trained() -> Non
         check_batches([*steps, EnsembleStep()], frames, device=CPU, group=SINGLE)
 
     assert [fault.message.split()[0] for fault in error.value.faults] == ["deeplabv3", "deeplabv3+"]
+
+
+def test_several_processes_train_no_network_with_a_teacher() -> None:
+    taught = config(teacher="unet-20260726-101500")
+    with pytest.raises(UserError, match="trains in one process"):
+        check_batches([taught], pd.DataFrame(), device=CPU, group=ProcessGroup(world_size=2))
+
+
+def test_all_networks_that_do_not_take_their_encoder_are_said() -> None:
+    pairs = [("deeplabv3", "vgg11"), ("unet", "vgg11"), ("unet++", "mit_b0")]
+    with pytest.raises(FaultsError) as error:
+        check_networks([config(model, encoder=encoder) for model, encoder in pairs])
+    assert [fault.message.split(":")[0] for fault in error.value.faults] == [
+        "deeplabv3 cannot be built on the encoder vgg11",
+        "unet++ cannot be built on the encoder mit_b0",
+    ]

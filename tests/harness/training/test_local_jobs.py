@@ -20,7 +20,7 @@ from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.job import DeviceSlot, Job, WorkerCallbacks
 from harness.training.local_jobs import _Worker, device_slots, train_all
-from harness.training.train_run import TrainingFrames, TrainingSetup, start
+from harness.training.train_run import TrainingFrames, TrainingSetup
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -88,7 +88,8 @@ def job(
     workspace: Workspace, frames: TrainingFrames, *, epochs: int, encoder: str = "tu-test_resnet"
 ) -> Job:
     config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
-    run = start(workspace, config, frames)
+    settings = config.to_dict()
+    run = workspace.new_run("fpn", settings=settings, versions={}, data=frames.data)
     return Job(workspace=workspace.root, run=run, frames=frames, setup=SETUP)
 
 

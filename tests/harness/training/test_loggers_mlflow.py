@@ -141,6 +141,26 @@ def test_a_run_that_fails_is_entered_as_such(
     assert stand_in()["status"] == "FAILED"
 
 
+def test_a_store_that_fails_later_is_warned_of_and_ends_no_training(
+    tmp_path: Path, run: Run, stand_in: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RefusedError("server gone")
+
+    def train() -> None:
+        with log_to_mlflow(tmp_path, run) as tracker:
+            for name in ("log_metrics", "end_run"):
+                monkeypatch.setattr(sys.modules["mlflow"], name, fail)
+            tracker(epoch(1))
+
+    with pytest.warns(UserWarning, match="server gone") as warned:
+        train()
+    said = [str(one.message) for one in warned]
+    assert [text.partition(" take ")[2].partition(":")[0] for text in said] == [
+        "epoch 1", "that the run ended as FINISHED",
+    ]  # fmt: skip
+
+
 def test_a_store_that_cannot_be_used_is_said(
     tmp_path: Path, run: Run, stand_in: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

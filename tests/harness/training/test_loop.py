@@ -29,6 +29,7 @@ from harness.training.trainer import Trainer, Validation
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
+from metrics.utils.files import file_sha256
 
 STEPS = 3
 CONFIG = {
@@ -157,6 +158,23 @@ def test_a_run_ends_registered_with_its_best_weights(tmp_path: Path) -> None:
     with (run.folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == pytest.approx([epoch.loss for epoch in told])
+
+
+def test_a_kill_as_the_state_is_written_leaves_the_digest_of_the_best_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = begin(Workspace(tmp_path))
+    monkeypatch.setattr("harness.runs.checkpoints.save_state", killed)
+    # The state is due after each epoch; after each step it is not.
+    monkeypatch.setattr(TrainingLoop, "_is_due", lambda loop: loop.step == 0)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(Workspace(tmp_path), run)()
+
+    assert run.reread().row["checkpoint"] == file_sha256(run.best)
 
 
 @pytest.mark.parametrize("steps", [1, STEPS, 2 * STEPS + 1, 4 * STEPS - 1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
 
 from harness.config.recipe import resolve
+from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Workspace
 from harness.training import queue
@@ -54,12 +56,25 @@ def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
     assert queue.unfinished(workspace) is None
 
 
-def test_a_plan_is_found_by_its_steps(workspace: Workspace) -> None:
+def test_a_restart_goes_on_with_the_plan_of_its_steps(workspace: Workspace) -> None:
     begun = RunQueue.new(workspace, STEPS)
     RunQueue.new(workspace, STEPS[:1])
+    hour_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
 
-    assert queue.unfinished_of(workspace, STEPS) == begun
-    assert queue.unfinished_of(workspace, STEPS[1:]) is None
+    assert queue.queue_of(workspace, STEPS, restarted=hour_ago) == begun
+    assert queue.queue_of(workspace, STEPS, restarted=None) != begun
+    other = queue.queue_of(workspace, STEPS[1:], restarted=hour_ago)
+    assert other is not None
+    assert other.steps == STEPS[1:]
+
+
+def test_a_restart_finds_what_was_trained_since_the_start_alone(workspace: Workspace) -> None:
+    recipe = next(step for step in STEPS if isinstance(step, TrainConfig))
+    workspace.new_finished_run(recipe.model, lambda _: {}, settings=recipe.to_dict(), versions={})
+    now, hour = dt.datetime.now(dt.UTC), dt.timedelta(hours=1)
+
+    assert queue.queue_of(workspace, [recipe], restarted=now - hour) is None
+    assert queue.queue_of(workspace, [recipe], restarted=now + hour) is not None
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
