@@ -40,7 +40,7 @@ def command() -> None:
     """Check, draw and decode datasets."""
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
 @with_settings(*FRAMES, "test_frames", "splits")
 @format_option()
@@ -101,11 +101,17 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
     return list(found.values())
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--frames", default=300, show_default=True, help="About how many in total.")
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
-@click.option("--seed", default=0, show_default=True, help="The same seed draws the same frames.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same seed draws the same frames.",
+)
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     """Draw a dataset as FOLDER, a new one, in the layout of the real ones.
 
@@ -129,7 +135,7 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     )
 
 
-@command.command()
+@command.command(epilog=EPILOG)
 @with_settings(*FRAMES, "workspace", "splits")
 @click.option(
     "--size",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +27,7 @@ SPLITS_FILE: Final = "splits.toml"
 """Where a division that is drawn is kept, beside ``harness.toml``."""
 
 DATA = ("endocv", "hyperkvasir", "test_frames")
+OTHERS = ("workspace", "splits", "rounds")
 
 _NEXT: Final = (
     ((), "harness data check"),
@@ -235,7 +235,7 @@ def look_at(
             listings |= own
             faults += [*own_faults, *same_names(listings)]
     faults += [fault for listing in listings.values() for fault in listing.faults]
-    faults += _file_faults(given)
+    faults += _file_faults(merged)
     if faults:
         raise FaultsError(faults, f"nothing was written to {settings.FILE_NAME}")
     _say_what_is_there(listings)
@@ -274,23 +274,20 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
     return draw_splits(listing.frames, seed, with_test=not has_test)
 
 
-def _file_faults(given: dict[str, Any]) -> list[Fault]:
+def _file_faults(merged: dict[str, Any]) -> list[Fault]:
     """Faults of the settings other than datasets."""
     from harness.data.splits import load_splits
     from submissions.rounds import load_rounds
 
     faults = []
-    workspace = given.get("workspace")
+    paths = {name: absolute(Path.cwd(), merged[name]) for name in OTHERS if name in merged}
+    workspace = paths.get("workspace")
     if workspace and workspace.exists() and not workspace.is_dir():
         message = f"{workspace} is a file; expected a folder, or a name that is free"
         faults.append(Fault(path=settings.flag("workspace"), message=message))
-    loaders: dict[str, Callable[[Path | None], object]] = {
-        "splits": load_splits,
-        "rounds": load_rounds,
-    }
-    for name, load in loaders.items():
+    for name, load in (("splits", load_splits), ("rounds", load_rounds)):
         try:
-            load(given.get(name))
+            load(paths.get(name))
         except FaultsError as error:
             faults += error.faults
         except UserError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -103,6 +103,7 @@ def command(
     A round's score is the mean over its test sets; the mean over all frames stands beside it.
     Without scored submissions, evaluations of a split are ranked instead.
     """
+    from harness.report.tables.view import show_views
     from metrics.averages import SD_OF
     from submissions.leaderboard import averaged, rank, with_paper
     from submissions.ledger import Ledger
@@ -110,18 +111,29 @@ def command(
 
     if any(chosen.values()) and kind != "consensus":
         raise click.UsageError("--figure and --test-set go with --table consensus")
+    if split is not None and (round_name is not None or protocol != "official"):
+        raise click.UsageError(
+            "--round and --protocol are of scored submissions, --split of evaluations; give one"
+        )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
     scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
-        _show_evaluations(settings, split, average, sd, kind, format_)
+        evaluated = _evaluations(settings, split)
+        if split is None:
+            of_round = f" in round {round_name}" if round_name is not None else ""
+            console.warn(
+                f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score "
+                "ZIP --truth DIR' does it): ranking evaluations of a split instead."
+            )
+        _show_evaluations(evaluated, average, sd, kind, format_)
         return
     average = average or "sets"
     scores, sd = averaged(scores, average), sd or SD_OF[average]
     if kind in ("ranks", "consensus"):
-        view_of = _ranks_of(average) if kind == "ranks" else _consensus_of(chosen)
         metadata = {"protocol": protocol, "average": average, **chosen}
-        _show_of_frames(settings, scores, view_of, format_, metadata)
+        views = _round_views(settings, scores, average, chosen if kind == "consensus" else None)
+        show_views(views, format_, metadata)
     else:
         ranking = rank(scores, sd=sd)
         if paper and protocol == "official":
@@ -144,23 +156,16 @@ def _show_scores(
 
 
 def _show_evaluations(
-    settings: Settings,
-    split: str | None,
+    evaluated: Sequence[Evaluated],
     average: Average | None,
     sd: str | None,
     kind: str,
     format_: Format,
 ) -> None:
-    """Rank evaluations of a split, or of each split, by the paper protocol."""
+    """Rank evaluations, each split by itself, by the paper protocol."""
     from harness.evaluation import standings
     from harness.report.views.leaderboard import standings_view
 
-    evaluated = _evaluations(settings, split)
-    if split is None:
-        console.note(
-            "No submission is scored yet ('harness score ZIP --truth DIR' does it): ranking "
-            "evaluations of a split instead."
-        )
     if kind == "consensus":
         raise UserError(
             "--table consensus is of scored submissions: score packages with 'harness score'."
@@ -178,16 +183,14 @@ def _show_evaluations(
     view.show(format_, {"protocol": "paper", "sd": sd, "average": average or "sets"})
 
 
-def _show_of_frames(
+def _round_views(
     settings: Settings,
     scores: pd.DataFrame,
-    view_of: Callable[[pd.DataFrame, str, Protocol], View],
-    format_: Format,
-    metadata: Mapping[str, object],
-) -> None:
+    average: Average,
+    chosen: Mapping[str, Sequence[str]] | None,
+) -> list[View]:
     """A table of each round, from the frames of its best packages."""
     from harness.evaluation import tables
-    from harness.report.tables.view import show_views
     from harness.runs.workspace import Workspace
     from submissions.leaderboard import by_name
 
@@ -206,35 +209,30 @@ def _show_of_frames(
         if len(found) < 2:
             console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
             continue
-        views.append(view_of(tables.join(found), str(round_name), group["protocol"].iloc[0]))
-    show_views(views, format_, metadata)
+        protocol = group["protocol"].iloc[0]
+        views.append(_round_view(tables.join(found), str(round_name), protocol, average, chosen))
+    return views
 
 
-def _ranks_of(average: Average) -> Callable[[pd.DataFrame, str, Protocol], View]:
-    """How certain the ranks are, by resampling frames."""
+def _round_view(
+    table: pd.DataFrame,
+    round_name: str,
+    protocol: Protocol,
+    average: Average,
+    chosen: Mapping[str, Sequence[str]] | None,
+) -> View:
+    """How certain the ranks are; with figures and test sets ``chosen``, the consensus of these."""
+    from harness.report.views.consensus import consensus_view, samples_by_set
     from harness.report.views.ranks import rank_view
+    from metrics.statistics.consensus import consensus
     from metrics.statistics.samples import collect
 
-    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
+    if chosen is None:
         samples = collect(table, protocol=protocol, average=average)
         return rank_view(samples, title=f"Ranks in round {round_name}")
-
-    return view
-
-
-def _consensus_of(
-    chosen: Mapping[str, Sequence[str]],
-) -> Callable[[pd.DataFrame, str, Protocol], View]:
-    """One ranking from several figures and test sets: those that were chosen."""
-    from harness.report.views.consensus import consensus_view, samples_by_set
-    from metrics.statistics.consensus import consensus
-
-    def view(table: pd.DataFrame, round_name: str, protocol: Protocol) -> View:
-        by_set = samples_by_set(table, protocol, **chosen)
-        found = consensus(by_set, figures=chosen["figures"])
-        return consensus_view(found, title=f"Consensus in round {round_name}")
-
-    return view
+    by_set = samples_by_set(table, protocol, **chosen)
+    found = consensus(by_set, figures=chosen["figures"])
+    return consensus_view(found, title=f"Consensus in round {round_name}")
 
 
 def _show_ranks_of_splits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,15 @@ FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
 """The settings of frames with their truth."""
 
 FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
+
+
+def _with(
+    command: Callable[..., object], options: Sequence[Callable[[Any], Callable[..., object]]]
+) -> Callable[..., object]:
+    """Give a command options, in the order of its help."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
@@ -44,9 +53,7 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
             flags = {k: group.get(k) if value is None else value for k, value in given.items()}
             return command(*args, settings=settings.load(flags=flags), **values)
 
-        for name in reversed(chosen):
-            wrapped = setting_option(name)(wrapped)
-        return wrapped
+        return _with(wrapped, [setting_option(name) for name in chosen])
 
     return decorate
 
@@ -104,10 +111,7 @@ def shard_options() -> Callable[[Command], Callable[..., object]]:
                 raise click.UsageError("--shard writes a part, --gather joins all; give one")
             return command(*args, shard=shard, gather=gather, **options)
 
-        decorated: Callable[..., object] = wrapped
-        for option in reversed(_SHARDS):
-            decorated = option(decorated)
-        return decorated
+        return _with(wrapped, _SHARDS)
 
     return decorate
 
@@ -187,10 +191,7 @@ def map_options() -> Callable[[Command], Callable[..., object]]:
             found = MapOptions(size=options.pop("size"), bits=int(options.pop("bits")))
             return command(*args, maps=found if probabilities else None, **options)
 
-        decorated: Callable[..., object] = wrapped
-        for option in reversed(_MAPS):
-            decorated = option(decorated)
-        return decorated
+        return _with(wrapped, _MAPS)
 
     return decorate
 
@@ -281,9 +282,6 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
             inference = Inference(device=devices.choose(device), **how)
             return command(*args, inference=inference, **options)
 
-        decorated: Callable[..., object] = wrapped
-        for option in _INFERENCE:
-            decorated = option(decorated)
-        return decorated
+        return _with(wrapped, _INFERENCE[::-1])
 
     return decorate

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.options import FRAMES, average_option, with_settings
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ Examples:
     is_flag=True,
     help="Replace the file of --out where the harness did not write it.",
 )
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "open_it", is_flag=True, help="Open it in the browser.")
 @with_settings(*FRAMES, "test_frames", "workspace", "splits", "rounds")
 def command(
     settings: Settings,
@@ -78,7 +79,7 @@ def command(
     team_pages: bool,
     out: Path | None,
     overwrite: bool,
-    show: bool,
+    open_it: bool,
 ) -> None:
     """Write an HTML page of all results on a split, by default test, with its frames.
 
@@ -96,7 +97,6 @@ def command(
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     if out is not None:
-        out = out.with_name(out.name.replace(" ", "-"))
         Outputs(out.parent).check([out.name], overwrite=overwrite)
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
     console.note(f"Gathering the results {what} ...")
@@ -108,8 +108,8 @@ def command(
         content = _of_split(settings, split or "test", names, average)
         scores = _scores(settings, average or "sets")
     content = replace(content, leaderboard=_leaderboard(scores))
-    file = out or settings.workspace / f"report-{content.name.replace(' split', '')}.html"
-    file = file.with_name(file.name.replace(" ", "-"))
+    shown = f"round-{round_name}" if round_name is not None else split or "test"
+    file = out or settings.workspace / f"report-{shown.replace(' ', '-')}.html"
     if team_pages:
         content = _with_team_pages(content, file, overwrite)
     with atomic_path(file) as temporary:
@@ -120,7 +120,7 @@ def command(
         console.warn(note)
     megabytes = file.stat().st_size / 1e6
     console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
-    if show:
+    if open_it:
         click.launch(file.resolve().as_uri())
 
 
@@ -180,7 +180,13 @@ def _of_round(
 
     round_ = get_round(name, load_rounds(settings.rounds))
     scores = _scores(settings, average, name)
-    if models:
+    if models and not scores.empty:
+        there = list(dict.fromkeys(scores["model"]))
+        if missing := [model for model in models if model not in there]:
+            raise UserError(
+                f"no scored package of {', '.join(missing)} in round {name}; there are: "
+                f"{', '.join(there)}."
+            )
         scores = scores[scores["model"].isin(models)]
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
     return content, scores

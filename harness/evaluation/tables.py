@@ -32,11 +32,11 @@ def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def labels(runs: Sequence[Run], split: str) -> dict[str, str]:
     """Identifier of each run to its label in tables of a split.
 
-    That is the model; where two runs share a model, or one was tuned, ``Run.label``.
+    That is the model; of tuned runs, and where others share a model, ``Run.label``.
     """
-    models = [run.model for run in runs]
+    models = [run.model for run in runs if not run.tuned]
     return {
-        run.run: run.model if models.count(run.model) == 1 and not run.tuned else run.label(split)
+        run.run: run.model if not run.tuned and models.count(run.model) == 1 else run.label(split)
         for run in runs
     }
 

@@ -157,9 +157,8 @@ def collect(
     unknown = [name for name in figures if name not in full]
     if unknown:
         raise UserError(
-            f"no figure {', '.join(unknown)} here; there are "
-            f"{', '.join((*FIGURES, *MEASURED, *frame_metrics()))}, the latter"
-            " where the evaluation measured them."
+            f"no figure {', '.join(unknown)} here; there are {', '.join(FIGURES)}, and where the "
+            f"evaluation measured them {', '.join((*MEASURED, *frame_metrics()))}."
         )
     names = full["model"] if "model" in full else pd.Series("", index=full.index)
     model_codes, models = pd.factorize(names)

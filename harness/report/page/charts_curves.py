@@ -1,4 +1,7 @@
-"""Curves over thresholds, as Vega-Lite specifications; see ``charts``."""
+"""Curves over thresholds, as Vega-Lite specifications; see ``charts``.
+
+``axes`` are what the two axes show, with their units.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,7 @@ Series = Sequence[tuple["Style", "pd.DataFrame"]]
 def bands(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
     """A line with its band for each model, both axes from 0 to 1.
 
-    Args:
-        series: Models with four columns: across, upwards, and the band's limits.
-        title: Description for screen readers.
-        axes: What the axes show, with their units.
+    ``series`` has four columns a model: across, upwards, and the band's limits.
     """
     base, styles = _base(series, ("x", "y", "low", "high"))
     chosen = alt.selection_point(fields=["model"], bind="legend")
@@ -38,13 +38,9 @@ def bands(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
 
 
 def steps(series: Series, *, title: str, axes: tuple[str, str], most: float) -> Spec:
-    """A stepped line for each model, upwards from 0 to 1.
+    """A stepped line for each model, across from 0 to ``most`` and upwards from 0 to 1.
 
-    Args:
-        series: Models with two columns: across, upwards.
-        title: Description for screen readers.
-        axes: What the axes show, with their units.
-        most: The end of the axis across.
+    ``series`` has two columns a model: across and upwards.
     """
     base, styles = _base(series, ("x", "y"))
     chosen = alt.selection_point(fields=["model"], bind="legend")
@@ -55,10 +51,7 @@ def steps(series: Series, *, title: str, axes: tuple[str, str], most: float) -> 
 def reliability(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
     """A line with a mark for each bin of each model, and the diagonal; both axes from 0 to 1.
 
-    Args:
-        series: Models with ``metrics.calibration.reliability``.
-        title: Description for screen readers.
-        axes: What the axes show, with their units.
+    ``series`` holds ``metrics.calibration.reliability`` of each model.
     """
     plain = [(style, bins[["confidence", "frequency"]]) for style, bins in series]
     base, styles = _base(plain, ("x", "y"))

@@ -1,6 +1,6 @@
 """Plots of ranks: podium, places and the significance map, as Vega-Lite specifications.
 
-See ``charts`` for how they follow the page's colours and how they are clicked.
+See ``charts`` for how they follow the page's colours and are clicked, and for the arguments.
 """
 
 from __future__ import annotations
@@ -28,10 +28,7 @@ def podium(
 ) -> Spec:
     """A line for each frame, from its best model to its worst.
 
-    Args:
-        dots: Frame, place from 1, model and figure from 0 to 1.
-        styles: The models.
-        title: Description for screen readers.
+    ``dots`` are frame, place from 1, model and figure from 0 to 1.
     """
     names = [style.label for style in styles]
     rows = [
@@ -52,13 +49,7 @@ def podium(
 def place_counts(
     counts: Sequence[tuple[int, Style, int]], styles: Sequence[Style], *, title: str
 ) -> Spec:
-    """How often each model takes each place.
-
-    Args:
-        counts: Place from 1, model and number of frames.
-        styles: The models.
-        title: Description for screen readers.
-    """
+    """How often each model takes each place; ``counts`` are place from 1, model and frames."""
     rows = [{"place": p, "model": style.label, "frames": n} for p, style, n in counts]
     names = [style.label for style in styles]
     bars = (
@@ -80,10 +71,7 @@ def significance_map(
 ) -> Spec:
     """A square for each pair of models, filled where the row's is significantly better.
 
-    Args:
-        names: The models in order.
-        cells: Row, column and whether the row's model is significantly better.
-        title: Description for screen readers.
+    ``cells`` are row, column and whether the row's model is significantly better.
     """
     rows = [{"row": row, "column": column, "better": better} for row, column, better in cells]
     order = list(names)

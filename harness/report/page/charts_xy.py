@@ -109,7 +109,7 @@ def matrix(styles: Sequence[Style], cells: Mapping[tuple[int, int], Pair], *, ti
     """
     labels = [style.label for style in styles]
     data = [
-        {"row": labels[row], "column": labels[column], "size": abs(short(pair.difference)),
+        {"row": labels[row], "column": labels[column], "size": short(abs(pair.difference)),
          "difference": round(pair.difference, 3) + 0.0, "better": pair.difference > 0,
          "p": probability(pair.p), "significant": pair.significant}
         for (row, column), pair in cells.items()

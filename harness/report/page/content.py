@@ -12,7 +12,7 @@ from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
 from metrics.averages import summarise_by
 from metrics.endocv import add_figures
-from metrics.masks.classes import chosen_rows
+from metrics.masks.classes import chosen_class, chosen_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,6 +132,11 @@ class PageContent:
     def models(self) -> list[str]:
         """The models in their order."""
         return [str(name) for name in self.frames["model"].unique()]
+
+    @cached_property
+    def class_(self) -> str:
+        """The chosen class, of which all figures of a single class are."""
+        return chosen_class(self.frames)
 
     @cached_property
     def polyp(self) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,10 +16,12 @@ from harness.data.fingerprint import rows_of
 from harness.evaluation import tables
 from harness.report.page import from_split, gallery
 from harness.report.page.content import Members, PageContent
+from harness.report.tables.view import title_of
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
 from metrics.averages import average_of
 from metrics.masks.class_indices import write_mask
+from metrics.masks.classes import chosen_class
 from metrics.masks.outline import contour_path
 from metrics.utils.errors import UserError
 from submissions.leaderboard import by_name
@@ -86,12 +90,18 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
     """
     if scores.empty:
         raise UserError(
-            f"no package of round {round_name} is scored yet. Do it with: harness score "
-            f"workspace/submissions/round-{round_name} --truth DIR"
+            f"no package of round {round_name} is scored yet by the official protocol. Do it with: "
+            f"harness score PACKAGE --round {shlex.quote(round_name)} --truth DIR"
         )
     alike = scores[scores["truth_sha256"] == scores["truth_sha256"].iloc[0]]
     ordered = alike.sort_values("score", ascending=False, kind="stable")
-    return by_name(ordered.drop_duplicates(["team", "model"]))
+    named = by_name(ordered.drop_duplicates(["team", "model"]))
+    # Plots tell models apart by title, and our 'unet' has that of a package U-Net.zip.
+    titles = Counter(map(title_of, named))
+    return {
+        f"{name} (package)" if name == title_of(name) and titles[name] > 1 else name: row
+        for name, row in named.items()
+    }
 
 
 def _frame_tables(
@@ -104,9 +114,8 @@ def _frame_tables(
             f"no frame table of a score in round {round_.name} is left in "
             f"{settings.workspace / 'scores'}. Score the packages again with 'harness score'."
         )
-    return found, [
-        f"{name}: its frame table is missing; score its package again" for name in missing
-    ]
+    notes = [f"{name}: its frame table is missing; score its package again" for name in missing]
+    return found, notes
 
 
 def _with_gallery(
@@ -136,9 +145,8 @@ def _with_gallery(
     members = _measured(content, frames, own, best, round_, truth)
     shown = from_split.chosen_frames(content.frames, frames, content.ensemble, members)
     records = rows_of(frames[frames["frame"].isin(shown)])
-    drawn = _drawn(content, records, team_pages=team_pages)
     outlines = _Outlines(truth, [str(row["frame"]) for row in records])
-    for name, wanted in drawn.items():
+    for name, wanted in _drawn(content, records, team_pages=team_pages).items():
         take = partial(outlines.take, name)
         _each_mask(Path(best[name]["package"]), round_, truth, take, wanted)
     return replace(content, cards=gallery.cards(records, outlines.of), members=members)
@@ -168,11 +176,14 @@ def _drawn(
 ) -> dict[str, set[str]]:
     """Which of the frames are drawn of each model."""
     shown = {str(row["frame"]) for row in records}
-    drawn = dict.fromkeys(content.leading, shown)
-    if team_pages:
-        others = [name for name in content.models if name not in drawn]
-        drawn |= {name: set(content.worst(name, shown)) for name in others}
-    return drawn
+    return {
+        name: shown if name in content.leading else set(content.worst(name, shown))
+        for name in (content.models if team_pages else content.leading)
+    }
+
+
+def _write(folder: Path, frame: str, mask: Mask) -> None:
+    write_mask(folder / f"{frame}.png", mask)
 
 
 def _measured(
@@ -189,11 +200,7 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
         for name, folder in folders.items():
-
-            def take(frame: str, mask: Mask, folder: Path = folder) -> None:
-                write_mask(folder / f"{frame}.png", mask)
-
-            _each_mask(Path(best[name]["package"]), round_, truth, take)
+            _each_mask(Path(best[name]["package"]), round_, truth, partial(_write, folder))
         table = content.frames[content.frames["model"].isin(own)]
         return from_split.members_of(table, frames, folders)
 
@@ -216,9 +223,7 @@ def _members(settings: Settings, round_: Round, best: Scores, ensemble: str) -> 
 
 
 def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
-    if folder is not None:
-        return folder
-    kept = json.loads(row["settings"]).get("truth") if row["settings"] else None
+    kept = folder or (json.loads(row["settings"]).get("truth") if row["settings"] else None)
     if kept is None:
         raise UserError("give the folder of the truth with --truth")
     return Path(kept)
@@ -287,7 +292,7 @@ def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:
     first = next(iter(best.values()))
     facts = {
         "frames": f"{table['frame'].nunique()} frames, truth {first['truth_sha256'][:12]}",
-        "truth": "any pixel above 0 is polyp, as the organisers read it (protocol 'official')",
+        "truth": f"a pixel above 0 is {chosen_class(table)} (protocol 'official')",
         **from_split.made(),
     }
     for name, row in best.items():

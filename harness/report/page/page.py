@@ -20,7 +20,7 @@ from harness.report.page.frame_list import frame_list
 from harness.report.tables.view import title_of
 from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
-from metrics.masks.classes import ALL, chosen_class
+from metrics.masks.classes import ALL
 from metrics.paper import results as paper_results
 from metrics.statistics.samples import collect
 
@@ -77,6 +77,7 @@ def _context(content: PageContent) -> dict[str, Any]:
         "frames": content.frames["frame"].nunique(),
         "vega": _vega(),
         "team_pages": content.team_pages,
+        "class": content.class_,
         "links": {title_of(model): href for model, href in content.team_pages.items()},
     }
 
@@ -102,7 +103,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
         ),
         ("generalisation", "Generalisation", gaps, gap_tables),
         ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
-        ("details", "Contours and polyps", _details(content), []),
+        ("details", "Contours and detection", _details(content), []),
         ("curves", "Thresholds", section_curves.curves(content), []),
         ("calibration", "Calibration", section_curves.calibration(content), []),
         ("pairs", "Pairwise differences", pairs, pair_tables),
@@ -124,7 +125,7 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
         ).table(f"{name.capitalize()} class" if name != ALL else "All classes (micro-average)")
         for name in summary["class"].unique()
     }
-    shown: list[Table | Plot] = [tables.pop(chosen_class(summary))]
+    shown: list[Table | Plot] = [tables.pop(content.class_)]
     if content.split and content.is_paper_split and by_class.is_papers(content.frames):
         view = paper_table.table_view(summary, content.split, paper_results())
         shown.append(view.table(f"{view.title} of the paper, and ours ({content.n})"))
@@ -136,7 +137,7 @@ def _details(content: PageContent) -> list[Table | Plot]:
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)
-        shown.append(view.table("Contours of polyps"))
+        shown.append(view.table(f"{content.class_.capitalize()} contours"))
     if "polyps" in content.frames:
         view = detail.detection_view(content.frames, split=content.name, average=content.average)
         shown.append(view.table("Polyps found and frames recognised"))

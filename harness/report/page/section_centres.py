@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from metrics.averages import Average
 
 _SIZES = (
-    f"By the polyp's share of the frame: small below {EDGES[0]:.0%}, medium below {EDGES[1]:.0%}, "
-    "large from there on; none: frames without a polyp, where F1 is 1 if nothing is predicted and "
-    "0 if anything is"
+    f"By its share of the frame: small below {EDGES[0]:.0%}, medium below {EDGES[1]:.0%}, large "
+    "from there on; none: frames without any, where F1 is 1 if nothing is predicted and 0 if "
+    "anything is"
 )
 
 
@@ -59,10 +59,14 @@ def by_centre(content: PageContent) -> list[Table | Plot]:
     shown: list[Table | Plot] = []
     if polyp["place"].nunique() > 1:
         names = sorted(set(polyp["place"]), key=natural)
-        caption = "Mean F1 of the polyp class over the frames of each centre, sequence or test set"
+        caption = (
+            f"Mean F1 of the {content.class_} class over the frames of each centre, sequence or "
+            "test set"
+        )
         shown.append(_plot(content, polyp, "place", names, "F1 by centre or sequence", caption))
     sizes = [name for name in STRATA if name in set(polyp["stratum"])]
-    shown.append(_plot(content, polyp, "stratum", sizes, "F1 by size of the polyp", _SIZES))
+    title = f"F1 by size of the {content.class_}"
+    shown.append(_plot(content, polyp, "stratum", sizes, title, _SIZES))
     return shown
 
 
@@ -73,7 +77,10 @@ def tables(content: PageContent) -> list[Table]:
         content.frames, split=content.name, formulas=content.formulas, average=content.average
     )
     view = by_class.place_view(centres, split=content.name, protocol=content.protocol)
-    return [view.table("By centre or sequence"), sizes.table("By the size of the polyp")]
+    return [
+        view.table("By centre or sequence"),
+        sizes.table(f"By the size of the {content.class_}"),
+    ]
 
 
 def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
@@ -85,7 +92,7 @@ def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
         shown.append(plot)
         folded.append(table)
     columns = ("centre", "sequence", "test_set")
-    by = next((c for c in columns if _several(content.frames, c)), "")
+    by = next((c for c in columns if detail.has_several(content.frames, c)), "")
     if by:
         named = by.replace("_", " ")
         title = f"Drop from {named} to {named}"
@@ -94,10 +101,6 @@ def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
         )
         folded.append(view.table())
     return shown, folded
-
-
-def _several(frames: pd.DataFrame, column: str) -> bool:
-    return bool(frames.loc[frames[column] != "", column].nunique() > 1)
 
 
 def _plot(
@@ -142,7 +145,7 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
             rows, names=(first, last), title=f"Mean F1, {first} and {last}", axis="mean F1, 0 to 1"
         ),
         caption=f"Ring: {first}, n = {n_first} frames. Dot: {last}, n = {n_last} frames. "
-        "Number: the change in mean F1 of the polyp class"
+        f"Number: the change in mean F1 of the {content.class_} class"
         f"{_averaged(content.frames, content.average)}.",
     )
     cells = [

@@ -44,7 +44,10 @@ def calibration(content: PageContent) -> list[Table | Plot]:
     }
     if not known:
         return []
-    kinds = {"pixel": "share of polyp pixels", "polyp": "share of candidates that find a polyp"}
+    kinds = {
+        "pixel": f"share of {content.class_} pixels",
+        "polyp": "share of candidates that find a polyp",
+    }
     plots = [
         Plot(
             title=f"Reliability by {kind}",
@@ -62,17 +65,15 @@ def calibration(content: PageContent) -> list[Table | Plot]:
 
 
 def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    series = [
-        (content.styles[model], found.by_pixel[["threshold", "dice", "dice_low", "dice_high"]])
-        for model, found in known.items()
-    ]
+    columns = ["threshold", "dice", "dice_low", "dice_high"]
+    series = [(content.styles[model], found.by_pixel[columns]) for model, found in known.items()]
     return Plot(
         title="Dice over thresholds",
         spec=charts_curves.bands(
             series, title="Mean Dice by threshold", axes=("threshold", "mean Dice, 0 to 1")
         ),
-        caption=f"A pixel is polyp where its probability is above the threshold. {_BANDS} "
-        f"{content.n}.",
+        caption=f"A pixel is {content.class_} where its probability is above the threshold. "
+        f"{_BANDS} {content.n}.",
     )
 
 
@@ -90,10 +91,8 @@ def _precision(content: PageContent, known: Mapping[str, Curves]) -> Plot:
 
 
 def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    series = [
-        (content.styles[model], found.by_polyp[["false_a_frame", "sensitivity"]])
-        for model, found in known.items()
-    ]
+    columns = ["false_a_frame", "sensitivity"]
+    series = [(content.styles[model], found.by_polyp[columns]) for model, found in known.items()]
     polyps = max(found.polyps for found in known.values())
     return Plot(
         title="Polyps found against false polyps",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,12 @@ def headline(samples: Samples) -> str:
     first = rank(samples).table.iloc[0]
     tied = first["tied_with"]
     rest = f" Not significantly worse: {listed(tied)}." if tied else ""
+    interval = f"{_LEVEL} interval {first['low']:.3f} to {first['high']:.3f}"
+    if math.isnan(first["low"]):
+        interval = "no interval, since all frames are of one sequence"
     return (
-        f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} ({_LEVEL} "
-        f"interval {first['low']:.3f} to {first['high']:.3f}; {samples.averaged}).{rest}"
+        f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} "
+        f"({interval}; {samples.averaged}).{rest}"
     )
 
 

@@ -47,7 +47,7 @@ def hardest(content: PageContent) -> Table:
         frame=rows.sort_values(["best", "median", "frame"]).head(HARDEST),
         columns=[
             Column(key="frame", title="Frame"),
-            Column(key="stratum", title="Polyp"),
+            Column(key="stratum", title=content.class_.capitalize()),
             Column(key="best", title="Best F1", decimals=3),
             Column(key="by", title="by"),
             Column(key="median", title="Median F1", decimals=3),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from harness.report.tables.columns import Table
 
 _CURVES: Final = (
-    ("f1", "Validation F1", "F1, 0 to 1", "Polyp class, mean over the validation frames, at the "
-     "size of training."),
+    ("f1", "Validation F1", "F1, 0 to 1", "Mean over the validation frames, at the size of "
+     "training."),
     ("loss", "Training loss", "loss, mean over steps", "Losses of different recipes are not on "
      "one scale."),
 )  # fmt: skip
@@ -30,7 +30,8 @@ def training(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     known = {name: rows for name, rows in content.histories.items() if not rows.empty}
     if not known:
         return [], []
-    return [_curve(content, known, *curve) for curve in _CURVES], [_best_epochs(known)]
+    curves: list[Table | Plot] = [_curve(content, known, *curve) for curve in _CURVES]
+    return curves, [_best_epochs(known, content.class_)]
 
 
 def _curve(
@@ -42,10 +43,7 @@ def _curve(
     caption: str,
 ) -> Plot:
     series = [
-        (
-            content.styles[name],
-            list(zip(rows["epoch"].astype(float), rows[key].astype(float), strict=True)),
-        )
+        (content.styles[name], list(zip(rows["epoch"].tolist(), rows[key].tolist(), strict=True)))
         for name, rows in known.items()
     ]
     epochs = " or ".join(sorted({str(len(rows)) for rows in known.values()}, key=int))
@@ -56,7 +54,7 @@ def _curve(
     )
 
 
-def _best_epochs(known: Mapping[str, pd.DataFrame]) -> Table:
+def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
     import pandas as pd
 
     rows = []
@@ -78,7 +76,7 @@ def _best_epochs(known: Mapping[str, pd.DataFrame]) -> Table:
             Column(key="loss", title="Last loss", decimals=3),
         ],
         title="Best and last epochs",
-        caption=f"Polyp class of the validation split, at the size of training; n = {len(known)} "
-        "runs.",
+        caption=f"{class_.capitalize()} class of the validation split, at the size of training; "
+        f"n = {len(known)} runs.",
     )
     return view.table()

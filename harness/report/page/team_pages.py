@@ -24,12 +24,9 @@ def names_of(content: PageContent) -> dict[str, str]:
 
 
 def write(content: PageContent, folder: Path, up: str) -> None:
-    """Write the pages into a folder that is there.
+    """Write the pages into a folder that is there, under the names of :func:`names_of`.
 
-    Args:
-        content: The round's content.
-        folder: Where they go, under the names of :func:`names_of`.
-        up: Link from them to the round's page.
+    ``up`` is the link from them to the round's page.
     """
     tables = dict(list(content.frames.groupby("model", sort=False)))
     for name, file in names_of(content).items():

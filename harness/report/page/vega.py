@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -92,9 +93,9 @@ def zoom() -> alt.Parameter:
     return alt.selection_interval(bind="scales", zoom=_ZOOM)
 
 
-def short(value: float) -> float:
-    """Without digits that nobody sees and the page would have to carry."""
-    return round(float(value), _DIGITS)
+def short(value: float) -> float | None:
+    """Without digits that nobody sees and the page would have to carry; JSON has no NaN."""
+    return None if math.isnan(value) else round(float(value), _DIGITS)
 
 
 def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-Justify = Literal["left", "right", "centre"]
+Justify = Literal["left", "right"]
 Row = Mapping[str, Any]
 
 MISSING: Final = "-"
@@ -86,7 +86,7 @@ class Table:
 
     Attributes:
         columns: Its columns.
-        justify: ``left``, ``right`` or ``centre`` for each column.
+        justify: ``left`` or ``right`` for each column.
         lines: Its rows.
         title: Heading above it.
         captions: Notes below it, one a line.

@@ -51,8 +51,7 @@ def rich_table(table: Table) -> RichTable:
         pad_edge=False,
     )
     for column, side in zip(table.columns, table.justify, strict=True):
-        justify: Any = "center" if side == "centre" else side
-        drawn.add_column(Text(column.heading), justify=justify, overflow="fold")
+        drawn.add_column(Text(column.heading), justify=side, overflow="fold")
     for line in table.lines:
         if line.starts_group:
             drawn.add_section()
@@ -107,7 +106,7 @@ def latex(table: Table) -> str:
     rule, row = Line("\\midrule", "", "", ""), DataRow("", " & ", r" \\")
     booktabs = TableFormat(None, rule, None, None, row, row, padding=0, with_header_hide=None)
     grid = _tabulated(table, booktabs, escaped, bold=r"\textbf{{{}}}")
-    sides = "".join({"left": "l", "right": "r", "centre": "c"}[side] for side in table.justify)
+    sides = "".join(side[0] for side in table.justify)
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}",
@@ -160,7 +159,7 @@ def _tabulated(
         rows,
         [escaped(column.heading) for column in table.columns],
         form,
-        colalign=["center" if side == "centre" else side for side in table.justify],
+        colalign=table.justify,
         disable_numparse=True,
         preserve_whitespace=True,
     )

@@ -13,6 +13,7 @@ from harness.report.tables import render
 from harness.report.tables.columns import DAGGER, Column, Table, layout, resolve
 from harness.report.tables.formats import Format
 from harness.utils import console
+from metrics.utils.errors import UserError
 from metrics.utils.text import csv
 
 if TYPE_CHECKING:
@@ -113,7 +114,16 @@ class View:
 def show_views(
     views: Sequence[View], format_: Format, metadata: Mapping[str, Any] | None = None
 ) -> None:
-    """Print tables one under another; several as JSON make one array."""
+    """Print tables one under another; several as JSON make one array.
+
+    Raises:
+        UserError: If several are to be one picture.
+    """
+    if format_ == "svg" and len(views) > 1:
+        raise UserError(
+            f"a picture holds one table, and there are {len(views)}; choose one, such as by "
+            "--round or --split"
+        )
     if format_ == "json" and len(views) > 1:
         texts = (view.render(format_, metadata).rstrip() for view in views)
         sys.stdout.write(console.escape("[" + ",\n".join(texts) + "]\n"))

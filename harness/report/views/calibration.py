@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from harness.report.views.by_class import MODEL, N
 from metrics.calibration import BINS
 
 if TYPE_CHECKING:
@@ -17,16 +18,10 @@ _FIGURES: Final = {
     "ece_polyp": "ECE polyps", "ece_polyp_t": "cal.", "brier_polyp": "Brier polyps",
     "brier_polyp_t": "cal.",
 }  # fmt: skip
-_MODEL: Final = Column(key="title", title="Model")
 
 
 def calibration_view(found: Mapping[str, Calibration], *, split: str) -> View:
-    """Calibration error and Brier score of each model, before and after its temperature.
-
-    Args:
-        found: By model.
-        split: Name of the split, for the title.
-    """
+    """Calibration error and Brier score of each model, before and after its temperature."""
     import pandas as pd
 
     rows = [
@@ -36,13 +31,13 @@ def calibration_view(found: Mapping[str, Calibration], *, split: str) -> View:
         frame=pd.DataFrame(rows),
         data_only_columns=["model"],
         columns=[
-            _MODEL,
+            MODEL,
             Column(key="temperature", title="Temperature", decimals=2),
             *(
                 Column(key=key, title=title, decimals=4, best="min")
                 for key, title in _FIGURES.items()
             ),
-            Column(key="n", title="Frames"),
+            N,
         ],
         title=f"{split} split, calibration",
         caption=f"ECE: expected calibration error, {BINS} bins; Brier: mean squared error of the "
@@ -55,9 +50,7 @@ def calibration_view(found: Mapping[str, Calibration], *, split: str) -> View:
 def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str) -> View:
     """The thresholds that keep the share of missed polyp below a risk.
 
-    Args:
-        found: By model, ``harness.evaluation.calibration.risk_rows``.
-        split: Name of the split, for the title.
+    ``found`` maps each model to ``harness.evaluation.calibration.risk_rows``.
     """
     import pandas as pd
 
@@ -70,7 +63,7 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str) -> View:
         frame=pd.DataFrame(rows),
         data_only_columns=["model"],
         columns=[
-            _MODEL,
+            MODEL,
             Column(key="risk", title="Risk"),
             Column(key="threshold", title="Threshold", decimals=3),
             Column(key="missed", title="Missed, left out", decimals=3),

@@ -58,12 +58,7 @@ def samples_by_set(
 
 
 def consensus_view(found: Consensus, *, title: str) -> View:
-    """A consensus as a table.
-
-    Args:
-        found: The consensus.
-        title: Heading above the table.
-    """
+    """A consensus as a table."""
     level = f"{100 * found.level:g} %"
     rows = found.table.assign(title=found.table["model"].map(title_of))
     for name in ("rank", "kemeny"):
@@ -101,4 +96,5 @@ def consensus_view(found: Consensus, *, title: str) -> View:
 def _short(task: str) -> str:
     """A heading such as 'F1 DATA1' of the ranking 'f1 EndoCV_DATA1'."""
     figure, _, test_set = task.partition(" ")
-    return f"{figure.upper() if len(figure) < 4 else figure.capitalize()} {test_set.split('_')[-1]}"
+    title = figure.upper() if len(figure) < 4 else figure.capitalize()
+    return f"{title} {test_set.removeprefix('EndoCV_')}"

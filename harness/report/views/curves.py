@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from harness.report.views.by_class import MODEL, N
 from metrics.curves import RATES, RESAMPLES, sensitivity_at
 from metrics.frame.candidates import CUT
 from metrics.frame.lesions import MIN_IOU
@@ -18,16 +19,10 @@ SHOWN: Final = tuple(round(0.1 * step, 1) for step in range(1, 10))
 """Thresholds of the table by pixel."""
 
 _FIGURES: Final = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
-_MODEL: Final = Column(key="title", title="Model")
 
 
 def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
-    """Dice, precision and recall of each model at nine thresholds, with their bands.
-
-    Args:
-        curves: By model.
-        split: Name of the split, for the title.
-    """
+    """Dice, precision and recall of each model at nine thresholds, with their bands."""
     import pandas as pd
 
     rows = []
@@ -40,7 +35,7 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
         frame=pd.DataFrame(rows),
         data_only_columns=["model"],
         columns=[
-            _MODEL,
+            MODEL,
             Column(key="threshold", title="Threshold"),
             *(
                 Column(key=key, title=title, decimals=3, interval=(f"{key}_low", f"{key}_high"))
@@ -56,12 +51,7 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
 
 
 def by_polyp_view(curves: Mapping[str, Curves], *, split: str) -> View:
-    """Average precision by polyp, sensitivity at some false polyps a frame, the best threshold.
-
-    Args:
-        curves: By model.
-        split: Name of the split, for the title.
-    """
+    """Average precision by polyp, sensitivity at some false polyps a frame, the best threshold."""
     import pandas as pd
 
     rows = []
@@ -87,13 +77,13 @@ def by_polyp_view(curves: Mapping[str, Curves], *, split: str) -> View:
         frame=pd.DataFrame(rows),
         data_only_columns=["model"],
         columns=[
-            _MODEL,
+            MODEL,
             Column(key="average_precision", title="AP by polyp", decimals=3, best="max"),
             *rates,
             Column(key="best_threshold", title="Best threshold", decimals=3),
             Column(key="best_dice", title="Dice there", decimals=3, best="max"),
             Column(key="polyps", title="Polyps"),
-            Column(key="n", title="Frames"),
+            N,
         ],
         title=f"{split} split, polyps by score",
         caption=f"Candidates: regions of probabilities above {CUT:g}, scored by their highest; one "

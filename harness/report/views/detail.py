@@ -13,7 +13,7 @@ from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns
-from metrics.masks.classes import chosen_rows
+from metrics.masks.classes import chosen_class, chosen_rows
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
 
@@ -63,8 +63,8 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
             N,
             Column(key="left_out_hausdorff_px", title="Left out", decimals=0),
         ],
-        title=f"{split} split, polyp contours",
-        caption=f"{caption(rows)} In pixels of the frame's own size. A polyp that is missed, or "
+        title=f"{split} split, {chosen_class(rows)} contours",
+        caption=f"{caption(rows)} In pixels of the frame's own size. What is missed, or "
         "seen where there is none, counts as the frame's diagonal; frames without either are left "
         "out. NSD: share of both contours within 2 pixels of the other.",
     )
@@ -107,7 +107,7 @@ def stratum_view(
     from metrics.strata import EDGES, STRATA, add_stratum
 
     polyp = chosen_rows(add_stratum(frames))
-    average = average_of(polyp, average)
+    average, class_ = average_of(polyp, average), chosen_class(polyp)
     rows = summarise_by(average, polyp, ("model", "stratum"), formulas)
     order = sorted(rows.index, key=lambda i: STRATA.index(str(rows.loc[i, "stratum"])))
     rows = rows.loc[order].reset_index(drop=True)
@@ -117,10 +117,10 @@ def stratum_view(
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[Column(key="stratum", title="Polyp"), MODEL, *columns],
-        title=f"{split} split, by the size of the polyp",
+        columns=[Column(key="stratum", title=class_.capitalize()), MODEL, *columns],
+        title=f"{split} split, by the size of the {class_}",
         caption=f"{caption(rows)} Share of the frame: small below {EDGES[0]:.0%}, large from "
-        f"{EDGES[1]:.0%}; none: frames without a polyp.",
+        f"{EDGES[1]:.0%}; none: frames without any.",
         group="stratum",
     )
 
@@ -159,7 +159,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     there = [metric for name, metric in frame_metrics().items() if name in summary]
     if not there:
         return None
-    notes = ["Polyp, where the figure is defined."]
+    notes = [f"{chosen_class(summary).capitalize()}, where the figure is defined."]
     notes += [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
         frame=chosen_rows(summary).reset_index(drop=True),
@@ -194,7 +194,10 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     else:
         view = detection_view(frames, split="", by=by)
     columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
-    title = {"contours": "Polyp contours", "polyps": "Polyps and frames recognised"}[kind]
+    title = {
+        "contours": f"{chosen_class(frames).capitalize()} contours",
+        "polyps": "Polyps and frames recognised",
+    }[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 
 
@@ -229,6 +232,11 @@ def generalisation_view(
         "Figures of each are means over all its frames.",
         group="other",
     )
+
+
+def has_several(frames: pd.DataFrame, column: str) -> bool:
+    """Whether a column names several sets of frames."""
+    return bool(frames.loc[frames[column] != "", column].nunique() > 1)
 
 
 def _between_sets(

@@ -193,7 +193,7 @@ def generalisation(measured: Measured, _format: Format) -> list[View]:
 def more(measured: Measured, format_: Format) -> list[View]:
     """Contours, polyps and strata, and generalisation between centres where there are any."""
     views = [view for make in (contours, polyps, strata) for view in make(measured, format_)]
-    if _several(measured.frames, "centre"):
+    if detail.has_several(measured.frames, "centre"):
         views += generalisation(measured, format_)
     return [*views, *plug_ins(measured, format_)]
 
@@ -227,10 +227,6 @@ KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
 }  # fmt: skip
 
 
-def _several(frames: pd.DataFrame, column: str) -> bool:
-    return bool(frames.loc[frames[column] != "", column].nunique() > 1)
-
-
 def _column_of_sets(frames: pd.DataFrame) -> str:
     columns = ("split", "centre", "test_set", "sequence")
-    return next((name for name in columns if _several(frames, name)), "centre")
+    return next((name for name in columns if detail.has_several(frames, name)), "centre")

@@ -22,11 +22,8 @@ def seed_view(
 ) -> View | None:
     """Means over seeds with both intervals; ``None`` where no model has two seeds.
 
-    Args:
-        frames: Frame tables one after another, with a column ``model``, of the same frames.
-        seeds: Model to the names of its seeds in the column.
-        split: For the title.
-        formulas: The protocol of the formulas.
+    ``frames`` are frame tables of the same frames, with a column ``model``; ``seeds`` maps each
+    model to the names of its seeds in that column.
     """
     import pandas as pd
 

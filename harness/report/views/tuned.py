@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import TYPE_CHECKING
 
 from harness.report.tables.columns import Column
@@ -12,18 +13,8 @@ if TYPE_CHECKING:
     from harness.evaluation.tuning.search import Candidate
 
 
-def _yes(is_so: bool) -> str:
-    return "yes" if is_so else "no"
-
-
 def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
-    """One row a candidate, step by step.
-
-    Args:
-        tried: The candidates.
-        figure: What was to become better.
-        title: Heading above the table.
-    """
+    """One row a candidate, step by step; ``figure`` is what was to become better."""
     import dataclasses
 
     import pandas as pd
@@ -32,7 +23,7 @@ def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
         [
             {
                 **dataclasses.asdict(one),
-                "told": "" if one.difference != one.difference else _yes(one.is_certain),
+                "told": "" if isnan(one.difference) else "yes" if one.is_certain else "no",
                 "chosen": "x" if one.taken else "",
             }
             for one in tried

@@ -143,3 +143,8 @@ def test_a_folder_with_something_in_it_is_not_drawn_into(tmp_path: Path) -> None
     assert result.exit_code == 1
     assert "not an empty folder" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_seed_below_zero_is_wrong_usage(tmp_path: Path) -> None:
+    result = click.testing.CliRunner().invoke(command, ["synth", str(tmp_path / "a"), "--seed=-1"])
+    assert result.exit_code == 2

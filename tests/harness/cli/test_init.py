@@ -70,7 +70,7 @@ def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> Non
     for part in (
         "C1_2.jpg: its mask is missing", "expected images and masks", "nowhere does not exist",
         "expected a folder, or a name that is free", "no split",
-        "--rounds: cannot read nowhere",
+        "--rounds: cannot read ",
     ):  # fmt: skip
         assert part in result.stderr
     assert not (here / "harness.toml").exists()
@@ -238,3 +238,11 @@ def test_a_division_goes_with_the_frames_it_divides(here: Path, draw: Drawer) ->
     assert init("--train", draw.pairs("A", tuple("abcd"))).exit_code == 0
     assert init("--endocv", draw.endocv(), "--force").exit_code == 0
     assert settings.load(here, env={}).splits is None
+
+
+def test_rounds_of_the_file_that_are_gone_are_told_before_anything_is_written(here: Path) -> None:
+    (here / "harness.toml").write_text('rounds = "gone.toml"\n')
+    result = init("--workspace", "out")
+    assert result.exit_code == 1
+    assert "--rounds: cannot read" in result.output
+    assert "out" not in (here / "harness.toml").read_text()

@@ -254,8 +254,8 @@ def test_runs_are_listed_shown_and_removed(place: Path) -> None:
 @pytest.fixture(scope="module")
 def page(place: Path) -> Path:
     succeeds("evaluate", "--split", "test")
-    succeeds("report", "--split", "test", "--out", "page.html")
-    return place / "page.html"
+    succeeds("report", "--split", "test", "--out", "a page.html")
+    return place / "a page.html"
 
 
 def test_the_page_holds_everything_by_itself(page: Path) -> None:
@@ -290,6 +290,9 @@ def test_a_round_has_a_page_of_its_packages(place: Path, monkeypatch: pytest.Mon
         succeeds("submit", "--round", "wide", "--model", model)
     packages = "workspace/submissions/round-wide"
     scored = succeeds("score", packages, "--truth", "drawn/truth", "--format", "json")
+    unknown = call("report", "--round", "wide", "--model", "unet")
+    assert unknown.exit_code == 1
+    assert "no scored package of unet in round wide; there are: " in unknown.output
     succeeds("report", "--round", "wide", "--team-pages")
 
     html = (place / "workspace/report-round-wide.html").read_text(encoding="utf-8")

@@ -144,7 +144,7 @@
   const open = (card) => {
     current = card;
     const one = of(card);
-    const size = one.stratum === "none" ? "no polyp" : `${one.stratum} polyp`;
+    const size = `${one.stratum === "none" ? "no" : one.stratum} ${controls.dataset.class}`;
     document.getElementById("full-title").textContent = `${one.frame}: ${one.place}, ${size}`;
     const chosen = new FormData(controls).getAll("layer");
     inside.replaceChildren(

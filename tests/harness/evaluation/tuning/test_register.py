@@ -77,7 +77,9 @@ def test_a_tuned_run_is_taken_by_its_name_and_says_where_it_was_tuned(
     assert [one.run for one in select(workspace, default="best")] == [plain.run]
     assert [one.run for one in select(workspace, runs=[run.run])] == [run.run]
     assert labels([run], "val") == {run.run: f"{run.run} (tuned on val)"}
-    assert labels([plain, run], "test") == {plain.run: plain.run, run.run: run.run}
+    assert labels([plain, run], "test") == {plain.run: "unet", run.run: run.run}
+    other = trained(workspace, "unet")
+    assert labels([plain, other], "test") == {one.run: one.run for one in (plain, other)}
 
 
 def test_a_fusion_is_not_measured_on_the_frames_that_it_was_fitted_on(

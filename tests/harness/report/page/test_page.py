@@ -68,6 +68,25 @@ def test_everything_is_in_the_file_itself(page: str) -> None:
     assert "something is left out" in page
 
 
+def test_frames_of_one_sequence_have_no_intervals(content: PageContent) -> None:
+    one = dataclasses.replace(content, frames=content.frames.assign(sequence="seq1"), members=None)
+    page = render(one)
+    assert "no interval, since all frames are of one sequence" in page
+    (score, *_) = plots_of(page, "ranking")
+    assert {row["low"] for row in score} == {None}
+    for text in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page):
+        json.loads(text, parse_constant=pytest.fail)  # a browser reads no NaN
+
+
+def test_the_chosen_class_is_called_by_its_name(content: PageContent) -> None:
+    renamed = content.frames.replace({"class": {"polyp": "nucleus"}})
+    page = render(dataclasses.replace(content, frames=renamed))
+    for anchor in ("classes", "centres", "distribution", "training", "frames"):
+        assert "polyp" not in section_of(page, anchor).lower(), anchor
+    assert "F1 by size of the nucleus" in page
+    assert "Nucleus contours" in page
+
+
 def test_means_are_those_of_the_frame_table(content: PageContent, page: str) -> None:
     means = f1_of(content).mean()
     shown = {row[0]: float(row[2]) for row in table_of(page, "Polyp class")}

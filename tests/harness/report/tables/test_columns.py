@@ -87,5 +87,5 @@ def test_one_row_alone_leads_nothing() -> None:
 def test_numbers_stand_right_and_text_left() -> None:
     frame = pd.DataFrame({"name": ["a"], "n": [1], "gap": [math.nan]})
     assert layout(frame).justify == ("left", "right", "left")
-    columns = [Column(key="name", justify="centre")]
-    assert layout(frame, columns=columns).justify == ("centre",)
+    columns = [Column(key="name", justify="right")]
+    assert layout(frame, columns=columns).justify == ("right",)
