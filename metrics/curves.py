@@ -140,13 +140,15 @@ def average_precision(curve: pd.DataFrame) -> float:
 
 
 def sensitivity_at(curve: pd.DataFrame, rate: float) -> float:
-    """The best sensitivity with at most ``rate`` false polyps a frame.
+    """The best sensitivity with at most ``rate`` false polyps a frame; NaN without polyps.
 
     Example:
         >>> sensitivity_at(froc([[0.9], [0.2]], [[], [0.6]], [1, 1]), 0.25)
         0.5
     """
     reached = curve.loc[curve["false_a_frame"] <= rate, "sensitivity"]
+    if curve["sensitivity"].isna().any():
+        return float("nan")
     return float(reached.max()) if len(reached) else 0.0
 
 

@@ -144,13 +144,13 @@ class Ledger:
                 the same package where they are empty.
         """
         with self._register.write() as connection:
+            known = connection.execute(
+                "SELECT number, model, round FROM submissions WHERE package_sha256 = ?"
+                " ORDER BY number DESC LIMIT 1",
+                [rows[0]["package_sha256"]],
+            ).fetchone()
+            number, model, round_name = known or (None, "", "")
             for row in rows:
-                known = connection.execute(
-                    "SELECT number, model, round FROM submissions WHERE package_sha256 = ?"
-                    " ORDER BY number DESC",
-                    [row["package_sha256"]],
-                ).fetchone()
-                number, model, round_name = known or (None, "", "")
                 values = dict(row) | {
                     "submission": number,
                     "model": row.get("model") or model or Path(row["package"]).stem,
@@ -165,13 +165,15 @@ class Ledger:
         ``score`` is the round's, the mean over its test sets; ``score_frames`` is over all frames.
         """
         newest = (
-            "(SELECT {} FROM scores AS c WHERE c.submission = s.number AND c.test_set = ?"
-            " AND c.protocol = 'official' ORDER BY c.created DESC LIMIT 1)"
+            "SELECT submission, score, score_sets, row_number() OVER (PARTITION BY submission"
+            " ORDER BY created DESC, number DESC) AS place FROM scores"
+            " WHERE test_set = ? AND protocol = 'official'"
         )
-        over_sets, over_frames = newest.format("score_sets"), newest.format("score")
-        query = f"SELECT s.*, {over_sets} AS score, {over_frames} AS score_frames"
-        query += " FROM submissions AS s"
-        return self._frame(query, [OVERALL] * 2, {"s.round": round_name}, "s.number DESC")
+        query = (
+            "SELECT s.*, c.score_sets AS score, c.score AS score_frames FROM submissions AS s"
+            f" LEFT JOIN ({newest}) AS c ON c.submission = s.number AND c.place = 1"
+        )
+        return self._frame(query, [OVERALL], {"s.round": round_name}, "s.number DESC")
 
     def scores(
         self,

@@ -16,7 +16,7 @@ from scipy import ndimage
 from metrics.frame.lesions import MIN_IOU, regions, shared_pixels
 
 CUT: Final = 0.1
-"""Low, so that faint candidates count, with their low score."""
+"""A candidate's pixels lie above it. Low, so that faint candidates count, with their low score."""
 
 
 class Candidates(NamedTuple):
@@ -33,22 +33,19 @@ class Candidates(NamedTuple):
     false: list[float]
 
 
-def candidates(
-    truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32], *, cut: float = CUT
-) -> Candidates:
+def candidates(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]) -> Candidates:
     """The candidates of a frame.
 
     Args:
         truth: (H, W), True on a polyp.
         probability: (H, W).
-        cut: A candidate's pixels lie above it.
 
     Example:
         >>> truth = np.array([[True, True, False, False]])
         >>> candidates(truth, np.array([[0.5, 0.75, 0.0, 0.25]], np.float32))
         Candidates(polyps=1, found=[0.75], false=[0.25])
     """
-    mask = probability > cut
+    mask = probability > CUT
     labels_truth, sizes_truth = regions(truth)
     labels, sizes = regions(mask)
     if not len(sizes):

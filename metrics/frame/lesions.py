@@ -46,7 +46,6 @@ def count_lesions(
     mask_prediction: npt.NDArray[np.bool_],
     *,
     min_iou: float = MIN_IOU,
-    min_pixels: int = 1,
 ) -> LesionCounts:
     """Count polyps, polyps found and false polyps of a frame.
 
@@ -54,7 +53,6 @@ def count_lesions(
         mask_truth: Bool array (H, W), True on the polyp.
         mask_prediction: Bool array (H, W) of the same shape.
         min_iou: Overlap from which on a polyp is found; above 0.
-        min_pixels: Smaller regions are ignored, in truth and prediction alike.
 
     Returns:
         The counts; an empty mask holds no region.
@@ -73,15 +71,11 @@ def count_lesions(
         raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
     truth, sizes_truth = regions(mask_truth)
     prediction, sizes_prediction = regions(mask_prediction)
-    kept_truth = np.flatnonzero(sizes_truth >= min_pixels)
-    kept_prediction = np.flatnonzero(sizes_prediction >= min_pixels)
-    polyps, guesses = len(kept_truth), len(kept_prediction)
+    polyps, guesses = len(sizes_truth), len(sizes_prediction)
     if not polyps or not guesses:
         return LesionCounts(polyps, 0, guesses)
     both = mask_truth & mask_prediction
-    shared = shared_pixels(truth[both], prediction[both], len(sizes_truth), len(sizes_prediction))
-    shared = shared[np.ix_(kept_truth, kept_prediction)]
-    sizes_truth, sizes_prediction = sizes_truth[kept_truth], sizes_prediction[kept_prediction]
+    shared = shared_pixels(truth[both], prediction[both], polyps, guesses)
     iou = shared / (sizes_truth[:, None] + sizes_prediction[None, :] - shared)
     # One more pair outweighs any gain in overlap.
     worth = np.where(iou >= min_iou, 1 + iou / (1 + min(polyps, guesses)), 0.0)

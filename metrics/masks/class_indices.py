@@ -18,6 +18,7 @@ from metrics.masks.image import read_file
 from metrics.masks.png import encode_png
 from metrics.masks.read import THRESHOLDS, Mask, Protocol
 from metrics.utils.errors import UserError
+from metrics.utils.files import write_small
 
 Labels = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
 
@@ -259,9 +260,4 @@ def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
         ...     read_labels(Path(folder, "a.png"))
         array([[False,  True]])
     """
-    encoded = encode_labels(labels, classes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    write_small(path, encode_labels(labels, classes))

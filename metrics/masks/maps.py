@@ -12,6 +12,7 @@ import numpy.typing as npt
 from metrics.masks.faults import MAX_CHANNEL_SPREAD
 from metrics.masks.image import decode, read_file
 from metrics.utils.errors import UserError
+from metrics.utils.files import write_small
 
 Map = npt.NDArray[np.unsignedinteger[Any]]
 """Grey values (H, W), uint8 or uint16."""
@@ -61,11 +62,7 @@ def write_map(path: Path, map_: Map) -> None:
     Raises:
         UserError: If it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_map(map_))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    write_small(path, encode_map(map_))
 
 
 def to_map(probability: npt.NDArray[np.floating[Any]], bits: int = 8) -> Map:

@@ -100,6 +100,23 @@ def write_json(path: Path, values: Any, *, ensure_ascii: bool = True) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
+def write_small(path: Path, data: bytes) -> None:
+    """Write a small file whole or not at all, without waiting for the disk; its folder is made.
+
+    Raises:
+        UserError: It cannot be written; what ``path`` held before stays.
+    """
+    temporary = path.with_name(f".{os.urandom(8).hex()}{PARTIAL}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object; empty where it is missing, damaged or holds something else.
 

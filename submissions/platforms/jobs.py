@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -74,8 +75,8 @@ def _jobs(file: Path) -> list[dict[str, Any]]:
 def _frames_by_name(expected: Sizes) -> dict[str, tuple[str, str]]:
     """Test set and frame by the names that a job's image may have."""
     plain = [(name, test_set) for test_set, names in expected.items() for name in names]
-    every = [name for name, _ in plain]
-    alone = {name: (test_set, name) for name, test_set in plain if every.count(name) == 1}
+    times = Counter(name for name, _ in plain)
+    alone = {name: (test_set, name) for name, test_set in plain if times[name] == 1}
     return alone | {f"{test_set}_{name}": (test_set, name) for name, test_set in plain}
 
 

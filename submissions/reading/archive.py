@@ -112,6 +112,11 @@ def open_archive(path: Path, root: str, limits: Limits) -> Iterator[Archive]:
         ) from error
 
 
+def named(path: Path) -> Path:
+    """The path, or the folder's own where it is ``.`` or ends in ``..`` and so tells no name."""
+    return path.resolve() if path.name in {"", ".."} else path
+
+
 def refuse_special(path: Path, most_bytes: int = Limits.archive_bytes) -> None:
     """Refuse pipes and devices, whose reading may never end, and files that are too large.
 
@@ -257,6 +262,7 @@ def repeated(names: list[str]) -> Iterator[Finding]:
 
 
 def _folder(path: Path, root: str, limits: Limits) -> Archive:
+    path = named(path)
     top = path.parent if normal(path.name) == root else path
     files: dict[str, int] = {}
     folders: list[str] = []
@@ -276,7 +282,8 @@ def _folder(path: Path, root: str, limits: Limits) -> Archive:
             else:
                 findings.append(found("link", name, "a link or special file; expected a file"))
     findings += [f for name, size in files.items() for f in _bulk_faults(name, size, size, limits)]
-    if pending or sum(files.values()) > limits.total_bytes:
+    too_many = pending or len(files) + len(folders) > limits.entries
+    if too_many or sum(files.values()) > limits.total_bytes:
         most = f"{limits.entries:,} files or {limits.total_bytes:,} bytes"
         findings.append(found("bomb", "", f"more than {most}"))
     reasons = {name: name_fault(name) for name in files}

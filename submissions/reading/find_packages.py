@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from metrics.utils.errors import UserError
 from metrics.utils.names import normal
+from submissions.reading.archive import named
 from submissions.rounds import Round
 
 
@@ -32,6 +33,7 @@ def find_packages(path: Path, rounds: Sequence[Round]) -> Found:
     Raises:
         UserError: The folder holds no package.
     """
+    path = named(path)
     if not path.is_dir() or _is_package(path, rounds):
         return Found([(path, path.stem)], [])
     packages = list(_inside(path, rounds))

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from metrics.utils.names import normal
 from submissions.layout import FRAME, PackageLayout, is_junk
 from submissions.reading.archive import Archive
-from submissions.reading.findings import Finding, Kind, shown
+from submissions.reading.findings import Finding, Kind, found, shown
 from submissions.reading.mask import Place
 from submissions.rounds import Sizes
 
@@ -112,11 +112,11 @@ class _Sorting:
     def misplaced(self) -> Iterator[Finding]:
         for (folder, hint), names in self.strays.items():
             count = f"{len(names)} files are" if len(names) > 1 else "a file is"
-            path = shown(folder if len(names) > 1 else names[0])
-            yield Finding(kind="layout", path=path, message=f"{count} out of place: {hint}")
+            path = folder if len(names) > 1 else names[0]
+            yield found("layout", path, f"{count} out of place: {hint}")
 
     def _find(self, kind: Kind, path: PurePosixPath, message: str) -> None:
-        self.findings.append(Finding(kind=kind, path=shown(str(path)), message=message))
+        self.findings.append(found(kind, str(path), message))
 
 
 def _where(layout: PackageLayout) -> str:
@@ -137,9 +137,8 @@ def _folder_hint(folder: str, known: Collection[str] | None, layout: PackageLayo
     if known is None:
         return f"expected a folder {folders[0]}"
     nearest = difflib.get_close_matches(folder, folders, n=1, cutoff=0.8)
-    if nearest:
-        return f"expected one of {', '.join(folders)}; the nearest is {nearest[0]}"
-    return f"expected one of {', '.join(folders)}"
+    hint = f"; the nearest is {nearest[0]}" if nearest else ""
+    return f"expected one of {', '.join(folders)}{hint}"
 
 
 def _root_findings(files: Sequence[str], layout: PackageLayout) -> Iterator[Finding]:
@@ -147,7 +146,7 @@ def _root_findings(files: Sequence[str], layout: PackageLayout) -> Iterator[Find
     if len(roots) > 1:
         listed = ", ".join(shown(root) for root in roots[:5])
         message = f"more than one root ({listed}); expected everything in {layout.root}/"
-        yield Finding(kind="layout", path="", message=message)
+        yield found("layout", "", message)
 
 
 def _folder_findings(
@@ -165,9 +164,7 @@ def _folder_findings(
         test_set = layout.predicted_test_set(parts[-1])
         placed = tuple(map(normal, parts[:-1])) == layout.top
         if not (placed and test_set is not None and _is_asked_for(test_set, known, layout)):
-            yield Finding(
-                kind="layout", path=shown(folder), message=f"an extra folder; {_where(layout)}"
-            )
+            yield found("layout", folder, f"an extra folder; {_where(layout)}")
 
 
 def _missing(

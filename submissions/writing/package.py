@@ -16,6 +16,7 @@ from metrics.frame.pixel_counts import Counts
 from metrics.masks.read import Mask
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import create_partial, file_sha256, remove_stale_partials, unwritable
+from metrics.utils.names import normal
 from submissions.layout import PackageLayout
 from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
@@ -31,6 +32,7 @@ _SPOOL_BYTES: Final = 32 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class _Spooled:
+    size: tuple[int, int]
     start: int
     length: int
     latency_ms: float
@@ -128,7 +130,11 @@ class PackageWriter:
             start = self._spool.seek(0, os.SEEK_END)
             self._spool.write(encoded.data)
             masks[name] = _Spooled(
-                start=start, length=len(encoded.data), latency_ms=latency_ms, counts=encoded.counts
+                size=(mask.shape[0], mask.shape[1]),
+                start=start,
+                length=len(encoded.data),
+                latency_ms=latency_ms,
+                counts=encoded.counts,
             )
 
     def seal(self) -> SealedPackage:
@@ -148,9 +154,12 @@ class PackageWriter:
                 self._write_zip()
             except OSError as error:
                 raise unwritable(self.path.parent, error) from error
-            inspection = inspect_package(
-                self._temporary, self._expected, test_sets=self._masks.keys(), layout=self._layout
-            )
+            # Our own masks' sizes are known, so the limits for masks of unknown size do not hold.
+            sizes = self._expected or {
+                normal(test_set): {normal(name): spooled.size for name, spooled in masks.items()}
+                for test_set, masks in self._masks.items()
+            }
+            inspection = inspect_package(self._temporary, sizes, layout=self._layout)
             if inspection.findings:
                 summary = f"{self.path}: the written package is faulty"
                 raise FaultsError(inspection.faults(), summary)

@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from metrics.curves import average_precision, froc, level_counts, sensitivity_at, threshold_curves
+from metrics.curves import (
+    RATES,
+    average_precision,
+    froc,
+    level_counts,
+    sensitivity_at,
+    threshold_curves,
+)
 from metrics.endocv import add_figures
 from metrics.frame.candidates import candidates
 from metrics.frame.pixel_counts import count, frame_rows
@@ -85,6 +92,11 @@ def test_average_precision_is_that_of_scikit_learn_with_misses_last() -> None:
     assert average_precision(froc(found, false, [3, 1])) == pytest.approx(expected * 3 / 4)
     assert average_precision(froc([[]], [[]], [2])) == 0
     assert np.isnan(average_precision(froc([[]], [[0.5]], [0])))
+
+
+def test_without_polyps_there_is_no_sensitivity_at_any_rate() -> None:
+    curve = froc([[], []], [[0.5], []], [0, 0])
+    assert np.isnan([average_precision(curve), *(sensitivity_at(curve, r) for r in RATES)]).all()
 
 
 def test_equal_scores_are_one_point() -> None:

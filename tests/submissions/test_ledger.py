@@ -241,6 +241,14 @@ def test_a_score_finds_its_submission_by_the_packages_bytes(ledger, tmp_path) ->
     assert ledger.submissions()[["score", "score_frames"]].to_numpy().tolist() == [[0.4, 0.5]]
 
 
+def test_of_scores_of_one_second_the_later_stands_beside_the_submission(ledger, tmp_path) -> None:
+    submit(ledger, tmp_path / "p.zip")
+    (sha256,) = ledger.submissions()["package_sha256"]
+    for truth, score in (("old", 0.5), ("new", 0.6), ("newest", 0.55)):
+        ledger.enter_scores([score_row(package_sha256=sha256, truth_sha256=truth, score=score)])
+    assert ledger.submissions()["score_frames"].tolist() == [0.55]
+
+
 def test_a_foreign_package_is_named_after_its_file(ledger) -> None:
     ledger.enter_scores([score_row(package="/somewhere/team7.zip", team="team7")])
     (row,) = ledger.scores().to_dict("records")

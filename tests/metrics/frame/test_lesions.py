@@ -73,12 +73,6 @@ def test_empty_masks():
     assert count_lesions(empty, full) == LesionCounts(0, 0, 1)
 
 
-def test_small_regions_are_ignored_on_demand(drawn):
-    truth = drawn("####..#")
-    assert count_lesions(truth, truth) == LesionCounts(2, 2, 0)
-    assert count_lesions(truth, truth, min_pixels=2) == LesionCounts(1, 1, 0)
-
-
 @settings(max_examples=50)
 @given(st.integers(0, 10_000))
 def test_scipy_agrees_on_the_number_of_regions(seed):

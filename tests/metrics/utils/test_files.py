@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from metrics.utils.files import (
     read_mapping,
     remove_stale_partials,
     write_json,
+    write_small,
 )
 
 
@@ -59,6 +61,21 @@ def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"cannot write in .*taken.*--workspace"):
         write_json(tmp_path / "taken" / "file.json", {})
+
+
+def test_a_full_disk_keeps_the_small_file_that_was_there(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "new" / "a.png"
+    write_small(path, b"before")
+    half = Path.write_bytes
+
+    def fill(self: Path, data: bytes) -> int:
+        half(self, data[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(UserError, match=r"cannot write .*a\.png: No space left"):
+        write_small(path, b"after")
+    assert [(p.name, p.read_bytes()) for p in path.parent.iterdir()] == [("a.png", b"before")]
 
 
 def test_the_usual_rights_apply(tmp_path: Path) -> None:

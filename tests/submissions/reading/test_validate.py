@@ -20,7 +20,9 @@ from PIL import Image
 from metrics.utils.errors import UserError
 from submissions.layout import PackageLayout
 from submissions.reading.archive import Limits, name_fault
+from submissions.reading.find_packages import find_packages
 from submissions.reading.validate import inspect_package
+from submissions.rounds import BUILT_IN
 from submissions.writing.encoding import encode_mask
 from submissions.writing.package import PackageWriter
 
@@ -366,6 +368,26 @@ def test_a_link_in_a_folder_is_refused_and_not_followed(entries, zipped, tmp_pat
     (folder / "EndoCV2021" / "loop").symlink_to(folder)
     found = {f.path for f in inspect_package(folder, sizes).findings if f.kind == "link"}
     assert found == {MASK, "EndoCV2021/loop"}
+
+
+def test_an_unpacked_package_may_be_the_current_folder(
+    entries, zipped, tmp_path, sizes, monkeypatch
+) -> None:
+    with zipfile.ZipFile(zipped(entries)) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    monkeypatch.chdir(tmp_path / "unpacked" / "EndoCV2021")
+    for path in (Path(), Path("segmentation", "..")):
+        assert inspect_package(path, sizes).findings == ()
+        assert find_packages(path, BUILT_IN).packages == [(Path.cwd(), "EndoCV2021")]
+
+
+def test_a_folder_of_too_many_files_is_refused(entries, zipped, tmp_path, sizes) -> None:
+    with zipfile.ZipFile(zipped(entries)) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    entries = len(list((tmp_path / "unpacked").rglob("*")))
+    for limit, expected in ((entries, []), (entries - 1, ["bomb"])):
+        report = inspect_package(tmp_path / "unpacked", sizes, limits=Limits(entries=limit))
+        assert [finding.kind for finding in report.findings] == expected
 
 
 def flagged(path: Path, name: str, offset: int, value: bytes) -> Path:

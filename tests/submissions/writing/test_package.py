@@ -7,6 +7,7 @@ import random
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import pytest
 
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.files import remove_stale_partials
+from submissions.reading.archive import Limits
 from submissions.reading.validate import inspect_package
 from submissions.writing.package import PackageWriter
 from submissions.writing.publish import manifest_path
@@ -169,6 +171,18 @@ def test_the_size_may_be_given_with_the_mask(tmp_path) -> None:
         with pytest.raises(UserError, match=r"\(5, 4\)"):
             writer.add(**frame, latency_ms=1.0, size=(5, 4))
         writer.add(**frame, latency_ms=1.0, size=(4, 5))
+
+
+@pytest.mark.parametrize("name", ["a", "e\u0301"])
+def test_own_masks_are_read_beyond_the_limit_for_masks_of_unknown_size(
+    tmp_path, monkeypatch, name
+) -> None:
+    monkeypatch.setattr("submissions.reading.validate.Limits", partial(Limits, work=10))
+    path = tmp_path / "p.zip"
+    with PackageWriter(path) as writer:
+        mask = np.ones((4, 5), bool)
+        writer.add(test_set="EndoCV_DATA1", name=name, mask=mask, latency_ms=1.0)
+    assert "give the frames too" in inspect_package(path).findings[0].message
 
 
 def test_an_empty_package_is_refused(tmp_path) -> None:
