@@ -31,7 +31,14 @@ from harness.data.fingerprint import (
     rows_of,
     sha256,
 )
-from harness.data.frames import resize_image, resize_mask, size_problem
+from harness.data.frames import (
+    inverted_note,
+    looks_inverted,
+    resize_image,
+    resize_mask,
+    size_problem,
+)
+from harness.utils import console
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import decode_labels
 from metrics.masks.classes import ONE, Classes
@@ -100,6 +107,8 @@ class FrameCache:
     ) -> FrameCache:
         """Open the cache of a catalogue; build it first where it does not exist.
 
+        Masks that look inverted are warned of.
+
         The truth of the frames is known; they become ``size`` x ``size`` pixels, decoded by
         ``jobs`` threads (one a core by default). ``folder`` holds all caches; ``progress`` is
         called after each decoded frame with the frames done and in all.
@@ -119,12 +128,15 @@ class FrameCache:
             with contextlib.suppress(UserError):
                 cache = cls.open(folder / settings.key(frame_digests(rows, files)))
                 files.save()
+                _warn_of_inverted(cache, rows, classes)
                 return cache
             final = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
             files.save()
         except OSError as error:
             raise _no_room(folder, len(rows) * size * size * 4, error) from error
-        return cls.open(final)
+        cache = cls.open(final)
+        _warn_of_inverted(cache, rows, classes)
+        return cache
 
     @classmethod
     def open(cls, folder: Path) -> FrameCache:
@@ -169,6 +181,15 @@ class _Entry(NamedTuple):
     image: NDArray[np.uint8]
     mask: NDArray[np.uint8]
     digest: str
+
+
+def _warn_of_inverted(
+    cache: FrameCache, rows: Sequence[Mapping[str, Any]], classes: Classes
+) -> None:
+    masks = (mask == classes.channel for mask in cache.masks)
+    paths = [str(r["mask"]) for r, mask in zip(rows, masks, strict=True) if looks_inverted(mask)]
+    if paths:
+        console.warn(inverted_note(paths, classes.chosen))
 
 
 def _build(

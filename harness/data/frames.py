@@ -16,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.utils import console
 from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
-from metrics.masks.class_indices import Labels, read_labels
+from metrics.masks.class_indices import Labels, mask_of, read_labels
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.read import Protocol
@@ -26,6 +27,11 @@ from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 
 AHEAD: Final = 16
 """Masks that are read before the first of them is asked for."""
+
+_MOST_BORDER: Final = 0.9
+"""Of real masks none covers more than 3 % of its border, so an inverted one covers 97 % or more."""
+
+_NAMED: Final = 10
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -145,6 +151,23 @@ def size_problem(size: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     )
 
 
+def looks_inverted(mask: NDArray[np.bool_]) -> bool:
+    """Whether a mask (H, W) covers nearly all of its own border, as one does that is inverted."""
+    return bool(np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1])).mean() > _MOST_BORDER)
+
+
+def inverted_note(paths: Sequence[str], name: str) -> str:
+    """What is said of masks that look inverted.
+
+    Args:
+        paths: Their files.
+        name: Of the class that covers their borders.
+    """
+    more = len(paths) - _NAMED
+    shown = ", ".join(paths[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"{name.capitalize()} along nearly all of the border, so perhaps inverted: {shown}."
+
+
 def check_truth(
     frames: Sequence[Mapping[str, Any]],
     classes: Classes = ONE,
@@ -153,18 +176,27 @@ def check_truth(
 ) -> None:
     """Read the true masks of catalogue rows, before anything is predicted for them.
 
+    Masks that look inverted are warned of.
+
     Raises:
         FaultsError: If masks cannot be read, are of another size than their frames or have a
             problem (``metrics.masks.faults``), every one of them named.
     """
 
-    def read(frame: Mapping[str, Any]) -> None:
-        truth_of(frame, classes=classes)
+    def read(frame: Mapping[str, Any]) -> str:
+        labels = truth_of(frame, classes=classes)
+        return str(frame["mask"]) if looks_inverted(mask_of(labels, classes.channel)) else ""
 
-    faults = []
+    faults: list[Fault] = []
+    inverted: list[str] = []
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="truth") as pool:
-        for fault in map_ahead(pool, or_fault(read), frames, AHEAD):
-            faults += [fault] if fault else []
+        for found in map_ahead(pool, or_fault(read), frames, AHEAD):
+            if isinstance(found, Fault):
+                faults.append(found)
+            elif found:
+                inverted.append(found)
             done()
     if faults:
         raise FaultsError(faults, f"true masks cannot be used, of {len(frames)} in all")
+    if inverted:
+        console.warn(inverted_note(inverted, classes.chosen))

@@ -13,8 +13,9 @@ from harness.data.check import duplicates
 from harness.data.check.inspect_frame import FrameReport, inspect_all
 from harness.data.check.other_files import find_other_files
 from harness.data.check.summary import summarise
+from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
-from harness.data.listing import Listing
+from harness.data.listing import FrameFiles, Listing
 from harness.data.splits import OWN, Splits, assign, unassigned
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
@@ -73,6 +74,7 @@ def check(
             *_empty_masks(frames, classes.chosen),
             *_without_polyp(frames, classes.chosen),
             *_alpha(found),
+            *_inverted(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
     )
@@ -118,6 +120,11 @@ def _without_polyp(frames: pd.DataFrame, name: str) -> list[str]:
 def _alpha(found: Sequence[FrameReport]) -> list[str]:
     count = sum(frame.has_alpha for frame in found)
     return [f"{count} masks have an alpha channel, which is not used."] if count else []
+
+
+def _inverted(files: Sequence[FrameFiles], found: Sequence[FrameReport], name: str) -> list[str]:
+    paths = [str(f.mask) for f, report in zip(files, found, strict=True) if report.looks_inverted]
+    return [inverted_note(paths, name)] if paths else []
 
 
 def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:

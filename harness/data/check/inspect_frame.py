@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.frames import read_image, size_problem
+from harness.data.frames import looks_inverted, read_image, size_problem
 from harness.data.listing import FrameFiles
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import examine_labels, mask_of
@@ -37,6 +37,7 @@ class FrameReport:
         polyp: Whether any pixel of the truth is of the chosen class; ``None`` where the truth is
             withheld or cannot be read.
         has_alpha: Whether the mask has an alpha channel.
+        looks_inverted: Whether the chosen class covers nearly all of the mask's border.
         digest: SHA-256 of the decoded pixels and their shape; empty where there are none.
         thumbnail: uint8 (64, 64), grey.
         faults: What is wrong with the two files.
@@ -46,6 +47,7 @@ class FrameReport:
     width: int = 0
     polyp: bool | None = None
     has_alpha: bool = False
+    looks_inverted: bool = False
     digest: str = ""
     thumbnail: Pixels
     faults: tuple[Fault, ...] = ()
@@ -68,7 +70,7 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
         faults.append(Fault(path="", message=error.message))
         image = np.zeros((0, 0, 3), np.uint8)
     polyp: bool | None = False if frame.truth == "empty" else None
-    has_alpha = False
+    has_alpha = inverted = False
     if frame.mask is not None:
         try:
             found = examine_labels(read_file(frame.mask), classes, name=str(frame.mask))
@@ -77,7 +79,8 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
         else:
             has_alpha = found.has_alpha
             if not found.problem:
-                polyp = bool(mask_of(found.labels, classes.channel).any())
+                mask = mask_of(found.labels, classes.channel)
+                polyp, inverted = bool(mask.any()), looks_inverted(mask)
             size = image.shape[:2] if image.size else found.labels.shape
             problems = (size_problem(found.labels.shape, size), found.problem)
             if any(problems):
@@ -88,6 +91,7 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
         width=image.shape[1],
         polyp=polyp,
         has_alpha=has_alpha,
+        looks_inverted=inverted,
         digest=_digest(image) if image.size else "",
         thumbnail=_thumbnail(image),
         faults=tuple(faults),

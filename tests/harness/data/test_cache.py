@@ -17,7 +17,7 @@ from PIL import Image
 
 from harness.data import fingerprint, frames
 from harness.data.cache import FrameCache
-from harness.data.fingerprint import data_fingerprint
+from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.data.layouts import find_frames
 from metrics.masks.read import read_mask
 from metrics.utils.errors import FaultsError, UserError
@@ -51,6 +51,24 @@ def test_holds_what_the_files_hold(found: pd.DataFrame, tmp_path: Path) -> None:
         else:
             assert not mask.any()
     assert cache.contents == data_fingerprint(found)
+
+
+def test_inverted_masks_are_warned_of_each_time(
+    found: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    FrameCache.build(found, SIZE, tmp_path)
+    frames.check_truth(rows_of(found))
+    assert "perhaps inverted" not in capsys.readouterr().err
+    file = found["mask"][found["mask"] != ""].iloc[0]
+    Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+
+    for read in (lambda: frames.check_truth(rows_of(found)),
+                 lambda: FrameCache.build(found, SIZE, tmp_path),
+                 lambda: FrameCache.build(found, SIZE, tmp_path)):  # fmt: skip
+        read()
+        said = capsys.readouterr().err
+        assert "Polyp along nearly all of the border, so perhaps inverted" in said
+        assert Path(file).name in said.replace("\n", "")
 
 
 def test_is_read_only(found: pd.DataFrame, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from harness.config.settings import load
 from harness.data import catalogue
@@ -92,6 +94,20 @@ def test_a_dataset_whose_every_mask_is_missing(draw: Drawer) -> None:
     report = check(listed({"hyperkvasir": root}), load_splits())
     assert report.table.empty
     assert sum("mask is missing" in fault.message for fault in report.faults) == 2
+
+
+def test_an_inverted_mask_is_no_fault_but_noted(draw: Drawer) -> None:
+    root = draw.endocv()
+    mask = root / "data_C1/masks_C1/C1_2_mask.jpg"
+    assert not any("perhaps inverted" in note for note in checked(root).notes)
+    Image.fromarray(255 - np.asarray(Image.open(mask))).save(mask)
+
+    report = checked(root)
+
+    assert report.faults == ()
+    assert [note for note in report.notes if "perhaps inverted" in note] == [
+        f"Polyp along nearly all of the border, so perhaps inverted: {mask}."
+    ]
 
 
 def test_empty_masks_are_no_fault_but_noted(draw: Drawer) -> None:
