@@ -151,8 +151,11 @@ class ScoringJob:
         for position, outcome in console.track(outcomes, "Scoring", total=len(tasks)):
             if isinstance(outcome, str):
                 self._refuse(outcome)
-            else:
+                continue
+            try:
                 scores[position] = self._keep(*known[position], outcome)
+            except UserError as error:
+                self._refuse(error.format_message())
         return [scores[position] for position in sorted(scores)]
 
     def _entry(self, package: Path) -> _Entry:
