@@ -107,7 +107,8 @@ def command(
     view.show(format_, {"split": split, "protocol": protocol, "average": average, **options})
     if format_ == "table":
         main = figures[0]
-        console.show("\n".join(c.sentence() for c in found if c.figure == main))
+        pairs = zip(found, over_seeds, strict=True)
+        console.show("\n".join(c.sentence(seeds) for c, seeds in pairs if c.figure == main))
 
 
 def _tables(

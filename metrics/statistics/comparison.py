@@ -17,6 +17,7 @@ from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
+from metrics.statistics.seeds import SeedSpread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +67,29 @@ class Comparison:
         """The corrected p-value where there is one, else that of the permutation test."""
         return self.p_permutation if np.isnan(self.p_holm) else self.p_holm
 
-    def sentence(self) -> str:
-        """The comparison in one plain sentence."""
+    def sentence(self, over_seeds: SeedSpread | None = None) -> str:
+        """The comparison in one plain sentence, or two.
+
+        Args:
+            over_seeds: The same difference over seeds, where there are several. Where its interval
+                has both signs, one model is better on these frames, and other seeds may turn it.
+        """
+        told = self._over_frames()
+        if self._is_told() and over_seeds and over_seeds.low < 0 < over_seeds.high:
+            told += (
+                f" Other seeds may turn it: over seeds {self.a} minus {self.b} is "
+                f"{over_seeds.low:.3f} to {over_seeds.high:.3f}."
+            )
+        return told
+
+    def _is_told(self) -> bool:
+        return self.p < 1 - self.level
+
+    def _over_frames(self) -> str:
         name = _NAMES.get(self.figure, self.figure)
         percent = f"{100 * self.level:g} % interval"
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{2 if self.p >= 0.01 else 3}f}"
-        if not self.p < 1 - self.level:
+        if not self._is_told():
             return (
                 f"The data cannot tell {self.a} from {self.b}: difference in {name} "
                 f"{self.difference:.3f}, {percent} {self.low:.3f} to {self.high:.3f}; {p}."

@@ -5,6 +5,7 @@ from scipy import stats
 from metrics.statistics.comparison import Comparison, compare
 from metrics.statistics.permutation import holm
 from metrics.statistics.samples import Samples
+from metrics.statistics.seeds import SeedSpread
 from metrics.utils.errors import UserError
 
 FEW = {"resamples": 1000, "seed": 1}
@@ -45,6 +46,22 @@ def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
     )
     assert "cannot tell" in comparison(p_holm=0.07).sentence()
     assert "cannot tell" in comparison(p_permutation=float("nan")).sentence()
+
+
+def test_the_sentence_says_where_other_seeds_may_turn_it():
+    def over_seeds(low):
+        return SeedSpread(figure="f1", seeds=(4, 4), mean=0.02, sd=0.01, low=low, high=0.068)
+
+    told = comparison().sentence(over_seeds(-0.022))
+    assert told.startswith("triunet is better than unet")
+    assert told.endswith(
+        "Other seeds may turn it: over seeds triunet minus unet is -0.022 to 0.068."
+    )
+    alone = comparison().sentence()
+    assert comparison().sentence(over_seeds(0.002)) == alone
+    assert comparison().sentence(over_seeds(float("nan"))) == alone
+    untold = comparison(p_permutation=0.2)
+    assert untold.sentence(over_seeds(-0.022)) == untold.sentence()
 
 
 def test_the_sentence_keeps_an_interval_that_spans_zero():
