@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import with_settings
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -102,6 +103,8 @@ def command(
             "its masks are those of --no-tta."
         )
     images = images_in(frames)[:FRAMES] if frames else []
+    if frames and not images:
+        raise UserError(f"--frames {frames} holds no images; those of its sub-folders do not count")
     ending = ".onnx" if format_ == "onnx" else "-container"
     target = out or Path(f"{chosen.run}{ending}")
     if format_ == "onnx":

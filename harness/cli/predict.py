@@ -136,8 +136,9 @@ def command(
     loaded = load(_chosen(workspace, name, run_name))
     folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
     _check_targets(outputs, source, sources, folders, overwrite=overwrite)
-    inference = inference.of(loaded.run)
-    inference = inference if risk is None else _with_risk(workspace, loaded, inference, risk)
+    inference = (
+        inference.of(loaded.run) if risk is None else _with_risk(workspace, loaded, inference, risk)
+    )
     prediction = SourcePrediction(
         loaded=loaded,
         inference=inference,
@@ -156,19 +157,23 @@ def command(
     _fail_with(context, faults)
 
 
-def _with_risk(
-    workspace: Workspace, loaded: Loaded, inference: Inference, risk: float
-) -> Inference:
-    """The same prediction at the threshold that keeps a risk."""
+def _with_risk(workspace: Workspace, loaded: Loaded, asked: Inference, risk: float) -> Inference:
+    """How the run predicts, but at the threshold that keeps a risk."""
     from harness.evaluation.risk import risk_threshold
+    from harness.inference.clean_up import CleanUp
 
-    if inference.threshold != 0.5:  # the default of --threshold
+    if asked.threshold is not None:
         raise click.UsageError("--risk chooses the threshold; leave out --threshold")
+    inference = asked.of(loaded.run)
     threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
     by = f"by {sequences} validation sequences"
     what = loaded.classes.chosen
     console.note(f"{what} above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
-    return replace(inference, threshold=threshold)
+    # The risk is of probability maps: a region that is dropped afterwards would be missed as well.
+    kept = CleanUp(fill=bool(inference.clean_up and inference.clean_up.fill))
+    if inference.clean_up != kept:
+        console.note(f"{loaded.run.run}: no regions are dropped, since --risk counts on them")
+    return replace(inference, threshold=threshold, clean_up=kept)
 
 
 def _calibrated(loaded: Loaded, inference: Inference, maps: MapOptions | None) -> MapOptions:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation import map_table
-from harness.evaluation.frame_table import Keep, evaluate_frames, recount, refuse_clashes
+from harness.evaluation.frame_table import (
+    Keep,
+    evaluate_frames,
+    recount,
+    refuse_clashes,
+    write_table,
+)
 from harness.inference import maps
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
@@ -24,7 +30,7 @@ from metrics.masks.classes import chosen_class
 from metrics.masks.faults import RULES
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
-from metrics.utils.files import UnwritableError, atomic_path, read_mapping, write_json
+from metrics.utils.files import UnwritableError, read_mapping, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,18 +205,8 @@ def predicted(
         folders = [stack.enter_context(replace_folder(final)) for final in finals]
         tables = evaluate_frames(predictor, frames, folders=folders, keep=keep, done=progress)
         for folder, table in zip(folders, tables, strict=True):
-            write_table(folder, table)
+            write_table(folder / TABLE, table)
         yield list(zip(folders, tables, strict=True))
-
-
-def write_table(folder: Path, table: pd.DataFrame) -> None:
-    """Write a frame table into an evaluation's folder.
-
-    Raises:
-        UnwritableError: If it cannot be written.
-    """
-    with atomic_path(folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False)
 
 
 def write_summary(
@@ -256,11 +252,8 @@ def official_table(
         classes=shared_classes([run]),
         done=progress,
     )
-    with (
-        suppress(UnwritableError),  # in a read-only workspace it is counted each time
-        atomic_path(folder / OFFICIAL_TABLE) as temporary,
-    ):
-        counted.to_parquet(temporary, index=False)
+    with suppress(UnwritableError):  # in a read-only workspace it is counted each time
+        write_table(folder / OFFICIAL_TABLE, counted)
     return counted
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.data.fingerprint import rows_of as records_of
 from harness.data.frames import truth_of
-from harness.evaluation.map_table import map_row, write_map_table
+from harness.evaluation import map_table
 from harness.inference.maps import FOLDER, MapOptions, class_maps, write_manifest, write_maps
 from harness.inference.prediction import Prediction
 from harness.inference.predictor import Predictor
@@ -28,6 +28,7 @@ from metrics.masks.class_indices import Labels, class_masks, mask_of, read_label
 from metrics.masks.classes import BACKGROUND, ONE, Classes
 from metrics.masks.read import Mask, Protocol
 from metrics.utils.errors import Fault, FaultsError
+from metrics.utils.files import atomic_path
 from metrics.utils.names import clashes
 
 if TYPE_CHECKING:
@@ -102,8 +103,18 @@ def evaluate_frames(
         if kept.maps:
             write_manifest(folder / FOLDER, kept.maps, classes)
         if kept.map_table:
-            write_map_table(folder, _as_table(own))
+            write_table(folder / map_table.TABLE, _as_table(own))
     return [_as_table(own) for own in rows]
+
+
+def write_table(file: Path, table: pd.DataFrame) -> None:
+    """Write a frame table or a map table.
+
+    Raises:
+        UnwritableError: If it cannot be written.
+    """
+    with atomic_path(file) as temporary:
+        table.to_parquet(temporary, index=False)
 
 
 def refuse_clashes(frames: Sequence[str]) -> None:
@@ -140,7 +151,7 @@ def _count_and_keep(
     if not keep.map_table:
         return rows, {}
     chosen = mask_of(truth, classes.channel)
-    return rows, map_row(frame, maps[classes.chosen], chosen, prediction.mask)
+    return rows, map_table.map_row(frame, maps[classes.chosen], chosen, prediction.mask)
 
 
 def recount(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,7 +12,6 @@ from metrics.curves import level_counts
 from metrics.frame.candidates import candidates
 from metrics.masks.read import Mask
 from metrics.pranet import MapFigures, as_saved, measure_map, summarise_maps
-from metrics.utils.files import atomic_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,16 +41,6 @@ def map_row(
         "rest_levels": rest,
         **candidates(truth, probability)._asdict(),
     }
-
-
-def write_map_table(folder: Path, table: pd.DataFrame) -> None:
-    """Write the table into an evaluation's folder.
-
-    Raises:
-        UserError: If it cannot be written.
-    """
-    with atomic_path(folder / TABLE) as temporary:
-        table.to_parquet(temporary, index=False)
 
 
 def pranet_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -19,9 +19,8 @@ from harness.evaluation.evaluate_run import (
     evaluation_settings,
     predicted,
     write_summary,
-    write_table,
 )
-from harness.evaluation.frame_table import MASKS, Keep, refuse_clashes
+from harness.evaluation.frame_table import MASKS, Keep, refuse_clashes, write_table
 from harness.inference import maps
 from harness.inference.prediction import Inference
 from harness.runs.network import shared_classes, weights_sha256
@@ -135,11 +134,12 @@ class Division:
                     for file in (part / kept).rglob("*.png"):
                         link(file, folder / file.relative_to(part))
             table = _joined(found.parts, TABLE, frames)
-            write_table(folder, table)
+            write_table(folder / TABLE, table)
             if self.keep.maps:
                 maps.write_manifest(folder / maps.FOLDER, self.keep.maps, shared_classes([run]))
             if self.keep.map_table:
-                map_table.write_map_table(folder, _joined(found.parts, map_table.TABLE, frames))
+                maps_joined = _joined(found.parts, map_table.TABLE, frames)
+                write_table(folder / map_table.TABLE, maps_joined)
             inference = self.inference.of(run)
             row = write_summary(
                 folder, run, table, split=self.split, data=found.data, inference=inference

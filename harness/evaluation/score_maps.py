@@ -11,6 +11,7 @@ from harness.utils.folders import replace_folder
 from harness.utils.outputs import Outputs
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import UserError
+from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.maps import MapScore, score_maps
 
@@ -43,13 +44,13 @@ def score_map_folders(
     for folder, name in console.track(folders, "Scoring") if len(folders) > 1 else folders:
         try:
             score = score_maps(folder, truth, classes)
+            _write(workspace, score, out, overwrite=overwrite)
         except UserError as error:
             if len(folders) == 1:
                 raise
             console.fail(error.format_message())
-            continue
-        _write(workspace, score, out, overwrite=overwrite)
-        scores.append((name, score))
+        else:
+            scores.append((name, score))
     return scores
 
 
@@ -62,5 +63,5 @@ def _write(workspace: Workspace, score: MapScore, out: Path | None, *, overwrite
     if out is not None:
         outputs.check([TABLE], overwrite=overwrite)
     with outputs.staged(last=TABLE) if out is not None else replace_folder(folder) as new:
-        score.by_frame().to_csv(new / TABLE, index=False)
+        (new / TABLE).write_text(csv(score.by_frame()), encoding="utf-8")
     console.note(f"{score.folder}: the figures of each frame in {folder / TABLE}")

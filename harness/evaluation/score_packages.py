@@ -119,34 +119,43 @@ class ScoringJob:
             except UserError as error:
                 if len(found) == 1 or isinstance(error, TruthError):
                     raise
-                self.refused += 1
-                console.fail(error.format_message())
+                self._refuse(error.format_message())
         return scores
+
+    def _refuse(self, message: str) -> None:
+        self.refused += 1
+        console.fail(message)
 
     def _score_side_by_side(
         self, wanted: Sequence[tuple[Path, str, bool]], jobs: int
     ) -> list[tuple[str, PackageScore]]:
         """As ``score_all``. Each is entered as soon as it is scored, so nothing done is lost."""
-        entries = [self._entry(package) for package, *_ in wanted]
+        known = []
+        for package, shown, _ in wanted:
+            try:
+                known.append((package, shown, self._entry(package)))
+            except UserError as error:
+                self._refuse(error.format_message())
         tasks = [
             Task(
                 package=package, truth=self.truth_folder, round=entry.round_,
                 protocol=self.protocol, hausdorff=self.hausdorff, classes=self.classes,
                 threshold=self.threshold,
             )
-            for (package, *_), entry in zip(wanted, entries, strict=True)
+            for package, _, entry in known
         ]  # fmt: skip
-        for round_ in {entry.round_ for entry in entries}:
+        for round_ in {entry.round_ for *_, entry in known}:
             self._truth(round_)  # a fault of the truth is none of a package
         scores: dict[int, tuple[str, PackageScore]] = {}
         outcomes = score_tasks(tasks, jobs)
         for position, outcome in console.track(outcomes, "Scoring", total=len(tasks)):
-            package, shown, _ = wanted[position]
             if isinstance(outcome, str):
-                self.refused += 1
-                console.fail(outcome)
-            else:
-                scores[position] = self._keep(package, shown, entries[position], outcome)
+                self._refuse(outcome)
+                continue
+            try:
+                scores[position] = self._keep(*known[position], outcome)
+            except UserError as error:
+                self._refuse(error.format_message())
         return [scores[position] for position in sorted(scores)]
 
     def _entry(self, package: Path) -> _Entry:
@@ -161,7 +170,10 @@ class ScoringJob:
         package, _, is_plain = item
         if is_plain or not self.registers:
             return False
-        entry = self._entry(package)
+        try:
+            entry = self._entry(package)
+        except UserError:
+            return False  # said where it is to be scored
         rows = self.ledger.scores(entry.name, protocol=self.protocol)
         alike = rows[rows["package_sha256"] == entry.digest]
         folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.data.fingerprint import FileDigests, sha256
 from harness.inference import maps as map_files
-from harness.inference.precision_check import make_predictor, sample_of
+from harness.inference.precision_check import Sample, make_predictor, sample_of
 from harness.inference.sources import Sources
 from harness.inference.video import Video, check_whole
 from harness.inference.write_masks import (
@@ -37,6 +37,7 @@ from metrics.utils.text import csv
 if TYPE_CHECKING:
     from harness.inference.maps import MapOptions
     from harness.inference.prediction import Inference
+    from harness.inference.predictor import Predictor
     from harness.utils.outputs import Outputs
 
 TABLE: Final = "predictions.csv"
@@ -143,13 +144,7 @@ class SourcePrediction:
     def _of_images(
         self, sources: Sources, out: Path, on_fault: Callable[[Fault], object] | None
     ) -> list[Row]:
-        predictor = make_predictor(
-            self.loaded,
-            self.inference,
-            sample=sample_of(sources.images),
-            say=console.note,
-            uncertainty=self.uncertainty,
-        )
+        predictor = self._predictor(sample_of(sources.images))
         title, total = f"{self.loaded.run.model} on {sources.root.name}", len(sources.images)
         with console.progress(title, total) as bar:
             return predict_images(
@@ -157,13 +152,7 @@ class SourcePrediction:
             )
 
     def _of_video(self, film: Video, out: Path, shard: Shard | None) -> list[Row]:
-        predictor = make_predictor(
-            self.loaded,
-            self.inference,
-            sample=first_frames(film),
-            say=console.note,
-            uncertainty=self.uncertainty,
-        )
+        predictor = self._predictor(first_frames(film))
         start = time.perf_counter()
         total = film.frames // (shard.of if shard else 1) or None
         with console.progress(f"{self.loaded.run.model} on {film.path.name}", total) as bar:
@@ -173,6 +162,15 @@ class SourcePrediction:
         rate = len(rows) / (time.perf_counter() - start)
         console.note(f"{rate:.1f} frames a second; the video has {film.rate:.1f}")
         return rows
+
+    def _predictor(self, sample: Sample) -> Predictor:
+        return make_predictor(
+            self.loaded,
+            self.inference,
+            sample=sample,
+            say=console.note,
+            uncertainty=self.uncertainty,
+        )
 
     def check_whole(self, masks: int) -> None:
         """Refuse a video of which clearly fewer frames were read than its header says.

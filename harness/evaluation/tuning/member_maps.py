@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.frames import truth_of
+from harness.evaluation.map_table import COPIED
 from harness.inference.clean_up import CleanUp
 from harness.inference.postprocess import THRESHOLD, resize_map
 from harness.inference.prediction import Inference
@@ -25,8 +26,6 @@ from models.divergentnets import DivergentNets
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_COPIED: Final = ("frame", "dataset", "centre", "sequence", "test_set")
 
 
 def member_names(loaded: Loaded) -> tuple[str, ...]:
@@ -58,20 +57,16 @@ def predict_maps(
         dict: Member to its maps, float32 (N, S, S).
     """
     network = loaded.network
-    names = member_names(loaded)
-    networks = dict(
-        zip(
-            names, network.members if isinstance(network, DivergentNets) else [network], strict=True
-        )
-    )
-    wanted = [name for name in names if not members or name in members]
+    networks = network.members if isinstance(network, DivergentNets) else [network]
+    by_name = dict(zip(member_names(loaded), networks, strict=True))
+    wanted = [name for name in by_name if not members or name in members]
     images = [Path(image) for image in frames["image"]]
     shape = (len(wanted), len(images), loaded.size, loaded.size)
     maps = np.lib.format.open_memmap(file, "w+", np.float32, shape)
     channel = loaded.classes.channel - 1
     for place, name in enumerate(wanted):
         predictor = Predictor(
-            networks[name], size=loaded.size, inference=inference, classes=loaded.classes
+            by_name[name], size=loaded.size, inference=inference, classes=loaded.classes
         )
         for at, prediction in enumerate(predictor.predict(images)):
             maps[place, at] = prediction.probabilities[channel]
@@ -101,19 +96,16 @@ class Truths:
             UserError: If a mask cannot be read or is of another size than its frame.
         """
         records = frames.to_dict("records")
-        chosen = loaded.classes.chosen
+        classes, chosen = loaded.classes, loaded.classes.chosen
+
+        def one(row: Mapping[Any, Any]) -> Mask:
+            return mask_of(truth_of(row, classes=classes), classes.channel)
+
         with ThreadPoolExecutor(devices.cores()) as pool:
-            masks: list[Mask] = list(
-                pool.map(
-                    lambda row: mask_of(
-                        truth_of(row, classes=loaded.classes), loaded.classes.channel
-                    ),
-                    records,
-                )
-            )
+            masks = list(pool.map(one, records))
         return cls(
             rows=[
-                {**{name: row[name] for name in _COPIED}, "class": chosen, "chosen_class": chosen}
+                {**{name: row[name] for name in COPIED}, "class": chosen, "chosen_class": chosen}
                 for row in records
             ],
             masks=[np.packbits(mask) for mask in masks],

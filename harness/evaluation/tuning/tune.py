@@ -103,7 +103,7 @@ def fuse(
             the ensemble itself with its validation frames, or the ensembles of all folds.
         split: Name of the frames.
         kind: ``weighted`` or ``network``.
-        inference: How the networks predict.
+        inference: How the networks predict; test-time augmentation is the ensemble's.
 
     Raises:
         UserError: If the run has one member or several classes, the members of the parts are
@@ -123,7 +123,9 @@ def fuse(
                     f"a fusion is for one class and the members {', '.join(names)}; {one.run} has "
                     f"{len(loaded.classes)} classes and {', '.join(member_names(loaded))}"
                 )
-            maps = _predict(loaded, frames, inference, Path(folder) / f"{number}.npy")
+            # As the run predicts that is made: the recipes say whether with augmentation.
+            how = dataclasses.replace(inference, tta=run.tta)
+            maps = _predict(loaded, frames, how, Path(folder) / f"{number}.npy")
             truths = Truths.read(frames, loaded)
             fitted.append(Part(maps=list(maps.values()), truths=truths))
         with console.progress(f"Fitting: {kind}", STEPS) as bar:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
-from harness.cli import cli
+from harness.cli import cli, predict
 from harness.data.synthetic.dataset import Synthetic, write_dataset
+from harness.evaluation import risk as risk_module
+from harness.inference.clean_up import CleanUp
+from harness.inference.prediction import Inference
+from harness.runs.run import Run
 from harness.runs.workspace import Workspace
+from metrics.masks.classes import ONE
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +92,22 @@ def test_calibration_is_fitted_on_validation_and_used_by_predict(
     few = call(own, "predict", source, "--out", out, *model, "--risk", "0.001")
     assert few.exit_code == 1
     assert "at least 999 sequences" in few.stderr
+
+
+def test_risk_takes_a_tuned_run_and_drops_none_of_its_regions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(risk_module, "risk_threshold", lambda *_: (0.2, 9))
+    tuned = {"threshold": 0.3, "tta": False, "clean_up": CleanUp(smallest=0.1, fill=True).to_dict()}
+    run = Run(
+        run="fpn-tuned", model="fpn", status="finished", folder=tmp_path,
+        settings={"tuned": tuned}, members={}, row={},
+    )  # fmt: skip
+    loaded: Any = SimpleNamespace(run=run, classes=ONE)
+
+    how = predict._with_risk(
+        Workspace(tmp_path), loaded, Inference(device=torch.device("cpu")), 0.1
+    )
+
+    assert (how.threshold, how.clean_up) == (0.2, CleanUp(fill=True))
+    assert "no regions are dropped" in capsys.readouterr().err

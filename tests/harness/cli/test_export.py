@@ -388,3 +388,15 @@ def test_a_folder_that_is_there_and_a_slug_that_cannot_be(
 
 def test_slugs_belong_to_the_container(workspace: Workspace) -> None:
     assert call(workspace, "fpn", "--format", "onnx", "--output-slug", "a").exit_code == 2
+
+
+def test_frames_without_an_image_are_no_comparison(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "EndoCV_DATA1").mkdir()
+    out = tmp_path / "fpn.onnx"
+    frames = ("--frames", str(tmp_path), "--int8", "--out", str(out))
+
+    result = call(workspace, "fpn", "--format", "onnx", *frames)
+
+    assert result.exit_code == 1
+    assert "holds no images" in result.stderr
+    assert not out.exists()

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click.testing
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from harness.cli import cli
+from harness.evaluation import score_packages, score_processes
 from harness.evaluation.tables import load_scored
 from harness.runs.workspace import Workspace
 from metrics.utils.files import unwritable
@@ -163,6 +165,47 @@ def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> 
     cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
     corrected = harness(*line)
     assert "scored before" not in corrected.stderr
+
+
+def in_this_process(tasks: Sequence[score_processes.Task], _jobs: int) -> Iterator[Any]:
+    return iter(enumerate(map(score_processes._score, tasks)))
+
+
+@pytest.mark.parametrize("option", ["--jobs=2", "--skip-scored"])
+def test_a_package_that_cannot_be_read_costs_none_of_the_others(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(score_packages, "score_tasks", in_this_process)
+    (here / "packages").mkdir()
+    write(here / "packages" / "team1.zip", 1)
+    write(here / "packages" / "team3.zip", 2)
+    (here / "packages" / "team2.zip").symlink_to("nowhere.zip")
+
+    result = harness("score", "packages", "--truth", "truth", "--round", "1", option)
+
+    assert result.exit_code == 1
+    assert "team2.zip: cannot be read" in result.stderr
+    assert "1 of 3 packages could not be scored" in result.stderr
+    assert set(Ledger(here / "workspace").scores()["team"]) == {"team1", "team3"}
+
+
+@pytest.mark.parametrize("jobs", ["--jobs=1", "--jobs=2"])
+def test_files_that_must_stay_cost_none_of_the_other_packages(
+    here: Path, harness: Harness, monkeypatch: pytest.MonkeyPatch, jobs: str
+) -> None:
+    monkeypatch.setattr(score_packages, "score_tasks", in_this_process)
+    (here / "packages").mkdir()
+    for number in (1, 2):
+        write(here / "packages" / f"team{number}.zip", number)
+    line = ("score", "packages", "--truth", "truth", "--round", "1", "--out", "results", jobs)
+    assert harness(*line).exit_code == 0
+    next((here / "results").rglob("team1*/**/frames.csv")).write_text("edited by hand")
+
+    result = harness(*line, "--format", "json")
+
+    assert result.exit_code == 1
+    assert "the harness did not write it as it is now" in result.stderr
+    assert {row["package"] for row in json.loads(result.stdout)["rows"]} == {"team2"}
 
 
 def test_the_organisers_files_are_written(here: Path, harness: Harness) -> None:

@@ -57,3 +57,32 @@ def test_augmentation_that_is_not_tuned_stays_as_in_the_recipe(
 
     assert asked == predicted
     assert choice.tta is chosen
+
+
+def test_a_fusion_is_fitted_to_maps_that_are_predicted_as_its_run_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truths: Truths, maps_of: Callable[..., Any]
+) -> None:
+    recipes = {name: {"tta": True} for name in ("fpn", "unet")}
+    run = Run(
+        run="divergentnets-1", model="divergentnets", status="finished", folder=tmp_path,
+        settings={"members": recipes}, members=dict.fromkeys(recipes, "a run"), row={},
+    )  # fmt: skip
+    asked: list[bool | None] = []
+
+    def predict(_loaded: Any, _frames: Any, inference: Inference, *_more: Any) -> Any:
+        asked.append(inference.tta)
+        return maps_of(fpn=(0.9, 0.1), unet=(0.9, 0.1))
+
+    monkeypatch.setattr(module, "load", lambda _run: SimpleNamespace(classes=["polyp"]))
+    monkeypatch.setattr(module, "member_names", lambda _loaded: ("fpn", "unet"))
+    monkeypatch.setattr(module.Truths, "read", lambda *_: truths)
+    monkeypatch.setattr(module, "_predict", predict)
+    monkeypatch.setattr(module, "fit", lambda *_, **__: torch.nn.Conv2d(1, 1, 1))
+    monkeypatch.setattr(module, "register", lambda _workspace, _run, choice, **_: choice)
+
+    choice: Any = module.fuse(
+        Workspace(tmp_path), run, [(run, pd.DataFrame())], "val", kind="weighted",
+        inference=Inference(device=torch.device("cpu"), tta=False),
+    )  # fmt: skip
+
+    assert asked == [choice.tta] == [True]
