@@ -158,7 +158,7 @@ class Trainer:
         self.network.train()
         # With None the gradients of a recorded step lie in the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
-        with devices.exact_float32(self.device, tuned=True):
+        with devices.exact_float32(self.device, deterministic=False):
             truth = masks.to(self.device, non_blocking=True).long()
             logits = self._logits(self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))

@@ -132,8 +132,8 @@ def test_exact_float32_switches_tf32_off_and_on_again() -> None:
         with devices.exact_float32(CUDA):  # as an engine that is built within
             pass
         assert switches()[0] == "ieee"
-    with devices.exact_float32(CUDA, tuned=True):  # as training takes it
-        assert switches() == ("ieee", "ieee", False, True)
+    with devices.exact_float32(CUDA, deterministic=False):  # as training takes it
+        assert switches() == ("ieee", "ieee", False, False)
     with pytest.raises(ZeroDivisionError), devices.exact_float32(CUDA):
         raise ZeroDivisionError
     with devices.exact_float32(CPU):
