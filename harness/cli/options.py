@@ -221,28 +221,12 @@ _MAPS: Final = (
 )
 
 _INFERENCE: Final = (
-    device_option(),
     click.option(
-        "--round-at",
-        "rounding",
-        type=click.Choice(["full-size", "network-size"]),
-        default="full-size",
+        "--batch-size",
+        type=click.IntRange(1),
+        default=8,
         show_default=True,
-        help="Where probabilities become 0 or 1: resized to the frame's own size first, or at the "
-        "network's size, as the paper's authors do, the mask being resized.",
-    ),
-    click.option(
-        "--threshold",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        metavar="P",
-        help="A pixel is polyp where its probability lies above it; for a single class. By default "
-        "0.5, or what 'harness tune' chose for the run.",
-    ),
-    click.option(
-        "--tta/--no-tta",
-        default=None,
-        help="Average over flips and scales of each frame, at six times the work; by default as "
-        "the model's recipe says.",
+        help="Frames at once; changes nothing but the speed.",
     ),
     click.option(
         "--precision",
@@ -253,12 +237,28 @@ _INFERENCE: Final = (
         "on a sample first.",
     ),
     click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        default=8,
-        show_default=True,
-        help="Frames at once; changes nothing but the speed.",
+        "--tta/--no-tta",
+        default=None,
+        help="Average over flips and scales of each frame, at six times the work; by default as "
+        "the model's recipe says.",
     ),
+    click.option(
+        "--threshold",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        metavar="P",
+        help="A pixel is polyp where its probability lies above it; for a single class. By default "
+        "0.5, or what 'harness tune' chose for the run.",
+    ),
+    click.option(
+        "--round-at",
+        "rounding",
+        type=click.Choice(["full-size", "network-size"]),
+        default="full-size",
+        show_default=True,
+        help="Where probabilities become 0 or 1: resized to the frame's own size first, or at the "
+        "network's size, as the paper's authors do, the mask being resized.",
+    ),
+    device_option(),
 )
 
 
@@ -282,6 +282,6 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
             inference = Inference(device=devices.choose(device), **how)
             return command(*args, inference=inference, **options)
 
-        return _with(wrapped, _INFERENCE[::-1])
+        return _with(wrapped, _INFERENCE)
 
     return decorate

@@ -125,16 +125,14 @@ class FrameCache:
         files = FileDigests(folder)
         settings = _Settings(size, classes)
         try:
-            with contextlib.suppress(UserError):
+            try:
                 cache = cls.open(folder / settings.key(frame_digests(rows, files)))
-                files.save()
-                _warn_of_inverted(cache, rows, classes)
-                return cache
-            final = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
+            except UserError:
+                built = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
+                cache = cls.open(built)
             files.save()
         except OSError as error:
             raise _no_room(folder, len(rows) * size * size * 4, error) from error
-        cache = cls.open(final)
         _warn_of_inverted(cache, rows, classes)
         return cache
 

@@ -24,14 +24,13 @@ from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.masks.read import Protocol
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
+from metrics.utils.names import few
 
 AHEAD: Final = 16
 """Masks that are read before the first of them is asked for."""
 
 _MOST_BORDER: Final = 0.9
 """Of real masks none covers more than 3 % of its border, so an inverted one covers 97 % or more."""
-
-_NAMED: Final = 10
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -163,9 +162,8 @@ def inverted_note(paths: Sequence[str], name: str) -> str:
         paths: Their files.
         name: Of the class that covers their borders.
     """
-    more = len(paths) - _NAMED
-    shown = ", ".join(paths[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{name.capitalize()} along nearly all of the border, so perhaps inverted: {shown}."
+    border = f"{name.capitalize()} along nearly all of the border"
+    return f"{border}, so perhaps inverted: {few(paths)}."
 
 
 def check_truth(

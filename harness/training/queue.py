@@ -20,7 +20,6 @@ from harness.runs.workspace import Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
-from submissions.database import stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,10 +153,11 @@ def queue_of(
 
 def _trained_since(workspace: Workspace, steps: Sequence[Step], moment: dt.datetime) -> bool:
     """Whether every network of some steps was begun after a moment and is finished."""
+    second = moment.replace(microsecond=0)  # the register has no fractions
     done = [
         TrainConfig.from_dict(run.settings)
         for run in workspace.runs(status="finished")
-        if not run.members and run.row["created"] >= stamp(moment)
+        if not run.members and dt.datetime.fromisoformat(run.row["created"]) >= second
     ]
     # A run has the precision that 'auto' meant.
     return all(

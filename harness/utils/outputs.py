@@ -8,13 +8,14 @@ is replaced only with ``--overwrite``, and never if it is one of the files that 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import file_sha256, partial_folder, read_mapping, unwritable, write_json
+from metrics.utils.names import few
 
 MANIFEST: Final = ".harness-files"
 _NAMED: Final = 5
@@ -46,7 +47,7 @@ class Outputs:
         names = sorted(self._written().keys() - self._published)
         left = [name for name in names if (self.folder / name).is_file()]
         return (
-            f"{len(left)} files of earlier commands stay in {self.folder}: {_few(left)}"
+            f"{len(left)} files of earlier commands stay in {self.folder}: {few(left, _NAMED)}"
             if left
             else ""
         )
@@ -165,11 +166,6 @@ def _sha256(path: Path) -> str:
         return file_sha256(path)
     except OSError:
         return ""
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -65,6 +65,17 @@ def clashes(names: Iterable[str]) -> list[tuple[int, int]]:
     return [(at, earlier) for at, earlier in found if earlier < at]
 
 
+def few(names: Sequence[str], shown: int = 10) -> str:
+    """The first names of a list, and how many more there are.
+
+    Example:
+        >>> few(["a.gif", "b.gif", "c.gif"], shown=2)
+        'a.gif, b.gif and 1 more'
+    """
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
+
+
 def passed_over(names: Sequence[str], where: str, shown: int = 5) -> str:
     """What was passed over in a folder, counted and the first ones named; empty where nothing was.
 
@@ -74,5 +85,4 @@ def passed_over(names: Sequence[str], where: str, shown: int = 5) -> str:
     """
     if not names:
         return ""
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{len(names)} passed over in {where}: {', '.join(names[:shown])}{more}"
+    return f"{len(names)} passed over in {where}: {few(names, shown)}"

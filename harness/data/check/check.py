@@ -19,6 +19,7 @@ from harness.data.listing import FrameFiles, Listing
 from harness.data.splits import OWN, Splits, assign, unassigned
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
+from metrics.utils.names import few
 
 Track = Callable[[Iterable[FrameReport], int], Iterable[FrameReport]]
 
@@ -138,7 +139,5 @@ def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[s
             notes.append(f"Not used in {listing.root}: {parts}.")
         unknown = [str(path) for path in rest.unknown if str(path) not in named]
         if unknown:
-            more = len(unknown) - UNKNOWN_NAMED
-            shown = ", ".join(unknown[:UNKNOWN_NAMED]) + (f" and {more} more" if more > 0 else "")
-            notes.append(f"Stray files in {listing.root}: {shown}.")
+            notes.append(f"Stray files in {listing.root}: {few(unknown, UNKNOWN_NAMED)}.")
     return notes
