@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from harness.utils.progress import Bar
 
 DATA: Final = "drawn"
-FRAMES: Final = 260
+FRAMES: Final = 200
 
-CORE_MINUTES: Final = 7.3
+CORE_MINUTES: Final = 4.8
 """What it takes of one core, with as many frames and epochs as by default."""
 
 EPILOG = """\b

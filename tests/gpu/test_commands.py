@@ -25,7 +25,9 @@ from tests.gpu.scale import DRY, SCALE
 pytestmark = pytest.mark.gpu
 
 HERE: Final = Path(__file__).parent
-RECIPE: Final = ("--preset", "demo", "--size", "64", "--workers", "2", "--save-every", "0.2")
+RECIPE: Final = ("--preset", "demo", "--size", "64", "--workers", "2", "--save-every", "0.2",
+                 "--encoder", "tu-resnet10t", "--encoder-weights", "none",
+                 "--precision", "auto")  # fmt: skip
 LONG: Final = ("--model", "unet", "--epochs", str(SCALE.epochs), *RECIPE)
 SHORT: Final = ("--epochs", "2", *RECIPE)
 TOO_MUCH: Final = ("--model", "unet", "--batch-size", "128", "--size", "256", "--epochs", "1",

@@ -22,10 +22,11 @@ Array = NDArray[Any]
 TEXTURE_SIDE: Final = 512
 """Side of a texture in pixels; it goes round the tube once and repeats along it."""
 
-SIZES: Final = (0.16, 0.68)
+SIZES: Final = (0.3, 0.68)
 """Radii of polyps, in half heights: from tiny to filling a third of the frame."""
 
-FLAT, PEDUNCULATED, SMALLEST_PIXELS = 0.2, 0.2, 30
+FLAT, PEDUNCULATED, SMALLEST_PIXELS = 0.1, 0.2, 30
+TINTS: Final = (1.02, 0.7, 0.74), (1.12, 0.95, 1.0)
 VESSEL: Final = np.array([0.32, 0.60, 0.48], np.float32)  # share of light that a vessel takes
 RESIDUE: Final = np.array([0.60, 0.42, 0.12], np.float32)
 SPOTS: Final = np.array([0.6, 1.2, 1.1], np.float32)  # what a polyp's grain does to each colour
@@ -160,8 +161,10 @@ class Scene:
         grain = 0.5 * own[..., 0] + 0.5 * own[..., 3]
         facing = _facing(shape, 0.25 if flat else draws(0.35, 1), lumenwards, radius)
         light = _headlight(1 / max(away, 0.45)) * np.clip(facing, 0.1, 1.3) * (1 + 0.04 * grain)
-        # From hardly another colour than the wall's to plainly redder.
-        tint = draws((1.02, 0.7, 0.74), (1.12, 0.95, 1.0)).astype(np.float32)
+        # From hardly another colour than the wall's to plainly redder; a flat one always is, since
+        # nothing else shows it.
+        least, most = ((1.06, 0.7, 0.74), (1.12, 0.8, 0.84)) if flat else TINTS
+        tint = draws(least, most).astype(np.float32)
         spots = 1 + draws(0.02, 0.08) * grain[..., None] * SPOTS
         # The wall's own pattern goes on over it, most of all over a flat one.
         pattern = 1 + (0.55 if flat else 0.15) * (surface[..., :3] / self.colour - 1)

@@ -69,7 +69,8 @@ def test_from_folders_to_figures(here: Path) -> None:
     }  # fmt: skip
 
     run("train", "--model", "fpn", "--preset", "demo", "--encoder", "tu-test_resnet",
-        "--size", "32", "--epochs", "1", "--batch-size", "4", "--workers", "0")  # fmt: skip
+        "--encoder-weights", "none", "--size", "32", "--epochs", "1", "--batch-size", "4",
+        "--workers", "0")  # fmt: skip
     (trained,) = Workspace(here / "workspace").runs()
     assert trained.row["status"] == "finished"
     frames = catalogue(settings.load())

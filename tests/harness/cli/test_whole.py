@@ -28,7 +28,7 @@ from metrics.utils.errors import UserError
 
 SMALL = (
     *("--preset", "demo", "--epochs", "1", "--size", "32"),
-    *("--encoder", "tu-test_resnet", "--device", "cpu"),
+    *("--encoder", "tu-test_resnet", "--encoder-weights", "none", "--device", "cpu"),
 )
 
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -87,7 +87,8 @@ def frames(draw: Drawer, tmp_path: Path) -> TrainingFrames:
 def job(
     workspace: Workspace, frames: TrainingFrames, *, epochs: int, encoder: str = "tu-test_resnet"
 ) -> Job:
-    config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, encoder=encoder)
+    own: dict[str, Any] = {"encoder": encoder, "encoder_weights": "none"}
+    config = resolve("fpn", "demo", epochs=epochs, size=SIZE, batch_size=2, **own)
     settings = config.to_dict()
     run = workspace.new_run("fpn", settings=settings, versions={}, data=frames.data)
     return Job(workspace=workspace.root, run=run, frames=frames, setup=SETUP)

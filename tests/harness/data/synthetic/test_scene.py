@@ -61,18 +61,18 @@ def test_only_the_polyp_and_its_shadow_change_the_wall(texture: Texture) -> None
 def test_polyps_are_of_many_sizes_and_nearly_all_are_seen(texture: Texture) -> None:
     shares = np.array([each.mask.mean() for each in scenes(texture, 60, polyps=1)])
     assert (shares > 0).mean() > 0.9
-    assert shares[shares > 0].min() < 0.02
-    assert shares.max() > 0.15
+    assert shares[shares > 0].min() < 0.07
+    assert shares.max() > 0.2
 
 
 def test_some_polyps_are_hard_to_tell_from_the_wall(texture: Texture) -> None:
-    """The contrast of polyps to the wall that they cover goes from hardly any to plain."""
+    """The contrast of polyps to the wall that they cover goes from little to plain."""
     contrasts = [
         np.abs(bare.light - drawn.light)[drawn.mask].mean() / bare.light[drawn.mask].mean()
         for bare, drawn in zip(scenes(texture, 60), scenes(texture, 60, polyps=1), strict=True)
         if drawn.mask.any()
     ]
-    assert np.quantile(contrasts, 0.05) < 0.15
+    assert np.quantile(contrasts, 0.05) < 0.2
     assert np.quantile(contrasts, 0.9) > 0.3
 
 
