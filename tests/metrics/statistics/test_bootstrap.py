@@ -104,6 +104,16 @@ def test_bca_is_scipys_formula_on_given_resamples():
         assert end == pytest.approx(np.quantile(drawn, share), abs=1e-9)
 
 
+def test_resamples_that_differ_from_the_estimate_by_rounding_are_ties():
+    # Two models that differ in one frame of 20: a third of the resamples equals the estimate.
+    changes = np.random.default_rng(0).multinomial(20, np.full(20, 0.05), size=2000)[:, 0]
+    left_out = np.append(0.0, np.full(19, 1.0))
+    exact, rounded = (
+        interval(1.0, changes + error, left_out, effective_clusters=None) for error in (0, 1e-15)
+    )
+    assert rounded == pytest.approx(exact)
+
+
 def test_clustered_intervals_are_wider_than_those_over_frames(drawn_samples):
     clustered = drawn_samples(clusters=12, size=20)
     alone = Samples(
