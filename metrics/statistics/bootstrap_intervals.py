@@ -35,8 +35,8 @@ def intervals(
     ``widen`` is for few clusters, see above; the rest is as for :func:`interval`.
 
     Returns:
-        One row a model and figure: model, figure, estimate, low, high. With a single cluster
-        there is nothing to resample, and low and high are NaN.
+        One row a model and figure: model, figure, estimate, low, high. With a single cluster, in
+        all or in a test set, there is nothing to resample, and low and high are NaN.
 
     Example:
         >>> from metrics.statistics.bootstrap import resample

@@ -308,3 +308,10 @@ def test_a_set_without_a_value_leaves_the_mean_undefined():
     assert np.isnan(estimates(samples)).all()
     (row,) = intervals(resample(samples, resamples=20)).to_dict("records")
     assert np.isnan([row["estimate"], row["low"], row["high"]]).all()
+
+
+def test_a_set_of_a_single_sequence_leaves_no_interval():
+    replicates = resample(in_sets(np.array([0.5]), np.array([0.4, 0.6, 0.7])), resamples=50)
+    (row,) = intervals(replicates).to_dict("records")
+    assert not np.isnan(row["estimate"])
+    assert np.isnan([row["low"], row["high"]]).all()
