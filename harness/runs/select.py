@@ -33,8 +33,8 @@ def select(
         list[Run]: As they were named; every model in the paper's order, other models after them.
 
     Raises:
-        UserError: If a run is not finished, a model has no finished run or is a run's name, or there
-            is none at all.
+        UserError: If a run is not finished, a model has no finished run or is the name of a run, or
+            there is none at all.
     """
     if runs:
         return _named(workspace, runs)
