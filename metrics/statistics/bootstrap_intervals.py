@@ -24,6 +24,9 @@ Method = Literal["percentile", "bca"]
 
 LEVEL: Final = 0.95
 
+NO_INTERVAL: Final = "no interval, since all frames, or all of a test set, are of one sequence"
+"""What is said where an estimate has no interval."""
+
 _SMALLEST: Final = 1e-6
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
-from metrics.statistics.bootstrap_intervals import LEVEL, Method, interval
+from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
 from metrics.statistics.seeds import SeedSpread
@@ -107,7 +107,7 @@ class Comparison:
 
     def _interval(self, low: float, high: float) -> str:
         if np.isnan(low):
-            return "no interval, since all frames or a test set's are of one sequence"
+            return NO_INTERVAL
         return f"{100 * self.level:g} % interval {low:.3f} to {high:.3f}"
 
 
