@@ -51,7 +51,7 @@ def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
 def test_the_sentence_where_nothing_can_be_resampled_or_compared():
     nan = float("nan")
     alone = comparison(low=nan, high=nan, p_permutation=1.0).sentence()
-    assert (
+    assert "all frames, or all of a test set, are of one sequence; p = 1.00" in alone
         "no interval, since all frames, or all of a test set, are of one sequence; p = 1.00"
         in alone
     )
