@@ -100,8 +100,8 @@ def froc(
 
     Returns:
         A row a score that occurs, from the highest: ``score``, ``sensitivity``,
-        ``false_a_frame``, ``precision``. No rows without candidates; sensitivity is NaN without
-        polyps.
+        ``false_a_frame``, ``precision``. Sensitivity is NaN without polyps. Without candidates
+        there are no rows; without polyps either, one.
 
     Example:
         >>> froc([[0.9], []], [[], [0.6]], [1, 1])[["score", "sensitivity", "false_a_frame"]].values
@@ -114,6 +114,11 @@ def froc(
     hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
     last = np.diff(scores[order], append=-np.inf) != 0
     total = sum(polyps)
+    if not total and not len(scores):
+        nan = [np.nan]
+        return pd.DataFrame(
+            {"score": nan, "sensitivity": nan, "false_a_frame": [0.0], "precision": nan}
+        )
     table = {
         "score": scores[order],
         "sensitivity": hits / total if total else np.full(len(order), np.nan),

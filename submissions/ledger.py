@@ -181,13 +181,19 @@ class Ledger:
         *,
         protocol: str | None = None,
         test_set: str | None = OVERALL,
+        package_sha256: str | None = None,
     ) -> pd.DataFrame:
-        """Every score of a round, a protocol and a test set, newest first; ``None`` stands for any.
+        """Every score of a round, protocol, test set and package, newest first; ``None``: of any.
 
         A score over all test sets, the default, is over all frames, and as ``score_sets`` over the
         sets; see ``leaderboard.averaged``.
         """
-        chosen = {"round": round_name, "protocol": protocol, "test_set": test_set}
+        chosen = {
+            "round": round_name,
+            "protocol": protocol,
+            "test_set": test_set,
+            "package_sha256": package_sha256,
+        }
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
 
     def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:

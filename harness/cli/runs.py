@@ -152,9 +152,14 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_settings("workspace")
 def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
-    """Remove runs with their weights and evaluations; submissions stay."""
+    """Remove runs with their weights and evaluations; submissions stay.
+
+    'train --resume' does not train a removed run again.
+    """
     from harness.runs.lock import lock_run
     from harness.runs.workspace import Workspace
+    from harness.training.queue import strike
+    from models import ENSEMBLE
 
     workspace = Workspace(settings.workspace)
     found = [workspace.run(name) for name in dict.fromkeys(runs)]
@@ -165,6 +170,8 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
         for run in found:
             holds.enter_context(lock_run(run))
         for run in found:
+            if strike(workspace, run.run):
+                console.note(f"No {ENSEMBLE} will be made that {run.run} was to be part of.")
             workspace.remove_run(run.run)
             shutil.rmtree(run.folder, ignore_errors=True)
             console.success(f"removed {run.run}")

@@ -174,8 +174,7 @@ class ScoringJob:
             entry = self._entry(package)
         except UserError:
             return False  # said where it is to be scored
-        rows = self.ledger.scores(entry.name, protocol=self.protocol)
-        alike = rows[rows["package_sha256"] == entry.digest]
+        alike = self.ledger.scores(entry.name, protocol=self.protocol, package_sha256=entry.digest)
         folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)
         truth = self._truth(entry.round_).sha256
         return bool((alike["truth_sha256"] == truth).any()) and (folder / "frames.csv").is_file()
@@ -229,8 +228,8 @@ class ScoringJob:
 
     def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
         """Say where another team handed in the very same package."""
-        rows = self.ledger.scores()
-        others = set(rows.loc[rows["package_sha256"] == score.package_sha256, "team"]) - {team, ""}
+        rows = self.ledger.scores(package_sha256=score.package_sha256)
+        others = set(rows["team"]) - {team, ""}
         if others:
             console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
 from metrics.utils.files import file_sha256
 from models import fusion
-from models.divergentnets import DivergentNets
+from models.divergentnets import DivergentNets, Member
 
 FUSION: Final = "fusion"
 """Name of a learned fusion's weights beside the members'."""
@@ -130,6 +130,24 @@ def load(run: Run) -> Loaded:
         size=max(sizes.values()),
         classes=shared_classes([run]),
     )
+
+
+def with_members(loaded: Loaded, names: Sequence[str]) -> Loaded:
+    """An ensemble's network with some of its members, as a run of these alone would be loaded.
+
+    Its images are of the largest of these members' sizes. Any other network stays as it is.
+    """
+    whole = loaded.network
+    if not isinstance(whole, DivergentNets):
+        return loaded
+    members = {
+        name: member.network
+        for name, member in zip(whole.names, whole.members, strict=True)
+        if name in names and isinstance(member, Member)
+    }
+    sizes = {name: int(loaded.run.settings["members"][name]["size"]) for name in members}
+    network = DivergentNets(members, sizes).eval()
+    return replace(loaded, network=network, size=max(sizes.values()))
 
 
 def shared_classes(runs: Iterable[Run]) -> Classes:

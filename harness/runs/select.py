@@ -33,7 +33,8 @@ def select(
         list[Run]: As they were named; every model in the paper's order, other models after them.
 
     Raises:
-        UserError: If a run is not finished, a model has no finished run, or there is none at all.
+        UserError: If a run is not finished, a model has no finished run or is the name of a run, or
+            there is none at all.
     """
     if runs:
         return _named(workspace, runs)
@@ -41,6 +42,8 @@ def select(
     finished = [run for run in workspace.runs(status="finished") if not run.tuned]
     newest = newest_by_model(finished, variant)
     missing = [name for name in names if name not in newest]
+    if found := [run for run in workspace.runs() if run.run in missing]:
+        raise _no_models(found)
     if missing or not newest:
         raise _nothing(workspace, missing, newest, variant)
     if names:
@@ -82,6 +85,14 @@ def _best(runs: Sequence[Run]) -> Run:
     frames = measured[0].validation_frames
     alike = [run for run in measured if run.validation_frames == frames]
     return max(alike, key=lambda run: float(run.row["best_iou"]))
+
+
+def _no_models(runs: Sequence[Run]) -> UserError:
+    of = ", ".join(f"{run.run} is a run of {run.model}" for run in runs)
+    return UserError(
+        f"expected models, of which the newest run is taken, tuned ones apart, but {of}. evaluate, "
+        "predict and submit take a run by --run, compare by its name; a report shows models alone."
+    )
 
 
 def _nothing(

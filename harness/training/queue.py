@@ -38,6 +38,15 @@ class EnsembleStep:
     members: tuple[str, ...] = ()
     seed: int | None = None
 
+    def takes(self, network: Step) -> bool:
+        """Whether it is to be made of a network: one of its members, splits and seed."""
+        return (
+            isinstance(network, TrainConfig)
+            and network.model in (self.members or models.get(ENSEMBLE).members)
+            and variant_of(network) == variant_of(self)
+            and self.seed in (None, network.seed)
+        )
+
 
 Step = TrainConfig | EnsembleStep
 
@@ -125,6 +134,34 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
 def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
     """Every queue that is not done, newest first."""
     return map(RunQueue.read, sorted(_folder(workspace).glob("*.json"), reverse=True))
+
+
+def strike(workspace: Workspace, run: str) -> bool:
+    """Strike a run that is to be removed from its queue, and the ensemble that waits for it.
+
+    Returns:
+        bool: Whether an ensemble is struck that was not made yet.
+    """
+    tasks = unfinished(workspace, run)
+    if tasks is None:
+        return False
+    steps = tasks.steps
+    gone = {at for at, name in tasks.runs.items() if name == run}
+    waiting = {
+        at
+        for at, step in enumerate(steps)
+        if isinstance(step, EnsembleStep)
+        and any(step.takes(steps[one]) for one in gone)
+        and not tasks.is_finished(workspace, at)
+    }
+    kept = [at for at in range(len(steps)) if at not in gone | waiting]
+    runs = {new: tasks.runs[old] for new, old in enumerate(kept) if old in tasks.runs}
+    left = dataclasses.replace(tasks, steps=[steps[at] for at in kept], runs=runs)
+    if all(left.is_finished(workspace, at) for at in range(len(kept))):
+        left.finish()
+    else:
+        left._write()
+    return bool(waiting)
 
 
 def variant_of(step: Step) -> SplitVariant:

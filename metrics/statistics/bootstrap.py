@@ -35,7 +35,8 @@ class Replicates:
         estimates: Float array (M, K), the means, see ``Samples.averaged``.
         resampled: Float array (R, M, K), the means of each resample.
         jackknife: Float array (C, M, K), the means without each cluster; for means over test sets
-            so scaled that their spread gives the standard error of the jackknife within sets.
+            so scaled that their spread gives the standard error of the jackknife within sets, and
+            NaN where a set is a single cluster.
         effective_clusters: How many clusters of equal length would vary as much as these.
         n_frames: How many frames there are.
         seed: What the resamples were drawn with.
@@ -157,8 +158,11 @@ def _jackknife(parts: list[_Part]) -> Floats:
     """The means over test sets without each cluster, scaled as ``Replicates`` says."""
     if len(parts) == 1:
         return parts[0].left_out
+    every = np.concatenate([part.left_out for part in parts])
+    if any(len(part.left_out) == 1 for part in parts):
+        return np.full_like(every, np.nan)
     whole = np.mean([part.estimates for part in parts], axis=0)
-    clusters = sum(len(part.left_out) for part in parts)
+    clusters = len(every)
     scaled = []
     for part in parts:
         n = len(part.left_out)

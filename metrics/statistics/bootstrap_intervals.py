@@ -24,6 +24,9 @@ Method = Literal["percentile", "bca"]
 
 LEVEL: Final = 0.95
 
+NO_INTERVAL: Final = "no interval, since all frames, or all of a test set, are of one sequence"
+"""What is said where an estimate has no interval."""
+
 _SMALLEST: Final = 1e-6
 
 
@@ -35,8 +38,8 @@ def intervals(
     ``widen`` is for few clusters, see above; the rest is as for :func:`interval`.
 
     Returns:
-        One row a model and figure: model, figure, estimate, low, high. With a single cluster
-        there is nothing to resample, and low and high are NaN.
+        One row a model and figure: model, figure, estimate, low, high. With a single cluster, in
+        all or in a test set, there is nothing to resample, and low and high are NaN.
 
     Example:
         >>> from metrics.statistics.bootstrap import resample
@@ -126,7 +129,9 @@ def _widening(values: Floats, left_out: Floats) -> float:
 def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats:
     # Efron (1987): the bias is how far the estimate lies from the resamples' median, the
     # acceleration the skew of the clusters' influence, both in normal quantiles.
-    below = np.mean(values < estimate) + np.mean(values == estimate) / 2
+    # Models that differ in few frames differ equally in many resamples, but for rounding.
+    tie = _SMALLEST * values.std()
+    below = np.mean(values < estimate - tie) + np.mean(np.abs(values - estimate) <= tie) / 2
     bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
     influence = left_out.mean() - left_out
     spread = float(np.sum(influence**2)) ** 1.5

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
-from metrics.statistics.bootstrap_intervals import LEVEL, Method, interval
+from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
 from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
 from metrics.statistics.seeds import SeedSpread
@@ -87,12 +87,13 @@ class Comparison:
 
     def _over_frames(self) -> str:
         name = _NAMES.get(self.figure, self.figure)
-        percent = f"{100 * self.level:g} % interval"
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{2 if self.p >= 0.01 else 3}f}"
+        if np.isnan(self.difference):
+            return f"Nothing to compare: {name} of {self.a} or {self.b} is undefined."
         if not self._is_told():
             return (
                 f"The data cannot tell {self.a} from {self.b}: difference in {name} "
-                f"{self.difference:.3f}, {percent} {self.low:.3f} to {self.high:.3f}; {p}."
+                f"{self.difference:.3f}, {self._interval(self.low, self.high)}; {p}."
             )
         better = (self.difference < 0) == lower_is_better(self.figure)
         first, second = (self.a, self.b) if better else (self.b, self.a)
@@ -101,8 +102,13 @@ class Comparison:
             ends = [self.low, self.high] if self.difference > 0 else [-self.high, -self.low]
         return (
             f"{first} is better than {second} by {abs(self.difference):.3f} {name}, "
-            f"{percent} {ends[0]:.3f} to {ends[1]:.3f}; {p}."
+            f"{self._interval(*ends)}; {p}."
         )
+
+    def _interval(self, low: float, high: float) -> str:
+        if np.isnan(low):
+            return NO_INTERVAL
+        return f"{100 * self.level:g} % interval {low:.3f} to {high:.3f}"
 
 
 _NAMES: Final = {

@@ -96,6 +96,7 @@ def consensus(
             tasks.append(f"{figure} {test_set}".strip())
             ranks.append(average_ranks(sign * drawn.estimates[None, :, k])[0])
             resampled.append(average_ranks(sign * drawn.resampled[:, :, k]))
+    known = all(samples.can_resample for samples in by_set.values())
     every = np.array(ranks)
     several = np.array(resampled)  # (tasks, R, M)
     mean_rank, order = every.mean(axis=0), kemeny(every)
@@ -104,10 +105,10 @@ def consensus(
             "model": models,
             "rank": rank_columns(mean_rank[None])[0],
             "mean_rank": mean_rank,
-            **spread(rank_columns(several.mean(axis=0)), level),
+            **spread(rank_columns(several.mean(axis=0)), level, known=known),
             "borda": (len(models) - every).sum(axis=0),
             "kemeny": _places(order),
-            **_kemeny_interval(several, level),
+            **_kemeny_interval(several, level, known=known),
             **dict(zip(tasks, every, strict=True)),
         }
     )
@@ -214,8 +215,11 @@ def _places(order: list[int]) -> npt.NDArray[np.int64]:
     return places
 
 
-def _kemeny_interval(resampled: Floats, level: float) -> dict[str, npt.NDArray[np.int64]]:
+def _kemeny_interval(
+    resampled: Floats, level: float, *, known: bool
+) -> dict[str, npt.NDArray[np.int64]]:
     """The interval of each model's place in Kemeny's order, from some of the resamples."""
     some = resampled[:, :KEMENY_RESAMPLES].transpose(1, 0, 2)
-    found = spread(np.array([_places(kemeny(ranks, exact=0)) for ranks in some]), level)
+    places = np.array([_places(kemeny(ranks, exact=0)) for ranks in some])
+    found = spread(places, level, known=known)
     return {"kemeny_low": found["rank_low"], "kemeny_high": found["rank_high"]}

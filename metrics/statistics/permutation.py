@@ -78,7 +78,9 @@ def permutation_test(
         start = 0
         for found in _differences(swapped, sets, sides, wanted):
             part = slice(start, start := start + found.shape[1])
-            hits[part] += np.count_nonzero(found >= observed[part] - ties, axis=0)
+            # A swap that leaves a model without a value is a hit, so that p is never too small.
+            smaller = np.count_nonzero(found < observed[part] - ties, axis=0)
+            hits[part] += len(swapped) - smaller
         swaps += len(swapped)
     p: Floats = hits / swaps if exact else (1 + hits) / (1 + swaps)
     return np.where(np.isnan(observed), np.nan, p)

@@ -99,7 +99,9 @@ def rank(
     mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
     table = table.assign(
         rank=rank_columns(costs[None])[0],
-        **spread(rank_columns(sign * replicates.resampled[:, :, k]), level),
+        **spread(
+            rank_columns(sign * replicates.resampled[:, :, k]), level, known=samples.can_resample
+        ),
         tied_rank=1 + better,
         tied_with=pd.Series(tied_with),
         mean_rank=mean_rank,
@@ -112,14 +114,22 @@ def rank(
     )
 
 
-def spread(ranks: npt.NDArray[np.int64], level: float) -> dict[str, npt.NDArray[Any]]:
+def spread(
+    ranks: npt.NDArray[np.int64], level: float, *, known: bool = True
+) -> dict[str, npt.NDArray[Any]]:
     """The interval of resampled ranks (R, M), and how often each model is first.
+
+    Where they are not ``known``, since a test set is a single cluster, the interval holds every
+    rank, and how often a model is first is NaN.
 
     Example:
         >>> found = spread(np.array([[1, 2], [1, 2], [2, 1], [1, 2]]), 0.5)
         >>> found["p_first"]
         array([0.75, 0.25])
     """
+    if not known:
+        ones = np.ones(ranks.shape[1], dtype=np.int64)
+        return {"rank_low": ones, "rank_high": ones * len(ones), "p_first": ones * np.nan}
     tail = (1 - level) / 2
     low, high = np.quantile(ranks, [tail, 1 - tail], axis=0, method="inverted_cdf")
     first = ranks == 1

@@ -27,6 +27,7 @@ _MAX_TAGS: Final = 200
 _MAX_SAMPLES: Final = 4
 _MAX_STRIPS: Final = 1 << 16
 _TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
+_TEXTS_AND_RATIOS: Final = frozenset({2, 5})  # software, resolution and so on
 
 _FAX: Final = 4
 _DEFLATE: Final = 8
@@ -150,7 +151,7 @@ def _faxed(tags: Mapping[int, tuple[int, ...]]) -> bool:
 
 
 def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
-    """The values of the tags that matter, by number; others without values.
+    """The values of the tags that matter, by number; others without, texts and ratios apart.
 
     A TIFF's directory is a list of tags in ascending order, 12 bytes each: number, type, count, and
     the values, or their offset where they take more than 4 bytes. A 4-byte offset of the next page
@@ -169,12 +170,12 @@ def _tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
         if tag <= last:
             raise HeaderError("a TIFF whose tags are repeated or out of order")
         last = tag
-        letter = _TYPE_BYTES.get(kind)
-        if letter is None:
-            continue
         if tag not in _READ_TAGS:
-            tags[tag] = ()
+            tags |= {} if kind in _TEXTS_AND_RATIOS else {tag: ()}
             continue
+        letter = _TYPE_BYTES.get(kind)
+        if letter is None:  # readers differ in which others they take
+            raise HeaderError(f"a TIFF whose tag {tag} is of an unusual type")
         if number > _MAX_STRIPS:
             raise HeaderError(f"a TIFF of more than {_MAX_STRIPS:,} strips or tiles")
         shape = f"{order}{number}{letter}"

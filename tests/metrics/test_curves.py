@@ -99,6 +99,13 @@ def test_without_polyps_there_is_no_sensitivity_at_any_rate() -> None:
     assert np.isnan([average_precision(curve), *(sensitivity_at(curve, r) for r in RATES)]).all()
 
 
+def test_without_polyps_and_candidates_nothing_was_missed() -> None:
+    silent = froc([[], []], [[], []], [0, 0])
+    assert np.isnan([average_precision(silent), sensitivity_at(silent, 1.0)]).all()
+    missed = froc([[], []], [[], []], [1, 0])
+    assert average_precision(missed) == sensitivity_at(missed, 1.0) == 0
+
+
 def test_equal_scores_are_one_point() -> None:
     assert len(froc([[0.5]], [[0.5]], [1])) == 1
 

@@ -263,6 +263,9 @@ def test_scoring_again_replaces_and_another_protocol_does_not(ledger) -> None:
     assert ledger.scores(test_set="EndoCV_DATA1")["score"].tolist() == [0.4]
     assert len(ledger.scores(test_set=None)) == 3
     assert ledger.scores("no such round").empty
+    ledger.enter_scores([score_row(package_sha256="another", score=0.9)])
+    assert ledger.scores(package_sha256="another")["score"].tolist() == [0.9]
+    assert ledger.scores(package_sha256="no package").empty
 
 
 def test_an_empty_ledger_gives_empty_tables_with_their_columns(ledger) -> None:

@@ -15,7 +15,7 @@ from harness.evaluation.tuning.register import register
 from harness.evaluation.tuning.search import Candidate, Choice, Maps, Search
 from harness.inference.prediction import Inference
 from harness.runs import checkpoints
-from harness.runs.network import Loaded, load
+from harness.runs.network import Loaded, load, with_members
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.utils import console
@@ -72,6 +72,11 @@ def tune(
         maps = _predict(loaded, frames, inference, Path(folder) / "plain.npy")
         if "members" in steps:
             choice = search.members(choice, maps)
+            chosen = with_members(loaded, choice.members)
+            if chosen.size < loaded.size:
+                # Without its largest member the run will predict smaller images: so must these be.
+                loaded = chosen
+                maps = _predict(loaded, frames, inference, Path(folder) / "smaller.npy")
         if "threshold" in steps:
             choice = search.threshold(choice, maps)
         if "clean-up" in steps:

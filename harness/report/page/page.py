@@ -140,7 +140,8 @@ def _details(content: PageContent) -> list[Table | Plot]:
         shown.append(view.table(f"{content.class_.capitalize()} contours"))
     if "polyps" in content.frames:
         view = detail.detection_view(content.frames, split=content.name, average=content.average)
-        shown.append(view.table("Polyps found and frames recognised"))
+        named = by_class.regions(content.class_).capitalize()
+        shown.append(view.table(f"{named} found and frames recognised"))
     if (plug_ins := detail.plug_in_view(summary, split=content.name)) is not None:
         shown.append(plug_ins.table("Figures of plug-ins"))
     return shown

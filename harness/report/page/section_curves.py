@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from harness.report.page import charts_curves
 from harness.report.page.content import Plot
+from harness.report.views.by_class import regions
 from harness.report.views.calibration import calibration_view
-from harness.report.views.curves import by_pixel_view, by_polyp_view
+from harness.report.views.curves import by_pixel_view, by_region_view
 from metrics.calibration import BINS
 from metrics.curves import RESAMPLES
 from metrics.frame.candidates import CUT
@@ -33,35 +34,38 @@ def curves(content: PageContent) -> list[Table | Plot]:
         _precision(content, known),
         by_pixel_view(known, split=content.name).table("By threshold"),
         _froc(content, known),
-        by_polyp_view(known, split=content.name).table("Polyps by score"),
+        by_region_view(known, split=content.name, class_=content.class_).table(
+            f"{regions(content.class_).capitalize()} by score"
+        ),
     ]
 
 
 def calibration(content: PageContent) -> list[Table | Plot]:
-    """Reliability by pixel and by polyp, and the figures as a table."""
+    """Reliability by pixel and by region, and the figures as a table."""
     known = {
         name: content.calibrations[name] for name in content.models if name in content.calibrations
     }
     if not known:
         return []
-    kinds = {
-        "pixel": f"share of {content.class_} pixels",
-        "polyp": "share of candidates that find a polyp",
-    }
+    kinds = (
+        ("pixel", "by_pixel", f"share of {content.class_} pixels"),
+        (content.class_, "by_polyp", f"share of candidates that find {content.class_}"),
+    )
     plots = [
         Plot(
             title=f"Reliability by {kind}",
             spec=charts_curves.reliability(
-                [(content.styles[name], getattr(one, f"by_{kind}")) for name, one in known.items()],
+                [(content.styles[name], getattr(one, key)) for name, one in known.items()],
                 title=f"Reliability by {kind}",
                 axes=("probability, 0 to 1", f"{share}, 0 to 1"),
             ),
             caption=f"{BINS} bins of equal width; on the dashed line probabilities are "
             f"frequencies. {content.n}.",
         )
-        for kind, share in kinds.items()
+        for kind, key, share in kinds
     ]
-    return [*plots, calibration_view(known, split=content.name).table("Calibration")]
+    view = calibration_view(known, split=content.name, class_=content.class_)
+    return [*plots, view.table("Calibration")]
 
 
 def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:
@@ -93,15 +97,16 @@ def _precision(content: PageContent, known: Mapping[str, Curves]) -> Plot:
 def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
     columns = ["false_a_frame", "sensitivity"]
     series = [(content.styles[model], found.by_polyp[columns]) for model, found in known.items()]
-    polyps = max(found.polyps for found in known.values())
+    named = regions(content.class_)
     return Plot(
-        title="Polyps found against false polyps",
+        title=f"{named.capitalize()} found against false ones",
         spec=charts_curves.steps(
             series,
-            title="Sensitivity by false polyps a frame",
-            axes=("false polyps a frame", "share of polyps found, 0 to 1"),
+            title=f"Sensitivity by false {named} a frame",
+            axes=(f"false {named} a frame", f"share of {named} found, 0 to 1"),
             most=_MOST_FALSE,
         ),
         caption=f"Candidates (regions above {CUT:g}) from the best score down; up to "
-        f"{_MOST_FALSE:g} false ones a frame. n = {polyps} polyps.",
+        f"{_MOST_FALSE:g} false ones a frame. n = "
+        f"{max(found.polyps for found in known.values())} {named}.",
     )

@@ -12,7 +12,7 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
-from metrics.statistics.bootstrap_intervals import LEVEL
+from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL
 from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import select
@@ -32,7 +32,7 @@ def headline(samples: Samples) -> str:
     rest = f" Not significantly worse: {listed(tied)}." if tied else ""
     interval = f"{_LEVEL} interval {first['low']:.3f} to {first['high']:.3f}"
     if math.isnan(first["low"]):
-        interval = "no interval, since all frames are of one sequence"
+        interval = NO_INTERVAL
     return (
         f"{title_of(first['model'])} ranks first with a score of {first['estimate']:.3f} "
         f"({interval}; {samples.averaged}).{rest}"

@@ -213,6 +213,16 @@ def _figures(summary: pd.DataFrame) -> list[Column]:
     ]
 
 
+def regions(class_: str) -> str:
+    """What the connected regions of a class are called.
+
+    Example:
+        >>> regions("polyp"), regions("nucleus")
+        ('polyps', 'nucleus regions')
+    """
+    return "polyps" if class_ == POLYP else f"{class_} regions"
+
+
 def is_papers(frames: pd.DataFrame) -> bool:
     """Whether a frame table has the paper's classes, polyp and background, and no others."""
     return set(frames["class"]) == {POLYP, BACKGROUND}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
-from harness.report.views.by_class import MODEL, N
+from harness.report.views.by_class import MODEL, N, regions
 from metrics.calibration import BINS
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 _FIGURES: Final = {
     "ece": "ECE", "ece_t": "ECE, cal.", "brier": "Brier", "brier_t": "Brier, cal.",
-    "ece_polyp": "ECE polyps", "ece_polyp_t": "cal.", "brier_polyp": "Brier polyps",
+    "ece_polyp": "ECE {}", "ece_polyp_t": "cal.", "brier_polyp": "Brier {}",
     "brier_polyp_t": "cal.",
 }  # fmt: skip
 
 
-def calibration_view(found: Mapping[str, Calibration], *, split: str) -> View:
+def calibration_view(found: Mapping[str, Calibration], *, split: str, class_: str) -> View:
     """Calibration error and Brier score of each model, before and after its temperature."""
     import pandas as pd
 
@@ -34,21 +34,21 @@ def calibration_view(found: Mapping[str, Calibration], *, split: str) -> View:
             MODEL,
             Column(key="temperature", title="Temperature", decimals=2),
             *(
-                Column(key=key, title=title, decimals=4, best="min")
+                Column(key=key, title=title.format(regions(class_)), decimals=4, best="min")
                 for key, title in _FIGURES.items()
             ),
             N,
         ],
         title=f"{split} split, calibration",
         caption=f"ECE: expected calibration error, {BINS} bins; Brier: mean squared error of the "
-        "probability. By pixel, and by polyp: candidates' scores against whether they find one. "
-        "Cal.: after the temperature that was fitted on the validation split; on that split itself "
-        "it looks better than it is.",
+        f"probability. By pixel, and by {class_}: candidates' scores against whether they find "
+        "one. Cal.: after the temperature that was fitted on the validation split; on that split "
+        "itself it looks better than it is.",
     )
 
 
-def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str) -> View:
-    """The thresholds that keep the share of missed polyp below a risk.
+def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: str) -> View:
+    """The thresholds that keep the share of missed pixels of a class below a risk.
 
     ``found`` maps each model to ``harness.evaluation.calibration.risk_rows``.
     """
@@ -73,7 +73,7 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str) -> View:
         title=f"{split} split, conformal risk control",
         group="model",
         caption="Threshold: what 'predict --risk' takes if the split is val. Missed, left out: the "
-        "mean share of polyp pixels missed in each sequence at the threshold that the others give. "
-        "Precision: of all pixels at the threshold. Sequences: those with a polyp, single frames "
-        "included; a dash: too few of them.",
+        f"mean share of {class_} pixels missed in each sequence at the threshold that the others "
+        f"give. Precision: of all pixels at the threshold. Sequences: those with any {class_}, "
+        "single frames included; a dash: too few of them.",
     )

@@ -1,4 +1,4 @@
-"""Curves over thresholds as tables: what each model reaches at some thresholds, and by polyp."""
+"""Curves over thresholds as tables: what each model reaches at some thresholds, and by region."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
-from harness.report.views.by_class import MODEL, N
+from harness.report.views.by_class import MODEL, N, regions
 from metrics.curves import RATES, RESAMPLES, sensitivity_at
 from metrics.frame.candidates import CUT
 from metrics.frame.lesions import MIN_IOU
@@ -50,10 +50,11 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
     )
 
 
-def by_polyp_view(curves: Mapping[str, Curves], *, split: str) -> View:
-    """Average precision by polyp, sensitivity at some false polyps a frame, the best threshold."""
+def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> View:
+    """Average precision by region of the chosen class, sensitivity, the best threshold."""
     import pandas as pd
 
+    named = regions(class_)
     rows = []
     for model, found in curves.items():
         best = found.by_pixel.iloc[int(found.by_pixel["dice"].to_numpy().argmax())]
@@ -78,16 +79,16 @@ def by_polyp_view(curves: Mapping[str, Curves], *, split: str) -> View:
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="average_precision", title="AP by polyp", decimals=3, best="max"),
+            Column(key="average_precision", title=f"AP by {class_}", decimals=3, best="max"),
             *rates,
             Column(key="best_threshold", title="Best threshold", decimals=3),
             Column(key="best_dice", title="Dice there", decimals=3, best="max"),
-            Column(key="polyps", title="Polyps"),
+            Column(key="polyps", title=named.capitalize()),
             N,
         ],
-        title=f"{split} split, polyps by score",
+        title=f"{split} split, {named} by score",
         caption=f"Candidates: regions of probabilities above {CUT:g}, scored by their highest; one "
-        f"finds a polyp by an IoU of {MIN_IOU:g} or more, one for one. AP: area under precision "
-        "over sensitivity. Sens. at: share of polyps found with at most so many false candidates a "
-        "frame. Best threshold: of the mean Dice, chosen on these very frames.",
+        f"finds a true one by an IoU of {MIN_IOU:g} or more, one for one. AP: area under precision "
+        f"over sensitivity. Sens. at: share of {named} found with at most so many false candidates "
+        "a frame. Best threshold: of the mean Dice, chosen on these very frames.",
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
-from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns
+from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns, regions
 from metrics.masks.classes import chosen_class, chosen_rows
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
@@ -29,15 +29,6 @@ _CONTOURS: Final = (
     Column(key="assd_px", title="ASSD px", decimals=1, best="min"),
     Column(key="nsd_2px", title="NSD 2 px", decimals=3, best="max"),
 )
-_DETECTION: Final = (
-    Column(key="lesion_sensitivity", title="Polyps found", decimals=3, best="max"),
-    Column(key="false_polyps_a_frame", title="False polyps/frame", decimals=3, best="min"),
-    Column(key="frame_sensitivity", title="Frame sens.", decimals=3, best="max"),
-    Column(key="frame_specificity", title="Frame spec.", decimals=3, best="max"),
-    Column(key="frames_with", title="With polyp"),
-    Column(key="frames_without", title="Without"),
-)
-
 _SETS: Final = (Column(key="reference", title="From"), Column(key="other", title="To"))
 _SUMMARY: Final = (
     Column(key="gap", title="Mean gap", decimals=3),
@@ -77,26 +68,43 @@ def detection_view(
     by: Sequence[str] = ("model",),
     average: Average | None = None,
 ) -> View:
-    """Polyps found, and frames with a polyp recognised, by either average over test sets."""
+    """Regions found, and frames with any recognised, by either average over test sets."""
     from metrics.averages import SET, average_of, has_several_sets, mean_over_sets
     from metrics.frame.lesions import MIN_IOU, summarise_detection
 
+    class_ = chosen_class(frames)
+    named, columns = regions(class_), _detection_columns(class_)
     rows, said = summarise_detection(frames, by=by), ""
     if SET not in by and has_several_sets(frames):
-        said = " Shares are of the polyps and frames of all test sets."
+        said = f" Shares are of the {named} and frames of all test sets."
     if said and average_of(frames, average) == "sets":
-        shares = [column.key for column in _DETECTION[:4] if column.key in rows]
+        shares = [column.key for column in columns[:4] if column.key in rows]
         means = mean_over_sets(summarise_detection(frames, by=[*by, SET]), by, shares)
         rows[shares] = means[shares].to_numpy()
         said = " Shares: the mean over the test sets of each set's, undefined where one's is."
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[MODEL, *_DETECTION],
-        title=f"{split} split, polyps and frames recognised",
-        caption=f"A polyp is found by a predicted region of IoU {MIN_IOU:g} or more, one for one. "
-        "Frame sensitivity and specificity: is there a polyp at all (any pixel)." + said,
+        columns=[MODEL, *columns],
+        title=f"{split} split, {named} and frames recognised",
+        caption=f"{named.capitalize()} are found by predicted regions of IoU {MIN_IOU:g} or more, "
+        f"one for one. Frame sensitivity and specificity: is there any {class_} at all (one pixel)."
+        + said,
     )
+
+
+def _detection_columns(class_: str) -> list[Column]:
+    named = regions(class_)
+    return [
+        Column(
+            key="lesion_sensitivity", title=f"{named.capitalize()} found", decimals=3, best="max"
+        ),
+        Column(key="false_polyps_a_frame", title=f"False {named}/frame", decimals=3, best="min"),
+        Column(key="frame_sensitivity", title="Frame sens.", decimals=3, best="max"),
+        Column(key="frame_specificity", title="Frame spec.", decimals=3, best="max"),
+        Column(key="frames_with", title=f"With {class_}"),
+        Column(key="frames_without", title="Without"),
+    ]
 
 
 def stratum_view(
@@ -196,7 +204,7 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
     title = {
         "contours": f"{chosen_class(frames).capitalize()} contours",
-        "polyps": "Polyps and frames recognised",
+        "polyps": f"{regions(chosen_class(frames)).capitalize()} and frames recognised",
     }[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 

@@ -17,6 +17,7 @@ from harness.report.views import calibration as calibration_views
 from harness.report.views import curves as curves_view
 from harness.report.views import paper as paper_table
 from harness.report.views.pranet import pranet_views
+from metrics.masks.classes import chosen_class
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Measured:
         return by_class.figures(self.frames, self.formulas, self.average)
 
     @property
+    def class_(self) -> str:
+        """The chosen class, of which all figures of a single class are."""
+        return chosen_class(self.frames)
+
+    @property
     def is_papers(self) -> bool:
         """Whether splits and classes are the paper's."""
         return self.is_paper_split and by_class.is_papers(self.frames)
@@ -130,7 +136,7 @@ def curves(measured: Measured, _format: Format) -> list[View]:
     found = {model: curves_of(table) for model, table in measured.map_tables.items()}
     return [
         curves_view.by_pixel_view(found, split=measured.split),
-        curves_view.by_polyp_view(found, split=measured.split),
+        curves_view.by_region_view(found, split=measured.split, class_=measured.class_),
     ]
 
 
@@ -140,8 +146,8 @@ def calibration(measured: Measured, _format: Format) -> list[View]:
     found = {model: calibration_of(table, kept.get(model)) for model, table in tables.items()}
     risks = {model: risk_rows(table) for model, table in tables.items()}
     return [
-        calibration_views.calibration_view(found, split=measured.split),
-        calibration_views.risk_view(risks, split=measured.split),
+        calibration_views.calibration_view(found, split=measured.split, class_=measured.class_),
+        calibration_views.risk_view(risks, split=measured.split, class_=measured.class_),
     ]
 
 

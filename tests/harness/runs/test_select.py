@@ -123,3 +123,10 @@ def test_a_model_without_a_run_is_named_with_those_that_have_one(workspace: Work
 
     with pytest.raises(UserError, match=r"no finished run of fpn.* There are: unet"):
         select(workspace, ["unet", "fpn"])
+
+
+def test_a_run_in_place_of_a_model_is_told_where_it_can_be_named(workspace: Workspace) -> None:
+    run = enter(workspace, "unet")
+
+    with pytest.raises(UserError, match=f"but {run} is a run of unet.* by --run, compare"):
+        select(workspace, [run])

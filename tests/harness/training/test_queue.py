@@ -56,6 +56,35 @@ def test_a_plan_that_is_done_is_gone(workspace: Workspace) -> None:
     assert queue.unfinished(workspace) is None
 
 
+def test_a_removed_run_is_not_trained_again(workspace: Workspace) -> None:
+    networks = [resolve(name, "demo", seed=seed) for seed in (0, 1) for name in ("fpn", "unet")]
+    ensembles = [EnsembleStep(members=("fpn", "unet"), seed=seed) for seed in (0, 1)]
+    plan = RunQueue.new(workspace, [*networks, *ensembles])
+    first, other = (workspace.new_run("fpn", settings={}, versions={}).run for _ in range(2))
+    plan.begin(0, first)
+    plan.begin(2, other)
+
+    assert queue.strike(workspace, first)
+
+    left = queue.unfinished(workspace)
+    assert left is not None
+    assert left.steps == [*networks[1:], ensembles[1]]
+    assert left.runs == {1: other}
+
+
+def test_a_plan_of_which_every_run_is_removed_or_finished_is_gone(workspace: Workspace) -> None:
+    plan = RunQueue.new(workspace, STEPS[:2])
+    finished = workspace.new_finished_run("unet", lambda _: {}, settings={}, versions={})
+    begun = workspace.new_run("fpn", settings={}, versions={})
+    plan.begin(0, finished.run)
+    plan.begin(1, begun.run)
+
+    assert not queue.strike(workspace, "of no plan")
+    assert not queue.strike(workspace, begun.run)
+
+    assert queue.unfinished(workspace) is None
+
+
 def test_a_restart_goes_on_with_the_plan_of_its_steps(workspace: Workspace) -> None:
     begun = RunQueue.new(workspace, STEPS)
     RunQueue.new(workspace, STEPS[:1])

@@ -104,6 +104,16 @@ def test_bca_is_scipys_formula_on_given_resamples():
         assert end == pytest.approx(np.quantile(drawn, share), abs=1e-9)
 
 
+def test_resamples_that_differ_from_the_estimate_by_rounding_are_ties():
+    # Two models that differ in one frame of 20: a third of the resamples equals the estimate.
+    changes = np.random.default_rng(0).multinomial(20, np.full(20, 0.05), size=2000)[:, 0]
+    left_out = np.append(0.0, np.full(19, 1.0))
+    exact, rounded = (
+        interval(1.0, changes + error, left_out, effective_clusters=None) for error in (0, 1e-15)
+    )
+    assert rounded == pytest.approx(exact)
+
+
 def test_clustered_intervals_are_wider_than_those_over_frames(drawn_samples):
     clustered = drawn_samples(clusters=12, size=20)
     alone = Samples(
@@ -298,3 +308,10 @@ def test_a_set_without_a_value_leaves_the_mean_undefined():
     assert np.isnan(estimates(samples)).all()
     (row,) = intervals(resample(samples, resamples=20)).to_dict("records")
     assert np.isnan([row["estimate"], row["low"], row["high"]]).all()
+
+
+def test_a_set_of_a_single_sequence_leaves_no_interval():
+    replicates = resample(in_sets(np.array([0.5]), np.array([0.4, 0.6, 0.7])), resamples=50)
+    (row,) = intervals(replicates).to_dict("records")
+    assert not np.isnan(row["estimate"])
+    assert np.isnan([row["low"], row["high"]]).all()

@@ -48,6 +48,14 @@ def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
     assert "cannot tell" in comparison(p_permutation=float("nan")).sentence()
 
 
+def test_the_sentence_where_nothing_can_be_resampled_or_compared():
+    nan = float("nan")
+    alone = comparison(low=nan, high=nan, p_permutation=1.0).sentence()
+    assert "all frames, or all of a test set, are of one sequence; p = 1.00" in alone
+    undefined = comparison(difference=nan, low=nan, high=nan, p_permutation=nan).sentence()
+    assert undefined == "Nothing to compare: F1 of triunet or unet is undefined."
+
+
 def test_the_sentence_says_where_other_seeds_may_turn_it():
     def over_seeds(low):
         return SeedSpread(figure="f1", seeds=(4, 4), mean=0.02, sd=0.01, low=low, high=0.068)

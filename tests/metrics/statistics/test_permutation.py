@@ -100,6 +100,13 @@ def test_undefined_figures_stay_undefined():
     assert np.isnan(permutation_test(nothing, [("a", "b")]).item())
 
 
+def test_swaps_that_leave_no_value_are_hits():
+    # One model has a value in the first frame, the other in the second: a swap of one takes both.
+    values = np.array([[0.9, np.nan], [np.nan, 0.5]])[..., None]
+    samples = replace(paired([0.0, 0.0]), values=values)
+    assert permutation_test(samples, [("a", "b")]).item() == 1
+
+
 def test_no_pairs_and_impossible_pairs(drawn_samples):
     assert permutation_test(drawn_samples(), []).shape == (0, 1)
     with pytest.raises(UserError, match="a twice"):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from metrics.statistics.consensus import consensus
 from metrics.statistics.ranking import rank, rank_columns
 from metrics.statistics.samples import Samples, collect
 from metrics.utils.errors import UserError
@@ -149,3 +152,12 @@ def test_many_models_that_clearly_differ_are_told_apart() -> None:
         clusters=np.arange(50), frames=tuple(map(str, range(50))),
     )  # fmt: skip
     assert rank(samples, "f1").table["tied_rank"].tolist() == list(range(1, 41))
+
+
+def test_a_single_sequence_tells_nothing_of_the_ranks() -> None:
+    samples = replace(of([[0.9, 0.8], [0.5, 0.6]]), clusters=np.zeros(2, dtype=np.int64))
+    table = rank(samples, "f1", **FEW).table
+    assert table[["rank", "rank_low", "rank_high"]].to_numpy().tolist() == [[1, 1, 2], [2, 1, 2]]
+    assert table["p_first"].isna().all()
+    agreed = consensus({"one": samples}, resamples=5).table
+    assert agreed[["rank_low", "rank_high", "kemeny_low"]].to_numpy().tolist() == [[1, 2, 1]] * 2

@@ -48,15 +48,21 @@ def test_a_file_cut_short_is_refused(kind: str, share: float) -> None:
         read_header(data[: int(len(data) * share)])
 
 
-def patched(data: bytes, tag: int, value: int) -> bytes:
-    """The TIFF with another value of a tag that it has."""
+def place_of(data: bytes, tag: int) -> int:
+    """Where a TIFF's entry of a tag begins."""
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
     for index in range(count):
         place = start + 2 + 12 * index
         if struct.unpack_from("<H", data, place)[0] == tag:
-            return data[: place + 8] + struct.pack("<I", value) + data[place + 12 :]
+            return place
     raise AssertionError(tag)
+
+
+def patched(data: bytes, tag: int, value: int) -> bytes:
+    """The TIFF with another value of a tag that it has."""
+    place = place_of(data, tag)
+    return data[: place + 8] + struct.pack("<I", value) + data[place + 12 :]
 
 
 def test_a_fax_is_told_from_numbers_of_colours() -> None:
@@ -79,6 +85,17 @@ def test_a_fax_is_told_from_numbers_of_colours() -> None:
 def test_a_tiff_that_asks_for_too_much_is_refused(tag: int, value: int, message: str) -> None:
     with pytest.raises(HeaderError, match=message):
         read_header(patched(FILES["TIFF"], tag, value))
+
+
+def test_a_tag_of_a_type_that_some_readers_pass_over_is_not_passed_over() -> None:
+    assert read_header(FILES["TIFF"]).deflated is not None
+    data = bytearray(FILES["TIFF"])
+    place = place_of(data, 277)
+    data[place + 2] = 8  # a signed 16-bit number
+    with pytest.raises(HeaderError, match="tag 277 is of an unusual type"):
+        read_header(bytes(data))
+    data[place : place + 2] = struct.pack("<H", 276)  # one that is not read is left to OpenCV
+    assert read_header(bytes(data)).deflated is None
 
 
 def test_a_tiff_with_a_repeated_tag_is_refused() -> None:

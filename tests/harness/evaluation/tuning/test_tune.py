@@ -14,8 +14,11 @@ import torch
 from harness.evaluation.tuning import tune as module
 from harness.evaluation.tuning.member_maps import Truths
 from harness.inference.prediction import Inference
+from harness.runs.network import Loaded
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
+from metrics.masks.classes import ONE
+from models.divergentnets import DivergentNets
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,40 @@ def test_augmentation_that_is_not_tuned_stays_as_in_the_recipe(
 
     assert asked == predicted
     assert choice.tta is chosen
+
+
+def test_without_its_largest_member_an_ensemble_is_tuned_on_smaller_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truths: Truths, maps_of: Callable[..., Any]
+) -> None:
+    sizes = {"fpn": 64, "unet": 32, "unet++": 32}
+    run = Run(
+        run="divergentnets-1", model="divergentnets", status="finished", folder=tmp_path,
+        settings={"members": {name: {"size": size} for name, size in sizes.items()}},
+        members=dict.fromkeys(sizes, "a run"), row={},
+    )  # fmt: skip
+    networks = {name: torch.nn.Conv2d(3, 2, 1) for name in sizes}
+    whole = Loaded(run=run, network=DivergentNets(networks, sizes), size=64, classes=ONE)
+    predicted: list[tuple[int, tuple[str, ...], list[float]]] = []
+
+    def predict(loaded: Any, *_more: Any) -> Any:
+        scales = [member.scale for member in loaded.network.members]
+        predicted.append((loaded.size, loaded.network.names, scales))
+        return maps_of(**{"fpn": (0.1, 0.9), "unet": (0.9, 0.1), "unet++": (0.2, 0.8)})
+
+    monkeypatch.setattr(module, "load", lambda _run: whole)
+    monkeypatch.setattr(module.Truths, "read", lambda *_: truths)
+    monkeypatch.setattr(module, "_predict", predict)
+    monkeypatch.setattr(module, "data_fingerprint", lambda *_: "frames")
+    monkeypatch.setattr(module, "register", lambda _workspace, _run, choice, **_: choice)
+
+    module.tune(
+        Workspace(tmp_path), run, pd.DataFrame(), "val",
+        inference=Inference(device=torch.device("cpu"), tta=False), steps=("members", "tta"),
+        figure="f1", only_certain=False,
+    )  # fmt: skip
+
+    small = (32, ("unet",), [1.0])
+    assert predicted == [(64, ("fpn", "unet", "unet++"), [1.0, 0.5, 0.5]), small, small]
 
 
 def test_a_fusion_is_fitted_to_maps_that_are_predicted_as_its_run_predicts(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,3 +58,17 @@ def test_the_score_by_the_other_average_stands_beside_it() -> None:
         assert rows["score"].equals(rows[f"score_{average}"])
         assert rows["score"].iloc[0] != rows[f"score_{other}"].iloc[0]
         assert f"sd_{average}" in caption
+
+
+@pytest.mark.parametrize("kind", ["polyps", "curves", "calibration"])
+def test_tables_name_the_chosen_class(kind: str) -> None:
+    frames = table("aab", "test_set").replace({"class": {"polyp": "nucleus"}})
+    levels = np.eye(1, 256, 200, dtype=np.int64)[0]
+    row = {"polyp_levels": levels, "rest_levels": levels, "found": [0.8], "false": [], "polyps": 1}
+    maps = pd.DataFrame([{"model": "unet", "frame": frame, **row} for frame in "xy"])
+    measured = Measured(frames=frames, split="test", protocol="paper", maps=maps)
+    for view in KINDS[kind](measured, "table"):
+        shown = view.table()
+        said = " ".join([shown.title, *shown.captions, *(c.heading for c in shown.columns)])
+        assert "polyp" not in said.lower()
+        assert "nucleus" in said or "by threshold" in shown.title
