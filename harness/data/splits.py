@@ -126,6 +126,17 @@ def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
     return counts
 
 
+def left_out(catalogue: pd.DataFrame, splits: Splits) -> str:
+    """A sentence on the frames in no split; empty where there are none."""
+    counts = unassigned(catalogue)
+    if not counts:
+        return ""
+    where = "" if splits == OWN else f" of {splits.name!r}, and so not used"
+    return (
+        f"In no split{where}: {', '.join(f'{name} ({count})' for name, count in counts.items())}."
+    )
+
+
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
     """Divide the training and validation frames into folds for cross-validation.
 

@@ -16,7 +16,7 @@ from harness.data.check.summary import summarise
 from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles, Listing
-from harness.data.splits import OWN, Splits, assign, unassigned
+from harness.data.splits import Splits, assign, left_out
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 from metrics.utils.names import few
@@ -71,7 +71,7 @@ def check(
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
-            *_unassigned(frames, splits),
+            *filter(None, [left_out(frames[frames["truth"] != "withheld"], splits)]),
             *_empty_masks(frames, classes.chosen),
             *_without_polyp(frames, classes.chosen),
             *_alpha(found),
@@ -92,16 +92,6 @@ def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
         *duplicates.exact(labels, paths, digests),
         *duplicates.near(labels, paths, digests, thumbnails),
     ]
-
-
-def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
-    counts = unassigned(frames[frames["truth"] != "withheld"])
-    if not counts:
-        return []
-    parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
-    if splits == OWN:
-        return [f"In no split: {parts}."]
-    return [f"In no split of {splits.name!r}, and so not used: {parts}."]
 
 
 def _empty_masks(frames: pd.DataFrame, name: str) -> list[str]:
