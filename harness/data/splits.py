@@ -6,6 +6,7 @@ import fnmatch
 import random
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -115,26 +116,18 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     return catalogue.assign(split=names.astype(str))
 
 
-def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
-    """Count the frames in no split by centre, sequence, test set or else dataset."""
-    rest = catalogue[catalogue["split"] == ""]
-    counts: dict[str, int] = {}
-    columns = ["centre", "sequence", "test_set", "dataset"]
-    for row in rest[columns].itertuples(index=False):
-        name = next(value for value in row if value)
-        counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
 def left_out(catalogue: pd.DataFrame, splits: Splits) -> str:
-    """A sentence on the frames in no split; empty where there are none."""
-    counts = unassigned(catalogue)
-    if not counts:
-        return ""
+    """A sentence that counts the frames in no split by centre, sequence, test set or else dataset.
+
+    Returns:
+        str: Empty where there are none.
+    """
+    rest = catalogue[catalogue["split"] == ""]
+    columns = ["centre", "sequence", "test_set", "dataset"]
+    counts = Counter(next(filter(None, row)) for row in rest[columns].itertuples(index=False))
+    parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
     where = "" if splits == OWN else f" of {splits.name!r}, and so not used"
-    return (
-        f"In no split{where}: {', '.join(f'{name} ({count})' for name, count in counts.items())}."
-    )
+    return f"In no split{where}: {parts}." if parts else ""
 
 
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:

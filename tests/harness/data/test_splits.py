@@ -61,7 +61,10 @@ def test_assigning_leaves_the_catalogue_as_it_was() -> None:
 def test_what_is_in_no_split_is_counted_by_source() -> None:
     rows = [("C6", "", "mask")] * 2 + [("", "seq16", "mask"), ("C1", "", "mask")]
     assigned = splits.assign(frames(*rows), PAPER)
-    assert splits.unassigned(assigned) == {"C6": 2, "seq16": 1}
+    assert splits.left_out(assigned, PAPER) == (
+        "In no split of 'paper', and so not used: C6 (2), seq16 (1)."
+    )
+    assert splits.left_out(assigned[assigned["split"] != ""], PAPER) == ""
 
 
 def test_a_users_splits_with_patterns(tmp_path: Path) -> None:
