@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,14 @@ def test_endocv_with_its_irregularities(draw: Drawer) -> None:
     assert set(found["width"]) == {WIDTH}
     assert found["height"].dtype == np.int64
     assert not found["split"].any()
+
+
+def test_a_sequence_whose_name_is_no_utf8_is_listed_as_text(draw: Drawer) -> None:
+    root = draw.endocv()
+    sequence = root / "sequenceData/negativeOnly/seq6_neg"
+    sequence.rename(sequence.with_name(os.fsdecode(b"caf\xe9")))
+    found = layouts.find_frames(root)
+    assert found["frame"][found["name"] == "b1"].item() == "caf\\xe9/b1"
 
 
 def test_test_folders(draw: Drawer) -> None:
