@@ -135,12 +135,24 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     )
 
 
+def _multiples(
+    _ctx: click.Context, _param: click.Parameter, sizes: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Sizes that 'harness train' takes, too."""
+    from harness.config.training import SMALLEST_SIZE
+
+    if any(size < SMALLEST_SIZE or size % SMALLEST_SIZE for size in sizes):
+        raise click.BadParameter(f"expected a multiple of {SMALLEST_SIZE}, as networks take it")
+    return sizes
+
+
 @command.command(epilog=EPILOG)
 @with_settings(*FRAMES, "workspace", "splits")
 @click.option(
     "--size",
     "sizes",
-    type=click.IntRange(min=32),
+    type=int,
+    callback=_multiples,
     multiple=True,
     default=(256,),
     show_default=True,

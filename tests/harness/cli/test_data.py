@@ -116,6 +116,13 @@ def test_cache_decodes_each_size_once(draw: Drawer, tmp_path: Path) -> None:
     assert [folder.stat().st_mtime_ns for folder in folders] == before
 
 
+@pytest.mark.parametrize("size", ["0", "33", "16"])
+def test_cache_refuses_sizes_that_no_network_takes(size: str) -> None:
+    result = click.testing.CliRunner().invoke(command, ["cache", "--size", size])
+    assert result.exit_code == 2
+    assert "expected a multiple of 32" in result.output
+
+
 def test_cache_without_frames_names_both_ways_on() -> None:
     result = click.testing.CliRunner().invoke(command, ["cache"])
     assert result.exit_code == 1
