@@ -75,6 +75,7 @@ def check(
             *_empty_masks(frames, classes.chosen),
             *_without_polyp(frames, classes.chosen),
             *_alpha(found),
+            *_turned(files, found),
             *_inverted(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
@@ -111,6 +112,12 @@ def _without_polyp(frames: pd.DataFrame, name: str) -> list[str]:
 def _alpha(found: Sequence[FrameReport]) -> list[str]:
     count = sum(frame.has_alpha for frame in found)
     return [f"{count} masks have an alpha channel, which is not used."] if count else []
+
+
+def _turned(files: Sequence[FrameFiles], found: Sequence[FrameReport]) -> list[str]:
+    paths = [str(f.image) for f, report in zip(files, found, strict=True) if report.is_turned]
+    what = "Orientation tags of frames are not followed, so masks have to lie as pixels are stored"
+    return [f"{what}: {few(paths)}."] if paths else []
 
 
 def _inverted(files: Sequence[FrameFiles], found: Sequence[FrameReport], name: str) -> list[str]:
