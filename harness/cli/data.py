@@ -15,7 +15,7 @@ from harness.cli.options import FRAMES, format_option, with_settings
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
-from metrics.utils.errors import FaultsError
+from metrics.utils.errors import Fault, FaultsError, or_fault
 
 if TYPE_CHECKING:
     from harness.data.check.check import DataReport
@@ -88,7 +88,10 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
     from harness.data.layouts import list_frames
 
     if folders:
-        listings = [list_frames(folder) for folder in folders]
+        results = [or_fault(list_frames)(folder) for folder in folders]
+        if missing := [result for result in results if isinstance(result, Fault)]:
+            raise FaultsError(missing, "the folders cannot be checked")
+        listings = [result for result in results if not isinstance(result, Fault)]
         if settings.splits is not None:
             for listing in listings:
                 listing.frames = [replace(frame, split="") for frame in listing.frames]

@@ -39,6 +39,7 @@ from harness.data.frames import (
     size_problem,
 )
 from harness.utils import console
+from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import decode_labels
 from metrics.masks.classes import ONE, Classes
@@ -101,7 +102,6 @@ class FrameCache:
         size: int,
         folder: Path,
         *,
-        jobs: int | None = None,
         progress: Callable[[int, int], object] = lambda _done, _total: None,
         classes: Classes = ONE,
     ) -> FrameCache:
@@ -109,9 +109,8 @@ class FrameCache:
 
         Masks that look inverted are warned of.
 
-        The truth of the frames is known; they become ``size`` x ``size`` pixels, decoded by
-        ``jobs`` threads (one a core by default). ``folder`` holds all caches; ``progress`` is
-        called after each decoded frame with the frames done and in all.
+        The truth of the frames is known; they become ``size`` x ``size`` pixels. ``folder`` holds
+        all caches; ``progress`` is called after each decoded frame with the frames done and in all.
 
         Raises:
             FaultsError: If frames or masks cannot be used, every one of them named.
@@ -128,7 +127,7 @@ class FrameCache:
             try:
                 cache = cls.open(folder / settings.key(frame_digests(rows, files)))
             except UserError:
-                built = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
+                built = _build(rows, settings, folder, progress)
                 cache = cls.open(built)
             files.save()
         except OSError as error:
@@ -194,15 +193,14 @@ def _build(
     rows: Sequence[Mapping[str, Any]],
     settings: _Settings,
     folder: Path,
-    jobs: int,
     progress: Callable[[int, int], object],
 ) -> Path:
     """Decode the frames into a new cache; its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with partial_folder(folder) as temporary:
         decode = or_fault(partial(_decode, settings=settings))
-        with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
-            entries = map_ahead(pool, decode, rows, _AHEAD * jobs)
+        with ThreadPoolExecutor(cores(), thread_name_prefix="cache") as pool:
+            entries = map_ahead(pool, decode, rows, _AHEAD * cores())
             digests = _write(temporary, rows, settings.size, entries, progress)
         final = folder / settings.key(digests)
         _rename(temporary, final)

@@ -6,7 +6,6 @@ orientation is ignored for frames and masks alike, so that the two always match.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -191,7 +190,7 @@ def check_truth(
 
     faults: list[Fault] = []
     inverted: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="truth") as pool:
+    with ThreadPoolExecutor(cores(), thread_name_prefix="truth") as pool:
         for found in map_ahead(pool, or_fault(read), frames, AHEAD):
             if isinstance(found, Fault):
                 faults.append(found)

@@ -18,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.names import normal
 from metrics.utils.text import read_toml
 from metrics.utils.validation import validate
 
@@ -217,7 +218,7 @@ def _matches(catalogue: pd.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
     """Bool array, True where any of a split's patterns names the frame."""
     hit = np.zeros(len(catalogue), dtype=bool)
     for key, column in KEYS.items():
-        if names := getattr(rule, key):
+        if names := [normal(name) for name in getattr(rule, key)]:
             # Plain names are looked up: thousands of alternatives would be tried one by one.
             patterns = [name for name in names if set(name) & set("*?[")]
             whole = re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")

@@ -94,6 +94,9 @@ def test_all_folders_that_are_no_dataset_are_named(draw: Drawer) -> None:
     assert result.exit_code == 1
     assert "expected EndoCV 2021" in result.stderr
     assert "nowhere does not exist" in result.stderr
+    both = check("nowhere", "elsewhere").stderr
+    assert "nowhere does not exist" in both
+    assert "elsewhere does not exist" in both
 
 
 def test_nothing_set_names_both_ways_on() -> None:

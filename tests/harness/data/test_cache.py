@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from harness.data import fingerprint, frames
+from harness.data import cache, fingerprint, frames
 from harness.data.cache import FrameCache
 from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.data.layouts import find_frames
@@ -88,9 +88,13 @@ def test_is_decoded_once(found: pd.DataFrame, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.images, first.images)
 
 
-def test_one_job_gives_the_same_as_many(found: pd.DataFrame, tmp_path: Path) -> None:
-    one = FrameCache.build(found, SIZE, tmp_path / "one", jobs=1)
-    many = FrameCache.build(found, SIZE, tmp_path / "many", jobs=5)
+def test_one_core_gives_the_same_as_many(
+    found: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "cores", lambda: 1)
+    one = FrameCache.build(found, SIZE, tmp_path / "one")
+    monkeypatch.setattr(cache, "cores", lambda: 5)
+    many = FrameCache.build(found, SIZE, tmp_path / "many")
     np.testing.assert_array_equal(one.images, many.images)
     np.testing.assert_array_equal(one.masks, many.masks)
 
@@ -225,8 +229,8 @@ def test_builds_at_once_do_not_disturb_each_other(
         (FrameCache.build(found, SIZE, tmp_path).folder / "index.json").write_text("{")
     with ThreadPoolExecutor(4) as pool:
         caches = list(pool.map(lambda _: FrameCache.build(found, SIZE, tmp_path), range(4)))
-    for cache in caches:
-        np.testing.assert_array_equal(cache.images, caches[0].images)
+    for one in caches:
+        np.testing.assert_array_equal(one.images, caches[0].images)
         hidden = [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
         assert hidden == [".lock"]
 

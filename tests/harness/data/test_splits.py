@@ -76,6 +76,13 @@ def test_a_users_splits_with_patterns(tmp_path: Path) -> None:
     assert splits.assign(frames(*rows), mine)["split"].tolist() == ["train", "test", ""]
 
 
+def test_patterns_may_spell_a_letter_in_two_ways(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[train]\nsequences = ["caf\u0065\u0301*"]\n')
+    found = splits.assign(frames(("", "caf\u00e91", "mask")), splits.load_splits(path))
+    assert found["split"].tolist() == ["train"]
+
+
 def test_splits_that_overlap_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[train]\ncentres = ["*"]\n[val]\ncentres = ["C2"]\n')
