@@ -49,7 +49,7 @@ def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -
         needs: Splits whose frames have to be set.
 
     Returns:
-        DataFrame: As ``layouts.find_frames``, with ``split``; frames of no split have ''.
+        DataFrame: As ``layouts.read_headers``, with ``split``; frames of no split have ''.
 
     Raises:
         UserError: If a setting is missing.

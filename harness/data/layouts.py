@@ -131,32 +131,17 @@ def plug_in_kinds() -> tuple[str, ...]:
     return tuple(layout.kind for layout in known_layouts() if layout.kind not in built_in)
 
 
-def find_frames(
-    root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Find the frames of a dataset folder. Headers are read, but no pixel is decoded.
-
-    ``dataset`` names the frames in place of the layout's own name; ``kinds`` are the layouts that
-    the folder may have, by ``DatasetLayout.kind``, any by default.
+def read_headers(listing: Listing) -> pd.DataFrame:
+    """The catalogue of listed frames; their headers are read, but no pixel is decoded.
 
     Returns:
         DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and
-        ``width`` (int64 pixels); ``split`` is empty, as is ``mask`` where there is none. The order
-        is natural and the same on every machine.
+        ``width`` (int64 pixels); ``mask`` is empty where there is none. The order is natural and
+        the same on every machine.
 
     Raises:
-        UserError: If the folder is missing, or its layout is not recognised or not of ``kinds``.
         FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
             or a file that is no image; all of them at once.
-    """
-    return read_headers(list_frames(root, dataset=dataset, kinds=kinds))
-
-
-def read_headers(listing: Listing) -> pd.DataFrame:
-    """The catalogue of listed frames, with their sizes; see :func:`find_frames`.
-
-    Raises:
-        FaultsError: As for :func:`find_frames`.
     """
     sizes, unreadable = _sizes([frame.image for frame in listing.frames])
     faults = [*listing.faults, *unreadable]
@@ -168,7 +153,8 @@ def read_headers(listing: Listing) -> pd.DataFrame:
 def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()) -> Listing:
     """List the frames of a dataset folder, with its faults; no file is opened.
 
-    The arguments are those of :func:`find_frames`.
+    ``dataset`` names the frames in place of the layout's own name; ``kinds`` are the layouts that
+    the folder may have, by ``DatasetLayout.kind``, any by default.
 
     Raises:
         UserError: If the folder is missing, its layout is not recognised or not of ``kinds``, or

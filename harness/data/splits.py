@@ -91,7 +91,7 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     """Assign each frame to its split.
 
     Args:
-        catalogue: As ``layouts.find_frames`` gives it; a frame that has a split keeps it.
+        catalogue: As ``layouts.read_headers`` gives it; a frame that has a split keeps it.
         splits: The splits of the others.
 
     Returns:

@@ -18,7 +18,7 @@ from PIL import Image
 from harness.data import cache, fingerprint, frames
 from harness.data.cache import FrameCache
 from harness.data.fingerprint import data_fingerprint, rows_of
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from metrics.masks.read import read_mask
 from metrics.utils.errors import FaultsError, UserError
 
@@ -31,7 +31,7 @@ SIZE = 32
 @pytest.fixture
 def found(draw: Drawer) -> pd.DataFrame:
     """Ten frames, three of them without a mask file."""
-    return find_frames(draw.endocv())
+    return read_headers(list_frames(draw.endocv()))
 
 
 def test_holds_what_the_files_hold(found: pd.DataFrame, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_neither_place_nor_times_of_files_are_in_the_key(
     found: pd.DataFrame, draw: Drawer, tmp_path: Path
 ) -> None:
     first = FrameCache.build(found, SIZE, tmp_path / "cache")
-    moved = find_frames(shutil.copytree(draw.root, tmp_path / "moved"))
+    moved = read_headers(list_frames(shutil.copytree(draw.root, tmp_path / "moved")))
     os.utime(moved["image"][0], ns=(0, 0))
     again = FrameCache.build(
         moved, SIZE, tmp_path / "cache", progress=lambda *_: pytest.fail("decoded")
@@ -237,7 +237,7 @@ def test_builds_at_once_do_not_disturb_each_other(
 
 def test_withheld_truth_is_refused(draw: Drawer, tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match="withheld"):
-        FrameCache.build(find_frames(draw.test_frames()), SIZE, tmp_path)
+        FrameCache.build(read_headers(list_frames(draw.test_frames())), SIZE, tmp_path)
 
 
 def test_no_frames_are_refused(found: pd.DataFrame, tmp_path: Path) -> None:
