@@ -266,24 +266,17 @@ def _write(
 
 def _rename(temporary: Path, final: Path) -> None:
     """Give a whole cache its final name, unless another process was first."""
-    with _lock(final.parent):
+    from filelock import FileLock
+
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # a file system without locks
+            held.enter_context(FileLock(final.parent / ".lock", fallback_to_soft=False))
         with contextlib.suppress(UserError):
             FrameCache.open(final)
             return
         shutil.rmtree(final, ignore_errors=True)  # a damaged one, if any
         temporary.chmod(0o755)
         temporary.rename(final)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Wait for other processes that rename in the folder, where the file system has locks."""
-    from filelock import FileLock
-
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):
-            held.enter_context(FileLock(folder / ".lock", fallback_to_soft=False))
-        yield
 
 
 def _no_room(folder: Path, needed: int, error: OSError) -> UserError:
