@@ -131,7 +131,12 @@ class FrameCache:
                 cache = cls.open(built)
             files.save()
         except OSError as error:
-            raise _no_room(folder, len(rows) * size * size * 4, error) from error
+            needed = len(rows) * size * size * 4 / 1e6
+            raise UserError(
+                f"{folder}: cannot write the frame cache, which takes {needed:.0f} MB "
+                f"({error.strerror or error}). Make room there, or give another folder with "
+                "--workspace."
+            ) from error
         _warn_of_inverted(cache, rows, classes)
         return cache
 
@@ -277,10 +282,3 @@ def _rename(temporary: Path, final: Path) -> None:
         shutil.rmtree(final, ignore_errors=True)  # a damaged one, if any
         temporary.chmod(0o755)
         temporary.rename(final)
-
-
-def _no_room(folder: Path, needed: int, error: OSError) -> UserError:
-    return UserError(
-        f"{folder}: cannot write the frame cache, which takes {needed / 1e6:.0f} MB "
-        f"({error.strerror or error}). Make room there, or give another folder with --workspace."
-    )
