@@ -61,6 +61,8 @@ def check(
     from harness.data.catalogue import splits_of
     from harness.data.check.check import check as check_data
 
+    if folders and context.params["splits"] is None:
+        settings = replace(settings, splits=None)  # harness.toml's names frames of other folders
     listings = _listings(folders, settings)
     splits = _splits(listings, settings) if folders else splits_of(settings)
 

@@ -83,6 +83,16 @@ def test_a_users_splits_replace_the_papers(draw: Drawer, tmp_path: Path) -> None
     assert [row["frames"] for row in values["rows"] if row["split"] == "val"] == [3, 3]
 
 
+def test_the_splits_of_the_settings_are_not_those_of_another_folder(
+    draw: Drawer, tmp_path: Path
+) -> None:
+    (tmp_path / "splits.toml").write_text('[train]\nframes = ["plain/1"]\n')
+    (tmp_path / "harness.toml").write_text('train = "A"\nsplits = "splits.toml"\n')
+    other = draw.pairs("B", ("1", "2"))
+    assert "In no split: plain (2)." in check(other).stderr
+    assert "in no split of 'splits'" in check(other, "--splits", "splits.toml").stderr.lower()
+
+
 def test_any_folder_of_a_known_layout(draw: Drawer) -> None:
     values = json.loads(check(draw.pairs("Kvasir-SEG"), "--format", "json").stdout)
     assert [(row["source"], row["polyp"]) for row in values["rows"]] == [("kvasir-seg", 2)]
