@@ -89,7 +89,8 @@ def _every_fault(listings: Sequence[Listing], classes: Classes) -> Iterator[Faul
     """What 'harness data check' finds in the files, so that nothing is left for the next call."""
     for listing in listings:
         yield from listing.faults
-        for report in inspect_all(listing.frames, cores(), classes):
+        reports = inspect_all(listing.frames, cores(), classes)
+        for report in console.track(reports, "Looking at frames", len(listing.frames)):
             yield from report.faults
 
 
