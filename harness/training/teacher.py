@@ -30,7 +30,7 @@ class Teacher:
     """
 
     def __init__(self, network: nn.Module, size: int) -> None:
-        self.network = network.eval()
+        self.network = network.eval().to(memory_format=torch.channels_last)
         self.size = size
 
     @torch.no_grad()
@@ -40,7 +40,8 @@ class Teacher:
         taken = images.float()
         if shape != own:
             taken = functional.interpolate(taken, own, mode="bilinear", antialias=True)
-        probabilities: Tensor = self.network(taken)
+        taken = taken.contiguous(memory_format=torch.channels_last)
+        probabilities: Tensor = self.network(taken).float()
         if shape != own:
             probabilities = functional.interpolate(probabilities, shape, mode="bilinear")
         return probabilities

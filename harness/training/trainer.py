@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -164,7 +165,8 @@ class Trainer:
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
             loss: Tensor = self.loss(logits, truth)
             if self.teacher is not None:
-                taught = self.teacher(images.to(self.device, non_blocking=True))
+                with self._autocast():
+                    taught = self.teacher(images.to(self.device, non_blocking=True))
                 loss = loss + self.config.teacher_weight * soft_cross_entropy(logits, taught)
             # DDP averages the gradients of the processes, but the whole batch's are their sum.
             loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
@@ -245,9 +247,12 @@ class Trainer:
             self.average.updates = state["updates"]
 
     def _logits(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        cached = self.device.type != "cuda"  # each weight is converted once in a step anyway
-        with devices.autocast(self.device, self.config.precision, cached=cached):
+        with self._autocast():
             return network(self.normalise(images))
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        cached = self.device.type != "cuda"  # each weight is converted once in a step anyway
+        return devices.autocast(self.device, self.config.precision, cached=cached)
 
 
 class Pace:

@@ -90,6 +90,30 @@ def test_a_network_learns_what_the_teacher_says_and_not_only_the_masks() -> None
     assert all(torch.equal(before[key], t) for key, t in after.items())
 
 
+def test_the_teacher_computes_in_the_precision_of_the_training() -> None:
+    heard = []
+
+    class Listening(Bright):
+        def forward(self, images: Tensor) -> Tensor:
+            heard.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(images).bfloat16()
+
+    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    for precision in ("fp32", "bf16"):
+        trainer = Trainer(
+            student(loss="dice+ce", precision=precision),
+            nn.Conv2d(3, 2, 1),
+            device=CPU,
+            normalisation=((0.5,) * 3, (0.25,) * 3),
+            steps=1,
+            teacher=(teacher := Teacher(Listening(), 32)),
+        )
+        trainer.step(images, images[:, 0], epoch=0, index=0, passed=0)
+
+    assert heard == [False, True]
+    assert teacher(images).dtype == torch.float32
+
+
 def test_a_model_stands_for_its_newest_run_of_the_same_splits(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     plain, fold = trained(workspace, "fpn"), trained(workspace, "fpn", fold="1/2")
