@@ -15,7 +15,7 @@ from harness.cli.options import FRAMES, format_option, with_settings
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
-from metrics.utils.errors import FaultsError
+from metrics.utils.errors import Fault, FaultsError, or_fault
 
 if TYPE_CHECKING:
     from harness.data.check.check import DataReport
@@ -61,6 +61,8 @@ def check(
     from harness.data.catalogue import splits_of
     from harness.data.check.check import check as check_data
 
+    if folders and context.params["splits"] is None:
+        settings = replace(settings, splits=None)  # harness.toml's names frames of other folders
     listings = _listings(folders, settings)
     splits = _splits(listings, settings) if folders else splits_of(settings)
 
@@ -88,7 +90,10 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
     from harness.data.layouts import list_frames
 
     if folders:
-        listings = [list_frames(folder) for folder in folders]
+        results = [or_fault(list_frames)(folder) for folder in folders]
+        if missing := [result for result in results if isinstance(result, Fault)]:
+            raise FaultsError(missing, "the folders cannot be checked")
+        listings = [result for result in results if not isinstance(result, Fault)]
         if settings.splits is not None:
             for listing in listings:
                 listing.frames = [replace(frame, split="") for frame in listing.frames]
@@ -135,12 +140,24 @@ def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     )
 
 
+def _multiples(
+    _ctx: click.Context, _param: click.Parameter, sizes: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Sizes that 'harness train' takes, too."""
+    from harness.config.training import SMALLEST_SIZE
+
+    if any(size < SMALLEST_SIZE or size % SMALLEST_SIZE for size in sizes):
+        raise click.BadParameter(f"expected a multiple of {SMALLEST_SIZE}, as networks take it")
+    return sizes
+
+
 @command.command(epilog=EPILOG)
 @with_settings(*FRAMES, "workspace", "splits")
 @click.option(
     "--size",
     "sizes",
-    type=click.IntRange(min=32),
+    type=int,
+    callback=_multiples,
     multiple=True,
     default=(256,),
     show_default=True,

@@ -102,9 +102,7 @@ def _tests(
 @click.option(
     "--split-seed",
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="With --train alone: draws the frames that validate and test.",
+    help="With --train alone: draws the frames that validate and test, by default 0.",
 )
 @setting_option("workspace", env=False)
 @setting_option("splits", env=False)
@@ -124,7 +122,7 @@ def command(
     classes: dict[str, Value],
     pairs: tuple[tuple[str, str, str], ...],
     mask_name: str | None,
-    split_seed: int,
+    split_seed: int | None,
     **values: Any,
 ) -> None:
     """Write harness.toml in the current folder: where the frames are.
@@ -140,8 +138,12 @@ def command(
         wanted = " ".join(f"{settings.flag(name)} DIR" for name in DATA)
         raise click.UsageError(f"nothing to write; give at least one of {wanted} --train DIR")
     file = Path(settings.FILE_NAME)
-    merged = merge(file, given, classes, force=force)
-    drawn = look_at(given, merged, split_seed, force=force)
+    draws = {"splits": SPLITS_FILE} if split_seed is not None and "splits" not in given else {}
+    merged = merge(file, given | draws, classes, force=force)
+    merged = {name: value for name, value in merged.items() if name not in draws}
+    drawn = look_at(given, merged, split_seed or 0, force=force)
+    if split_seed is not None and drawn is None:
+        raise click.UsageError("--split-seed goes with --train alone; something else divides it")
     kept = []
     if drawn is not None:
         merged["splits"] = SPLITS_FILE
@@ -152,7 +154,7 @@ def command(
         console.warn(f"The earlier {path.stem} is kept as {path.name}.")
     if drawn is not None:
         counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
-        console.note(f"Drew a division by seed {split_seed}, kept in {SPLITS_FILE}: {counts}.")
+        console.note(f"Drew a division by seed {split_seed or 0}, kept in {SPLITS_FILE}: {counts}.")
         console.note(drawn.note)
     _name_next_steps(merged)
 
@@ -265,13 +267,15 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
     listing = list_source(chosen.train)
     if any(frame.split == "val" for frame in listing.frames):
         return None
-    if Path(SPLITS_FILE).exists() and not force:
-        raise UserError(
-            f"{SPLITS_FILE} is there already: use it with --splits {SPLITS_FILE}, or draw another "
-            "division with --force"
-        )
     has_test = bool(chosen.test) or chosen.hyperkvasir is not None
-    return draw_splits(listing.frames, seed, with_test=not has_test)
+    drawn = draw_splits(listing.frames, seed, with_test=not has_test)
+    file = Path(SPLITS_FILE)
+    if not force and file.exists() and file.read_bytes() != drawn.text.encode():
+        raise UserError(
+            f"{file} is there already: use it with --splits {file}, or draw another division with "
+            "--force"
+        )
+    return drawn
 
 
 def _file_faults(merged: dict[str, Any]) -> list[Fault]:

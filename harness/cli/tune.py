@@ -97,6 +97,7 @@ def command(
     from harness.cli.export import chosen_run
     from harness.data.catalogue import catalogue
     from harness.inference.prediction import Inference
+    from harness.runs.seen import warn_of_other_training
     from harness.runs.workspace import Workspace
     from harness.utils import device as devices
 
@@ -111,6 +112,7 @@ def command(
     workspace = Workspace(settings.workspace)
     chosen = chosen_run(settings, run)
     frames = catalogue(settings, needs=["train"])
+    warn_of_other_training([chosen], frames, split, workspace.root / "cache")
     inference = Inference(device=devices.choose(device), batch_size=batch_size, tta=False)
     if fusion == "mean":
         wanted = [name for name in STEPS if name in (steps or STEPS)]

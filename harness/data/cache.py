@@ -39,6 +39,7 @@ from harness.data.frames import (
     size_problem,
 )
 from harness.utils import console
+from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import decode_labels
 from metrics.masks.classes import ONE, Classes
@@ -101,7 +102,6 @@ class FrameCache:
         size: int,
         folder: Path,
         *,
-        jobs: int | None = None,
         progress: Callable[[int, int], object] = lambda _done, _total: None,
         classes: Classes = ONE,
     ) -> FrameCache:
@@ -109,9 +109,8 @@ class FrameCache:
 
         Masks that look inverted are warned of.
 
-        The truth of the frames is known; they become ``size`` x ``size`` pixels, decoded by
-        ``jobs`` threads (one a core by default). ``folder`` holds all caches; ``progress`` is
-        called after each decoded frame with the frames done and in all.
+        The truth of the frames is known; they become ``size`` x ``size`` pixels. ``folder`` holds
+        all caches; ``progress`` is called after each decoded frame with the frames done and in all.
 
         Raises:
             FaultsError: If frames or masks cannot be used, every one of them named.
@@ -128,11 +127,16 @@ class FrameCache:
             try:
                 cache = cls.open(folder / settings.key(frame_digests(rows, files)))
             except UserError:
-                built = _build(rows, settings, folder, jobs or os.cpu_count() or 1, progress)
+                built = _build(rows, settings, folder, progress)
                 cache = cls.open(built)
             files.save()
         except OSError as error:
-            raise _no_room(folder, len(rows) * size * size * 4, error) from error
+            needed = len(rows) * size * size * 4 / 1e6
+            raise UserError(
+                f"{folder}: cannot write the frame cache, which takes {needed:.0f} MB "
+                f"({error.strerror or error}). Make room there, or give another folder with "
+                "--workspace."
+            ) from error
         _warn_of_inverted(cache, rows, classes)
         return cache
 
@@ -194,15 +198,14 @@ def _build(
     rows: Sequence[Mapping[str, Any]],
     settings: _Settings,
     folder: Path,
-    jobs: int,
     progress: Callable[[int, int], object],
 ) -> Path:
     """Decode the frames into a new cache; its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with partial_folder(folder) as temporary:
         decode = or_fault(partial(_decode, settings=settings))
-        with ThreadPoolExecutor(jobs, thread_name_prefix="cache") as pool:
-            entries = map_ahead(pool, decode, rows, _AHEAD * jobs)
+        with ThreadPoolExecutor(cores(), thread_name_prefix="cache") as pool:
+            entries = map_ahead(pool, decode, rows, _AHEAD * cores())
             digests = _write(temporary, rows, settings.size, entries, progress)
         final = folder / settings.key(digests)
         _rename(temporary, final)
@@ -268,28 +271,14 @@ def _write(
 
 def _rename(temporary: Path, final: Path) -> None:
     """Give a whole cache its final name, unless another process was first."""
-    with _lock(final.parent):
+    from filelock import FileLock
+
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # a file system without locks
+            held.enter_context(FileLock(final.parent / ".lock", fallback_to_soft=False))
         with contextlib.suppress(UserError):
             FrameCache.open(final)
             return
         shutil.rmtree(final, ignore_errors=True)  # a damaged one, if any
         temporary.chmod(0o755)
         temporary.rename(final)
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Wait for other processes that rename in the folder, where the file system has locks."""
-    from filelock import FileLock
-
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):
-            held.enter_context(FileLock(folder / ".lock", fallback_to_soft=False))
-        yield
-
-
-def _no_room(folder: Path, needed: int, error: OSError) -> UserError:
-    return UserError(
-        f"{folder}: cannot write the frame cache, which takes {needed / 1e6:.0f} MB "
-        f"({error.strerror or error}). Make room there, or give another folder with --workspace."
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +16,12 @@ from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import role_listings, same_names
-from harness.data.splits import OWN, SPLITS, Splits, assign, load_splits
+from harness.data.splits import OWN, SPLITS, Splits, assign, left_out, load_splits
 from harness.utils import console
 from harness.utils.device import cores
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.names import few
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "endocv": ("endocv2021",),
@@ -37,18 +39,17 @@ _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 """The setting that a message asks for where frames of a split are needed."""
 
 
-def catalogue(
-    settings: Settings, splits: Splits | None = None, *, needs: Sequence[str] = ("train", "test")
-) -> pd.DataFrame:
+def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -> pd.DataFrame:
     """All frames with a truth, and the split of each; what else lies there is said.
+
+    Frames that a file of splits leaves out and files that are in two splits are warned of.
 
     Args:
         settings: The datasets' folders; one that is not set and not needed is left out.
-        splits: By default :func:`splits_of` the settings.
         needs: Splits whose frames have to be set.
 
     Returns:
-        DataFrame: As ``layouts.find_frames``, with ``split``; frames of no split have ''.
+        DataFrame: As ``layouts.read_headers``, with ``split``; frames of no split have ''.
 
     Raises:
         UserError: If a setting is missing.
@@ -65,15 +66,31 @@ def catalogue(
     if faults or len(parts) < len(listings):
         faults += _every_fault(list(listings.values()), settings.classes)
         raise FaultsError(faults, "the frames cannot be used as they are")
-    frames = pd.concat(parts, ignore_index=True)
-    return assign(frames, splits or splits_of(settings))
+    splits = splits_of(settings)
+    frames = assign(pd.concat(parts, ignore_index=True), splits)
+    if settings.splits is not None and (note := left_out(frames, splits)):
+        console.warn(note)
+    if shared := _in_two_splits(frames):
+        console.warn(f"In two splits, which makes figures too good: {few(shared, 3)}.")
+    return frames
+
+
+def _in_two_splits(frames: pd.DataFrame) -> list[str]:
+    """Image files, also behind links, that are those of an earlier frame in another split."""
+    first: dict[str, str] = {}
+    return [
+        image
+        for image, split in zip(frames["image"], frames["split"], strict=True)
+        if split and first.setdefault(os.path.realpath(image), split) != split
+    ]
 
 
 def _every_fault(listings: Sequence[Listing], classes: Classes) -> Iterator[Fault]:
     """What 'harness data check' finds in the files, so that nothing is left for the next call."""
     for listing in listings:
         yield from listing.faults
-        for report in inspect_all(listing.frames, cores(), classes):
+        reports = inspect_all(listing.frames, cores(), classes)
+        for report in console.track(reports, "Looking at frames", len(listing.frames)):
             yield from report.faults
 
 

@@ -54,10 +54,13 @@ def draw_splits(frames: Sequence[FrameFiles], seed: int, *, with_test: bool) -> 
             f"cannot divide {len(pool)} frames of {groups} sequences and single frames: a sequence "
             "stays whole. Give --val DIR or --splits FILE"
         )
-    parts = folds(table, min(PARTS, groups), seed)
-    table["split"] = parts[0]["split"]
+    parts = [fold["split"] == "val" for fold in folds(table, min(PARTS, groups), seed)]
+    # A long sequence makes a part of its own, which is better trained on. Of parts that differ from
+    # a tenth by less than a frame the first ones are taken.
+    parts.sort(key=lambda part: int(abs(part.sum() - len(pool) / PARTS)))
+    table.loc[parts[0], "split"] = "val"
     if with_test:
-        table.loc[parts[1]["split"] == "val", "split"] = "test"
+        table.loc[parts[1], "split"] = "test"
     return DrawnSplits(
         text=_text(table, seed),
         counts={name: int((table["split"] == name).sum()) for name in SPLITS},

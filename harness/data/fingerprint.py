@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from harness.utils.device import cores
 from metrics.masks.image import read_file
 from metrics.utils.errors import Fault, FaultsError, or_fault
 from metrics.utils.files import UnwritableError, read_mapping, write_json
@@ -95,7 +95,7 @@ def frame_digests(rows: Sequence[Mapping[str, Any]], digests: FileDigests) -> li
     def digest(row: Mapping[str, Any]) -> str:
         return frame_digest(row, digests(row["image"]), digests(row["mask"]))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(or_fault(digest), rows))
 
 

@@ -6,7 +6,6 @@ orientation is ignored for frames and masks alike, so that the two always match.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,8 +67,12 @@ def read_or(image: Path, on_fault: Callable[[Fault], object] | None) -> NDArray[
 def find_unreadable(images: Sequence[Path]) -> list[Fault]:
     """Decode all frames, in threads; what is wrong with those that cannot be read."""
     faults: list[Fault] = []
+
+    def look(image: Path) -> None:  # returns no pixels, which the pool would keep to the end
+        read_or(image, faults.append)
+
     with ThreadPoolExecutor(cores(), thread_name_prefix="frames") as pool:
-        list(pool.map(lambda image: read_or(image, faults.append), images))
+        list(pool.map(look, images))
     return sorted(faults, key=str)
 
 
@@ -187,7 +190,7 @@ def check_truth(
 
     faults: list[Fault] = []
     inverted: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="truth") as pool:
+    with ThreadPoolExecutor(cores(), thread_name_prefix="truth") as pool:
         for found in map_ahead(pool, or_fault(read), frames, AHEAD):
             if isinstance(found, Fault):
                 faults.append(found)

@@ -131,44 +131,32 @@ def plug_in_kinds() -> tuple[str, ...]:
     return tuple(layout.kind for layout in known_layouts() if layout.kind not in built_in)
 
 
-def find_frames(
-    root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Find the frames of a dataset folder. Headers are read, but no pixel is decoded.
-
-    ``dataset`` names the frames in place of the layout's own name; ``kinds`` are the layouts that
-    the folder may have, by ``DatasetLayout.kind``, any by default.
+def read_headers(listing: Listing) -> pd.DataFrame:
+    """The catalogue of listed frames; their headers are read, but no pixel is decoded.
 
     Returns:
         DataFrame: One row a frame with the columns ``COLUMNS``: text, but for ``height`` and
-        ``width`` (int64 pixels); ``split`` is empty, as is ``mask`` where there is none. The order
-        is natural and the same on every machine.
+        ``width`` (int64 pixels); ``mask`` is empty where there is none. The order is natural and
+        the same on every machine.
 
     Raises:
-        UserError: If the folder is missing, or its layout is not recognised or not of ``kinds``.
         FaultsError: If a frame cannot be used: no mask where one is due, two files of one name,
             or a file that is no image; all of them at once.
     """
-    return read_headers(list_frames(root, dataset=dataset, kinds=kinds))
-
-
-def read_headers(listing: Listing) -> pd.DataFrame:
-    """The catalogue of listed frames, with their sizes; see :func:`find_frames`.
-
-    Raises:
-        FaultsError: As for :func:`find_frames`.
-    """
-    sizes, unreadable = _sizes([frame.image for frame in listing.frames])
-    faults = [*listing.faults, *unreadable]
+    with ThreadPoolExecutor(_READERS) as pool:
+        results = list(pool.map(or_fault(read_size), [frame.image for frame in listing.frames]))
+    faults = [*listing.faults, *(result for result in results if isinstance(result, Fault))]
     if faults:
         raise FaultsError(faults, f"the frames in {listing.root} cannot be used as they are")
+    sizes = [result for result in results if not isinstance(result, Fault)]
     return to_catalogue(listing.frames, sizes)
 
 
 def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] = ()) -> Listing:
     """List the frames of a dataset folder, with its faults; no file is opened.
 
-    The arguments are those of :func:`find_frames`.
+    ``dataset`` names the frames in place of the layout's own name; ``kinds`` are the layouts that
+    the folder may have, by ``DatasetLayout.kind``, any by default.
 
     Raises:
         UserError: If the folder is missing, its layout is not recognised or not of ``kinds``, or
@@ -196,7 +184,9 @@ def recognise(root: Path) -> tuple[DatasetLayout, Path]:
     Raises:
         UserError: If the folder is missing, or none or several layouts are found.
     """
-    _refuse_missing(root)
+    if not root.is_dir():
+        kind = "is a file" if root.exists() else "does not exist"
+        raise UserError(f"{root} {kind}; expected the folder of a dataset")
     level = [root]
     for _ in range(_LEVELS):
         found = [(layout, path) for path in level if (layout := _layout_of(path))]
@@ -227,14 +217,6 @@ def _own_name(layout: DatasetLayout, folder: Path) -> str:
     return "plain"
 
 
-def _sizes(paths: Sequence[Path]) -> tuple[list[tuple[int, int]], list[Fault]]:
-    """Heights and widths from headers, and a fault for each file that cannot be read."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        results = list(pool.map(or_fault(read_size), paths))
-    faults = [result for result in results if isinstance(result, Fault)]
-    return [(0, 0) if isinstance(r, Fault) else r for r in results], faults
-
-
 def to_catalogue(frames: Sequence[FrameFiles], sizes: Sequence[tuple[int, int]]) -> pd.DataFrame:
     """One row a frame, from listed frames and their heights and widths in pixels."""
     texts = ("frame", "name", "dataset", "centre", "sequence", "test_set", "split", "truth")
@@ -245,12 +227,6 @@ def to_catalogue(frames: Sequence[FrameFiles], sizes: Sequence[tuple[int, int]])
     columns["height"] = [height for height, _ in sizes]
     columns["width"] = [width for _, width in sizes]
     return pd.DataFrame(columns, columns=list(COLUMNS))
-
-
-def _refuse_missing(root: Path) -> None:
-    if not root.is_dir():
-        kind = "is a file" if root.exists() else "does not exist"
-        raise UserError(f"{root} {kind}; expected the folder of a dataset")
 
 
 def _unrecognised(root: Path) -> str:

@@ -128,6 +128,7 @@ class Listing:
         if image_suffix:
             frames = self._without_suffix(frames, image_suffix)
         found = _match(frames, unclaimed, mask_names)
+        sequence = normal(sequence)
         for name, image in frames.items():
             if name not in found:
                 expected = " or ".join(f"{one}.*" for one in mask_stems(name, mask_names)[:2])
@@ -157,6 +158,7 @@ class Listing:
         self, images: Path, *, dataset: str, truth: Truth, sequence: str = "", test_set: str = ""
     ) -> None:
         """Add the frames of a folder without masks."""
+        sequence = normal(sequence)
         self.frames += [
             FrameFiles(
                 frame=f"{sequence or test_set or dataset}/{name}",
@@ -190,12 +192,14 @@ class Listing:
         for path in [folder, *entries]:
             if path.is_symlink() and not path.exists():
                 self.faults.append(Fault(path=str(path), message=_DEAD))
+            elif kind_of(path.name):
+                continue
             elif is_image(path):
                 first = found.setdefault(name_of(path), path)
                 if first != path:
                     message = f"has the same name as {first.name} beside it; keep one of them"
                     self.faults.append(Fault(path=str(path), message=message))
-            elif path != folder and not kind_of(path.name):
+            elif path != folder:
                 self.others.append(path)
         if not found and (folder.exists() or not folder.is_symlink()):
             there = "is empty" if folder.is_dir() else "is missing"

@@ -69,6 +69,8 @@ def list_source(source: Source) -> Listing:
     for folder in (source.images, source.masks):
         if not folder.is_dir():
             raise UserError(f"{folder} is no folder; expected the folder of frames, or of masks")
+    if source.images.samefile(source.masks):
+        raise UserError(f"{source.masks} holds the frames, too; give masks a folder of their own")
     listing = Listing(layout="two folders", root=source.images)
     names = (source.mask_name,) if source.mask_name else GENERAL_NAMES
     listing.add_pairs(source.images, source.masks, dataset="plain", mask_names=names)

@@ -6,6 +6,7 @@ import fnmatch
 import random
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.names import normal
 from metrics.utils.text import read_toml
 from metrics.utils.validation import validate
 
@@ -89,7 +91,7 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     """Assign each frame to its split.
 
     Args:
-        catalogue: As ``layouts.find_frames`` gives it; a frame that has a split keeps it.
+        catalogue: As ``layouts.read_headers`` gives it; a frame that has a split keeps it.
         splits: The splits of the others.
 
     Returns:
@@ -115,15 +117,18 @@ def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
     return catalogue.assign(split=names.astype(str))
 
 
-def unassigned(catalogue: pd.DataFrame) -> dict[str, int]:
-    """Count the frames in no split by centre, sequence, test set or else dataset."""
+def left_out(catalogue: pd.DataFrame, splits: Splits) -> str:
+    """A sentence that counts the frames in no split by centre, sequence, test set or else dataset.
+
+    Returns:
+        str: Empty where there are none.
+    """
     rest = catalogue[catalogue["split"] == ""]
-    counts: dict[str, int] = {}
     columns = ["centre", "sequence", "test_set", "dataset"]
-    for row in rest[columns].itertuples(index=False):
-        name = next(value for value in row if value)
-        counts[name] = counts.get(name, 0) + 1
-    return counts
+    counts = Counter(next(filter(None, row)) for row in rest[columns].itertuples(index=False))
+    parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    where = "" if splits == OWN else f" of {splits.name!r}, and so not used"
+    return f"In no split{where}: {parts}." if parts else ""
 
 
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
@@ -213,7 +218,7 @@ def _matches(catalogue: pd.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
     """Bool array, True where any of a split's patterns names the frame."""
     hit = np.zeros(len(catalogue), dtype=bool)
     for key, column in KEYS.items():
-        if names := getattr(rule, key):
+        if names := [normal(name) for name in getattr(rule, key)]:
             # Plain names are looked up: thousands of alternatives would be tried one by one.
             patterns = [name for name in names if set(name) & set("*?[")]
             whole = re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")

@@ -25,7 +25,7 @@ from harness.runs.calibration import keep_temperature, kept_temperature
 from harness.runs.network import shared_classes
 from harness.runs.register_ensemble import members_among
 from harness.runs.seeds import seeds_of
-from harness.runs.seen import refuse_seen
+from harness.runs.seen import refuse_seen, warn_of_other_training
 from harness.runs.select import select
 from harness.runs.workspace import Workspace
 from harness.utils import console
@@ -160,6 +160,7 @@ class ChosenRuns:
         found = {run.run: of_split(run.variant.apply(frames), split) for run in self._runs}
         for run in self._runs:
             refuse_seen(run, frames, found[run.run], split)
+        warn_of_other_training(self._runs, frames, split, self.workspace.root / "cache")
         return found
 
     def map_tables(self, split: str) -> pd.DataFrame:

@@ -100,8 +100,7 @@ def seen_frames(workspace: Workspace, init: str, catalogue: pd.DataFrame) -> set
             train = of_split(run.variant.apply(catalogue), "train")
         except UserError:  # the run or the file is gone; or the centre or the fold is
             return None
-        fingerprint = str(run.row["data"] or "").partition("+")[0]  # 'TRAINING+VALIDATION'
-        if data_fingerprint(train, workspace.root / "cache") != fingerprint:
+        if data_fingerprint(train, workspace.root / "cache") != run.training_frames:
             return None
         seen |= set(train["frame"])
         init = str(run.settings.get("init", ""))

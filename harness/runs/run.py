@@ -131,6 +131,12 @@ class Run:
         return self.label(split) if self.tuned else self.model
 
     @property
+    def training_frames(self) -> str:
+        """Fingerprint of the frames that it was trained on; empty where unknown."""
+        training, _, validation = str(self.row["data"] or "").partition("+")
+        return training if validation else ""
+
+    @property
     def validation_frames(self) -> str:
         """Fingerprint of the frames that ``best_iou`` is of; empty where unknown."""
         return str(self.row["data"] or "").rpartition("+")[2]  # 'TRAINING+VALIDATION'

@@ -111,7 +111,7 @@ def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") 
         pixels, depth = _to_8_bits(decode(data, cv2.IMREAD_UNCHANGED, name=name))
         alpha = alpha_of(data)
         has_alpha = alpha is not None
-        found = (depth, _TURNED if _is_turned(data) else "", alpha_problem(alpha))
+        found = (depth, _TURNED if turned_by_tag(data) else "", alpha_problem(alpha))
         problems = [problem for problem in found if problem]
     if pixels.ndim == 3 and kind != "coloured":
         problems += colour_problems(pixels)
@@ -188,8 +188,8 @@ def _to_8_bits(stored: npt.NDArray[Any]) -> tuple[_Bytes, str]:
     return np.zeros(stored.shape, np.uint8), message
 
 
-def _is_turned(data: bytes) -> bool:
-    """Whether an EXIF or TIFF tag says that the pixels are not upright."""
+def turned_by_tag(data: bytes) -> bool:
+    """Whether an EXIF or TIFF tag says that an encoded image's pixels are not upright."""
     if data[:4] not in _TIFF and not any(mark in data for mark in _EXIF):
         return False
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -16,7 +16,7 @@ from harness.data.check.summary import summarise
 from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles, Listing
-from harness.data.splits import OWN, Splits, assign, unassigned
+from harness.data.splits import Splits, assign, left_out
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 from metrics.utils.names import few
@@ -63,7 +63,7 @@ def check(
     frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
     faults = [
         *chain.from_iterable((*listing.faults, *listing.oddities) for listing in listings),
-        *chain.from_iterable(inspection.faults for inspection in found),
+        *chain.from_iterable(report.faults for report in found),
         *_leaks(frames, found),
     ]
     return DataReport(
@@ -71,73 +71,63 @@ def check(
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
-            *_unassigned(frames, splits),
-            *_empty_masks(frames, classes.chosen),
-            *_without_polyp(frames, classes.chosen),
-            *_alpha(found),
-            *_inverted(files, found, classes.chosen),
+            *filter(None, [left_out(frames[frames["truth"] != "withheld"], splits)]),
+            *_masks(frames, classes.chosen),
+            *_oddities(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
     )
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
-    labels = frames["split"].where(frames["truth"] != "withheld", WITHHELD).tolist()
-    paths = frames["image"].tolist()
-    digests = [inspection.digest for inspection in found]
-    thumbnails = np.array([inspection.thumbnail for inspection in found], dtype=np.uint8)
     if not found:
         return []
+    labels = frames["split"].where(frames["truth"] != "withheld", WITHHELD).tolist()
+    paths = frames["image"].tolist()
+    digests = [report.digest for report in found]
+    thumbnails = np.array([report.thumbnail for report in found])
     return [
         *duplicates.exact(labels, paths, digests),
         *duplicates.near(labels, paths, digests, thumbnails),
     ]
 
 
-def _unassigned(frames: pd.DataFrame, splits: Splits) -> list[str]:
-    counts = unassigned(frames[frames["truth"] != "withheld"])
-    if not counts:
-        return []
-    parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
-    if splits == OWN:
-        return [f"In no split: {parts}."]
-    return [f"In no split of {splits.name!r}, and so not used: {parts}."]
-
-
-def _empty_masks(frames: pd.DataFrame, name: str) -> list[str]:
+def _masks(frames: pd.DataFrame, name: str) -> Iterator[str]:
+    """Notes on masks without the chosen class, and on splits that have no other."""
     count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
-    return [f"{count} masks hold no {name}; their frames count as non-{name}."] if count else []
-
-
-def _without_polyp(frames: pd.DataFrame, name: str) -> list[str]:
+    if count:
+        yield f"{count} masks hold no {name}; their frames count as non-{name}."
     known = frames[(frames["split"] != "") & frames["polyp"].notna()]
-    return [
-        f"No frame of {split} holds a pixel of {name}: it can neither train nor measure a model."
-        for split, polyp in known.groupby("split", sort=False)["polyp"]
-        if not polyp.any()
-    ]
+    for split, polyp in known.groupby("split", sort=False)["polyp"]:
+        if not polyp.any():
+            what = f"No frame of {split} holds a pixel of {name}"
+            yield f"{what}: it can neither train nor measure a model."
 
 
-def _alpha(found: Sequence[FrameReport]) -> list[str]:
-    count = sum(frame.has_alpha for frame in found)
-    return [f"{count} masks have an alpha channel, which is not used."] if count else []
+def _oddities(
+    files: Sequence[FrameFiles], found: Sequence[FrameReport], name: str
+) -> Iterator[str]:
+    """Notes on files that are read, but perhaps not as they were meant."""
+    if count := sum(report.has_alpha for report in found):
+        yield f"{count} masks have an alpha channel, which is not used."
+    pairs = list(zip(files, found, strict=True))
+    if turned := [str(frame.image) for frame, report in pairs if report.is_turned]:
+        what = (
+            "Orientation tags of frames are not followed, so masks have to lie as pixels are stored"
+        )
+        yield f"{what}: {few(turned)}."
+    if inverted := [str(frame.mask) for frame, report in pairs if report.looks_inverted]:
+        yield inverted_note(inverted, name)
 
 
-def _inverted(files: Sequence[FrameFiles], found: Sequence[FrameReport], name: str) -> list[str]:
-    paths = [str(f.mask) for f, report in zip(files, found, strict=True) if report.looks_inverted]
-    return [inverted_note(paths, name)] if paths else []
-
-
-def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> list[str]:
-    notes = []
+def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> Iterator[str]:
     named = {fault.path for fault in faults}
     for listing in listings:
         used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
         rest = find_other_files(listing.root, used)
         if rest.known:
             parts = ", ".join(f"{kind} ({count})" for kind, count in rest.known.items())
-            notes.append(f"Not used in {listing.root}: {parts}.")
+            yield f"Not used in {listing.root}: {parts}."
         unknown = [str(path) for path in rest.unknown if str(path) not in named]
         if unknown:
-            notes.append(f"Stray files in {listing.root}: {few(unknown, UNKNOWN_NAMED)}.")
-    return notes
+            yield f"Stray files in {listing.root}: {few(unknown, UNKNOWN_NAMED)}."

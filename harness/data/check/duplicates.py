@@ -118,15 +118,15 @@ def _pairs(
         rows, earlier = slice(start, start + _BLOCK), slice(start + _BLOCK)
         likeness = whole[rows] @ whole[earlier].T
         likeness[splits[rows, None] == splits[None, earlier]] = -1.0
-        for i, j in np.argwhere(likeness >= WHOLE).tolist():
+        for i in np.flatnonzero((likeness >= WHOLE).any(axis=1)).tolist():
             row = start + i
-            if j < row and float(texture(row) @ texture(j)) >= TEXTURE:
-                pairs.append((row, j, float(likeness[i, j])))
-    best: dict[int, tuple[int, int, float]] = {}
-    for pair in pairs:
-        if pair[0] not in best or pair[2] > best[pair[0]][2]:
-            best[pair[0]] = pair
-    return list(best.values())
+            alike = np.flatnonzero(likeness[i, :row] >= WHOLE)
+            # The likeliest first: in a film of one scene nearly all frames are alike.
+            for j in alike[np.argsort(-likeness[i, alike], kind="stable")].tolist():
+                if float(texture(row) @ texture(j)) >= TEXTURE:
+                    pairs.append((row, j, float(likeness[i, j])))
+                    break
+    return pairs
 
 
 def _coarse(thumbnails: npt.NDArray[np.uint8]) -> Floats:

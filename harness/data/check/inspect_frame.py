@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.frames import looks_inverted, read_image, size_problem
+from harness.data.frames import looks_inverted, size_problem
 from harness.data.listing import FrameFiles
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import examine_labels, mask_of
 from metrics.masks.classes import ONE, Classes
-from metrics.masks.image import read_file
+from metrics.masks.faults import turned_by_tag
+from metrics.masks.image import RGB_AS_STORED, decode, read_file
 from metrics.utils.errors import Fault, UserError
 
 Pixels = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class FrameReport:
         width: Of the frame, in pixels; 0 where it cannot be read.
         polyp: Whether any pixel of the truth is of the chosen class; ``None`` where the truth is
             withheld or cannot be read.
+        is_turned: Whether the frame has an orientation tag that is not followed.
         has_alpha: Whether the mask has an alpha channel.
         looks_inverted: Whether the chosen class covers nearly all of the mask's border.
         digest: SHA-256 of the decoded pixels and their shape; empty where there are none.
@@ -46,6 +48,7 @@ class FrameReport:
     height: int = 0
     width: int = 0
     polyp: bool | None = None
+    is_turned: bool = False
     has_alpha: bool = False
     looks_inverted: bool = False
     digest: str = ""
@@ -64,11 +67,12 @@ def inspect_all(
 def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
     """Decode a frame and its mask, and report all that is wrong with them."""
     faults: list[Fault] = []
+    is_turned, image = False, np.zeros((0, 0, 3), np.uint8)
     try:
-        image = read_image(frame.image)
+        data = read_file(frame.image)
+        is_turned, image = turned_by_tag(data), decode(data, RGB_AS_STORED, name=str(frame.image))
     except UserError as error:
         faults.append(Fault(path="", message=error.message))
-        image = np.zeros((0, 0, 3), np.uint8)
     polyp: bool | None = False if frame.truth == "empty" else None
     has_alpha = inverted = False
     if frame.mask is not None:
@@ -90,6 +94,7 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
         height=image.shape[0],
         width=image.shape[1],
         polyp=polyp,
+        is_turned=is_turned,
         has_alpha=has_alpha,
         looks_inverted=inverted,
         digest=_digest(image) if image.size else "",

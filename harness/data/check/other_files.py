@@ -19,6 +19,7 @@ _FILES: Final = (
     ("tables", re.compile(r".*\.csv", re.IGNORECASE)),
     ("archives", re.compile(r".*\.(zip|tar|gz|tgz)", re.IGNORECASE)),
     ("box files", re.compile(r"(bounding-boxes|kavsir_bboxes)\.json")),
+    ("superpixels", re.compile(r"ISIC_.*_superpixels\.png")),  # beside the frames of ISIC 2017
     ("notes", re.compile(r"(README|LICEN[CS]E|CITATION).*|.*\.(md|pdf)", re.IGNORECASE)),
 )
 

@@ -83,6 +83,16 @@ def test_a_users_splits_replace_the_papers(draw: Drawer, tmp_path: Path) -> None
     assert [row["frames"] for row in values["rows"] if row["split"] == "val"] == [3, 3]
 
 
+def test_the_splits_of_the_settings_are_not_those_of_another_folder(
+    draw: Drawer, tmp_path: Path
+) -> None:
+    (tmp_path / "splits.toml").write_text('[train]\nframes = ["plain/1"]\n')
+    (tmp_path / "harness.toml").write_text('train = "A"\nsplits = "splits.toml"\n')
+    other = draw.pairs("B", ("1", "2"))
+    assert "In no split: plain (2)." in check(other).stderr
+    assert "in no split of 'splits'" in check(other, "--splits", "splits.toml").stderr.lower()
+
+
 def test_any_folder_of_a_known_layout(draw: Drawer) -> None:
     values = json.loads(check(draw.pairs("Kvasir-SEG"), "--format", "json").stdout)
     assert [(row["source"], row["polyp"]) for row in values["rows"]] == [("kvasir-seg", 2)]
@@ -94,6 +104,9 @@ def test_all_folders_that_are_no_dataset_are_named(draw: Drawer) -> None:
     assert result.exit_code == 1
     assert "expected EndoCV 2021" in result.stderr
     assert "nowhere does not exist" in result.stderr
+    both = check("nowhere", "elsewhere").stderr
+    assert "nowhere does not exist" in both
+    assert "elsewhere does not exist" in both
 
 
 def test_nothing_set_names_both_ways_on() -> None:
@@ -114,6 +127,13 @@ def test_cache_decodes_each_size_once(draw: Drawer, tmp_path: Path) -> None:
     assert click.testing.CliRunner().invoke(command, arguments).exit_code == 0
     assert sorted((tmp_path / "workspace/cache").glob("*/")) == folders
     assert [folder.stat().st_mtime_ns for folder in folders] == before
+
+
+@pytest.mark.parametrize("size", ["0", "33", "16"])
+def test_cache_refuses_sizes_that_no_network_takes(size: str) -> None:
+    result = click.testing.CliRunner().invoke(command, ["cache", "--size", size])
+    assert result.exit_code == 2
+    assert "expected a multiple of 32" in result.output
 
 
 def test_cache_without_frames_names_both_ways_on() -> None:

@@ -206,8 +206,15 @@ def test_a_folder_alone_is_divided_once(here: Path, draw: Drawer) -> None:
     drawn = (here / "splits.toml").read_text()
     assert settings.load(here, env={}).splits == here / "splits.toml"
 
-    assert init("--train", folder, "--split-seed", "7").exit_code == 0
+    assert init("--train", folder).exit_code == 0
+    assert init("--train", folder, "--split-seed", "0").exit_code == 0
+    assert "another division with --force" in init("--train", folder, "--split-seed", "7").stderr
     assert (here / "splits.toml").read_text() == drawn
+    assert init("--train", folder, "--split-seed", "7", "--force").exit_code == 0
+    assert "seed 7" in (here / "splits.toml").read_text()
+    assert init("--train", folder, "--split-seed", "7", "--splits", "splits.toml").exit_code == 2
+    assert init("--train", folder, "--split-seed", "0", "--force").exit_code == 0
+    (here / "splits.toml.bak").unlink()
     other = draw.pairs("B", tuple(f"y{number}" for number in range(10)))
     assert "--splits: splits.toml there" in init("--train", other).stderr
     assert init("--train", other, "--force").exit_code == 0

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from harness.data import fingerprint, frames
+from harness.data import cache, fingerprint, frames
 from harness.data.cache import FrameCache
 from harness.data.fingerprint import data_fingerprint, rows_of
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from metrics.masks.read import read_mask
 from metrics.utils.errors import FaultsError, UserError
 
@@ -31,7 +31,7 @@ SIZE = 32
 @pytest.fixture
 def found(draw: Drawer) -> pd.DataFrame:
     """Ten frames, three of them without a mask file."""
-    return find_frames(draw.endocv())
+    return read_headers(list_frames(draw.endocv()))
 
 
 def test_holds_what_the_files_hold(found: pd.DataFrame, tmp_path: Path) -> None:
@@ -88,9 +88,13 @@ def test_is_decoded_once(found: pd.DataFrame, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.images, first.images)
 
 
-def test_one_job_gives_the_same_as_many(found: pd.DataFrame, tmp_path: Path) -> None:
-    one = FrameCache.build(found, SIZE, tmp_path / "one", jobs=1)
-    many = FrameCache.build(found, SIZE, tmp_path / "many", jobs=5)
+def test_one_core_gives_the_same_as_many(
+    found: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "cores", lambda: 1)
+    one = FrameCache.build(found, SIZE, tmp_path / "one")
+    monkeypatch.setattr(cache, "cores", lambda: 5)
+    many = FrameCache.build(found, SIZE, tmp_path / "many")
     np.testing.assert_array_equal(one.images, many.images)
     np.testing.assert_array_equal(one.masks, many.masks)
 
@@ -109,7 +113,7 @@ def test_neither_place_nor_times_of_files_are_in_the_key(
     found: pd.DataFrame, draw: Drawer, tmp_path: Path
 ) -> None:
     first = FrameCache.build(found, SIZE, tmp_path / "cache")
-    moved = find_frames(shutil.copytree(draw.root, tmp_path / "moved"))
+    moved = read_headers(list_frames(shutil.copytree(draw.root, tmp_path / "moved")))
     os.utime(moved["image"][0], ns=(0, 0))
     again = FrameCache.build(
         moved, SIZE, tmp_path / "cache", progress=lambda *_: pytest.fail("decoded")
@@ -225,15 +229,15 @@ def test_builds_at_once_do_not_disturb_each_other(
         (FrameCache.build(found, SIZE, tmp_path).folder / "index.json").write_text("{")
     with ThreadPoolExecutor(4) as pool:
         caches = list(pool.map(lambda _: FrameCache.build(found, SIZE, tmp_path), range(4)))
-    for cache in caches:
-        np.testing.assert_array_equal(cache.images, caches[0].images)
+    for one in caches:
+        np.testing.assert_array_equal(one.images, caches[0].images)
         hidden = [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
         assert hidden == [".lock"]
 
 
 def test_withheld_truth_is_refused(draw: Drawer, tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match="withheld"):
-        FrameCache.build(find_frames(draw.test_frames()), SIZE, tmp_path)
+        FrameCache.build(read_headers(list_frames(draw.test_frames())), SIZE, tmp_path)
 
 
 def test_no_frames_are_refused(found: pd.DataFrame, tmp_path: Path) -> None:

@@ -106,3 +106,22 @@ def test_what_is_passed_over_is_counted_and_named(
     assert (
         f"4 passed over in {root}: images/deeper, images/x3.webp, images/x4.gif, masks/lone.png"
     ) in caplog.text
+
+
+def test_frames_that_a_file_of_splits_leaves_out_are_counted(
+    draw: Drawer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[train]\nframes = ["plain/a*"]\n[val]\nframes = ["plain/b"]\n')
+    settings = Settings(train=draw.pairs("own", ("a1", "a2", "b", "new")), splits=path)
+    catalogue.catalogue(settings, needs=["train"])
+    assert "In no split of 'mine', and so not used: plain (1)." in caplog.text
+
+
+def test_files_in_two_splits_are_warned_of(draw: Drawer, caplog: pytest.LogCaptureFixture) -> None:
+    train, val = draw.pairs("own", ("a", "b")), draw.pairs("val", ("c",))
+    linked = draw.pairs("linked", ("d",)) / "images/a.png"
+    linked.symlink_to(next((train / "images").glob("a.*")))
+    (draw.root / "linked/masks/a.png").symlink_to(next((train / "masks").glob("a*")))
+    catalogue.catalogue(Settings(train=train, val=val, test={"t": draw.root / "linked"}))
+    assert f"In two splits, which makes figures too good: {linked}." in caplog.text

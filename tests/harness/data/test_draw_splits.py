@@ -67,6 +67,12 @@ def test_a_sequence_is_on_one_side_only(tmp_path: Path, sequences: int) -> None:
     assert drawn.note == f"{sequences} sequences are left whole."
 
 
+def test_a_long_sequence_is_trained_on() -> None:
+    short = [frame for frame in frames(60, 6) if frame.sequence != "s0"]
+    drawn = draw_splits([*frames(400, 1), *short], 0, with_test=True)
+    assert drawn.counts == {"train": 430, "val": 10, "test": 10}
+
+
 def test_some_frames_without_a_sequence_are_counted() -> None:
     drawn = draw_splits([*frames(20, 4), *frames(7)], 0, with_test=False)
     assert drawn.note.startswith("No sequence known of 7 frames")

@@ -9,7 +9,7 @@ import pytest
 
 from harness.data import fingerprint
 from harness.data.fingerprint import DIGITS, data_fingerprint
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from metrics.masks.image import read_file
 from metrics.utils.errors import FaultsError
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 def test_neither_folder_nor_order_counts(draw: Drawer, tmp_path: Path) -> None:
     root = draw.hyperkvasir()
-    found = find_frames(root)
+    found = read_headers(list_frames(root))
     fingerprint = data_fingerprint(found)
     assert len(fingerprint) == DIGITS
     moved = shutil.copytree(root, tmp_path / "elsewhere" / "hyperkvasir")
-    assert data_fingerprint(find_frames(moved)) == fingerprint
+    assert data_fingerprint(read_headers(list_frames(moved))) == fingerprint
     assert data_fingerprint(found.iloc[::-1]) == fingerprint
 
 
 def test_every_byte_and_every_frame_counts(draw: Drawer) -> None:
-    found = find_frames(draw.hyperkvasir())
+    found = read_headers(list_frames(draw.hyperkvasir()))
     fingerprint = data_fingerprint(found)
     assert data_fingerprint(found.iloc[:1]) != fingerprint
     mask = Path(found["mask"][0])
@@ -39,7 +39,7 @@ def test_every_byte_and_every_frame_counts(draw: Drawer) -> None:
 
 
 def test_missing_files_are_all_named(draw: Drawer) -> None:
-    found = find_frames(draw.hyperkvasir())
+    found = read_headers(list_frames(draw.hyperkvasir()))
     for image in found["image"]:
         Path(image).unlink()
     with pytest.raises(FaultsError) as caught:
@@ -64,7 +64,7 @@ def test_files_that_have_not_changed_are_read_once(
     draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]
 ) -> None:
     monkeypatch.setattr(fingerprint, "_SETTLED_NS", 0)
-    found = find_frames(draw.hyperkvasir())
+    found = read_headers(list_frames(draw.hyperkvasir()))
     first = data_fingerprint(found, tmp_path)
     assert sorted(reads) == sorted([*found["image"], *found["mask"]])
     reads.clear()
@@ -78,7 +78,7 @@ def test_files_that_have_not_changed_are_read_once(
 def test_a_file_that_changed_a_moment_ago_is_not_remembered(
     draw: Drawer, tmp_path: Path, reads: list[str]
 ) -> None:
-    found = find_frames(draw.hyperkvasir())
+    found = read_headers(list_frames(draw.hyperkvasir()))
     data_fingerprint(found, tmp_path)
     data_fingerprint(found, tmp_path)
     assert len(reads) == 4 * len(found)
@@ -86,7 +86,7 @@ def test_a_file_that_changed_a_moment_ago_is_not_remembered(
 
 @pytest.mark.parametrize("text", ["{", "[1]", "every path: 1", None])
 def test_damaged_digests_are_computed_anew(draw: Drawer, tmp_path: Path, text: str | None) -> None:
-    found = find_frames(draw.hyperkvasir())
+    found = read_headers(list_frames(draw.hyperkvasir()))
     if text is None:
         (tmp_path / "digests.json").mkdir()
     elif text.startswith("every"):

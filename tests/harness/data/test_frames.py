@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,3 +163,16 @@ def test_real_frames(endocv: Path) -> None:
     with Image.open(image) as expected:
         size = expected.height, expected.width, 3
     assert frames.read_image(image).shape == size
+
+
+def test_the_search_for_unreadable_frames_keeps_no_pixels(tmp_path: Path) -> None:
+    frame = save(np.zeros((600, 600, 3), np.uint8), tmp_path / "frame.png")
+    (tmp_path / "damaged.png").write_bytes(frame.read_bytes()[:-200])
+    tracemalloc.start()
+    try:
+        faults = frames.find_unreadable([frame] * 60 + [tmp_path / "damaged.png"])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ["damaged.png" in str(fault) for fault in faults] == [True]
+    assert peak < 30 * 600 * 600 * 3

@@ -61,10 +61,10 @@ def cases(draw: Drawer) -> Path:
 
 def test_its_frames_are_listed(entries: list[Entry], cases: Path) -> None:
     with pytest.raises(UserError, match="laid out as no dataset known"):
-        layouts.find_frames(cases)
+        layouts.read_headers(layouts.list_frames(cases))
     layouts.known_layouts.cache_clear()
     entries.append(Entry(CASES))
-    frames = layouts.find_frames(cases)
+    frames = layouts.read_headers(layouts.list_frames(cases))
 
     assert frames["frame"].tolist() == ["case1/a", "case1/b", "case2/c"]
     assert set(frames["dataset"]) == {"cases"}
@@ -84,7 +84,7 @@ def test_a_frame_without_its_mask_is_a_fault_there_too(entries: list[Entry], cas
     entries.append(Entry(CASES))
     (cases / "case2_GT/c.png").unlink()
     with pytest.raises(UserError, match="its mask is missing"):
-        layouts.find_frames(cases)
+        layouts.read_headers(layouts.list_frames(cases))
 
 
 def test_a_taken_kind_is_named_and_left_out(entries: list[Entry]) -> None:

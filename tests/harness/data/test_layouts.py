@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ HEIGHT, WIDTH = 40, 56
 
 def test_endocv_with_its_irregularities(draw: Drawer) -> None:
     root = draw.endocv()
-    found = layouts.find_frames(root)
+    found = layouts.read_headers(layouts.list_frames(root))
     assert list(found.columns) == list(layouts.COLUMNS)
     assert found["frame"].tolist() == [
         "C1/C1_1_", "C1/C1_2", "C1/C1_10", "C6/C6_1",
@@ -38,8 +39,16 @@ def test_endocv_with_its_irregularities(draw: Drawer) -> None:
     assert not found["split"].any()
 
 
+def test_a_sequence_whose_name_is_no_utf8_is_listed_as_text(draw: Drawer) -> None:
+    root = draw.endocv()
+    sequence = root / "sequenceData/negativeOnly/seq6_neg"
+    sequence.rename(sequence.with_name(os.fsdecode(b"caf\xe9")))
+    found = layouts.read_headers(layouts.list_frames(root))
+    assert found["frame"][found["name"] == "b1"].item() == "caf\\xe9/b1"
+
+
 def test_test_folders(draw: Drawer) -> None:
-    found = layouts.find_frames(draw.test_frames())
+    found = layouts.read_headers(layouts.list_frames(draw.test_frames()))
     assert found["frame"].tolist() == [
         "EndoCV_DATA1/Endocv2021_test_data1_0",
         "EndoCV_DATA1/Endocv2021_test_data1_1",
@@ -51,8 +60,10 @@ def test_test_folders(draw: Drawer) -> None:
 
 
 def test_hyperkvasir_from_its_folder_and_the_one_around_it(draw: Drawer) -> None:
-    around = layouts.find_frames(draw.hyperkvasir())
-    assert around.equals(layouts.find_frames(draw.root / "hyperkvasir/segmented-images"))
+    around = layouts.read_headers(layouts.list_frames(draw.hyperkvasir()))
+    assert around.equals(
+        layouts.read_headers(layouts.list_frames(draw.root / "hyperkvasir/segmented-images"))
+    )
     assert around["frame"].tolist() == ["hyperkvasir/k1", "hyperkvasir/k2"]
 
 
@@ -71,13 +82,15 @@ def test_pairs_are_told_apart_by_what_lies_around(
     root = draw.pairs(folder)
     if beside:
         (root / beside).write_text("{}")
-    assert set(layouts.find_frames(root)["dataset"]) == {dataset}
-    assert set(layouts.find_frames(root, dataset="other")["dataset"]) == {"other"}
+    assert set(layouts.read_headers(layouts.list_frames(root))["dataset"]) == {dataset}
+    assert set(layouts.read_headers(layouts.list_frames(root, dataset="other"))["dataset"]) == {
+        "other"
+    }
 
 
 @pytest.mark.parametrize("ending", ["jpg", "jpeg", "png", "tif", "bmp", "PNG"])
 def test_plain_pairs_of_every_format(draw: Drawer, ending: str) -> None:
-    found = layouts.find_frames(draw.pairs("own", ending=ending))
+    found = layouts.read_headers(layouts.list_frames(draw.pairs("own", ending=ending)))
     assert found["frame"].tolist() == ["plain/x1", "plain/x2"]
     assert set(zip(found["height"], found["width"], strict=True)) == {(HEIGHT, WIDTH)}
 
@@ -89,7 +102,7 @@ def test_clinicdb_with_its_odd_tiffs(draw: Drawer, tmp_path: Path) -> None:
         draw.mask(root / "Ground Truth" / f"{name}.tif", (24, 32))
     with pytest.raises(UnidentifiedImageError):
         Image.open(root / "Original/1.tif")
-    found = layouts.find_frames(root)
+    found = layouts.read_headers(layouts.list_frames(root))
     assert found["frame"].tolist() == ["cvc-clinicdb/1", "cvc-clinicdb/2", "cvc-clinicdb/10"]
     assert set(zip(found["height"], found["width"], strict=True)) == {(24, 32)}
 
@@ -98,7 +111,7 @@ def test_an_unknown_folder_says_what_was_expected_and_found(draw: Drawer, tmp_pa
     draw.frame(tmp_path / "odd/a.jpg")
     (tmp_path / "odd/deeper").mkdir()
     with pytest.raises(UserError) as caught:
-        layouts.find_frames(tmp_path / "odd")
+        layouts.read_headers(layouts.list_frames(tmp_path / "odd"))
     text = caught.value.message
     assert all(layout.expects in text for layout in layouts.known_layouts())
     assert "Found: deeper/, 1 images." in text
@@ -107,19 +120,19 @@ def test_an_unknown_folder_says_what_was_expected_and_found(draw: Drawer, tmp_pa
 def test_the_folder_above_is_named_where_it_is_the_one_meant(draw: Drawer) -> None:
     root = draw.endocv()
     with pytest.raises(UserError, match=f"give {root}"):
-        layouts.find_frames(root / "data_C1")
+        layouts.read_headers(layouts.list_frames(root / "data_C1"))
 
 
 def test_several_datasets_in_a_folder_are_named(draw: Drawer, tmp_path: Path) -> None:
     roots = [draw.endocv(), draw.test_frames()]
     with pytest.raises(UserError) as caught:
-        layouts.find_frames(tmp_path)
+        layouts.read_headers(layouts.list_frames(tmp_path))
     assert all(str(root) in caught.value.message for root in roots)
 
 
 def test_another_layout_than_the_one_wanted_is_refused(draw: Drawer) -> None:
     with pytest.raises(UserError, match="expected EndoCV 2021 test frames: EndoCV_DATA1/"):
-        layouts.find_frames(draw.endocv(), kinds=["endocv2021-test"])
+        layouts.read_headers(layouts.list_frames(draw.endocv(), kinds=["endocv2021-test"]))
 
 
 @pytest.mark.parametrize("make_file", [True, False])
@@ -128,14 +141,14 @@ def test_a_path_that_is_no_folder_is_refused(tmp_path: Path, make_file: bool) ->
     if make_file:
         path.write_text("")
     with pytest.raises(UserError, match="is a file" if make_file else "does not exist"):
-        layouts.find_frames(path)
+        layouts.read_headers(layouts.list_frames(path))
 
 
 def test_a_layout_without_frames_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
     with pytest.raises(UserError, match="no frames in"):
-        layouts.find_frames(tmp_path)
+        layouts.read_headers(layouts.list_frames(tmp_path))
 
 
 def test_all_unusable_frames_are_named_together(draw: Drawer) -> None:
@@ -144,7 +157,7 @@ def test_all_unusable_frames_are_named_together(draw: Drawer) -> None:
     (root / "images/b.jpg").write_bytes(b"")
     (root / "images/c.jpg").write_text("no image")
     with pytest.raises(FaultsError) as caught:
-        layouts.find_frames(root)
+        layouts.read_headers(layouts.list_frames(root))
     assert len(caught.value.faults) == 3
     assert all(f"{name}.jpg" in caught.value.message for name in "abc")
 
@@ -153,7 +166,7 @@ def test_a_tiff_cut_in_its_header_is_refused(draw: Drawer) -> None:
     root = draw.pairs("own", ending="tif")
     (root / "images/x1.tif").write_bytes(b"II*\0\x08\0\0\0")
     with pytest.raises(FaultsError, match=r"x1\.tif"):
-        layouts.find_frames(root)
+        layouts.read_headers(layouts.list_frames(root))
 
 
 def test_sizes_are_those_of_the_file_not_of_its_orientation_tag(tmp_path: Path) -> None:
@@ -162,5 +175,5 @@ def test_sizes_are_those_of_the_file_not_of_its_orientation_tag(tmp_path: Path) 
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         Image.new("RGB", (30, 20)).save(tmp_path / folder / "a.jpg", exif=exif)
-    found = layouts.find_frames(tmp_path)
+    found = layouts.read_headers(layouts.list_frames(tmp_path))
     assert (found["height"][0], found["width"][0]) == (20, 30)

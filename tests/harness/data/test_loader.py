@@ -16,7 +16,7 @@ import torch
 from harness.config.training import TrainConfig
 from harness.data import loader
 from harness.data.cache import FrameCache
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from harness.utils.signals import StoppedWaiting, StopRequest
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ Seen = list[tuple[bytes, bytes, tuple[str, ...]]]
 
 @pytest.fixture
 def found(draw: Drawer) -> pd.DataFrame:
-    return find_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(FRAMES))))
+    return read_headers(
+        list_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(FRAMES))))
+    )
 
 
 @pytest.fixture

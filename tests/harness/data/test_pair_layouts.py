@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from harness.data import layouts
+from harness.data.check.other_files import find_other_files
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -216,3 +217,15 @@ def test_many_datasets_are_not_all_listed(draw: Drawer) -> None:
         draw.frame(draw.root / f"all/x/d{number}/EndoCV_DATA1/a.jpg")
     with pytest.raises(UserError, match="and 2 more"):
         layouts.list_frames(draw.root / "all")
+
+
+def test_the_superpixels_of_isic_2017_are_no_frames(draw: Drawer) -> None:
+    images = draw.root / "ISIC-2017_Training_Data"
+    masks = draw.root / "ISIC-2017_Training_Part1_GroundTruth"
+    draw.pair(images / "ISIC_0000001.jpg", masks / "ISIC_0000001_segmentation.png")
+    draw.frame(images / "ISIC_0000001_superpixels.png")
+    found = layouts.list_frames(draw.root)
+    assert [frame.name for frame in found.frames] == ["ISIC_0000001"]
+    assert found.faults == found.oddities == found.others == []
+    used = [path for path in (found.frames[0].image, found.frames[0].mask) if path]
+    assert find_other_files(draw.root, used).known == {"superpixels": 1}

@@ -8,6 +8,7 @@ import pytest
 from harness.config.settings import Settings
 from harness.config.sources import Pair
 from harness.data import catalogue, roles
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -125,6 +126,8 @@ def test_two_folders_with_a_name_of_their_masks(draw: Drawer) -> None:
     assert [frame.frame for frame in roles.list_source(pair).frames] == ["plain/a"]
     usual = Pair(images=pair.images, masks=pair.masks)
     assert "its mask is missing" in roles.list_source(usual).faults[0].message
+    with pytest.raises(UserError, match="holds the frames, too"):
+        roles.list_source(Pair(images=pair.images, masks=draw.root / "truth/../frames"))
 
 
 @pytest.mark.parametrize("missing", ["images", "masks"])

@@ -61,7 +61,10 @@ def test_assigning_leaves_the_catalogue_as_it_was() -> None:
 def test_what_is_in_no_split_is_counted_by_source() -> None:
     rows = [("C6", "", "mask")] * 2 + [("", "seq16", "mask"), ("C1", "", "mask")]
     assigned = splits.assign(frames(*rows), PAPER)
-    assert splits.unassigned(assigned) == {"C6": 2, "seq16": 1}
+    assert splits.left_out(assigned, PAPER) == (
+        "In no split of 'paper', and so not used: C6 (2), seq16 (1)."
+    )
+    assert splits.left_out(assigned[assigned["split"] != ""], PAPER) == ""
 
 
 def test_a_users_splits_with_patterns(tmp_path: Path) -> None:
@@ -71,6 +74,13 @@ def test_a_users_splits_with_patterns(tmp_path: Path) -> None:
     assert mine.name == "mine"
     rows = [("C1", "", "mask"), ("C2", "", "mask"), ("C4", "", "mask")]
     assert splits.assign(frames(*rows), mine)["split"].tolist() == ["train", "test", ""]
+
+
+def test_patterns_may_spell_a_letter_in_two_ways(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[train]\nsequences = ["caf\u0065\u0301*"]\n')
+    found = splits.assign(frames(("", "caf\u00e91", "mask")), splits.load_splits(path))
+    assert found["split"].tolist() == ["train"]
 
 
 def test_splits_that_overlap_are_refused(tmp_path: Path) -> None:

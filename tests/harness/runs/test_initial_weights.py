@@ -11,7 +11,7 @@ from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant, folds
 from harness.data.fingerprint import data_fingerprint
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from harness.runs.initial_weights import seen_frames, warning
 from harness.runs.workspace import Workspace
 from tests.harness.conftest import Drawer
@@ -25,7 +25,7 @@ def workspace(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def catalogue(draw: Drawer) -> pd.DataFrame:
     """Frames of two centres; those of seq2 validate."""
-    frames = find_frames(draw.endocv())
+    frames = read_headers(list_frames(draw.endocv()))
     return frames.assign(split=(frames["sequence"] == "seq2").map({True: "val", False: "train"}))
 
 

@@ -13,7 +13,7 @@ import torch
 
 from harness.config.recipe import resolve
 from harness.data.cache import FrameCache
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training.distributed import ProcessGroup
@@ -79,7 +79,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def frames(draw: Drawer, tmp_path: Path) -> TrainingFrames:
-    found = find_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(4))))
+    found = read_headers(
+        list_frames(draw.pairs("pairs", tuple(f"x{number}" for number in range(4))))
+    )
     cache = FrameCache.build(found, SIZE, tmp_path / "cache")
     return TrainingFrames(train=cache, val=cache)
 

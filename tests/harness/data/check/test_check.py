@@ -110,6 +110,20 @@ def test_an_inverted_mask_is_no_fault_but_noted(draw: Drawer) -> None:
     ]
 
 
+def test_frames_with_an_orientation_tag_are_noted(draw: Drawer) -> None:
+    root = draw.endocv()
+    turned = root / "data_C1/images_C1/C1_2.jpg"
+    tag = Image.Exif()
+    tag[274] = 3  # by half a turn, which leaves the size as it is
+    Image.open(turned).save(turned, exif=tag)
+    report = checked(root)
+    assert report.faults == ()
+    assert [note for note in report.notes if "Orientation" in note] == [
+        "Orientation tags of frames are not followed, so masks have to lie as pixels are stored: "
+        f"{turned}."
+    ]
+
+
 def test_empty_masks_are_no_fault_but_noted(draw: Drawer) -> None:
     root = draw.endocv()
     draw.mask(root / "data_C1/masks_C1/C1_2_mask.jpg", fill=0)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.data import frames
-from harness.data.layouts import find_frames
+from harness.data.layouts import list_frames, read_headers
 from harness.data.splits import assign, load_splits
 from harness.data.synthetic import dataset
 from metrics.masks.read import read_mask
@@ -28,8 +28,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dataset.Synthetic:
 @pytest.fixture(scope="module")
 def labelled(drawn: dataset.Synthetic) -> pd.DataFrame:
     parts = [
-        find_frames(drawn.endocv),
-        find_frames(drawn.hyperkvasir, kinds=["plain"], dataset="hyperkvasir"),
+        read_headers(list_frames(drawn.endocv)),
+        read_headers(list_frames(drawn.hyperkvasir, kinds=["plain"], dataset="hyperkvasir")),
     ]
     return assign(pd.concat(parts, ignore_index=True), load_splits(None))
 
@@ -51,7 +51,7 @@ def test_everything_follows_from_the_seed(tmp_path: Path) -> None:
 
 
 def test_is_read_as_the_real_datasets_are(drawn: dataset.Synthetic, labelled: pd.DataFrame) -> None:
-    tests = find_frames(drawn.test_frames)
+    tests = read_headers(list_frames(drawn.test_frames))
     assert len(labelled) + len(tests) == drawn.frames
     assert drawn.frames == pytest.approx(FRAMES, rel=0.2)
     assert set(labelled["centre"]) == {"", "C1", "C2", "C3", "C4", "C5"}
@@ -64,7 +64,7 @@ def test_is_read_as_the_real_datasets_are(drawn: dataset.Synthetic, labelled: pd
 
 
 def test_every_test_frame_has_its_truth_apart(drawn: dataset.Synthetic) -> None:
-    tests = find_frames(drawn.test_frames)
+    tests = read_headers(list_frames(drawn.test_frames))
     for row in tests.itertuples():
         mask = read_mask(drawn.truth / str(row.test_set) / f"{row.name}_mask.png")
         assert mask.shape == (row.height, row.width)
