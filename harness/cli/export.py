@@ -83,7 +83,6 @@ def command(
     normalisation, all members of an ensemble, softmax and mean are part of it. A JSON file beside
     it describes it. The container reads one case and writes its mask; its weights are apart.
     """
-    from harness.data.listing import images_in
     from harness.export import grand_challenge, onnx
     from harness.runs.network import load
     from harness.utils.device import keep_memory
@@ -102,9 +101,7 @@ def command(
             f"{chosen.run} predicts with test-time augmentation, which is not part of the file: "
             "its masks are those of --no-tta."
         )
-    images = images_in(frames)[:FRAMES] if frames else []
-    if frames and not images:
-        raise UserError(f"--frames {frames} holds no images; those of its sub-folders do not count")
+    images = _images(frames) if frames else []
     ending = ".onnx" if format_ == "onnx" else "-container"
     target = out or Path(f"{chosen.run}{ending}")
     if format_ == "onnx":
@@ -125,6 +122,14 @@ def command(
     else:
         console.note(f"By onnxruntime {difference}.")
     console.success(f"{target}: {chosen.run}")
+
+
+def _images(folder: Path) -> list[Path]:
+    from harness.data.listing import images_in
+
+    if found := images_in(folder)[:FRAMES]:
+        return found
+    raise UserError(f"--frames {folder} holds no images; those of its sub-folders do not count")
 
 
 def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
