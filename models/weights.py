@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Source = str | Path | None
 
 RGB: Final = 3
+_WRAPPER: Final = re.compile(r"^(?:(?:model|module)\.)+")
 _SHOWN: Final = 20
 _ADVICE: Final = (
     "Download them where there is a network and give --encoder-weights FILE, or train without: "
@@ -83,8 +85,8 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
     Args:
         encoder: The encoder of a network.
         weights: A package, or a file: ``.safetensors``, or a state dict saved by ``torch.save``,
-            of the encoder, with or without a classifier after it, or of a whole network whose
-            encoder's names begin with ``encoder.``.
+            of the encoder, with or without a classifier after it, as timm and torchvision publish
+            them too, or of a whole network whose encoder's names begin with ``encoder.``.
 
     Raises:
         ModelError: If the file cannot be read, or names or shapes differ, all of them listed.
@@ -169,7 +171,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's own tensors, without those of a decoder or a classifier."""
+    """The encoder's own tensors, under its names, without those of a decoder or a classifier."""
     prefix = "encoder."
     if not weights.keys() & expected.keys() and any(name.startswith(prefix) for name in weights):
         return {
@@ -177,8 +179,25 @@ def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> d
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
-    modules = {name.split(".")[0] for name in expected}
-    return {name: tensor for name, tensor in weights.items() if name.split(".")[0] in modules}
+    names = {_flat(name): name for name in expected}
+    modules = tuple({f"{_flat(_bare(name).split('.')[0])}." for name in expected})
+    return {
+        names.get(_flat(name), name): tensor
+        for name, tensor in weights.items()
+        if f"{_flat(name)}.".startswith(modules)
+    }
+
+
+def _bare(name: str) -> str:
+    return _WRAPPER.sub("", name)
+
+
+def _flat(name: str) -> str:
+    """A tensor's name without wrappers, and without the difference between nested and joined names.
+
+    What timm publishes as ``stages.0.weight``, its encoders call ``model.stages_0.weight``.
+    """
+    return _bare(name).replace("_", ".")
 
 
 def _loads_by_itself(encoder: nn.Module, weights: Mapping[str, Tensor]) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 
@@ -66,6 +67,21 @@ def test_weights_come_from_a_file(tmp_path: Path, suffix: str, prefix: str) -> N
 
     loaded = network.encoder.state_dict()
     assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_convnext", "test_resnet"])
+def test_the_file_that_timm_publishes_is_taken(tmp_path: Path, name: str) -> None:
+    theirs = timm.create_model(name, pretrained=False).state_dict()
+    path = tmp_path / "model.safetensors"
+    save_file(theirs, path)
+
+    network = models.create("fpn", encoder=f"tu-{name}", encoder_weights=path)
+
+    loaded = network.encoder.state_dict()
+    joined = {"model.stem_": "stem.", "model.stages_": "stages.", "model.": ""}
+    for ours, tensor in loaded.items():
+        start = next(start for start in joined if ours.startswith(start))
+        assert torch.equal(tensor, theirs[ours.replace(start, joined[start])]), ours
 
 
 def test_old_names_that_the_encoder_knows_are_taken(tmp_path: Path) -> None:
