@@ -58,6 +58,11 @@ def published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str
         settings = timm_settings(encoder)
         if settings is None or not settings.hf_hub_id:
             raise ModelError(f"timm publishes no weights for {encoder}; expected none or a file")
+        if weights != "imagenet":  # the library would load timm's default weights for any name
+            raise ModelError(
+                f"no weights {weights!r} for {encoder}; expected imagenet, none, or a file. Other "
+                "weights of timm are named with the encoder: tu-NAME.TAG"
+            )
         return settings.hf_hub_id, None, ("model.safetensors",)
     published = published_weights(encoder)
     if weights not in published:

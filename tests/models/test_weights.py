@@ -278,6 +278,8 @@ print(network.left.encoder.conv1.weight.double().sum().item())
         ("resnet18", Path("nowhere.pth"), "no file of encoder weights"),
         ("tu-resnet18d_none", "imagenet", "unknown encoder"),
         ("tu-test_vit4", "imagenet", "timm publishes no weights"),
+        ("tu-resnet18", "imagnet", r"no weights 'imagnet' for tu-resnet18; expected imagenet"),
+        ("tu-tf_efficientnet_lite0", "advprop", "no weights 'advprop'"),
     ],
 )
 @pytest.mark.parametrize(
