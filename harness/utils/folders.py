@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import FULL, unwritable
 
 _PARTIAL: Final = ".partial"
+_RANDOM: Final = "[!.]" * 8
+"""What mkdtemp puts in between; with a dot it would be of a folder whose name begins alike."""
 
 
 @contextmanager
@@ -35,7 +38,7 @@ def replace_folder(final: Path) -> Iterator[Path]:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
             if _lock(stack, final):
-                for left in final.parent.glob(f".{final.name}.*{_PARTIAL}"):
+                for left in final.parent.glob(f".{escape(final.name)}.{_RANDOM}{_PARTIAL}"):
                     shutil.rmtree(left, ignore_errors=True)
             new, old = (
                 Path(tempfile.mkdtemp(_PARTIAL, f".{final.name}.", final.parent)) for _ in range(2)
