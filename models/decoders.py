@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from torch import nn
 
+from models import hub
 from models.encoders import TIMM, any_size, library
 from models.errors import ModelError
 from models.registry import Architecture, get, nodes_known
@@ -110,7 +111,7 @@ def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Modul
             network: nn.Module = kind(
                 encoder, encoder_weights=published, **options, **any_size(encoder)
             )
-    except OSError as error:
+    except hub.download_errors() as error:
         raise unavailable(encoder, weights, error) from error
     except _BUILD_ERRORS as error:
         said = str(error)

@@ -74,6 +74,13 @@ def published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str
     return where["repo_id"], where["revision"], ("config.json", "model.safetensors")
 
 
+def download_errors() -> tuple[type[Exception], ...]:
+    """What a download that fails raises: errors of the system, and of the client's HTTP library."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *HfHubHTTPError.__bases__)  # each version of the client has another library
+
+
 def fault(timeout_s: float = TIMEOUT_S) -> str:
     """Why the hub cannot be used, asked for ``timeout_s`` seconds at most; empty if it can."""
     if is_switched_off():

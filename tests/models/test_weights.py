@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors.torch import save_file
 
 import models
@@ -210,16 +211,18 @@ def test_offline_by_wish_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_hub")
-def test_a_download_that_breaks_off_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [ConnectionError, HfHubHTTPError.__bases__[0]])
+def test_a_download_that_breaks_off_is_said(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def broken_off(*_: Any, **__: Any) -> None:
+        raise kind("the line went dead")
+
     monkeypatch.setattr(hub, "fault", lambda: "")
     monkeypatch.setattr("segmentation_models_pytorch.encoders.hf_hub_download", broken_off)
 
     with pytest.raises(models.ModelError, match=r"cannot get .*: the line went dead\. Download"):
         models.create("unet", encoder="resnet18", encoder_weights="imagenet")
-
-
-def broken_off(*_: Any, **__: Any) -> None:
-    raise ConnectionError("the line went dead")
 
 
 def fill_cache(cache: Path, encoder: str, tensors: Tensors) -> None:
