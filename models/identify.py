@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models import registry
 from models.encoders import encoder_names, library
+from models.errors import ModelError
 from models.packaged import PACKAGES
 from models.weights import differences
 
@@ -85,6 +86,6 @@ def _tensors(build: Callable[[], Any]) -> Names:
     try:
         with torch.device("meta"):
             state: Names = build().state_dict()
-    except (RuntimeError, TypeError, ValueError, KeyError, ImportError):
+    except (ModelError, RuntimeError, TypeError, ValueError, KeyError, ImportError):
         return {}
     return state
