@@ -35,24 +35,10 @@ _REASONS: Final = {
 """What the library's messages hold, and what they mean."""
 
 
-def build(
-    architecture: Architecture,
-    *,
-    encoder: str,
-    encoder_weights: Source,
-    classes: int,
-    nodes: tuple[str, ...] = (),
-    output_stride: int | None = None,
-) -> nn.Module:
+def build(architecture: Architecture, *, nodes: tuple[str, ...] = (), **options: Any) -> nn.Module:
     """Build one network; the arguments are those of ``models.create``."""
     del nodes
-    return build_one(
-        architecture.name,
-        encoder=encoder,
-        encoder_weights=encoder_weights,
-        classes=classes,
-        output_stride=output_stride,
-    )
+    return build_one(architecture.name, **options)
 
 
 def build_one(

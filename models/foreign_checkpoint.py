@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from models import identify
-from models.errors import ModelError
+from models.errors import ModelError, listed
 from models.safe_unpickle import Inert, read
 from models.weights import differences
 
 Names = dict[str, Tensor]
 
-_SHOWN: Final = 20
 _FEW: Final = 20  # one of so many tensors
 _DEEPEST: Final = 50
 _LARGEST: Final = 100_000
@@ -76,13 +75,11 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     if one_channel:
         taken, faults = widened, []
     if faults:
-        lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
-        more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         other = len(faults) > len(expected) // _FEW  # a few are no other encoder's
         what = (other and advice(path, found, expected)) or "is it of another model or encoder?"
         raise ModelError(
             f"{path} holds another network; {what}\n{len(faults)} tensors do not fit, "
-            f"{len(expected)} are expected:\n{lines}{more}"
+            f"{len(expected)} are expected:\n{listed(faults)}"
         )
     weights = {name: tensor.clone() for name, tensor in expected.items()}
     for name, tensor in taken.items():

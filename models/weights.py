@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from models import hub, packaged
 from models.encoders import check_encoder
-from models.errors import ModelError
+from models.errors import ModelError, listed
 from models.packaged import WeightsPackage
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ Source = str | Path | None
 
 RGB: Final = 3
 _WRAPPER: Final = re.compile(r"^(?:(?:model|module)\.)+")
-_SHOWN: Final = 20
 _ADVICE: Final = (
     "Download them where there is a network and give --encoder-weights FILE, or train without: "
     "--encoder-weights none."
@@ -105,16 +104,10 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
         encoder.load_state_dict({**expected, **tensors})
     elif not _loads_by_itself(encoder, tensors):
         name = weights.name if isinstance(weights, WeightsPackage) else weights
-        raise _of_another_encoder(name, faults, len(expected))
-
-
-def _of_another_encoder(name: str | Path, faults: list[str], expected: int) -> ModelError:
-    lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
-    more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return ModelError(
-        f"the weights {name} are of another encoder ({len(faults)} tensors do not fit, "
-        f"{expected} are expected):\n{lines}{more}"
-    )
+        raise ModelError(
+            f"the weights {name} are of another encoder ({len(faults)} tensors do not fit, "
+            f"{len(expected)} are expected):\n{listed(faults)}"
+        )
 
 
 class Shaped(Protocol):
