@@ -157,7 +157,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
     values = values.get("state_dict", values) if isinstance(values, dict) else values
     if not isinstance(values, dict) or not all(
-        isinstance(value, torch.Tensor) for value in values.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in values.items()
     ):
         raise ModelError(f"{path} holds no state dict; expected names with tensors")
     return values
@@ -174,11 +174,10 @@ def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> d
         }
     names = {_flat(name): name for name in expected}
     modules = tuple({f"{_flat(_bare(name).split('.')[0])}." for name in expected})
-    return {
-        names.get(_flat(name), name): tensor
-        for name, tensor in weights.items()
-        if f"{_flat(name)}.".startswith(modules)
-    }
+    inside = [name for name in weights if f"{_flat(name)}.".startswith(modules)]
+    own = {names.get(_flat(name), name): weights[name] for name in inside}
+    # Of two networks in a file, none is chosen by chance.
+    return own if len(own) == len(inside) else {name: weights[name] for name in inside}
 
 
 def _bare(name: str) -> str:

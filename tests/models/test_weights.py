@@ -144,6 +144,14 @@ def test_a_larger_encoder_whose_first_blocks_fit_is_refused(tmp_path: Path) -> N
     assert "more" in message.splitlines()[-1]
 
 
+def test_one_of_two_encoders_is_not_chosen_by_chance(tmp_path: Path) -> None:
+    tensors = encoder_weights()
+    both = {f"model.{name}": torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    torch.save({**tensors, **both}, tmp_path / "w.pth")
+
+    assert "model.conv1.weight: unknown" in fault_of(tmp_path / "w.pth")
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"w{suffix}"
@@ -152,8 +160,9 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
     assert "cannot read the encoder weights" in fault_of(path)
 
 
-def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
-    torch.save({"epoch": 3}, tmp_path / "w.pth")
+@pytest.mark.parametrize("content", [{"epoch": 3}, {0: torch.zeros(1)}])
+def test_a_file_that_holds_no_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "w.pth")
 
     assert "holds no state dict" in fault_of(tmp_path / "w.pth")
 
