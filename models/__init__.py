@@ -21,7 +21,7 @@ from models.registry import (
     paper_order,
     smallest_batch,
 )
-from models.summary import Description, describe, outline, parameters
+from models.summary import Description, describe, outline
 from models.trial import try_out
 
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "origin",
     "outline",
     "paper_order",
-    "parameters",
     "published_weights",
     "smallest_batch",
     "try_out",

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from torch import nn
 
+from models import hub
 from models.encoders import TIMM, any_size, library
 from models.errors import ModelError
 from models.registry import Architecture, get, nodes_known
@@ -34,24 +35,10 @@ _REASONS: Final = {
 """What the library's messages hold, and what they mean."""
 
 
-def build(
-    architecture: Architecture,
-    *,
-    encoder: str,
-    encoder_weights: Source,
-    classes: int,
-    nodes: tuple[str, ...] = (),
-    output_stride: int | None = None,
-) -> nn.Module:
+def build(architecture: Architecture, *, nodes: tuple[str, ...] = (), **options: Any) -> nn.Module:
     """Build one network; the arguments are those of ``models.create``."""
     del nodes
-    return build_one(
-        architecture.name,
-        encoder=encoder,
-        encoder_weights=encoder_weights,
-        classes=classes,
-        output_stride=output_stride,
-    )
+    return build_one(architecture.name, **options)
 
 
 def build_one(
@@ -110,7 +97,7 @@ def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Modul
             network: nn.Module = kind(
                 encoder, encoder_weights=published, **options, **any_size(encoder)
             )
-    except OSError as error:
+    except hub.download_errors() as error:
         raise unavailable(encoder, weights, error) from error
     except _BUILD_ERRORS as error:
         said = str(error)

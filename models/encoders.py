@@ -23,7 +23,6 @@ _FAMILIES: Final = {
     "timm-tf_efficientnet_lite": CENTRED,
     "dpn": DPN,
 }
-_CENTRED_WEIGHTS: Final = ("advprop",)
 _ANY_SIZE: Final[Mapping[str, Mapping[str, bool]]] = {
     "vision_transformer": {"dynamic_img_size": True},
     "deit": {"dynamic_img_size": True},
@@ -37,8 +36,8 @@ TIMM: Final = "tu-"
 """Prefix of the names of timm's own encoders."""
 
 
-def normalisation(encoder: str, weights: str | None = "imagenet") -> tuple[Channels, Channels]:
-    """Mean and standard deviation that an encoder's published weights expect; needs no network.
+def normalisation(encoder: str) -> tuple[Channels, Channels]:
+    """Mean and standard deviation that an encoder's ImageNet weights expect; needs no network.
 
     Returns:
         tuple: Three means and three deviations, RGB, on the scale 0 to 1.
@@ -46,8 +45,6 @@ def normalisation(encoder: str, weights: str | None = "imagenet") -> tuple[Chann
     if encoder.startswith(TIMM):
         settings = timm_settings(encoder)
         return (settings.mean, settings.std) if settings is not None else IMAGENET
-    if weights in _CENTRED_WEIGHTS:
-        return CENTRED
     families = (known for family, known in _FAMILIES.items() if encoder.startswith(family))
     return next(families, IMAGENET)
 
@@ -74,9 +71,12 @@ def check_encoder(name: str) -> None:
     if name.startswith(TIMM):
         import timm
 
-        if timm.is_model(name.removeprefix(TIMM)):
+        model = name.removeprefix(TIMM)
+        architecture, dot, _ = model.partition(".")
+        tagged = timm.list_models(architecture, include_tags=True) if dot else []
+        if model in tagged or (not dot and timm.is_model(model)):
             return
-        known = [TIMM + model for model in timm.list_models()]
+        known = [TIMM + model for model in tagged or timm.list_models()]
     else:
         known = encoder_names()
         if name in known:
@@ -93,7 +93,7 @@ def timm_settings(encoder: str) -> Any | None:
     """Settings in timm of the published weights of ``tu-NAME``; ``None`` if there are none."""
     import timm
 
-    return timm.get_pretrained_cfg(encoder.removeprefix(TIMM), allow_unregistered=False)
+    return timm.get_pretrained_cfg(encoder.removeprefix(TIMM))
 
 
 def any_size(encoder: str) -> dict[str, Any]:

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from models import identify
-from models.errors import ModelError
+from models.errors import ModelError, listed
 from models.safe_unpickle import Inert, read
 from models.weights import differences
 
 Names = dict[str, Tensor]
 
-_SHOWN: Final = 20
 _FEW: Final = 20  # one of so many tensors
 _DEEPEST: Final = 50
 _LARGEST: Final = 100_000
@@ -76,13 +75,11 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     if one_channel:
         taken, faults = widened, []
     if faults:
-        lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
-        more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         other = len(faults) > len(expected) // _FEW  # a few are no other encoder's
         what = (other and advice(path, found, expected)) or "is it of another model or encoder?"
         raise ModelError(
             f"{path} holds another network; {what}\n{len(faults)} tensors do not fit, "
-            f"{len(expected)} are expected:\n{lines}{more}"
+            f"{len(expected)} are expected:\n{listed(faults)}"
         )
     weights = {name: tensor.clone() for name, tensor in expected.items()}
     for name, tensor in taken.items():
@@ -108,7 +105,7 @@ def advice(path: Path, found: Sequence[Names], expected: Mapping[str, Tensor]) -
         return not faults or not differences(_two_channels(taken, tensors), tensors)
 
     for names in found:
-        current = _current_names(_unwrapped(names, expected))[0]
+        current = _current_names(_unwrapped(names, expected)[0])[0]
         if said := identify.advice(path, current, expected, partial(fits, names)):
             return said
     return ""
@@ -134,18 +131,28 @@ def _fitted(
     names: Names, expected: Mapping[str, Tensor]
 ) -> tuple[Names, tuple[str, ...], list[str]]:
     """Tensors under the network's names, names that were left out, and what does not fit."""
-    current, ignored = _current_names(_unwrapped(names, expected))
-    return current, ignored, differences(current, expected)
+    own, beside = _unwrapped(names, expected)
+    current, ignored = _current_names(own)
+    return current, beside + ignored, differences(current, expected)
 
 
-def _unwrapped(names: Names, expected: Mapping[str, Tensor]) -> Names:
-    """The names without the prefix that wrappers such as ``DataParallel`` add to each."""
+def _unwrapped(names: Names, expected: Mapping[str, Tensor]) -> tuple[Names, tuple[str, ...]]:
+    """The names without the prefix that wrappers add, and those that only the wrapper has.
+
+    ``DataParallel`` adds it to every name; a Lightning module may hold other tensors beside the
+    network's.
+    """
+    beside: list[str] = []
     for _ in range(_DEEPEST):
         first = {name.split(".")[0] for name in names}
+        if len(first) > 1:
+            first = {one for one in first if any(f"{one}.{name}" in names for name in expected)}
         if len(first) != 1 or names.keys() & expected.keys():
             break
-        names = {name.partition(".")[2]: tensor for name, tensor in names.items()}
-    return {name.replace(".module.", "."): tensor for name, tensor in names.items()}
+        prefix = f"{first.pop()}."
+        beside += [name for name in names if not name.startswith(prefix)]
+        names = {n.removeprefix(prefix): t for n, t in names.items() if n.startswith(prefix)}
+    return {name.replace(".module.", "."): tensor for name, tensor in names.items()}, tuple(beside)
 
 
 def _current_names(names: Names) -> tuple[Names, tuple[str, ...]]:

@@ -58,6 +58,11 @@ def published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str
         settings = timm_settings(encoder)
         if settings is None or not settings.hf_hub_id:
             raise ModelError(f"timm publishes no weights for {encoder}; expected none or a file")
+        if weights != "imagenet":  # the library would load timm's default weights for any name
+            raise ModelError(
+                f"no weights {weights!r} for {encoder}; expected imagenet, none, or a file. Other "
+                "weights of timm are named with the encoder: tu-NAME.TAG"
+            )
         return settings.hf_hub_id, None, ("model.safetensors",)
     published = published_weights(encoder)
     if weights not in published:
@@ -67,6 +72,13 @@ def published_at(encoder: str, weights: str) -> tuple[str, str | None, tuple[str
         )
     where = published[weights]
     return where["repo_id"], where["revision"], ("config.json", "model.safetensors")
+
+
+def download_errors() -> tuple[type[Exception], ...]:
+    """What a download that fails raises: errors of the system, and of the client's HTTP library."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *HfHubHTTPError.__bases__)  # each version of the client has another library
 
 
 def fault(timeout_s: float = TIMEOUT_S) -> str:

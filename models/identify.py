@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models import registry
 from models.encoders import encoder_names, library
+from models.errors import ModelError
 from models.packaged import PACKAGES
 from models.weights import differences
 
@@ -47,7 +48,7 @@ def _encoder_of(names: Names) -> str:
     first = next((name for name in names if _ENCODER in name), "")
     prefix = first[: first.find(_ENCODER) + len(_ENCODER)]
     found = {n.removeprefix(prefix): t for n, t in names.items() if prefix and n.startswith(prefix)}
-    return next((name for name in _encoders(found) if _fits_encoder(found, name)), "")
+    return next((name for name in _encoders(found) if not differences(found, _encoder(name))), "")
 
 
 def _encoders(found: Names) -> Iterator[str]:
@@ -59,10 +60,6 @@ def _encoders(found: Names) -> Iterator[str]:
     for names in families.values() if found else ():
         if _modules(_encoder(names[0])) == _modules(found):
             yield from names
-
-
-def _fits_encoder(found: Names, name: str) -> bool:
-    return not differences(found, _encoder(name))
 
 
 @cache
@@ -85,6 +82,6 @@ def _tensors(build: Callable[[], Any]) -> Names:
     try:
         with torch.device("meta"):
             state: Names = build().state_dict()
-    except (RuntimeError, TypeError, ValueError, KeyError, ImportError):
+    except (ModelError, RuntimeError, TypeError, ValueError, KeyError, ImportError):
         return {}
     return state

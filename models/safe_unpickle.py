@@ -16,7 +16,7 @@ import pickletools
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, ClassVar, Final
@@ -149,19 +149,29 @@ class _Ordered(dict[Any, Any]):
         pass
 
 
-def _parameter(data: object, *_more: object) -> object:
-    return data
+class _Call:
+    """Calls a function, and takes no attributes: a file could set those of a function itself."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: object) -> object:
+        return self._function(*arguments)
+
+    def __setstate__(self, _state: object) -> None:
+        pass
 
 
+_PARAMETER: Final = _Call(lambda data, *_more: data)
 _KNOWN: Final[Mapping[str, Any]] = {
     "collections.OrderedDict": _Ordered,
     "builtins.set": set,
     "__builtin__.set": set,
     "torch.Size": tuple,
-    "torch._utils._rebuild_tensor": torch._utils._rebuild_tensor,
-    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._utils._rebuild_tensor": _Call(torch._utils._rebuild_tensor),
+    "torch._utils._rebuild_tensor_v2": _Call(torch._utils._rebuild_tensor_v2),
+    "torch._utils._rebuild_parameter": _PARAMETER,
+    "torch._utils._rebuild_parameter_with_state": _PARAMETER,
 }
 # What torch.load wants of a pickle module; it adds the tensors' storages to the unpickler itself.
 _PICKLE: Final = SimpleNamespace(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from models.errors import ModelError
 from models.registry import DEFAULT_ENCODER, Architecture, create, get, names
@@ -42,7 +42,7 @@ class Description:
     fault: str = ""
 
 
-def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Description]:
+def describe(*, encoder: str = DEFAULT_ENCODER) -> list[Description]:
     """Describe every registered architecture with one encoder, ensembles last.
 
     Returns:
@@ -56,36 +56,19 @@ def describe(*, encoder: str = DEFAULT_ENCODER, classes: int = 2) -> list[Descri
     check_encoder(encoder)
     sizes: dict[str, int] = {}
     return [
-        _row(get(name), sizes, encoder, classes)
+        _row(get(name), sizes, encoder)
         for name in sorted(names(), key=lambda name: bool(get(name).members))
     ]
 
 
-def outline(
-    name: str,
-    *,
-    encoder: str = DEFAULT_ENCODER,
-    classes: int = 2,
-    nodes: Sequence[str] | None = None,
-    output_stride: int | None = None,
-) -> nn.Module:
+def outline(name: str, **options: Any) -> nn.Module:
     """A network on torch's meta device: shapes without values; no random numbers are drawn.
 
-    Raises:
-        ModelError: As ``models.create`` does.
+    The options are those of ``models.create``, without weights; so are the errors.
     """
     import torch
 
-    def build() -> nn.Module:
-        return create(
-            name,
-            encoder=encoder,
-            encoder_weights=None,
-            classes=classes,
-            nodes=nodes,
-            output_stride=output_stride,
-        )
-
+    build = partial(create, name, encoder_weights=None, **options)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -98,49 +81,25 @@ def outline(
             return build().to("meta")
 
 
-def parameters(
-    name: str,
-    *,
-    encoder: str = DEFAULT_ENCODER,
-    classes: int = 2,
-    nodes: Sequence[str] | None = None,
-) -> int:
-    """Count the parameters of one network without allocating its weights.
-
-    It raises where the network could not be built, so it also serves as a check.
-
-    Raises:
-        ModelError: As ``models.create`` does.
-    """
-    network = outline(name, encoder=encoder, classes=classes, nodes=nodes)
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _row(
-    architecture: Architecture, sizes: dict[str, int], encoder: str, classes: int
-) -> Description:
-    family: Family = "one network"
-    fault = ""
-    if architecture.members:
-        family = "ensemble"
-        if missing := [member for member in architecture.members if member not in sizes]:
-            fault = f"its members {', '.join(missing)} cannot be built"
-        else:
-            sizes[architecture.name] = sum(sizes[member] for member in architecture.members)
+def _row(architecture: Architecture, sizes: dict[str, int], encoder: str) -> Description:
+    name, members, fault = architecture.name, architecture.members, ""
+    if missing := [member for member in members if member not in sizes]:
+        fault = f"its members {', '.join(missing)} cannot be built"
+    elif members:
+        sizes[name] = sum(sizes[member] for member in members)
     else:
-        family = "three networks" if architecture.nodes else "one network"
         try:
-            sizes[architecture.name] = parameters(
-                architecture.name, encoder=encoder, classes=classes
-            )
+            parameters = outline(name, encoder=encoder).parameters()
+            sizes[name] = sum(parameter.numel() for parameter in parameters)
         except Exception as error:  # a plug-in's network may fail in any way
             fault = error.message if isinstance(error, ModelError) else str(error)
+    single: Family = "three networks" if architecture.nodes else "one network"
     return Description(
-        name=architecture.name,
+        name=name,
         title=architecture.title,
-        family=family,
-        parts=architecture.nodes or architecture.members,
-        parameters=sizes.get(architecture.name),
+        family="ensemble" if members else single,
+        parts=architecture.nodes or members,
+        parameters=sizes.get(name),
         smallest_batch=architecture.smallest_batch,
         source=architecture.source,
         fault=fault,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 from models.errors import ModelError
 from models.registry import DEFAULT_ENCODER
@@ -10,21 +10,11 @@ from models.summary import outline
 
 
 def try_out(
-    name: str,
-    *,
-    encoder: str = DEFAULT_ENCODER,
-    classes: int = 2,
-    nodes: Sequence[str] | None = None,
-    size: int = 256,
+    name: str, *, encoder: str = DEFAULT_ENCODER, classes: int = 2, size: int = 256, **options: Any
 ) -> None:
-    """Build a network without weights and pass an image's shape through it.
+    """Build a network without weights and pass the shape of a square image through it.
 
-    Args:
-        name: A registered name of a single network.
-        encoder: Its encoder.
-        classes: Channels of the output.
-        nodes: As for ``models.create``.
-        size: Side of the square image, in pixels.
+    ``size`` is the image's side in pixels; the rest is as for ``models.create``.
 
     Raises:
         ModelError: If it cannot be built, does not take such images, or gives logits of another
@@ -32,7 +22,7 @@ def try_out(
     """
     import torch
 
-    network = outline(name, encoder=encoder, classes=classes, nodes=nodes)
+    network = outline(name, encoder=encoder, classes=classes, **options)
     what = f"{name} on the encoder {encoder}"
     try:
         with torch.inference_mode():

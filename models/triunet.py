@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +45,7 @@ class TriNet(nn.Module):
 
 
 def build(
-    architecture: Architecture,
-    *,
-    encoder: str,
-    encoder_weights: str | Path | None,
-    classes: int,
-    nodes: tuple[str, ...],
-    output_stride: int | None = None,
+    architecture: Architecture, *, nodes: tuple[str, ...], classes: int, **options: Any
 ) -> nn.Module:
     """Build a TriNet; the arguments are those of ``models.create``.
 
@@ -64,14 +58,7 @@ def build(
             f"{','.join(nodes) or 'none'}"
         )
     left, right, head = (
-        build_one(
-            node,
-            encoder=encoder,
-            encoder_weights=encoder_weights,
-            classes=classes,
-            in_channels=channels,
-            output_stride=output_stride,
-        )
+        build_one(node, classes=classes, in_channels=channels, **options)
         for node, channels in zip(nodes, (3, 3, 2 * classes), strict=True)
     )
     return TriNet(left, right, head)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from models import hub, packaged
 from models.encoders import check_encoder
-from models.errors import ModelError
+from models.errors import ModelError, listed
 from models.packaged import WeightsPackage
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Source = str | Path | None
 
 RGB: Final = 3
-_SHOWN: Final = 20
+_WRAPPER: Final = re.compile(r"^(?:(?:model|module)\.)+")
 _ADVICE: Final = (
     "Download them where there is a network and give --encoder-weights FILE, or train without: "
     "--encoder-weights none."
@@ -83,8 +84,8 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
     Args:
         encoder: The encoder of a network.
         weights: A package, or a file: ``.safetensors``, or a state dict saved by ``torch.save``,
-            of the encoder, with or without a classifier after it, or of a whole network whose
-            encoder's names begin with ``encoder.``.
+            of the encoder, with or without a classifier after it, as timm and torchvision publish
+            them too, or of a whole network whose encoder's names begin with ``encoder.``.
 
     Raises:
         ModelError: If the file cannot be read, or names or shapes differ, all of them listed.
@@ -103,16 +104,10 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
         encoder.load_state_dict({**expected, **tensors})
     elif not _loads_by_itself(encoder, tensors):
         name = weights.name if isinstance(weights, WeightsPackage) else weights
-        raise _of_another_encoder(name, faults, len(expected))
-
-
-def _of_another_encoder(name: str | Path, faults: list[str], expected: int) -> ModelError:
-    lines = "\n".join(f"  - {fault}" for fault in faults[:_SHOWN])
-    more = f"\n  ... and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
-    return ModelError(
-        f"the weights {name} are of another encoder ({len(faults)} tensors do not fit, "
-        f"{expected} are expected):\n{lines}{more}"
-    )
+        raise ModelError(
+            f"the weights {name} are of another encoder ({len(faults)} tensors do not fit, "
+            f"{len(expected)} are expected):\n{listed(faults)}"
+        )
 
 
 class Shaped(Protocol):
@@ -162,14 +157,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from error
     values = values.get("state_dict", values) if isinstance(values, dict) else values
     if not isinstance(values, dict) or not all(
-        isinstance(value, torch.Tensor) for value in values.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in values.items()
     ):
         raise ModelError(f"{path} holds no state dict; expected names with tensors")
     return values
 
 
 def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's own tensors, without those of a decoder or a classifier."""
+    """The encoder's own tensors, under its names, without those of a decoder or a classifier."""
     prefix = "encoder."
     if not weights.keys() & expected.keys() and any(name.startswith(prefix) for name in weights):
         return {
@@ -177,8 +172,24 @@ def _of_encoder(weights: dict[str, Tensor], expected: Mapping[str, Tensor]) -> d
             for name, tensor in weights.items()
             if name.startswith(prefix)
         }
-    modules = {name.split(".")[0] for name in expected}
-    return {name: tensor for name, tensor in weights.items() if name.split(".")[0] in modules}
+    names = {_flat(name): name for name in expected}
+    modules = tuple({f"{_flat(_bare(name).split('.')[0])}." for name in expected})
+    inside = [name for name in weights if f"{_flat(name)}.".startswith(modules)]
+    own = {names.get(_flat(name), name): weights[name] for name in inside}
+    # Of two networks in a file, none is chosen by chance.
+    return own if len(own) == len(inside) else {name: weights[name] for name in inside}
+
+
+def _bare(name: str) -> str:
+    return _WRAPPER.sub("", name)
+
+
+def _flat(name: str) -> str:
+    """A tensor's name without wrappers, and without the difference between nested and joined names.
+
+    What timm publishes as ``stages.0.weight``, its encoders call ``model.stages_0.weight``.
+    """
+    return _bare(name).replace("_", ".")
 
 
 def _loads_by_itself(encoder: nn.Module, weights: Mapping[str, Tensor]) -> bool:

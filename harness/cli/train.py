@@ -60,8 +60,8 @@ Examples:
     "--preset",
     show_default="paper",
     metavar="NAME|FILE",
-    help="The recipe to start from: paper, quick (learns real frames on a CPU), demo (for the "
-    "drawn frames of 'harness demo'), or a TOML file like those of --print-recipe.",
+    help="The recipe to start from: paper, quick (learns real frames on a CPU), strong (a GPU), "
+    "demo (for the drawn frames of 'harness demo'), or a TOML file like those of --print-recipe.",
 )
 @click.option(
     "--set",

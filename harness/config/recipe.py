@@ -74,7 +74,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         {'epochs': 3, 'loss': 'dice+ce', 'compile': True}
 
     Raises:
-        FaultsError: If a pair has no ``=``, or its key is no setting of a recipe, all at once.
+        FaultsError: If a pair has no ``=``, or its key is set by another option, all at once.
     """
     faults = [
         Fault(path="--set", message=f"expected key=value, got {pair!r}")
@@ -84,7 +84,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     if faults:
         raise FaultsError(faults, "the recipe cannot be changed so")
     values = {key.strip(): _value(text) for key, _, text in (p.partition("=") for p in pairs)}
-    _refuse_elsewhere(values, path="--set")
+    _refuse_elsewhere(values, path="--set", elsewhere={**_ELSEWHERE, "preset": "--preset"})
     return values
 
 
@@ -99,10 +99,12 @@ def to_toml(config: TrainConfig) -> str:
     return "\n".join(lines)
 
 
-def _refuse_elsewhere(values: Mapping[str, Any], *, path: str) -> None:
+def _refuse_elsewhere(
+    values: Mapping[str, Any], *, path: str, elsewhere: Mapping[str, str] = _ELSEWHERE
+) -> None:
     faults = [
         Fault(path=path, message=f"{name} is no part of a recipe; it is set by {where}")
-        for name, where in _ELSEWHERE.items()
+        for name, where in elsewhere.items()
         if name in values
     ]
     if faults:

@@ -154,7 +154,7 @@ def environment_values(environment: Mapping[str, str]) -> dict[str, Any]:
         name: text for name in MEANINGS if (text := environment.get(variable(name)))
     }
     if "test" in values:
-        values["test"] = tuple(values["test"].split(os.pathsep))
+        values["test"] = tuple(filter(None, values["test"].split(os.pathsep)))
     return values
 
 

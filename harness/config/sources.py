@@ -81,11 +81,13 @@ def parse_test_sets(given: Iterable[str]) -> dict[str, str]:
     """Test sets from ``NAME=DIR`` each, or ``DIR`` alone, which is named as its folder.
 
     Raises:
-        UserError: If a name is given twice, or cannot be the name of a folder.
+        UserError: If a name is given twice, cannot be a folder's, or stands without a folder.
     """
     found: dict[str, str] = {}
     for text in given:
         name, equals, path = text.partition("=")
+        if not text or (equals and not path):  # as of a shell's variable that is not set
+            raise UserError(f"--test {text}: no folder; give NAME=DIR")
         if not equals or not _NAME.fullmatch(name):
             name, path = Path(text).absolute().name, text
         if faults := _name_faults(name):

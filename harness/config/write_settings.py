@@ -41,7 +41,8 @@ def write_file(path: Path, values: Mapping[str, Any]) -> Path | None:
     try:
         read_file(path)
         text = _edited(decode_text(path.read_bytes()) if path.exists() else _HEAD, wanted)
-    except (UserError, LookupError):  # tomlkit cannot change tables that are written in pieces
+    except (UserError, LookupError, ValueError):
+        # tomlkit cannot change tables written in pieces, nor put a table into one on a line.
         text = ""
     kept = None
     if not text or tomllib.loads(text) != wanted:

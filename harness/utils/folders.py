@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import FULL, unwritable
 
 _PARTIAL: Final = ".partial"
+_RANDOM: Final = "[!.]" * 8
+"""What mkdtemp puts in between; with a dot it would be of a folder whose name begins alike."""
 
 
 @contextmanager
@@ -34,8 +37,8 @@ def replace_folder(final: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            if _lock(stack, final):
-                for left in final.parent.glob(f".{final.name}.*{_PARTIAL}"):
+            if lock(stack, final, wait=False):
+                for left in final.parent.glob(f".{escape(final.name)}.{_RANDOM}{_PARTIAL}"):
                     shutil.rmtree(left, ignore_errors=True)
             new, old = (
                 Path(tempfile.mkdtemp(_PARTIAL, f".{final.name}.", final.parent)) for _ in range(2)
@@ -70,21 +73,24 @@ def _exchange(new: Path, final: Path, kept: Path) -> None:
         raise
 
 
-def _lock(stack: ExitStack, final: Path) -> bool:
-    """Lock the folder's name to the end of the stack; False where the file system has no locks."""
+def lock(stack: ExitStack, path: Path, *, wait: bool) -> bool:
+    """Lock a name to the end of the stack; False where the file system has no locks.
+
+    Raises:
+        UserError: Without ``wait``, if another process holds it.
+    """
     from filelock import FileLock, Timeout
 
-    path = final.with_name(f".{final.name}.lock")
-    lock = FileLock(path, fallback_to_soft=False)
+    file = path.with_name(f".{path.name}.lock")
     try:
-        stack.enter_context(lock.acquire(blocking=False))
+        stack.enter_context(FileLock(file, fallback_to_soft=False).acquire(blocking=wait))
     except Timeout as error:
         raise UserError(
-            f"another process is writing {final}; wait for its end, or stop it with Ctrl-C first"
+            f"another process is writing {path}; wait for its end, or stop it with Ctrl-C first"
         ) from error
     except OSError:
         return False
-    stack.callback(_remove, path)  # while it is held: who waits for it then makes a new one
+    stack.callback(_remove, file)  # while it is held: who waits for it then makes a new one
     return True
 
 

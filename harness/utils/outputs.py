@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from harness.utils.folders import lock
 from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import file_sha256, partial_folder, read_mapping, unwritable, write_json
 from metrics.utils.names import few
@@ -152,7 +153,10 @@ class Outputs:
         return {name: str(value) for name, value in read_mapping(self.folder / MANIFEST).items()}
 
     def _enter(self, entries: dict[str, str]) -> None:
-        write_json(self.folder / MANIFEST, self._written() | entries)
+        path = self.folder / MANIFEST
+        with ExitStack() as stack:
+            lock(stack, path, wait=True)  # another command may write other files there
+            write_json(path, self._written() | entries)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -31,23 +31,24 @@ def test_every_encoder_has_the_normalisation_of_its_published_weights() -> None:
             assert (mean, std) == encoders.IMAGENET, name
 
 
-def test_weights_trained_otherwise_are_normalised_otherwise() -> None:
-    assert models.normalisation("timm-efficientnet-b0", "advprop") == encoders.CENTRED
-    assert models.normalisation("timm-efficientnet-b0", "noisy-student") == encoders.IMAGENET
-
-
 def test_timms_own_encoders_are_asked_from_timm() -> None:
     assert models.normalisation("tu-resnet18") == encoders.IMAGENET
     assert models.normalisation("tu-vit_base_patch16_224") == encoders.CENTRED
 
 
 def test_every_encoder_is_accepted_under_its_name() -> None:
-    for name in [*models.encoder_names(), "tu-resnet18"]:
+    for name in [*models.encoder_names(), "tu-resnet18", "tu-resnet18.a1_in1k"]:
         encoders.check_encoder(name)
 
 
 @pytest.mark.parametrize(
-    ("name", "nearest"), [("resnet19", "resnet18"), ("tu-resnet19", "tu-resnet18")]
+    ("name", "nearest"),
+    [
+        ("resnet19", "resnet18"),
+        ("tu-resnet19", "tu-resnet18"),
+        ("tu-resnet18.a1in1k", r"tu-resnet18\.a1_in1k"),
+        ("tu-resnet18.", r"tu-resnet18\."),
+    ],
 )
 def test_an_unknown_encoder_suggests_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(models.ModelError, match=f"did you mean .*{nearest}"):

@@ -118,6 +118,27 @@ def test_a_state_dict_is_found_where_it_lies(tmp_path: Path, wrapper: str, key: 
     assert all(torch.equal(weights[name], t) for name, t in ours("fpn", 1).state_dict().items())
 
 
+def test_the_tensors_of_a_lightning_module_beside_its_network_are_left_out(tmp_path: Path) -> None:
+    theirs = {f"model.{name}": t for name, t in ours("fpn", 1).state_dict().items()}
+    beside = {"mean": torch.zeros(1, 3, 1, 1), "loss.weight": torch.ones(2)}
+    torch.save({"epoch": 3, "state_dict": beside | theirs}, tmp_path / "c.ckpt")
+
+    imported = import_checkpoint(tmp_path / "c.ckpt", ours("fpn", 2))
+
+    expected = ours("fpn", 1).state_dict()
+    assert all(torch.equal(imported.weights[name], t) for name, t in expected.items())
+    assert imported.ignored == ("mean", "loss.weight")
+
+
+def test_one_of_two_networks_that_fit_is_not_chosen_by_chance(tmp_path: Path) -> None:
+    both = {f"{one}.{name}": t for one in ("model", "teacher")
+            for name, t in ours("fpn", 1).state_dict().items()}  # fmt: skip
+    torch.save(both, tmp_path / "c.pth")
+
+    with pytest.raises(models.ModelError, match=r"decoder is that of no model here\.\n"):
+        import_checkpoint(tmp_path / "c.pth", ours("fpn", 2))
+
+
 def test_networks_that_were_wrapped_one_by_one_are_unwrapped(tmp_path: Path) -> None:
     theirs = TripleUnet()
     for name in ("in_model_1", "in_model_2", "out_model"):

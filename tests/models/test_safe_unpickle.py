@@ -219,6 +219,18 @@ def test_attributes_hide_no_method_of_a_dictionary(tmp_path: Path) -> None:
     assert list(content.values()) == []
 
 
+def test_attributes_change_no_function_of_torch(tmp_path: Path) -> None:
+    # torch._utils._rebuild_tensor_v2, its attribute __defaults__ set to (5,).
+    pickled = (
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\0\0\0__defaults__K\x05\x85s\x86b."
+    )
+    before = torch._utils._rebuild_tensor_v2.__defaults__
+
+    safe_unpickle.read(in_zip(tmp_path / "c.pth", pickled))
+
+    assert torch._utils._rebuild_tensor_v2.__defaults__ == before
+
+
 def test_a_file_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(models.ModelError, match=r"cannot read .*nowhere"):
         safe_unpickle.read(tmp_path / "nowhere.pth")

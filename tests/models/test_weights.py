@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors.torch import save_file
 
 import models
@@ -66,6 +68,21 @@ def test_weights_come_from_a_file(tmp_path: Path, suffix: str, prefix: str) -> N
 
     loaded = network.encoder.state_dict()
     assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_convnext", "test_resnet"])
+def test_the_file_that_timm_publishes_is_taken(tmp_path: Path, name: str) -> None:
+    theirs = timm.create_model(name, pretrained=False).state_dict()
+    path = tmp_path / "model.safetensors"
+    save_file(theirs, path)
+
+    network = models.create("fpn", encoder=f"tu-{name}", encoder_weights=path)
+
+    loaded = network.encoder.state_dict()
+    joined = {"model.stem_": "stem.", "model.stages_": "stages.", "model.": ""}
+    for ours, tensor in loaded.items():
+        start = next(start for start in joined if ours.startswith(start))
+        assert torch.equal(tensor, theirs[ours.replace(start, joined[start])]), ours
 
 
 def test_old_names_that_the_encoder_knows_are_taken(tmp_path: Path) -> None:
@@ -127,6 +144,14 @@ def test_a_larger_encoder_whose_first_blocks_fit_is_refused(tmp_path: Path) -> N
     assert "more" in message.splitlines()[-1]
 
 
+def test_one_of_two_encoders_is_not_chosen_by_chance(tmp_path: Path) -> None:
+    tensors = encoder_weights()
+    both = {f"model.{name}": torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    torch.save({**tensors, **both}, tmp_path / "w.pth")
+
+    assert "model.conv1.weight: unknown" in fault_of(tmp_path / "w.pth")
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
 def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"w{suffix}"
@@ -135,8 +160,9 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, suffix: str) -> None:
     assert "cannot read the encoder weights" in fault_of(path)
 
 
-def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
-    torch.save({"epoch": 3}, tmp_path / "w.pth")
+@pytest.mark.parametrize("content", [{"epoch": 3}, {0: torch.zeros(1)}])
+def test_a_file_that_holds_no_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "w.pth")
 
     assert "holds no state dict" in fault_of(tmp_path / "w.pth")
 
@@ -194,16 +220,18 @@ def test_offline_by_wish_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_hub")
-def test_a_download_that_breaks_off_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", [ConnectionError, HfHubHTTPError.__bases__[0]])
+def test_a_download_that_breaks_off_is_said(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    def broken_off(*_: Any, **__: Any) -> None:
+        raise kind("the line went dead")
+
     monkeypatch.setattr(hub, "fault", lambda: "")
     monkeypatch.setattr("segmentation_models_pytorch.encoders.hf_hub_download", broken_off)
 
     with pytest.raises(models.ModelError, match=r"cannot get .*: the line went dead\. Download"):
         models.create("unet", encoder="resnet18", encoder_weights="imagenet")
-
-
-def broken_off(*_: Any, **__: Any) -> None:
-    raise ConnectionError("the line went dead")
 
 
 def fill_cache(cache: Path, encoder: str, tensors: Tensors) -> None:
@@ -262,6 +290,8 @@ print(network.left.encoder.conv1.weight.double().sum().item())
         ("resnet18", Path("nowhere.pth"), "no file of encoder weights"),
         ("tu-resnet18d_none", "imagenet", "unknown encoder"),
         ("tu-test_vit4", "imagenet", "timm publishes no weights"),
+        ("tu-resnet18", "imagnet", r"no weights 'imagnet' for tu-resnet18; expected imagenet"),
+        ("tu-tf_efficientnet_lite0", "advprop", "no weights 'advprop'"),
     ],
 )
 @pytest.mark.parametrize(

@@ -89,6 +89,11 @@ def test_what_is_no_part_of_a_recipe_is_refused(name: str, tmp_path: Path) -> No
         parse_settings([f"{name}=C3"])
 
 
+def test_the_preset_is_not_changed_by_set() -> None:
+    with pytest.raises(FaultsError, match="preset is no part of a recipe; it is set by --preset"):
+        parse_settings(["preset=quick"])
+
+
 def test_values_of_set_are_toml_or_text() -> None:
     pairs = ["epochs=3", "learning_rate = 1e-3", "compile=true", "loss=dice+ce", "encoder='a=b'"]
     assert parse_settings([*pairs, 'nodes=["unet", "fpn", "unet"]']) == {

@@ -125,3 +125,10 @@ def test_impossible_classes_are_refused(tmp_path: Path, text: str, said: str) ->
     (tmp_path / "harness.toml").write_text(text)
     with pytest.raises(FaultsError, match=said):
         settings.load(tmp_path, env={})
+
+
+def test_a_table_on_one_line_that_takes_no_other_is_written_anew(tmp_path: Path) -> None:
+    write(tmp_path, 'test = { a = "x" }\n')
+    values = {"test": {"a": "x", "b": {"images": "i", "masks": "m"}}}
+    assert write_file(tmp_path / "harness.toml", values) == tmp_path / "harness.toml.bak"
+    assert settings.read_file(tmp_path / "harness.toml") == values

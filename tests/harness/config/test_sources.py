@@ -34,7 +34,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
 
 def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
     write_file(tmp_path / "harness.toml", TABLES)
-    env = {"HARNESS_VAL": "env", "HARNESS_TEST": os.pathsep.join(["a=env/a", "env/b"])}
+    env = {"HARNESS_VAL": "env", "HARNESS_TEST": os.pathsep.join(["a=env/a", "env/b", ""])}
     loaded = settings.load(tmp_path, env=env, flags={"train": Path("flag"), "test": ()})
     assert (loaded.train, loaded.val) == (tmp_path / "flag", tmp_path / "env")
     assert loaded.test == {"a": tmp_path / "env/a", "b": tmp_path / "env/b"}
@@ -52,6 +52,8 @@ def test_a_folder_alone_is_named_as_it_is_called() -> None:
         (["a=x", "a=y"], "two test sets are called 'a'"),
         (["x/.hidden"], "cannot name a test set"),
         (["images=x"], "is no name of a test set"),
+        (["a="], "--test a=: no folder"),
+        ([""], "no folder"),
     ],
 )
 def test_names_that_cannot_be_are_refused(given: list[str], said: str) -> None:

@@ -86,7 +86,7 @@ def test_a_network_that_cannot_be_told_counts_as_the_longest(
     def refuse_fpn(name: str, **settings: object) -> object:
         if name == "fpn":
             raise RuntimeError("needs values")
-        return outline(name, **settings)  # type: ignore[arg-type]
+        return outline(name, **settings)
 
     monkeypatch.setattr(models, "outline", refuse_fpn)
 

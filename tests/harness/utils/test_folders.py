@@ -64,7 +64,9 @@ with replace_folder(Path(sys.argv[1])) as new:
 """
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next(final: Path) -> None:
+@pytest.mark.parametrize("name", ["final", "own [1]"])
+def test_what_a_killed_process_left_is_removed_by_the_next(final: Path, name: str) -> None:
+    final = final.rename(final.with_name(name))
     subprocess.run([sys.executable, "-c", KILLED, str(final)], check=False)
     assert len(names(final.parent)) > 1
     assert names(final) == ["first"]
@@ -72,7 +74,17 @@ def test_what_a_killed_process_left_is_removed_by_the_next(final: Path) -> None:
     with replace_folder(final):
         pass
 
-    assert names(final.parent) == ["final"]
+    assert names(final.parent) == [name]
+
+
+def test_what_another_writes_under_a_name_that_begins_alike_stays(final: Path) -> None:
+    other = final.with_name("final.v2")
+    with replace_folder(other) as new:
+        (new / "second").write_text("2")
+        with replace_folder(final):
+            pass
+
+    assert names(other) == ["second"]
 
 
 def test_one_at_a_time(final: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from harness.utils.outputs import Outputs
+from harness.utils.outputs import MANIFEST, Outputs
 from metrics.utils.errors import FaultsError
 
 
@@ -70,11 +71,12 @@ def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from harness.utils.outputs import Outputs
+from harness.utils.outputs import MANIFEST, Outputs
 calls = []
 def counted(method, name):
     def call(self, *arguments, **more):
-        if self.parent == Path(sys.argv[1]) or name == "replace" and "harness-" in str(self):
+        is_ours = self.parent == Path(sys.argv[1]) and self.suffix != ".lock"
+        if is_ours or name == "replace" and "harness-" in str(self):
             calls.append(name)
             if len(calls) == int(sys.argv[2]):
                 os.kill(os.getpid(), 9)
@@ -97,3 +99,17 @@ def test_a_killed_process_leaves_no_mixture(tmp_path: Path, step: int) -> None:
     assert "c" not in left
     write(tmp_path, "3")
     assert contents(tmp_path) == {"a": "3", "b": "3", "c": "3"}
+
+
+def test_commands_that_write_at_once_all_enter_their_files(tmp_path: Path) -> None:
+    names = [f"model-{number}.onnx" for number in range(8)]
+
+    def record(name: str) -> None:
+        (tmp_path / name).write_text(name)
+        Outputs(tmp_path).record([name])
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(record, names))
+
+    Outputs(tmp_path).check(names, overwrite=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, *names]
