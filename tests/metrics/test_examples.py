@@ -19,6 +19,7 @@ MODULES = [
 ]
 WITHOUT = {
     "metrics.masks.complaints.watch",
+    "metrics.masks.faults.turned_by_tag",
     "metrics.masks.image.quiet",
     "metrics.masks.image.read_file",
     "metrics.masks.class_indices.encode_labels",  # beside examine_labels
