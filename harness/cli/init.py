@@ -138,6 +138,8 @@ def command(
         wanted = " ".join(f"{settings.flag(name)} DIR" for name in DATA)
         raise click.UsageError(f"nothing to write; give at least one of {wanted} --train DIR")
     file = Path(settings.FILE_NAME)
+    # --split-seed asks for another division: merge() refuses that, without --force, as it does a
+    # change of any setting, and the division that the file names is then not taken.
     draws = {"splits": SPLITS_FILE} if split_seed is not None and "splits" not in given else {}
     merged = merge(file, given | draws, classes, force=force)
     merged = {name: value for name, value in merged.items() if name not in draws}

@@ -23,10 +23,13 @@ TEXTURE_SIDE: Final = 512
 """Side of a texture in pixels; it goes round the tube once and repeats along it."""
 
 SIZES: Final = (0.3, 0.68)
-"""Radii of polyps, in half heights: from tiny to filling a third of the frame."""
+"""Radii of polyps, in half heights. A network at 64 pixels learns the smallest in a few epochs."""
 
 FLAT, PEDUNCULATED, SMALLEST_PIXELS = 0.1, 0.2, 30
+# What a polyp's colour is of the wall's, from the least to the most of each: from hardly another to
+# plainly redder. A flat one always is redder, since nothing else shows it.
 TINTS: Final = (1.02, 0.7, 0.74), (1.12, 0.95, 1.0)
+FLAT_TINTS: Final = (1.06, 0.7, 0.74), (1.12, 0.8, 0.84)
 VESSEL: Final = np.array([0.32, 0.60, 0.48], np.float32)  # share of light that a vessel takes
 RESIDUE: Final = np.array([0.60, 0.42, 0.12], np.float32)
 SPOTS: Final = np.array([0.6, 1.2, 1.1], np.float32)  # what a polyp's grain does to each colour
@@ -161,10 +164,7 @@ class Scene:
         grain = 0.5 * own[..., 0] + 0.5 * own[..., 3]
         facing = _facing(shape, 0.25 if flat else draws(0.35, 1), lumenwards, radius)
         light = _headlight(1 / max(away, 0.45)) * np.clip(facing, 0.1, 1.3) * (1 + 0.04 * grain)
-        # From hardly another colour than the wall's to plainly redder; a flat one always is, since
-        # nothing else shows it.
-        least, most = ((1.06, 0.7, 0.74), (1.12, 0.8, 0.84)) if flat else TINTS
-        tint = draws(least, most).astype(np.float32)
+        tint = draws(*(FLAT_TINTS if flat else TINTS)).astype(np.float32)
         spots = 1 + draws(0.02, 0.08) * grain[..., None] * SPOTS
         # The wall's own pattern goes on over it, most of all over a flat one.
         pattern = 1 + (0.55 if flat else 0.15) * (surface[..., :3] / self.colour - 1)
