@@ -157,6 +157,11 @@ def test_what_only_reads_results_does_without_the_library_of_networks(tmp_path: 
     assert "segmentation_models_pytorch" not in loaded_after(code, tmp_path)
 
 
+def test_the_leaderboard_and_comparisons_do_without_torch(tmp_path: Path) -> None:
+    code = "import harness.evaluation.standings, harness.report.views.ranks, harness.runs.seeds"
+    assert "torch" not in loaded_after(code, tmp_path)
+
+
 def test_the_check_for_heavy_packages_sees_them(tmp_path: Path) -> None:
     assert "pandas" in loaded_after("import pandas", tmp_path)
 

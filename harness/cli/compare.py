@@ -72,7 +72,7 @@ def command(
     of its recipe and frames from other seeds, whose mean is compared. They are compared on the same
     frames; the bootstrap resamples whole sequences.
     """
-    from harness.evaluation.evaluate_run import PROTOCOLS
+    from harness.evaluation.stored import PROTOCOLS
     from harness.report.views.ranks import comparison_view
     from harness.runs.workspace import Workspace
     from metrics.averages import average_of

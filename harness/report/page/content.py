@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.evaluation.evaluate_run import PROTOCOLS
+from harness.evaluation.stored import PROTOCOLS
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
 from metrics.averages import summarise_by
@@ -88,7 +88,7 @@ class PageContent:
         name: What was measured, such as 'test split' or 'round 2'.
         split: Name of the split whose table the paper prints; empty for a round.
         protocol: How truth and formulas were taken: a key of
-            ``harness.evaluation.evaluate_run.PROTOCOLS``.
+            ``harness.evaluation.stored.PROTOCOLS``.
         frames: Frame tables of all models, with ``model`` and ``place``.
         histories: Model to its history, one row an epoch.
         cards: The gallery; empty where its files are not at hand.

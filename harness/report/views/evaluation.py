@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
-from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.evaluation.map_table import pranet_rows
+from harness.evaluation.stored import PROTOCOLS
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail

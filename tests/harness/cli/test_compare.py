@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.cli.compare import command
-from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
+from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 

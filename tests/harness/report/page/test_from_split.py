@@ -12,8 +12,8 @@ import pytest
 from harness.config.training import TrainConfig
 from harness.data.fingerprint import data_fingerprint
 from harness.data.frames import truth_of
-from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.evaluation.frame_table import rows_of
+from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.report.page import from_split
 from harness.runs.run import Run, masks_folder
 from harness.runs.workspace import Workspace
