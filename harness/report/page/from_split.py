@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -66,6 +67,7 @@ def gather(
     masks = {name: masks_folder(run, split) for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
+    notes += _of_several(workspace, shown, frames, split)
     return PageContent(
         name=f"{split} split",
         split=split,
@@ -105,6 +107,22 @@ def _evaluated(
             f"evaluate --split {split}"
         )
     return {run.model: run for run in shown}
+
+
+def _of_several(
+    workspace: Workspace, shown: Sequence[Run], frames: pd.DataFrame, split: str
+) -> list[str]:
+    """A note on the models that have further runs, such as other seeds, on the same frames."""
+    alike = [run for run in workspace.runs() if not run.variant and not run.tuned]
+    measured = tables.evaluated_on(workspace, alike, frames, split)
+    counts = Counter(run.model for run in measured)
+    several = [f"{run.model} ({counts[run.model]})" for run in shown if counts[run.model] > 1]
+    if not several:
+        return []
+    return [
+        f"of the models with several measured runs the newest is shown: {', '.join(several)}. "
+        "'harness compare' takes the mean over seeds"
+    ]
 
 
 def _members(

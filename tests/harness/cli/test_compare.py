@@ -54,6 +54,12 @@ def test_models_on_other_frames_are_not_among_the_others(workspace: Workspace) -
     assert "nothing to compare unet with" in refused.output
 
 
+def test_one_run_twice_and_a_name_that_nothing_has_are_refused(workspace: Workspace) -> None:
+    run = evaluated(workspace, "unet", "0123")
+    assert f"unet and {run.run} are one run" in compare("unet", run.run).output
+    assert "No run or model has that name" in compare("unet", "nuet").output
+
+
 def seed(workspace: Workspace, model: str, number: int, found: list[int]) -> Run:
     """A seed's evaluation on frames of ten polyp pixels, of which it has found so many."""
     settings = {"model": model, "seed": number, "size": 64}

@@ -71,9 +71,10 @@ def test_disagreement_is_of_the_runs_in_the_ensemble(
     assert content.members.divergence["disagreement"].tolist() == [0.0] * len(catalogue)
     shown = content.polyp.set_index(["model", "frame"])["f1"]
     assert content.members.f1["C1/1"] == shown["triunet", "C1/1"] > shown["fpn", "C1/1"]
-    (note,) = content.notes
+    note, several = content.notes
     assert "fpn" in note
     assert ensemble.run in note
+    assert "newest is shown: fpn (2)" in several
 
 
 def test_members_without_an_evaluation_are_named(
