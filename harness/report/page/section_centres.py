@@ -155,10 +155,10 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
     view = View(
         frame=pd.DataFrame(cells),
         columns=[
-            Column(key="model", title="Model"),
-            Column(key="first", title=f"{first} (n = {n_first})", decimals=3),
-            Column(key="last", title=f"{last} (n = {n_last})", decimals=3),
-            Column(key="gap", title="Change in F1", decimals=3),
+            Column("model", "Model"),
+            Column("first", f"{first} (n = {n_first})", decimals=3),
+            Column("last", f"{last} (n = {n_last})", decimals=3),
+            Column("gap", "Change in F1", decimals=3),
         ],
         title=f"Mean F1 on the {first} and the {last}",
     )

@@ -62,22 +62,14 @@ def _table(members: Members, joined: pd.DataFrame) -> Table:
         for key, title in MEASURES.items()
     ]
     columns = [
-        Column(key="measure", title="Disagreement"),
-        Column(key="mean", title="Mean", decimals=3),
+        Column("measure", "Disagreement"),
+        Column("mean", "Mean", decimals=3),
         Column(
-            key="spearman",
-            title="Spearman with F1",
-            decimals=3,
-            interval=("spearman_low", "spearman_high"),
+            "spearman", "Spearman with F1", decimals=3, interval=("spearman_low", "spearman_high")
         ),
-        Column(
-            key="auroc",
-            title=f"AUROC, F1 < {POOR:g}",
-            decimals=3,
-            interval=("auroc_low", "auroc_high"),
-        ),
-        Column(key="poor", title=f"F1 < {POOR:g}"),
-        Column(key="frames", title="Frames"),
+        Column("auroc", f"AUROC, F1 < {POOR:g}", decimals=3, interval=("auroc_low", "auroc_high")),
+        Column("poor", f"F1 < {POOR:g}"),
+        Column("frames", "Frames"),
     ]
     names = ", ".join(title_of(name) for name in members.names)
     view = View(

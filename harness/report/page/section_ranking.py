@@ -116,11 +116,11 @@ def _pair_table(rows: list[dict[str, object]]) -> Table:
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
-            Column(key="a", title="Model"),
-            Column(key="b", title="Compared with"),
-            Column(key="difference", title="Difference in F1", decimals=3),
-            Column(key="p", title="p (Holm)"),
-            Column(key="n", title="Frames"),
+            Column("a", "Model"),
+            Column("b", "Compared with"),
+            Column("difference", "Difference in F1", decimals=3),
+            Column("p", "p (Holm)"),
+            Column("n", "Frames"),
         ],
         title="Differences in F1 as a table",
     )

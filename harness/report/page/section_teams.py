@@ -46,12 +46,12 @@ def hardest(content: PageContent) -> Table:
     view = View(
         frame=rows.sort_values(["best", "median", "frame"]).head(HARDEST),
         columns=[
-            Column(key="frame", title="Frame"),
-            Column(key="stratum", title=content.class_.capitalize()),
-            Column(key="best", title="Best F1", decimals=3),
-            Column(key="by", title="by"),
-            Column(key="median", title="Median F1", decimals=3),
-            Column(key="poor", title=f"Models below {POOR}"),
+            Column("frame", "Frame"),
+            Column("stratum", content.class_.capitalize()),
+            Column("best", "Best F1", decimals=3),
+            Column("by", "by"),
+            Column("median", "Median F1", decimals=3),
+            Column("poor", f"Models below {POOR}"),
         ],
         title="Frames that nobody gets right",
         caption=f"The {HARDEST} frames with the lowest best F1; in {nobody} of {len(rows)} frames "
@@ -80,13 +80,13 @@ def telling_apart(content: PageContent, samples: Samples) -> Table:
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
-            Column(key="test_set", title="Test set"),
-            Column(key="frames", title="Frames"),
-            Column(key="mean", title="Mean score", decimals=3, sd="sd"),
-            Column(key="low", title="Lowest", decimals=3),
-            Column(key="high", title="Highest", decimals=3),
-            Column(key="apart", title="Pairs told apart", decimals=3),
-            Column(key="tau", title="Kendall's tau", decimals=3),
+            Column("test_set", "Test set"),
+            Column("frames", "Frames"),
+            Column("mean", "Mean score", decimals=3, sd="sd"),
+            Column("low", "Lowest", decimals=3),
+            Column("high", "Highest", decimals=3),
+            Column("apart", "Pairs told apart", decimals=3),
+            Column("tau", "Kendall's tau", decimals=3),
         ],
         title="Which test sets tell the models apart",
         caption="Mean and SD over models of the score on a test set. Pairs told apart: share of "

@@ -68,12 +68,12 @@ def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
-            Column(key="model", title="Model"),
-            Column(key="epochs", title="Epochs"),
-            Column(key="best", title="Epoch of the best F1"),
-            Column(key="best_f1", title="Best F1", decimals=3),
-            Column(key="f1", title="Last F1", decimals=3),
-            Column(key="loss", title="Last loss", decimals=3),
+            Column("model", "Model"),
+            Column("epochs", "Epochs"),
+            Column("best", "Epoch of the best F1"),
+            Column("best_f1", "Best F1", decimals=3),
+            Column("f1", "Last F1", decimals=3),
+            Column("loss", "Last loss", decimals=3),
         ],
         title="Best and last epochs",
         caption=f"{class_.capitalize()} class of the validation split, at the size of training; "

@@ -6,7 +6,7 @@ How the cells are laid out is in ``render``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -20,7 +20,7 @@ MISSING: Final = "-"
 DAGGER: Final = "\u2020"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """One column of a table.
 
@@ -39,6 +39,7 @@ class Column:
 
     key: str
     title: str = ""
+    _: KW_ONLY
     decimals: int | None = None
     justify: Justify | None = None
     best: Literal["max", "min"] | None = None
@@ -106,7 +107,7 @@ def resolve(frame: pd.DataFrame, columns: Sequence[Column | str] | None) -> tupl
         KeyError: If a key is not in the frame.
     """
     chosen = frame.columns if columns is None else columns
-    found = tuple(c if isinstance(c, Column) else Column(key=str(c)) for c in chosen)
+    found = tuple(c if isinstance(c, Column) else Column(str(c)) for c in chosen)
     missing = [key for column in found for key in column.keys if key not in frame.columns]
     if missing:
         raise KeyError(f"no column {', '.join(missing)}; the frame has {list(frame.columns)}")

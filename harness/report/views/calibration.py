@@ -32,9 +32,9 @@ def calibration_view(found: Mapping[str, Calibration], *, split: str, class_: st
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="temperature", title="Temperature", decimals=2),
+            Column("temperature", "Temperature", decimals=2),
             *(
-                Column(key=key, title=title.format(regions(class_)), decimals=4, best="min")
+                Column(key, title.format(regions(class_)), decimals=4, best="min")
                 for key, title in _FIGURES.items()
             ),
             N,
@@ -64,11 +64,11 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: 
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="risk", title="Risk"),
-            Column(key="threshold", title="Threshold", decimals=3),
-            Column(key="missed", title="Missed, left out", decimals=3),
-            Column(key="precision", title="Precision", decimals=3),
-            Column(key="sequences", title="Sequences"),
+            Column("risk", "Risk"),
+            Column("threshold", "Threshold", decimals=3),
+            Column("missed", "Missed, left out", decimals=3),
+            Column("precision", "Precision", decimals=3),
+            Column("sequences", "Sequences"),
         ],
         title=f"{split} split, conformal risk control",
         group="model",

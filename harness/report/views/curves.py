@@ -36,9 +36,9 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="threshold", title="Threshold"),
+            Column("threshold", "Threshold"),
             *(
-                Column(key=key, title=title, decimals=3, interval=(f"{key}_low", f"{key}_high"))
+                Column(key, title, decimals=3, interval=(f"{key}_low", f"{key}_high"))
                 for key, title in _FIGURES.items()
             ),
         ],
@@ -70,20 +70,17 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
                 "n": found.frames,
             }
         )
-    rates = [
-        Column(key=f"sensitivity_{r:g}", title=f"Sens. at {r:g}", decimals=3, best="max")
-        for r in RATES
-    ]
+    rates = [Column(f"sensitivity_{r:g}", f"Sens. at {r:g}", decimals=3, best="max") for r in RATES]
     return View(
         frame=pd.DataFrame(rows),
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="average_precision", title=f"AP by {class_}", decimals=3, best="max"),
+            Column("average_precision", f"AP by {class_}", decimals=3, best="max"),
             *rates,
-            Column(key="best_threshold", title="Best threshold", decimals=3),
-            Column(key="best_dice", title="Dice there", decimals=3, best="max"),
-            Column(key="polyps", title=named.capitalize()),
+            Column("best_threshold", "Best threshold", decimals=3),
+            Column("best_dice", "Dice there", decimals=3, best="max"),
+            Column("polyps", named.capitalize()),
             N,
         ],
         title=f"{split} split, {named} by score",

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from metrics.masks.read import Protocol
 
 _CONTOURS: Final = (
-    Column(key="hausdorff_px", title="Hausdorff px", decimals=1, best="min"),
-    Column(key="hd95_px", title="HD95 px", decimals=1, best="min"),
-    Column(key="assd_px", title="ASSD px", decimals=1, best="min"),
-    Column(key="nsd_2px", title="NSD 2 px", decimals=3, best="max"),
+    Column("hausdorff_px", "Hausdorff px", decimals=1, best="min"),
+    Column("hd95_px", "HD95 px", decimals=1, best="min"),
+    Column("assd_px", "ASSD px", decimals=1, best="min"),
+    Column("nsd_2px", "NSD 2 px", decimals=3, best="max"),
 )
-_SETS: Final = (Column(key="reference", title="From"), Column(key="other", title="To"))
+_SETS: Final = (Column("reference", "From"), Column("other", "To"))
 _SUMMARY: Final = (
-    Column(key="gap", title="Mean gap", decimals=3),
-    Column(key="deviation", title="Deviation", decimals=3, best="min"),
-    Column(key="generalisation_score", title="Score", decimals=3, best="max"),
+    Column("gap", "Mean gap", decimals=3),
+    Column("deviation", "Deviation", decimals=3, best="min"),
+    Column("generalisation_score", "Score", decimals=3, best="max"),
 )
 _GAPS: Final = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
 _NORMALISED: Final = {
@@ -52,7 +52,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
             MODEL,
             *_CONTOURS,
             N,
-            Column(key="left_out_hausdorff_px", title="Left out", decimals=0),
+            Column("left_out_hausdorff_px", "Left out", decimals=0),
         ],
         title=f"{split} split, {chosen_class(rows)} contours",
         caption=f"{caption(rows)} In pixels of the frame's own size. What is missed, or "
@@ -96,14 +96,12 @@ def detection_view(
 def _detection_columns(class_: str) -> list[Column]:
     named = regions(class_)
     return [
-        Column(
-            key="lesion_sensitivity", title=f"{named.capitalize()} found", decimals=3, best="max"
-        ),
-        Column(key="false_polyps_a_frame", title=f"False {named}/frame", decimals=3, best="min"),
-        Column(key="frame_sensitivity", title="Frame sens.", decimals=3, best="max"),
-        Column(key="frame_specificity", title="Frame spec.", decimals=3, best="max"),
-        Column(key="frames_with", title=f"With {class_}"),
-        Column(key="frames_without", title="Without"),
+        Column("lesion_sensitivity", f"{named.capitalize()} found", decimals=3, best="max"),
+        Column("false_polyps_a_frame", f"False {named}/frame", decimals=3, best="min"),
+        Column("frame_sensitivity", "Frame sens.", decimals=3, best="max"),
+        Column("frame_specificity", "Frame spec.", decimals=3, best="max"),
+        Column("frames_with", f"With {class_}"),
+        Column("frames_without", "Without"),
     ]
 
 
@@ -125,7 +123,7 @@ def stratum_view(
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[Column(key="stratum", title=class_.capitalize()), MODEL, *columns],
+        columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
         caption=f"{caption(rows)} Share of the frame: small below {EDGES[0]:.0%}, large from "
         f"{EDGES[1]:.0%}; none: frames without any.",
@@ -156,7 +154,7 @@ def organisers_hausdorff_view(
     return View(
         frame=means.assign(title=means["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[MODEL, *(Column(key=key, decimals=3) for key in names)],
+        columns=[MODEL, *(Column(key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
         caption=WARNING + (" Means over the test sets of each set's figures." if over_sets else ""),
     )
@@ -175,12 +173,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
         columns=[
             MODEL,
             *(
-                Column(
-                    key=metric.name,
-                    title=metric.title,
-                    decimals=metric.decimals,
-                    best=metric.better,
-                )
+                Column(metric.name, metric.title, decimals=metric.decimals, best=metric.better)
                 for metric in there
             ),
             N,
@@ -195,7 +188,7 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     from metrics.endocv import summarise
 
     by = ("model", "test_set")
-    first = [Column(key="model", title="Package"), Column(key="test_set", title="Test set")]
+    first = [Column("model", "Package"), Column("test_set", "Test set")]
     if kind == "contours":
         polyp = chosen_rows(frames)
         view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
@@ -228,7 +221,7 @@ def generalisation_view(
     """
     rows = _between_sets(frames, by, formulas, reference, other)
     gaps = {key: name for key, name in _GAPS.items() if f"gap_{key}" in rows}
-    each = [Column(key=f"gap_{key}", title=f"{name} gap", decimals=3) for key, name in gaps.items()]
+    each = [Column(f"gap_{key}", f"{name} gap", decimals=3) for key, name in gaps.items()]
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],

@@ -36,21 +36,21 @@ def scores_view(
     """
     rows = _rows(figures[0], average) if len(figures) == 1 else _overall(figures, average)
     columns = [
-        Column(key="package", title="Package"),
-        Column(key="test_set", title="Test set"),
-        Column(key="average", title="Average over"),
-        Column(key="score", title="Score", decimals=3, sd="sd"),
-        Column(key="sd_name", title="SD"),
-        *(Column(key=key, title=title, decimals=3) for key, title in _FIGURES.items()),
-        Column(key="n", title="Frames"),
+        Column("package", "Package"),
+        Column("test_set", "Test set"),
+        Column("average", "Average over"),
+        Column("score", "Score", decimals=3, sd="sd"),
+        Column("sd_name", "SD"),
+        *(Column(key, title, decimals=3) for key, title in _FIGURES.items()),
+        Column("n", "Frames"),
         *left_out_columns(rows),
-        Column(key="latency_ms", title="ms/frame", decimals=1),
+        Column("latency_ms", "ms/frame", decimals=1),
     ]
     if len(figures) > 1:
         other = "frames" if average == "sets" else "sets"
-        columns.insert(4, Column(key=f"score_{other}", title=f"Score ({other})", decimals=3))
+        columns.insert(4, Column(f"score_{other}", f"Score ({other})", decimals=3))
     if format_ in ("csv", "json"):
-        columns += [Column(key=key) for key in (*SD_OF.values(), "score_sets", "score_frames")]
+        columns += [Column(key) for key in (*SD_OF.values(), "score_sets", "score_frames")]
     meanings = "; ".join(f"{name}: {meaning}" for name, meaning in AVERAGES.items())
     return View(
         frame=rows,

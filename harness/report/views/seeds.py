@@ -59,19 +59,14 @@ def seed_view(
 
 def _columns(level: str) -> list[Column]:
     return [
-        Column(key="title", title="Model"),
-        Column(key="seeds", title="Seeds"),
-        Column(key="figure", title="Figure"),
-        Column(
-            key="mean",
-            title=f"Mean [{level} over sequences]",
-            decimals=3,
-            interval=("low", "high"),
-        ),
-        Column(key="sd_seeds", title="SD of seeds", decimals=3),
-        Column(key="seeds_low", title="Over seeds, from", decimals=3),
-        Column(key="seeds_high", title="to", decimals=3),
-        Column(key="decides", title="Decides"),
+        Column("title", "Model"),
+        Column("seeds", "Seeds"),
+        Column("figure", "Figure"),
+        Column("mean", f"Mean [{level} over sequences]", decimals=3, interval=("low", "high")),
+        Column("sd_seeds", "SD of seeds", decimals=3),
+        Column("seeds_low", "Over seeds, from", decimals=3),
+        Column("seeds_high", "to", decimals=3),
+        Column("decides", "Decides"),
     ]
 
 

@@ -32,12 +32,12 @@ def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
     return View(
         frame=rows,
         columns=[
-            Column(key="step", title="Step"),
-            Column(key="value", title="Candidate"),
-            Column(key="mean", title=figure.capitalize(), decimals=3),
-            Column(key="difference", title="Change [95 %]", decimals=3, interval=("low", "high")),
-            Column(key="told", title="Told apart"),
-            Column(key="chosen", title="Taken"),
+            Column("step", "Step"),
+            Column("value", "Candidate"),
+            Column("mean", figure.capitalize(), decimals=3),
+            Column("difference", "Change [95 %]", decimals=3, interval=("low", "high")),
+            Column("told", "Told apart"),
+            Column("chosen", "Taken"),
         ],
         title=title,
         caption="Change: to what was chosen until then, the first row of each step, with its "
