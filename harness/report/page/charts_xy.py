@@ -6,7 +6,6 @@ See ``charts`` for how they follow the page's colours and are clicked, and for t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import altair as alt
 
@@ -27,15 +26,7 @@ from harness.report.page.vega import (
     spec,
     zoom,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The difference between two models, the row's minus the column's, with its p-value."""
-
-    difference: float
-    p: float
-    significant: bool
+from metrics.statistics.bootstrap_intervals import LEVEL
 
 
 def scatter(
@@ -102,17 +93,19 @@ def lines(
     return spec(drawn.properties(height=260), title)
 
 
-def matrix(styles: Sequence[Style], cells: Mapping[tuple[int, int], Pair], *, title: str) -> Spec:
+def matrix(
+    styles: Sequence[Style], cells: Mapping[tuple[int, int], tuple[float, float]], *, title: str
+) -> Spec:
     """The difference of every pair of models: the row's minus the column's.
 
-    ``cells`` maps row and column to what is shown there; the diagonal has none.
+    ``cells`` maps row and column to the difference and its p-value; the diagonal has none.
     """
     labels = [style.label for style in styles]
     data = [
-        {"row": labels[row], "column": labels[column], "size": short(abs(pair.difference)),
-         "difference": round(pair.difference, 3) + 0.0, "better": pair.difference > 0,
-         "p": probability(pair.p), "significant": pair.significant}
-        for (row, column), pair in cells.items()
+        {"row": labels[row], "column": labels[column], "size": short(abs(difference)),
+         "difference": round(difference, 3) + 0.0, "better": difference > 0,
+         "p": probability(p), "significant": p < 1 - LEVEL}
+        for (row, column), (difference, p) in cells.items()
     ]  # fmt: skip
     cell = alt.Scale(paddingInner=0.05, paddingOuter=0.025)
     above = alt.Axis(orient="top", labelAngle=-40, labelAlign="left", labelLimit=110)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
+from harness.data.listing import natural
 from harness.report.page import (
     section_centres,
     section_consensus,
@@ -23,6 +24,7 @@ from harness.report.views import paper as paper_table
 from metrics.masks.classes import ALL
 from metrics.paper import results as paper_results
 from metrics.statistics.samples import collect
+from metrics.strata import STRATA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +58,10 @@ def _vega() -> str:
 
 def _context(content: PageContent) -> dict[str, Any]:
     models = content.models
+    rows = {row["frame"]: row for row in frame_list(content)}
     samples = None
     if len(models) > 1:
-        samples = collect(content.frames, protocol=content.formulas, average=content.average)
+        samples = collect(content.frames, average=content.average)
     return {
         "version": __version__,
         "name": content.name,
@@ -69,7 +72,9 @@ def _context(content: PageContent) -> dict[str, Any]:
         "drawn": [(models.index(name), name, content.styles[name]) for name in content.leading],
         "sections": [section for section in _sections(content, samples) if section],
         "cards": content.cards,
-        "list": frame_list(content),
+        "by_frame": rows,
+        "places": sorted({row["place"] for row in rows.values()}, key=natural),
+        "strata": [name for name in STRATA if name in {row["stratum"] for row in rows.values()}],
         "main_model": content.main_model,
         "ensemble": content.ensemble,
         "members": content.members,
@@ -118,7 +123,7 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
 
 def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
-    summary = by_class.figures(content.frames, content.formulas, content.average)
+    summary = by_class.figures(content.frames, average=content.average)
     tables = {
         name: by_class.class_view(
             summary, name, split=content.name, protocol=content.protocol
@@ -133,7 +138,7 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
 
 
 def _details(content: PageContent) -> list[Table | Plot]:
-    summary = by_class.figures(content.frames, content.formulas, content.average)
+    summary = by_class.figures(content.frames, average=content.average)
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)

@@ -72,9 +72,9 @@ def by_centre(content: PageContent) -> list[Table | Plot]:
 
 def tables(content: PageContent) -> list[Table]:
     """The same as tables, with every figure."""
-    centres = by_class.by_place(content.frames, content.formulas, content.average)
+    centres = by_class.by_place(content.frames, average=content.average)
     sizes = detail.stratum_view(
-        content.frames, split=content.name, formulas=content.formulas, average=content.average
+        content.frames, split=content.name, formulas="official", average=content.average
     )
     view = by_class.place_view(centres, split=content.name, protocol=content.protocol)
     return [
@@ -96,9 +96,7 @@ def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     if by:
         named = by.replace("_", " ")
         title = f"Drop from {named} to {named}"
-        view = detail.generalisation_view(
-            content.frames, by, title=title, formulas=content.formulas
-        )
+        view = detail.generalisation_view(content.frames, by, title=title, formulas="official")
         folded.append(view.table())
     return shown, folded
 
@@ -108,7 +106,7 @@ def _plot(
 ) -> Plot:
     means: dict[str, dict[str, float]] = {}
     n: dict[str, int] = {}
-    summary = summarise_by(content.average, polyp, ("model", by), content.formulas)
+    summary = summarise_by(content.average, polyp, ("model", by))
     for row in summary.to_dict("records"):
         means.setdefault(row[by], {})[row["model"]] = row["f1"]
         n[row[by]] = max(n.get(row[by], 0), row["n"])
@@ -168,7 +166,7 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
 def _means(content: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
     """Mean F1 of each model."""
     over = average_of(polyp, content.average)
-    summary = summarise_by(over, polyp, ("model",), content.formulas)
+    summary = summarise_by(over, polyp, ("model",))
     return dict(zip(summary["model"], summary["f1"].tolist(), strict=True))
 
 

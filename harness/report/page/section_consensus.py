@@ -32,7 +32,7 @@ def consensus(content: PageContent, samples: Samples | None) -> list[Table | Plo
     """The consensus as a table, the podium and the significance map; nothing for a split."""
     if samples is None or content.split:
         return []
-    found = rules.consensus(samples_by_set(content.frames, content.formulas))
+    found = rules.consensus(samples_by_set(content.frames, "official"))
     return [
         consensus_view(found, title=f"Consensus, {content.name}").table(),
         *podium(content, samples),

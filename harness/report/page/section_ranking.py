@@ -19,6 +19,7 @@ from metrics.statistics.samples import select
 
 if TYPE_CHECKING:
     from harness.report.page.content import PageContent
+    from harness.report.page.style import Style
     from harness.report.tables.columns import Table
     from metrics.statistics.samples import Samples
 
@@ -44,13 +45,8 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
     rows = rank(samples).table.to_dict("records")
     n = f"{content.n} in {samples.n_clusters} sequences or single frames"
 
-    def drawn(value: str, low: str, high: str) -> list[charts.Estimate]:
-        return [
-            charts.Estimate(
-                style=content.styles[row["model"]], value=row[value], low=row[low], high=row[high]
-            )
-            for row in rows
-        ]
+    def drawn(value: str, low: str, high: str) -> list[tuple[Style, float, float, float]]:
+        return [(content.styles[row["model"]], row[value], row[low], row[high]) for row in rows]
 
     return [
         Plot(
@@ -83,12 +79,11 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
     names = [(f1.models[a], f1.models[b]) for a, b in found]
     swaps = swaps_for(len(names), LEVEL)
     corrected = holm(permutation_test(f1, names, resamples=swaps)[:, 0])
-    cells: dict[tuple[int, int], charts_xy.Pair] = {}
+    cells: dict[tuple[int, int], tuple[float, float]] = {}
     rows: list[dict[str, object]] = []
     for (a, b), p in zip(found, corrected, strict=True):
-        difference, significant = float(means[a] - means[b]), bool(p < 1 - LEVEL)
-        cells[a, b] = charts_xy.Pair(difference=difference, p=float(p), significant=significant)
-        cells[b, a] = charts_xy.Pair(difference=-difference, p=float(p), significant=significant)
+        difference = float(means[a] - means[b])
+        cells[a, b], cells[b, a] = (difference, float(p)), (-difference, float(p))
         rows.append(
             {"a": title_of(f1.models[a]), "b": title_of(f1.models[b]), "difference": difference,
              "p": charts_xy.probability(float(p)), "n": len(samples.frames)}

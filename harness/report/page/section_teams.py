@@ -68,7 +68,7 @@ def telling_apart(content: PageContent, samples: Samples) -> Table:
     overall = rank(samples).table.set_index("model")["estimate"]
     rows = []
     for name, part in content.frames.groupby("test_set", sort=True):
-        table = rank(collect(part, protocol=content.formulas)).table.set_index("model")
+        table = rank(collect(part)).table.set_index("model")
         tied = sum(map(len, table["tied_with"])) / 2
         pairs = len(table) * (len(table) - 1) / 2
         scores = table["estimate"]
