@@ -28,6 +28,7 @@ from harness.report.page.vega import (
     Spec,
     chart,
     colour,
+    legend_choice,
     models,
     numbers,
     shape,
@@ -125,7 +126,7 @@ def groups(
         tickBand="extent",
     )  # fmt: skip
     order = [style.label for style in styles]
-    chosen = alt.selection_point(fields=["model"], bind="legend")
+    chosen, opacity = legend_choice()
     drawn = (
         chart(data)
         .mark_point(filled=True, size=75, stroke=PAGE, strokeWidth=1)
@@ -135,7 +136,7 @@ def groups(
             yOffset=alt.YOffset("model:N", sort=order, scale=alt.Scale(paddingOuter=1)),
             color=colour(styles),
             shape=shape(styles),
-            opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
+            opacity=opacity,
             tooltip=["model:N", "group:N", alt.Tooltip("value:Q", title="F1", format=".3f")],
         )
         .add_params(chosen)

@@ -21,6 +21,7 @@ from harness.report.page.vega import (
     chart,
     colour,
     dashes,
+    legend_choice,
     shape,
     short,
     spec,
@@ -72,13 +73,12 @@ def lines(
     last = max((epoch for _, curve in series for epoch, _ in curve), default=1.0)
     # A little room at the end, where the marks would be cut in half.
     epochs = alt.Scale(domain=[1, max(last, 2) * 1.015], nice=False)
-    chosen = alt.selection_point(fields=["model"], bind="legend")
-    shown = alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12))
+    chosen, opacity = legend_choice()
     base = chart(rows).encode(
         x=alt.X("epoch:Q", scale=epochs, axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
         y=alt.Y("value:Q", title=axis, scale=alt.Scale(zero=False, nice=True)),
         color=colour(styles),
-        opacity=shown,
+        opacity=opacity,
         tooltip=["model:N", "epoch:Q", alt.Tooltip("value:Q", format=".3f")],
     )
     curves = base.mark_line(strokeWidth=2, clip=True).encode(strokeDash=dashes(styles))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
-from metrics.averages import summarise_by
+from harness.report.views.by_class import figures
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_class, chosen_rows
 
@@ -42,7 +42,7 @@ class Plot:
     wide: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Section:
     """A part of the page under a heading.
 
@@ -132,6 +132,11 @@ class PageContent:
         return chosen_class(self.frames)
 
     @cached_property
+    def summary(self) -> pd.DataFrame:
+        """The figures of each model and class, as ``views.by_class.figures`` gives them."""
+        return figures(self.frames, average=self.average)
+
+    @cached_property
     def polyp(self) -> pd.DataFrame:
         """The chosen class's rows with their figures."""
         return add_figures(chosen_rows(self.frames))
@@ -162,7 +167,7 @@ class PageContent:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
         if self.ensemble:
             return self.ensemble
-        means = summarise_by(self.average, self.polyp, ("model",))
+        means = chosen_rows(self.summary)
         return str(means.set_index("model")["f1"].idxmax())
 
     @property

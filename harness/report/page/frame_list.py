@@ -26,5 +26,4 @@ def frame_list(content: PageContent) -> list[dict[str, Any]]:
     if members is not None:
         rows["gain"] = f1[content.ensemble] - rows.index.map(members.f1)
         rows["disagreement"] = members.divergence.set_index("frame")["disagreement"]
-    found: list[dict[str, Any]] = rows.reset_index().to_dict("records")
-    return found
+    return [{"frame": frame, **row} for frame, row in rows.to_dict("index").items()]

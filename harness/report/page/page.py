@@ -27,8 +27,6 @@ from metrics.statistics.samples import collect
 from metrics.strata import STRATA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from harness.report.page.content import Plot
     from harness.report.tables.columns import Table
     from metrics.statistics.samples import Samples
@@ -95,35 +93,27 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     classes, other_classes = _classes(content)
     gaps, gap_tables = section_centres.gaps(content)
     curves, epochs = section_training.training(content)
-    found: list[tuple[str, str, Sequence[Table | Plot], Sequence[Table]]] = [
-        ("ranking", "Ranking", [*leaderboard, *ranking], []),
-        ("consensus", "Consensus and podium", section_consensus.consensus(content, samples), []),
-        ("teams", "Frames and test sets", section_teams.teams(content, samples), []),
-        ("classes", "Results by class", classes, other_classes),
-        (
-            "centres",
-            "By centre and size",
-            section_centres.by_centre(content),
-            section_centres.tables(content),
-        ),
-        ("generalisation", "Generalisation", gaps, gap_tables),
-        ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
-        ("details", "Contours and detection", _details(content), []),
-        ("curves", "Thresholds", section_curves.curves(content), []),
-        ("calibration", "Calibration", section_curves.calibration(content), []),
-        ("pairs", "Pairwise differences", pairs, pair_tables),
-        ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
-        ("training", "Training", curves, epochs),
-    ]
+    centres, centre_tables = section_centres.by_centre(content), section_centres.tables(content)
     return [
-        Section(anchor=anchor, heading=heading, shown=shown, folded=folded)
-        for anchor, heading, shown, folded in found
+        Section("ranking", "Ranking", [*leaderboard, *ranking]),
+        Section("consensus", "Consensus and podium", section_consensus.consensus(content, samples)),
+        Section("teams", "Frames and test sets", section_teams.teams(content, samples)),
+        Section("classes", "Results by class", classes, other_classes),
+        Section("centres", "By centre and size", centres, centre_tables),
+        Section("generalisation", "Generalisation", gaps, gap_tables),
+        Section("distribution", "Frame by frame", [section_centres.distribution(content)]),
+        Section("details", "Contours and detection", _details(content)),
+        Section("curves", "Thresholds", section_curves.curves(content)),
+        Section("calibration", "Calibration", section_curves.calibration(content)),
+        Section("pairs", "Pairwise differences", pairs, pair_tables),
+        Section("disagreement", "Disagreement", section_disagreement.disagreement(content)),
+        Section("training", "Training", curves, epochs),
     ]
 
 
 def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
-    summary = by_class.figures(content.frames, average=content.average)
+    summary = content.summary
     tables = {
         name: by_class.class_view(
             summary, name, split=content.name, protocol=content.protocol
@@ -138,7 +128,7 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
 
 
 def _details(content: PageContent) -> list[Table | Plot]:
-    summary = by_class.figures(content.frames, average=content.average)
+    summary = content.summary
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)
