@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from harness.data.fingerprint import rows_of
 from harness.evaluation import tables
 from harness.report.page import from_split, gallery
@@ -27,8 +29,6 @@ from metrics.utils.errors import UserError
 from submissions.leaderboard import by_name
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.config.settings import Settings
     from metrics.masks.read import Mask
     from submissions.rounds import Round
@@ -231,8 +231,6 @@ def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
 
 def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     """The test frames with their truth, which only an organiser has."""
-    import pandas as pd
-
     from submissions.rounds import find_frames, frame_sizes
 
     (folder,) = settings.require("test_frames")

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
@@ -29,8 +31,6 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
 ENSEMBLE: Final = "divergentnets"
 _OTHER: Final = {"test": "val", "val": "test"}
 
@@ -52,8 +52,6 @@ def gather(
         UserError: If no run was evaluated on the split, the runs have different classes, or a
             frame or mask cannot be read.
     """
-    import pandas as pd
-
     frames = of_split(catalogue, split)
     chosen = _evaluated(workspace, runs, frames, split)
     shown = list(chosen.values())
@@ -225,8 +223,6 @@ def _elsewhere(
 
 
 def _history(run: Run) -> pd.DataFrame:
-    import pandas as pd
-
     file = run.folder / "history.csv"
     return pd.read_csv(file) if file.exists() else pd.DataFrame()
 

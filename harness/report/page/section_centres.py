@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from harness.data.listing import natural
 from harness.report.page import charts
 from harness.report.page.content import Plot
@@ -16,8 +18,6 @@ from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
     from metrics.averages import Average
@@ -126,8 +126,6 @@ def _plot(
 
 def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Table]:
     """Mean F1 of each model on two sets; validation comes before test."""
-    import pandas as pd
-
     sets = [
         (name, _means(content, chosen_rows(other)), other["frame"].nunique()),
         (content.name, _means(content, content.polyp), content.frames["frame"].nunique()),

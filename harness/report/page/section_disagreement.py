@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.page import charts_xy
 from harness.report.page.content import Plot
 from harness.report.tables.columns import Column
@@ -14,8 +16,6 @@ from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate,
 from metrics.statistics.samples import clusters_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.report.page.content import Members, PageContent
     from harness.report.tables.columns import Table
 
@@ -53,8 +53,6 @@ def disagreement(content: PageContent) -> list[Table | Plot]:
 
 def _table(members: Members, joined: pd.DataFrame) -> Table:
     """Correlation with F1, and AUROC for poor frames, of each measure of disagreement."""
-    import pandas as pd
-
     f1, clusters = joined["f1"].to_numpy(), clusters_of(joined)
     found = {key: predict_errors(joined[key].to_numpy(), f1, clusters) for key in MEASURES}
     rows = [

@@ -6,6 +6,8 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from harness.report.page import charts, charts_xy
 from harness.report.page.content import MANY, Plot
 from harness.report.tables.columns import Column
@@ -106,8 +108,6 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
 
 
 def _pair_table(rows: list[dict[str, object]]) -> Table:
-    import pandas as pd
-
     view = View(
         frame=pd.DataFrame(rows),
         columns=[

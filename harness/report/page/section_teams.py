@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap_intervals import LEVEL
@@ -62,7 +64,6 @@ def hardest(content: PageContent) -> Table:
 
 def telling_apart(content: PageContent, samples: Samples) -> Table:
     """How well each test set alone orders the models, and how many pairs it tells apart."""
-    import pandas as pd
     from scipy.stats import kendalltau
 
     overall = rank(samples).table.set_index("model")["estimate"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.page import charts_xy
 from harness.report.page.content import Plot
 from harness.report.tables.columns import Column
@@ -11,8 +13,6 @@ from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pandas as pd
 
     from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
@@ -55,8 +55,6 @@ def _curve(
 
 
 def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
-    import pandas as pd
-
     rows = []
     for name, history in known.items():
         best = history.iloc[int(history["f1"].to_numpy().argmax())]

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 Justify = Literal["left", "right"]
 Row = Mapping[str, Any]
@@ -126,8 +125,6 @@ def layout(
     Returns:
         Table: Without title and captions.
     """
-    import pandas as pd
-
     found = resolve(frame, columns)
     rows: list[Row] = [{str(k): v for k, v in r.items()} for r in frame.to_dict("records")]
     changes = frame[group].ne(frame[group].shift()) if group else pd.Series(False, frame.index)
@@ -162,8 +159,6 @@ def text(row: Row, column: Column) -> str:
 
 def is_missing(value: Any) -> bool:
     """Whether a value is ``None``, NaN, NaT or pandas' NA."""
-    import pandas as pd
-
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
@@ -18,8 +20,6 @@ from harness.report.tables.view import View, title_of
 from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.averages import Average
     from metrics.masks.read import Protocol
 
@@ -70,8 +70,6 @@ def by_place(
     column ``place``; places are in natural order, models in that of the table. Of several test
     sets the last two places are their two averages, ``MEANS``, that of ``average`` first.
     """
-    import pandas as pd
-
     from metrics.averages import SD_OF, average_of, has_several_sets, summarise_by
     from metrics.endocv import summarise
 
@@ -129,8 +127,6 @@ def long_view(
     summary: pd.DataFrame, *, split: str, protocol: str, paper: pd.DataFrame | None = None
 ) -> View:
     """The tables of all classes as one, for spreadsheets and programs."""
-    import pandas as pd
-
     parts = [
         _with_paper(summary[summary["class"] == class_], paper, class_, split)
         for class_ in summary["class"].unique()
@@ -251,8 +247,6 @@ def left_out_note(rows: pd.DataFrame, protocol: str) -> str:
 def _with_paper(
     rows: pd.DataFrame, paper: pd.DataFrame | None, class_: str, split: str
 ) -> pd.DataFrame:
-    import pandas as pd
-
     ours = rows.assign(paper=False, misprint=False)
     if paper is None:
         return ours.reset_index(drop=True)

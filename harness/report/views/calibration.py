@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import MODEL, N, regions
@@ -22,8 +24,6 @@ _FIGURES: Final = {
 
 def calibration_view(found: Mapping[str, Calibration], *, split: str, class_: str) -> View:
     """Calibration error and Brier score of each model, before and after its temperature."""
-    import pandas as pd
-
     rows = [
         {"model": model, "title": title_of(model), **one.figures} for model, one in found.items()
     ]
@@ -52,8 +52,6 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: 
 
     ``found`` maps each model to ``harness.evaluation.calibration.risk_rows``.
     """
-    import pandas as pd
-
     rows = [
         {"model": model, "title": title_of(model), **row}
         for model, own in found.items()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import MODEL, N, regions
@@ -23,8 +25,6 @@ _FIGURES: Final = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
 
 def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
     """Dice, precision and recall of each model at nine thresholds, with their bands."""
-    import pandas as pd
-
     rows = []
     for model, found in curves.items():
         for threshold in SHOWN:
@@ -52,8 +52,6 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
 
 def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> View:
     """Average precision by region of the chosen class, sensitivity, the best threshold."""
-    import pandas as pd
-
     named = regions(class_)
     rows = []
     for model, found in curves.items():

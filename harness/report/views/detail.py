@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
@@ -18,8 +20,6 @@ from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.averages import Average
     from metrics.masks.read import Protocol
 
@@ -135,8 +135,6 @@ def organisers_hausdorff_view(
     frames: pd.DataFrame, split: str, average: Average | None = None
 ) -> View:
     """The organisers' Hausdorff figures of each model, with a warning."""
-    import pandas as pd
-
     from metrics.averages import SET, average_of
     from metrics.endocv import organisers_json
     from metrics.frame.official_hausdorff import WARNING

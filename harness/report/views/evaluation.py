@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
 from harness.evaluation.map_table import pranet_rows
@@ -22,8 +24,6 @@ from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pandas as pd
 
     from metrics.averages import Average
     from metrics.masks.read import Protocol
@@ -121,8 +121,6 @@ def paper(measured: Measured, _format: Format) -> list[View]:
 
 def pranet(measured: Measured, format_: Format) -> list[View]:
     """PraNet's table, by test set, or of the split where its frames are of none."""
-    import pandas as pd
-
     rows = [
         pranet_rows(own).assign(model=model, title=title_of(model))
         for model, own in measured.map_tables.items()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pandas as pd
 
 import models
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CLASSES: Final = {"all": "All", "polyp": "Polyp", "background": "Backgr."}
 _FIGURES: Final = {"iou": "IoU", "f1": "F1", "recall": "REC", "ppv": "PREC"}
@@ -24,8 +23,6 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     Returns:
         View: Under each of our rows the paper's, and the difference (ours minus the paper's).
     """
-    import pandas as pd
-
     ours = _wide(summary)
     theirs = _wide(reference[reference["split"] == split])
     misprints = set(reference.query("split == @split and misprint")["model"])
@@ -57,8 +54,6 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
 
 def official_view(ranking: pd.DataFrame) -> View:
     """Table 4: round, model, score and SD, with the paper's figures and the difference."""
-    import pandas as pd
-
     keys = ["round", "model"]
     is_paper = ranking["source"] == "paper"
     theirs = ranking[is_paper].set_index(keys)[["score", "sd"]]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.statistics.comparison import Comparison
     from metrics.statistics.samples import Samples
     from metrics.statistics.seeds import SeedSpread
@@ -82,8 +82,6 @@ def comparison_view(
         title: Heading above the table.
         settings: How it was resampled, for the caption.
     """
-    import pandas as pd
-
     rows = pd.DataFrame(comparisons)
     first = comparisons[0]
     corrected = bool(rows["p_holm"].notna().any())

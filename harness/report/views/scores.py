@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, Format
 from harness.report.tables.view import View
@@ -14,8 +16,6 @@ from submissions.leaderboard import averaged
 from submissions.ledger import OVERALL
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.averages import Average
     from metrics.masks.read import Protocol
 
@@ -64,8 +64,6 @@ def scores_view(
 
 def _rows(figures: pd.DataFrame, average: Average) -> pd.DataFrame:
     """The test sets, then both averages over them."""
-    import pandas as pd
-
     overall = figures["test_set"] == OVERALL
     sets = figures[~overall].assign(average="frames", sd_name=SD_OF["frames"])
     other: Average = "frames" if average == "sets" else "sets"
@@ -76,8 +74,6 @@ def _rows(figures: pd.DataFrame, average: Average) -> pd.DataFrame:
 
 def _overall(figures: Sequence[pd.DataFrame], average: Average) -> pd.DataFrame:
     """The average over all test sets of each package, best first."""
-    import pandas as pd
-
     rows = pd.concat([one[one["test_set"] == OVERALL] for one in figures], ignore_index=True)
     return _averaged(rows, average).sort_values("score", ascending=False, kind="stable")
 

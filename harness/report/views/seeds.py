@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.masks.read import Protocol
     from metrics.statistics.seeds import SeedSpread
 
@@ -25,8 +25,6 @@ def seed_view(
     ``frames`` are frame tables of the same frames, with a column ``model``; ``seeds`` maps each
     model to the names of its seeds in that column.
     """
-    import pandas as pd
-
     from metrics.statistics.bootstrap import resample
     from metrics.statistics.bootstrap_intervals import LEVEL, intervals
     from metrics.statistics.samples import collect, select

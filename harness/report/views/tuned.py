@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
     """One row a candidate, step by step; ``figure`` is what was to become better."""
     import dataclasses
-
-    import pandas as pd
 
     rows = pd.DataFrame(
         [
