@@ -16,20 +16,18 @@ from harness.report.page import (
     section_teams,
     section_training,
 )
-from harness.report.page.content import PageContent, Section
+from harness.report.page.content import PageContent, Plot, Section
 from harness.report.page.frame_list import frame_list
 from harness.report.tables.view import title_of
 from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.masks.classes import ALL
 from metrics.paper import results as paper_results
-from metrics.statistics.samples import collect
+from metrics.statistics.samples import Samples, collect
 from metrics.strata import STRATA
 
 if TYPE_CHECKING:
-    from harness.report.page.content import Plot
     from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
 
 
 def render(content: PageContent) -> str:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from harness.data.listing import natural
 from harness.report.page import charts
-from harness.report.page.content import Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View
 from harness.report.views import by_class, detail
-from metrics.averages import average_of, has_several_sets, summarise_by
+from metrics.averages import Average, average_of, has_several_sets, summarise_by
 from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
-
-if TYPE_CHECKING:
-    from harness.report.page.content import PageContent
-    from harness.report.tables.columns import Table
-    from metrics.averages import Average
 
 _SIZES = (
     f"By its share of the frame: small below {EDGES[0]:.0%}, medium below {EDGES[1]:.0%}, large "

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pandas as pd
 
 from harness.report.page import charts_xy
-from harness.report.page.content import Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import Members, PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap import RESAMPLES
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate, predict_errors
 from metrics.statistics.samples import clusters_of
-
-if TYPE_CHECKING:
-    from harness.report.page.content import Members, PageContent
-    from harness.report.tables.columns import Table
 
 MEASURES: Final = {
     "disagreement": "1 - mean pairwise IoU",

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.report.page import charts, charts_xy
-from harness.report.page.content import MANY, Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import MANY, PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL
 from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.ranking import rank
-from metrics.statistics.samples import select
+from metrics.statistics.samples import Samples, select
 
 if TYPE_CHECKING:
-    from harness.report.page.content import PageContent
     from harness.report.page.style import Style
-    from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
 
 _LEVEL = f"{100 * LEVEL:g} %"
 

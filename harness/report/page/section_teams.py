@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
+from scipy.stats import kendalltau
 
-from harness.report.tables.columns import Column
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR
 from metrics.statistics.ranking import rank
-from metrics.statistics.samples import collect
+from metrics.statistics.samples import Samples, collect
 from metrics.strata import add_stratum
 
 if TYPE_CHECKING:
     from harness.report.page.content import PageContent, Plot
-    from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
 
 FEWEST: Final = 3
 """Of fewer models the page of a round has no such tables."""
@@ -64,8 +63,6 @@ def hardest(content: PageContent) -> Table:
 
 def telling_apart(content: PageContent, samples: Samples) -> Table:
     """How well each test set alone orders the models, and how many pairs it tells apart."""
-    from scipy.stats import kendalltau
-
     overall = rank(samples).table.set_index("model")["estimate"]
     rows = []
     for name, part in content.frames.groupby("test_set", sort=True):

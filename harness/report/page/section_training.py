@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from harness.report.page import charts_xy
-from harness.report.page.content import Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from harness.report.page.content import PageContent
-    from harness.report.tables.columns import Table
 
 _CURVES: Final = (
     ("f1", "Validation F1", "F1, 0 to 1", "Mean over the validation frames, at the size of "

@@ -17,10 +17,11 @@ from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View, title_of
+from metrics.averages import SD_OF, Average, average_of, has_several_sets, summarise_by
+from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
 
 if TYPE_CHECKING:
-    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 PAPER_TABLES: Final = {"val": 2, "test": 3}
@@ -53,9 +54,6 @@ def figures(
         DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
         model's name as the paper writes it.
     """
-    from metrics.averages import average_of, summarise_by
-    from metrics.endocv import with_all_classes
-
     average = average_of(frames, average)
     summary = summarise_by(average, with_all_classes(frames), ("model", "class"), formulas)
     return summary.assign(title=summary["model"].map(title_of))
@@ -70,9 +68,6 @@ def by_place(
     column ``place``; places are in natural order, models in that of the table. Of several test
     sets the last two places are their two averages, ``MEANS``, that of ``average`` first.
     """
-    from metrics.averages import SD_OF, average_of, has_several_sets, summarise_by
-    from metrics.endocv import summarise
-
     polyp = with_place(chosen_rows(frames))
     summary = summarise(polyp, by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))

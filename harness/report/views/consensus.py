@@ -9,13 +9,13 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from metrics.endocv import SCORED
 from metrics.statistics.consensus import KEMENY_RESAMPLES, Consensus
+from metrics.statistics.samples import Samples, collect, select, with_parts
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Samples
 
 MOST_TASKS: Final = 12
 """Up to so many rankings each has a column; more are only in CSV and JSON."""
@@ -40,8 +40,6 @@ def samples_by_set(
     Raises:
         UserError: There is no such figure or test set.
     """
-    from metrics.statistics.samples import collect, select, with_parts
-
     there = sorted(table["test_set"].unique())
     if unknown := [name for name in test_sets if name not in there]:
         raise UserError(f"no test set {', '.join(unknown)} here; there are {', '.join(there)}.")

@@ -15,12 +15,24 @@ from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns, regions
+from metrics.averages import (
+    SET,
+    Average,
+    average_of,
+    has_several_sets,
+    mean_over_sets,
+    summarise_by,
+)
+from metrics.endocv import organisers_json, summarise
+from metrics.frame.lesions import MIN_IOU, summarise_detection
+from metrics.frame.official_hausdorff import WARNING
+from metrics.generalisation import between_sets
 from metrics.masks.classes import chosen_class, chosen_rows
 from metrics.registry import frame_metrics
+from metrics.strata import EDGES, STRATA, add_stratum
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 _CONTOURS: Final = (
@@ -69,9 +81,6 @@ def detection_view(
     average: Average | None = None,
 ) -> View:
     """Regions found, and frames with any recognised, by either average over test sets."""
-    from metrics.averages import SET, average_of, has_several_sets, mean_over_sets
-    from metrics.frame.lesions import MIN_IOU, summarise_detection
-
     class_ = chosen_class(frames)
     named, columns = regions(class_), _detection_columns(class_)
     rows, said = summarise_detection(frames, by=by), ""
@@ -109,9 +118,6 @@ def stratum_view(
     frames: pd.DataFrame, *, split: str, formulas: Protocol, average: Average | None = None
 ) -> View:
     """The polyp figures by its size; over sets, those that have frames of the size count."""
-    from metrics.averages import average_of, summarise_by
-    from metrics.strata import EDGES, STRATA, add_stratum
-
     polyp = chosen_rows(add_stratum(frames))
     average, class_ = average_of(polyp, average), chosen_class(polyp)
     rows = summarise_by(average, polyp, ("model", "stratum"), formulas)
@@ -135,10 +141,6 @@ def organisers_hausdorff_view(
     frames: pd.DataFrame, split: str, average: Average | None = None
 ) -> View:
     """The organisers' Hausdorff figures of each model, with a warning."""
-    from metrics.averages import SET, average_of
-    from metrics.endocv import organisers_json
-    from metrics.frame.official_hausdorff import WARNING
-
     names = (
         "hausdorff_distance_nonNorm", "hdf_std_noNorm", "hausdorff_distance", "hdf_std",
     )  # fmt: skip
@@ -183,8 +185,6 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
 
 def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     """Contours or polyps of each package by test set; packages stand as models in the frames."""
-    from metrics.endocv import summarise
-
     by = ("model", "test_set")
     first = [Column("model", "Package"), Column("test_set", "Test set")]
     if kind == "contours":
@@ -242,8 +242,6 @@ def _between_sets(
     frames: pd.DataFrame, by: str, formulas: Protocol, reference: str, other: str
 ) -> pd.DataFrame:
     """The drops asked for, in natural order of the sets."""
-    from metrics.generalisation import between_sets
-
     rows = between_sets(frames, by, protocol=formulas)
     for column, name in (("reference", reference), ("other", other)):
         if name and name not in set(rows[column]):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from metrics.statistics.ranking import rank
 
 if TYPE_CHECKING:
     from metrics.statistics.comparison import Comparison
@@ -21,8 +22,6 @@ MOST_TIES: Final = 6
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     """Models in order of a figure, with intervals of figure and rank."""
-    from metrics.statistics.ranking import rank
-
     ranking = rank(samples, figure)
     level = f"{100 * ranking.level:g} %"
     return View(

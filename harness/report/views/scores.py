@@ -11,12 +11,11 @@ from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, Format
 from harness.report.tables.view import View
 from harness.report.views.by_class import left_out_columns, left_out_note
-from metrics.averages import SD_OF
+from metrics.averages import SD_OF, Average
 from submissions.leaderboard import averaged
 from submissions.ledger import OVERALL
 
 if TYPE_CHECKING:
-    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 _FIGURES: Final = {

@@ -9,10 +9,13 @@ import pandas as pd
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from metrics.statistics.bootstrap import resample
+from metrics.statistics.bootstrap_intervals import LEVEL, intervals
+from metrics.statistics.samples import collect, select
+from metrics.statistics.seeds import SeedSpread, pool, spread
 
 if TYPE_CHECKING:
     from metrics.masks.read import Protocol
-    from metrics.statistics.seeds import SeedSpread
 
 FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "score")
 
@@ -25,11 +28,6 @@ def seed_view(
     ``frames`` are frame tables of the same frames, with a column ``model``; ``seeds`` maps each
     model to the names of its seeds in that column.
     """
-    from metrics.statistics.bootstrap import resample
-    from metrics.statistics.bootstrap_intervals import LEVEL, intervals
-    from metrics.statistics.samples import collect, select
-    from metrics.statistics.seeds import pool, spread
-
     several = {model: names for model, names in seeds.items() if len(names) > 1}
     if not several:
         return None

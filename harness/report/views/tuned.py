@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
     """One row a candidate, step by step; ``figure`` is what was to become better."""
-    import dataclasses
-
     rows = pd.DataFrame(
         [
             {
