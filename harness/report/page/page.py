@@ -17,14 +17,13 @@ from harness.report.page import (
     section_training,
 )
 from harness.report.page.content import PageContent, Plot, Section
-from harness.report.page.frame_list import frame_list
 from harness.report.tables.view import title_of
 from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.masks.classes import ALL
 from metrics.paper import results as paper_results
 from metrics.statistics.samples import Samples, collect
-from metrics.strata import STRATA
+from metrics.strata import STRATA, add_stratum
 
 if TYPE_CHECKING:
     from harness.report.tables.columns import Table
@@ -54,7 +53,7 @@ def _vega() -> str:
 
 def _context(content: PageContent) -> dict[str, Any]:
     models = content.models
-    rows = {row["frame"]: row for row in frame_list(content)}
+    rows = {row["frame"]: row for row in _frame_rows(content)}
     samples = None
     if len(models) > 1:
         samples = collect(content.frames, average=content.average)
@@ -81,6 +80,25 @@ def _context(content: PageContent) -> dict[str, Any]:
         "class": content.class_,
         "links": {title_of(model): href for model, href in content.team_pages.items()},
     }
+
+
+def _frame_rows(content: PageContent) -> list[dict[str, Any]]:
+    """A row for each frame of the table beside the gallery, as the page's script reads it.
+
+    Returns:
+        list: Of each frame ``frame``, ``place``, ``stratum`` (the size of its polyp), ``f1`` of
+        every model in the models' order and, where the ensemble's members were measured, ``gain``
+        (F1 of the ensemble minus the members' mean) and ``disagreement`` (1 minus the mean IoU over
+        pairs of members).
+    """
+    polyp, members = add_stratum(content.polyp), content.members
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")[content.models]
+    rows = polyp.drop_duplicates("frame").set_index("frame")[["place", "stratum"]]
+    rows["f1"] = f1.loc[rows.index].to_numpy().tolist()
+    if members is not None:
+        rows["gain"] = f1[content.ensemble] - rows.index.map(members.f1)
+        rows["disagreement"] = members.divergence.set_index("frame")["disagreement"]
+    return [{"frame": frame, **row} for frame, row in rows.to_dict("index").items()]
 
 
 def _sections(content: PageContent, samples: Samples | None) -> list[Section]:

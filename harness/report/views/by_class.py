@@ -143,7 +143,7 @@ def long_view(
 
 def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
-    columns = [Column(c.key, c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
+    columns = [replace(column, best=None) for column in FIGURES]
     class_ = chosen_class(summary)
     what, explained, spread = "centre or sequence", "Means over frames.", []
     if summary["place"].isin(MEANS.values()).any():
