@@ -23,7 +23,7 @@ from harness.evaluation.parts import Division
 from harness.evaluation.run_labels import label_of, of_all_folds
 from harness.evaluation.stored import PROTOCOLS
 from harness.runs.calibration import keep_temperature, kept_temperature
-from harness.runs.network import shared_classes
+from harness.runs.classes import shared_classes
 from harness.runs.register_ensemble import members_among
 from harness.runs.seeds import seeds_of
 from harness.runs.seen import refuse_seen, warn_of_other_training

@@ -28,7 +28,8 @@ from harness.evaluation.stored import (
 from harness.inference import maps
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
-from harness.runs.network import load, shared_classes
+from harness.runs.classes import shared_classes
+from harness.runs.network import load
 from harness.runs.run import Run, masks_folder
 from harness.runs.workspace import Workspace
 from harness.utils.folders import replace_folder

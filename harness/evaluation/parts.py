@@ -19,7 +19,8 @@ from harness.evaluation.frame_table import MASKS, Keep, refuse_clashes, write_ta
 from harness.evaluation.stored import TABLE
 from harness.inference import maps
 from harness.inference.prediction import Inference
-from harness.runs.network import shared_classes, weights_sha256
+from harness.runs.classes import shared_classes
+from harness.runs.network import weights_sha256
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.utils.folders import link, replace_folder

@@ -19,7 +19,7 @@ from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.calibration import kept_temperature
-from harness.runs.network import shared_classes
+from harness.runs.classes import shared_classes
 from harness.runs.run import Run, masks_folder
 from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
