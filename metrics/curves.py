@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from metrics.endocv import SMOOTHING
+from metrics.masks.read import as_mask
 from metrics.statistics.bootstrap import draws
 from metrics.statistics.samples import Floats
 
@@ -39,7 +40,7 @@ def level_counts(
         ([128, 255], [0])
     """
     levels = np.rint(np.clip(probability, 0, 1) * (LEVELS - 1)).astype(np.intp)
-    found = np.bincount((levels + LEVELS * truth).ravel(), minlength=2 * LEVELS)
+    found = np.bincount((levels + LEVELS * as_mask(truth)).ravel(), minlength=2 * LEVELS)
     return found[LEVELS:], found[:LEVELS]
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from metrics.frame.saliency import EPS, Values, s_measure, weighted_f
 from metrics.masks.maps import Map
+from metrics.masks.read import as_mask
 from metrics.utils.errors import UserError
 
 LEVELS: Final = 256
@@ -89,6 +90,7 @@ def measure_map(
         )
     if map_.dtype not in (np.uint8, np.uint16):
         raise UserError(f"expected a map of 8 or 16 bits, but it is of {map_.dtype}")
+    truth = as_mask(truth)
     levels = _stretched(map_)
     values = levels[map_]
     found = np.bincount(
@@ -98,7 +100,7 @@ def measure_map(
     polyp = int(np.count_nonzero(truth))
     above = values >= min(2 * values.mean(), 1)
     hits = np.count_nonzero(above & truth)
-    half = map_ > np.iinfo(map_.dtype).max // 2 if mask is None else mask
+    half = map_ > np.iinfo(map_.dtype).max // 2 if mask is None else as_mask(mask)
     of_half = _overlaps(np.count_nonzero(half & truth), np.count_nonzero(half), polyp)
     return MapFigures(
         levels_truth=found[LEVELS:],

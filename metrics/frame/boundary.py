@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
-from metrics.frame.pixel_counts import require_one_shape
+from metrics.frame.pixel_counts import pair_of_masks
 
 TOLERANCE_PX: Final = 2.0
 """How far a contour may lie off and still count as right in ``nsd_2px``."""
@@ -64,7 +64,7 @@ def boundary_distances(
         >>> boundary_distances(truth, prediction)
         BoundaryDistances(hausdorff_px=1.0, hd95_px=1.0, assd_px=0.5, nsd_2px=1.0)
     """
-    require_one_shape(mask_truth, mask_prediction)
+    mask_truth, mask_prediction = pair_of_masks(mask_truth, mask_prediction)
     truth, prediction = contour(mask_truth), contour(mask_prediction)
     if not len(truth) and not len(prediction):
         return BoundaryDistances(math.nan, math.nan, math.nan, math.nan)

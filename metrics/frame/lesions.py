@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from skimage import measure
 
-from metrics.frame.pixel_counts import require_one_shape
+from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
 
@@ -66,7 +66,7 @@ def count_lesions(
         >>> count_lesions(truth, prediction)
         LesionCounts(polyps=2, polyps_found=1, false_polyps=0)
     """
-    require_one_shape(mask_truth, mask_prediction)
+    mask_truth, mask_prediction = pair_of_masks(mask_truth, mask_prediction)
     if not 0 < min_iou <= 1:
         raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
     truth, sizes_truth = regions(mask_truth)

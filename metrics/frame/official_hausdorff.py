@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from metrics.frame.pixel_counts import require_one_shape
+from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.bits import Bits, Words, pack
 
 _BLOCK_ROWS: Final = 8
@@ -54,8 +54,7 @@ def hausdorff_rows(
         >>> hausdorff_rows(truth, np.zeros_like(truth))  # the full row differs by 4 pixels
         2.0
     """
-    require_one_shape(mask_truth, mask_prediction)
-    return hausdorff_bits(pack(mask_truth), pack(mask_prediction))
+    return hausdorff_bits(*map(pack, pair_of_masks(mask_truth, mask_prediction)))
 
 
 def hausdorff_bits(truth: Bits, prediction: Bits) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from metrics.masks.bits import Bits, set_bits
 from metrics.masks.classes import BACKGROUND, POLYP
+from metrics.masks.read import Mask, as_mask
 from metrics.utils.errors import UserError
 
 CLASSES = (POLYP, BACKGROUND)
@@ -60,10 +61,10 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
         >>> count(truth, np.array([[True, False, False]]))
         Counts(tp=1, fp=0, fn=1, tn=1)
     """
-    require_one_shape(mask_truth, mask_prediction)
-    if mask_truth.size == 0:
+    masks = pair_of_masks(mask_truth, mask_prediction)
+    truth, prediction = (np.ascontiguousarray(mask).view(np.uint8) for mask in masks)
+    if truth.size == 0:
         return Counts(0, 0, 0, 0)
-    truth, prediction = _as_bytes(mask_truth), _as_bytes(mask_prediction)
     in_truth = cv2.countNonZero(truth)
     in_prediction = cv2.countNonZero(prediction)
     differing = int(cv2.norm(truth, prediction, cv2.NORM_HAMMING))
@@ -72,20 +73,26 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
     return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
 
 
-def require_one_shape(
-    mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
-) -> None:
-    """Refuse two masks that are not of one shape (height, width), with a ``UserError``.
+def pair_of_masks(
+    mask_truth: npt.NDArray[Any], mask_prediction: npt.NDArray[Any]
+) -> tuple[Mask, Mask]:
+    """Both masks as bool (H, W), see :func:`metrics.masks.read.as_mask`.
+
+    Raises:
+        UserError: They are not of one shape (height, width), or have more than two values.
 
     Example:
-        >>> require_one_shape(np.eye(2, dtype=bool), np.ones((2, 2), dtype=bool))
+        >>> pair_of_masks(np.array([[True]]), np.array([[255]]))
+        (array([[ True]]), array([[ True]]))
     """
+    mask_truth, mask_prediction = as_mask(mask_truth), as_mask(mask_prediction)
     if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
         raise UserError(
             "expected two masks of one shape (height, width), but the truth has shape "
             f"{mask_truth.shape} and the prediction {mask_prediction.shape}. "
             "Bring both to the frame's own size first."
         )
+    return mask_truth, mask_prediction
 
 
 def count_bits(truth: Bits, prediction: Bits) -> Counts:
@@ -152,8 +159,3 @@ def class_rows(
         columns | {"class": name} | of_class._asdict() | unmeasured | dict(measured.get(name, {}))
         for name, of_class in counts.items()
     )
-
-
-def _as_bytes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    boolean = mask if mask.dtype == np.bool_ else mask != 0
-    return np.ascontiguousarray(boolean).view(np.uint8)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -29,6 +29,28 @@ THRESHOLDS: Final[Mapping[Protocol, int]] = MappingProxyType({"official": 0, "st
 """A pixel is polyp where its grey value lies above this."""
 
 _EXIF_SEARCHED_BYTES: Final = 4096
+
+
+def as_mask(pixels: npt.NDArray[Any]) -> Mask:
+    """A mask of any type as bool; 0 is background, whatever the one other value is.
+
+    Raises:
+        UserError: It has more than two values, as a probability map, a JPEG and class indices do.
+
+    Example:
+        >>> as_mask(np.array([[0, 255]], dtype=np.uint8))
+        array([[False,  True]])
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype == np.bool_:
+        return pixels
+    mask: Mask = pixels != 0
+    if not np.array_equal(pixels, mask * pixels.max(initial=0)):
+        raise UserError(
+            f"expected a mask of True and False, or of 0 and one value, but the array of "
+            f"{pixels.dtype} has others. Compare it first, such as 'grey > 127' or 'map > 0.5'."
+        )
+    return mask
 
 
 def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:

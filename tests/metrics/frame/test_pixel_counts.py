@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import confusion_matrix
 
+from metrics.frame.boundary import boundary_distances
+from metrics.frame.disagreement import measure_disagreement
+from metrics.frame.lesions import count_lesions
+from metrics.frame.official_hausdorff import hausdorff_rows
 from metrics.frame.pixel_counts import CLASSES, Counts, count, frame_rows
 from metrics.utils.errors import UserError
 
@@ -85,9 +89,25 @@ def test_a_view_that_is_not_contiguous_counts_the_same():
     assert count(truth[::2, ::3], prediction[::2, ::3]) == expected
 
 
-def test_bytes_other_than_one_count_as_polyp():
-    truth = np.array([[0, 255, 7]], dtype=np.uint8)
-    assert count(truth, np.array([[0, 3, 0]], dtype=np.uint8)) == Counts(1, 0, 1, 1)
+@pytest.mark.parametrize("white", [np.uint8(255), np.uint8(1), np.int64(2), np.float32(1)])
+@pytest.mark.parametrize("measure", [count, boundary_distances, count_lesions, hausdorff_rows])
+def test_masks_of_any_type_are_measured_as_those_of_bool(drawn, measure, white):
+    truth, prediction = drawn("##..#."), drawn(".#..##")
+    assert measure(truth * white, prediction * white) == measure(truth, prediction)
+    assert measure(truth * white, prediction) == measure(truth, prediction)
+
+
+def test_members_of_any_type_disagree_as_those_of_bool(drawn):
+    members = [drawn("##.."), drawn("#...")]
+    in_bytes = [member * np.uint8(255) for member in members]
+    assert measure_disagreement(in_bytes) == measure_disagreement(members)
+
+
+@pytest.mark.parametrize("values", [[0, 7, 255], [0.2, 0.0, 0.9], [0.0, np.nan, 1.0], [-1, 0, 1]])
+@pytest.mark.parametrize("measure", [count, boundary_distances, count_lesions, hausdorff_rows])
+def test_greys_maps_and_class_indices_are_no_masks(measure, values):
+    with pytest.raises(UserError, match="0 and one value"):
+        measure(np.array([[True, False, True]]), np.array([values]))
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 3, 1)])
