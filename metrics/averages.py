@@ -72,7 +72,7 @@ def summarise_by(
         >>> [float(summarise_by(a, rows)["recall"].iloc[0].round(3)) for a in ("sets", "frames")]
         [0.667, 0.778]
     """
-    by = list(by)
+    by = [by] if isinstance(by, str) else list(by)
     over_frames = summarise(table, by, protocol)
     if not has_several_sets(table):
         return over_frames

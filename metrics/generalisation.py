@@ -8,7 +8,7 @@ The mean over the metrics is the deviation of the set, the mean of B its general
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -95,14 +95,14 @@ def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official
         >>> between[["reference", "other", "gap"]].round(3).to_numpy().tolist()
         [['C1', 'C2', 0.222], ['C2', 'C1', -0.222]]
     """
-    if by not in table or table.loc[table[by] != "", by].nunique() < 2:
+    if by not in table or table.loc[_belongs(table[by]), by].nunique() < 2:
         raise UserError(
             f"expected a frame table with at least two sets in the column {by}, but it has fewer. "
             "Evaluate on more sets, or choose another column."
         )
     runs = ["model"] if "model" in table else []
     polyp = chosen_rows(table)
-    polyp = polyp[polyp[by] != ""]
+    polyp = polyp[_belongs(polyp[by])]
     figures = summarise(polyp, [*runs, by], protocol)
     closeness = _closeness(polyp, [*runs, by], protocol)
     if closeness is not None:
@@ -118,6 +118,11 @@ def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official
             if a is not b
         ]
     return pd.DataFrame(rows)
+
+
+def _belongs(sets: pd.Series[Any]) -> pd.Series[bool]:
+    """Which rows belong to a set; in a table that was read from CSV, an empty name is NaN."""
+    return sets.notna() & (sets != "")
 
 
 def _closeness(polyp: pd.DataFrame, by: list[str], protocol: Protocol) -> pd.DataFrame | None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.read import Mask
+from metrics.utils.errors import UserError
 from metrics.utils.plugins import load
 
 GROUP: Final = "harness.metrics"
@@ -81,11 +82,20 @@ def measured(
         mask_truth: bool (H, W).
         mask_prediction: bool (H, W) of the same shape.
         map_: The probabilities (H, W) behind the prediction, where they are known.
+
+    Raises:
+        UserError: A plug-in fails.
     """
     found = {}
     for name, metric in frame_metrics().items():
         further: tuple[Any, ...] = (map_,) if metric.takes_map else ()
         known = map_ is not None or not metric.takes_map
-        value = metric.compute(mask_truth, mask_prediction, *further) if known else float("nan")
-        found[name] = float(value)
+        try:
+            value = metric.compute(mask_truth, mask_prediction, *further) if known else np.nan
+            found[name] = float(value)
+        except Exception as error:  # a plug-in may fail in any way
+            raise UserError(
+                f"the metric {name} of a plug-in fails: {type(error).__name__}: {error}. Where it "
+                "is undefined, it has to return NaN."
+            ) from error
     return found

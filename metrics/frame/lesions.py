@@ -20,6 +20,7 @@ from skimage import measure
 from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
+from metrics.utils.validation import require_columns
 
 MIN_IOU: Final = 0.1
 """The overlap from which on a polyp counts as found: its place is right, its outline may not be."""
@@ -106,10 +107,8 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
         >>> found[["frame_sensitivity", "frame_specificity"]].to_dict("records")
         [{'frame_sensitivity': 1.0, 'frame_specificity': 0.0}]
     """
-    needed = ("class", "tp", "fp", "fn", *by)
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise UserError(f"expected a frame table, but it lacks {', '.join(missing)}.")
+    by = [by] if isinstance(by, str) else list(by)
+    require_columns(table, ("class", "tp", "fp", "fn", *by))
     polyp = chosen_rows(table)
     is_there, is_seen = polyp["tp"] + polyp["fn"] > 0, polyp["tp"] + polyp["fp"] > 0
     lesions = [name for name in LESIONS if name in polyp]
@@ -122,7 +121,7 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     )
     names = ["frames", "frames_with", "frames_without", "seen", "spared", *lesions]
     if by:
-        out = work.groupby([*by], sort=False, dropna=False)[names].sum().reset_index()
+        out = work.groupby(by, sort=False, dropna=False)[names].sum().reset_index()
     else:
         out = work[names].sum().to_frame().T
     out["frame_sensitivity"] = _share(out["seen"], out["frames_with"])

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.validation import require_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,6 +190,7 @@ def chosen_class(table: pd.DataFrame) -> str:
         >>> chosen_class(pd.DataFrame({"class": ["background", "adenoma", "all"]}))
         'adenoma'
     """
+    require_columns(table, ["class"])
     names = (name for name in table["class"].unique() if name not in (BACKGROUND, ALL))
     return next(names, POLYP)
 

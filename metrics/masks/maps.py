@@ -56,13 +56,13 @@ def encode_map(map_: Map) -> bytes:
     return bytes(cv2.imencode(".png", map_)[1])
 
 
-def write_map(path: Path, map_: Map) -> None:
+def write_map(path: str | Path, map_: Map) -> None:
     """Write a map as a PNG of its own depth; its folder is made when missing.
 
     Raises:
         UserError: If it cannot be written.
     """
-    write_small(path, encode_map(map_))
+    write_small(Path(path), encode_map(map_))
 
 
 def to_map(probability: npt.NDArray[np.floating[Any]], bits: int = 8) -> Map:

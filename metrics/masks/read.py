@@ -20,6 +20,7 @@ from metrics.masks.bits import Bits, pack
 from metrics.masks.faults import examine
 from metrics.masks.image import decode, read_file
 from metrics.utils.errors import UserError
+from metrics.utils.validation import look_up
 
 Protocol = Literal["official", "strict"]
 Mask = npt.NDArray[np.bool_]
@@ -101,7 +102,7 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
     """
     grey = decode_grey(data, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
-    return np.greater(grey, THRESHOLDS[protocol], out=grey.view(np.bool_))
+    return np.greater(grey, look_up(THRESHOLDS, protocol, "protocol"), out=grey.view(np.bool_))
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
@@ -112,7 +113,7 @@ def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
         >>> pack_grey(grey, protocol="official").pixels, pack_grey(grey, protocol="strict").pixels
         (2, 1)
     """
-    threshold = THRESHOLDS[protocol]
+    threshold = look_up(THRESHOLDS, protocol, "protocol")
     return pack(np.greater(grey, threshold) if threshold else grey)
 
 
@@ -144,7 +145,7 @@ def fit_prediction(
     if mask_prediction.shape == shape:
         return mask_prediction
     height, width = shape
-    if protocol == "strict":
+    if protocol != "official":
         came_height, came_width = mask_prediction.shape
         raise UserError(
             f"{name or 'prediction'}: expected {width} x {height} pixels, the size of the truth, "

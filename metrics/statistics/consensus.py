@@ -24,6 +24,7 @@ from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank_columns, spread
 from metrics.statistics.samples import Floats, Samples, lower_is_better, scale_of
+from metrics.utils.errors import UserError
 
 EXACT: Final = 10
 """Up to so many models Kemeny's order is found exactly, else by a local search."""
@@ -74,6 +75,9 @@ def consensus(
         seed: Fixes it.
         level: Of the intervals.
 
+    Raises:
+        UserError: A model is missing in a test set.
+
     Example:
         >>> f1 = np.array([[0.9, 0.8], [0.5, 0.6], [0.4, 0.7]])
         >>> samples = Samples(
@@ -84,22 +88,28 @@ def consensus(
         [['a', 1, 2.0], ['b', 2, 0.5], ['c', 2, 0.5]]
     """
     models = next(iter(by_set.values())).models
+    if several := [name for name, one in by_set.items() if {*one.models} != {*models}]:
+        raise UserError(
+            f"expected the same models in every test set; in {several[0]} there are "
+            f"{', '.join(by_set[several[0]].models)}, elsewhere {', '.join(models)}."
+        )
     tasks: list[str] = []
     ranks: list[Floats] = []
     resampled: list[Floats] = []
     for number, (test_set, samples) in enumerate(by_set.items()):
         # Sets of as many clusters must not be drawn alike, so each has a seed of its own.
         drawn = resample(samples, resamples=resamples, seed=seed + number)
+        order = [samples.position(model) for model in models]
         for figure in dict.fromkeys(figures or samples.figures):
             k = samples.figures.index(figure)
             sign = 1.0 if lower_is_better(figure) else -1.0
             tasks.append(f"{figure} {test_set}".strip())
-            ranks.append(average_ranks(sign * drawn.estimates[None, :, k])[0])
-            resampled.append(average_ranks(sign * drawn.resampled[:, :, k]))
+            ranks.append(average_ranks(sign * drawn.estimates[None, order, k])[0])
+            resampled.append(average_ranks(sign * drawn.resampled[:, order, k]))
     known = all(samples.can_resample for samples in by_set.values())
     every = np.array(ranks)
     several = np.array(resampled)  # (tasks, R, M)
-    mean_rank, order = every.mean(axis=0), kemeny(every)
+    mean_rank, best = every.mean(axis=0), kemeny(every)
     table = pd.DataFrame(
         {
             "model": models,
@@ -107,7 +117,7 @@ def consensus(
             "mean_rank": mean_rank,
             **spread(rank_columns(several.mean(axis=0)), level, known=known),
             "borda": (len(models) - every).sum(axis=0),
-            "kemeny": _places(order),
+            "kemeny": _places(best),
             **_kemeny_interval(several, level, known=known),
             **dict(zip(tasks, every, strict=True)),
         }
@@ -116,7 +126,7 @@ def consensus(
     return Consensus(
         table=table.sort_values(["rank", "kemeny"], kind="stable", ignore_index=True),
         tasks=tuple(tasks),
-        disagreement=contradictions(every, order) / max(pairs, 1.0),
+        disagreement=contradictions(every, best) / max(pairs, 1.0),
         exact=len(models) <= EXACT,
         level=level,
         settings=f"bootstrap, {resamples} resamples within each of {len(by_set)} test sets, "

@@ -10,7 +10,6 @@ sums, which serves every pair of models.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -69,7 +68,7 @@ def permutation_test(
     places = [[samples.position(name) for name in pair] for pair in pairs]
     sides, sets = list(np.array(places).T), _sets_of(samples)
     clusters = samples.n_clusters
-    exact = clusters <= math.log2(resamples)
+    exact = 2**clusters <= resamples
     ties = TIE * np.array([scale_of(samples.values[..., k]) for k in wanted])
     unswapped = _differences(np.zeros((1, clusters)), sets, sides, wanted)
     observed = np.concatenate(list(unswapped), axis=1)[0]

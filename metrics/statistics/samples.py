@@ -21,6 +21,7 @@ from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.groups import combine_codes
+from metrics.utils.validation import require_columns
 
 Floats = npt.NDArray[np.float64]
 TIE: Final = 1e-12
@@ -138,14 +139,14 @@ def collect(
     Args:
         table: A frame table; without a model column it is one model named ''.
         figures: Names from ``FIGURES``, or numeric columns of the table such as ``MEASURED``.
-            The score is added where its four figures are among them.
+            The score is added where its four figures are among them, and brings them along.
         protocol: As for ``metrics.endocv.add_figures``.
         class_name: Whose rows to use; by default the chosen class's.
         average: What means are over; ``sets`` needs the column ``test_set``.
 
     Raises:
         FaultsError: A model lacks a frame that another has, or has one twice.
-        UserError: There are no rows of the class, or a figure is unknown.
+        UserError: A column is missing, there are no rows of the class, or a figure is unknown.
 
     Example:
         >>> row = {"class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
@@ -154,11 +155,14 @@ def collect(
         >>> samples.models, samples.frames, samples.values.shape
         (('a', 'b'), ('x', 'y', 'z'), (2, 3, 2))
     """
+    require_columns(table, ["frame", "class", *(["test_set"] if average == "sets" else [])])
     class_name = class_name or chosen_class(table)
     rows = table[table["class"] == class_name]
     if rows.empty:
         raise UserError(f"expected frames of the class {class_name!r}, but the table has none.")
     full = add_figures(rows, protocol)
+    figures = [figures] if isinstance(figures, str) else figures
+    figures = [name for name in with_parts(figures) if name != "score"]
     unknown = [name for name in figures if name not in full]
     if unknown:
         raise UserError(
@@ -170,7 +174,10 @@ def collect(
     frame_codes, frames = pd.factorize(full["frame"])
     _refuse_unpaired(model_codes, frame_codes, models, frames)
     values = np.empty((len(models), len(frames), len(figures)))
-    values[model_codes, frame_codes] = full[list(figures)].to_numpy(dtype=np.float64)
+    try:
+        values[model_codes, frame_codes] = full[figures].to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise UserError(f"expected figures that are numbers, but {error}.") from error
     chosen, values = _with_score(tuple(figures), values)
     frames_once = full.drop_duplicates("frame")
     clusters, sets = clusters_of(frames_once), None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -91,6 +91,22 @@ def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
     if name not in table:
         raise UserError(f"unknown {what} {name!r}; {suggest(name, table)}")
     return table[name]
+
+
+def require_columns(table: Container[str], names: Iterable[str]) -> None:
+    """Refuse a frame table that lacks a column, with a ``UserError``.
+
+    Example:
+        >>> require_columns({"tp": [1]}, ["tp", "fp"])
+        Traceback (most recent call last):
+        metrics.utils.errors.UserError: expected a frame table with the columns tp, fp; it lacks fp
+    """
+    names = list(names)
+    if missing := [name for name in names if name not in table]:
+        raise UserError(
+            f"expected a frame table with the columns {', '.join(names)}; it lacks "
+            f"{', '.join(missing)}"
+        )
 
 
 def _message(kind: type, values: object, error: ErrorDetails) -> str:

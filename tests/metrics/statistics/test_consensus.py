@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from metrics.statistics.consensus import average_ranks, consensus, contradictions, kemeny
 from metrics.statistics.samples import Samples
+from metrics.utils.errors import UserError
 
 # The means of challengeR's example data (its data_matrix.csv): three tasks, algorithms A1 to A5.
 CHALLENGER = {
@@ -95,3 +97,14 @@ def test_stability_tells_a_clear_order_from_a_draw() -> None:
     assert (draw["rank_low"] < draw["rank_high"]).any()
     undefined = consensus({"x": of([[np.nan], [0.1]])}, resamples=5).table
     assert undefined["model"].tolist() == ["b", "a"]
+
+
+def test_models_are_matched_by_name_and_none_may_be_missing() -> None:
+    one, other = of([[0.9, 0.8], [0.5, 0.6]]), of([[0.9, 0.8], [0.5, 0.6]])
+    turned = replace(other, models=other.models[::-1], values=other.values[::-1])
+    found = consensus({"x": one, "y": turned}, resamples=20)
+    expected = consensus({"x": one, "y": other}, resamples=20)
+    assert found.table["model"].tolist() == ["a", "b"]
+    assert found.table["mean_rank"].tolist() == expected.table["mean_rank"].tolist() == [1.0, 2.0]
+    with pytest.raises(UserError, match="the same models in every test set; in y there are b"):
+        consensus({"x": one, "y": replace(other, models=("b",), values=other.values[:1])})

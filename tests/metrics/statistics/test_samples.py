@@ -96,3 +96,21 @@ def test_select_keeps_the_order_asked_for(table):
     chosen = select(samples, ["recall", "iou"])
     assert chosen.figures == ("recall", "iou")
     assert np.array_equal(chosen.values[..., 1], samples.values[..., samples.figures.index("iou")])
+
+
+def test_the_score_can_be_asked_for_by_name(table):
+    samples = collect(two_models(table), figures=["score"])
+    assert samples.figures == ("f1", "f2", "ppv", "recall", "score")
+    assert collect(two_models(table), figures="iou").figures == ("iou",)
+
+
+@pytest.mark.parametrize("name", ["class", "frame", "test_set", "tp"])
+def test_a_missing_column_is_named(table, name):
+    frames = two_models(table, test_set="one").drop(columns=name)
+    with pytest.raises(UserError, match=f"it lacks {name}"):
+        collect(frames, average="sets")
+
+
+def test_a_column_of_words_is_no_figure(table):
+    with pytest.raises(UserError, match="figures that are numbers"):
+        collect(two_models(table, centre="C1"), figures=["centre"])
