@@ -88,10 +88,10 @@ def consensus(
         [['a', 1, 2.0], ['b', 2, 0.5], ['c', 2, 0.5]]
     """
     models = next(iter(by_set.values())).models
-    if several := [name for name, one in by_set.items() if {*one.models} != {*models}]:
+    if other := [name for name, one in by_set.items() if {*one.models} != {*models}]:
         raise UserError(
-            f"expected the same models in every test set; in {several[0]} there are "
-            f"{', '.join(by_set[several[0]].models)}, elsewhere {', '.join(models)}."
+            f"expected the same models in every test set; in {other[0]} there are "
+            f"{', '.join(by_set[other[0]].models)}, elsewhere {', '.join(models)}."
         )
     tasks: list[str] = []
     ranks: list[Floats] = []

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model")
 Entry = TypeVar("Entry")
+Name = TypeVar("Name", bound=str)
 
 _UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
 _NO_TABLE: Final = ("model_type", "dataclass_type", "dict_type")
@@ -78,7 +79,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {nearest[0]!r}?" if nearest else f"expected {', '.join(known)}"
 
 
-def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
+def look_up(table: Mapping[Name, Entry], name: Name, what: str) -> Entry:
     """An entry of a table by its name.
 
     Raises:
