@@ -65,7 +65,8 @@ def predict_errors(
 
     Args:
         disagreement: float64 (N,), of each frame.
-        f1: float64 (N,), of the ensemble on each frame.
+        f1: float64 (N,), of the ensemble on each frame. A frame where it is NaN (``strict``) is
+            left out.
         clusters: int64 (N,) of ``samples.clusters_of``; by default each frame is one.
         resamples: How many draws of clusters the intervals (BCa) come from.
         seed: Fixes the draws.
@@ -79,12 +80,15 @@ def predict_errors(
         (-1.0, 1.0, 1)
     """
     clusters = np.arange(len(f1)) if clusters is None else clusters
-    if f1.ndim != 1 or not len(f1) or not disagreement.shape == f1.shape == clusters.shape:
+    if f1.ndim != 1 or np.isnan(f1).all() or not disagreement.shape == f1.shape == clusters.shape:
         raise UserError(
             "expected a disagreement, an F1 and a cluster of each of some frames, but got arrays "
             f"of {disagreement.shape}, {f1.shape} and {clusters.shape}."
         )
-    n_clusters = int(clusters.max(initial=-1)) + 1
+    known = ~np.isnan(disagreement + f1)
+    disagreement, f1 = disagreement[known], f1[known]
+    names, clusters = np.unique(clusters[known], return_inverse=True)
+    n_clusters = len(names)
     warns, quality, is_poor = _Order(disagreement), _Order(f1), f1 < POOR
 
     def figures(weights: Floats) -> Floats:
