@@ -130,10 +130,7 @@ def froc(
 
 
 def average_precision(curve: pd.DataFrame) -> float:
-    """The area under precision over sensitivity, in steps; NaN without polyps.
-
-    Args:
-        curve: What :func:`froc` gives.
+    """The area under precision over sensitivity of :func:`froc`, in steps; NaN without polyps.
 
     Example:
         >>> average_precision(froc([[0.9], [0.2]], [[], [0.6]], [1, 1])).__round__(4)

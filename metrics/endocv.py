@@ -59,7 +59,7 @@ def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.Data
             recall for an empty truth, IoU, F1 and F2 where both are empty.
 
     Raises:
-        UserError: A count column is missing.
+        UserError: A count column is missing, or there is no such protocol.
 
     Example:
         >>> frame = pd.DataFrame([{"tp": 3, "fp": 1, "fn": 0, "tn": 6}])
@@ -89,14 +89,11 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
     require_columns(table, ("frame", "class", *COUNTS))
     single = table[table["class"] != "all"]
     keys = [name for name in ("model", "frame") if name in single]
-    sums = single.groupby(keys, sort=False, as_index=False)[list(COUNTS)].sum()
-    kept = [name for name in _IDENTITY if name in single and name not in keys]
-    identity = single.drop_duplicates(keys)[[*keys, *kept]]
-    micro = identity.merge(sums, on=keys, validate="one_to_one").assign(**{"class": "all"})
-    missing = [name for name in single if name not in micro]
-    if missing:
-        micro = micro.reindex(columns=[*micro.columns, *missing])
-    return pd.concat([single, micro[list(single.columns)]], ignore_index=True)
+    groups = single.groupby(keys, sort=False)
+    identity = groups.head(1).set_index(keys)
+    kept = [name for name in _IDENTITY if name in identity]
+    micro = identity[kept].join(groups[list(COUNTS)].sum()).reset_index().assign(**{"class": "all"})
+    return pd.concat([single, micro.reindex(columns=single.columns)], ignore_index=True)
 
 
 def score(figures: Mapping[str, float]) -> float:

@@ -43,16 +43,11 @@ class BoundaryDistances(NamedTuple):
 def boundary_distances(
     mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
 ) -> BoundaryDistances:
-    """Compare the contours of two masks.
+    """Compare the contours of two bool masks (H, W).
 
-    Args:
-        mask_truth: Bool array (H, W), True on the polyp.
-        mask_prediction: Bool array (H, W) of the same shape.
-
-    Returns:
-        Distances in pixels. With both masks empty there is no contour and all are NaN, to be left
-        out of a mean. With one empty, each distance is the frame's diagonal, more than any two
-        contours can be apart, and nsd_2px is 0: a missed polyp never improves a mean.
+    With both masks empty there is no contour and all figures are NaN, to be left out of a mean.
+    With one empty, each distance is the frame's diagonal, more than any two contours can be apart,
+    and nsd_2px is 0: a missed polyp never improves a mean.
 
     Raises:
         UserError: The shapes differ.

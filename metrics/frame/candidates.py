@@ -35,11 +35,7 @@ class Candidates(NamedTuple):
 
 
 def candidates(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]) -> Candidates:
-    """The candidates of a frame.
-
-    Args:
-        truth: (H, W), True on a polyp.
-        probability: (H, W).
+    """The candidates of a frame, from its true mask and probability map (H, W).
 
     Example:
         >>> truth = np.array([[True, True, False, False]])

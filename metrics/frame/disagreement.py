@@ -34,10 +34,7 @@ class Disagreement(NamedTuple):
 
 
 def measure_disagreement(masks: Sequence[npt.NDArray[np.bool_]]) -> Disagreement:
-    """Disagreement of members on a frame.
-
-    Args:
-        masks: Bool arrays (H, W), one a member, all of one shape.
+    """Disagreement of members on a frame, from a bool mask (H, W) of each.
 
     Raises:
         UserError: There are fewer than two members, or their shapes differ.

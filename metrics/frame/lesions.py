@@ -48,15 +48,9 @@ def count_lesions(
     *,
     min_iou: float = MIN_IOU,
 ) -> LesionCounts:
-    """Count polyps, polyps found and false polyps of a frame.
+    """Count polyps, polyps found and false polyps of a frame, of bool masks (H, W).
 
-    Args:
-        mask_truth: Bool array (H, W), True on the polyp.
-        mask_prediction: Bool array (H, W) of the same shape.
-        min_iou: Overlap from which on a polyp is found; above 0.
-
-    Returns:
-        The counts; an empty mask holds no region.
+    A polyp is found from an overlap of ``min_iou`` on.
 
     Raises:
         UserError: The shapes differ, or min_iou is not within (0, 1].
@@ -150,14 +144,8 @@ def shared_pixels(
 ) -> npt.NDArray[np.int64]:
     """How many pixels each region of the truth shares with each one of the prediction.
 
-    Args:
-        truth: Labels (N,) of the pixels that are in both masks.
-        prediction: Their labels there.
-        polyps: Regions of the truth.
-        guesses: Regions of the prediction.
-
-    Returns:
-        Int array (polyps, guesses).
+    ``truth`` and ``prediction`` are the labels (N,) of the pixels that are in both masks; the
+    result is (polyps, guesses).
 
     Example:
         >>> shared_pixels(np.array([1, 1]), np.array([1, 2]), polyps=1, guesses=2)

@@ -36,13 +36,8 @@ def hausdorff_rows(
     at one height cannot raise it and are left out; what remains is compared bit by bit, 64 pixels
     at once, the most promising rows first. It counts pixels, so it is exact.
 
-    Args:
-        mask_truth: Bool array (H, W).
-        mask_prediction: Bool array (H, W).
-
-    Returns:
-        Square root of a number of pixels; 0 where both masks hold the same set of rows, in any
-        order. With one mask empty, the square root of the other's fullest row.
+    Masks are bool (H, W). The figure is the square root of a number of pixels: 0 where both hold
+    the same set of rows, in any order; with one mask empty, that of the other's fullest row.
 
     Raises:
         UserError: The shapes differ.

@@ -36,22 +36,9 @@ class Counts(NamedTuple):
         """The same pixels seen from the other of two classes: tp with tn, fp with fn."""
         return Counts(tp=self.tn, fp=self.fn, fn=self.fp, tn=self.tp)
 
-    def __add__(self, other: object) -> Counts:
-        """Sum pixel by pixel, so that counts of parts add up to the counts of the whole."""
-        if not isinstance(other, Counts):
-            return NotImplemented
-        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]) -> Counts:
-    """Count a frame's pixels by truth and prediction.
-
-    Args:
-        mask_truth: Bool array (H, W), True on the polyp.
-        mask_prediction: Bool array (H, W) of the same shape.
-
-    Returns:
-        Counts in pixels of the polyp class. An empty mask is no special case.
+    """Count a frame's pixels by truth and prediction, two bool masks (H, W).
 
     Raises:
         UserError: The shapes differ, or a mask is not two-dimensional.
@@ -117,13 +104,10 @@ def frame_rows(
     """A frame's two rows of the frame table: polyp first, then background.
 
     Args:
-        counts: Of the polyp class.
+        counts: Of the polyp class; in the background's row tp and tn, fp and fn are swapped.
         measured: Columns that hold for the polyp alone, such as boundary distances; they are NaN
             in the background's row.
         **columns: What both rows carry: frame, dataset, centre, height, latency_ms, ...
-
-    Returns:
-        The row of the class 'polyp' and, with tp and tn, fp and fn swapped, of 'background'.
 
     Example:
         >>> rows = frame_rows(Counts(tp=3, fp=0, fn=1, tn=6), measured={"hd95_px": 1.0}, frame="a")

@@ -28,12 +28,8 @@ _HALVES_IN_PX: Final = 5
 def s_measure(values: Values, truth: Mask) -> float:
     """Structure measure: half the similarity of object and background, half that of four regions.
 
-    Args:
-        values: (H, W), 0 to 1.
-        truth: (H, W).
-
-    Returns:
-        0 to 1. Without a polyp 1 minus the map's mean; where all is polyp, its mean.
+    ``values`` (H, W) are 0 to 1, and so is the figure. Without a polyp it is 1 minus the map's
+    mean; where all is polyp, its mean.
 
     Example:
         >>> truth = np.array([[True, False], [False, False]])
@@ -52,12 +48,7 @@ def s_measure(values: Values, truth: Mask) -> float:
 def weighted_f(values: Values, truth: Mask) -> float:
     """Weighted F-measure: errors count less beside other hits, more far from the polyp.
 
-    Args:
-        values: (H, W), 0 to 1.
-        truth: (H, W).
-
-    Returns:
-        0 to 1; 0 without a polyp.
+    ``values`` (H, W) are 0 to 1, and so is the figure; it is 0 without a polyp.
 
     Example:
         >>> truth = np.array([[True, False], [False, False]])

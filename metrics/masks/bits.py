@@ -62,10 +62,7 @@ class Bits:
 
 
 def pack(pixels: npt.NDArray[Any]) -> Bits:
-    """Pack a mask, or grey values of which every one above 0 is set.
-
-    Args:
-        pixels: Array (H, W) of booleans or integers.
+    """Pack a mask (H, W), or integers of which every one but 0 is set.
 
     Example:
         >>> pack(np.ones((2, 70), dtype=bool)).words.shape  # two words hold 70 pixels

@@ -30,13 +30,10 @@ _NAMED: Final = 8
 def read_labels(
     path: str | Path, classes: Classes = ONE, *, protocol: Protocol = "strict"
 ) -> Labels:
-    """Read a mask file.
+    """Read a mask file, of any kind that OpenCV reads.
 
-    Args:
-        path: An image file of any kind that OpenCV reads.
-        classes: What its values mean.
-        protocol: As for ``metrics.masks.read.read_mask``, where the one class has no value of its
-            own; values and colours that mean classes are read alike by all protocols.
+    The ``protocol`` (see ``metrics.masks.read``) counts where the one class has no value of its
+    own; values and colours that mean classes are read alike by all protocols.
 
     Raises:
         UserError: The file cannot be read, see ``read_mask``, or has values of no class.
@@ -128,10 +125,8 @@ def _nearest_colours(
 ) -> tuple[npt.NDArray[np.uint8], str]:
     """The index of the nearest class's colour, uint8 (H, W), and where a colour is of no class.
 
-    A JPEG blurs the edge between two colours through others, so only an area of colours far from
-    all classes is a problem.
-
-    The pixels are uint8 (H, W, 3), BGR.
+    The pixels are uint8 (H, W, 3), BGR. A JPEG blurs the edge between two colours through others,
+    so only an area of colours far from all classes is a problem.
     """
     indices = np.zeros(pixels.shape[:2], np.uint8)
     wide = pixels.astype(np.float32)
@@ -195,11 +190,7 @@ def encode_labels(labels: Labels, classes: Classes = ONE) -> bytes:
 
 
 def mask_of(labels: Labels, index: int) -> Mask:
-    """The mask of one class, bool (H, W).
-
-    Args:
-        labels: Of one class or several.
-        index: The class's, 1 for the one class; 0 for the background.
+    """The mask of one class, bool (H, W), by its index: from 1 on, 0 for the background.
 
     Example:
         >>> mask_of(np.array([[0, 1, 2]], dtype=np.uint8), 2)
@@ -214,10 +205,7 @@ def mask_of(labels: Labels, index: int) -> Mask:
 def chosen_alone(data: bytes, classes: Classes, *, name: str = "") -> bytes:
     """An encoded mask of several values or colours as one of the chosen class: 255, the rest 0.
 
-    Args:
-        data: The file's bytes; returned as they are where the classes have no values.
-        classes: What its values mean.
-        name: What to call it in a message.
+    Where the classes have no values, the file's bytes are returned as they are.
 
     Raises:
         UserError: As for :func:`read_labels`.
@@ -265,7 +253,7 @@ def _require_indices(labels: Labels, classes: Classes) -> None:
 def write_mask(path: str | Path, labels: Labels, classes: Classes = ONE) -> None:
     """Write a mask as a PNG of 0 and 255, or of the classes' own values or colours.
 
-    The labels are bool (H, W), or class indices; a missing folder is made.
+    A missing folder is made.
 
     Raises:
         UserError: If it cannot be written.

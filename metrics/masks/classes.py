@@ -177,13 +177,9 @@ ONE: Final = Classes()
 
 
 def chosen_class(table: pd.DataFrame) -> str:
-    """The class that the figures of a table speak of where they speak of one: its first.
+    """The class that the figures of a table speak of where they speak of one.
 
-    Args:
-        table: A frame table or a summary, with a column class.
-
-    Returns:
-        str: The first class that is neither background nor all; ``polyp`` where there is none.
+    It is the first that is neither background nor all; ``polyp`` where there is none.
 
     Example:
         >>> import pandas as pd

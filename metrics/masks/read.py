@@ -62,7 +62,7 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
         protocol: Which pixels are polyp, see ``THRESHOLDS``.
 
     Returns:
-        Bool array (H, W), True on the polyp; all False where the mask is empty.
+        Bool array (H, W), True on the polyp.
 
     Raises:
         UserError: The file is missing, no image, truncated, too large, or has a problem of those
@@ -71,27 +71,15 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
     return decode_mask(read_file(path), protocol=protocol, name=str(path))
 
 
-def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
-    """Read a mask file as ``read_mask`` does, but packed, which saves a pass over its pixels."""
-    return decode_bits(read_file(path), protocol=protocol, name=str(path))
-
-
 def decode_bits(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Bits:
-    """As ``read_bits``, of an encoded mask that is already in memory."""
+    """As ``decode_mask``, but packed, which saves a pass over the pixels."""
     return pack_grey(decode_grey(data, name=name or "mask"), protocol=protocol)
 
 
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
     """Binarise an encoded mask that is already in memory, such as a member of an archive.
 
-    ``protocol`` decides which pixels are polyp, see ``THRESHOLDS``; ``name`` is what messages call
-    it.
-
-    Returns:
-        Bool array (H, W), True on the polyp.
-
-    Raises:
-        UserError: As for ``read_mask``.
+    Otherwise as :func:`read_mask`; ``name`` is what messages call it.
 
     Example:
         >>> data = cv2.imencode(".png", np.array([[0, 7, 248]], dtype=np.uint8))[1].tobytes()

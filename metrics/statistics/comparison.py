@@ -75,22 +75,19 @@ class Comparison:
                 has both signs, one model is better on these frames, and other seeds may turn it.
         """
         told = self._over_frames()
-        if self._is_told() and over_seeds and over_seeds.low < 0 < over_seeds.high:
+        if self.p < 1 - self.level and over_seeds and over_seeds.low < 0 < over_seeds.high:
             told += (
                 f" Other seeds may turn it: over seeds {self.a} minus {self.b} is "
                 f"{over_seeds.low:.3f} to {over_seeds.high:.3f}."
             )
         return told
 
-    def _is_told(self) -> bool:
-        return self.p < 1 - self.level
-
     def _over_frames(self) -> str:
         name = _NAMES.get(self.figure, self.figure)
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{2 if self.p >= 0.01 else 3}f}"
         if np.isnan(self.difference):
             return f"Nothing to compare: {name} of {self.a} or {self.b} is undefined."
-        if not self._is_told():
+        if not self.p < 1 - self.level:
             return (
                 f"The data cannot tell {self.a} from {self.b}: difference in {name} "
                 f"{self.difference:.3f}, {self._interval(self.low, self.high)}; {p}."
@@ -140,9 +137,6 @@ def compare(
         seed: Fixes both.
         level: Of the intervals.
         method: Of the intervals.
-
-    Returns:
-        The comparisons, model by model.
 
     Raises:
         UserError: A model is not among the samples, or both are the same.

@@ -104,8 +104,8 @@ def consensus(
             k = samples.figures.index(figure)
             sign = 1.0 if lower_is_better(figure) else -1.0
             tasks.append(f"{figure} {test_set}".strip())
-            ranks.append(average_ranks(sign * drawn.estimates[None, order, k])[0])
-            resampled.append(average_ranks(sign * drawn.resampled[:, order, k]))
+            ranks.append(_average_ranks(sign * drawn.estimates[None, order, k])[0])
+            resampled.append(_average_ranks(sign * drawn.resampled[:, order, k]))
     known = all(samples.can_resample for samples in by_set.values())
     every = np.array(ranks)
     several = np.array(resampled)  # (tasks, R, M)
@@ -134,13 +134,8 @@ def consensus(
     )
 
 
-def average_ranks(costs: Floats) -> Floats:
-    """Ranks along each row, the lowest first; equals share the mean of theirs, NaN is last.
-
-    Example:
-        >>> average_ranks(np.array([[0.2, 0.1, 0.2, np.nan]]))
-        array([[2.5, 1. , 2.5, 4. ]])
-    """
+def _average_ranks(costs: Floats) -> Floats:
+    """Ranks along each row, the lowest first; equals share the mean of theirs, NaN is last."""
     rounded = np.round(costs / scale_of(costs), 12)
     ranks: Floats = stats.rankdata(np.where(np.isnan(costs), np.inf, rounded), axis=1)
     return ranks
@@ -153,12 +148,7 @@ def kemeny(ranks: Floats, *, exact: int = EXACT) -> list[int]:
     in one of its models, behind the best order of the rest); else Borda's order, from which one
     model at a time is moved to a better place while there is one.
 
-    Args:
-        ranks: float64 (rankings, M).
-        exact: Up to how many models the best order is sought among all.
-
-    Returns:
-        list: Positions of the models, first to last.
+    ``ranks`` are (rankings, M); the result holds the models' positions, first to last.
 
     Example:
         >>> kemeny(np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]]))

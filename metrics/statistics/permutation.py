@@ -11,8 +11,7 @@ sums, which serves every pair of models.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,8 +84,7 @@ def permutation_test(
     return np.where(np.isnan(observed), np.nan, p)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Set:
+class _Set(NamedTuple):
     """A test set's clusters, and their sums and numbers, (C, M, K) of ``Samples.cluster_sums``.
 
     ``numbers`` is (C, 1, 1) where every figure is defined in every frame.
@@ -103,12 +101,7 @@ def _sets_of(samples: Samples) -> list[_Set]:
     if (numbers == numbers[:, :1, :1]).all():
         numbers = numbers[:, :1, :1]
     return [
-        _Set(
-            clusters=clusters,
-            sums=sums[clusters],
-            numbers=numbers[clusters],
-            figures=samples.figures,
-        )
+        _Set(clusters, sums[clusters], numbers[clusters], samples.figures)
         for clusters in samples.clusters_by_set()
     ]
 
@@ -119,16 +112,10 @@ def _differences(
     sides: Sequence[npt.NDArray[np.intp]],
     wanted: Sequence[int],
 ) -> Iterator[Floats]:
-    """The absolute differences of the means after each swap, for some of the pairs at a time.
+    """The absolute differences (R, pairs, K) of the means after R swaps, some pairs at a time.
 
-    Args:
-        swapped: Float array (R, C) of zeros and ones.
-        sets: The test sets.
-        sides: Positions of the first and of the second model of each pair.
-        wanted: Positions of the K figures.
-
-    Yields:
-        Float array (R, pairs, K).
+    ``swapped`` is (R, C) of zeros and ones, ``sides`` the positions of the first and of the second
+    model of each pair, ``wanted`` those of the K figures.
     """
     moved = [
         (_moved(swapped[:, one.clusters], one.sums), _moved(swapped[:, one.clusters], one.numbers))
@@ -199,11 +186,7 @@ def holm(p_values: npt.ArrayLike) -> Floats:
     """Holm's step-down correction for several tests.
 
     Args:
-        p_values: Float array (n,); NaN stands for a test that could not be made and counts for
-            none.
-
-    Returns:
-        Float array (n,), the corrected values in the given order, at most 1.
+        p_values: Float array (n,); NaN stands for a test that could not be made, and is no test.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

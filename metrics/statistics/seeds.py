@@ -8,8 +8,8 @@ the trained networks tells. The wider interval of the two decides what can be sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -19,8 +19,7 @@ from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.samples import Floats, Samples
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeedSpread:
+class SeedSpread(NamedTuple):
     """A mean over seeds, or the difference of two such means.
 
     Attributes:
@@ -74,10 +73,7 @@ def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
 def spread(samples: Samples, seeds: Sequence[str], *, level: float = LEVEL) -> list[SeedSpread]:
     """The mean over a model's seeds, of each figure.
 
-    Args:
-        samples: The figures of all seeds.
-        seeds: Names of the model's seeds among the samples.
-        level: Of the intervals.
+    ``samples`` hold the figures of all seeds, ``seeds`` are the model's names among them.
 
     Example:
         >>> samples = Samples(
@@ -88,18 +84,12 @@ def spread(samples: Samples, seeds: Sequence[str], *, level: float = LEVEL) -> l
         >>> round(found.mean, 2), round(found.sd, 3), round(found.low, 2), round(found.high, 2)
         (0.7, 0.141, -0.57, 1.97)
     """
-    values = estimates(samples)[[samples.position(name) for name in seeds]]
     found = []
-    for k, figure in enumerate(samples.figures):
-        of = values[:, k]
+    for figure, of in zip(samples.figures, _of_seeds(samples, seeds).T, strict=True):
         mean = float(of.mean())
         sd = float(of.std(ddof=1)) if len(of) > 1 else float("nan")
         half = float(stats.t.ppf((1 + level) / 2, len(of) - 1) * sd / np.sqrt(len(of)))
-        found.append(
-            SeedSpread(
-                figure=figure, seeds=(len(of),), mean=mean, sd=sd, low=mean - half, high=mean + half
-            )
-        )
+        found.append(SeedSpread(figure, (len(of),), mean, sd, mean - half, mean + half))
     return found
 
 
@@ -108,11 +98,7 @@ def differences(
 ) -> list[SeedSpread]:
     """The difference of the means of two models' seeds, a - b, of each figure, after Welch.
 
-    Args:
-        samples: The figures of all seeds.
-        a: Names of the first model's seeds.
-        b: Names of the second model's.
-        level: Of the intervals.
+    ``samples`` hold the figures of all seeds, ``a`` and ``b`` are the models' names among them.
 
     Example:
         >>> values = np.array([0.6, 0.8, 0.3, 0.3])[:, None, None]
@@ -124,26 +110,20 @@ def differences(
         >>> found.seeds, round(found.mean, 2), round(found.sd, 2)
         ((2, 2), 0.4, 0.1)
     """
-    values = estimates(samples)
-    first = values[[samples.position(name) for name in a]]
-    second = values[[samples.position(name) for name in b]]
     found = []
-    for k, figure in enumerate(samples.figures):
-        one, other = first[:, k], second[:, k]
+    values = (_of_seeds(samples, seeds).T for seeds in (a, b))
+    for figure, one, other in zip(samples.figures, *values, strict=True):
         mean = float(one.mean() - other.mean())
         error, freedom = _welch(one, other)
         half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-        found.append(
-            SeedSpread(
-                figure=figure,
-                seeds=(len(one), len(other)),
-                mean=mean,
-                sd=error,
-                low=mean - half,
-                high=mean + half,
-            )
-        )
+        seeds = (len(one), len(other))
+        found.append(SeedSpread(figure, seeds, mean, error, mean - half, mean + half))
     return found
+
+
+def _of_seeds(samples: Samples, seeds: Sequence[str]) -> Floats:
+    """The means of each seed, (seeds, K)."""
+    return estimates(samples)[[samples.position(name) for name in seeds]]
 
 
 def _welch(a: Floats, b: Floats) -> tuple[float, float]:

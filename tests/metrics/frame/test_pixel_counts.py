@@ -1,5 +1,3 @@
-import operator
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,14 +72,6 @@ def test_background_counts_are_those_of_the_inverted_masks(pair):
     assert count(truth, prediction).swapped() == count(~truth, ~prediction)
 
 
-@given(pairs(), st.data())
-def test_counts_of_parts_add_up(pair, data):
-    truth, prediction = pair
-    cut = data.draw(st.integers(0, len(truth)))
-    parts = count(truth[:cut], prediction[:cut]) + count(truth[cut:], prediction[cut:])
-    assert parts == count(truth, prediction)
-
-
 def test_a_view_that_is_not_contiguous_counts_the_same():
     rng = np.random.default_rng(3)
     truth, prediction = rng.random((2, 30, 40)) > 0.5
@@ -114,11 +104,6 @@ def test_greys_maps_and_class_indices_are_no_masks(measure, values):
 def test_other_shapes_are_refused(shape):
     with pytest.raises(UserError, match=r"one shape \(height, width\)"):
         count(np.zeros((2, 3), bool), np.zeros(shape, bool))
-
-
-def test_adding_something_else_is_refused():
-    with pytest.raises(TypeError):
-        operator.add(Counts(1, 2, 3, 4), (1, 2, 3, 4))
 
 
 def test_two_rows_a_frame():

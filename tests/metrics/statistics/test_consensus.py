@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from metrics.statistics.consensus import average_ranks, consensus, contradictions, kemeny
+from metrics.statistics.consensus import _average_ranks, consensus, contradictions, kemeny
 from metrics.statistics.samples import Samples
 from metrics.utils.errors import UserError
 
@@ -60,7 +60,7 @@ def test_challengers_tests_of_two_tasks_where_small_is_good() -> None:
 def test_kemenys_order_is_the_best_of_all() -> None:
     generator = np.random.default_rng(3)
     for _ in range(20):
-        ranks = average_ranks(generator.integers(0, 4, size=(7, 5)).astype(float))
+        ranks = _average_ranks(generator.integers(0, 4, size=(7, 5)).astype(float))
         least = min(contradictions(ranks, list(order)) for order in permutations(range(5)))
         assert contradictions(ranks, kemeny(ranks)) == least
         searched = contradictions(ranks, kemeny(ranks, exact=0))
@@ -80,7 +80,7 @@ def test_kemeny_and_mean_rank_differ_where_they_should() -> None:
 def test_a_local_search_orders_many_models() -> None:
     generator = np.random.default_rng(0)
     true = np.arange(50, dtype=float)
-    ranks = average_ranks(true + generator.normal(0, 3, size=(12, 50)))
+    ranks = _average_ranks(true + generator.normal(0, 3, size=(12, 50)))
     order = kemeny(ranks)
     assert sorted(order) == list(range(50))
     assert contradictions(ranks, order) <= contradictions(ranks, list(range(50)))
