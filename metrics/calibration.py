@@ -38,8 +38,8 @@ def reliability(
         bins: Of equal width, from 0 to 1; an edge belongs to the bin below it.
 
     Returns:
-        A row a bin that holds anything: ``confidence``, the mean probability in it; ``frequency``,
-        the share of polyp; ``n``.
+        A row a bin that holds anything: ``confidence``, the mean probability; ``frequency``, the
+        share of polyp; ``n``.
 
     Example:
         >>> reliability(np.array([0.2, 0.9]), np.array([1.0, 3.0]), np.array([3.0, 1.0]))

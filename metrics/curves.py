@@ -109,24 +109,23 @@ def froc(
         array([[0.9, 0.5, 0. ],
                [0.6, 0.5, 0.5]])
     """
-    scores = np.concatenate([*map(np.asarray, found), *map(np.asarray, false), []])
+    scores = np.concatenate([*found, *false, []])
     n_found = sum(map(len, found))
     order = np.argsort(-scores, kind="stable")
     hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
     last = np.diff(scores[order], append=-np.inf) != 0
     total = sum(polyps)
-    if not total and not len(scores):
-        nan = [np.nan]
-        return pd.DataFrame(
-            {"score": nan, "sensitivity": nan, "false_a_frame": [0.0], "precision": nan}
-        )
-    table = {
-        "score": scores[order],
-        "sensitivity": hits / total if total else np.full(len(order), np.nan),
-        "false_a_frame": wrong / max(len(polyps), 1),
-        "precision": hits / np.maximum(hits + wrong, 1),
-    }
-    return pd.DataFrame({name: values[last] for name, values in table.items()})
+    table = pd.DataFrame(
+        {
+            "score": scores[order],
+            "sensitivity": hits / total if total else np.full(len(order), np.nan),
+            "false_a_frame": wrong / max(len(polyps), 1),
+            "precision": hits / np.maximum(hits + wrong, 1),
+        }
+    )[last]
+    if not total and table.empty:
+        table.loc[0] = {"false_a_frame": 0.0}
+    return table.reset_index(drop=True)
 
 
 def average_precision(curve: pd.DataFrame) -> float:

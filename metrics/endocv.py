@@ -193,9 +193,10 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
             f"them, of {models} models in {sets} test sets. Write one result file for each."
         )
     figures = add_figures(polyp)
-    columns = {name: figures[name].to_numpy() for _, name in _RESULT_KEYS}
-    values = {key: float(columns[name].mean()) for key, name in _RESULT_KEYS}
-    deviations = {key: float(columns[name].std()) for key, name in _DEVIATION_KEYS}
+    values = {key: float(figures[name].to_numpy().mean()) for key, name in _RESULT_KEYS.items()}
+    deviations = {
+        key: float(figures[name].to_numpy().std()) for key, name in _DEVIATION_KEYS.items()
+    }
     if "hausdorff_rows" in polyp:
         plain = polyp["hausdorff_rows"].to_numpy(dtype=np.float64)
         normalised = plain / (plain.max() or 1.0)
@@ -207,22 +208,14 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
     return {"EndoCV2021_seg": {key: {"value": v} for key, v in (values | deviations).items()}}
 
 
-_RESULT_KEYS: Final = (
-    ("dice", "f1"),
-    ("jaccard", "iou"),
-    ("typeIIerror", "f2"),
-    ("PPV", "ppv"),
-    ("recall", "recall"),
-    ("OverallAcc", "accuracy"),
-)
-_DEVIATION_KEYS: Final = (
-    ("dice_std", "f1"),
-    ("jc_std", "iou"),
-    ("f2_std", "f2"),
-    ("ppv_std", "ppv"),
-    ("r_std", "recall"),
-    ("acc_std", "accuracy"),
-)
+_RESULT_KEYS: Final = {
+    "dice": "f1", "jaccard": "iou", "typeIIerror": "f2", "PPV": "ppv", "recall": "recall",
+    "OverallAcc": "accuracy",
+}  # fmt: skip
+_DEVIATION_KEYS: Final = {
+    "dice_std": "f1", "jc_std": "iou", "f2_std": "f2", "ppv_std": "ppv", "r_std": "recall",
+    "acc_std": "accuracy",
+}  # fmt: skip
 
 
 def _figures(table: pd.DataFrame, protocol: Protocol) -> dict[str, Floats]:

@@ -28,9 +28,8 @@ FIGURES: Final = ("f1", "recall", "ppv", "closeness")
 def deviation(reference: float, other: float) -> float:
     """How far a figure B on one set falls out of the tolerance around its reference A.
 
-    Returns:
-        0 within 0.9 A to 1.1 A, else |0.9 A - B|: as the organisers have it, also a B that is
-        better than A by more than the tolerance deviates. NaN where either figure is.
+    0 within 0.9 A to 1.1 A, else |0.9 A - B|: as the organisers have it, also a B that is better
+    than A by more than the tolerance deviates. NaN where either figure is.
 
     Example:
         >>> deviation(0.8, 0.75), round(deviation(0.8, 0.5), 3)
@@ -43,11 +42,7 @@ def deviation(reference: float, other: float) -> float:
 
 
 def generalisation(reference: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Compare the figures of two sets of frames.
-
-    Args:
-        reference: Means by the names in ``FIGURES``; closeness may be missing.
-        other: The same of the set to generalise to.
+    """Compare the figures of two sets of frames, means by the names in ``FIGURES``.
 
     Returns:
         gap (mean of A - B), deviation and generalisation_score, each over the figures that both

@@ -134,24 +134,24 @@ def summarise_maps(frames: Iterable[MapFigures]) -> dict[str, float]:
     found = list(frames)
     if not found:
         raise UserError("expected at least one frame")
-    curves = threshold_curves(found)
-    means = {
-        name: float(np.mean([getattr(one, name) for one in found]))
-        for name in ("weighted_f", "s_measure", "e_adaptive", "mae", "dice_half", "iou_half")
-    }
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(one, name) for one in found]))
+
+    dice, iou, e_measure = threshold_curves(found).values()
     return {
-        "mdice": float(curves["dice"].mean()),
-        "miou": float(curves["iou"].mean()),
-        "wfm": means["weighted_f"],
-        "sm": means["s_measure"],
-        "mem": float(curves["e_measure"].mean()),
-        "maxem": float(curves["e_measure"].max()),
-        "mae": means["mae"],
-        "adpem": means["e_adaptive"],
-        "maxdice": float(curves["dice"].max()),
-        "maxiou": float(curves["iou"].max()),
-        "dice_half": means["dice_half"],
-        "iou_half": means["iou_half"],
+        "mdice": float(dice.mean()),
+        "miou": float(iou.mean()),
+        "wfm": mean("weighted_f"),
+        "sm": mean("s_measure"),
+        "mem": float(e_measure.mean()),
+        "maxem": float(e_measure.max()),
+        "mae": mean("mae"),
+        "adpem": mean("e_adaptive"),
+        "maxdice": float(dice.max()),
+        "maxiou": float(iou.max()),
+        "dice_half": mean("dice_half"),
+        "iou_half": mean("iou_half"),
         "n": len(found),
     }
 
@@ -165,21 +165,15 @@ def threshold_curves(frames: Iterable[MapFigures]) -> Mapping[str, Values]:
         >>> curves["iou"][[0, 1, 255]].tolist()
         [0.5, 1.0, 1.0]
     """
-    found = list(frames)
-    sums = [_of_thresholds(one) for one in found]
-    names = ("dice", "iou", "e_measure")
-    return dict(zip(names, np.mean(sums, axis=0), strict=True))
+    means = np.mean([_of_thresholds(one) for one in frames], axis=0)
+    return dict(zip(("dice", "iou", "e_measure"), means, strict=True))
 
 
 def fit_map(map_: Map, shape: tuple[int, int]) -> Map:
-    """A map at its truth's size, as MATLAB's ``imresize`` has it in PraNet's evaluation.
+    """A map at its truth's height and width, as MATLAB's ``imresize`` has it for PraNet.
 
     Bicubic (a = -0.5), smoothed where it shrinks, mirrored at the edges; one axis after the other,
     that which shrinks most first, rounded after each.
-
-    Args:
-        map_: (H, W).
-        shape: Height and width of the truth.
 
     Example:
         >>> fit_map(np.array([[0, 255]], np.uint8), (1, 4))

@@ -58,15 +58,12 @@ def intervals(
     rows = []
     for m, model in enumerate(replicates.models):
         for k, figure in enumerate(replicates.figures):
-            low, high = interval(
-                float(replicates.estimates[m, k]),
-                replicates.resampled[:, m, k],
-                replicates.jackknife[:, m, k],
-                effective_clusters=clusters,
-                level=level,
-                method=method,
+            estimate = float(replicates.estimates[m, k])
+            of_resamples = replicates.resampled[:, m, k], replicates.jackknife[:, m, k]
+            ends = interval(
+                estimate, *of_resamples, effective_clusters=clusters, level=level, method=method
             )
-            rows.append((model, figure, float(replicates.estimates[m, k]), low, high))
+            rows.append((model, figure, estimate, *ends))
     return pd.DataFrame(rows, columns=["model", "figure", "estimate", "low", "high"])
 
 

@@ -97,31 +97,19 @@ def predict_errors(
         parts = np.split(weights, ends[:-1])
         return np.concatenate([_figures(p[:, clusters], warns, quality, is_poor) for p in parts])
 
-    estimates = figures(np.ones((1, n_clusters)))[0]
+    estimates = figures(np.ones((1, n_clusters)))[0].tolist()
     rng = np.random.default_rng(seed)
     resampled = np.concatenate([figures(drawn) for drawn in draws(rng, resamples, n_clusters)])
-    left_out = figures(1 - np.eye(n_clusters))
+    left_out, effective = figures(1 - np.eye(n_clusters)), effective_number(clusters)
     spearman, auroc = (
-        Estimate(
-            float(estimates[k]),
-            *interval(
-                float(estimates[k]),
-                resampled[:, k],
-                left_out[:, k],
-                effective_clusters=effective_number(clusters),
-            ),
-        )
-        for k in range(2)
+        Estimate(value, *interval(value, drawn, without, effective_clusters=effective))
+        for value, drawn, without in zip(estimates, resampled.T, left_out.T, strict=True)
     )
     return ErrorPrediction(spearman, auroc, int(is_poor.sum()), len(f1), n_clusters)
 
 
 class _Order:
-    """The sorted order of N values, from which their midranks under any weights follow.
-
-    Args:
-        values: float64 (N,).
-    """
+    """The sorted order of N values, from which their midranks under any weights follow."""
 
     def __init__(self, values: Floats) -> None:
         self._sorted = np.argsort(values, kind="stable")
@@ -129,13 +117,9 @@ class _Order:
         _, self._group = np.unique(values, return_inverse=True)
 
     def ranks(self, weights: Floats) -> Floats:
-        """The weight below each value plus half the weight of its ties.
+        """The weight below each value plus half the weight of its ties, (R, N) as the weights.
 
-        Args:
-            weights: float64 (R, N).
-
-        Returns:
-            float64 (R, N): midranks less one half where every weight is 1.
+        Where every weight is 1, these are the midranks less one half.
         """
         of_group = np.add.reduceat(weights[:, self._sorted], self._starts, axis=1)
         middle = np.cumsum(of_group, axis=1) - of_group / 2

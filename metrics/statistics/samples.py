@@ -91,20 +91,15 @@ class Samples:
         return [np.flatnonzero(of_cluster == one) for one in range(int(self.sets.max()) + 1)]
 
     def position(self, model: str) -> int:
-        """Where a model stands in the first axis of values.
-
-        Raises:
-            UserError: There is no such model.
-        """
+        """Where a model stands in the first axis of values; a ``UserError`` if it does not."""
         if model not in self.models:
             raise UserError(f"no model {model!r} here; there are {', '.join(self.models)}.")
         return self.models.index(model)
 
     def cluster_sums(self) -> tuple[Floats, Floats]:
-        """Per cluster, model and figure, the sum of the defined values and how many they are.
+        """Per cluster, model and figure (C, M, K), the sum of the defined values and their number.
 
-        Returns:
-            Two float arrays (C, M, K), from which the mean over any choice of clusters follows.
+        The mean over any choice of clusters follows from them.
         """
         defined = ~np.isnan(self.values)
         filled = np.where(defined, self.values, 0.0)
@@ -207,14 +202,10 @@ def select(samples: Samples, figures: Sequence[str]) -> Samples:
 
 
 def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Which frames are resampled together.
+    """Which frames are resampled together, int64 (N,): 0 to C - 1, in order of appearance.
 
-    Args:
-        frames: One row a frame, with ``frame`` and, where they are known, ``sequence`` and
-            ``dataset``.
-
-    Returns:
-        int64 (N,): 0 to C - 1, in order of appearance; a frame of no sequence is alone in its.
+    The table has one row a frame, with ``frame`` and, where they are known, ``sequence`` and
+    ``dataset``; a frame of no sequence is a cluster by itself.
 
     Example:
         >>> frames = pd.DataFrame({"frame": ["a", "b", "c"], "sequence": ["seq1", "seq1", ""]})
@@ -231,10 +222,7 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def scale_of(values: Floats) -> float:
-    """The largest absolute value, of which rounding errors are a share; 1 where there is none.
-
-    Args:
-        values: Float array of any shape; NaN and infinities are passed over.
+    """The largest finite absolute value, of which rounding errors are a share; 1 for none.
 
     Example:
         >>> scale_of(np.array([0.0, -2000.0, np.nan])), scale_of(np.zeros(3))
