@@ -9,7 +9,7 @@ follow at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -138,7 +138,7 @@ def summarise_maps(frames: Iterable[MapFigures]) -> dict[str, float]:
     def mean(name: str) -> float:
         return float(np.mean([getattr(one, name) for one in found]))
 
-    dice, iou, e_measure = threshold_curves(found).values()
+    dice, iou, e_measure = np.mean([_of_thresholds(one) for one in found], axis=0)
     return {
         "mdice": float(dice.mean()),
         "miou": float(iou.mean()),
@@ -154,19 +154,6 @@ def summarise_maps(frames: Iterable[MapFigures]) -> dict[str, float]:
         "iou_half": mean("iou_half"),
         "n": len(found),
     }
-
-
-def threshold_curves(frames: Iterable[MapFigures]) -> Mapping[str, Values]:
-    """Dice, IoU and E-measure at the thresholds 0, 1/255, ... 1: (256,), means over frames.
-
-    Example:
-        >>> truth = np.array([[True, False]])
-        >>> curves = threshold_curves([measure_map(np.array([[255, 0]], np.uint8), truth)])
-        >>> curves["iou"][[0, 1, 255]].tolist()
-        [0.5, 1.0, 1.0]
-    """
-    means = np.mean([_of_thresholds(one) for one in frames], axis=0)
-    return dict(zip(("dice", "iou", "e_measure"), means, strict=True))
 
 
 def fit_map(map_: Map, shape: tuple[int, int]) -> Map:
@@ -222,7 +209,7 @@ def _stretched(map_: Map) -> Values:
 
 
 def _of_thresholds(one: MapFigures) -> tuple[Values, Values, Values]:
-    """Dice, IoU and E-measure of a frame at each threshold."""
+    """Dice, IoU and E-measure of a frame at the thresholds 0, 1/255, ... 1: (256,)."""
     hits, rest = (np.cumsum(levels[::-1])[::-1] for levels in (one.levels_truth, one.levels_rest))
     polyp, pixels = hits[0], hits[0] + rest[0]
     dice, iou = _overlaps(hits, hits + rest, polyp)

@@ -9,12 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from metrics.masks.bits import Bits, set_bits
+from metrics.masks.bits import Bits
 from metrics.masks.classes import BACKGROUND, POLYP
 from metrics.masks.read import Mask, as_mask
 from metrics.utils.errors import UserError
-
-CLASSES = (POLYP, BACKGROUND)
 
 
 class Counts(NamedTuple):
@@ -92,7 +90,7 @@ def count_bits(truth: Bits, prediction: Bits) -> Counts:
         Counts(tp=1, fp=0, fn=1, tn=1)
     """
     in_truth, in_prediction = truth.pixels, prediction.pixels
-    tp = set_bits(truth.words & prediction.words)
+    tp = Bits(words=truth.words & prediction.words, width=truth.width).pixels
     height, width = truth.shape
     tn = height * width - in_truth - in_prediction + tp
     return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)

@@ -71,11 +71,8 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
         UserError: Fewer than one resample is asked for.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> replicates = resample(samples, resamples=100)
         >>> replicates.estimates.round(3).tolist(), replicates.resampled.shape
         ([[0.825], [0.525]], (100, 2, 1))

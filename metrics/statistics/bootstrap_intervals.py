@@ -43,12 +43,8 @@ def intervals(
 
     Example:
         >>> from metrics.statistics.bootstrap import resample
-        >>> from metrics.statistics.samples import Samples
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> intervals(resample(samples)).round(2)
           model figure  estimate  low  high
         0     a     f1      0.82  0.7   0.9

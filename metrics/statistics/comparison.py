@@ -142,11 +142,8 @@ def compare(
         UserError: A model is not among the samples, or both are the same.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> (comparison,) = compare(samples, "a", "b")
         >>> round(comparison.difference, 3), comparison.p_permutation, comparison.p_holm
         (0.3, 0.125, nan)

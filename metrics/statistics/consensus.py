@@ -79,11 +79,8 @@ def consensus(
         UserError: A model is missing in a test set.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8], [0.5, 0.6], [0.4, 0.7]])
-        >>> samples = Samples(
-        ...     models=("a", "b", "c"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(2), frames=("x", "y"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8], "b": [0.5, 0.6], "c": [0.4, 0.7]})
         >>> consensus({"one": samples}).table[["model", "rank", "borda"]].values.tolist()
         [['a', 1, 2.0], ['b', 2, 0.5], ['c', 2, 0.5]]
     """

@@ -74,11 +74,8 @@ def rank(
         UserError: The figure is not among the samples.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> rank(samples, "f1").table[["model", "rank", "tied_with"]].values.tolist()
         [['a', 1, ('b',)], ['b', 2, ('a',)]]
     """

@@ -6,7 +6,7 @@ cluster, and a frame outside any sequence is a cluster by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -186,6 +186,38 @@ def collect(
         clusters=clusters,
         frames=tuple(str(name) for name in frames),
         sets=sets,
+    )
+
+
+def from_values(
+    values: Mapping[str, npt.ArrayLike],
+    figure: str = "f1",
+    *,
+    clusters: npt.NDArray[np.int64] | None = None,
+) -> Samples:
+    """One figure of some models on the same frames, from N values each.
+
+    ``clusters`` are each frame's, 0 to C - 1; by default each frame is one.
+
+    Raises:
+        UserError: There is no model, or the lengths differ.
+
+    Example:
+        >>> from_values({"a": [0.9, 0.8, 0.4], "b": [0.5, 0.6, 0.4]}).values.shape
+        (2, 3, 1)
+    """
+    columns = [np.asarray(one, dtype=np.float64) for one in values.values()]
+    lengths = {one.shape for one in (*columns, *([] if clusters is None else [clusters]))}
+    if not columns or len(lengths) > 1 or columns[0].ndim != 1:
+        raise UserError(
+            f"expected as many values of each model as there are frames, but got {lengths or None}."
+        )
+    return Samples(
+        models=tuple(values),
+        figures=(figure,),
+        values=np.stack(columns)[..., None],
+        clusters=np.arange(len(columns[0])) if clusters is None else clusters,
+        frames=tuple(map(str, range(len(columns[0])))),
     )
 
 

@@ -55,11 +55,8 @@ def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
         groups: Name to the names of its seeds among the samples.
 
     Example:
-        >>> values = np.array([[[0.9], [0.7]], [[0.7], [0.5]], [[0.4], [0.4]]])
-        >>> samples = Samples(
-        ...     models=("a0", "a1", "b"), figures=("f1",), values=values,
-        ...     clusters=np.arange(2), frames=("x", "y"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a0": [0.9, 0.7], "a1": [0.7, 0.5], "b": [0.4, 0.4]})
         >>> pool(samples, {"a": ["a0", "a1"], "b": ["b"]}).values[..., 0].round(2).tolist()
         [[0.8, 0.6], [0.4, 0.4]]
     """
@@ -76,11 +73,8 @@ def spread(samples: Samples, seeds: Sequence[str], *, level: float = LEVEL) -> l
     ``samples`` hold the figures of all seeds, ``seeds`` are the model's names among them.
 
     Example:
-        >>> samples = Samples(
-        ...     models=("a0", "a1"), figures=("f1",), values=np.array([[[0.6]], [[0.8]]]),
-        ...     clusters=np.arange(1), frames=("x",),
-        ... )
-        >>> (found,) = spread(samples, ["a0", "a1"])
+        >>> from metrics.statistics.samples import from_values
+        >>> (found,) = spread(from_values({"a0": [0.6], "a1": [0.8]}), ["a0", "a1"])
         >>> round(found.mean, 2), round(found.sd, 3), round(found.low, 2), round(found.high, 2)
         (0.7, 0.141, -0.57, 1.97)
     """
@@ -101,11 +95,8 @@ def differences(
     ``samples`` hold the figures of all seeds, ``a`` and ``b`` are the models' names among them.
 
     Example:
-        >>> values = np.array([0.6, 0.8, 0.3, 0.3])[:, None, None]
-        >>> samples = Samples(
-        ...     models=("a0", "a1", "b0", "b1"), figures=("f1",), values=values,
-        ...     clusters=np.arange(1), frames=("x",),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a0": [0.6], "a1": [0.8], "b0": [0.3], "b1": [0.3]})
         >>> (found,) = differences(samples, ["a0", "a1"], ["b0", "b1"])
         >>> found.seeds, round(found.mean, 2), round(found.sd, 2)
         ((2, 2), 0.4, 0.1)
