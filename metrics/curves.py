@@ -49,11 +49,8 @@ def threshold_curves(
 ) -> pd.DataFrame:
     """Dice, precision and recall at each of 255 thresholds, with bootstrap bands.
 
-    Args:
-        polyp: (N, 256) of N frames, see :func:`level_counts`.
-        rest: The like.
-        clusters: (N,), each frame's sequence, 0 to C - 1; see ``metrics.statistics.samples``.
-        resamples: How many draws, with seed 0.
+    Of N frames come the counts (N, 256) of :func:`level_counts` and the sequence (N,), 0 to C - 1,
+    see ``metrics.statistics.samples``. Resamples are drawn with seed 0.
 
     Returns:
         A row a threshold, with ``threshold``, and ``dice``, ``precision``, ``recall`` with their
@@ -94,10 +91,8 @@ def froc(
 ) -> pd.DataFrame:
     """The free-response curve: sensitivity against false polyps a frame, by the score asked for.
 
-    Args:
-        found: By frame, the scores of the candidates that find a polyp.
-        false: By frame, the scores of the others.
-        polyps: By frame, how many polyps there are.
+    By frame come the scores of the candidates that find a polyp, of the others, and the number of
+    polyps.
 
     Returns:
         A row a score that occurs, from the highest: ``score``, ``sensitivity``,

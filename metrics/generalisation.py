@@ -68,13 +68,10 @@ def generalisation(reference: Mapping[str, float], other: Mapping[str, float]) -
 def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official") -> pd.DataFrame:
     """Generalisation between every ordered pair of splits, centres or test sets.
 
-    Args:
-        table: A frame table; its polyp rows are used. The normalised Hausdorff is, by the
-            ``official`` protocol, the mean of hausdorff_rows over its largest value in the set;
-            by ``strict``, the mean of hausdorff_px over the frame's diagonal.
-        by: The column that tells the sets apart, such as 'split', 'centre' or 'test_set'. Rows
-            where it is empty belong to no set.
-        protocol: As for ``metrics.endocv.add_figures``.
+    The polyp rows of a frame table are used. The normalised Hausdorff is, by the ``official``
+    protocol, the mean of hausdorff_rows over its largest value in the set; by ``strict``, the mean
+    of hausdorff_px over the frame's diagonal. Sets are told apart by the column ``by``, such as
+    'split', 'centre' or 'test_set'; rows where it is empty belong to none.
 
     Returns:
         One row a model and ordered pair: model (where the table has it), reference, other and the

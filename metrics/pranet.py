@@ -68,12 +68,9 @@ def as_saved(probability: npt.NDArray[np.float32]) -> Map:
 def measure_map(
     map_: Map, truth: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_] | None = None
 ) -> MapFigures:
-    """Measure a frame's map against its truth.
+    """Measure a frame's map (H, W), of 8 or 16 bits, against its true mask.
 
-    Args:
-        map_: (H, W) of 8 or 16 bits.
-        truth: (H, W), True on the polyp.
-        mask: The prediction at one half; by default the map's upper half.
+    ``mask`` is the prediction at one half, by default the map's upper half.
 
     Raises:
         UserError: The shapes or the map's type are others.

@@ -99,12 +99,11 @@ def count_bits(truth: Bits, prediction: Bits) -> Counts:
 def frame_rows(
     counts: Counts, *, measured: Mapping[str, float] | None = None, **columns: object
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """A frame's two rows of the frame table: polyp first, then background.
+    """A frame's two rows of the frame table: polyp first, then background, by the polyp's counts.
 
     Args:
-        counts: Of the polyp class; in the background's row tp and tn, fp and fn are swapped.
-        measured: Columns that hold for the polyp alone, such as boundary distances; they are NaN
-            in the background's row.
+        counts: Of the polyp; in the background's row tp and tn, fp and fn are swapped.
+        measured: Columns of the polyp alone, such as boundary distances; NaN for the background.
         **columns: What both rows carry: frame, dataset, centre, height, latency_ms, ...
 
     Example:
@@ -123,12 +122,10 @@ def frame_rows(
 def class_rows(
     counts: Mapping[str, Counts], *, measured: Mapping[str, Mapping[str, float]], **columns: object
 ) -> tuple[dict[str, object], ...]:
-    """A frame's rows of the frame table, one a class.
+    """A frame's rows of the frame table, one a class, in the order of the counts.
 
-    Args:
-        counts: By class, in the order of the rows.
-        measured: By class, columns that hold for it alone; NaN where a class lacks them.
-        **columns: What all rows carry.
+    ``measured`` are columns by class that hold for it alone, NaN where another class lacks them;
+    ``columns`` are those that all rows carry.
 
     Example:
         >>> counts = {"polyp": Counts(3, 0, 1, 6), "tool": Counts(2, 1, 0, 7)}

@@ -90,10 +90,7 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     """Decode an image that is in memory.
 
     ``flags`` are OpenCV's, such as ``RGB_AS_STORED`` or ``cv2.IMREAD_UNCHANGED``; ``name`` is what
-    messages call it. The content decides how it is read.
-
-    Returns:
-        Array (H, W) or (H, W, channels), of 8 bits if the flags ask for colour.
+    messages call it. The array is (H, W) or (H, W, channels), of 8 bits if flags ask for colour.
 
     Raises:
         UserError: It is no image, truncated, damaged, or has more than ``MAX_PIXELS``.

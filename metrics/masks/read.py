@@ -116,10 +116,7 @@ def fit_prediction(
     """Bring a prediction to its truth's size, or refuse it.
 
     ``official`` resizes with OpenCV's area interpolation on bytes of 0 and 1, which rounds, as
-    the organisers' evaluator does. ``strict`` takes nothing but the exact size.
-
-    Masks are bool (H, W); ``shape`` is the truth's height and width in pixels, ``name`` what
-    messages call the prediction.
+    the organisers' evaluator does. ``strict`` takes nothing but the truth's own ``shape``, (H, W).
 
     Raises:
         UserError: The size differs and the protocol is ``strict``.

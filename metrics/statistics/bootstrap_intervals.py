@@ -33,13 +33,10 @@ _SMALLEST: Final = 1e-6
 def intervals(
     replicates: Replicates, *, level: float = LEVEL, method: Method = "bca", widen: bool = True
 ) -> pd.DataFrame:
-    """The interval of every model and figure.
+    """The interval of every model and figure: model, figure, estimate, low, high.
 
-    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`.
-
-    Returns:
-        One row a model and figure: model, figure, estimate, low, high. With a single cluster, in
-        all or in a test set, there is nothing to resample, and low and high are NaN.
+    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`. With a single
+    cluster, in all or in a test set, there is nothing to resample, and low and high are NaN.
 
     Example:
         >>> from metrics.statistics.bootstrap import resample
@@ -83,7 +80,7 @@ def interval(
         method: ``percentile``, or ``bca``, which corrects its bias and skew.
 
     Returns:
-        Low and high; both NaN for fewer than two clusters or an undefined estimate.
+        Both ends; NaN for fewer than two clusters or an undefined estimate.
 
     Raises:
         UserError: The level does not lie between 0 and 1.

@@ -25,14 +25,11 @@ class Comparison:
     """Two models on one figure.
 
     Attributes:
-        a: The first model.
-        b: The second model.
+        a, b: The models.
         figure: What is compared.
-        mean_a: Mean over the frames of a.
-        mean_b: Mean over the frames of b.
+        mean_a, mean_b: Means over the frames.
         difference: mean_a - mean_b.
-        low: Lower end of the difference's interval.
-        high: Upper end.
+        low, high: Ends of the difference's interval.
         level: The interval's level.
         p_permutation: Two-sided, paired permutation test.
         p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters; NaN for no cluster.

@@ -68,12 +68,8 @@ def consensus(
 ) -> Consensus:
     """Rank models by several figures on several test sets, and find the consensus.
 
-    Args:
-        by_set: Test set to its figures; the same models in all of them.
-        figures: Those that count; all by default.
-        resamples: Of the bootstrap, which draws sequences or frames within each test set.
-        seed: Fixes it.
-        level: Of the intervals.
+    ``by_set`` maps a test set to its figures, of the same models in all of them; all figures count
+    unless some are named. The bootstrap draws sequences or frames within each test set.
 
     Raises:
         UserError: A model is missing in a test set.

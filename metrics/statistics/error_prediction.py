@@ -65,8 +65,7 @@ def predict_errors(
 
     Args:
         disagreement: float64 (N,), of each frame.
-        f1: float64 (N,), of the ensemble on each frame. A frame where it is NaN (``strict``) is
-            left out.
+        f1: float64 (N,), of the ensemble. A frame where it is NaN (``strict``) is left out.
         clusters: int64 (N,) of ``samples.clusters_of``; by default each frame is one.
         resamples: How many draws of clusters the intervals (BCa) come from.
         seed: Fixes the draws.

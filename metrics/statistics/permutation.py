@@ -45,10 +45,10 @@ def permutation_test(
         pairs: The models to compare, two by two.
         resamples: How many swaps to draw.
         seed: Fixes them.
-        figure: One of the figures, where the others are not asked for.
+        figure: The one figure that is asked for; empty for all.
 
     Returns:
-        Float array (pairs, K) of p-values; NaN where a figure is undefined.
+        The p-values (pairs, K); NaN where a figure is undefined.
 
     Example:
         >>> from metrics.statistics.samples import from_values
@@ -180,10 +180,7 @@ def swaps_for(pairs: int, level: float, least: int = RESAMPLES) -> int:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's step-down correction for several tests.
-
-    Args:
-        p_values: Float array (n,); NaN stands for a test that could not be made, and is no test.
+    """Holm's step-down correction for several tests; NaN stands for one that could not be made.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

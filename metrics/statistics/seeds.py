@@ -27,9 +27,8 @@ class SeedSpread(NamedTuple):
         seeds: Number of seeds; of a difference, of the first model and of the second.
         mean: The mean, or the difference.
         sd: SD over the seeds; of a difference, its standard error.
-        low: Lower end of Student's, for a difference Welch's, interval over seeds; NaN where a
+        low, high: Ends of Student's, for a difference Welch's, interval over seeds; NaN where a
             model has one seed only.
-        high: Upper end.
     """
 
     figure: str
@@ -50,9 +49,7 @@ class SeedSpread(NamedTuple):
 def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
     """Models in place of their seeds: each frame's figures are means over the seeds.
 
-    Args:
-        samples: The figures of all seeds.
-        groups: Name to the names of its seeds among the samples.
+    ``groups`` maps a name to the names of its seeds among the samples.
 
     Example:
         >>> from metrics.statistics.samples import from_values

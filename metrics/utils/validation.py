@@ -23,25 +23,16 @@ _VALUE_CHARACTERS: Final = 60
 def validate(
     kind: type[Model], values: object, *, path: str = "", summary: str = "the input has faults"
 ) -> Model:
-    """Make a model from plain values, such as a table of a TOML file.
+    """Make a pydantic model or dataclass from plain values, such as a table of a TOML file.
 
     A field with a description is reported once, as ``FIELD: expected DESCRIPTION, got VALUE``;
     without one, pydantic's reason stands in its place. What a validator raises as ``ValueError``
     is reported word for word. An unknown key is refused where the model's configuration has
-    ``extra="forbid"``, and the nearest field is suggested.
-
-    Args:
-        kind: A pydantic model or dataclass. Fields of ``StrictInt``, ``StrictStr`` and so on take
-            that type alone, where a plain ``int`` takes ``"7"`` and ``True`` too.
-        values: What the file holds.
-        path: Where the values come from, for the messages.
-        summary: Heads the list of faults.
-
-    Returns:
-        The model.
+    ``extra="forbid"``, and the nearest field is suggested. A field of ``StrictInt`` takes whole
+    numbers alone, where a plain ``int`` takes ``"7"`` and ``True`` too.
 
     Raises:
-        FaultsError: The values do not fit it.
+        FaultsError: The values do not fit; ``summary`` heads the list, ``path`` is in each message.
 
     Example:
         >>> from pydantic import BaseModel, Field
