@@ -26,10 +26,11 @@ TAKEN: Final = frozenset(
         "model", "frame", "name", "dataset", "centre", "sequence", "test_set", "split", "height",
         "width", "latency_ms", "stratum", "place", "class", "tp", "fp", "fn", "tn", "iou", "f1",
         "f2", "ppv", "recall", "accuracy", "specificity", "score", "n", "hausdorff_px", "hd95_px",
-        "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps",
+        "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps", "average",
+        "score_sets", "score_frames", "sd_sets", "sd_frames", "sd_metrics",
     }
 )  # fmt: skip
-"""Columns of the frame table that no plug-in may take."""
+"""Columns of the frame table and of its summaries that no plug-in may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,11 @@ class FrameMetric:
     better: Literal["max", "min"] = "max"
     decimals: int = 3
     note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse, with a ``ValueError``, what would be read as something else."""
+        if self.better not in ("max", "min"):
+            raise ValueError(f"{self.name}: better is 'max' or 'min', not {self.better!r}")
 
 
 @cache
