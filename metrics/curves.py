@@ -110,7 +110,7 @@ def froc(
     hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
     last = np.diff(scores[order], append=-np.inf) != 0
     total = sum(polyps)
-    table = pd.DataFrame(
+    table: pd.DataFrame = pd.DataFrame(
         {
             "score": scores[order],
             "sensitivity": hits / total if total else np.full(len(order), np.nan),
