@@ -98,7 +98,8 @@ def _frame_rows(content: PageContent) -> list[dict[str, Any]]:
     if members is not None:
         rows["gain"] = f1[content.ensemble] - rows.index.map(members.f1)
         rows["disagreement"] = members.divergence.set_index("frame")["disagreement"]
-    return [{"frame": frame, **row} for frame, row in rows.to_dict("index").items()]
+    records = rows.reset_index().to_dict("records")
+    return [{str(key): cell for key, cell in record.items()} for record in records]
 
 
 def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
