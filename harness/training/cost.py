@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
 from harness.config.training import TrainConfig
+from harness.runs.network import options
 
 _PROCESS_BYTES: Final = 400 * 2**20
 """Memory of a training process without its network: what it does not share with its siblings."""
@@ -53,6 +55,22 @@ def estimate(configs: Sequence[TrainConfig]) -> list[Cost]:
     return [known[_key(config)] or highest for config in configs]
 
 
+def has_unused_weights(network: nn.Module, size: int) -> bool:
+    """Whether some of a network's weights take no part in its output, and so get no gradient.
+
+    Some encoders have a last convolution that no decoder uses, and PSPNet leaves out whole stages.
+    A plug-in's network that cannot be told without content counts as one of these.
+
+    ``size`` is the side of its images, in pixels.
+    """
+    outline = copy.deepcopy(network).to("meta").train()
+    try:
+        outline(torch.empty(2, 3, size, size, device="meta")).sum().backward()
+    except Exception:  # as in estimate()
+        return True
+    return any(p.requires_grad and p.grad is None for p in outline.parameters())
+
+
 def _key(config: TrainConfig) -> tuple[object, ...]:
     """What the cost depends on; the folds of a cross-validation have it in common."""
     network = config.model, config.nodes, config.encoder, config.output_stride
@@ -61,13 +79,7 @@ def _key(config: TrainConfig) -> tuple[object, ...]:
 
 def _measure(config: TrainConfig) -> Cost:
     """Count operations, and the bytes that the backward pass needs, on torch's meta device."""
-    network = models.outline(
-        config.model,
-        encoder=config.encoder,
-        classes=1 + len(config.classes),
-        nodes=config.nodes or None,
-        output_stride=config.output_stride or None,
-    )
+    network = models.outline(config.model, **options(config))
     images = torch.empty(config.batch_size, 3, config.size, config.size, device="meta")
     kept: dict[int, int] = {}  # bytes by storage: several operators may keep the same
 
