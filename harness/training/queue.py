@@ -38,7 +38,7 @@ class EnsembleStep:
     members: tuple[str, ...] = ()
     seed: int | None = None
 
-    def takes(self, network: Step) -> bool:
+    def takes(self, network: Step | None) -> bool:
         """Whether it is to be made of a network: one of its members, splits and seed."""
         return (
             isinstance(network, TrainConfig)
@@ -57,12 +57,12 @@ class RunQueue:
 
     Attributes:
         path: Its file, gone once everything is done.
-        steps: What to do.
+        steps: What to do; ``None`` for a step that was struck, so that the others keep their places.
         runs: The run of each step that was begun, by the step's position.
     """
 
     path: Path
-    steps: Sequence[Step]
+    steps: list[Step | None]
     runs: dict[int, str]
 
     @classmethod
@@ -111,10 +111,21 @@ class RunQueue:
         run = self.run(workspace, position)
         return run is not None and run.status == "finished"
 
+    def is_done(self, workspace: Workspace) -> bool:
+        """Whether nothing is left of it."""
+        steps = enumerate(self.steps)
+        return all(step is None or self.is_finished(workspace, at) for at, step in steps)
+
     def begin(self, position: int, run: str) -> None:
         """Note that a step becomes a run; before it is registered, so that no kill hides it."""
+        self.refresh()
         self.runs[position] = run
         self._write()
+
+    def refresh(self) -> None:
+        """Drop the steps that another process struck since it was read, or all if it is gone."""
+        kept = self.read(self.path).steps if self.path.exists() else [None] * len(self.steps)
+        self.steps[:] = kept
 
     def finish(self) -> None:
         """Everything is done."""
@@ -145,22 +156,21 @@ def strike(workspace: Workspace, run: str) -> bool:
     tasks = unfinished(workspace, run)
     if tasks is None:
         return False
-    steps = tasks.steps
     gone = {at for at, name in tasks.runs.items() if name == run}
     waiting = {
         at
-        for at, step in enumerate(steps)
+        for at, step in enumerate(tasks.steps)
         if isinstance(step, EnsembleStep)
-        and any(step.takes(steps[one]) for one in gone)
+        and any(step.takes(tasks.steps[one]) for one in gone)
         and not tasks.is_finished(workspace, at)
     }
-    kept = [at for at in range(len(steps)) if at not in gone | waiting]
-    runs = {new: tasks.runs[old] for new, old in enumerate(kept) if old in tasks.runs}
-    left = dataclasses.replace(tasks, steps=[steps[at] for at in kept], runs=runs)
-    if all(left.is_finished(workspace, at) for at in range(len(kept))):
-        left.finish()
+    for at in gone | waiting:
+        tasks.steps[at] = None
+        tasks.runs.pop(at, None)
+    if tasks.is_done(workspace):
+        tasks.finish()
     else:
-        left._write()
+        tasks._write()
     return bool(waiting)
 
 
@@ -208,12 +218,16 @@ def _folder(workspace: Workspace) -> Path:
     return workspace.root / "plans"
 
 
-def _values(step: Step) -> dict[str, Any]:
+def _values(step: Step | None) -> dict[str, Any] | None:
+    if step is None:
+        return None
     kind = "train" if isinstance(step, TrainConfig) else "ensemble"
     return {kind: dataclasses.asdict(step)}
 
 
-def _step(values: dict[str, Any]) -> Step:
+def _step(values: dict[str, Any] | None) -> Step | None:
+    if values is None:
+        return None
     if "train" in values:
         return TrainConfig.from_dict(values["train"])
     values = values["ensemble"]

@@ -186,6 +186,8 @@ class _Waiting:
 
         ``queue`` has the jobs that wait or run; it is ``None`` where SLURM was not asked.
         """
+        if not self.run.folder.is_dir():  # 'runs rm' removed it
+            return False
         job = self.ticket["job"]
         said = read_mapping(self.run.folder / PROGRESS)
         if said.get("job") != job:  # of an earlier job, or none yet

@@ -21,7 +21,7 @@ from harness.training.job import Job
 from harness.training.launch import on_cluster, side_by_side
 from harness.training.lengthen import lengthen
 from harness.training.local_jobs import start_server
-from harness.training.queue import RunQueue, variant_of
+from harness.training.queue import EnsembleStep, RunQueue, variant_of
 from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
@@ -61,16 +61,17 @@ def run_all(
         if at_once > 1:
             start_server()  # which imports what the processes need while frames are decoded here
             side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
-    trained = 0
-    for position, step in enumerate(tasks.steps):
-        if not isinstance(step, TrainConfig):
+    networks, trained = tasks.networks, 0
+    for position in range(len(tasks.steps)):
+        tasks.refresh()  # 'runs rm' may have struck steps
+        step = tasks.steps[position]
+        if isinstance(step, EnsembleStep):
             register_ensemble(workspace, tasks, position)
-            continue
-        trained += 1
-        if not tasks.is_finished(workspace, position):
-            run, ready = _begin(workspace, tasks, position, step, frames)
-            title = f"{step.model} ({trained} of {tasks.networks})"
-            _train(workspace, run, ready, title, setup)
+        elif step is not None:
+            trained += 1
+            if not tasks.is_finished(workspace, position):
+                run, ready = _begin(workspace, tasks, position, step, frames)
+                _train(workspace, run, ready, f"{step.model} ({trained} of {networks})", setup)
     tasks.finish()
 
 

@@ -68,8 +68,26 @@ def test_a_removed_run_is_not_trained_again(workspace: Workspace) -> None:
 
     left = queue.unfinished(workspace)
     assert left is not None
-    assert left.steps == [*networks[1:], ensembles[1]]
-    assert left.runs == {1: other}
+    assert left.steps == [None, *networks[1:], None, ensembles[1]]
+    assert left.runs == {2: other}
+    assert left.networks == 3
+
+
+def test_a_training_under_way_does_not_bring_back_what_was_struck(workspace: Workspace) -> None:
+    plan = RunQueue.new(workspace, STEPS[:2])
+    removed, other = (workspace.new_run("unet", settings={}, versions={}).run for _ in range(2))
+    plan.begin(0, removed)
+    queue.strike(workspace, removed)
+
+    plan.begin(1, other)
+
+    found = queue.unfinished(workspace)
+    assert found is not None
+    assert plan.steps == found.steps == [None, STEPS[1]]
+    queue.strike(workspace, other)
+    plan.refresh()
+    assert plan.steps == [None, None]
+    assert queue.unfinished(workspace) is None
 
 
 def test_a_plan_of_which_every_run_is_removed_or_finished_is_gone(workspace: Workspace) -> None:
