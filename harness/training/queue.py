@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import models
 from harness.config.recipe import resolve
@@ -20,6 +20,8 @@ from harness.runs.workspace import Workspace, now
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
+
+_FOLDER: Final = "plans"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ class RunQueue:
 
     Attributes:
         path: Its file, gone once everything is done.
-        steps: What to do; ``None`` for a step that was struck, so that the others keep their places.
+        steps: What to do; ``None`` where a step was struck, so that the others keep their places.
         runs: The run of each step that was begun, by the step's position.
     """
 
@@ -72,9 +74,8 @@ class RunQueue:
         Raises:
             UserError: If the workspace cannot be written.
         """
-        folder = _folder(workspace)
-        stem = f"{now():%Y%m%d-%H%M%S-%f}"
-        made = cls(path=folder / f"{stem}.json", steps=list(steps), runs={})
+        path = workspace.root / _FOLDER / f"{now():%Y%m%d-%H%M%S-%f}.json"
+        made = cls(path=path, steps=list(steps), runs={})
         made._write()
         return made
 
@@ -144,7 +145,8 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
 
 def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
     """Every queue that is not done, newest first."""
-    return map(RunQueue.read, sorted(_folder(workspace).glob("*.json"), reverse=True))
+    files = (workspace.root / _FOLDER).glob("*.json")
+    return map(RunQueue.read, sorted(files, reverse=True))
 
 
 def strike(workspace: Workspace, run: str) -> bool:
@@ -214,10 +216,6 @@ def _trained_since(workspace: Workspace, steps: Sequence[Step], moment: dt.datet
     )
 
 
-def _folder(workspace: Workspace) -> Path:
-    return workspace.root / "plans"
-
-
 def _values(step: Step | None) -> dict[str, Any] | None:
     if step is None:
         return None
@@ -235,15 +233,11 @@ def _step(values: dict[str, Any] | None) -> Step | None:
 
 
 def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[list[str], bool]:
-    """The networks to train for the models asked for, without repetition.
+    """The networks to train, each once, and whether an ensemble of the members follows.
 
-    Args:
-        names: Registered names, or ``all``; empty for the paper's six and their ensemble, or, with
-            members, for the ensemble alone.
-        members: Models and runs; the models among them are trained.
-
-    Returns:
-        tuple: Networks to train, and whether an ensemble of the members follows.
+    ``names`` are registered ones, or ``all``; without any, the paper's six and their ensemble are
+    meant, or, with members, the ensemble alone. The ``members`` are models and runs; the models
+    among them are trained.
 
     Raises:
         UserError: If there are members of a model that is no ensemble.
@@ -252,9 +246,9 @@ def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[lis
     with_ensemble = "all" in wanted or ENSEMBLE in wanted
     if members and not with_ensemble:
         raise UserError(f"--members are those of {ENSEMBLE}; add --model {ENSEMBLE}")
-    networks = [*PAPER_NETWORKS] if "all" in wanted else [n for n in wanted if n != ENSEMBLE]
+    networks = [*(PAPER_NETWORKS if "all" in wanted else ()), *wanted]
     networks += [name for name in members if name in models.names()]
-    return list(dict.fromkeys(networks)), with_ensemble
+    return [n for n in dict.fromkeys(networks) if n not in ("all", ENSEMBLE)], with_ensemble
 
 
 def recipes_for(
@@ -291,18 +285,16 @@ def steps_for(
     """The steps of a queue: every recipe, then their ensemble, for each variant and each seed.
 
     The members are those of :class:`EnsembleStep`; seeds count from that of the recipes on.
+
+    Raises:
+        FaultsError: If a seed is larger than the largest.
     """
     steps: list[Step] = []
     first = configs[0].seed if configs else 0
     seeds = seeds if configs else 1
     for variant, seed in itertools.product(variants, range(first, first + seeds)):
-        leave_out, fold = variant.leave_out, variant.fold
-        steps += [
-            dataclasses.replace(config, seed=seed, leave_out=leave_out, fold=fold)
-            for config in configs
-        ]
+        own: dict[str, Any] = {"leave_out": variant.leave_out, "fold": variant.fold, "seed": seed}
+        steps += [TrainConfig.from_dict({**config.to_dict(), **own}) for config in configs]
         if with_ensemble:
-            steps.append(
-                EnsembleStep(members=tuple(members), seed=seed, leave_out=leave_out, fold=fold)
-            )
+            steps.append(EnsembleStep(members=tuple(members), **own))
     return steps

@@ -71,7 +71,12 @@ def run_all(
             trained += 1
             if not tasks.is_finished(workspace, position):
                 run, ready = _begin(workspace, tasks, position, step, frames)
-                _train(workspace, run, ready, f"{step.model} ({trained} of {networks})", setup)
+                title = f"{step.model} ({trained} of {networks})"
+                try:
+                    _train(workspace, run, ready, title, setup)
+                except UserError:
+                    _say_left(workspace, tasks, run)
+                    raise
     tasks.finish()
 
 
@@ -181,6 +186,15 @@ def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]
         for position, step in enumerate(tasks.steps)
         if isinstance(step, TrainConfig) and not tasks.is_finished(workspace, position)
     ]
+
+
+def _say_left(workspace: Workspace, tasks: RunQueue, run: Run) -> None:
+    """Say how to train what comes after a run that failed, perhaps for good."""
+    if left := len(_left(workspace, tasks)) - 1:
+        console.note(
+            f"Networks after it that are not trained yet: {left}. 'harness train --resume' goes on "
+            f"with {run.run}; to go on without it, first: harness runs rm {run.run}"
+        )
 
 
 def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:

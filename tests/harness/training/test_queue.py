@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Workspace
 from harness.training import queue
 from harness.training.queue import EnsembleStep, RunQueue, networks_for, steps_for
-from metrics.utils.errors import UserError
+from metrics.utils.errors import FaultsError, UserError
 
 STEPS = [
     resolve("unet", "quick", fold="1/2"),
@@ -137,6 +138,7 @@ def test_models_among_the_members_are_trained_and_runs_are_not() -> None:
 
     assert networks_for((), members) == (["unet++", "segformer"], True)
     assert networks_for(("fpn", "divergentnets"), members)[0] == ["fpn", "unet++", "segformer"]
+    assert networks_for(("all", "manet"))[0] == [*models.PAPER_NETWORKS, "manet"]
     with pytest.raises(UserError, match="add --model divergentnets"):
         networks_for(("fpn",), members)
 
@@ -153,6 +155,11 @@ def test_each_seed_is_trained_in_each_fold_and_makes_an_ensemble() -> None:
         for seed in (3, 4)
         for kind in ("TrainConfig", "EnsembleStep")
     ]
+
+
+def test_a_seed_that_is_too_large_is_said() -> None:
+    with pytest.raises(FaultsError, match="seed: expected a whole number from 0"):
+        steps_for([resolve("unet", "quick", seed=2**32 - 1)], [SplitVariant()], False, seeds=2)
 
 
 def test_a_plan_of_an_earlier_version_makes_the_papers_ensemble(workspace: Workspace) -> None:
