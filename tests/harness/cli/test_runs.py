@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -30,3 +31,13 @@ def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
 
     assert CliRunner().invoke(cli, line).exit_code == 1
     assert CliRunner().invoke(cli, [*line, "--workspace", str(workspace.root)]).exit_code == 0
+
+
+def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.new_run("fpn", settings={}, versions={}, seed=3)
+    workspace.new_run("fpn", settings={}, versions={})
+    rows = ["runs", "--format", "csv", "--workspace", str(tmp_path)]
+    lines = CliRunner().invoke(cli, rows).stdout.splitlines()
+    column = lines[0].split(",").index("seed")
+    assert sorted(line.split(",")[column] for line in lines[1:]) == ["", "3"]
