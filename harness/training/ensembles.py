@@ -11,11 +11,10 @@ from harness.utils import console
 from models import ENSEMBLE
 
 
-def register_ensemble(workspace: Workspace, tasks: RunQueue, position: int) -> None:
+def register_ensemble(
+    workspace: Workspace, tasks: RunQueue, position: int, step: EnsembleStep
+) -> None:
     """Register the ensemble at a position of a queue, once all its networks are finished."""
-    step = tasks.steps[position]
-    if not isinstance(step, EnsembleStep):
-        raise TypeError(f"step {position} is no ensemble")
     if tasks.is_finished(workspace, position):
         return
     variant = variant_of(step)
@@ -53,7 +52,7 @@ def finish_queues(workspace: Workspace) -> int:
     for tasks in queue.all_unfinished(workspace):
         for position, step in enumerate(tasks.steps):
             if isinstance(step, EnsembleStep):
-                register_ensemble(workspace, tasks, position)
+                register_ensemble(workspace, tasks, position, step)
             elif step is not None:
                 left += not tasks.is_finished(workspace, position)
         if tasks.is_done(workspace):

@@ -1,16 +1,14 @@
-"""Figures of an epoch, callbacks of a run, and the interface of its batches."""
+"""Figures of an epoch, and the callbacks of a run."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 from ast import literal_eval
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
-
-from torch import Tensor
+from typing import Final
 
 from harness.utils.progress import duration
 from metrics.utils.files import atomic_path
@@ -44,23 +42,6 @@ class Epoch:
     images_per_second: float
     waiting: float
     best: bool
-
-
-class BatchSource(Protocol):
-    """Batches for a run, by position: the same position always gives the same batch."""
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch."""
-
-    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
-        """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and ids, from step ``start`` on.
-
-        The ids are those of the whole batch; in a process group images and masks are a share of it.
-        """
-
-    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (N, 3, S, S) uint8 and masks (N, S, S) uint8 at network size."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,13 +26,10 @@ _FOLDER: Final = "plans"
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleStep:
-    """An ensemble to make of networks that are trained by then.
+    """An ensemble to make of networks that are trained by then, with their splits and their seed.
 
-    Attributes:
-        leave_out: As in the recipes of its members.
-        fold: As in the recipes of its members.
-        members: Models and runs; empty for the members of DivergentNets.
-        seed: Of the models; ``None`` in queues of earlier versions.
+    The ``members`` are models and runs; empty for those of DivergentNets. The seed is ``None`` in
+    queues of earlier versions.
     """
 
     leave_out: str = ""

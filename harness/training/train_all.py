@@ -66,7 +66,7 @@ def run_all(
         tasks.refresh()  # 'runs rm' may have struck steps
         step = tasks.steps[position]
         if isinstance(step, EnsembleStep):
-            register_ensemble(workspace, tasks, position)
+            register_ensemble(workspace, tasks, position, step)
         elif step is not None:
             trained += 1
             if not tasks.is_finished(workspace, position):
@@ -217,7 +217,7 @@ def _decode(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> 
 
 def _train(
     workspace: Workspace, run: Run, ready: TrainingFrames, title: str, setup: TrainingSetup
-) -> Run:
+) -> None:
     try:
         with reporter.one_run(run, ready, title, str(setup.device)) as shown:
 
@@ -231,6 +231,4 @@ def _train(
         with suppress(UserError):  # what ended the training says more
             workspace.sync_run(run.run)
         raise
-    run = workspace.sync_run(run.run)
-    reporter.finished(run, ready)
-    return run
+    reporter.finished(workspace.sync_run(run.run), ready)
