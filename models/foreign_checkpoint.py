@@ -103,13 +103,7 @@ def _safetensors(path: Path) -> Names:
 
 
 def advice(path: Path, found: Sequence[Names], expected: Mapping[str, Tensor]) -> str:
-    """Which model and encoder a file's networks are of; empty where that is not found out.
-
-    Args:
-        path: The file.
-        found: Names and tensors of the file's networks.
-        expected: Those of the network that none of them fits.
-    """
+    """Which model and encoder a file's networks are of; empty where that is not found out."""
 
     def fits(names: Names, tensors: Mapping[str, Tensor]) -> bool:
         taken, _, faults = _fitted(names, tensors)

@@ -21,27 +21,19 @@ HISTORY: Final = "history.csv"
 class Epoch:
     """Figures of one epoch: a row of history.csv.
 
-    Attributes:
-        epoch: Counted from 1.
-        loss: Mean over the epoch's steps.
-        iou: Validation IoU of the polyp class, mean over frames at network size.
-        f1: Validation F1 of the polyp class, likewise.
-        learning_rate: In the last step.
-        seconds: Training and validation together.
-        images_per_second: Training alone.
-        waiting: Share of the training time spent waiting for data, from 0 to 1.
-        best: Whether its weights became the best checkpoint.
+    IoU and F1 are those of the chosen class, by default polyp, on the validation frames: means over
+    frames at network size.
     """
 
-    epoch: int
-    loss: float
+    epoch: int  # from 1
+    loss: float  # mean over the epoch's steps
     iou: float
     f1: float
-    learning_rate: float
-    seconds: float
-    images_per_second: float
-    waiting: float
-    best: bool
+    learning_rate: float  # in the last step
+    seconds: float  # training and validation together
+    images_per_second: float  # training alone
+    waiting: float  # share of the training time spent waiting for data, from 0 to 1
+    best: bool  # whether its weights became the best checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,17 +51,11 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What is asked of SLURM for each network.
+    """What is asked of SLURM for each network."""
 
-    Attributes:
-        device: Name of the device that a network is trained on, on its node.
-        parameters: Parameters of submitit's executor.
-        at_once: Networks that train at a time; ``None`` for as many as the cluster has room for.
-    """
-
-    device: str
-    parameters: Mapping[str, Any]
-    at_once: int | None = None
+    device: str  # the name of a device of its node
+    parameters: Mapping[str, Any]  # of submitit's executor
+    at_once: int | None = None  # networks; None for as many as the cluster has room for
 
 
 def parse(pairs: Sequence[str]) -> dict[str, Any]:
