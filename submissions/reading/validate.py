@@ -20,13 +20,13 @@ nearly white (inverted, most likely), is noted too.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from metrics.utils.cgroups import cores
 from metrics.utils.errors import Fault
 from metrics.utils.text import decode_text
 from submissions.layout import PackageLayout
@@ -186,7 +186,7 @@ def _contents(
         return kept, faults
 
     read: list[_Read] = []
-    with quiet_decoders(), ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+    with quiet_decoders(), ThreadPoolExecutor(min(MAX_WORKERS, cores())) as pool:
         try:
             for kept, faults in pool.map(check, structure.masks):
                 findings += faults
