@@ -24,7 +24,7 @@ from submissions.reading.structure import Structure
 from submissions.reading.validate import PackageReport, inspect_masks
 from submissions.rounds import IMAGE_SUFFIXES, inner
 from submissions.scoring import PackageScore, score_masks
-from submissions.truth import MASK_FOLDERS, Truth, read_truth
+from submissions.truth import MASK_FOLDERS, Truth, read_truth, require_truth
 
 _NAMED: Final = 5
 
@@ -130,13 +130,14 @@ def pair_folders(
     """Pair the masks, or maps, of a plain folder with true masks, read by a protocol and classes.
 
     Raises:
-        FaultsError: True masks cannot be read, all of them at once.
-        UserError: A folder is missing or holds no masks.
+        TruthError: True masks are missing or cannot be read, all of them at once.
+        UserError: The folder is missing or holds no masks.
     """
+    require_truth(truth_folder, truth_folder.is_dir(), "a folder of true masks")
     predictions, true = find_masks(folder), find_masks(truth_folder)
-    for found in (predictions, true):
-        if not found.sets:
-            raise UserError(f"{found.folder}: expected masks, or folders of masks; found none.")
+    require_truth(truth_folder, true.sets, "masks, or folders of masks")
+    if not predictions.sets:
+        raise UserError(f"{folder}: expected masks, or folders of masks; found none.")
     sets = _named_alike(predictions, true)
     truth = read_truth(truth_folder, true.sets, protocol, classes)
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])

@@ -612,3 +612,38 @@ def test_a_scoring_that_is_interrupted_leaves_what_was_there(
     assert harness(*command).exit_code == 0
     newest = Ledger(here / "workspace").scores().iloc[0].to_dict()
     assert list(load_scored(Workspace(here / "workspace"), {"unet": newest})[0]) == ["unet"]
+
+
+def test_a_fault_of_the_truth_is_said_once_and_packages_by_their_team(
+    here: Path, harness: Harness
+) -> None:
+    for team in ("red", "blue"):
+        (here / "packages" / team).mkdir(parents=True)
+        write(here / "packages" / team / "final.zip", shift=30 if team == "red" else 1)
+    for truth, wanted in (
+        ("turth", "a folder of truth masks"),
+        ("packages", "folders EndoCV_DATA"),
+    ):
+        result = harness("score", "packages", "--truth", truth)
+        assert result.exit_code == 1
+        assert result.stderr.count(f"expected {wanted}") == 1
+        assert "could not be scored" not in result.stderr
+    assert "--round" in result.stderr
+    scored = harness("score", "packages", "--truth", "truth", "--round", "1").stderr
+    assert "red/final: result files in " in scored
+    assert "blue/final: result files in " in scored
+
+
+@pytest.mark.parametrize("protocol", ["official", "pranet"])
+def test_a_fault_of_the_truth_is_none_of_plain_folders(
+    here: Path, harness: Harness, protocol: str
+) -> None:
+    for method in ("a", "b"):
+        shutil.copytree(here / "truth" / SETS[0], here / "results" / method)
+    (here / "plain").mkdir()
+    (here / "plain" / "f0.png").write_bytes(b"no image")
+    for truth in ("turth", "frames/none", "plain"):
+        result = harness("score", "results", "--truth", truth, "--protocol", protocol)
+        assert result.exit_code == 1
+        assert result.stderr.count("the truth") == 1
+        assert "could not be scored" not in result.stderr
