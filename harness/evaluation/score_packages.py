@@ -177,7 +177,9 @@ class ScoringJob:
         alike = self.ledger.scores(entry.name, protocol=self.protocol, package_sha256=entry.digest)
         folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)
         truth = self._truth(entry.round_).sha256
-        return bool((alike["truth_sha256"] == truth).any()) and (folder / "frames.csv").is_file()
+        # Only the newest score's frame table is kept.
+        newest = alike["truth_sha256"].head(1).tolist()
+        return newest == [truth] and (folder / "frames.csv").is_file()
 
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""

@@ -647,3 +647,25 @@ def test_a_fault_of_the_truth_is_none_of_plain_folders(
         assert result.exit_code == 1
         assert result.stderr.count("the truth") == 1
         assert "could not be scored" not in result.stderr
+
+
+def test_a_corrected_truth_leaves_no_false_ranks(here: Path, harness: Harness) -> None:
+    (here / "packages").mkdir()
+    for shift, team in enumerate(("red", "blue", "green")):
+        write(here / "packages" / f"{team}.zip", shift=shift)
+    options = ("--round", "1", "--no-hausdorff", "--truth")
+    assert harness("score", "packages", *options, "truth").exit_code == 0
+    shutil.copytree(here / "truth", here / "corrected")
+    cv2.imwrite(str(here / "corrected" / SETS[0] / "f0_mask.png"), disc(5) * np.uint8(255))
+    harness("score", "packages/red.zip", *options, "corrected")
+    partly = harness("leaderboard", "--table", "ranks")
+    assert ": red, scored against another truth since" in partly.stderr
+    assert "score packages" not in partly.stderr
+    harness("score", "packages", *options, "corrected", "--skip-scored")
+    wholly = harness("leaderboard", "--table", "ranks", "--format", "csv")
+    assert wholly.stderr == ""
+    assert {row["model"] for row in csv.DictReader(wholly.stdout.splitlines())} == {
+        "red", "blue", "green",
+    }  # fmt: skip
+    again = harness("score", "packages", *options, "truth", "--skip-scored")
+    assert "scored before" not in again.stderr
