@@ -60,7 +60,7 @@ def command(
     """
     from submissions.layout import PackageLayout
     from submissions.reading.validate import inspect_package
-    from submissions.rounds import Round, find_frames, frame_sizes, get_round, load_rounds
+    from submissions.rounds import BUILT_IN, find_frames, frame_sizes, get_round, load_rounds
 
     rounds = load_rounds(settings.rounds)
     chosen = get_round(round_name, rounds) if round_name is not None else None
@@ -68,7 +68,7 @@ def command(
         folder = settings.test_frames
     expected = None
     if folder is not None:
-        expected = frame_sizes(find_frames(chosen or Round(name="given", daily_limit=1), folder))
+        expected = frame_sizes(find_frames(chosen or BUILT_IN[1], folder))
     inspection = inspect_package(
         package,
         expected,

@@ -138,8 +138,8 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
         yield _fault(place, "size", message)
     if pixels > limits.pixels:
         message = (
-            f"{header.width} x {header.height} pixels; without its frame's size at most "
-            f"{limits.pixels:,} are decoded"
+            f"{header.width} x {header.height} pixels; of a mask that is not known to have its "
+            f"frame's size at most {limits.pixels:,} are decoded"
         )
         yield _fault(place, "bomb", message)
     elif not budget.take(pixels * header.samples * (3 if header.kind == "PNG" else 1)):
