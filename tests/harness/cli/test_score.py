@@ -669,3 +669,24 @@ def test_a_corrected_truth_leaves_no_false_ranks(here: Path, harness: Harness) -
     }  # fmt: skip
     again = harness("score", "packages", *options, "truth", "--skip-scored")
     assert "scored before" not in again.stderr
+
+
+def test_packages_of_one_team_are_told_apart(here: Path, harness: Harness) -> None:
+    for name, shift in (("first", 0), ("second", 9)):
+        write(here / f"{name}.zip", shift=shift)
+    options = ("--truth", "truth", "--team", "red", "--round", "1", "--format", "csv")
+    scored = harness("score", "first.zip", "second.zip", *options)
+    rows = list(csv.DictReader(scored.stdout.splitlines()))
+    assert {row["package"] for row in rows} == {"red (first.zip)", "red (second.zip)"}
+    options = (*options, "--protocol", "strict", "--table", "contours")
+    contours = harness("score", "first.zip", "second.zip", *options)
+    assert "red (second.zip)" in contours.stdout
+
+
+def test_folders_of_one_name_are_told_apart(here: Path, harness: Harness) -> None:
+    for method in ("a", "b"):
+        shutil.copytree(here / "truth" / SETS[0], here / method / "maps")
+    options = ("--truth", f"truth/{SETS[0]}", "--protocol", "pranet")
+    scored = harness("score", "a/maps", "b/maps", *options)
+    assert scored.exit_code == 0
+    assert "maps (a/maps)" in scored.stdout
