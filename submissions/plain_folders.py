@@ -18,7 +18,7 @@ from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.names import normal
 from submissions.reading.archive import Archive
-from submissions.reading.findings import Finding, Kind
+from submissions.reading.findings import Finding
 from submissions.reading.mask import Content, Place
 from submissions.reading.structure import Structure
 from submissions.reading.validate import PackageReport, inspect_masks
@@ -67,7 +67,7 @@ def find_masks(folder: Path) -> MaskFolder:
             else:
                 found.others.append(f"{path.name}/")
         elif path.is_symlink() and not path.exists():
-            found.findings.append(_finding("unreadable", path, "a dead link"))
+            found.findings.append(Finding("unreadable", str(path), "a dead link"))
         else:
             found.others.append(path.name)
     return found
@@ -159,10 +159,10 @@ def _by_name(folder: Path, found: MaskFolder) -> dict[str, Path]:
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             found.others.append(path.relative_to(found.folder).as_posix())
         elif not path.exists():
-            found.findings.append(_finding("unreadable", path, "a dead link"))
+            found.findings.append(Finding("unreadable", str(path), "a dead link"))
         elif (first := masks.setdefault(_name(path), path)) is not path:
             message = f"a second mask of the frame of {first.name}"
-            found.findings.append(_finding("duplicate", path, message))
+            found.findings.append(Finding("duplicate", str(path), message))
     return masks
 
 
@@ -187,7 +187,7 @@ def _structure(
         sizes = truth.sizes.get(test_set)
         if sizes is None:
             count = f"{len(masks)} masks that have no truth in {truth.folder}"
-            findings.append(Finding(kind="extra", path=test_set or str(folder), message=count))
+            findings.append(Finding("extra", test_set or str(folder), count))
             continue
         for name, path in masks.items():
             if name in sizes:
@@ -195,14 +195,14 @@ def _structure(
                 places.append(Place(path=place, test_set=test_set, name=name, size=sizes[name]))
             else:
                 message = f"an extra mask: {test_set} has no true mask of this name"
-                findings.append(_finding("extra", path, message))
+                findings.append(Finding("extra", str(path), message))
     for test_set, true in truth.masks.items():
         if test_set not in sets:
             message = f"missing: {len(true)} masks of {test_set}"
-            findings.append(Finding(kind="missing", path=str(folder), message=message))
+            findings.append(Finding("missing", str(folder), message))
             continue
         findings += [
-            _finding("missing", path, f"its mask is missing in {folder}")
+            Finding("missing", str(path), f"its mask is missing in {folder}")
             for name, path in true.items()
             if name not in sets[test_set]
         ]
@@ -222,7 +222,3 @@ def _visible(folder: Path) -> list[Path]:
 
 def _name(path: Path) -> str:
     return normal(path.stem).removesuffix("_mask")
-
-
-def _finding(kind: Kind, path: Path, message: str) -> Finding:
-    return Finding(kind=kind, path=str(path), message=message)

@@ -204,15 +204,14 @@ def _round_views(
     best = scores.assign(current=scores["truth_sha256"] == newest)
     best = best.sort_values("score", ascending=False, kind="stable")
     best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
-    several = best[best["current"]].groupby("round")["truth_sha256"].nunique() > 1
-    for (round_name, truth), group in best.sort_index().groupby(
-        ["round", "truth_sha256"], sort=False
-    ):
+    truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
+    groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
+    for (round_name, truth), group in groups:
         current = group[group["current"]].sort_values("score", ascending=False, kind="stable")
         if current.empty:
             continue
         where = f"round {round_name}"
-        where += f", truth {truth[:HASH_SHOWN]}" if several[round_name] else ""
+        where += f", truth {str(truth)[:HASH_SHOWN]}" if truths[round_name] > 1 else ""
         if left_out := list(by_name(group[~group["current"]])):
             console.note(
                 f"Left out in {where}: {', '.join(left_out)}, scored against another truth since."

@@ -177,14 +177,14 @@ def _missing(
         if test_set not in present:
             count = f"{len(expected[test_set])} masks" if expected is not None else "its masks"
             folder = layout.folder(test_set)
-            yield Finding(kind="missing", path=folder, message=f"missing: {count} of {test_set}")
+            yield Finding("missing", folder, f"missing: {count} of {test_set}")
             continue
         for name in sorted(expected[test_set]) if expected is not None else ():
             if (test_set, name) not in sorting.masks:
                 path, message = layout.mask(test_set, name), "the mask of this frame is missing"
-                yield Finding(kind="missing", path=path, message=message)
+                yield Finding("missing", path, message)
         if layout.timings and test_set not in sorting.timings:
             path = layout.timing(test_set)
-            yield Finding(kind="timing", path=path, message="the timing file is missing")
+            yield Finding("timing", path, "the timing file is missing")
     if known is None and not present:
-        yield Finding(kind="missing", path="", message=f"no masks at all; {_where(layout, known)}")
+        yield Finding("missing", "", f"no masks at all; {_where(layout, known)}")
