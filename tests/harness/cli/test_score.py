@@ -690,3 +690,10 @@ def test_folders_of_one_name_are_told_apart(here: Path, harness: Harness) -> Non
     scored = harness("score", "a/maps", "b/maps", *options)
     assert scored.exit_code == 0
     assert "maps (a/maps)" in scored.stdout
+
+
+def test_validate_takes_one_package(here: Path, harness: Harness) -> None:
+    write(here / "packages" / "red.zip", shift=0)
+    result = harness("validate", "packages")
+    assert result.exit_code == 2
+    assert "such as packages/red.zip: validate one at a time" in result.stderr
