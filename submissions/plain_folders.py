@@ -7,8 +7,8 @@ mask of its stem; ``NAME_mask`` counts as ``NAME``, however its accents are enco
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,9 +19,9 @@ from metrics.utils.errors import UserError
 from metrics.utils.names import normal
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding
-from submissions.reading.mask import Content, Place
+from submissions.reading.mask import Place
 from submissions.reading.structure import Structure
-from submissions.reading.validate import PackageReport, inspect_masks
+from submissions.reading.validate import inspect_masks
 from submissions.rounds import IMAGE_SUFFIXES, inner
 from submissions.scoring import PackageScore, score_masks
 from submissions.truth import MASK_FOLDERS, Truth, read_truth, require_truth
@@ -93,24 +93,18 @@ def score_folder(
         UserError: A folder is missing or holds no masks.
     """
     pairs = pair_folders(folder, truth_folder, protocol, classes)
-    files = {place.path: folder / place.path for place in pairs.structure.masks}
-
-    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
-        return inspect_masks(
-            Archive(read=read),
-            pairs.structure,
-            pairs.truth.sizes,
-            threshold=threshold,
-            on_mask=on_mask,
-        )
 
     def read(name: str) -> bytes:
-        data = files[name].read_bytes()
+        data = (folder / name).read_bytes()
         try:
             return data if threshold else chosen_alone(data, classes)
         except UserError as error:
             raise ValueError(error.message) from error
 
+    archive = Archive(read=read)
+    inspect = partial(
+        inspect_masks, archive, pairs.structure, pairs.truth.sizes, threshold=threshold
+    )
     return score_masks(
         folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
     )

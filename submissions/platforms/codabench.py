@@ -20,14 +20,9 @@ OWN: Final = ("metadata",)
 
 
 def main(program: Path, arguments: Sequence[str]) -> int:
-    """Score the submission.
+    """Score the submission by the bundle's ``program``; the exit status.
 
-    Args:
-        program: The folder of the scoring program.
-        arguments: The platform's folders of input and output.
-
-    Returns:
-        int: The exit status.
+    ``arguments`` are the platform's folders of input and output.
     """
     given, output = map(Path, arguments)
     output.mkdir(parents=True, exist_ok=True)

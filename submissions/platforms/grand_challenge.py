@@ -26,14 +26,9 @@ OWN: Final = ("inputs.json",)
 
 
 def main(program: Path, arguments: Sequence[str]) -> int:
-    """Score the submission.
+    """Score the submission by the bundle's ``program``; the exit status.
 
-    Args:
-        program: The folder of the program.
-        arguments: Other folders than ``PLACES``; none on the platform.
-
-    Returns:
-        int: The exit status.
+    ``arguments`` are other folders than ``PLACES``; none on the platform.
     """
     given, reference, output = map(Path, arguments or PLACES)
     evaluator = evaluation.load(program)
