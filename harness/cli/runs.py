@@ -164,7 +164,7 @@ def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
             else {}
         ),
         "threshold": tuned["threshold"],
-        "clean-up": CleanUp.from_dict(tuned["clean_up"]),
+        "clean-up": CleanUp(**tuned["clean_up"]),
         "test-time augmentation": "flips and scales" if tuned["tta"] else "no",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
 def test_a_tuned_run_shows_what_was_chosen(tmp_path: Path) -> None:
     tuned = {
         "run": "unet-1", "split": "val", "threshold": 0.35, "tta": True,
-        "clean_up": CleanUp(fill=True).to_dict(),
+        "clean_up": asdict(CleanUp(fill=True)),
     }  # fmt: skip
     made = Workspace(tmp_path).new_run(
         "unet", settings={"members": {"unet": {}}, "tuned": tuned}, members={"unet": "unet-1"},
