@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -126,6 +127,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         ]
     if run.members:
         lines += [f"  {name}: {member}" for name, member in run.members.items()]
+        lines += [f"  {name}: {value}" for name, value in _how_tuned(run.tuned).items()]
     else:
         lines += [f"  {name}: {value}" for name, value in run.settings.items() if value != ""]
     if origin := json.loads(run.row["encoder_weights"]):
@@ -148,6 +150,26 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         Column(key="seconds", title="Seconds", decimals=0),
     ]
     View(frame=history, columns=columns, title="Epochs").show()
+
+
+def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
+    """What 'harness tune' chose or fitted, in words; empty for a run that was not tuned."""
+    from harness.inference.clean_up import CleanUp
+
+    if not tuned:
+        return {}
+    fusion = tuned.get("fusion")
+    return {
+        "tuned": f"{tuned['run']}, on {tuned['split']}",
+        **(
+            {"fusion": f"{fusion['kind']}, fitted to {len(fusion['frames'])} frames"}
+            if fusion
+            else {}
+        ),
+        "threshold": tuned["threshold"],
+        "clean-up": CleanUp(**tuned["clean_up"]),
+        "test-time augmentation": "flips and scales" if tuned["tta"] else "no",
+    }
 
 
 @command.command(epilog=EPILOG)
