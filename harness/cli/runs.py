@@ -52,6 +52,9 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     names = ("run", "model", "status", "epochs", "best_epoch", "best_iou", "best_f1", "parameters",
              "seed", "created", "finished", "data", "checkpoint")  # fmt: skip
     rows = pd.DataFrame([{name: run.row[name] for name in names} for run in runs])
+    # Imported runs have no seed, which would make all seeds floats.
+    counts = ("epochs", "best_epoch", "parameters", "seed")
+    rows = rows.astype(dict.fromkeys(counts, "Int64"))
     columns: list[Column | str] = [
         Column(key="run", title="Run"),
         Column(key="status", title="Status"),

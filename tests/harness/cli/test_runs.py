@@ -35,6 +35,16 @@ def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
     assert CliRunner().invoke(cli, [*line, "--workspace", str(workspace.root)]).exit_code == 0
 
 
+def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.new_run("fpn", settings={}, versions={}, seed=3)
+    workspace.new_run("fpn", settings={}, versions={})
+    rows = ["runs", "--format", "csv", "--workspace", str(tmp_path)]
+    lines = CliRunner().invoke(cli, rows).stdout.splitlines()
+    column = lines[0].split(",").index("seed")
+    assert sorted(line.split(",")[column] for line in lines[1:]) == ["", "3"]
+
+
 def test_a_tuned_run_shows_what_was_chosen(tmp_path: Path) -> None:
     tuned = {
         "run": "unet-1", "split": "val", "threshold": 0.35, "tta": True,
