@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models import identify
@@ -51,11 +53,11 @@ class Imported:
 
 
 def import_checkpoint(path: Path, network: nn.Module) -> Imported:
-    """Read the weights for a network from a file of ``torch.save`` without running code in it.
+    """Read the weights for a network from a file without running code in it.
 
-    The file may hold a whole network or a state dict, alone or inside dictionaries and lists, from
-    any version of PyTorch. Names of older versions of segmentation-models-pytorch and of the
-    authors' TriUNet are translated.
+    A file of ``torch.save`` may hold a whole network or a state dict, alone or inside dictionaries
+    and lists, from any version of PyTorch; ``.safetensors`` is read too. Names of older versions of
+    segmentation-models-pytorch and of the authors' TriUNet are translated.
 
     The network is the architecture that it should fit; it is not changed.
 
@@ -63,7 +65,7 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
         ModelError: If the file cannot be read, holds no network, or one that does not fit, with
             the tensors that differ.
     """
-    content = read(path)
+    content = _safetensors(path) if path.suffix == ".safetensors" else read(path)
     found = list(_networks(content))
     if not found:
         raise ModelError(f"{path} holds no network; expected one, or a state dict")
@@ -76,7 +78,9 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
         taken, faults = widened, []
     if faults:
         other = len(faults) > len(expected) // _FEW  # a few are no other encoder's
-        what = (other and advice(path, found, expected)) or "is it of another model or encoder?"
+        what = (
+            other and advice(path, found, expected)
+        ) or "is it of another model or encoder, or of other classes?"
         raise ModelError(
             f"{path} holds another network; {what}\n{len(faults)} tensors do not fit, "
             f"{len(expected)} are expected:\n{listed(faults)}"
@@ -91,14 +95,15 @@ def import_checkpoint(path: Path, network: nn.Module) -> Imported:
     )
 
 
-def advice(path: Path, found: Sequence[Names], expected: Mapping[str, Tensor]) -> str:
-    """Which model and encoder a file's networks are of; empty where that is not found out.
+def _safetensors(path: Path) -> Names:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read {path}: expected safetensors ({error})") from error
 
-    Args:
-        path: The file.
-        found: Names and tensors of the file's networks.
-        expected: Those of the network that none of them fits.
-    """
+
+def advice(path: Path, found: Sequence[Names], expected: Mapping[str, Tensor]) -> str:
+    """Which model and encoder a file's networks are of; empty where that is not found out."""
 
     def fits(names: Names, tensors: Mapping[str, Tensor]) -> bool:
         taken, _, faults = _fitted(names, tensors)

@@ -18,10 +18,7 @@ def mean_of_members(probabilities: Iterable[Tensor]) -> Tensor:
 
     The maps are added one after another, so that the order of the additions, and with it the last
     bit, is always the same, and only two maps are held where ``probabilities`` computes them one by
-    one.
-
-    Args:
-        probabilities: At least one map.
+    one. There is at least one map.
     """
     maps = iter(probabilities)
     total, count = next(maps), 1
@@ -31,12 +28,7 @@ def mean_of_members(probabilities: Iterable[Tensor]) -> Tensor:
 
 
 class Weighted(nn.Module):
-    """A weighted mean: one weight a member, 1 in sum. It begins as the plain mean.
-
-    Args:
-        members: Number of members.
-        classes: Channels of a map.
-    """
+    """A weighted mean: one weight a member, 1 in sum. It begins as the plain mean."""
 
     def __init__(self, members: int, classes: int) -> None:
         super().__init__()
@@ -54,10 +46,6 @@ class FusionNetwork(nn.Module):
 
     The last one begins at 0, and so the network as the plain mean. With five members and two
     classes it has some 4,000 parameters, far fewer than any member.
-
-    Args:
-        members: Number of members.
-        classes: Channels of a map.
     """
 
     def __init__(self, members: int, classes: int) -> None:

@@ -26,15 +26,6 @@ def is_switched_off() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
 
 
-def cached(encoder: str, weights: str) -> bool:
-    """Whether the hub's local cache holds published weights.
-
-    Raises:
-        ModelError: If there are no such weights.
-    """
-    return cached_file(encoder, weights) is not None
-
-
 def cached_file(encoder: str, weights: str) -> Path | None:
     """The file of published weights in the hub's local cache; ``None`` if it is not complete.
 

@@ -26,11 +26,8 @@ _HEAD = "segmentation_head.0.bias"
 def advice(path: Path, names: Names, expected: Names, fits: Callable[[Names], bool]) -> str:
     """A clause with the command that takes a checkpoint; empty where its encoder is not found.
 
-    Args:
-        path: The checkpoint's file.
-        names: The checkpoint's tensors under today's names.
-        expected: Those of the network that it does not fit.
-        fits: Whether the checkpoint fits the tensors of another network.
+    ``names`` are the checkpoint's tensors under today's names, ``expected`` those of the network
+    that it does not fit; ``fits`` says whether it fits the tensors of another network.
     """
     encoder = _encoder_of(names)
     if not encoder:

@@ -30,14 +30,9 @@ class SingleChannelDiceLoss(nn.Module):
         self.smooth = smooth
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """The loss of a batch.
+        """The loss of a batch, a scalar in [0, 1) that is computed in float32.
 
-        Args:
-            logits: (N, C, H, W), of any floating type; computed in float32.
-            masks: (N, H, W) class indices.
-
-        Returns:
-            Tensor: A scalar in [0, 1), on the device of the logits.
+        The logits (N, C, H, W) are of any floating type, the masks (N, H, W) class indices.
         """
         predicted = logits.float().softmax(dim=1)[:, self.channel]
         truth = (masks == self.channel).float()

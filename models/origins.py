@@ -109,7 +109,7 @@ def _timm_in_cache() -> Iterator[PublishedWeights]:
         settings = timm_settings(encoder)
         if packaged.installed(encoder, IMAGENET) or settings is None or not settings.hf_hub_id:
             continue
-        if hub.cached(encoder, IMAGENET):
+        if hub.cached_file(encoder, IMAGENET):
             yield _on_the_hub(encoder, IMAGENET)
 
 
@@ -125,7 +125,7 @@ def _on_the_hub(
     return PublishedWeights(
         encoder=encoder,
         weights=weights,
-        where="cache" if hub.cached(encoder, weights) else "hub",
+        where="cache" if hub.cached_file(encoder, weights) else "hub",
         origin=hub.published_at(encoder, weights)[0],
         licence=_licence(encoder, weights),
         install=package.name if package else "",

@@ -58,7 +58,7 @@ def check_weights(encoder: str, weights: Source) -> None:
         return
     if package := packaged.installed(encoder, weights):
         package.check()
-    elif not hub.cached(encoder, weights):
+    elif not hub.cached_file(encoder, weights):
         _check_hub(encoder, weights)
 
 

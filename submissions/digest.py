@@ -18,16 +18,15 @@ def package_sha256(package: Path) -> str:
         UserError: It cannot be read.
     """
     try:
-        if not package.is_dir():
-            refuse_special(package)
-        return _digest(package)
+        if package.is_dir():
+            return _of_folder(package)
+        refuse_special(package)
+        return file_sha256(package)
     except OSError as error:
         raise UserError(f"{package}: cannot be read ({error.strerror or error}).") from error
 
 
-def _digest(package: Path) -> str:
-    if package.is_file():
-        return file_sha256(package)
+def _of_folder(package: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(package.rglob("*")):
         if path.is_file() and not path.is_symlink():

@@ -77,16 +77,16 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     """Rank scored packages, or evaluations of a split.
 
     Args:
-        rows: One row a score, with the columns model and score, and of the rest those that are
-            known: round or split, team, protocol, truth_sha256, data, sd_frames, sd_sets,
+        rows: One row a score, newest first, with the columns model and score, and of the rest those
+            that are known: round or split, team, protocol, truth_sha256, data, sd_frames, sd_sets,
             sd_metrics, f1, f2, ppv, recall, n, latency_ms, and those of :func:`averaged`.
         sd: Which of the SDs to show; its name stands beside it, as ``sd_name``.
         source: The value of the column ``source``.
 
     Returns:
-        The best row of each model and team in each group of ``GROUPS``, by group and rank, with
-        those of ``COLUMNS`` that apply. Equal scores share a rank. What has no score stands last
-        in its group, without a rank. Empty for no rows.
+        The best row of each model and team in each group of ``GROUPS``, by group (the truth of the
+        newest score first) and rank, with those of ``COLUMNS`` that apply. Equal scores share a
+        rank. What has no score stands last in its group, without a rank. Empty for no rows.
 
     Raises:
         UserError: The rows mix protocols, or ``sd`` names no SD.
@@ -106,7 +106,12 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     ranks = scores.rank(method="min", ascending=False).astype("Int64")
     best = best.assign(rank=ranks, source=source, sd_name=sd)
     best["sd"] = best[sd] if sd in best else float("nan")
-    ordered = best.sort_values([*groups, "rank"], kind="stable")
+    truths = rows["truth_sha256"].unique().tolist() if "truth_sha256" in rows else []
+    ordered = best.sort_values(
+        [*groups, "rank"],
+        kind="stable",
+        key=lambda column: column.map(truths.index) if column.name == "truth_sha256" else column,
+    )
     return ordered[[name for name in COLUMNS if name in ordered]].reset_index(drop=True)
 
 

@@ -104,7 +104,11 @@ class Ledger:
             day = _day(round_, moment)
             used = _used(connection, round_, day)
             if used >= round_.daily_limit:
-                raise _limit_error(round_, day)
+                raise LimitError(
+                    f"round {round_.name} takes {round_.daily_limit} submissions a day, and those "
+                    f"of {day} are used up. The next day begins at midnight, {round_.time_zone} "
+                    "time; nothing was entered."
+                )
             package = package.with_free_name()
             row = {
                 "package": str(package.path),
@@ -227,11 +231,3 @@ def _used(connection: sqlite3.Connection, round_: Round, day: dt.date) -> int:
     query = "SELECT count(*) FROM submissions WHERE round = ? AND day = ?"
     (used,) = connection.execute(query, [round_.name, day.isoformat()]).fetchone()
     return int(used)
-
-
-def _limit_error(round_: Round, day: dt.date) -> LimitError:
-    return LimitError(
-        f"round {round_.name} takes {round_.daily_limit} submissions a day, and those of {day} "
-        f"are used up. The next day begins at midnight, {round_.time_zone} time; nothing was "
-        "entered."
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from metrics.masks.image import read_file
 from metrics.masks.maps import read_map
 from metrics.masks.read import decode_grey
 from metrics.pranet import TRUTH_ABOVE, MapFigures, fit_map, measure_map, summarise_maps
+from metrics.utils.cgroups import cores
 from metrics.utils.errors import Fault, FaultsError, UserError
 from submissions.plain_folders import pair_folders
 
@@ -71,7 +71,7 @@ def score_maps(folder: Path, truth_folder: Path, classes: Classes = ONE) -> MapS
     pairs = pair_folders(folder, truth_folder, "strict", classes)
     places = pairs.structure.masks
     paths = [(folder / one.path, pairs.truth.masks[one.test_set][one.name]) for one in places]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         measured = list(pool.map(partial(_measured, classes=classes), paths))
     faults = [Fault(path=one.path, message=one.message) for one in pairs.structure.findings]
     faults += [Fault(path="", message=one) for one in measured if isinstance(one, str)]

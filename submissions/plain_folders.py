@@ -7,8 +7,8 @@ mask of its stem; ``NAME_mask`` counts as ``NAME``, however its accents are enco
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,13 +18,13 @@ from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
 from metrics.utils.names import normal
 from submissions.reading.archive import Archive
-from submissions.reading.findings import Finding, Kind
-from submissions.reading.mask import Content, Place
+from submissions.reading.findings import Finding
+from submissions.reading.mask import Place
 from submissions.reading.structure import Structure
-from submissions.reading.validate import PackageReport, inspect_masks
+from submissions.reading.validate import inspect_masks
 from submissions.rounds import IMAGE_SUFFIXES, inner
 from submissions.scoring import PackageScore, score_masks
-from submissions.truth import MASK_FOLDERS, Truth, read_truth
+from submissions.truth import MASK_FOLDERS, Truth, read_truth, require_truth
 
 _NAMED: Final = 5
 
@@ -67,7 +67,7 @@ def find_masks(folder: Path) -> MaskFolder:
             else:
                 found.others.append(f"{path.name}/")
         elif path.is_symlink() and not path.exists():
-            found.findings.append(_finding("unreadable", path, "a dead link"))
+            found.findings.append(Finding("unreadable", str(path), "a dead link"))
         else:
             found.others.append(path.name)
     return found
@@ -93,24 +93,18 @@ def score_folder(
         UserError: A folder is missing or holds no masks.
     """
     pairs = pair_folders(folder, truth_folder, protocol, classes)
-    files = {place.path: folder / place.path for place in pairs.structure.masks}
-
-    def inspect(on_mask: Callable[[Content], None]) -> PackageReport:
-        return inspect_masks(
-            Archive(read=read),
-            pairs.structure,
-            pairs.truth.sizes,
-            threshold=threshold,
-            on_mask=on_mask,
-        )
 
     def read(name: str) -> bytes:
-        data = files[name].read_bytes()
+        data = (folder / name).read_bytes()
         try:
             return data if threshold else chosen_alone(data, classes)
         except UserError as error:
             raise ValueError(error.message) from error
 
+    archive = Archive(read=read)
+    inspect = partial(
+        inspect_masks, archive, pairs.structure, pairs.truth.sizes, threshold=threshold
+    )
     return score_masks(
         folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
     )
@@ -130,13 +124,14 @@ def pair_folders(
     """Pair the masks, or maps, of a plain folder with true masks, read by a protocol and classes.
 
     Raises:
-        FaultsError: True masks cannot be read, all of them at once.
-        UserError: A folder is missing or holds no masks.
+        TruthError: True masks are missing or cannot be read, all of them at once.
+        UserError: The folder is missing or holds no masks.
     """
+    require_truth(truth_folder, truth_folder.is_dir(), "a folder of true masks")
     predictions, true = find_masks(folder), find_masks(truth_folder)
-    for found in (predictions, true):
-        if not found.sets:
-            raise UserError(f"{found.folder}: expected masks, or folders of masks; found none.")
+    require_truth(truth_folder, true.sets, "masks, or folders of masks")
+    if not predictions.sets:
+        raise UserError(f"{folder}: expected masks, or folders of masks; found none.")
     sets = _named_alike(predictions, true)
     truth = read_truth(truth_folder, true.sets, protocol, classes)
     structure = _structure(folder, sets, truth, [*true.findings, *predictions.findings])
@@ -158,10 +153,10 @@ def _by_name(folder: Path, found: MaskFolder) -> dict[str, Path]:
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             found.others.append(path.relative_to(found.folder).as_posix())
         elif not path.exists():
-            found.findings.append(_finding("unreadable", path, "a dead link"))
+            found.findings.append(Finding("unreadable", str(path), "a dead link"))
         elif (first := masks.setdefault(_name(path), path)) is not path:
             message = f"a second mask of the frame of {first.name}"
-            found.findings.append(_finding("duplicate", path, message))
+            found.findings.append(Finding("duplicate", str(path), message))
     return masks
 
 
@@ -186,7 +181,7 @@ def _structure(
         sizes = truth.sizes.get(test_set)
         if sizes is None:
             count = f"{len(masks)} masks that have no truth in {truth.folder}"
-            findings.append(Finding(kind="extra", path=test_set or str(folder), message=count))
+            findings.append(Finding("extra", test_set or str(folder), count))
             continue
         for name, path in masks.items():
             if name in sizes:
@@ -194,14 +189,14 @@ def _structure(
                 places.append(Place(path=place, test_set=test_set, name=name, size=sizes[name]))
             else:
                 message = f"an extra mask: {test_set} has no true mask of this name"
-                findings.append(_finding("extra", path, message))
+                findings.append(Finding("extra", str(path), message))
     for test_set, true in truth.masks.items():
         if test_set not in sets:
             message = f"missing: {len(true)} masks of {test_set}"
-            findings.append(Finding(kind="missing", path=str(folder), message=message))
+            findings.append(Finding("missing", str(folder), message))
             continue
         findings += [
-            _finding("missing", path, f"its mask is missing in {folder}")
+            Finding("missing", str(path), f"its mask is missing in {folder}")
             for name, path in true.items()
             if name not in sets[test_set]
         ]
@@ -221,7 +216,3 @@ def _visible(folder: Path) -> list[Path]:
 
 def _name(path: Path) -> str:
     return normal(path.stem).removesuffix("_mask")
-
-
-def _finding(kind: Kind, path: Path, message: str) -> Finding:
-    return Finding(kind=kind, path=str(path), message=message)

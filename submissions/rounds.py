@@ -138,7 +138,7 @@ def find_frames(round_: Round, folder: Path) -> Frames:
     if not folders:
         raise UserError(
             f"{folder}: expected {round_.layout.prefix}* folders with the frames of round "
-            f"{round_.name}, but found none. {_INIT}"
+            f"{round_.name}, but found none. {_INIT} Test sets of other names take their --round."
         )
     faults: list[Fault] = []
     frames = {

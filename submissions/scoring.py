@@ -8,7 +8,7 @@ protocol refuses those too. A missing mask is always a fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from metrics.utils.errors import FaultsError
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import OVERALL
-from submissions.reading.findings import Kind
+from submissions.reading.findings import Finding, Kind
 from submissions.reading.mask import Content
 from submissions.reading.validate import PackageReport, inspect_package
 from submissions.truth import Truth, find_truth
@@ -253,15 +253,18 @@ def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     )
 
 
-def _tolerated_notes(findings: Iterable[Any]) -> list[str]:
+def _tolerated_notes(findings: Sequence[Finding]) -> list[str]:
     meanings: Mapping[Kind, str] = {
         "size": "masks of another size than their frame were resized, as the organisers' tools do",
-        "values": "masks of other values than 0 and 255 were read as polyp above 0; --threshold "
-        "0.5 reads maps of probabilities",
+        "values": "masks of other values than 0 and 255 were read as polyp above 0, as the "
+        "organisers' tools do (--threshold 0.5 reads maps of probabilities)",
     }
-    found = list(findings)
-    counts = {kind: len({f.path for f in found if f.kind == kind}) for kind in meanings}
-    return [f"{number} {meanings[kind]}" for kind, number in counts.items() if number]
+    notes = []
+    for kind, meaning in meanings.items():
+        if of_kind := [finding for finding in findings if finding.kind == kind]:
+            number = len({finding.path for finding in of_kind})
+            notes.append(f"{number} {meaning}; the first: {of_kind[0].path}: {of_kind[0].message}")
+    return notes
 
 
 def _truth_notes(truth: Truth, table: pd.DataFrame, protocol: Protocol) -> Iterator[str]:

@@ -17,6 +17,7 @@ TOLERANCE: Final = 0.01
 
 _DECIMALS: Final = 3
 _MOST_LINES: Final = 4
+_SHOWN: Final = 5
 
 
 def format_timing(latencies_ms: Mapping[str, float]) -> str:
@@ -35,9 +36,7 @@ def most_bytes(frames: int) -> int:
     return 4096 + 600 * frames
 
 
-def parse_timing(
-    text: str, names: Sequence[str], *, shown: int = 5
-) -> tuple[dict[str, float], list[str]]:
+def parse_timing(text: str, names: Sequence[str]) -> tuple[dict[str, float], list[str]]:
     """Parse a timing file that must list each of the frames ``names`` once; collect every fault.
 
     Returns:
@@ -65,13 +64,12 @@ def parse_timing(
             latencies[name] = latency
     faults = list(
         _listed(
-            shown,
             {
                 f"lines that are not 'NAME {ARROW} MILLISECONDS'": bad,
                 "frames with more than one line": repeated,
                 "frames without a line": sorted(wanted - latencies.keys()),
                 "lines of frames that have no mask": sorted(latencies.keys() - wanted),
-            },
+            }
         )
     )
     last_is_average = bool(lines) and _parsed(lines[-1])[0] == AVERAGE
@@ -105,11 +103,11 @@ def _parsed(line: str) -> tuple[str, float | None]:
     return name.strip(), latency if valid else None
 
 
-def _listed(shown: int, groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _listed(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for what, items in groups.items():
         if items:
-            more = f" and {len(items) - shown} more" if len(items) > shown else ""
-            yield f"{what}: {', '.join(ascii(item)[1:-1] for item in items[:shown])}{more}"
+            more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+            yield f"{what}: {', '.join(ascii(item)[1:-1] for item in items[:_SHOWN])}{more}"
 
 
 def _average_faults(

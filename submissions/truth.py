@@ -14,7 +14,7 @@ from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.image import read_file
 from metrics.masks.read import Protocol, decode_bits
-from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
+from metrics.utils.errors import Fault, FaultsError, or_fault
 from submissions.layout import FRAME, PackageLayout
 from submissions.rounds import IMAGE_SUFFIXES, inner, test_set_folders
 
@@ -87,25 +87,31 @@ def find_truth(
     ``classes`` are what the values of masks mean.
 
     Raises:
-        UserError: There is no such folder, or no test set in it.
-        TruthError: A test set is missing or empty, a file is no mask by its name, or two masks are
-            of one frame; else, masks cannot be read or have a problem
+        TruthError: There is no such folder; a test set is missing or empty, a file is no mask by
+            its name, or two masks are of one frame; else, masks cannot be read or have a problem
             (``metrics.masks.faults``); all at once.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: expected a folder of truth masks. Name it with --truth.")
+    require_truth(folder, folder.is_dir(), "a folder of truth masks")
     layout = layout or PackageLayout()
     folders = test_set_folders(folder, test_sets, layout.prefix)
-    if not folders:
-        raise UserError(
-            f"{folder}: expected folders {layout.prefix}k with masks {_wanted(layout)}, found "
-            "none. Name the folder that holds them with --truth."
-        )
+    wanted = f"folders {layout.prefix}* with masks {_wanted(layout)}"
+    require_truth(folder, bool(folders), wanted, "; test sets of other names take their --round")
     faults: list[Fault] = []
     masks = {name: _masks_of(folders[name], layout, faults) for name in sorted(folders)}
     if faults:
         raise TruthError(faults, f"the truth in {folder} cannot be used")
     return read_truth(folder, masks, protocol, classes)
+
+
+def require_truth(folder: Path, there: object, wanted: str, hint: str = "") -> None:
+    """Refuse a folder of truth that does not hold what is wanted.
+
+    Raises:
+        TruthError: It is not there.
+    """
+    if not there:
+        message = f"expected {wanted}, found none. Name what holds them with --truth{hint}."
+        raise TruthError([Fault(path=str(folder), message=message)], "the truth cannot be used")
 
 
 def _wanted(layout: PackageLayout) -> str:

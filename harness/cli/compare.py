@@ -139,6 +139,9 @@ def _tables(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
+    if len({run.variant for run in chosen}) > 1:
+        of = ", ".join(f"{run.run}: {run.variant}" for run in chosen)
+        raise UserError(f"{a} and {b} are measured on different frames ({of}); compare runs of one")
     if len({data.get(run.run) for run in chosen}) > 1:
         raise UserError(
             f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "

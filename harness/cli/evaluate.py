@@ -129,6 +129,8 @@ def command(
     from harness.report.views.evaluation import KINDS, Measured
     from harness.report.views.seeds import seed_view
 
+    if kind != "generalisation" and (by or reference or other):
+        raise click.UsageError("--by, --from and --to are for --table generalisation")
     splits = tuple(dict.fromkeys(wanted))
     chosen = ChosenRuns(settings, protocol, map_table=kind in OF_MAPS, gather=gather, **options)
     if shard:

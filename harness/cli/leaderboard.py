@@ -192,15 +192,32 @@ def _round_views(
 ) -> list[View]:
     """A table of each round, from the frames of its best packages."""
     from harness.evaluation import tables
+    from harness.report.views.leaderboard import HASH_SHOWN
     from harness.runs.workspace import Workspace
     from submissions.leaderboard import by_name
 
     workspace = Workspace(settings.workspace)
     views = []
-    best = scores.sort_values("score", ascending=False, kind="stable")
+    # A package that was scored against several truths has the frame table of the newest alone.
+    named = zip(scores["package"], scores["package_sha256"], scores["protocol"], strict=True)
+    folders = [str(workspace.score_folder(*one)) for one in named]
+    newest = scores["truth_sha256"].groupby(folders).transform("first")
+    best = scores.assign(current=scores["truth_sha256"] == newest)
+    best = best.sort_values("score", ascending=False, kind="stable")
     best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
-    for (round_name, _truth), group in best.groupby(["round", "truth_sha256"], sort=False):
-        rows = by_name(group)
+    truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
+    groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
+    for (round_name, truth), group in groups:
+        current = group[group["current"]].sort_values("score", ascending=False, kind="stable")
+        if current.empty:
+            continue
+        where = f"round {round_name}"
+        where += f", truth {str(truth)[:HASH_SHOWN]}" if truths[round_name] > 1 else ""
+        if left_out := list(by_name(group[~group["current"]])):
+            console.note(
+                f"Left out in {where}: {', '.join(left_out)}, scored against another truth since."
+            )
+        rows = by_name(current)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
             console.warn(
@@ -208,16 +225,16 @@ def _round_views(
                 "left out."
             )
         if len(found) < 2:
-            console.note(f"Round {round_name}: fewer than two scored models, nothing to compare.")
+            console.note(f"Fewer than two scored models in {where}, nothing to compare.")
             continue
         protocol = group["protocol"].iloc[0]
-        views.append(_round_view(tables.join(found), str(round_name), protocol, average, chosen))
+        views.append(_round_view(tables.join(found), where, protocol, average, chosen))
     return views
 
 
 def _round_view(
     table: pd.DataFrame,
-    round_name: str,
+    where: str,
     protocol: Protocol,
     average: Average,
     chosen: Mapping[str, Sequence[str]] | None,
@@ -230,10 +247,10 @@ def _round_view(
 
     if chosen is None:
         samples = collect(table, protocol=protocol, average=average)
-        return rank_view(samples, title=f"Ranks in round {round_name}")
+        return rank_view(samples, title=f"Ranks in {where}")
     by_set = samples_by_set(table, protocol, **chosen)
     found = consensus(by_set, figures=chosen["figures"])
-    return consensus_view(found, title=f"Consensus in round {round_name}")
+    return consensus_view(found, title=f"Consensus in {where}")
 
 
 def _show_ranks_of_splits(

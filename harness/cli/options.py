@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from harness.config import settings
 from harness.report.tables.formats import AVERAGES, FORMATS
@@ -188,6 +189,9 @@ def map_options() -> Callable[[Command], Callable[..., object]]:
         def wrapped(*args: Any, probabilities: bool, **options: Any) -> object:
             from harness.inference.maps import MapOptions
 
+            source_of = click.get_current_context().get_parameter_source
+            if not probabilities and ParameterSource.COMMANDLINE in map(source_of, _OF_MAPS):
+                raise click.UsageError("--maps and --map-bits are for maps: add --probabilities")
             found = MapOptions(size=options.pop("size"), bits=int(options.pop("bits")))
             return command(*args, maps=found if probabilities else None, **options)
 
@@ -195,6 +199,8 @@ def map_options() -> Callable[[Command], Callable[..., object]]:
 
     return decorate
 
+
+_OF_MAPS: Final = ("size", "bits")
 
 _MAPS: Final = (
     click.option(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,6 +52,9 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     names = ("run", "model", "status", "epochs", "best_epoch", "best_iou", "best_f1", "parameters",
              "seed", "created", "finished", "data", "checkpoint")  # fmt: skip
     rows = pd.DataFrame([{name: run.row[name] for name in names} for run in runs])
+    # Imported runs have no seed, which would make all seeds floats.
+    counts = ("epochs", "best_epoch", "parameters", "seed")
+    rows = rows.astype(dict.fromkeys(counts, "Int64"))
     columns: list[Column | str] = [
         Column(key="run", title="Run"),
         Column(key="status", title="Status"),
@@ -123,6 +127,7 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         ]
     if run.members:
         lines += [f"  {name}: {member}" for name, member in run.members.items()]
+        lines += [f"  {name}: {value}" for name, value in _how_tuned(run.tuned).items()]
     else:
         lines += [f"  {name}: {value}" for name, value in run.settings.items() if value != ""]
     if origin := json.loads(run.row["encoder_weights"]):
@@ -145,6 +150,26 @@ def _show_run(run: Run, history: pd.DataFrame) -> None:
         Column(key="seconds", title="Seconds", decimals=0),
     ]
     View(frame=history, columns=columns, title="Epochs").show()
+
+
+def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
+    """What 'harness tune' chose or fitted, in words; empty for a run that was not tuned."""
+    from harness.inference.clean_up import CleanUp
+
+    if not tuned:
+        return {}
+    fusion = tuned.get("fusion")
+    return {
+        "tuned": f"{tuned['run']}, on {tuned['split']}",
+        **(
+            {"fusion": f"{fusion['kind']}, fitted to {len(fusion['frames'])} frames"}
+            if fusion
+            else {}
+        ),
+        "threshold": tuned["threshold"],
+        "clean-up": CleanUp(**tuned["clean_up"]),
+        "test-time augmentation": "flips and scales" if tuned["tta"] else "no",
+    }
 
 
 @command.command(epilog=EPILOG)

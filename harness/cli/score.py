@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -168,11 +169,20 @@ def command(
         return
     job = ScoringJob(settings, rounds, truth, round_name, out, **options)
     scores = job.score_all(found, jobs=jobs, skip_scored=skip_scored)
+    names = _told_apart((name, score.package) for name, score in scores)
+    scores = [(name, score) for name, (_, score) in zip(names, scores, strict=True)]
     if kind == "scores":
         _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
     _tell_refused(context, job.refused, len(found))
+
+
+def _told_apart(named: Iterable[tuple[str, Path]]) -> list[str]:
+    """Names, with the path behind one that several packages have, such as those of one team."""
+    named = list(named)
+    times = Counter(name for name, _ in named)
+    return [f"{name} ({path})" if times[name] > 1 else name for name, path in named]
 
 
 def _tell_refused(context: click.Context, refused: int, found: int) -> None:
@@ -209,7 +219,8 @@ def _score_maps(
             "--protocol pranet is for plain folders of maps or masks, not for packages of a "
             f"round: {', '.join(packages)}"
         )
-    folders = [(folder, name) for folder, name, _ in found]
+    names = _told_apart((name, folder) for folder, name, _ in found)
+    folders = [(folder, name) for name, (folder, *_) in zip(names, found, strict=True)]
     scores = score_map_folders(
         Workspace(settings.workspace),
         folders,

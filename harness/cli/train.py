@@ -260,8 +260,7 @@ def _start(
     """Queue what there is to do, for every variant of the splits, and do it."""
     import models
     from harness.data.catalogue import catalogue
-    from harness.data.cross_validation import SplitVariant
-    from harness.data.cross_validation import folds as fold_variants
+    from harness.data.cross_validation import variants
     from harness.runs.register_ensemble import check_members
     from harness.runs.workspace import Workspace
     from harness.training.checks import check_batches, check_networks
@@ -270,6 +269,7 @@ def _start(
     from harness.training.teacher import with_teachers
     from harness.training.train_all import run_all
 
+    divisions = variants(leave_out, folds)
     configs, with_ensemble = request.recipes(settings)
     workspace = Workspace(settings.workspace.absolute() if cluster else settings.workspace)
     check_members(workspace, request.members)
@@ -279,13 +279,12 @@ def _start(
     check_networks(configs)
     workspace.check_writable()
     frames = catalogue(settings, needs=["train"])
-    variants = [SplitVariant(leave_out=leave_out)] if leave_out else fold_variants(folds)
     steps = steps_for(
-        configs, variants, with_ensemble, members=request.members, seeds=request.seeds or 1
+        configs, divisions, with_ensemble, members=request.members, seeds=request.seeds or 1
     )
     steps = with_teachers(workspace, steps)
     check_batches(steps, frames, device=setup.device, group=setup.group)
-    request.warn_of_seen_frames(workspace, frames, variants)
+    request.warn_of_seen_frames(workspace, frames, divisions)
     tasks = queue_of(workspace, steps, restarted=launch_time() if setup.group.restarts else None)
     if tasks is None:
         console.note("A process was lost, but after all was trained: nothing is left to do.")
@@ -295,4 +294,6 @@ def _start(
     finally:
         if not tasks.runs:
             tasks.finish()
-    console.note(f"Measure: harness evaluate --split val{' --seeds' if request.seeds else ''}")
+    split = "test" if leave_out else "val"
+    how = divisions[0].option + (" --seeds" if request.seeds and not folds else "")
+    console.note(f"Measure: harness evaluate --split {split}{how}")

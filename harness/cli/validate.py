@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,11 +12,13 @@ import click
 
 from harness.cli.options import format_option, with_settings
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.report.tables.formats import Format
     from submissions.reading.validate import PackageReport
+    from submissions.rounds import Round
 
 _MOST_ROWS: Final = 5000
 
@@ -60,15 +64,16 @@ def command(
     """
     from submissions.layout import PackageLayout
     from submissions.reading.validate import inspect_package
-    from submissions.rounds import Round, find_frames, frame_sizes, get_round, load_rounds
+    from submissions.rounds import BUILT_IN, find_frames, frame_sizes, get_round, load_rounds
 
     rounds = load_rounds(settings.rounds)
     chosen = get_round(round_name, rounds) if round_name is not None else None
     if folder is None and chosen is not None:
         folder = settings.test_frames
+    _refuse_several(package, [chosen] if chosen else [*rounds.values()])
     expected = None
     if folder is not None:
-        expected = frame_sizes(find_frames(chosen or Round(name="given", daily_limit=1), folder))
+        expected = frame_sizes(find_frames(chosen or BUILT_IN[1], folder))
     inspection = inspect_package(
         package,
         expected,
@@ -79,6 +84,21 @@ def command(
     _show(package, inspection, format_, complete=expected is not None)
     if inspection.findings:
         context.exit(1)
+
+
+def _refuse_several(package: Path, rounds: Sequence[Round]) -> None:
+    """Refuse a folder of packages, in which everything would be out of place."""
+    from submissions.reading.find_packages import find_packages
+
+    if not package.is_dir():
+        return
+    with contextlib.suppress(UserError):  # a broken package, whose faults are to be listed
+        found = [path for path, _ in find_packages(package, rounds).packages]
+        if found[0].resolve() != package.resolve():
+            raise click.UsageError(
+                f"{package} is a folder of packages, such as {found[0]}: validate one at a time, "
+                "or all with 'harness score'"
+            )
 
 
 def _same_bytes(settings: Settings, package: Path) -> list[str]:

@@ -70,7 +70,7 @@ def _none_or_three(nodes: tuple[str, ...]) -> tuple[str, ...]:
 _Nodes = Annotated[
     tuple[str, ...],
     AfterValidator(_none_or_three),
-    Field(description="three names of models, such as unet,fpn,unet"),
+    Field(description='three names of models, such as ["unet", "fpn", "unet"]'),
 ]
 
 

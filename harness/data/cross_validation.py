@@ -24,11 +24,6 @@ class SplitVariant:
     leave_out: str = ""
     fold: str = ""
 
-    def __post_init__(self) -> None:
-        """Refuse both at once."""
-        if self.leave_out and self.fold:
-            raise UserError("--leave-out and --folds are two divisions; give one of them")
-
     def __bool__(self) -> bool:
         """Whether it differs from the splits as they are."""
         return bool(self.leave_out or self.fold)
@@ -38,6 +33,13 @@ class SplitVariant:
         if self.leave_out:
             return f"without {self.leave_out}"
         return f"fold {self.fold}" if self.fold else "as the splits say"
+
+    @property
+    def option(self) -> str:
+        """The option that asks ``train`` and ``evaluate`` for it, with a space before it."""
+        if self.leave_out:
+            return f" --leave-out {self.leave_out}"
+        return f" --folds {self.fold.partition('/')[2]}" if self.fold else ""
 
     def apply(self, frames: pd.DataFrame) -> pd.DataFrame:
         """A catalogue with its splits changed accordingly.
@@ -53,8 +55,17 @@ class SplitVariant:
         return frames
 
 
-def folds(count: int | None) -> list[SplitVariant]:
-    """Every fold of a cross-validation; the splits as they are where ``count`` is ``None``."""
-    if count is None:
-        return [SplitVariant()]
+def variants(leave_out: str | None, count: int | None) -> list[SplitVariant]:
+    """What ``--leave-out`` and ``--folds`` ask for; without both the splits as they are.
+
+    Raises:
+        UserError: Both are given.
+    """
+    if leave_out and count:
+        raise UserError("--leave-out and --folds are two divisions; give one of them")
+    return folds(count) if count else [SplitVariant(leave_out=leave_out or "")]
+
+
+def folds(count: int) -> list[SplitVariant]:
+    """Every fold of a cross-validation."""
     return [SplitVariant(fold=f"{part}/{count}") for part in range(1, count + 1)]

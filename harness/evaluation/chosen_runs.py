@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.data.catalogue import catalogue, is_paper_split, of_split
-from harness.data.cross_validation import SplitVariant
-from harness.data.cross_validation import folds as divisions
+from harness.data.cross_validation import variants
 from harness.data.fingerprint import rows_of
 from harness.data.frames import check_truth
 from harness.evaluation import evaluate_run
@@ -68,7 +67,7 @@ class ChosenRuns:
         self.keep = Keep(maps=maps, map_table=map_table)
         self.decoding = PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
-        wanted = [SplitVariant(leave_out=leave_out)] if leave_out else divisions(folds)
+        wanted = variants(leave_out, folds)
         found = [run for one in wanted for run in select(self.workspace, names, runs, one)]
         found = found if runs else of_all_folds(found, wanted)
         if seeds and folds:

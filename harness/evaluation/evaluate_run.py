@@ -30,7 +30,7 @@ from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.classes import shared_classes
 from harness.runs.network import load
-from harness.runs.run import Run, masks_folder
+from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
 from harness.utils.folders import replace_folder
 from harness.utils.versions import versions
@@ -193,7 +193,7 @@ def official_table(
     latencies = table.drop_duplicates("frame").set_index("frame")["latency_ms"].to_dict()
     counted = recount(
         frames,
-        masks=folder / masks_folder(run, split).name,
+        masks=folder / MASKS,
         decoding="official",
         latencies_ms={str(frame): float(value) for frame, value in latencies.items()},
         classes=shared_classes([run]),

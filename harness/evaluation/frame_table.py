@@ -17,6 +17,7 @@ from harness.evaluation import map_table
 from harness.inference.maps import FOLDER, MapOptions, class_maps, write_manifest, write_maps
 from harness.inference.prediction import Prediction
 from harness.inference.predictor import Predictor
+from harness.runs.run import MASKS
 from harness.utils import device as devices
 from harness.utils.prefetch import few_ahead, map_ahead
 from metrics import registry
@@ -40,9 +41,6 @@ Measured = TypeVar("Measured")
 
 COPIED = ("frame", "dataset", "centre", "sequence", "test_set", "split", "height", "width")
 """Columns of the catalogue that the frame table repeats."""
-
-MASKS = "masks"
-"""Folder of the predicted masks in an evaluation's."""
 
 
 @dataclass(frozen=True, kw_only=True)

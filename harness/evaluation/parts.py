@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from harness.data.fingerprint import FileDigests, combine, frame_digests, raise_faults, rows_of
 from harness.evaluation import map_table
 from harness.evaluation.evaluate_run import evaluation_settings, predicted, write_summary
-from harness.evaluation.frame_table import MASKS, Keep, refuse_clashes, write_table
+from harness.evaluation.frame_table import Keep, write_table
 from harness.evaluation.stored import TABLE
 from harness.inference import maps
 from harness.inference.prediction import Inference
 from harness.runs.classes import shared_classes
 from harness.runs.network import weights_sha256
-from harness.runs.run import Run
+from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
 from harness.utils.folders import link, replace_folder
 from harness.utils.parts import Shard, find_parts, is_done, write_part
@@ -29,15 +29,6 @@ from metrics.utils.errors import Fault, FaultsError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """The parts of a run, what is wrong with them, and the fingerprint of all their frames."""
-
-    parts: Sequence[Path]
-    faults: Sequence[Fault]
-    data: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +69,6 @@ class Division:
         Raises:
             UserError: As there, or if another process is writing the part.
         """
-        refuse_clashes(list(frames["frame"]))
         own, runs = _own(frames, shard), (run, *members.values())
         digest = combine(self._digests(own))
         made_of = [self._made_of(one) | {"frames": digest} for one in runs]
@@ -109,37 +99,39 @@ class Division:
         """
         self.workspace.check_writable()
         found = {run.run: self._find(run, frames_of[run.run]) for run in runs}
-        if faults := [fault for one in found.values() for fault in one.faults]:
+        if faults := [fault for _, of_run, _ in found.values() for fault in of_run]:
             raise FaultsError(faults, "the parts cannot be joined as they are")
-        return {run.run: self._join(run, frames_of[run.run], found[run.run]) for run in runs}
+        return {
+            run.run: self._join(run, frames_of[run.run], parts, data)
+            for run, (parts, _, data) in zip(runs, found.values(), strict=True)
+        }
 
-    def _find(self, run: Run, frames: pd.DataFrame) -> _Found:
+    def _find(self, run: Run, frames: pd.DataFrame) -> tuple[list[Path], list[Fault], str]:
+        """The parts of a run, what is wrong with them, and the fingerprint of all frames."""
         digests, made_of = self._digests(frames), self._made_of(run)
         parts, faults = find_parts(
             self._folder(run), lambda shard: made_of | {"frames": combine(digests[shard.frames])}
         )
-        return _Found(
-            parts=[*parts.values()],
-            faults=faults or _incomplete(parts, frames),
-            data=combine(digests),
-        )
+        return [*parts.values()], faults or _incomplete(parts, frames), combine(digests)
 
-    def _join(self, run: Run, frames: pd.DataFrame, found: _Found) -> pd.DataFrame:
+    def _join(
+        self, run: Run, frames: pd.DataFrame, parts: Sequence[Path], data: str
+    ) -> pd.DataFrame:
         with replace_folder(run.evaluation(self.split)) as folder:
-            for part in found.parts:
+            for part in parts:
                 for kept in (MASKS, maps.FOLDER):
                     for file in (part / kept).rglob("*.png"):
                         link(file, folder / file.relative_to(part))
-            table = _joined(found.parts, TABLE, frames)
+            table = _joined(parts, TABLE, frames)
             write_table(folder / TABLE, table)
             if self.keep.maps:
                 maps.write_manifest(folder / maps.FOLDER, self.keep.maps, shared_classes([run]))
             if self.keep.map_table:
-                maps_joined = _joined(found.parts, map_table.TABLE, frames)
+                maps_joined = _joined(parts, map_table.TABLE, frames)
                 write_table(folder / map_table.TABLE, maps_joined)
             inference = self.inference.of(run)
             row = write_summary(
-                folder, run, table, split=self.split, data=found.data, inference=inference
+                folder, run, table, split=self.split, data=data, inference=inference
             )
         self.workspace.enter_evaluation(**row)
         shutil.rmtree(self._folder(run), ignore_errors=True)

@@ -14,6 +14,7 @@ from metrics.utils.errors import UserError
 from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.maps import MapScore, score_maps
+from submissions.truth import TruthError
 
 TABLE = "frames.csv"
 
@@ -38,7 +39,7 @@ def score_map_folders(
         overwrite: Whether files in ``out`` that the harness did not write may be replaced.
 
     Raises:
-        UserError: If the only folder cannot be scored.
+        UserError: If the only folder cannot be scored, or the truth cannot be used.
     """
     scores = []
     for folder, name in console.track(folders, "Scoring") if len(folders) > 1 else folders:
@@ -46,7 +47,7 @@ def score_map_folders(
             score = score_maps(folder, truth, classes)
             _write(workspace, score, out, overwrite=overwrite)
         except UserError as error:
-            if len(folders) == 1:
+            if len(folders) == 1 or isinstance(error, TruthError):
                 raise
             console.fail(error.format_message())
         else:

@@ -153,7 +153,7 @@ class ScoringJob:
                 self._refuse(outcome)
                 continue
             try:
-                scores[position] = self._keep(*known[position], outcome)
+                scores[position] = self._keep(*known[position][1:], outcome)
             except UserError as error:
                 self._refuse(error.format_message())
         return [scores[position] for position in sorted(scores)]
@@ -177,7 +177,9 @@ class ScoringJob:
         alike = self.ledger.scores(entry.name, protocol=self.protocol, package_sha256=entry.digest)
         folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)
         truth = self._truth(entry.round_).sha256
-        return bool((alike["truth_sha256"] == truth).any()) and (folder / "frames.csv").is_file()
+        # Only the newest score's frame table is kept.
+        newest = alike["truth_sha256"].head(1).tolist()
+        return newest == [truth] and (folder / "frames.csv").is_file()
 
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""
@@ -190,19 +192,17 @@ class ScoringJob:
             hausdorff=self.hausdorff,
             threshold=self.threshold,
         )
-        return self._keep(package, shown, entry, score)
+        return self._keep(shown, entry, score)
 
-    def _keep(
-        self, package: Path, shown: str, entry: _Entry, score: PackageScore
-    ) -> tuple[str, PackageScore]:
+    def _keep(self, shown: str, entry: _Entry, score: PackageScore) -> tuple[str, PackageScore]:
         team = self.team or ("" if entry.own is not None else shown)
-        self._note_same_bytes(package, score, team)
+        self._note_same_bytes(shown, score, team)
         # The files first: a row in the register says that its files are there.
-        self._write(score)
+        self._write(score, shown)
         if self.registers:
             self.ledger.enter_scores(score_rows(score, round_name=entry.name, team=team))
         if not entry.name and self.registers:
-            console.note(f"{package.name}: entered without a round; give --round to rank it in one")
+            console.note(f"{shown}: entered without a round; give --round to rank it in one")
         return team or str(entry.own["model"] if entry.own is not None else shown), score
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
@@ -216,36 +216,38 @@ class ScoringJob:
                 threshold=self.threshold,
                 classes=self.classes,
             )
+        except TruthError:
+            raise
         except FaultsError as error:
             raise FaultsError(
                 error.faults,
                 f"{folder}: cannot be scored as a plain folder of masks; an unpacked package of a "
                 "round takes --round NAME",
             ) from error
-        self._write(score)
+        self._write(score, shown)
         console.note(f"{folder}: a plain folder, which is not entered in the register")
         return self.team or shown, score
 
-    def _note_same_bytes(self, package: Path, score: PackageScore, team: str) -> None:
+    def _note_same_bytes(self, shown: str, score: PackageScore, team: str) -> None:
         """Say where another team handed in the very same package."""
         rows = self.ledger.scores(package_sha256=score.package_sha256)
         others = set(rows["team"]) - {team, ""}
         if others:
-            console.warn(f"{package.name}: the same bytes as the package of {', '.join(others)}")
+            console.warn(f"{shown}: the same bytes as the package of {', '.join(others)}")
 
     def _truth(self, round_: Round | None) -> Truth:
         if round_ not in self.truths:
             self.truths[round_] = truth_of(self.truth_folder, round_, self.protocol, self.classes)
         return self.truths[round_]
 
-    def _write(self, score: PackageScore) -> None:
+    def _write(self, score: PackageScore, shown: str) -> None:
         """Write a score's files.
 
         Raises:
             FaultsError: Files of --out would be replaced that the harness did not write.
         """
         for note in score.notes:
-            console.note(f"{score.package.name}: {note}")
+            console.note(f"{shown}: {note}")
         folder = self.workspace.score_folder(
             score.package, score.package_sha256, score.protocol, top=self.out
         )
@@ -257,4 +259,4 @@ class ScoringJob:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
             (new / table).write_text(csv(score.frames), encoding="utf-8")
-        console.note(f"{score.package.name}: result files in {folder}")
+        console.note(f"{shown}: result files in {folder}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -182,7 +182,7 @@ def describe(
     run, size = loaded.run, loaded.size
     classes = [BACKGROUND, *loaded.classes.names]
     tuned = run.tuned
-    clean_up = CleanUp.from_dict(tuned["clean_up"]) if tuned else CleanUp()
+    clean_up = CleanUp(**tuned.get("clean_up", {}))
     return {
         "input": {
             "name": INPUT,
@@ -202,7 +202,7 @@ def describe(
         "outside": _outside(loaded, clean_up),
         "weights": "int8" if int8 else "float32",
         "threshold": tuned.get("threshold", THRESHOLD),
-        "clean_up": clean_up.to_dict(),
+        "clean_up": asdict(clean_up),
         "run": run.run,
         "model": run.model,
         "members": dict(run.members),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,12 +55,3 @@ class CleanUp:
             holes = clear_border(label(~mask, connectivity=1)) > 0
             mask = mask | holes
         return mask
-
-    def to_dict(self) -> dict[str, Any]:
-        """The changes as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> CleanUp:
-        """The changes from what :meth:`to_dict` gives."""
-        return cls(**values)

@@ -64,17 +64,18 @@ class Inference:
         # Evaluations of before there was a choice lack these keys.
         if self.cut != THRESHOLD:
             found["threshold"] = self.cut
-        return found | {"clean_up": self.clean_up.to_dict()} if self.clean_up else found
+        return found | {"clean_up": dataclasses.asdict(self.clean_up)} if self.clean_up else found
 
     def of(self, run: Run) -> Inference:
         """The same, with what is left to the run's recipe, or was tuned for it, filled in."""
         tuned = run.tuned
-        clean_up = CleanUp.from_dict(tuned["clean_up"]) if tuned else CleanUp()
         return dataclasses.replace(
             self,
             tta=run.tta if self.tta is None else self.tta,
             threshold=tuned.get("threshold", THRESHOLD) if self.threshold is None else self.cut,
-            clean_up=clean_up if self.clean_up is None else self.clean_up,
+            clean_up=CleanUp(**tuned.get("clean_up", {}))
+            if self.clean_up is None
+            else self.clean_up,
         )
 
 

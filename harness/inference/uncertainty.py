@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.runs.network import Loaded
 from metrics.frame.disagreement import measure_disagreement
+from metrics.masks import maps
 from metrics.utils.errors import UserError
-from metrics.utils.files import atomic_path
 from models.divergentnets import DivergentNets
 
 LARGEST = 0.5
@@ -74,7 +73,4 @@ def write_map(path: Path, uncertainty: Uncertainty) -> None:
     Raises:
         UserError: If it cannot be written.
     """
-    grey = np.rint(uncertainty.deviation / LARGEST * 255).astype(np.uint8)
-    encoded = cv2.imencode(".png", grey)[1]
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+    maps.write_map(path, maps.to_map(uncertainty.deviation / LARGEST))

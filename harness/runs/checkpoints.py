@@ -31,8 +31,10 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
     """
     tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
     with atomic_path(path) as temporary:
+        mode = temporary.stat().st_mode
         try:
             safetensors.torch.save_file(tensors, temporary)
+            temporary.chmod(mode)  # safetensors makes a file that only its owner may read
         except SafetensorError as error:
             raise unwritable(path.parent, error) from error
         return file_sha256(temporary)

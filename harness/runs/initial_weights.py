@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint
-from harness.runs.import_checkpoint import read_weights
+from harness.runs.checkpoints import check_finite
 from harness.runs.network import build
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import file_sha256
+from models.foreign_checkpoint import import_checkpoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig
         TrainConfig: The recipe with ``init`` and ``init_sha256``, and no encoder weights.
 
     Raises:
-        UserError: If there is no such run or file.
+        UserError: If there is no such run or file, or its weights are no numbers.
         FaultsError: If the run's model, encoder, nodes, inputs or classes differ, all of them.
         ModelError: If the file's network differs, with its tensors.
     """
@@ -58,7 +59,8 @@ def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig
         path = run.best
     else:
         init = str(path.absolute())
-    read_weights(path, build(config, weights=False))
+    imported = import_checkpoint(path, build(config, weights=False))
+    check_finite(path, imported.weights)
     return dataclasses.replace(
         config, init=init, init_sha256=file_sha256(path), encoder_weights="none"
     )
@@ -77,8 +79,7 @@ def load(workspace: Workspace, config: TrainConfig, network: nn.Module) -> None:
             f"the weights of {config.init} ({path}) are gone or have changed since this training "
             "was asked for; start it anew"
         )
-    weights: Mapping[str, Tensor] = read_weights(path, network).weights
-    network.load_state_dict(dict(weights))
+    network.load_state_dict(import_checkpoint(path, network).weights)
 
 
 def seen_frames(workspace: Workspace, init: str, catalogue: pd.DataFrame) -> set[str] | None:

@@ -86,16 +86,20 @@ class Loaded:
     classes: Classes
 
 
+def options(config: TrainConfig) -> dict[str, Any]:
+    """What ``models.create`` takes for a recipe's network, besides the name and the weights."""
+    return {
+        "encoder": config.encoder,
+        "classes": 1 + len(config.classes),
+        "nodes": config.nodes or None,
+        "output_stride": config.output_stride or None,
+    }
+
+
 def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
     """The architecture of a recipe; ``weights=False`` where a checkpoint is loaded next."""
-    return models.create(
-        config.model,
-        encoder=config.encoder,
-        encoder_weights=config.encoder_weights if weights else None,
-        classes=1 + len(config.classes),
-        nodes=config.nodes or None,
-        output_stride=config.output_stride or None,
-    )
+    chosen = config.encoder_weights if weights else None
+    return models.create(config.model, encoder_weights=chosen, **options(config))
 
 
 def normalisation(config: TrainConfig) -> Normalisation:

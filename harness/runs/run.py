@@ -27,6 +27,9 @@ BEST: Final = "best.safetensors"
 LOG: Final = "train.log"
 """The file of what happened as a run was trained, in its folder."""
 
+MASKS: Final = "masks"
+"""The folder of the predicted masks, ``FRAME.png``, in that of an evaluation."""
+
 RUN_JSON: Final = "run.json"
 """The file of a run's columns in the register, in its folder."""
 
@@ -196,8 +199,3 @@ def log(run: Run, text: str) -> None:
     """Add a line to a run's train.log; a disk that is full must not end the training here."""
     with suppress(OSError), (run.folder / LOG).open("a", encoding="utf-8") as file:
         file.write(f"{stamp()} {text}\n")
-
-
-def masks_folder(run: Run, split: str) -> Path:
-    """Where an evaluation keeps the predicted masks, ``FRAME.png``."""
-    return run.evaluation(split) / "masks"

@@ -101,7 +101,7 @@ def _nothing(
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""
     there = f" There are: {', '.join(newest)}." if newest else ""
-    train = f"harness train{''.join(f' --model {name}' for name in missing)}"
+    train = f"harness train{''.join(f' --model {name}' for name in missing)}{variant.option}"
     return UserError(
         f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
         "'harness demo'."

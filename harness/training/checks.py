@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,7 +13,7 @@ from harness.data.augment import create as augmentations
 from harness.data.cache import FrameCache
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
-from harness.runs.network import build
+from harness.runs.network import build, options
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
 from harness.training.queue import Step, variant_of
@@ -58,13 +58,11 @@ def check_networks(configs: Sequence[TrainConfig]) -> None:
     """
     faults = []
     for config in configs:
-        how: dict[str, Any] = {"encoder": config.encoder, "classes": 1 + len(config.classes)}
         try:
             if config.model in models.PAPER_NETWORKS:
-                models.outline(config.model, **how)
+                models.outline(config.model, **options(config))
             else:
-                nodes = config.nodes or None
-                models.try_out(config.model, nodes=nodes, size=config.size, **how)
+                models.try_out(config.model, size=config.size, **options(config))
         except models.ModelError as error:
             faults.append(Fault(path="", message=error.message))
     if faults:

@@ -79,13 +79,10 @@ class ProcessGroup:
         return values[0]
 
     def gather(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        """All parts in their order, where each process holds every ``world_size``-th of them.
+        """All parts in their order, of which each process holds every ``world_size``-th.
 
-        Args:
-            parts: This process's, the first of which is number ``rank`` of all.
-
-        Returns:
-            list: On the CPU; in a single process the parts as they are.
+        The first of this process's ``parts`` is number ``rank`` of all. They come back on the CPU;
+        in a single process as they are.
         """
         if self.is_single:
             return list(parts)
@@ -100,10 +97,8 @@ class ProcessGroup:
         The others' logits are constants here, so that backward through a function of the result
         gives this process's part of the gradient; all parts together are the whole.
 
-        Args:
-            logits: (N, C, H, W), of frames ``rank``, ``rank + world_size``, ... of the batch.
-            masks: (N, H, W), of the same frames.
-            frames: How many the whole batch has.
+        Logits (N, C, H, W) and masks (N, H, W) are of frames ``rank``, ``rank + world_size``, ...
+        of a batch of ``frames``.
         """
         if self.is_single:
             return logits, masks

@@ -11,17 +11,12 @@ from harness.utils import console
 from models import ENSEMBLE
 
 
-def register_ensemble(workspace: Workspace, tasks: RunQueue, position: int) -> bool:
-    """Register the ensemble at a position of a queue, if its networks are finished.
-
-    Returns:
-        bool: Whether it is registered, now or before.
-    """
-    step = tasks.steps[position]
-    if not isinstance(step, EnsembleStep):
-        raise TypeError(f"step {position} is no ensemble")
+def register_ensemble(
+    workspace: Workspace, tasks: RunQueue, position: int, step: EnsembleStep
+) -> None:
+    """Register the ensemble at a position of a queue, once all its networks are finished."""
     if tasks.is_finished(workspace, position):
-        return True
+        return
     variant = variant_of(step)
     networks = [
         at
@@ -32,7 +27,7 @@ def register_ensemble(workspace: Workspace, tasks: RunQueue, position: int) -> b
     ]
     runs = [tasks.run(workspace, at) for at in networks if tasks.is_finished(workspace, at)]
     if len(runs) < len(networks):
-        return False
+        return
     trained = {run.model: run for run in runs if run is not None}
     members = ensemble.members_for(workspace, step.members, trained, variant)
     # Members that are named by their runs may be of other folds; evaluate refuses what they saw.
@@ -45,7 +40,6 @@ def register_ensemble(workspace: Workspace, tasks: RunQueue, position: int) -> b
     run = ensemble.register(workspace, members, step.seed if trained else None)
     tasks.begin(position, run.run)
     console.success(f"{run.run}: registered from the best checkpoints of {', '.join(members)}")
-    return True
 
 
 def finish_queues(workspace: Workspace) -> int:
@@ -56,16 +50,11 @@ def finish_queues(workspace: Workspace) -> int:
     """
     left = 0
     for tasks in queue.all_unfinished(workspace):
-        done = [
-            tasks.is_finished(workspace, position)
-            if isinstance(step, TrainConfig)
-            else register_ensemble(workspace, tasks, position)
-            for position, step in enumerate(tasks.steps)
-        ]
-        if all(done):
+        for position, step in enumerate(tasks.steps):
+            if isinstance(step, EnsembleStep):
+                register_ensemble(workspace, tasks, position, step)
+            elif step is not None:
+                left += not tasks.is_finished(workspace, position)
+        if tasks.is_done(workspace):
             tasks.finish()
-        left += sum(
-            isinstance(step, TrainConfig) and not is_done
-            for step, is_done in zip(tasks.steps, done, strict=True)
-        )
     return left

@@ -1,16 +1,14 @@
-"""Figures of an epoch, callbacks of a run, and the interface of its batches."""
+"""Figures of an epoch, and the callbacks of a run."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
 from ast import literal_eval
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
-
-from torch import Tensor
+from typing import Final
 
 from harness.utils.progress import duration
 from metrics.utils.files import atomic_path
@@ -23,44 +21,19 @@ HISTORY: Final = "history.csv"
 class Epoch:
     """Figures of one epoch: a row of history.csv.
 
-    Attributes:
-        epoch: Counted from 1.
-        loss: Mean over the epoch's steps.
-        iou: Validation IoU of the polyp class, mean over frames at network size.
-        f1: Validation F1 of the polyp class, likewise.
-        learning_rate: In the last step.
-        seconds: Training and validation together.
-        images_per_second: Training alone.
-        waiting: Share of the training time spent waiting for data, from 0 to 1.
-        best: Whether its weights became the best checkpoint.
+    IoU and F1 are those of the chosen class, by default polyp, on the validation frames: means over
+    frames at network size.
     """
 
-    epoch: int
-    loss: float
+    epoch: int  # from 1
+    loss: float  # mean over the epoch's steps
     iou: float
     f1: float
-    learning_rate: float
-    seconds: float
-    images_per_second: float
-    waiting: float
-    best: bool
-
-
-class BatchSource(Protocol):
-    """Batches for a run, by position: the same position always gives the same batch."""
-
-    @property
-    def steps(self) -> int:
-        """Steps an epoch."""
-
-    def train(self, epoch: int, *, start: int) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
-        """Images (N, 3, S, S) uint8, masks (N, S, S) uint8 and ids, from step ``start`` on.
-
-        The ids are those of the whole batch; in a process group images and masks are a share of it.
-        """
-
-    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images (N, 3, S, S) uint8 and masks (N, S, S) uint8 at network size."""
+    learning_rate: float  # in the last step
+    seconds: float  # training and validation together
+    images_per_second: float  # training alone
+    waiting: float  # share of the training time spent waiting for data, from 0 to 1
+    best: bool  # whether its weights became the best checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

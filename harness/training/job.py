@@ -25,12 +25,10 @@ from harness.utils import device as devices
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceSlot:
-    """A device, or a share of one, that trains one run at a time.
+    """A device, by name, or a share of one, that trains one run at a time.
 
-    Attributes:
-        device: Its device, by name.
-        threads: Threads of torch's operators.
-        trainings: Networks that share the machine's cores, this one included.
+    ``threads`` are those of torch's operators; ``trainings`` counts the networks that share the
+    machine's cores, this one included.
     """
 
     device: str
@@ -40,14 +38,9 @@ class DeviceSlot:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run to train in a process of its own.
+    """A run to train in a process of its own, on the device of its slot.
 
-    Attributes:
-        workspace: The workspace's folder.
-        run: The run.
-        frames: Its frames.
-        setup: How it trains; the device is that of its slot.
-        work: How long it takes, on any scale that the runs beside it have too.
+    ``work`` is how long it takes, on any scale that the runs beside it have too.
     """
 
     workspace: Path
@@ -59,21 +52,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerCallbacks:
-    """What is called as runs train side by side.
+    """What is called, with a run, as runs train side by side."""
 
-    Attributes:
-        begun: Called with a run and the name of its device.
-        step: Called with a run, the steps done in it and its steps in all.
-        epoch: Called with a run and an epoch of it.
-        warned: Called with a run and what the user should know, though the run goes on.
-        ended: Called with a run and what went wrong, empty where nothing did.
-    """
-
-    begun: Callable[[Run, str], object]
-    step: Callable[[Run, int, int], object]
+    begun: Callable[[Run, str], object]  # the device's name
+    step: Callable[[Run, int, int], object]  # steps done, and in all
     epoch: Callable[[Run, Epoch], object]
-    warned: Callable[[Run, str], object]
-    ended: Callable[[Run, str], object]
+    warned: Callable[[Run, str], object]  # what the user should know, though the run goes on
+    ended: Callable[[Run, str], object]  # what went wrong; empty where nothing did
 
 
 def train_job(

@@ -41,7 +41,7 @@ def side_by_side(
         return
     threads = max(1, devices.cores() // at_once)
     count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
-    waiting = iter(jobs)
+    waiting = (job for job in jobs if job.run.folder.is_dir())  # 'runs rm' may have removed it
     with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = local_jobs.device_slots(setup.device, count, threads=threads)
@@ -82,9 +82,10 @@ def _report(faults: Mapping[str, str], count: int, go_on: str) -> None:
     """Say which networks could not be trained, where there are any."""
     if faults:
         failed = "\n".join(f"  {run}: {fault}" for run, fault in faults.items())
+        others = "The others are finished. " if len(faults) < count else ""
         raise UserError(
             f"{len(faults)} of {count} networks could not be trained to their end:\n"
-            f"{failed}\nThe others are finished. Once that is mended, go on with: {go_on}"
+            f"{failed}\n{others}Once that is mended, go on with: {go_on}"
         )
 
 

@@ -124,14 +124,10 @@ class _Worker:
                 self.fault = f"its process ended {ended}; memory may have run out"
             callbacks.ended(self.run, self.fault)
             return False
-        if kind == "step":
-            callbacks.step(self.run, *values)
-        elif kind == "epoch":
-            callbacks.epoch(self.run, *values)
-        elif kind == "warned":
-            callbacks.warned(self.run, *values)
-        else:
+        if kind == "ended":
             (self.fault,) = values
+        else:  # step, epoch or warned
+            getattr(callbacks, kind)(self.run, *values)
         return True
 
     def interrupt(self, number: int) -> None:

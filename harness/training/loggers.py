@@ -104,15 +104,9 @@ def some_frames(val: FrameCache, count: int = SHOWN, *, channel: int = 1) -> tup
 
 
 def overlays(images: Tensor, masks: Tensor, predicted: Tensor) -> NDArray[np.uint8]:
-    """Frames with the outlines of truth and prediction on them.
+    """Frames with the outlines of truth and prediction on them, RGB uint8 (N, 256, 256, 3).
 
-    Args:
-        images: (N, 3, S, S) uint8.
-        masks: (N, S, S), not 0 where the class is.
-        predicted: (N, S, S), not 0 where the class was predicted.
-
-    Returns:
-        NDArray: uint8 (N, 256, 256, 3), RGB.
+    Images are (N, 3, S, S) uint8; masks and predicted (N, S, S), not 0 where the class is.
     """
     drawn = []
     for image, mask, prediction in zip(

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from harness.config.training import TrainConfig
-from harness.data.loader import end_workers, is_lost_worker
+from harness.data.loader import BatchLoader, end_workers, is_lost_worker
 from harness.runs import checkpoints
 from harness.runs.run import Run, Status, write_end, write_run_json
 from harness.training.distributed import Agreement, is_lost_peer
-from harness.training.history import HISTORY, BatchSource, Callbacks, Epoch, write_history
+from harness.training.history import HISTORY, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted, StoppedWaiting, StopRequest
@@ -41,7 +41,7 @@ class TrainingLoop:
         config: TrainConfig,
         *,
         trainer: Trainer,
-        batches: BatchSource,
+        batches: BatchLoader,
         callbacks: Callbacks,
         save_every_s: float = SAVE_EVERY_S,
     ) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import models
 from harness.config.recipe import resolve
@@ -21,16 +21,15 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import write_json
 from models import ENSEMBLE, PAPER_NETWORKS
 
+_FOLDER: Final = "plans"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleStep:
-    """An ensemble to make of networks that are trained by then.
+    """An ensemble to make of networks that are trained by then, with their splits and their seed.
 
-    Attributes:
-        leave_out: As in the recipes of its members.
-        fold: As in the recipes of its members.
-        members: Models and runs; empty for the members of DivergentNets.
-        seed: Of the models; ``None`` in queues of earlier versions.
+    The ``members`` are models and runs; empty for those of DivergentNets. The seed is ``None`` in
+    queues of earlier versions.
     """
 
     leave_out: str = ""
@@ -38,7 +37,7 @@ class EnsembleStep:
     members: tuple[str, ...] = ()
     seed: int | None = None
 
-    def takes(self, network: Step) -> bool:
+    def takes(self, network: Step | None) -> bool:
         """Whether it is to be made of a network: one of its members, splits and seed."""
         return (
             isinstance(network, TrainConfig)
@@ -57,12 +56,12 @@ class RunQueue:
 
     Attributes:
         path: Its file, gone once everything is done.
-        steps: What to do.
+        steps: What to do; ``None`` where a step was struck, so that the others keep their places.
         runs: The run of each step that was begun, by the step's position.
     """
 
     path: Path
-    steps: Sequence[Step]
+    steps: list[Step | None]
     runs: dict[int, str]
 
     @classmethod
@@ -72,9 +71,8 @@ class RunQueue:
         Raises:
             UserError: If the workspace cannot be written.
         """
-        folder = _folder(workspace)
-        stem = f"{now():%Y%m%d-%H%M%S-%f}"
-        made = cls(path=folder / f"{stem}.json", steps=list(steps), runs={})
+        path = workspace.root / _FOLDER / f"{now():%Y%m%d-%H%M%S-%f}.json"
+        made = cls(path=path, steps=list(steps), runs={})
         made._write()
         return made
 
@@ -111,10 +109,21 @@ class RunQueue:
         run = self.run(workspace, position)
         return run is not None and run.status == "finished"
 
+    def is_done(self, workspace: Workspace) -> bool:
+        """Whether nothing is left of it."""
+        steps = enumerate(self.steps)
+        return all(step is None or self.is_finished(workspace, at) for at, step in steps)
+
     def begin(self, position: int, run: str) -> None:
         """Note that a step becomes a run; before it is registered, so that no kill hides it."""
+        self.refresh()
         self.runs[position] = run
         self._write()
+
+    def refresh(self) -> None:
+        """Drop the steps that another process struck since it was read, or all if it is gone."""
+        kept = self.read(self.path).steps if self.path.exists() else [None] * len(self.steps)
+        self.steps[:] = kept
 
     def finish(self) -> None:
         """Everything is done."""
@@ -133,7 +142,8 @@ def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
 
 def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
     """Every queue that is not done, newest first."""
-    return map(RunQueue.read, sorted(_folder(workspace).glob("*.json"), reverse=True))
+    files = (workspace.root / _FOLDER).glob("*.json")
+    return map(RunQueue.read, sorted(files, reverse=True))
 
 
 def strike(workspace: Workspace, run: str) -> bool:
@@ -145,22 +155,21 @@ def strike(workspace: Workspace, run: str) -> bool:
     tasks = unfinished(workspace, run)
     if tasks is None:
         return False
-    steps = tasks.steps
     gone = {at for at, name in tasks.runs.items() if name == run}
     waiting = {
         at
-        for at, step in enumerate(steps)
+        for at, step in enumerate(tasks.steps)
         if isinstance(step, EnsembleStep)
-        and any(step.takes(steps[one]) for one in gone)
+        and any(step.takes(tasks.steps[one]) for one in gone)
         and not tasks.is_finished(workspace, at)
     }
-    kept = [at for at in range(len(steps)) if at not in gone | waiting]
-    runs = {new: tasks.runs[old] for new, old in enumerate(kept) if old in tasks.runs}
-    left = dataclasses.replace(tasks, steps=[steps[at] for at in kept], runs=runs)
-    if all(left.is_finished(workspace, at) for at in range(len(kept))):
-        left.finish()
+    for at in gone | waiting:
+        tasks.steps[at] = None
+        tasks.runs.pop(at, None)
+    if tasks.is_done(workspace):
+        tasks.finish()
     else:
-        left._write()
+        tasks._write()
     return bool(waiting)
 
 
@@ -204,16 +213,16 @@ def _trained_since(workspace: Workspace, steps: Sequence[Step], moment: dt.datet
     )
 
 
-def _folder(workspace: Workspace) -> Path:
-    return workspace.root / "plans"
-
-
-def _values(step: Step) -> dict[str, Any]:
+def _values(step: Step | None) -> dict[str, Any] | None:
+    if step is None:
+        return None
     kind = "train" if isinstance(step, TrainConfig) else "ensemble"
     return {kind: dataclasses.asdict(step)}
 
 
-def _step(values: dict[str, Any]) -> Step:
+def _step(values: dict[str, Any] | None) -> Step | None:
+    if values is None:
+        return None
     if "train" in values:
         return TrainConfig.from_dict(values["train"])
     values = values["ensemble"]
@@ -221,15 +230,11 @@ def _step(values: dict[str, Any]) -> Step:
 
 
 def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[list[str], bool]:
-    """The networks to train for the models asked for, without repetition.
+    """The networks to train, each once, and whether an ensemble of the members follows.
 
-    Args:
-        names: Registered names, or ``all``; empty for the paper's six and their ensemble, or, with
-            members, for the ensemble alone.
-        members: Models and runs; the models among them are trained.
-
-    Returns:
-        tuple: Networks to train, and whether an ensemble of the members follows.
+    ``names`` are registered ones, or ``all``; without any, the paper's six and their ensemble are
+    meant, or, with members, the ensemble alone. The ``members`` are models and runs; the models
+    among them are trained.
 
     Raises:
         UserError: If there are members of a model that is no ensemble.
@@ -238,9 +243,9 @@ def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[lis
     with_ensemble = "all" in wanted or ENSEMBLE in wanted
     if members and not with_ensemble:
         raise UserError(f"--members are those of {ENSEMBLE}; add --model {ENSEMBLE}")
-    networks = [*PAPER_NETWORKS] if "all" in wanted else [n for n in wanted if n != ENSEMBLE]
+    networks = [*(PAPER_NETWORKS if "all" in wanted else ()), *wanted]
     networks += [name for name in members if name in models.names()]
-    return list(dict.fromkeys(networks)), with_ensemble
+    return [n for n in dict.fromkeys(networks) if n not in ("all", ENSEMBLE)], with_ensemble
 
 
 def recipes_for(
@@ -277,18 +282,16 @@ def steps_for(
     """The steps of a queue: every recipe, then their ensemble, for each variant and each seed.
 
     The members are those of :class:`EnsembleStep`; seeds count from that of the recipes on.
+
+    Raises:
+        FaultsError: If a seed is larger than the largest.
     """
     steps: list[Step] = []
     first = configs[0].seed if configs else 0
     seeds = seeds if configs else 1
     for variant, seed in itertools.product(variants, range(first, first + seeds)):
-        leave_out, fold = variant.leave_out, variant.fold
-        steps += [
-            dataclasses.replace(config, seed=seed, leave_out=leave_out, fold=fold)
-            for config in configs
-        ]
+        own: dict[str, Any] = {"leave_out": variant.leave_out, "fold": variant.fold, "seed": seed}
+        steps += [TrainConfig.from_dict({**config.to_dict(), **own}) for config in configs]
         if with_ensemble:
-            steps.append(
-                EnsembleStep(members=tuple(members), seed=seed, leave_out=leave_out, fold=fold)
-            )
+            steps.append(EnsembleStep(members=tuple(members), **own))
     return steps

@@ -15,12 +15,20 @@ from harness.utils import console
 from harness.utils.progress import Bar
 
 
+def name_of(run: Run) -> str:
+    """The model of a run, with its fold and its seed where it is not of the plain splits, or 0."""
+    seed = run.settings.get("seed", 0)
+    words = [run.model, str(run.variant) if run.variant else "", f"seed {seed}" if seed else ""]
+    return " ".join(word for word in words if word)
+
+
 @contextmanager
 def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterator[Callbacks]:
     """Show a run that trains by itself."""
     config = TrainConfig.from_dict(run.settings)
+    splits = f", {run.variant}" if run.variant else ""
     console.note(
-        f"{title}: {len(frames.train)} training and {len(frames.val)} validation frames, "
+        f"{title}: {len(frames.train)} training and {len(frames.val)} validation frames{splits}, "
         f"{config.epochs} epochs, {config.encoder}, seed {config.seed}, on {device} -> {run.run}"
     )
     with console.progress(title) as bar:
@@ -67,15 +75,15 @@ class SideBySide:
             begun=self._begun,
             step=self._step,
             epoch=lambda run, epoch: console.note(
-                f"{run.model}: {epoch_line(epoch, run.settings['epochs'])}"
+                f"{name_of(run)}: {epoch_line(epoch, run.settings['epochs'])}"
             ),
-            warned=lambda run, message: console.warn(f"{run.model}: {message}"),
+            warned=lambda run, message: console.warn(f"{name_of(run)}: {message}"),
             ended=self._ended,
         )
 
     def _begun(self, run: Run, device: str) -> None:
         self._under_way.add(run.run)
-        console.note(f"{run.model}: {run.settings['epochs']} epochs on {device} -> {run.run}")
+        console.note(f"{name_of(run)}: {run.settings['epochs']} epochs on {device} -> {run.run}")
 
     def _step(self, run: Run, done: int, total: int) -> None:
         if not self._share[run.run] and done > 1:  # a run that was resumed
@@ -90,7 +98,7 @@ class SideBySide:
         self._draw()
         if fault:
             self.faults[run.run] = fault
-            console.warn(f"{run.model}: {fault}")
+            console.warn(f"{name_of(run)}: {fault}")
         else:
             finished(self._workspace.run(run.run), self._jobs[run.run].frames)
 
@@ -99,7 +107,7 @@ class SideBySide:
         work = {run: job.work for run, job in self._jobs.items()}
         done = sum(work[run] * share for run, share in self._share.items()) / sum(work.values())
         parts = [
-            f"{job.run.model} {self._share[run]:.0%}"
+            f"{name_of(job.run)} {self._share[run]:.0%}"
             for run, job in self._jobs.items()
             if run in self._under_way
         ]

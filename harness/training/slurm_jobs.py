@@ -51,17 +51,11 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What is asked of SLURM for each network.
+    """What is asked of SLURM for each network."""
 
-    Attributes:
-        device: Name of the device that a network is trained on, on its node.
-        parameters: Parameters of submitit's executor.
-        at_once: Networks that train at a time; ``None`` for as many as the cluster has room for.
-    """
-
-    device: str
-    parameters: Mapping[str, Any]
-    at_once: int | None = None
+    device: str  # the name of a device of its node
+    parameters: Mapping[str, Any]  # of submitit's executor
+    at_once: int | None = None  # networks; None for as many as the cluster has room for
 
 
 def parse(pairs: Sequence[str]) -> dict[str, Any]:
@@ -186,6 +180,8 @@ class _Waiting:
 
         ``queue`` has the jobs that wait or run; it is ``None`` where SLURM was not asked.
         """
+        if not self.run.folder.is_dir():  # 'runs rm' removed it
+            return False
         job = self.ticket["job"]
         said = read_mapping(self.run.folder / PROGRESS)
         if said.get("job") != job:  # of an earlier job, or none yet

@@ -36,9 +36,7 @@ _WARNED: Final = signal.SIGUSR2  # by which submitit has SLURM announce the end 
 class SlurmTraining:
     """Trains the run of a job; submitit pickles this and calls it on a node.
 
-    Attributes:
-        job: The job.
-        device: Name of the device, ``auto`` for the best of the node.
+    ``device`` is a name, ``auto`` for the best device of the node.
     """
 
     job: Job

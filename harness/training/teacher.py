@@ -51,9 +51,7 @@ class Teacher:
 def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
     """Mean over pixels of -sum over classes of p log q (Hinton et al., arXiv:1503.02531).
 
-    Args:
-        logits: Of q, (N, C, H, W).
-        probabilities: p, of the same shape.
+    The ``logits`` (N, C, H, W) are those of q, the ``probabilities`` of the same shape are p.
     """
     return -(probabilities * logits.float().log_softmax(dim=1)).sum(dim=1).mean()
 

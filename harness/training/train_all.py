@@ -21,7 +21,7 @@ from harness.training.job import Job
 from harness.training.launch import on_cluster, side_by_side
 from harness.training.lengthen import lengthen
 from harness.training.local_jobs import start_server
-from harness.training.queue import RunQueue, variant_of
+from harness.training.queue import EnsembleStep, RunQueue, variant_of
 from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
@@ -61,16 +61,22 @@ def run_all(
         if at_once > 1:
             start_server()  # which imports what the processes need while frames are decoded here
             side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
-    trained = 0
-    for position, step in enumerate(tasks.steps):
-        if not isinstance(step, TrainConfig):
-            register_ensemble(workspace, tasks, position)
-            continue
-        trained += 1
-        if not tasks.is_finished(workspace, position):
-            run, ready = _begin(workspace, tasks, position, step, frames)
-            title = f"{step.model} ({trained} of {tasks.networks})"
-            _train(workspace, run, ready, title, setup)
+    networks, trained = tasks.networks, 0
+    for position in range(len(tasks.steps)):
+        tasks.refresh()  # 'runs rm' may have struck steps
+        step = tasks.steps[position]
+        if isinstance(step, EnsembleStep):
+            register_ensemble(workspace, tasks, position, step)
+        elif step is not None:
+            trained += 1
+            if not tasks.is_finished(workspace, position):
+                run, ready = _begin(workspace, tasks, position, step, frames)
+                title = f"{step.model} ({trained} of {networks})"
+                try:
+                    _train(workspace, run, ready, title, setup)
+                except UserError:
+                    _say_left(workspace, tasks, run)
+                    raise
     tasks.finish()
 
 
@@ -182,6 +188,15 @@ def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]
     ]
 
 
+def _say_left(workspace: Workspace, tasks: RunQueue, run: Run) -> None:
+    """Say how to train what comes after a run that failed, perhaps for good."""
+    if left := len(_left(workspace, tasks)) - 1:
+        console.note(
+            f"Networks after it that are not trained yet: {left}. 'harness train --resume' goes on "
+            f"with {run.run}; to go on without it, first: harness runs rm {run.run}"
+        )
+
+
 def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
     if ready.data != run.row["data"]:
         raise UserError(
@@ -202,7 +217,7 @@ def _decode(workspace: Workspace, frames: pd.DataFrame, config: TrainConfig) -> 
 
 def _train(
     workspace: Workspace, run: Run, ready: TrainingFrames, title: str, setup: TrainingSetup
-) -> Run:
+) -> None:
     try:
         with reporter.one_run(run, ready, title, str(setup.device)) as shown:
 
@@ -216,6 +231,4 @@ def _train(
         with suppress(UserError):  # what ended the training says more
             workspace.sync_run(run.run)
         raise
-    run = workspace.sync_run(run.run)
-    reporter.finished(run, ready)
-    return run
+    reporter.finished(workspace.sync_run(run.run), ready)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from harness.config.training import TrainConfig
 from harness.training import optimiser as optimisers
 from harness.training import schedules
+from harness.training.cost import has_unused_weights
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import MovingAverage
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
@@ -29,9 +30,6 @@ from models import losses
 
 # Mixes epoch and step into the seed; any odd constants far apart would do.
 _EPOCH_STRIDE, _STEP_STRIDE, _RANK_STRIDE = 1_000_003, 7_919, 500_009
-
-# Networks whose encoders have weights that they do not use.
-_HAVE_UNUSED = frozenset({"pspnet", "dpt"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +73,9 @@ class Trainer:
         self.teacher = teacher
         self.device = device
         self.group = group
+        unused = not group.is_single and has_unused_weights(network, config.size)
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
         # The wrapped and compiled network is another object, so that the weights keep their names.
-        unused = bool(_HAVE_UNUSED & {config.model, *config.nodes})
         self._forward = _compiled(config, group.wrap(self.network, device, unused=unused))
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)

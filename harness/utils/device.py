@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
-import os
 import platform
 import re
 import sys
@@ -18,13 +16,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from harness.utils import cgroups
+from metrics.utils import cgroups
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
 Precision = Literal["auto", "fp32", "bf16"]
+
+cores = cgroups.cores
 
 _AMPERE = 8  # the first CUDA capability whose tensor cores multiply bf16
 _BF16_OF_A_CPU = ("amx_bf16", "avx512_bf16")
@@ -220,17 +220,6 @@ def single_threads() -> ThreadPoolExecutor:
     begun.wait()
     torch.set_num_threads(count)  # for this thread and those that start later
     return pool
-
-
-def cores() -> int:
-    """Cores this process may use, by its affinity, its container's quota and its SLURM job."""
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
-    # Not every cluster binds a job to the cores that it gave it.
-    allowed = min(allowed, int(os.environ.get("SLURM_CPUS_ON_NODE", allowed)))
-    return min(allowed, max(1, math.ceil(min(allowed, cgroups.cpus()))))
 
 
 def free_memory() -> int:

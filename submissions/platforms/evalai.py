@@ -19,14 +19,9 @@ from submissions.reading.validate import inspect_package
 
 
 def main(program: Path, arguments: Sequence[str]) -> int:
-    """Score the submission.
+    """Score the submission by the bundle's ``program``; the exit status.
 
-    Args:
-        program: The folder of the program.
-        arguments: The zip of the truth, the submission, and the JSON file for the result.
-
-    Returns:
-        int: The exit status.
+    ``arguments`` are the zip of the truth, the submission, and the JSON file for the result.
     """
     reference, package, output = map(Path, arguments)
     evaluator = evaluation.load(program)

@@ -16,9 +16,7 @@ from typing import Any, Final
 from metrics.utils.files import write_json
 from submissions.platforms import evaluation
 from submissions.platforms.jobs import PREDICTIONS, inspect_jobs
-from submissions.platforms.unpacked import inspect_unpacked, only_zip
-from submissions.reading.validate import inspect_package
-from submissions.truth import Truth
+from submissions.platforms.unpacked import find_submission
 
 PLACES: Final = ("/input", "/opt/ml/input/data/ground_truth", "/output")
 """The platform's folders of input, truth and output."""
@@ -28,20 +26,18 @@ OWN: Final = ("inputs.json",)
 
 
 def main(program: Path, arguments: Sequence[str]) -> int:
-    """Score the submission.
+    """Score the submission by the bundle's ``program``; the exit status.
 
-    Args:
-        program: The folder of the program.
-        arguments: Other folders than ``PLACES``; none on the platform.
-
-    Returns:
-        int: The exit status.
+    ``arguments`` are other folders than ``PLACES``; none on the platform.
     """
     given, reference, output = map(Path, arguments or PLACES)
     evaluator = evaluation.load(program)
     try:
         truth = evaluator.truth(reference)
-        inspect = _submission(given, truth, evaluator)
+        if (given / PREDICTIONS).is_file():
+            inspect: evaluation.Inspect = partial(inspect_jobs, given, truth.sizes)
+        else:
+            _, inspect = find_submission(given, truth.sizes, evaluator.round.layout, OWN)
         scored = evaluation.score(evaluator, given, truth, inspect)
         told = evaluation.result(evaluator, scored, truth)
         metrics: dict[str, Any] = {
@@ -54,12 +50,3 @@ def main(program: Path, arguments: Sequence[str]) -> int:
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "metrics.json", metrics)
     return 0
-
-
-def _submission(folder: Path, truth: Truth, evaluator: evaluation.Evaluator) -> evaluation.Inspect:
-    layout = evaluator.round.layout
-    if (folder / PREDICTIONS).is_file():
-        return partial(inspect_jobs, folder, truth.sizes)
-    if (package := only_zip(folder, OWN)) is not None:
-        return partial(inspect_package, package, truth.sizes, layout=layout)
-    return partial(inspect_unpacked, folder, truth.sizes, layout, ignored=OWN)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from submissions.layout import PackageLayout
 from submissions.reading.archive import Limits, open_archive
 from submissions.reading.mask import Content
 from submissions.reading.structure import arrange
-from submissions.reading.validate import PackageReport, inspect_masks
+from submissions.reading.validate import PackageReport, inspect_masks, inspect_package
 from submissions.rounds import Sizes
 
 
-def only_zip(folder: Path, ignored: Collection[str] = ()) -> Path | None:
-    """The zip in a folder that holds nothing else: a package that was zipped twice."""
-    paths = [path for path in folder.iterdir() if path.name not in ignored]
-    is_zip = len(paths) == 1 and paths[0].suffix.lower() == ".zip" and paths[0].is_file()
-    return paths[0] if is_zip else None
+def find_submission(
+    folder: Path, expected: Sizes, layout: PackageLayout, own: Collection[str]
+) -> tuple[Path, Callable[..., PackageReport]]:
+    """What a participant gave, and what inspects it.
+
+    It is the folder itself, or the zip in it where it holds nothing else but files of the
+    platform's ``own``: a package that was zipped twice.
+    """
+    paths = [path for path in folder.iterdir() if path.name not in own]
+    if len(paths) == 1 and paths[0].suffix.lower() == ".zip" and paths[0].is_file():
+        return paths[0], partial(inspect_package, paths[0], expected, layout=layout)
+    return folder, partial(inspect_unpacked, folder, expected, layout, ignored=own)
 
 
 def inspect_unpacked(

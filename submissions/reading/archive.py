@@ -180,12 +180,12 @@ def _zip(stream: BinaryIO, limits: Limits) -> Archive:
         return _closed(found("archive", "", f"a zip that cannot be opened ({error})"))
     infos = opened.infolist()
     findings = list(_directory_faults(infos, entries, limits))
-    members, contradictions = locate(stream, infos, opened.start_dir)
+    starts, contradictions = locate(stream, infos, opened.start_dir)
     findings += contradictions
     # Names with a fault are left out from here on: even splitting them can cost gigabytes.
     named = {i.orig_filename: i for i in infos if name_fault(i.orig_filename) is None}
     findings += repeated([i.orig_filename for i in infos if i.orig_filename in named])
-    unpack = reader(stream, members, limits.entry_bytes)
+    unpack = reader(stream, starts, limits.entry_bytes)
     return Archive(
         files={
             name: info.file_size

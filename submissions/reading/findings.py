@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal[
     "archive", "name", "link", "encrypted", "bomb", "duplicate", "layout", "missing", "extra",
@@ -17,8 +16,7 @@ HOSTILE: Final[frozenset[Kind]] = frozenset({"archive", "name", "link", "bomb"})
 _SHOWN: Final = 160
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """A fault with its kind, by which a caller may tolerate it."""
 
     kind: Kind
@@ -28,7 +26,7 @@ class Finding:
 
 def found(kind: Kind, path: str, message: str) -> Finding:
     """A finding whose path may itself be hostile and is escaped."""
-    return Finding(kind=kind, path=shown(path), message=message)
+    return Finding(kind, shown(path), message)
 
 
 def shown(name: str) -> str:

@@ -18,8 +18,6 @@ from metrics.masks.png import SIGNATURE, PngError, chunks
 
 Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
 
-_Shape = tuple[int, int, int]  # height, width, samples a pixel
-
 _PNG_SAMPLES: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 3, 3: 3, 4: 2, 6: 4})
 _TURNED: Final = "turned by an orientation tag, which readers treat differently"
 _INKS: Final = "in the colours of a printer or a camera; expected black and white"
@@ -56,7 +54,7 @@ class HeaderError(ValueError):
     """The header is not that of a mask; the text says why."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Header:
     """The header of an image.
 
@@ -87,26 +85,18 @@ def read_header(data: bytes) -> Header:
     for start, kind, parse in _PARSERS:
         if data.startswith(start):
             try:
-                height, width, samples = parse(data)
-                tags = _tiff_tags(data) if kind == "TIFF" else {}
+                header = parse(data)
             except (struct.error, IndexError) as error:
                 raise HeaderError(f"a {kind} cut short in its header") from error
             except PngError as error:
                 raise HeaderError(str(error)) from error
-            if height < 1 or width < 1:
-                raise HeaderError(f"a {kind} of {width} x {height} pixels")
-            return Header(
-                kind=kind,
-                height=height,
-                width=width,
-                samples=samples,
-                deflated=_deflated(tags),
-                faxed=_faxed(tags),
-            )
+            if header.height < 1 or header.width < 1:
+                raise HeaderError(f"a {kind} of {header.width} x {header.height} pixels")
+            return header
     raise HeaderError("not a TIFF, JPEG, PNG or BMP image")
 
 
-def _tiff(data: bytes) -> _Shape:
+def _tiff(data: bytes) -> Header:
     tags = _tiff_tags(data)
     height, width = _single(tags, 257), _single(tags, 256)
     samples = _single(tags, 277, 1)
@@ -125,7 +115,7 @@ def _tiff(data: bytes) -> _Shape:
         raise HeaderError("a TIFF that does not say where its pixels are")
     if any(start + size > len(data) for start, size in zip(offsets, sizes, strict=True)):
         raise HeaderError("a TIFF cut short")
-    return height, width, samples
+    return Header("TIFF", height, width, samples, _deflated(tags), _faxed(tags))
 
 
 def _deflated(tags: Mapping[int, tuple[int, ...]]) -> slice | None:
@@ -194,9 +184,9 @@ def _single(tags: Mapping[int, tuple[int, ...]], tag: int, default: int | None =
     return values[0]
 
 
-def _jpeg(data: bytes) -> _Shape:
+def _jpeg(data: bytes) -> Header:
     place: int = 2
-    size: _Shape | None = None
+    header: Header | None = None
     for _ in range(_MAX_SEGMENTS):
         marker, place = _marker(data, place)
         if marker in _BARE_MARKERS:
@@ -205,14 +195,14 @@ def _jpeg(data: bytes) -> _Shape:
             break
         (length,) = struct.unpack_from(">H", data, place)
         if marker in _FRAME_MARKERS:
-            if size is not None:
+            if header is not None:
                 raise HeaderError("a JPEG of two frames")
             bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
             if bits != 8:
                 raise HeaderError("a JPEG of more than 8 bits a channel")
             if channels not in {1, 3}:
                 raise HeaderError(_INKS)
-            size = height, width, channels
+            header = Header("JPEG", height, width, channels)
         if length < 2:
             raise HeaderError("a damaged JPEG header")
         if marker == _EXIF and data.startswith(b"Exif\0\0", place + 2):
@@ -220,13 +210,13 @@ def _jpeg(data: bytes) -> _Shape:
         place += length
     else:
         raise HeaderError(f"a JPEG of more than {_MAX_SEGMENTS} segments before its pixels")
-    if size is None:
+    if header is None:
         raise HeaderError("a JPEG without a size")
     if data.rfind(b"\xff\xd9") < place:
         raise HeaderError("a JPEG cut short")
     if data.count(b"\xff\xda", place) >= _MAX_SCANS:
         raise HeaderError(f"a JPEG of more than {_MAX_SCANS} scans")
-    return size
+    return header
 
 
 def _marker(data: bytes, place: int) -> tuple[int, int]:
@@ -252,7 +242,7 @@ def _refuse_turned(exif: bytes) -> None:
         return
 
 
-def _png(data: bytes) -> _Shape:
+def _png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         raise HeaderError("a PNG without its header")
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
@@ -267,10 +257,10 @@ def _png(data: bytes) -> _Shape:
         packed += length if kind in _PACKED_CHUNKS else 0
     if packed > _MAX_PACKED_TEXT:
         raise HeaderError(f"a PNG with {packed:,} bytes of packed text or colour profiles")
-    return height, width, _PNG_SAMPLES.get(colour, _MAX_SAMPLES)
+    return Header("PNG", height, width, _PNG_SAMPLES.get(colour, _MAX_SAMPLES))
 
 
-def _bmp(data: bytes) -> _Shape:
+def _bmp(data: bytes) -> Header:
     (header_bytes,) = struct.unpack_from("<I", data, 14)
     if header_bytes < 40:
         raise HeaderError("a BMP of a kind that is not read")
@@ -281,10 +271,10 @@ def _bmp(data: bytes) -> _Shape:
         raise HeaderError("a compressed BMP, which is not read")
     if start + abs(height) * ((width * bits + 31) // 32 * 4) > len(data):
         raise HeaderError("a BMP cut short")
-    return abs(height), width, max(1, bits // 8)
+    return Header("BMP", abs(height), width, max(1, bits // 8))
 
 
-_PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], _Shape]], ...]] = (
+_PARSERS: Final[tuple[tuple[bytes, Kind, Callable[[bytes], Header]], ...]] = (
     (b"II*\0", "TIFF", _tiff),
     (b"MM\0*", "TIFF", _tiff),
     (b"\xff\xd8", "JPEG", _jpeg),

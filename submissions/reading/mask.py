@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from metrics.masks.faults import alpha_of, alpha_problem, colour_problems
 from metrics.masks.read import THRESHOLDS, Mask, Protocol, decode_turned, is_turned, pack_grey
 from submissions.reading.archive import UNREADABLE, Archive, Limits
 from submissions.reading.decode import Pixels, decode_pixels
-from submissions.reading.findings import Finding, Kind
+from submissions.reading.findings import Finding
 from submissions.reading.image_header import Header, HeaderError, read_header
 
 GREY: Final = slice(64, 192)
@@ -47,6 +47,16 @@ class Place:
     size: tuple[int, int] | None
 
 
+class Totals(NamedTuple):
+    """What the notes on a package need of a mask: its pixels, those above 0 and above 127."""
+
+    test_set: str
+    lossy: bool
+    pixels: int
+    polyp_official: int
+    polyp_strict: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Content:
     """A decoded mask.
@@ -54,18 +64,14 @@ class Content:
     Attributes:
         place: Its place in the package.
         size: Its own height and width in pixels.
-        lossy: Whether it is a JPEG.
-        polyp_official: Pixels above 0.
-        polyp_strict: Pixels above 127.
+        totals: What is kept of it.
         decode: The mask by a protocol, bool (H, W).
         bits: The same, packed.
     """
 
     place: Place
     size: tuple[int, int]
-    lossy: bool
-    polyp_official: int
-    polyp_strict: int
+    totals: Totals
     decode: Callable[[Protocol], Mask]
     bits: Callable[[Protocol], Bits]
 
@@ -106,24 +112,30 @@ def read_content(
     try:
         data = archive.read(place.path)
     except UNREADABLE as error:
-        return None, [_fault(place, "unreadable", f"cannot be read from the package ({error})")]
+        return None, [
+            Finding("unreadable", place.path, f"cannot be read from the package ({error})")
+        ]
     try:
         header = read_header(data)
     except HeaderError as error:
-        return None, [_fault(place, "unreadable", f"expected a mask image, but it is {error}")]
+        return None, [
+            Finding("unreadable", place.path, f"expected a mask image, but it is {error}")
+        ]
     faults = list(_size_faults(place, header, limits, budget))
     if any(fault.kind == "bomb" for fault in faults):
         return None, faults
     pixels = decode_pixels(data, header)
     if pixels is None:
-        fault = _fault(place, "unreadable", f"a damaged {header.kind} that OpenCV cannot decode")
+        fault = Finding(
+            "unreadable", place.path, f"a damaged {header.kind} that OpenCV cannot decode"
+        )
         return None, [*faults, fault]
     faults += _channel_faults(place, data, header, pixels)
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
     above_zero = pack(grey)
     histogram = _of_bits(above_zero) if header.faxed else _histogram(grey, above_zero)
     if threshold is not None:
-        return _thresholded(place, header, grey, threshold), faults
+        return _thresholded(place, grey, threshold), faults
     faults += _value_faults(place, header, histogram)
     return _content(place, data, header, grey, above_zero, histogram), faults
 
@@ -135,28 +147,28 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
     if place.size is not None:
         height, width = place.size
         message = f"{header.width} x {header.height} pixels; its frame has {width} x {height}"
-        yield _fault(place, "size", message)
+        yield Finding("size", place.path, message)
     if pixels > limits.pixels:
         message = (
-            f"{header.width} x {header.height} pixels; without its frame's size at most "
-            f"{limits.pixels:,} are decoded"
+            f"{header.width} x {header.height} pixels; of a mask that is not known to have its "
+            f"frame's size at most {limits.pixels:,} are decoded"
         )
-        yield _fault(place, "bomb", message)
+        yield Finding("bomb", place.path, message)
     elif not budget.take(pixels * header.samples * (3 if header.kind == "PNG" else 1)):
         message = (
             "not decoded: the masks before it were as many and large as are read without knowing "
             "their frames' sizes; give the frames too"
         )
-        yield _fault(place, "bomb", message)
+        yield Finding("bomb", place.path, message)
 
 
 def _channel_faults(place: Place, data: bytes, header: Header, pixels: Pixels) -> Iterator[Finding]:
     """Colours, and shapes that are told by transparency."""
     if pixels.ndim == 3 and any(colour_problems(pixels)):
-        yield _fault(place, "values", "coloured; expected a black and white mask")
+        yield Finding("values", place.path, "coloured; expected a black and white mask")
     may_have_alpha = header.samples in _WITH_ALPHA or (header.kind == "PNG" and b"tRNS" in data)
     if may_have_alpha and (problem := alpha_problem(alpha_of(data))):
-        yield _fault(place, "values", f"it has {problem}")
+        yield Finding("values", place.path, f"it has {problem}")
 
 
 def _histogram(grey: Pixels, above_zero: Bits) -> npt.NDArray[np.int64]:
@@ -189,13 +201,15 @@ def _value_faults(
         if between:
             values = np.flatnonzero(histogram[1:255])[:5] + 1
             listed = ", ".join(map(str, values))
-            yield _fault(
-                place, "values", f"{between:,} pixels are neither 0 nor 255 (such as {listed})"
+            yield Finding(
+                "values", place.path, f"{between:,} pixels are neither 0 nor 255 (such as {listed})"
             )
     elif int(histogram[GREY].sum()) > MAX_GREY_SHARE * total:
         share = int(histogram[GREY].sum()) / total
-        yield _fault(
-            place, "values", f"{share:.0%} of the pixels are grey; expected a mask of 0 and 255"
+        yield Finding(
+            "values",
+            place.path,
+            f"{share:.0%} of the pixels are grey; expected a mask of 0 and 255",
         )
 
 
@@ -217,31 +231,17 @@ def _content(
             return pack(decode_turned(data, name=place.path))
         return pack_grey(grey, protocol=protocol) if THRESHOLDS[protocol] else above_zero
 
-    return Content(
-        place=place,
-        size=(header.height, header.width),
-        lossy=header.kind == "JPEG",
-        polyp_official=int(histogram[1:].sum()),
-        polyp_strict=int(histogram[_STRICT_FROM:].sum()),
-        decode=decode,
-        bits=bits,
-    )
+    above = int(histogram[1:].sum()), int(histogram[_STRICT_FROM:].sum())
+    totals = Totals(place.test_set, header.kind == "JPEG", grey.size, *above)
+    return Content(place=place, size=above_zero.shape, totals=totals, decode=decode, bits=bits)
 
 
-def _thresholded(place: Place, header: Header, grey: Pixels, threshold: float) -> Content:
+def _thresholded(place: Place, grey: Pixels, threshold: float) -> Content:
     """A map of probabilities as a mask, by every protocol."""
     mask = np.greater(grey, threshold * _MOST)
     bits = pack(mask)
+    # What JPEG does to a rim of 0 and 255 is no matter here, so it does not count as lossy.
+    totals = Totals(place.test_set, False, grey.size, bits.pixels, bits.pixels)
     return Content(
-        place=place,
-        size=(header.height, header.width),
-        lossy=False,  # what JPEG does to a rim of 0 and 255 is no matter here
-        polyp_official=bits.pixels,
-        polyp_strict=bits.pixels,
-        decode=lambda _: mask,
-        bits=lambda _: bits,
+        place=place, size=bits.shape, totals=totals, decode=lambda _: mask, bits=lambda _: bits
     )
-
-
-def _fault(place: Place, kind: Kind, message: str) -> Finding:
-    return Finding(kind=kind, path=place.path, message=message)

@@ -80,7 +80,9 @@ class _Sorting:
         parts = name.split("/")
         top = self.layout.top
         if len(parts) != len(top) + 2 or tuple(map(normal, parts[: len(top)])) != top:
-            self.strays[str(path.parent), _where(self.layout)].append(name)
+            nested = path.suffix.lower() == ".zip"
+            hint = f"{'a zip in the zip; ' if nested else ''}{_where(self.layout, self.known)}"
+            self.strays[str(path.parent), hint].append(name)
             return
         test_set = self.layout.predicted_test_set(parts[-2])
         if test_set is None or not _is_asked_for(test_set, self.known, self.layout):
@@ -119,8 +121,9 @@ class _Sorting:
         self.findings.append(found(kind, str(path), message))
 
 
-def _where(layout: PackageLayout) -> str:
-    return f"expected {layout.folder(f'{layout.prefix}k')}/{_mask_name(layout)}"
+def _where(layout: PackageLayout, known: Collection[str] | None) -> str:
+    folder = layout.folder(min(known) if known else f"{layout.prefix}*")
+    return f"expected names such as {folder}/{_mask_name(layout)}"
 
 
 def _mask_name(layout: PackageLayout, suffix: str | None = None) -> str:
@@ -132,10 +135,9 @@ def _is_asked_for(test_set: str, known: Collection[str] | None, layout: PackageL
 
 
 def _folder_hint(folder: str, known: Collection[str] | None, layout: PackageLayout) -> str:
-    names = [f"{layout.prefix}k"] if known is None else known
-    folders = [PurePosixPath(layout.folder(test_set)).name for test_set in names]
     if known is None:
-        return f"expected a folder {folders[0]}"
+        return f"expected a folder {PurePosixPath(layout.folder(f'{layout.prefix}*')).name}"
+    folders = [PurePosixPath(layout.folder(test_set)).name for test_set in known]
     nearest = difflib.get_close_matches(folder, folders, n=1, cutoff=0.8)
     hint = f"; the nearest is {nearest[0]}" if nearest else ""
     return f"expected one of {', '.join(folders)}{hint}"
@@ -164,7 +166,7 @@ def _folder_findings(
         test_set = layout.predicted_test_set(parts[-1])
         placed = tuple(map(normal, parts[:-1])) == layout.top
         if not (placed and test_set is not None and _is_asked_for(test_set, known, layout)):
-            yield found("layout", folder, f"an extra folder; {_where(layout)}")
+            yield found("layout", folder, f"an extra folder; {_where(layout, known)}")
 
 
 def _missing(
@@ -175,14 +177,14 @@ def _missing(
         if test_set not in present:
             count = f"{len(expected[test_set])} masks" if expected is not None else "its masks"
             folder = layout.folder(test_set)
-            yield Finding(kind="missing", path=folder, message=f"missing: {count} of {test_set}")
+            yield Finding("missing", folder, f"missing: {count} of {test_set}")
             continue
         for name in sorted(expected[test_set]) if expected is not None else ():
             if (test_set, name) not in sorting.masks:
                 path, message = layout.mask(test_set, name), "the mask of this frame is missing"
-                yield Finding(kind="missing", path=path, message=message)
+                yield Finding("missing", path, message)
         if layout.timings and test_set not in sorting.timings:
             path = layout.timing(test_set)
-            yield Finding(kind="timing", path=path, message="the timing file is missing")
+            yield Finding("timing", path, "the timing file is missing")
     if known is None and not present:
-        yield Finding(kind="missing", path="", message=f"no masks at all; {_where(layout)}")
+        yield Finding("missing", "", f"no masks at all; {_where(layout, known)}")

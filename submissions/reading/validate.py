@@ -20,20 +20,20 @@ nearly white (inverted, most likely), is noted too.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from metrics.utils.cgroups import cores
 from metrics.utils.errors import Fault
 from metrics.utils.text import decode_text
 from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
 from submissions.reading.decode import quiet_decoders
 from submissions.reading.findings import HOSTILE, Finding, Kind, found, shown
-from submissions.reading.mask import Budget, Content, Place, read_content
+from submissions.reading.mask import Budget, Content, Place, Totals, read_content
 from submissions.reading.structure import Structure, arrange
 from submissions.rounds import Sizes
 from submissions.timing import most_bytes, parse_timing
@@ -148,17 +148,6 @@ def inspect_masks(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Read:
-    """What the notes need of a mask; its pixels are not kept."""
-
-    test_set: str
-    pixels: int
-    lossy: bool
-    polyp_official: int
-    polyp_strict: int
-
-
 def _contents(
     archive: Archive,
     structure: Structure,
@@ -166,27 +155,17 @@ def _contents(
     threshold: float | None,
     on_mask: Callable[[Content], None] | None,
     findings: list[Finding],
-) -> list[_Read]:
+) -> list[Totals]:
     budget = Budget(limits.work)
 
-    def check(place: Place) -> tuple[_Read | None, list[Finding]]:
+    def check(place: Place) -> tuple[Totals | None, list[Finding]]:
         content, faults = read_content(archive, place, limits, budget, threshold)
-        if content is None:
-            return None, faults
-        if on_mask is not None:
+        if content is not None and on_mask is not None:
             on_mask(content)
-        height, width = content.size
-        kept = _Read(
-            test_set=place.test_set,
-            pixels=height * width,
-            lossy=content.lossy,
-            polyp_official=content.polyp_official,
-            polyp_strict=content.polyp_strict,
-        )
-        return kept, faults
+        return None if content is None else content.totals, faults  # its pixels are not kept
 
-    read: list[_Read] = []
-    with quiet_decoders(), ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+    read: list[Totals] = []
+    with quiet_decoders(), ThreadPoolExecutor(min(MAX_WORKERS, cores())) as pool:
         try:
             for kept, faults in pool.map(check, structure.masks):
                 findings += faults
@@ -210,10 +189,10 @@ def _timings(
             text = decode_text(archive.read(path))
         except UNREADABLE as error:
             message = f"the timing file cannot be read ({error})"
-            findings.append(Finding(kind="timing", path=path, message=message))
+            findings.append(Finding("timing", path, message))
             continue
         latencies[test_set], faults = parse_timing(text, frames)
-        findings += [Finding(kind="timing", path=path, message=message) for message in faults]
+        findings += [Finding("timing", path, message) for message in faults]
     return latencies
 
 
@@ -243,7 +222,7 @@ def _junk_note(structure: Structure) -> list[str]:
     ]
 
 
-def _lossy_note(read: list[_Read]) -> str:
+def _lossy_note(read: list[Totals]) -> str:
     lossy = [mask for mask in read if mask.lossy]
     if not lossy:
         return ""
@@ -256,7 +235,7 @@ def _lossy_note(read: list[_Read]) -> str:
     )
 
 
-def _uniform_notes(read: list[_Read]) -> list[str]:
+def _uniform_notes(read: list[Totals]) -> list[str]:
     """Test sets that are empty or full as a whole: valid, but hardly what was meant."""
     notes = []
     for test_set in sorted({mask.test_set for mask in read}):

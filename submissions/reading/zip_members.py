@@ -34,14 +34,6 @@ _UNKNOWN: Final = "that belong to no entry"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
-    """A member, and the offset of its packed bytes."""
-
-    info: zipfile.ZipInfo
-    start: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Local:
     """A local header: what a zip says of a member right before its bytes."""
 
@@ -57,31 +49,31 @@ class _Local:
 
 def locate(
     stream: BinaryIO, infos: Iterable[zipfile.ZipInfo], directory_start: int
-) -> tuple[dict[int, Member], list[Finding]]:
+) -> tuple[dict[int, int], list[Finding]]:
     """Find each member's bytes, and where the zip contradicts itself.
 
     Returns:
-        tuple: Members by the offset of their header, up to the first that is not there or shares
-        bytes with another; and the faults.
+        tuple: The offset of each member's packed bytes by that of its header, up to the first that
+        is not there or shares bytes with another; and the faults.
     """
     # The members are walked in the order of their bytes, and `place` is where the bytes that are
     # accounted for end. A member that begins before it overlaps another (a bomb that unpacks the
     # same bytes many times); one that begins behind it leaves hidden bytes in between.
-    members: dict[int, Member] = {}
+    starts: dict[int, int] = {}
     faults: list[Finding] = []
     place = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         name, start = info.orig_filename, info.header_offset
         if start < place:
-            return members, [*faults, found("bomb", name, "shares its bytes with another entry")]
+            return starts, [*faults, found("bomb", name, "shares its bytes with another entry")]
         if start > place:
             faults.append(found("archive", name, f"{start - place:,} bytes before it {_UNKNOWN}"))
         local = _read_local(stream, start) if start < directory_start else None
         if local is None:
             message = "it does not begin where the zip's directory says"
-            return members, [*faults, found("archive", name, message)]
+            return starts, [*faults, found("archive", name, message)]
         faults += [found("archive", name, message) for message in _contradictions(info, local)]
-        members[start] = Member(info=info, start=local.end)
+        starts[start] = local.end
         place = local.end + info.compress_size
         if info.flag_bits & _SIZES_FOLLOW and place < directory_start:
             place += _descriptor_bytes(stream, info, place)
@@ -90,24 +82,25 @@ def locate(
     elif place < directory_start:
         message = f"{directory_start - place:,} bytes before the zip's directory {_UNKNOWN}"
         faults.append(found("archive", "", message))
-    return members, faults
+    return starts, faults
 
 
 def reader(
-    stream: BinaryIO, members: dict[int, Member], limit: int
+    stream: BinaryIO, starts: dict[int, int], limit: int
 ) -> Callable[[zipfile.ZipInfo], bytes]:
     """A thread-safe function that unpacks a whole member of at most ``limit`` bytes.
 
     It raises ``zipfile.BadZipFile`` or ``zlib.error`` where the bytes are not those stated.
+    ``starts`` is what ``locate`` gives.
     """
     lock = threading.Lock()
 
     def read(info: zipfile.ZipInfo) -> bytes:
-        member = members.get(info.header_offset)
-        if member is None or max(info.file_size, info.compress_size) > limit:
+        start = starts.get(info.header_offset)
+        if start is None or max(info.file_size, info.compress_size) > limit:
             raise zipfile.BadZipFile("not read")
         with lock:
-            stream.seek(member.start)
+            stream.seek(start)
             packed = stream.read(info.compress_size)
         data = _unpacked(packed, info)
         if zlib.crc32(data) != info.CRC:

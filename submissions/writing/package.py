@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import threading
 import zipfile
@@ -22,7 +23,7 @@ from submissions.reading.validate import inspect_package
 from submissions.rounds import Sizes
 from submissions.timing import check_latency, format_timing
 from submissions.writing.encoding import SUFFIXES, Format, encode_mask
-from submissions.writing.publish import SealedPackage, release_before_rename
+from submissions.writing.publish import SealedPackage
 
 MANIFEST_VERSION: Final = 1
 
@@ -164,7 +165,8 @@ class PackageWriter:
                 summary = f"{self.path}: the written package is faulty"
                 raise FaultsError(inspection.faults(), summary)
             sha256 = file_sha256(self._temporary)
-            release_before_rename(self._file)
+            if sys.platform == "win32":  # where an open file cannot be renamed
+                self._file.close()
             self._sealed = SealedPackage(
                 path=self.path,
                 temporary=self._temporary,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from metrics.utils.files import free_name, publish, unwritable, write_json
 
@@ -50,9 +49,3 @@ class SealedPackage:
 def manifest_path(package: Path) -> Path:
     """The manifest that lies beside a package."""
     return package.with_suffix(".json")
-
-
-def release_before_rename(stream: IO[bytes]) -> None:
-    """Close the partial file where an open file cannot be renamed (Windows)."""
-    if sys.platform == "win32":
-        stream.close()

@@ -40,6 +40,11 @@ def test_scores_of_different_truths_are_ranked_apart() -> None:
     assert rank(scored)["rank"].tolist() == [1, 1]
 
 
+def test_the_truth_of_the_newest_score_comes_first() -> None:
+    scored = rows(("1", "a", 0.5), ("1", "b", 0.9)).assign(truth_sha256=["t", "s"])
+    assert rank(scored)["truth_sha256"].tolist() == ["t", "s"]
+
+
 def test_protocols_are_never_mixed() -> None:
     scored = rows(("1", "a", 0.5), ("1", "b", 0.9)).assign(protocol=["official", "strict"])
     with pytest.raises(UserError, match="--protocol"):

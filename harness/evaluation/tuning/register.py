@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def register(
     tuned = {
         "run": run.run,
         "threshold": choice.threshold,
-        "clean_up": choice.clean_up.to_dict(),
+        "clean_up": asdict(choice.clean_up),
         "tta": choice.tta,
         **further,
     }

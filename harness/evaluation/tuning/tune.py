@@ -52,11 +52,14 @@ def tune(
         tuple: The new run, and all that was tried.
 
     Raises:
-        UserError: If the run was tuned before, a frame or mask cannot be read, threshold or
-            clean-up are asked for several classes, or the disk is full.
+        UserError: If the run was tuned before or has no members to choose among, a frame or mask
+            cannot be read, threshold or clean-up are asked for several classes, or the disk is
+            full.
     """
     if run.tuned:
         raise UserError(f"{run.run} was tuned before; tune {run.tuned['run']}, which it came from")
+    if [*steps] == ["members"] and not run.members:
+        raise UserError(f"{run.run} has no members to choose among; take an ensemble")
     loaded = load(run)
     if len(loaded.classes) > 1 and {"threshold", "clean-up"} & set(steps):
         raise UserError(

@@ -20,7 +20,7 @@ from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.calibration import kept_temperature
 from harness.runs.classes import shared_classes
-from harness.runs.run import Run, masks_folder
+from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
 from metrics.averages import Average, average_of
@@ -62,7 +62,7 @@ def gather(
         for name, run in chosen.items()
         if (run.evaluation(split) / TABLE).exists()
     }
-    masks = {name: masks_folder(run, split) for name, run in chosen.items()}
+    masks = {name: run.evaluation(split) / MASKS for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
     notes += _of_several(workspace, shown, frames, split)
@@ -159,7 +159,7 @@ def _members(
     if len(measured) < 2:
         return None, notes
     table = tables.load(measured, split)
-    folders = {name: masks_folder(run, split) for name, run in own.items() if run in measured}
+    folders = {name: run.evaluation(split) / MASKS for name, run in own.items() if run in measured}
     return members_of(table, frames, folders, classes), notes
 
 

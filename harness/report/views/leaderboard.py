@@ -39,7 +39,10 @@ def standings_view(ranking: pd.DataFrame, *, protocol: str, group: str) -> View:
         # Ranks and best figures are of one set of frames: the separator follows it, too.
         frame = frame.assign(truth=short, ranked_in=frame[group] + " " + short.fillna(""))
         columns.append(Column("truth", _SETS[several]))
-        notes.append(f"Scores on different frames (see {_SETS[several]}) are ranked separately.")
+        order = ", those on the newest first" if several == "truth_sha256" else ""
+        notes.append(
+            f"Scores on different frames (see {_SETS[several]}) are ranked separately{order}."
+        )
     shown = {key for column in columns for key in column.keys}
     return View(
         frame=frame,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,7 +99,7 @@ def test_risk_takes_a_tuned_run_and_drops_none_of_its_regions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(risk_module, "risk_threshold", lambda *_: (0.2, 9))
-    tuned = {"threshold": 0.3, "tta": False, "clean_up": CleanUp(smallest=0.1, fill=True).to_dict()}
+    tuned = {"threshold": 0.3, "tta": False, "clean_up": asdict(CleanUp(smallest=0.1, fill=True))}
     run = Run(
         run="fpn-tuned", model="fpn", status="finished", folder=tmp_path,
         settings={"tuned": tuned}, members={}, row={},

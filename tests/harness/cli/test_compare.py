@@ -21,8 +21,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return Workspace(tmp_path / "workspace")
 
 
-def evaluated(workspace: Workspace, model: str, data: str) -> Run:
-    run = workspace.new_run(model, settings={}, versions={})
+def evaluated(workspace: Workspace, model: str, data: str, **settings: str) -> Run:
+    run = workspace.new_run(model, settings=settings, versions={})
     workspace.finish_run(run.run)
     run.evaluation("test").mkdir(parents=True)
     pd.DataFrame({"frame": ["1"]}).to_parquet(run.evaluation("test") / TABLE)
@@ -44,6 +44,15 @@ def test_runs_evaluated_on_different_frames_are_refused(workspace: Workspace) ->
     assert refused.exit_code == 1
     assert "on different frames of the test split" in refused.output
     assert f"--run {unet.run}" in refused.output
+
+
+def test_runs_of_different_divisions_are_refused(workspace: Workspace) -> None:
+    evaluated(workspace, "unet", "0123")
+    without = evaluated(workspace, "fpn", "4567", leave_out="C3")
+    refused = compare(without.run, "unet")
+    assert refused.exit_code == 1
+    assert f"{without.run}: without C3" in refused.output
+    assert "harness evaluate" not in refused.output
 
 
 def test_models_on_other_frames_are_not_among_the_others(workspace: Workspace) -> None:

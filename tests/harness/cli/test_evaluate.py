@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli.evaluate import command
 from harness.data.cross_validation import SplitVariant, folds
 from harness.evaluation.run_labels import label_of, of_all_folds
 from metrics.utils.errors import UserError
@@ -48,3 +51,24 @@ def test_a_model_without_a_run_of_every_fold_is_left_out_by_name(
     assert "fpn has no run of fold 2/2" in capsys.readouterr().err
     with pytest.raises(UserError, match="fpn has no run of fold 2/2"):
         of_all_folds([fpn], folds(2))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--folds 2 --leave-out C3", "give one of them"),
+        ("--from C1", "are for --table generalisation"),
+        ("--maps full", "add --probabilities"),
+        ("--map-bits 16", "add --probabilities"),
+        ("--folds 3", "harness train --folds 3"),
+        ("--leave-out C3", "harness train --leave-out C3"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_give_instead(
+    tmp_path: Path, options: str, said: str
+) -> None:
+    line = ["--split", "val", *options.split(), "--workspace", str(tmp_path)]
+    refused = CliRunner().invoke(command, line)
+
+    assert refused.exit_code in (1, 2)
+    assert said in refused.output

@@ -104,7 +104,7 @@ def test_weights_of_another_workspace_are_taken_as_they_are(
     assert only_run(tmp_path).best.read_bytes() == file.read_bytes()
     refused = call(tmp_path, file, "--model", "fpn", "--size", "64")
     assert refused.exit_code == 1
-    assert "are of another model" in refused.output
+    assert "holds another network; take --model unet" in refused.output
 
 
 def test_a_message_does_not_quote_a_whole_file(tmp_path: Path) -> None:
@@ -118,14 +118,18 @@ def test_a_message_does_not_quote_a_whole_file(tmp_path: Path) -> None:
     assert len(result.output) < 1000
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "safetensors"])
 def test_a_network_of_one_channel_gives_the_probabilities_of_its_sigmoid(
     tmp_path: Path, prefix: str
 ) -> None:
     torch.manual_seed(2)
     single = smp.Unet("resnet18", encoder_weights=None, classes=1).eval()
     file = tmp_path / "one.pth"
-    torch.save({"state_dict": {prefix + k: v for k, v in single.state_dict().items()}}, file)
+    if prefix == "safetensors":
+        file = file.with_suffix(".safetensors")
+        save_weights(file, single.state_dict())
+    else:
+        torch.save({"state_dict": {prefix + k: v for k, v in single.state_dict().items()}}, file)
 
     result = call(tmp_path, file, "--model", "unet", "--size", "64")
 

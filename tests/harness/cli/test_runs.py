@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
+from harness.inference.clean_up import CleanUp
 from harness.runs.workspace import Workspace
 
 
@@ -30,3 +33,30 @@ def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
 
     assert CliRunner().invoke(cli, line).exit_code == 1
     assert CliRunner().invoke(cli, [*line, "--workspace", str(workspace.root)]).exit_code == 0
+
+
+def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.new_run("fpn", settings={}, versions={}, seed=3)
+    workspace.new_run("fpn", settings={}, versions={})
+    rows = ["runs", "--format", "csv", "--workspace", str(tmp_path)]
+    lines = CliRunner().invoke(cli, rows).stdout.splitlines()
+    column = lines[0].split(",").index("seed")
+    assert sorted(line.split(",")[column] for line in lines[1:]) == ["", "3"]
+
+
+def test_a_tuned_run_shows_what_was_chosen(tmp_path: Path) -> None:
+    tuned = {
+        "run": "unet-1", "split": "val", "threshold": 0.35, "tta": True,
+        "clean_up": asdict(CleanUp(fill=True)),
+    }  # fmt: skip
+    made = Workspace(tmp_path).new_run(
+        "unet", settings={"members": {"unet": {}}, "tuned": tuned}, members={"unet": "unet-1"},
+        versions={}, encoder_weights={},
+    )  # fmt: skip
+
+    shown = CliRunner().invoke(cli, ["runs", "show", made.run, "--workspace", str(tmp_path)])
+
+    assert shown.exit_code == 0, shown.output
+    for line in ("tuned: unet-1, on val", "threshold: 0.35", "clean-up: fill holes"):
+        assert line in shown.stdout

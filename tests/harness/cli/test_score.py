@@ -612,3 +612,88 @@ def test_a_scoring_that_is_interrupted_leaves_what_was_there(
     assert harness(*command).exit_code == 0
     newest = Ledger(here / "workspace").scores().iloc[0].to_dict()
     assert list(load_scored(Workspace(here / "workspace"), {"unet": newest})[0]) == ["unet"]
+
+
+def test_a_fault_of_the_truth_is_said_once_and_packages_by_their_team(
+    here: Path, harness: Harness
+) -> None:
+    for team in ("red", "blue"):
+        (here / "packages" / team).mkdir(parents=True)
+        write(here / "packages" / team / "final.zip", shift=30 if team == "red" else 1)
+    for truth, wanted in (
+        ("turth", "a folder of truth masks"),
+        ("packages", "folders EndoCV_DATA"),
+    ):
+        result = harness("score", "packages", "--truth", truth)
+        assert result.exit_code == 1
+        assert result.stderr.count(f"expected {wanted}") == 1
+        assert "could not be scored" not in result.stderr
+    assert "--round" in result.stderr
+    scored = harness("score", "packages", "--truth", "truth", "--round", "1").stderr
+    assert "red/final: result files in " in scored
+    assert "blue/final: result files in " in scored
+
+
+@pytest.mark.parametrize("protocol", ["official", "pranet"])
+def test_a_fault_of_the_truth_is_none_of_plain_folders(
+    here: Path, harness: Harness, protocol: str
+) -> None:
+    for method in ("a", "b"):
+        shutil.copytree(here / "truth" / SETS[0], here / "results" / method)
+    (here / "plain").mkdir()
+    (here / "plain" / "f0.png").write_bytes(b"no image")
+    for truth in ("turth", "frames/none", "plain"):
+        result = harness("score", "results", "--truth", truth, "--protocol", protocol)
+        assert result.exit_code == 1
+        assert result.stderr.count("the truth") == 1
+        assert "could not be scored" not in result.stderr
+
+
+def test_a_corrected_truth_leaves_no_false_ranks(here: Path, harness: Harness) -> None:
+    (here / "packages").mkdir()
+    for shift, team in enumerate(("red", "blue", "green")):
+        write(here / "packages" / f"{team}.zip", shift=shift)
+    options = ("--round", "1", "--no-hausdorff", "--truth")
+    assert harness("score", "packages", *options, "truth").exit_code == 0
+    shutil.copytree(here / "truth", here / "corrected")
+    cv2.imwrite(str(here / "corrected" / SETS[0] / "f0_mask.png"), disc(5) * np.uint8(255))
+    harness("score", "packages/red.zip", *options, "corrected")
+    partly = harness("leaderboard", "--table", "ranks")
+    assert ": red, scored against another truth since" in partly.stderr
+    assert "score packages" not in partly.stderr
+    harness("score", "packages", *options, "corrected", "--skip-scored")
+    wholly = harness("leaderboard", "--table", "ranks", "--format", "csv")
+    assert wholly.stderr == ""
+    assert {row["model"] for row in csv.DictReader(wholly.stdout.splitlines())} == {
+        "red", "blue", "green",
+    }  # fmt: skip
+    again = harness("score", "packages", *options, "truth", "--skip-scored")
+    assert "scored before" not in again.stderr
+
+
+def test_packages_of_one_team_are_told_apart(here: Path, harness: Harness) -> None:
+    for name, shift in (("first", 0), ("second", 9)):
+        write(here / f"{name}.zip", shift=shift)
+    options = ("--truth", "truth", "--team", "red", "--round", "1", "--format", "csv")
+    scored = harness("score", "first.zip", "second.zip", *options)
+    rows = list(csv.DictReader(scored.stdout.splitlines()))
+    assert {row["package"] for row in rows} == {"red (first.zip)", "red (second.zip)"}
+    options = (*options, "--protocol", "strict", "--table", "contours")
+    contours = harness("score", "first.zip", "second.zip", *options)
+    assert "red (second.zip)" in contours.stdout
+
+
+def test_folders_of_one_name_are_told_apart(here: Path, harness: Harness) -> None:
+    for method in ("a", "b"):
+        shutil.copytree(here / "truth" / SETS[0], here / method / "maps")
+    options = ("--truth", f"truth/{SETS[0]}", "--protocol", "pranet")
+    scored = harness("score", "a/maps", "b/maps", *options)
+    assert scored.exit_code == 0
+    assert "maps (a/maps)" in scored.stdout
+
+
+def test_validate_takes_one_package(here: Path, harness: Harness) -> None:
+    write(here / "packages" / "red.zip", shift=0)
+    result = harness("validate", "packages")
+    assert result.exit_code == 2
+    assert "such as packages/red.zip: validate one at a time" in result.stderr

@@ -34,7 +34,7 @@ def test_all_faults_are_said_at_once() -> None:
         "compile: expected true or false, got 'yes'",
         "epochs: expected a whole number, 1 or more, got 0",
         "learning_rate: expected a number above 0, got 0.0",
-        "nodes: expected three names of models, such as unet,fpn,unet, got ['unet']",
+        'nodes: expected three names of models, such as ["unet", "fpn", "unet"], got [\'unet\']',
         "precision: expected auto, fp32 or bf16, got 'fp16'",
         "size: expected a multiple of 32, since the encoders halve it five times, got 100",
         "unknown key 'epoch'; did you mean 'epochs'?",

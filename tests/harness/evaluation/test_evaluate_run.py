@@ -17,7 +17,7 @@ from harness.evaluation import evaluate_run as evaluations
 from harness.evaluation.evaluate_run import cached_table, evaluate_run, evaluation_settings
 from harness.inference.prediction import Inference
 from harness.runs.network import Loaded
-from harness.runs.run import Run, masks_folder
+from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
 from metrics.masks.classes import ONE
 
@@ -87,7 +87,9 @@ def cached(workspace: Workspace, run: Run, frames: pd.DataFrame) -> pd.DataFrame
 
 def polyp_columns(run: Run) -> list[int]:
     """How many columns of each kept mask are polyp."""
-    masks = [cv2.imread(str(path), 0) for path in sorted(masks_folder(run, "val").glob("*.png"))]
+    masks = [
+        cv2.imread(str(path), 0) for path in sorted((run.evaluation("val") / MASKS).glob("*.png"))
+    ]
     return [int((mask[0] > 0).sum()) for mask in masks]
 
 
@@ -130,7 +132,7 @@ def test_one_that_replaces_another_replaces_all_of_it(
     workspace: Workspace, run: Run, frames: pd.DataFrame, evaluate: Callable[..., pd.DataFrame]
 ) -> None:
     evaluate(8)
-    (masks_folder(run, "val") / "of-another-set.png").touch()
+    (run.evaluation("val") / MASKS / "of-another-set.png").touch()
     table = evaluate(16)
 
     assert polyp_columns(run) == [16] * 3

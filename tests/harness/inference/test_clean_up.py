@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -41,11 +43,11 @@ def test_what_is_dropped_and_filled(clean_up: CleanUp, pixels: int, hole: bool) 
     after = clean_up(before)
 
     assert (int(after.sum()), bool(after[2, 2])) == (pixels, hole)
-    assert np.array_equal(clean(before, clean_up.to_dict()), after)  # the container's own
-    assert CleanUp.from_dict(clean_up.to_dict()) == clean_up
+    assert np.array_equal(clean(before, asdict(clean_up)), after)  # the container's own
+    assert CleanUp(**asdict(clean_up)) == clean_up
 
 
 def test_an_empty_mask_stays_empty() -> None:
     empty = np.zeros((4, 5), bool)
     assert not CleanUp(smallest=0.1, fill=True, largest=True)(empty).any()
-    assert not clean(empty, CleanUp(smallest=0.1, fill=True, largest=True).to_dict()).any()
+    assert not clean(empty, asdict(CleanUp(smallest=0.1, fill=True, largest=True))).any()

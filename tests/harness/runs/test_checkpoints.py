@@ -24,6 +24,13 @@ def test_without_room_the_one_before_is_kept(tmp_path, no_room, write, room):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_weights_can_be_read_by_those_who_can_read_the_other_files(tmp_path):
+    checkpoints.save_weights(tmp_path / "weights", {"a": torch.ones(3)})
+    (tmp_path / "other").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
     network = torch.nn.Linear(2, 2)
     broken = {**network.state_dict(), "bias": torch.tensor([0.0, torch.nan])}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import models
 from harness.config.training import TrainConfig
 from harness.data.loader import batches, order
 from harness.runs.network import build
@@ -115,6 +116,13 @@ def test_several_processes_train_no_network_with_a_teacher() -> None:
     taught = config(teacher="unet-20260726-101500")
     with pytest.raises(UserError, match="trains in one process"):
         check_batches([taught], pd.DataFrame(), device=CPU, group=ProcessGroup(world_size=2))
+
+
+def test_networks_are_tried_at_their_output_stride(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(models, "try_out", lambda _name, **how: tried.append(how["output_stride"]))
+    check_networks([config("trinet", output_stride=16), config("trinet")])
+    assert tried == [16, None]
 
 
 def test_all_networks_that_do_not_take_their_encoder_are_said() -> None:

@@ -60,12 +60,14 @@ def batch(frames: int = FRAMES, seed: int = 0) -> tuple[Tensor, Tensor]:
     return images, (images[:, 0] > 127).to(torch.uint8)
 
 
-def trainer(group: ProcessGroup, *, norm: bool = False, **values: Any) -> Trainer:
+def trainer(
+    group: ProcessGroup, *, norm: bool = False, network: nn.Module | None = None, **values: Any
+) -> Trainer:
     # Each process starts from weights of its own; the main process's are taken.
     torch.manual_seed(group.rank)
     return Trainer(
         TrainConfig(model="unet", size=SIZE, **values),
-        Convolutions(norm=norm),
+        network or Convolutions(norm=norm),
         device=torch.device("cpu"),
         normalisation=NORMALISATION,
         steps=2,
@@ -102,6 +104,26 @@ def warned(group: ProcessGroup) -> list[str]:
         warnings.simplefilter("always")
         trainer(group, norm=True)
     return [str(warning.message) for warning in caught]
+
+
+class Unused(Convolutions):
+    """A network with weights that take no part in its output."""
+
+    def __init__(self) -> None:
+        super().__init__(norm=False)
+        self.head = nn.Linear(2, 2)
+
+
+def unused(group: ProcessGroup) -> list[float]:
+    """The losses of steps of a network with unused weights."""
+    made = trainer(group, network=Unused())
+    images, masks = batch()
+    mine = slice(group.rank, None, group.world_size)
+    steps = [
+        made.step(images[mine], masks[mine], epoch=0, index=at, passed=at, frames=FRAMES)
+        for at in range(2)
+    ]
+    return [loss.item() for loss in steps]
 
 
 def validate(group: ProcessGroup) -> dict[str, Any]:
@@ -147,6 +169,7 @@ WORK: dict[str, Callable[[ProcessGroup], Any]] = {
     "validate": validate,
     "counts": counts,
     "counts of an average": functools.partial(counts, ema_decay=0.5),
+    "unused": unused,
     "warned": warned,
     "agree": agree,
     "share": share,
@@ -189,6 +212,10 @@ def test_a_step_is_that_of_the_whole_batch(results: list[dict[str, Any]], loss: 
         torch.testing.assert_close(first["gradients"][name], expected, atol=1e-6, rtol=0)
     for name in alone["weights"]:
         assert torch.equal(first["weights"][name], second["weights"][name]), name
+
+
+def test_weights_that_are_not_used_keep_no_step_back(results: list[dict[str, Any]]) -> None:
+    assert results[0]["unused"] == results[1]["unused"] == pytest.approx(unused(SINGLE))
 
 
 @pytest.mark.parametrize("work", ["counts", "counts of an average"])

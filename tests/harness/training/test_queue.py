@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.workspace import Workspace
 from harness.training import queue
 from harness.training.queue import EnsembleStep, RunQueue, networks_for, steps_for
-from metrics.utils.errors import UserError
+from metrics.utils.errors import FaultsError, UserError
 
 STEPS = [
     resolve("unet", "quick", fold="1/2"),
@@ -68,8 +69,26 @@ def test_a_removed_run_is_not_trained_again(workspace: Workspace) -> None:
 
     left = queue.unfinished(workspace)
     assert left is not None
-    assert left.steps == [*networks[1:], ensembles[1]]
-    assert left.runs == {1: other}
+    assert left.steps == [None, *networks[1:], None, ensembles[1]]
+    assert left.runs == {2: other}
+    assert left.networks == 3
+
+
+def test_a_training_under_way_does_not_bring_back_what_was_struck(workspace: Workspace) -> None:
+    plan = RunQueue.new(workspace, STEPS[:2])
+    removed, other = (workspace.new_run("unet", settings={}, versions={}).run for _ in range(2))
+    plan.begin(0, removed)
+    queue.strike(workspace, removed)
+
+    plan.begin(1, other)
+
+    found = queue.unfinished(workspace)
+    assert found is not None
+    assert plan.steps == found.steps == [None, STEPS[1]]
+    queue.strike(workspace, other)
+    plan.refresh()
+    assert plan.steps == [None, None]
+    assert queue.unfinished(workspace) is None
 
 
 def test_a_plan_of_which_every_run_is_removed_or_finished_is_gone(workspace: Workspace) -> None:
@@ -119,6 +138,7 @@ def test_models_among_the_members_are_trained_and_runs_are_not() -> None:
 
     assert networks_for((), members) == (["unet++", "segformer"], True)
     assert networks_for(("fpn", "divergentnets"), members)[0] == ["fpn", "unet++", "segformer"]
+    assert networks_for(("all", "manet"))[0] == [*models.PAPER_NETWORKS, "manet"]
     with pytest.raises(UserError, match="add --model divergentnets"):
         networks_for(("fpn",), members)
 
@@ -135,6 +155,11 @@ def test_each_seed_is_trained_in_each_fold_and_makes_an_ensemble() -> None:
         for seed in (3, 4)
         for kind in ("TrainConfig", "EnsembleStep")
     ]
+
+
+def test_a_seed_that_is_too_large_is_said() -> None:
+    with pytest.raises(FaultsError, match="seed: expected a whole number from 0"):
+        steps_for([resolve("unet", "quick", seed=2**32 - 1)], [SplitVariant()], False, seeds=2)
 
 
 def test_a_plan_of_an_earlier_version_makes_the_papers_ensemble(workspace: Workspace) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from harness.runs.run import Run
 from harness.training.history import Epoch
 from harness.training.reporter import SideBySide
 
@@ -31,15 +33,13 @@ class Bar:
         self.seen.append((done, total, detail))
 
 
-def job(model: str, work: float = 1.0) -> Any:
+def job(model: str, work: float = 1.0, **recipe: object) -> Any:
     row = {"best_epoch": 3, "best_iou": 0.25, "best_f1": 0.75, "epochs": 12}
-    run = SimpleNamespace(
-        run=f"{model}-1",
-        model=model,
-        chosen_class="polyp",
-        settings={"epochs": 12, "size": 64},
-        row=row,
-    )
+    settings = {"epochs": 12, "size": 64, **recipe}
+    run: Any = Run(
+        run=f"{model}-1", model=model, status="running", folder=Path(), settings=settings,
+        members={}, row=row,
+    )  # fmt: skip
     return SimpleNamespace(run=run, work=work, frames=SimpleNamespace(val=range(5)))
 
 
@@ -49,6 +49,16 @@ def shown(bar: Bar, *jobs: Any) -> SideBySide:
     )
     anything: Any = bar
     return SideBySide(anything, workspace, jobs)
+
+
+def test_folds_and_seeds_of_a_model_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = job("unet", fold="2/5", seed=3), job("unet", leave_out="C3"), job("unet")
+    callbacks = shown(Bar(), *jobs).callbacks()
+    for one in jobs:
+        callbacks.epoch(one.run, EPOCH)
+    lines = capsys.readouterr().err.splitlines()
+    names = [line.partition(":")[0] for line in lines]
+    assert names == ["unet fold 2/5 seed 3", "unet without C3", "unet"]
 
 
 def test_the_bar_moves_over_the_work_of_all_networks() -> None:

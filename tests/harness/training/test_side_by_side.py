@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
-from harness.training.cost import Cost, estimate
+from harness.training.cost import Cost, estimate, has_unused_weights
 from harness.training.distributed import ProcessGroup
 from harness.training.side_by_side import longest_first, networks_at_once, that_fit
 from harness.training.train_run import TrainingSetup
@@ -76,6 +77,18 @@ def test_the_longest_networks_are_known_from_their_shapes() -> None:
     unet, twice = estimate([configs[0], dataclasses.replace(configs[0], batch_size=16)])
     assert twice.flops == 2 * unet.flops
     assert unet.memory < twice.memory < 2 * unet.memory
+
+
+def test_weights_that_no_output_depends_on_are_known_from_their_shapes() -> None:
+    def unused(name: str, encoder: str) -> bool:
+        return has_unused_weights(models.create(name, encoder=encoder, encoder_weights=None), 64)
+
+    assert unused("unet", "efficientnet-b0")  # its last convolution
+    assert unused("pspnet", "resnet18")
+    assert not unused("unet", "resnet18")
+    needs_values = nn.Identity()
+    needs_values.register_forward_hook(lambda _module, _images, output: output.mean().item())
+    assert has_unused_weights(needs_values, 64)
 
 
 def test_a_network_that_cannot_be_told_counts_as_the_longest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from harness.runs.workspace import Workspace
 from harness.training import slurm_jobs, slurm_node
 from harness.training.history import Epoch, write_history
 from harness.training.job import Job
-from harness.training.launch import on_cluster
+from harness.training.launch import on_cluster, side_by_side
 from harness.training.slurm_jobs import Cluster, minutes, parse
 from harness.training.slurm_node import SlurmTraining
 from harness.training.train_run import TrainingSetup
@@ -230,6 +231,30 @@ def test_ctrl_c_leaves_the_jobs_which_are_waited_for_again(
     on_cluster(workspace, [one], CLUSTER)
     assert len(cluster.sent) == 1
     assert workspace.run(one.run.run).status == "finished"
+
+
+def test_a_run_that_is_removed_is_neither_waited_for_nor_trained(
+    workspace: Workspace, cluster: type[FakeExecutor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed, kept = job(workspace), job(workspace, "fpn")
+
+    def remove() -> set[str]:
+        workspace.remove_run(removed.run.run)
+        shutil.rmtree(removed.run.folder, ignore_errors=True)
+        finish(kept.run)
+        return {"7_0"}
+
+    monkeypatch.setattr(slurm_jobs, "queued", remove)
+    cluster.does = lambda _run: None
+    on_cluster(workspace, [removed, kept], CLUSTER)
+    assert [run.run for run in workspace.runs(status="finished")] == [kept.run.run]
+
+    def train_all(jobs: Iterator[Job], *_more: object) -> int:
+        assert [job.run.run for job in jobs] == [kept.run.run]
+        return 0
+
+    monkeypatch.setattr("harness.training.local_jobs.train_all", train_all)
+    side_by_side(workspace, [removed, kept], [], SETUP, 2, 2)
 
 
 def test_a_queue_that_cannot_be_asked_ends_no_waiting(

@@ -618,3 +618,16 @@ def test_a_set_that_is_black_or_inverted_as_a_whole_is_noted(
     assert report.findings == ()
     (note,) = [note for note in report.notes if "JPEG" not in note]
     assert said in note
+
+
+def test_hints_name_the_test_sets_that_are_asked_for(tmp_path: Path) -> None:
+    layout = PackageLayout(root="R", task="", folders="{test_set}", prefix="Site", timings="")
+    path = tmp_path / "nested.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inner.zip", b"")
+    findings = inspect_package(path, test_sets=("SiteB", "SiteA"), layout=layout).findings
+    assert findings[0].message.endswith(
+        "a zip in the zip; expected names such as R/SiteA/NAME_mask.jpg"
+    )
+    findings = inspect_package(path, layout=layout).findings
+    assert findings[-1].message == "no masks at all; expected names such as R/Site*/NAME_mask.jpg"

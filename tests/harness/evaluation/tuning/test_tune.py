@@ -18,6 +18,7 @@ from harness.runs.network import Loaded
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from metrics.masks.classes import ONE
+from metrics.utils.errors import UserError
 from models.divergentnets import DivergentNets
 
 
@@ -123,3 +124,17 @@ def test_a_fusion_is_fitted_to_maps_that_are_predicted_as_its_run_predicts(
     )  # fmt: skip
 
     assert asked == [choice.tta] == [True]
+
+
+def test_members_of_a_single_network_are_not_tuned(tmp_path: Path) -> None:
+    run = Run(
+        run="unet-1", model="unet", status="finished", folder=tmp_path, settings={}, members={},
+        row={},
+    )  # fmt: skip
+
+    with pytest.raises(UserError, match="no members to choose among"):
+        module.tune(
+            Workspace(tmp_path), run, pd.DataFrame(), "val",
+            inference=Inference(device=torch.device("cpu")), steps=["members"], figure="f1",
+            only_certain=False,
+        )  # fmt: skip

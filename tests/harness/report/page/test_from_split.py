@@ -15,7 +15,7 @@ from harness.data.frames import truth_of
 from harness.evaluation.frame_table import rows_of
 from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.report.page import from_split
-from harness.runs.run import Run, masks_folder
+from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
 from metrics.masks.class_indices import write_mask
 
@@ -41,7 +41,7 @@ def evaluate(workspace: Workspace, run: Run, frames: pd.DataFrame, shift: int) -
     for record in frames.to_dict("records"):
         truth = truth_of(record)
         mask = np.roll(truth, shift, axis=1)
-        write_mask(masks_folder(run, "val") / f"{record['frame']}.png", mask)
+        write_mask(run.evaluation("val") / MASKS / f"{record['frame']}.png", mask)
         rows += rows_of(record, truth, mask, latency_ms=1.0)
     pd.DataFrame(rows).to_parquet(run.evaluation("val") / TABLE)
     (run.evaluation("val") / SUMMARY).write_text('{"summary": {}}')

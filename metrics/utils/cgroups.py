@@ -1,13 +1,14 @@
-"""The limits that Linux's control groups set for this process, as in a container.
+"""How many cores and how much memory this process may use.
 
-Both versions are read: version 2 has one tree of groups, version 1 one a controller. A group's
-limit holds for those within it, so every group from the process's own up to the root counts; groups
-that a container does not see are passed over.
+Linux's control groups limit both, as in a container. Both versions are read: version 2 has one tree
+of groups, version 1 one a controller. A group's limit holds for those within it, so every group
+from the process's own up to the root counts; groups that a container does not see are passed over.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,17 @@ from typing import Final
 
 ROOT: Final = Path("/sys/fs/cgroup")
 OWN: Final = Path("/proc/self/cgroup")
+
+
+def cores() -> int:
+    """Cores this process may use, by its affinity, its container's quota and its SLURM job."""
+    if hasattr(os, "sched_getaffinity"):
+        allowed = len(os.sched_getaffinity(0))
+    else:
+        allowed = os.cpu_count() or 1
+    # Not every cluster binds a job to the cores that it gave it.
+    allowed = min(allowed, int(os.environ.get("SLURM_CPUS_ON_NODE", allowed)))
+    return min(allowed, max(1, math.ceil(min(allowed, cpus()))))
 
 
 def cpus(root: Path = ROOT, own: Path = OWN) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.utils import cgroups
+from metrics.utils import cgroups
 
 GIB = 2**30
 
@@ -52,3 +52,10 @@ def test_memory_that_only_caches_files_is_free(tmp_path: Path) -> None:
 def test_without_groups_nothing_is_limited(tmp_path: Path) -> None:
     nothing = tmp_path / "none", tmp_path / "none"
     assert cgroups.cpus(*nothing) == cgroups.free_memory(*nothing) == math.inf
+
+
+def test_cores_are_those_of_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(cgroups, "cpus", lambda: 2.5)
+    assert cgroups.cores() == 3
