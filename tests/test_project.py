@@ -152,9 +152,12 @@ for name in cli.list_commands(context):
     assert loaded_after(code, tmp_path) == set()
 
 
-def test_what_only_reads_results_does_without_the_library_of_networks(tmp_path: Path) -> None:
-    code = "import harness.report.page.from_split, harness.cli.compare"
-    assert "segmentation_models_pytorch" not in loaded_after(code, tmp_path)
+def test_leaderboard_comparisons_and_pages_do_without_torch(tmp_path: Path) -> None:
+    code = """
+import harness.evaluation.standings, harness.report.views.ranks, harness.runs.seeds
+import harness.report.page.from_round, harness.report.page.page
+"""
+    assert not {"torch", "segmentation_models_pytorch"} & loaded_after(code, tmp_path)
 
 
 def test_the_check_for_heavy_packages_sees_them(tmp_path: Path) -> None:

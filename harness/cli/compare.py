@@ -72,7 +72,7 @@ def command(
     of its recipe and frames from other seeds, whose mean is compared. They are compared on the same
     frames; the bootstrap resamples whole sequences.
     """
-    from harness.evaluation.evaluate_run import PROTOCOLS
+    from harness.evaluation.stored import PROTOCOLS
     from harness.report.views.ranks import comparison_view
     from harness.runs.workspace import Workspace
     from metrics.averages import average_of
@@ -132,6 +132,8 @@ def _tables(
         newest = newest_by_model(same, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     chosen = list({run.run: run for run in chosen}.values())
+    if len(chosen) < 2 and b is not None:
+        raise UserError(f"{a} and {b} are one run, {chosen[0].run}: expected two runs or models")
     if len(chosen) < 2:
         raise UserError(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
@@ -161,8 +163,9 @@ def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, mea
         if name == run.run or (name == run.model and not run.variant and not run.tuned):
             return run
     there = ", ".join(dict.fromkeys(run.model for run in evaluated)) or "none"
-    option = "--run" if any(run.run == name for run in workspace.runs()) else "--model"
-    raise UserError(
-        f"no evaluation of {name!r} on the {split} split; there are: {there}. Measure it with: "
-        f"{measure} {option} {name}"
-    )
+    known = workspace.runs()
+    option = "--run" if any(run.run == name for run in known) else "--model"
+    hint = f" Measure it with: {measure} {option} {name}"
+    if not any(name in (run.run, run.model) for run in known):
+        hint = " No run or model has that name ('harness runs')."
+    raise UserError(f"no evaluation of {name!r} on the {split} split; there are: {there}.{hint}")

@@ -122,9 +122,10 @@ def command(
         evaluated = _evaluations(settings, split)
         if split is None:
             of_round = f" in round {round_name}" if round_name is not None else ""
+            by_strict = " --protocol strict" if protocol == "strict" else ""
             console.warn(
                 f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score "
-                "ZIP --truth DIR' does it): ranking evaluations of a split instead."
+                f"ZIP --truth DIR{by_strict}' does it): ranking evaluations of a split instead."
             )
         _show_evaluations(evaluated, average, sd, kind, format_)
         return
@@ -273,7 +274,8 @@ def _show_ranks_of_splits(
             continue
         table = tables.load(list(newest.values()), split)
         samples = collect(table, average=average_of(table, average))
-        views.append(rank_view(samples, title=f"Ranks on the {split} split{which}"))
+        title = f"Ranks on the {split} split{which}, by each model's newest run"
+        views.append(rank_view(samples, title=title))
     show_views(views, format_, {"protocol": "paper", "average": average or "sets"})
 
 

@@ -20,8 +20,9 @@ from harness.evaluation.frame_table import Keep
 from harness.evaluation.map_table import TABLE
 from harness.evaluation.parts import Division
 from harness.evaluation.run_labels import label_of, of_all_folds
+from harness.evaluation.stored import PROTOCOLS
 from harness.runs.calibration import keep_temperature, kept_temperature
-from harness.runs.network import shared_classes
+from harness.runs.classes import shared_classes
 from harness.runs.register_ensemble import members_among
 from harness.runs.seeds import seeds_of
 from harness.runs.seen import refuse_seen, warn_of_other_training
@@ -64,7 +65,7 @@ class ChosenRuns:
     ) -> None:
         self.settings, self.again, self.inference = settings, again, inference
         self.keep = Keep(maps=maps, map_table=map_table)
-        self.decoding = evaluate_run.PROTOCOLS[protocol].decoding
+        self.decoding = PROTOCOLS[protocol].decoding
         self.workspace = Workspace(settings.workspace)
         wanted = variants(leave_out, folds)
         found = [run for one in wanted for run in select(self.workspace, names, runs, one)]

@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.fingerprint import FileDigests, combine, frame_digests, raise_faults, rows_of
 from harness.evaluation import map_table
-from harness.evaluation.evaluate_run import (
-    TABLE,
-    evaluation_settings,
-    predicted,
-    write_summary,
-)
+from harness.evaluation.evaluate_run import evaluation_settings, predicted, write_summary
 from harness.evaluation.frame_table import Keep, write_table
+from harness.evaluation.stored import TABLE
 from harness.inference import maps
 from harness.inference.prediction import Inference
-from harness.runs.network import shared_classes, weights_sha256
+from harness.runs.classes import shared_classes
+from harness.runs.network import weights_sha256
 from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
 from harness.utils.folders import link, replace_folder

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.evaluate_run import is_of_row, table_file
+from harness.evaluation.stored import is_of_row, table_file
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from metrics.endocv import COUNTS

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from harness.runs.network import Loaded
 from harness.runs.run import Run
 from metrics.utils.errors import UserError
 from metrics.utils.files import read_mapping, write_json
+
+if TYPE_CHECKING:
+    from harness.runs.network import Loaded
 
 FILE: Final = "calibration.json"
 

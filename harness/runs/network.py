@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import models
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
+from harness.runs.classes import shared_classes
 from harness.runs.run import Run
 from harness.utils import device as devices
 from metrics.masks.classes import Classes
@@ -153,31 +154,6 @@ def with_members(loaded: Loaded, names: Sequence[str]) -> Loaded:
     sizes = {name: int(loaded.run.settings["members"][name]["size"]) for name in members}
     network = DivergentNets(members, sizes).eval()
     return replace(loaded, network=network, size=max(sizes.values()))
-
-
-def shared_classes(runs: Iterable[Run]) -> Classes:
-    """The classes of runs; of ensembles, those of their members.
-
-    Raises:
-        UserError: If they are not the same in all.
-    """
-    recipes = {
-        name: TrainConfig.from_dict(settings)
-        for run in runs
-        for name, settings in run.settings.get("members", {run.run: run.settings}).items()
-    }
-    found = {config.classes: name for name, config in recipes.items()}
-    if len(found) > 1:
-        named = "; ".join(
-            f"{name}: {', '.join(classes.names)} ({', '.join(map(str, classes.values))}), "
-            f"{classes.chosen} chosen"
-            for classes, name in found.items()
-        )
-        raise UserError(
-            f"these runs have different classes ({named}); take runs of one [classes] table and "
-            "--loss-class"
-        )
-    return next(iter(found))
 
 
 def member_weights(folder: Path, member: str) -> Path:

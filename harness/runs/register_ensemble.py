@@ -10,7 +10,8 @@ from typing import Any
 import models
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
-from harness.runs.network import member_weights, shared_classes
+from harness.runs.classes import shared_classes
+from harness.runs.network import member_weights
 from harness.runs.run import Run
 from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 import models
 from harness.config.training import TrainConfig
-from harness.runs.network import load, shared_classes
+from harness.runs.classes import shared_classes
+from harness.runs.network import load
 from harness.runs.select import select
 from harness.runs.workspace import Workspace
 from harness.training.queue import Step, variant_of

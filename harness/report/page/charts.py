@@ -12,7 +12,6 @@ and models are given from top to bottom, figures from 0 to 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import altair as alt
 
@@ -29,6 +28,7 @@ from harness.report.page.vega import (
     Spec,
     chart,
     colour,
+    legend_choice,
     models,
     numbers,
     shape,
@@ -37,27 +37,23 @@ from harness.report.page.vega import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A figure of one model with the limits of its interval."""
-
-    style: Style
-    value: float
-    low: float
-    high: float
-
-
-def intervals(estimates: Sequence[Estimate], *, title: str, axis: str, whole: bool = False) -> Spec:
+def intervals(
+    estimates: Sequence[tuple[Style, float, float, float]],
+    *,
+    title: str,
+    axis: str,
+    whole: bool = False,
+) -> Spec:
     """A mark and its interval for each model, one model a row.
 
-    ``whole`` says that the figures are whole numbers from 1, as ranks are.
+    ``estimates`` are model, figure and the limits of its interval; ``whole`` says that the figures
+    are whole numbers from 1, as ranks are.
     """
     rows = [
-        {"model": e.style.label, "value": short(e.value), "low": short(e.low),
-         "high": short(e.high)}
-        for e in estimates
-    ]  # fmt: skip
-    styles = [e.style for e in estimates]
+        {"model": style.label, "value": short(value), "low": short(low), "high": short(high)}
+        for style, value, low, high in estimates
+    ]
+    styles = [style for style, *_ in estimates]
     form = "d" if whole else ".3f"
     scale, ticks = NEAR, alt.Axis()
     if whole:
@@ -130,7 +126,7 @@ def groups(
         tickBand="extent",
     )  # fmt: skip
     order = [style.label for style in styles]
-    chosen = alt.selection_point(fields=["model"], bind="legend")
+    chosen, opacity = legend_choice()
     drawn = (
         chart(data)
         .mark_point(filled=True, size=75, stroke=PAGE, strokeWidth=1)
@@ -140,7 +136,7 @@ def groups(
             yOffset=alt.YOffset("model:N", sort=order, scale=alt.Scale(paddingOuter=1)),
             color=colour(styles),
             shape=shape(styles),
-            opacity=alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12)),
+            opacity=opacity,
             tooltip=["model:N", "group:N", alt.Tooltip("value:Q", title="F1", format=".3f")],
         )
         .add_params(chosen)

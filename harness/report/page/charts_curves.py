@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from harness.report.page.vega import LIMIT, UNIT, Spec, chart, colour, dashes, short, spec, zoom
+from harness.report.page.vega import (
+    LIMIT,
+    UNIT,
+    Spec,
+    chart,
+    colour,
+    dashes,
+    legend_choice,
+    short,
+    spec,
+    zoom,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,16 +36,7 @@ def bands(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
 
     ``series`` has four columns a model: across, upwards, and the band's limits.
     """
-    base, styles = _base(series, ("x", "y", "low", "high"))
-    chosen = alt.selection_point(fields=["model"], bind="legend")
-    across = alt.X("x:Q", title=axes[0], scale=UNIT)
-    band = base.mark_area(opacity=0.15, clip=True).encode(
-        x=across,
-        y=alt.Y("low:Q", title=axes[1], scale=UNIT),
-        y2="high:Q",
-        opacity=alt.when(chosen).then(alt.value(0.15)).otherwise(alt.value(0.02)),
-    )
-    return _drawn(base, band, styles, chosen, across, axes[1], title)
+    return _lines(series, ("x", "y", "low", "high"), title=title, axes=axes)
 
 
 def steps(series: Series, *, title: str, axes: tuple[str, str], most: float) -> Spec:
@@ -42,10 +44,8 @@ def steps(series: Series, *, title: str, axes: tuple[str, str], most: float) -> 
 
     ``series`` has two columns a model: across and upwards.
     """
-    base, styles = _base(series, ("x", "y"))
-    chosen = alt.selection_point(fields=["model"], bind="legend")
-    across = alt.X("x:Q", title=axes[0], scale=alt.Scale(domain=[0, most], nice=False))
-    return _drawn(base, None, styles, chosen, across, axes[1], title, interpolate="step-after")
+    names, how = ("x", "y"), "step-after"
+    return _lines(series, names, title=title, axes=axes, most=most, interpolate=how)
 
 
 def reliability(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
@@ -54,15 +54,22 @@ def reliability(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
     ``series`` holds ``metrics.calibration.reliability`` of each model.
     """
     plain = [(style, bins[["confidence", "frequency"]]) for style, bins in series]
-    base, styles = _base(plain, ("x", "y"))
     ends = chart([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
     diagonal = ends.mark_line(color=LIMIT, strokeDash=[6, 4]).encode(x="x:Q", y="y:Q")
-    chosen = alt.selection_point(fields=["model"], bind="legend")
-    across = alt.X("x:Q", title=axes[0], scale=UNIT)
-    return _drawn(base, diagonal, styles, chosen, across, axes[1], title, point=True)
+    return _lines(plain, ("x", "y"), title=title, axes=axes, under=[diagonal], point=True)
 
 
-def _base(series: Series, names: Sequence[str]) -> tuple[alt.Chart, list[Style]]:
+def _lines(
+    series: Series,
+    names: Sequence[str],
+    *,
+    title: str,
+    axes: tuple[str, str],
+    most: float = 1,
+    under: Sequence[alt.Chart] = (),
+    **line: Any,
+) -> Spec:
+    """A line for each model, with a band where ``names`` of the columns has its limits."""
     rows = [
         {"model": style.label, "at": number}
         | {name: short(value) for name, value in zip(names, values, strict=True)}
@@ -70,31 +77,18 @@ def _base(series: Series, names: Sequence[str]) -> tuple[alt.Chart, list[Style]]
         for number, values in enumerate(table.dropna().to_numpy().tolist())
     ]
     styles = [style for style, _ in series]
-    return chart(rows).encode(color=colour(styles)), styles
-
-
-def _drawn(
-    base: alt.Chart,
-    band: alt.Chart | None,
-    styles: Sequence[Style],
-    chosen: alt.Parameter,
-    across: alt.X,
-    up: str,
-    title: str,
-    **line: Any,
-) -> Spec:
-    shown = alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12))
+    chosen, opacity = legend_choice()
+    across = alt.X("x:Q", title=axes[0], scale=alt.Scale(domain=[0, most], nice=False))
+    base = chart(rows).encode(x=across, color=colour(styles), opacity=opacity)
+    layers = [*under]
+    if "low" in names:
+        low = alt.Y("low:Q", title=axes[1], scale=UNIT)
+        layers.append(base.mark_area(fillOpacity=0.15, clip=True).encode(y=low, y2="high:Q"))
     lines = base.mark_line(strokeWidth=2, clip=True, **line).encode(
-        x=across,
-        y=alt.Y("y:Q", title=up, scale=UNIT),
+        y=alt.Y("y:Q", title=axes[1], scale=UNIT),
         order="at:Q",
-        opacity=shown,
         strokeDash=dashes(styles),
-        tooltip=[
-            "model:N",
-            alt.Tooltip("x:Q", format=".3f"),
-            alt.Tooltip("y:Q", format=".3f"),
-        ],
+        tooltip=["model:N", *(alt.Tooltip(name, format=".3f") for name in ("x:Q", "y:Q"))],
     )
-    layers = [one for one in (band, lines.add_params(chosen, zoom())) if one is not None]
+    layers.append(lines.add_params(chosen, zoom()))
     return spec(alt.layer(*layers).properties(height=300), title)

@@ -6,7 +6,6 @@ See ``charts`` for how they follow the page's colours and are clicked, and for t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import altair as alt
 
@@ -22,20 +21,13 @@ from harness.report.page.vega import (
     chart,
     colour,
     dashes,
+    legend_choice,
     shape,
     short,
     spec,
     zoom,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """The difference between two models, the row's minus the column's, with its p-value."""
-
-    difference: float
-    p: float
-    significant: bool
+from metrics.statistics.bootstrap_intervals import LEVEL
 
 
 def scatter(
@@ -81,13 +73,12 @@ def lines(
     last = max((epoch for _, curve in series for epoch, _ in curve), default=1.0)
     # A little room at the end, where the marks would be cut in half.
     epochs = alt.Scale(domain=[1, max(last, 2) * 1.015], nice=False)
-    chosen = alt.selection_point(fields=["model"], bind="legend")
-    shown = alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12))
+    chosen, opacity = legend_choice()
     base = chart(rows).encode(
         x=alt.X("epoch:Q", scale=epochs, axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
         y=alt.Y("value:Q", title=axis, scale=alt.Scale(zero=False, nice=True)),
         color=colour(styles),
-        opacity=shown,
+        opacity=opacity,
         tooltip=["model:N", "epoch:Q", alt.Tooltip("value:Q", format=".3f")],
     )
     curves = base.mark_line(strokeWidth=2, clip=True).encode(strokeDash=dashes(styles))
@@ -102,17 +93,19 @@ def lines(
     return spec(drawn.properties(height=260), title)
 
 
-def matrix(styles: Sequence[Style], cells: Mapping[tuple[int, int], Pair], *, title: str) -> Spec:
+def matrix(
+    styles: Sequence[Style], cells: Mapping[tuple[int, int], tuple[float, float]], *, title: str
+) -> Spec:
     """The difference of every pair of models: the row's minus the column's.
 
-    ``cells`` maps row and column to what is shown there; the diagonal has none.
+    ``cells`` maps row and column to the difference and its p-value; the diagonal has none.
     """
     labels = [style.label for style in styles]
     data = [
-        {"row": labels[row], "column": labels[column], "size": short(abs(pair.difference)),
-         "difference": round(pair.difference, 3) + 0.0, "better": pair.difference > 0,
-         "p": probability(pair.p), "significant": pair.significant}
-        for (row, column), pair in cells.items()
+        {"row": labels[row], "column": labels[column], "size": short(abs(difference)),
+         "difference": round(difference, 3) + 0.0, "better": difference > 0,
+         "p": probability(p), "significant": p < 1 - LEVEL}
+        for (row, column), (difference, p) in cells.items()
     ]  # fmt: skip
     cell = alt.Scale(paddingInner=0.05, paddingOuter=0.025)
     above = alt.Axis(orient="top", labelAngle=-40, labelAlign="left", labelLimit=110)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.report.page.style import Style, styles
 from harness.report.tables.view import View, title_of
-from metrics.averages import summarise_by
+from harness.report.views.by_class import figures
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_class, chosen_rows
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from harness.report.page.gallery import Card
     from harness.report.tables.columns import Table
     from metrics.averages import Average
-    from metrics.masks.read import Protocol
 
 MANY: Final = 12
 """Of more models, plots with a mark for each frame or pair show so many, the best by score."""
@@ -44,7 +42,7 @@ class Plot:
     wide: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Section:
     """A part of the page under a heading.
 
@@ -87,8 +85,8 @@ class PageContent:
     Attributes:
         name: What was measured, such as 'test split' or 'round 2'.
         split: Name of the split whose table the paper prints; empty for a round.
-        protocol: How truth and formulas were taken: a key of
-            ``harness.evaluation.evaluate_run.PROTOCOLS``.
+        protocol: How the truth was taken, ``paper`` or ``official``, for titles; the formulas are
+            the official ones of both, by which every figure of every frame is defined.
         frames: Frame tables of all models, with ``model`` and ``place``.
         histories: Model to its history, one row an epoch.
         cards: The gallery; empty where its files are not at hand.
@@ -123,11 +121,6 @@ class PageContent:
     notes: Sequence[str] = ()
     team_pages: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def formulas(self) -> Protocol:
-        """The protocol of ``metrics.endocv.summarise``."""
-        return PROTOCOLS[self.protocol].formulas
-
     @cached_property
     def models(self) -> list[str]:
         """The models in their order."""
@@ -139,9 +132,14 @@ class PageContent:
         return chosen_class(self.frames)
 
     @cached_property
+    def summary(self) -> pd.DataFrame:
+        """The figures of each model and class, as ``views.by_class.figures`` gives them."""
+        return figures(self.frames, average=self.average)
+
+    @cached_property
     def polyp(self) -> pd.DataFrame:
         """The chosen class's rows with their figures."""
-        return add_figures(chosen_rows(self.frames), self.formulas)
+        return add_figures(chosen_rows(self.frames))
 
     @cached_property
     def styles(self) -> dict[str, Style]:
@@ -169,7 +167,7 @@ class PageContent:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
         if self.ensemble:
             return self.ensemble
-        means = summarise_by(self.average, self.polyp, ("model",), self.formulas)
+        means = chosen_rows(self.summary)
         return str(means.set_index("model")["f1"].idxmax())
 
     @property

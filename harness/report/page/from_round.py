@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from harness.data.fingerprint import rows_of
 from harness.evaluation import tables
 from harness.report.page import from_split, gallery
@@ -23,16 +25,19 @@ from metrics.averages import average_of
 from metrics.masks.class_indices import write_mask
 from metrics.masks.classes import chosen_class
 from metrics.masks.outline import contour_path
+from metrics.masks.read import Mask, fit_prediction
 from metrics.utils.errors import UserError
 from submissions.leaderboard import by_name
+from submissions.ledger import Ledger
+from submissions.reading.archive import Limits, open_archive
+from submissions.reading.mask import Content
+from submissions.reading.structure import arrange
+from submissions.reading.validate import inspect_masks
+from submissions.rounds import Round, find_frames, frame_sizes
+from submissions.truth import Truth, find_truth
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.config.settings import Settings
-    from metrics.masks.read import Mask
-    from submissions.rounds import Round
-    from submissions.truth import Truth
 
 Scores = Mapping[str, Mapping[str, Any]]
 """Rows of ``Ledger.scores`` by team and model."""
@@ -133,8 +138,6 @@ def _with_gallery(
         UserError: If the frames, the truth or a package are not at hand or not the ones that
             were scored.
     """
-    from submissions.truth import find_truth
-
     first = next(iter(best.values()))
     where = _truth_folder(folder, first)
     truth = find_truth(where, round_.test_sets, round_.layout, classes=settings.classes)
@@ -207,8 +210,6 @@ def _measured(
 
 def _members(settings: Settings, round_: Round, best: Scores, ensemble: str) -> Sequence[str]:
     """The packages of the very runs that the ensemble was made of, as far as they are entered."""
-    from submissions.ledger import Ledger
-
     entries = Ledger(settings.workspace).submissions(round_.name)
     entered = {row["package_sha256"]: row for row in entries.to_dict("records")}
     package = entered.get(best[ensemble]["package_sha256"])
@@ -231,10 +232,6 @@ def _truth_folder(folder: Path | None, row: Mapping[str, Any]) -> Path:
 
 def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
     """The test frames with their truth, which only an organiser has."""
-    import pandas as pd
-
-    from submissions.rounds import find_frames, frame_sizes
-
     (folder,) = settings.require("test_frames")
     images = find_frames(round_, folder)
     sizes = frame_sizes(images)
@@ -266,11 +263,6 @@ def _each_mask(
     Raises:
         UserError: If it lacks masks by the names that the round has now.
     """
-    from metrics.masks.read import fit_prediction
-    from submissions.reading.archive import Limits, open_archive
-    from submissions.reading.mask import Content
-    from submissions.reading.structure import arrange
-    from submissions.reading.validate import inspect_masks
 
     def fitted(content: Content) -> None:
         place = content.place

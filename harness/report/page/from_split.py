@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
+
+import pandas as pd
 
 from harness.data.catalogue import of_split
 from harness.data.fingerprint import data_fingerprint, rows_of
@@ -16,7 +19,7 @@ from harness.report.page import gallery
 from harness.report.page.content import Members, PageContent
 from harness.report.views.by_class import with_place
 from harness.runs.calibration import kept_temperature
-from harness.runs.network import shared_classes
+from harness.runs.classes import shared_classes
 from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
@@ -27,8 +30,6 @@ from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pandas as pd
 
 ENSEMBLE: Final = "divergentnets"
 _OTHER: Final = {"test": "val", "val": "test"}
@@ -51,8 +52,6 @@ def gather(
         UserError: If no run was evaluated on the split, the runs have different classes, or a
             frame or mask cannot be read.
     """
-    import pandas as pd
-
     frames = of_split(catalogue, split)
     chosen = _evaluated(workspace, runs, frames, split)
     shown = list(chosen.values())
@@ -66,6 +65,7 @@ def gather(
     masks = {name: run.evaluation(split) / MASKS for name, run in chosen.items()}
     ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
+    notes += _of_several(workspace, shown, frames, split)
     return PageContent(
         name=f"{split} split",
         split=split,
@@ -105,6 +105,22 @@ def _evaluated(
             f"evaluate --split {split}"
         )
     return {run.model: run for run in shown}
+
+
+def _of_several(
+    workspace: Workspace, shown: Sequence[Run], frames: pd.DataFrame, split: str
+) -> list[str]:
+    """A note on the models that have further runs, such as other seeds, on the same frames."""
+    alike = [run for run in workspace.runs() if not run.variant and not run.tuned]
+    measured = tables.evaluated_on(workspace, alike, frames, split)
+    counts = Counter(run.model for run in measured)
+    several = [f"{run.model} ({counts[run.model]})" for run in shown if counts[run.model] > 1]
+    if not several:
+        return []
+    return [
+        f"of the models with several measured runs the newest is shown: {', '.join(several)}. "
+        "'harness compare' takes the mean over seeds"
+    ]
 
 
 def _members(
@@ -207,8 +223,6 @@ def _elsewhere(
 
 
 def _history(run: Run) -> pd.DataFrame:
-    import pandas as pd
-
     file = run.folder / "history.csv"
     return pd.read_csv(file) if file.exists() else pd.DataFrame()
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from harness.data.frames import read_image, truth_of
@@ -20,9 +21,6 @@ from metrics.masks.class_indices import mask_of, read_labels
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Mask, Protocol
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WIDEST: Final = {64: 800, 120: 560}
 """Width in pixels of the embedded frames, by how many frames there are at most."""
@@ -108,7 +106,6 @@ def divergences(
     Raises:
         UserError: If a mask cannot be read, or there are fewer than two members.
     """
-    import pandas as pd
 
     def measure(frame: str) -> dict[str, Any]:
         found = measure_disagreement(

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
+from harness.data.listing import natural
 from harness.report.page import (
     section_centres,
     section_consensus,
@@ -15,21 +16,17 @@ from harness.report.page import (
     section_teams,
     section_training,
 )
-from harness.report.page.content import PageContent, Section
-from harness.report.page.frame_list import frame_list
+from harness.report.page.content import PageContent, Plot, Section
 from harness.report.tables.view import title_of
 from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
 from metrics.masks.classes import ALL
 from metrics.paper import results as paper_results
-from metrics.statistics.samples import collect
+from metrics.statistics.samples import Samples, collect
+from metrics.strata import STRATA, add_stratum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from harness.report.page.content import Plot
     from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
 
 
 def render(content: PageContent) -> str:
@@ -56,9 +53,10 @@ def _vega() -> str:
 
 def _context(content: PageContent) -> dict[str, Any]:
     models = content.models
+    rows = {row["frame"]: row for row in _frame_rows(content)}
     samples = None
     if len(models) > 1:
-        samples = collect(content.frames, protocol=content.formulas, average=content.average)
+        samples = collect(content.frames, average=content.average)
     return {
         "version": __version__,
         "name": content.name,
@@ -69,7 +67,9 @@ def _context(content: PageContent) -> dict[str, Any]:
         "drawn": [(models.index(name), name, content.styles[name]) for name in content.leading],
         "sections": [section for section in _sections(content, samples) if section],
         "cards": content.cards,
-        "list": frame_list(content),
+        "by_frame": rows,
+        "places": sorted({row["place"] for row in rows.values()}, key=natural),
+        "strata": [name for name in STRATA if name in {row["stratum"] for row in rows.values()}],
         "main_model": content.main_model,
         "ensemble": content.ensemble,
         "members": content.members,
@@ -82,6 +82,26 @@ def _context(content: PageContent) -> dict[str, Any]:
     }
 
 
+def _frame_rows(content: PageContent) -> list[dict[str, Any]]:
+    """A row for each frame of the table beside the gallery, as the page's script reads it.
+
+    Returns:
+        list: Of each frame ``frame``, ``place``, ``stratum`` (the size of its polyp), ``f1`` of
+        every model in the models' order and, where the ensemble's members were measured, ``gain``
+        (F1 of the ensemble minus the members' mean) and ``disagreement`` (1 minus the mean IoU over
+        pairs of members).
+    """
+    polyp, members = add_stratum(content.polyp), content.members
+    f1 = polyp.pivot(index="frame", columns="model", values="f1")[content.models]
+    rows = polyp.drop_duplicates("frame").set_index("frame")[["place", "stratum"]]
+    rows["f1"] = f1.loc[rows.index].to_numpy().tolist()
+    if members is not None:
+        rows["gain"] = f1[content.ensemble] - rows.index.map(members.f1)
+        rows["disagreement"] = members.divergence.set_index("frame")["disagreement"]
+    records = rows.reset_index().to_dict("records")
+    return [{str(key): cell for key, cell in record.items()} for record in records]
+
+
 def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     """Everything but the gallery, in the page's order."""
     leaderboard = [content.leaderboard.table()] if content.leaderboard is not None else []
@@ -90,35 +110,27 @@ def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     classes, other_classes = _classes(content)
     gaps, gap_tables = section_centres.gaps(content)
     curves, epochs = section_training.training(content)
-    found: list[tuple[str, str, Sequence[Table | Plot], Sequence[Table]]] = [
-        ("ranking", "Ranking", [*leaderboard, *ranking], []),
-        ("consensus", "Consensus and podium", section_consensus.consensus(content, samples), []),
-        ("teams", "Frames and test sets", section_teams.teams(content, samples), []),
-        ("classes", "Results by class", classes, other_classes),
-        (
-            "centres",
-            "By centre and size",
-            section_centres.by_centre(content),
-            section_centres.tables(content),
-        ),
-        ("generalisation", "Generalisation", gaps, gap_tables),
-        ("distribution", "Frame by frame", [section_centres.distribution(content)], []),
-        ("details", "Contours and detection", _details(content), []),
-        ("curves", "Thresholds", section_curves.curves(content), []),
-        ("calibration", "Calibration", section_curves.calibration(content), []),
-        ("pairs", "Pairwise differences", pairs, pair_tables),
-        ("disagreement", "Disagreement", section_disagreement.disagreement(content), []),
-        ("training", "Training", curves, epochs),
-    ]
+    centres, centre_tables = section_centres.by_centre(content), section_centres.tables(content)
     return [
-        Section(anchor=anchor, heading=heading, shown=shown, folded=folded)
-        for anchor, heading, shown, folded in found
+        Section("ranking", "Ranking", [*leaderboard, *ranking]),
+        Section("consensus", "Consensus and podium", section_consensus.consensus(content, samples)),
+        Section("teams", "Frames and test sets", section_teams.teams(content, samples)),
+        Section("classes", "Results by class", classes, other_classes),
+        Section("centres", "By centre and size", centres, centre_tables),
+        Section("generalisation", "Generalisation", gaps, gap_tables),
+        Section("distribution", "Frame by frame", [section_centres.distribution(content)]),
+        Section("details", "Contours and detection", _details(content)),
+        Section("curves", "Thresholds", section_curves.curves(content)),
+        Section("calibration", "Calibration", section_curves.calibration(content)),
+        Section("pairs", "Pairwise differences", pairs, pair_tables),
+        Section("disagreement", "Disagreement", section_disagreement.disagreement(content)),
+        Section("training", "Training", curves, epochs),
     ]
 
 
 def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     """The chosen class's figures and the paper's table; the other classes to unfold."""
-    summary = by_class.figures(content.frames, content.formulas, content.average)
+    summary = content.summary
     tables = {
         name: by_class.class_view(
             summary, name, split=content.name, protocol=content.protocol
@@ -133,7 +145,7 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
 
 
 def _details(content: PageContent) -> list[Table | Plot]:
-    summary = by_class.figures(content.frames, content.formulas, content.average)
+    summary = content.summary
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)

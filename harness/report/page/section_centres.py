@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from harness.data.listing import natural
 from harness.report.page import charts
-from harness.report.page.content import Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View
 from harness.report.views import by_class, detail
-from metrics.averages import average_of, has_several_sets, summarise_by
+from metrics.averages import Average, average_of, has_several_sets, summarise_by
 from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from harness.report.page.content import PageContent
-    from harness.report.tables.columns import Table
-    from metrics.averages import Average
 
 _SIZES = (
     f"By its share of the frame: small below {EDGES[0]:.0%}, medium below {EDGES[1]:.0%}, large "
@@ -72,9 +65,9 @@ def by_centre(content: PageContent) -> list[Table | Plot]:
 
 def tables(content: PageContent) -> list[Table]:
     """The same as tables, with every figure."""
-    centres = by_class.by_place(content.frames, content.formulas, content.average)
+    centres = by_class.by_place(content.frames, average=content.average)
     sizes = detail.stratum_view(
-        content.frames, split=content.name, formulas=content.formulas, average=content.average
+        content.frames, split=content.name, formulas="official", average=content.average
     )
     view = by_class.place_view(centres, split=content.name, protocol=content.protocol)
     return [
@@ -96,9 +89,7 @@ def gaps(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     if by:
         named = by.replace("_", " ")
         title = f"Drop from {named} to {named}"
-        view = detail.generalisation_view(
-            content.frames, by, title=title, formulas=content.formulas
-        )
+        view = detail.generalisation_view(content.frames, by, title=title, formulas="official")
         folded.append(view.table())
     return shown, folded
 
@@ -108,7 +99,7 @@ def _plot(
 ) -> Plot:
     means: dict[str, dict[str, float]] = {}
     n: dict[str, int] = {}
-    summary = summarise_by(content.average, polyp, ("model", by), content.formulas)
+    summary = summarise_by(content.average, polyp, ("model", by))
     for row in summary.to_dict("records"):
         means.setdefault(row[by], {})[row["model"]] = row["f1"]
         n[row[by]] = max(n.get(row[by], 0), row["n"])
@@ -128,8 +119,6 @@ def _plot(
 
 def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Table]:
     """Mean F1 of each model on two sets; validation comes before test."""
-    import pandas as pd
-
     sets = [
         (name, _means(content, chosen_rows(other)), other["frame"].nunique()),
         (content.name, _means(content, content.polyp), content.frames["frame"].nunique()),
@@ -155,10 +144,10 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
     view = View(
         frame=pd.DataFrame(cells),
         columns=[
-            Column(key="model", title="Model"),
-            Column(key="first", title=f"{first} (n = {n_first})", decimals=3),
-            Column(key="last", title=f"{last} (n = {n_last})", decimals=3),
-            Column(key="gap", title="Change in F1", decimals=3),
+            Column("model", "Model"),
+            Column("first", f"{first} (n = {n_first})", decimals=3),
+            Column("last", f"{last} (n = {n_last})", decimals=3),
+            Column("gap", "Change in F1", decimals=3),
         ],
         title=f"Mean F1 on the {first} and the {last}",
     )
@@ -168,7 +157,7 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
 def _means(content: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
     """Mean F1 of each model."""
     over = average_of(polyp, content.average)
-    summary = summarise_by(over, polyp, ("model",), content.formulas)
+    summary = summarise_by(over, polyp, ("model",))
     return dict(zip(summary["model"], summary["f1"].tolist(), strict=True))
 
 

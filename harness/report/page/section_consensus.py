@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from harness.report.page import charts_ranks
-from harness.report.page.content import Plot
+from harness.report.page.content import PageContent, Plot
 from harness.report.page.vega import MANY_ROWS
 from harness.report.tables.view import title_of
 from harness.report.views.consensus import consensus_view, samples_by_set
 from metrics.statistics import consensus as rules
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank
-from metrics.statistics.samples import select
+from metrics.statistics.samples import Samples, select
 
 if TYPE_CHECKING:
-    from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
 
 PLACES: Final = 6
 """Models on the podium: the best by score."""
@@ -32,7 +30,7 @@ def consensus(content: PageContent, samples: Samples | None) -> list[Table | Plo
     """The consensus as a table, the podium and the significance map; nothing for a split."""
     if samples is None or content.split:
         return []
-    found = rules.consensus(samples_by_set(content.frames, content.formulas))
+    found = rules.consensus(samples_by_set(content.frames, "official"))
     return [
         consensus_view(found, title=f"Consensus, {content.name}").table(),
         *podium(content, samples),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.report.page import charts_curves
-from harness.report.page.content import Plot
+from harness.report.page.content import PageContent, Plot
 from harness.report.views.by_class import regions
 from harness.report.views.calibration import calibration_view
 from harness.report.views.curves import by_pixel_view, by_region_view
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.evaluation.curves import Curves
-    from harness.report.page.content import PageContent
     from harness.report.tables.columns import Table
 
 _BANDS = f"Bands: 95 % bootstrap, {RESAMPLES:,} resamples of sequences."

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import pandas as pd
 
 from harness.report.page import charts_xy
-from harness.report.page.content import Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import Members, PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap import RESAMPLES
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate, predict_errors
 from metrics.statistics.samples import clusters_of
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from harness.report.page.content import Members, PageContent
-    from harness.report.tables.columns import Table
 
 MEASURES: Final = {
     "disagreement": "1 - mean pairwise IoU",
@@ -53,8 +49,6 @@ def disagreement(content: PageContent) -> list[Table | Plot]:
 
 def _table(members: Members, joined: pd.DataFrame) -> Table:
     """Correlation with F1, and AUROC for poor frames, of each measure of disagreement."""
-    import pandas as pd
-
     f1, clusters = joined["f1"].to_numpy(), clusters_of(joined)
     found = {key: predict_errors(joined[key].to_numpy(), f1, clusters) for key in MEASURES}
     rows = [
@@ -62,22 +56,14 @@ def _table(members: Members, joined: pd.DataFrame) -> Table:
         for key, title in MEASURES.items()
     ]
     columns = [
-        Column(key="measure", title="Disagreement"),
-        Column(key="mean", title="Mean", decimals=3),
+        Column("measure", "Disagreement"),
+        Column("mean", "Mean", decimals=3),
         Column(
-            key="spearman",
-            title="Spearman with F1",
-            decimals=3,
-            interval=("spearman_low", "spearman_high"),
+            "spearman", "Spearman with F1", decimals=3, interval=("spearman_low", "spearman_high")
         ),
-        Column(
-            key="auroc",
-            title=f"AUROC, F1 < {POOR:g}",
-            decimals=3,
-            interval=("auroc_low", "auroc_high"),
-        ),
-        Column(key="poor", title=f"F1 < {POOR:g}"),
-        Column(key="frames", title="Frames"),
+        Column("auroc", f"AUROC, F1 < {POOR:g}", decimals=3, interval=("auroc_low", "auroc_high")),
+        Column("poor", f"F1 < {POOR:g}"),
+        Column("frames", "Frames"),
     ]
     names = ", ".join(title_of(name) for name in members.names)
     view = View(

@@ -6,21 +6,21 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from harness.report.page import charts, charts_xy
-from harness.report.page.content import MANY, Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import MANY, PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL
 from metrics.statistics.permutation import holm, permutation_test, swaps_for
 from metrics.statistics.ranking import rank
-from metrics.statistics.samples import select
+from metrics.statistics.samples import Samples, select
 
 if TYPE_CHECKING:
-    from harness.report.page.content import PageContent
-    from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
+    from harness.report.page.style import Style
 
 _LEVEL = f"{100 * LEVEL:g} %"
 
@@ -44,13 +44,8 @@ def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
     rows = rank(samples).table.to_dict("records")
     n = f"{content.n} in {samples.n_clusters} sequences or single frames"
 
-    def drawn(value: str, low: str, high: str) -> list[charts.Estimate]:
-        return [
-            charts.Estimate(
-                style=content.styles[row["model"]], value=row[value], low=row[low], high=row[high]
-            )
-            for row in rows
-        ]
+    def drawn(value: str, low: str, high: str) -> list[tuple[Style, float, float, float]]:
+        return [(content.styles[row["model"]], row[value], row[low], row[high]) for row in rows]
 
     return [
         Plot(
@@ -83,12 +78,11 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
     names = [(f1.models[a], f1.models[b]) for a, b in found]
     swaps = swaps_for(len(names), LEVEL)
     corrected = holm(permutation_test(f1, names, resamples=swaps)[:, 0])
-    cells: dict[tuple[int, int], charts_xy.Pair] = {}
+    cells: dict[tuple[int, int], tuple[float, float]] = {}
     rows: list[dict[str, object]] = []
     for (a, b), p in zip(found, corrected, strict=True):
-        difference, significant = float(means[a] - means[b]), bool(p < 1 - LEVEL)
-        cells[a, b] = charts_xy.Pair(difference=difference, p=float(p), significant=significant)
-        cells[b, a] = charts_xy.Pair(difference=-difference, p=float(p), significant=significant)
+        difference = float(means[a] - means[b])
+        cells[a, b], cells[b, a] = (difference, float(p)), (-difference, float(p))
         rows.append(
             {"a": title_of(f1.models[a]), "b": title_of(f1.models[b]), "difference": difference,
              "p": charts_xy.probability(float(p)), "n": len(samples.frames)}
@@ -111,16 +105,14 @@ def pairs(content: PageContent, samples: Samples) -> tuple[list[Table | Plot], l
 
 
 def _pair_table(rows: list[dict[str, object]]) -> Table:
-    import pandas as pd
-
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
-            Column(key="a", title="Model"),
-            Column(key="b", title="Compared with"),
-            Column(key="difference", title="Difference in F1", decimals=3),
-            Column(key="p", title="p (Holm)"),
-            Column(key="n", title="Frames"),
+            Column("a", "Model"),
+            Column("b", "Compared with"),
+            Column("difference", "Difference in F1", decimals=3),
+            Column("p", "p (Holm)"),
+            Column("n", "Frames"),
         ],
         title="Differences in F1 as a table",
     )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from harness.report.tables.columns import Column
+import pandas as pd
+from scipy.stats import kendalltau
+
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR
 from metrics.statistics.ranking import rank
-from metrics.statistics.samples import collect
+from metrics.statistics.samples import Samples, collect
 from metrics.strata import add_stratum
 
 if TYPE_CHECKING:
     from harness.report.page.content import PageContent, Plot
-    from harness.report.tables.columns import Table
-    from metrics.statistics.samples import Samples
 
 FEWEST: Final = 3
 """Of fewer models the page of a round has no such tables."""
@@ -46,12 +47,12 @@ def hardest(content: PageContent) -> Table:
     view = View(
         frame=rows.sort_values(["best", "median", "frame"]).head(HARDEST),
         columns=[
-            Column(key="frame", title="Frame"),
-            Column(key="stratum", title=content.class_.capitalize()),
-            Column(key="best", title="Best F1", decimals=3),
-            Column(key="by", title="by"),
-            Column(key="median", title="Median F1", decimals=3),
-            Column(key="poor", title=f"Models below {POOR}"),
+            Column("frame", "Frame"),
+            Column("stratum", content.class_.capitalize()),
+            Column("best", "Best F1", decimals=3),
+            Column("by", "by"),
+            Column("median", "Median F1", decimals=3),
+            Column("poor", f"Models below {POOR}"),
         ],
         title="Frames that nobody gets right",
         caption=f"The {HARDEST} frames with the lowest best F1; in {nobody} of {len(rows)} frames "
@@ -62,13 +63,10 @@ def hardest(content: PageContent) -> Table:
 
 def telling_apart(content: PageContent, samples: Samples) -> Table:
     """How well each test set alone orders the models, and how many pairs it tells apart."""
-    import pandas as pd
-    from scipy.stats import kendalltau
-
     overall = rank(samples).table.set_index("model")["estimate"]
     rows = []
     for name, part in content.frames.groupby("test_set", sort=True):
-        table = rank(collect(part, protocol=content.formulas)).table.set_index("model")
+        table = rank(collect(part)).table.set_index("model")
         tied = sum(map(len, table["tied_with"])) / 2
         pairs = len(table) * (len(table) - 1) / 2
         scores = table["estimate"]
@@ -80,13 +78,13 @@ def telling_apart(content: PageContent, samples: Samples) -> Table:
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
-            Column(key="test_set", title="Test set"),
-            Column(key="frames", title="Frames"),
-            Column(key="mean", title="Mean score", decimals=3, sd="sd"),
-            Column(key="low", title="Lowest", decimals=3),
-            Column(key="high", title="Highest", decimals=3),
-            Column(key="apart", title="Pairs told apart", decimals=3),
-            Column(key="tau", title="Kendall's tau", decimals=3),
+            Column("test_set", "Test set"),
+            Column("frames", "Frames"),
+            Column("mean", "Mean score", decimals=3, sd="sd"),
+            Column("low", "Lowest", decimals=3),
+            Column("high", "Highest", decimals=3),
+            Column("apart", "Pairs told apart", decimals=3),
+            Column("tau", "Kendall's tau", decimals=3),
         ],
         title="Which test sets tell the models apart",
         caption="Mean and SD over models of the score on a test set. Pairs told apart: share of "

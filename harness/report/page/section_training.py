@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.page import charts_xy
-from harness.report.page.content import Plot
-from harness.report.tables.columns import Column
+from harness.report.page.content import PageContent, Plot
+from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pandas as pd
-
-    from harness.report.page.content import PageContent
-    from harness.report.tables.columns import Table
 
 _CURVES: Final = (
     ("f1", "Validation F1", "F1, 0 to 1", "Mean over the validation frames, at the size of "
@@ -55,8 +52,6 @@ def _curve(
 
 
 def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
-    import pandas as pd
-
     rows = []
     for name, history in known.items():
         best = history.iloc[int(history["f1"].to_numpy().argmax())]
@@ -68,12 +63,12 @@ def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
     view = View(
         frame=pd.DataFrame(rows),
         columns=[
-            Column(key="model", title="Model"),
-            Column(key="epochs", title="Epochs"),
-            Column(key="best", title="Epoch of the best F1"),
-            Column(key="best_f1", title="Best F1", decimals=3),
-            Column(key="f1", title="Last F1", decimals=3),
-            Column(key="loss", title="Last loss", decimals=3),
+            Column("model", "Model"),
+            Column("epochs", "Epochs"),
+            Column("best", "Epoch of the best F1"),
+            Column("best_f1", "Best F1", decimals=3),
+            Column("f1", "Last F1", decimals=3),
+            Column("loss", "Last loss", decimals=3),
         ],
         title="Best and last epochs",
         caption=f"{class_.capitalize()} class of the validation split, at the size of training; "

@@ -33,7 +33,7 @@ def write(content: PageContent, folder: Path, up: str) -> None:
         page = SubmissionPage(
             title=f"{content.styles[name].label}, {content.name}",
             frames=tables[name],
-            protocol=content.formulas,
+            protocol="official",
             average=content.average,
             facts={key: content.facts[key] for key in (name, "frames") if key in content.facts},
             pictures=_pictures(content, name),

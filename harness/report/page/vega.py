@@ -88,6 +88,12 @@ def key() -> alt.Legend:
     return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, labelLimit=95)
 
 
+def legend_choice() -> tuple[alt.Parameter, Any]:
+    """A click in the legend shows one model; the parameter, and the opacity that follows it."""
+    chosen = alt.selection_point(fields=["model"], bind="legend")
+    return chosen, alt.when(chosen).then(alt.value(1)).otherwise(alt.value(0.12))
+
+
 def zoom() -> alt.Parameter:
     """Drag to move, Ctrl and wheel to zoom, double click to see everything again."""
     return alt.selection_interval(bind="scales", zoom=_ZOOM)

@@ -6,12 +6,11 @@ How the cells are laid out is in ``render``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 Justify = Literal["left", "right"]
 Row = Mapping[str, Any]
@@ -20,7 +19,7 @@ MISSING: Final = "-"
 DAGGER: Final = "\u2020"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """One column of a table.
 
@@ -39,6 +38,7 @@ class Column:
 
     key: str
     title: str = ""
+    _: KW_ONLY
     decimals: int | None = None
     justify: Justify | None = None
     best: Literal["max", "min"] | None = None
@@ -100,17 +100,9 @@ class Table:
 
 
 def resolve(frame: pd.DataFrame, columns: Sequence[Column | str] | None) -> tuple[Column, ...]:
-    """The columns to show: as given, a bare key as a column, or all of the frame.
-
-    Raises:
-        KeyError: If a key is not in the frame.
-    """
+    """The columns to show: as given, a bare key as a column, or all of the frame."""
     chosen = frame.columns if columns is None else columns
-    found = tuple(c if isinstance(c, Column) else Column(key=str(c)) for c in chosen)
-    missing = [key for column in found for key in column.keys if key not in frame.columns]
-    if missing:
-        raise KeyError(f"no column {', '.join(missing)}; the frame has {list(frame.columns)}")
-    return found
+    return tuple(c if isinstance(c, Column) else Column(str(c)) for c in chosen)
 
 
 def layout(
@@ -132,13 +124,11 @@ def layout(
 
     Returns:
         Table: Without title and captions.
-
-    Raises:
-        KeyError: If a column is not in the frame.
     """
     found = resolve(frame, columns)
     rows: list[Row] = [{str(k): v for k, v in r.items()} for r in frame.to_dict("records")]
-    groups = _groups(rows, group)
+    changes = frame[group].ne(frame[group].shift()) if group else pd.Series(False, frame.index)
+    groups = changes.cumsum().tolist()
     marks = [bool(row[reference]) if reference else False for row in rows]
     texts = [[text(row, column) for column in found] for row in rows]
     best = [_best(rows, column, groups, marks) for column in found]
@@ -169,8 +159,6 @@ def text(row: Row, column: Column) -> str:
 
 def is_missing(value: Any) -> bool:
     """Whether a value is ``None``, NaN, NaT or pandas' NA."""
-    import pandas as pd
-
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
@@ -193,16 +181,6 @@ def _side(rows: Sequence[Row], column: Column) -> Justify:
     if not values:
         return "left" if column.decimals is None else "right"
     return "right" if all(is_number(value) for value in values) else "left"
-
-
-def _groups(rows: Sequence[Row], group: str) -> list[int]:
-    """The number of each row's group; it grows where the column's value changes."""
-    numbers, current = [], 0
-    for i, row in enumerate(rows):
-        if group and i and row[group] != rows[i - 1][group]:
-            current += 1
-        numbers.append(current)
-    return numbers
 
 
 def _best(

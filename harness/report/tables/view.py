@@ -47,9 +47,6 @@ class View:
         """Print it on stdout: drawn by rich on a terminal, as plain text in a pipe.
 
         The arguments are those of :meth:`render`.
-
-        Raises:
-            KeyError: If a column is not in the frame.
         """
         if format_ == "table" and console.stdout().is_terminal:
             console.show(render.rich_table(self.table()))
@@ -66,9 +63,6 @@ class View:
                 ``markdown`` and ``latex`` (booktabs): rounded as shown, the best figure of a
                 column in bold. ``svg``: a picture of it on a terminal.
             metadata: What the figures depend on, such as seed and versions; for JSON.
-
-        Raises:
-            KeyError: If a column is not in the frame.
         """
         match format_:
             case "csv":
@@ -87,11 +81,7 @@ class View:
         return render.plain(self.table())
 
     def table(self, title: str = "") -> Table:
-        """The table as text, cell by cell, under its own title or another.
-
-        Raises:
-            KeyError: If a column is not in the frame.
-        """
+        """The table as text, cell by cell, under its own title or another."""
         table = layout(
             self.frame, columns=self.columns, group=self.group, reference=self._reference
         )

@@ -11,37 +11,38 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View, title_of
+from metrics.averages import SD_OF, Average, average_of, has_several_sets, summarise_by
+from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 PAPER_TABLES: Final = {"val": 2, "test": 3}
 """Number of the paper's table with the figures of a split."""
 
 FIGURES: Final = (
-    Column(key="iou", title="IoU", decimals=3, best="max"),
-    Column(key="f1", title="F1", decimals=3, best="max"),
-    Column(key="f2", title="F2", decimals=3, best="max"),
-    Column(key="ppv", title="PPV", decimals=3, best="max"),
-    Column(key="recall", title="Recall", decimals=3, best="max"),
-    Column(key="specificity", title="Spec.", decimals=3, best="max"),
-    Column(key="accuracy", title="Acc.", decimals=3, best="max"),
-    Column(key="score", title="Score", decimals=3, best="max", sd="sd_frames"),
+    Column("iou", "IoU", decimals=3, best="max"),
+    Column("f1", "F1", decimals=3, best="max"),
+    Column("f2", "F2", decimals=3, best="max"),
+    Column("ppv", "PPV", decimals=3, best="max"),
+    Column("recall", "Recall", decimals=3, best="max"),
+    Column("specificity", "Spec.", decimals=3, best="max"),
+    Column("accuracy", "Acc.", decimals=3, best="max"),
+    Column("score", "Score", decimals=3, best="max", sd="sd_frames"),
 )
 MEANS: Final[Mapping[Average, str]] = {"sets": "mean of the sets", "frames": "all frames"}
 """The places of the two averages over several test sets."""
 
-MODEL: Final = Column(key="title", title="Model")
-N: Final = Column(key="n", title="Frames", decimals=0)
-LATENCY: Final = Column(key="latency_ms", title="ms/frame", decimals=1, best="min")
+MODEL: Final = Column("title", "Model")
+N: Final = Column("n", "Frames", decimals=0)
+LATENCY: Final = Column("latency_ms", "ms/frame", decimals=1, best="min")
 
 
 def figures(
@@ -53,9 +54,6 @@ def figures(
         DataFrame: One row a model and class ('polyp', 'background', 'all'), with ``title``, the
         model's name as the paper writes it.
     """
-    from metrics.averages import average_of, summarise_by
-    from metrics.endocv import with_all_classes
-
     average = average_of(frames, average)
     summary = summarise_by(average, with_all_classes(frames), ("model", "class"), formulas)
     return summary.assign(title=summary["model"].map(title_of))
@@ -70,11 +68,6 @@ def by_place(
     column ``place``; places are in natural order, models in that of the table. Of several test
     sets the last two places are their two averages, ``MEANS``, that of ``average`` first.
     """
-    import pandas as pd
-
-    from metrics.averages import SD_OF, average_of, has_several_sets, summarise_by
-    from metrics.endocv import summarise
-
     polyp = with_place(chosen_rows(frames))
     summary = summarise(polyp, by=("model", "place"), protocol=formulas)
     ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
@@ -129,14 +122,12 @@ def long_view(
     summary: pd.DataFrame, *, split: str, protocol: str, paper: pd.DataFrame | None = None
 ) -> View:
     """The tables of all classes as one, for spreadsheets and programs."""
-    import pandas as pd
-
     parts = [
         _with_paper(summary[summary["class"] == class_], paper, class_, split)
         for class_ in summary["class"].unique()
     ]
     frame = pd.concat(parts, ignore_index=True)
-    first = [Column(key="model", title="Model"), Column(key="class", title="Class")]
+    first = [Column("model", "Model"), Column("class", "Class")]
     figures_shown = _figures(summary)
     shown = {key for column in (*first, *figures_shown, LATENCY, N) for key in column.keys}
     rest = [c for c in frame.columns if c not in shown and c not in ("title", "paper", "misprint")]
@@ -152,7 +143,7 @@ def long_view(
 
 def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
-    columns = [Column(key=c.key, title=c.title, decimals=c.decimals, sd=c.sd) for c in FIGURES]
+    columns = [replace(column, best=None) for column in FIGURES]
     class_ = chosen_class(summary)
     what, explained, spread = "centre or sequence", "Means over frames.", []
     if summary["place"].isin(MEANS.values()).any():
@@ -161,12 +152,12 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
             f" The {MEANS['sets']} counts each set the same, however many frames it has; "
             f"{MEANS['frames']}: each frame the same."
         )
-        spread = [Column(key="sd_sets", title="SD of the sets", decimals=3)]
+        spread = [Column("sd_sets", "SD of the sets", decimals=3)]
     return View(
         frame=summary,
         data_only_columns=["model"],
         columns=[
-            Column(key="place", title=what.capitalize()),
+            Column("place", what.capitalize()),
             MODEL,
             *columns,
             *spread,
@@ -233,7 +224,7 @@ def left_out_columns(rows: pd.DataFrame) -> list[Column]:
     titles = {column.key: column.title for column in FIGURES if column.key != "score"}
     counted = {name: f"left_out_{name}" for name in titles if f"left_out_{name}" in rows}
     return [
-        Column(key=key, title=f"{titles[name]} undef.", decimals=0)
+        Column(key, f"{titles[name]} undef.", decimals=0)
         for name, key in counted.items()
         if (rows[key] > 0).any()
     ]
@@ -251,8 +242,6 @@ def left_out_note(rows: pd.DataFrame, protocol: str) -> str:
 def _with_paper(
     rows: pd.DataFrame, paper: pd.DataFrame | None, class_: str, split: str
 ) -> pd.DataFrame:
-    import pandas as pd
-
     ours = rows.assign(paper=False, misprint=False)
     if paper is None:
         return ours.reset_index(drop=True)

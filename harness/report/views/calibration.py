@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import MODEL, N, regions
@@ -22,8 +24,6 @@ _FIGURES: Final = {
 
 def calibration_view(found: Mapping[str, Calibration], *, split: str, class_: str) -> View:
     """Calibration error and Brier score of each model, before and after its temperature."""
-    import pandas as pd
-
     rows = [
         {"model": model, "title": title_of(model), **one.figures} for model, one in found.items()
     ]
@@ -32,9 +32,9 @@ def calibration_view(found: Mapping[str, Calibration], *, split: str, class_: st
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="temperature", title="Temperature", decimals=2),
+            Column("temperature", "Temperature", decimals=2),
             *(
-                Column(key=key, title=title.format(regions(class_)), decimals=4, best="min")
+                Column(key, title.format(regions(class_)), decimals=4, best="min")
                 for key, title in _FIGURES.items()
             ),
             N,
@@ -52,8 +52,6 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: 
 
     ``found`` maps each model to ``harness.evaluation.calibration.risk_rows``.
     """
-    import pandas as pd
-
     rows = [
         {"model": model, "title": title_of(model), **row}
         for model, own in found.items()
@@ -64,11 +62,11 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: 
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="risk", title="Risk"),
-            Column(key="threshold", title="Threshold", decimals=3),
-            Column(key="missed", title="Missed, left out", decimals=3),
-            Column(key="precision", title="Precision", decimals=3),
-            Column(key="sequences", title="Sequences"),
+            Column("risk", "Risk"),
+            Column("threshold", "Threshold", decimals=3),
+            Column("missed", "Missed, left out", decimals=3),
+            Column("precision", "Precision", decimals=3),
+            Column("sequences", "Sequences"),
         ],
         title=f"{split} split, conformal risk control",
         group="model",

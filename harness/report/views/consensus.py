@@ -9,13 +9,13 @@ from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from metrics.endocv import SCORED
 from metrics.statistics.consensus import KEMENY_RESAMPLES, Consensus
+from metrics.statistics.samples import Samples, collect, select, with_parts
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from metrics.masks.read import Protocol
-    from metrics.statistics.samples import Samples
 
 MOST_TASKS: Final = 12
 """Up to so many rankings each has a column; more are only in CSV and JSON."""
@@ -40,8 +40,6 @@ def samples_by_set(
     Raises:
         UserError: There is no such figure or test set.
     """
-    from metrics.statistics.samples import collect, select, with_parts
-
     there = sorted(table["test_set"].unique())
     if unknown := [name for name in test_sets if name not in there]:
         raise UserError(f"no test set {', '.join(unknown)} here; there are {', '.join(there)}.")
@@ -66,15 +64,15 @@ def consensus_view(found: Consensus, *, title: str) -> View:
     return View(
         frame=rows,
         columns=[
-            Column(key="rank", title="Rank"),
-            Column(key="title", title="Model"),
-            Column(key="mean_rank", title="Mean rank", decimals=2),
-            Column(key="ranks", title=f"Rank, {level}"),
-            Column(key="p_first", title="P(first)", decimals=3),
-            Column(key="borda", title="Borda", decimals=1),
-            Column(key="kemeny", title="Kemeny"),
-            Column(key="kemenys", title=f"Kemeny, {level}"),
-            *(Column(key=name, title=_short(name), decimals=1) for name in tasks),
+            Column("rank", "Rank"),
+            Column("title", "Model"),
+            Column("mean_rank", "Mean rank", decimals=2),
+            Column("ranks", f"Rank, {level}"),
+            Column("p_first", "P(first)", decimals=3),
+            Column("borda", "Borda", decimals=1),
+            Column("kemeny", "Kemeny"),
+            Column("kemenys", f"Kemeny, {level}"),
+            *(Column(name, _short(name), decimals=1) for name in tasks),
         ],
         title=title,
         data_only_columns=[

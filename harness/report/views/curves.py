@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import MODEL, N, regions
@@ -23,8 +25,6 @@ _FIGURES: Final = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
 
 def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
     """Dice, precision and recall of each model at nine thresholds, with their bands."""
-    import pandas as pd
-
     rows = []
     for model, found in curves.items():
         for threshold in SHOWN:
@@ -36,9 +36,9 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="threshold", title="Threshold"),
+            Column("threshold", "Threshold"),
             *(
-                Column(key=key, title=title, decimals=3, interval=(f"{key}_low", f"{key}_high"))
+                Column(key, title, decimals=3, interval=(f"{key}_low", f"{key}_high"))
                 for key, title in _FIGURES.items()
             ),
         ],
@@ -52,8 +52,6 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
 
 def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> View:
     """Average precision by region of the chosen class, sensitivity, the best threshold."""
-    import pandas as pd
-
     named = regions(class_)
     rows = []
     for model, found in curves.items():
@@ -70,20 +68,17 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
                 "n": found.frames,
             }
         )
-    rates = [
-        Column(key=f"sensitivity_{r:g}", title=f"Sens. at {r:g}", decimals=3, best="max")
-        for r in RATES
-    ]
+    rates = [Column(f"sensitivity_{r:g}", f"Sens. at {r:g}", decimals=3, best="max") for r in RATES]
     return View(
         frame=pd.DataFrame(rows),
         data_only_columns=["model"],
         columns=[
             MODEL,
-            Column(key="average_precision", title=f"AP by {class_}", decimals=3, best="max"),
+            Column("average_precision", f"AP by {class_}", decimals=3, best="max"),
             *rates,
-            Column(key="best_threshold", title="Best threshold", decimals=3),
-            Column(key="best_dice", title="Dice there", decimals=3, best="max"),
-            Column(key="polyps", title=named.capitalize()),
+            Column("best_threshold", "Best threshold", decimals=3),
+            Column("best_dice", "Dice there", decimals=3, best="max"),
+            Column("polyps", named.capitalize()),
             N,
         ],
         title=f"{split} split, {named} by score",

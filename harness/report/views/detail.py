@@ -9,31 +9,43 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns, regions
+from metrics.averages import (
+    SET,
+    Average,
+    average_of,
+    has_several_sets,
+    mean_over_sets,
+    summarise_by,
+)
+from metrics.endocv import organisers_json, summarise
+from metrics.frame.lesions import MIN_IOU, summarise_detection
+from metrics.frame.official_hausdorff import WARNING
+from metrics.generalisation import between_sets
 from metrics.masks.classes import chosen_class, chosen_rows
 from metrics.registry import frame_metrics
+from metrics.strata import EDGES, STRATA, add_stratum
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 _CONTOURS: Final = (
-    Column(key="hausdorff_px", title="Hausdorff px", decimals=1, best="min"),
-    Column(key="hd95_px", title="HD95 px", decimals=1, best="min"),
-    Column(key="assd_px", title="ASSD px", decimals=1, best="min"),
-    Column(key="nsd_2px", title="NSD 2 px", decimals=3, best="max"),
+    Column("hausdorff_px", "Hausdorff px", decimals=1, best="min"),
+    Column("hd95_px", "HD95 px", decimals=1, best="min"),
+    Column("assd_px", "ASSD px", decimals=1, best="min"),
+    Column("nsd_2px", "NSD 2 px", decimals=3, best="max"),
 )
-_SETS: Final = (Column(key="reference", title="From"), Column(key="other", title="To"))
+_SETS: Final = (Column("reference", "From"), Column("other", "To"))
 _SUMMARY: Final = (
-    Column(key="gap", title="Mean gap", decimals=3),
-    Column(key="deviation", title="Deviation", decimals=3, best="min"),
-    Column(key="generalisation_score", title="Score", decimals=3, best="max"),
+    Column("gap", "Mean gap", decimals=3),
+    Column("deviation", "Deviation", decimals=3, best="min"),
+    Column("generalisation_score", "Score", decimals=3, best="max"),
 )
 _GAPS: Final = {"f1": "F1", "recall": "Recall", "ppv": "PPV", "closeness": "1 - H"}
 _NORMALISED: Final = {
@@ -52,7 +64,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
             MODEL,
             *_CONTOURS,
             N,
-            Column(key="left_out_hausdorff_px", title="Left out", decimals=0),
+            Column("left_out_hausdorff_px", "Left out", decimals=0),
         ],
         title=f"{split} split, {chosen_class(rows)} contours",
         caption=f"{caption(rows)} In pixels of the frame's own size. What is missed, or "
@@ -69,9 +81,6 @@ def detection_view(
     average: Average | None = None,
 ) -> View:
     """Regions found, and frames with any recognised, by either average over test sets."""
-    from metrics.averages import SET, average_of, has_several_sets, mean_over_sets
-    from metrics.frame.lesions import MIN_IOU, summarise_detection
-
     class_ = chosen_class(frames)
     named, columns = regions(class_), _detection_columns(class_)
     rows, said = summarise_detection(frames, by=by), ""
@@ -96,14 +105,12 @@ def detection_view(
 def _detection_columns(class_: str) -> list[Column]:
     named = regions(class_)
     return [
-        Column(
-            key="lesion_sensitivity", title=f"{named.capitalize()} found", decimals=3, best="max"
-        ),
-        Column(key="false_polyps_a_frame", title=f"False {named}/frame", decimals=3, best="min"),
-        Column(key="frame_sensitivity", title="Frame sens.", decimals=3, best="max"),
-        Column(key="frame_specificity", title="Frame spec.", decimals=3, best="max"),
-        Column(key="frames_with", title=f"With {class_}"),
-        Column(key="frames_without", title="Without"),
+        Column("lesion_sensitivity", f"{named.capitalize()} found", decimals=3, best="max"),
+        Column("false_polyps_a_frame", f"False {named}/frame", decimals=3, best="min"),
+        Column("frame_sensitivity", "Frame sens.", decimals=3, best="max"),
+        Column("frame_specificity", "Frame spec.", decimals=3, best="max"),
+        Column("frames_with", f"With {class_}"),
+        Column("frames_without", "Without"),
     ]
 
 
@@ -111,9 +118,6 @@ def stratum_view(
     frames: pd.DataFrame, *, split: str, formulas: Protocol, average: Average | None = None
 ) -> View:
     """The polyp figures by its size; over sets, those that have frames of the size count."""
-    from metrics.averages import average_of, summarise_by
-    from metrics.strata import EDGES, STRATA, add_stratum
-
     polyp = chosen_rows(add_stratum(frames))
     average, class_ = average_of(polyp, average), chosen_class(polyp)
     rows = summarise_by(average, polyp, ("model", "stratum"), formulas)
@@ -125,7 +129,7 @@ def stratum_view(
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[Column(key="stratum", title=class_.capitalize()), MODEL, *columns],
+        columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
         caption=f"{caption(rows)} Share of the frame: small below {EDGES[0]:.0%}, large from "
         f"{EDGES[1]:.0%}; none: frames without any.",
@@ -137,12 +141,6 @@ def organisers_hausdorff_view(
     frames: pd.DataFrame, split: str, average: Average | None = None
 ) -> View:
     """The organisers' Hausdorff figures of each model, with a warning."""
-    import pandas as pd
-
-    from metrics.averages import SET, average_of
-    from metrics.endocv import organisers_json
-    from metrics.frame.official_hausdorff import WARNING
-
     names = (
         "hausdorff_distance_nonNorm", "hdf_std_noNorm", "hausdorff_distance", "hdf_std",
     )  # fmt: skip
@@ -156,7 +154,7 @@ def organisers_hausdorff_view(
     return View(
         frame=means.assign(title=means["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[MODEL, *(Column(key=key, decimals=3) for key in names)],
+        columns=[MODEL, *(Column(key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
         caption=WARNING + (" Means over the test sets of each set's figures." if over_sets else ""),
     )
@@ -175,12 +173,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
         columns=[
             MODEL,
             *(
-                Column(
-                    key=metric.name,
-                    title=metric.title,
-                    decimals=metric.decimals,
-                    best=metric.better,
-                )
+                Column(metric.name, metric.title, decimals=metric.decimals, best=metric.better)
                 for metric in there
             ),
             N,
@@ -192,10 +185,8 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
 
 def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     """Contours or polyps of each package by test set; packages stand as models in the frames."""
-    from metrics.endocv import summarise
-
     by = ("model", "test_set")
-    first = [Column(key="model", title="Package"), Column(key="test_set", title="Test set")]
+    first = [Column("model", "Package"), Column("test_set", "Test set")]
     if kind == "contours":
         polyp = chosen_rows(frames)
         view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
@@ -228,7 +219,7 @@ def generalisation_view(
     """
     rows = _between_sets(frames, by, formulas, reference, other)
     gaps = {key: name for key, name in _GAPS.items() if f"gap_{key}" in rows}
-    each = [Column(key=f"gap_{key}", title=f"{name} gap", decimals=3) for key, name in gaps.items()]
+    each = [Column(f"gap_{key}", f"{name} gap", decimals=3) for key, name in gaps.items()]
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
@@ -251,8 +242,6 @@ def _between_sets(
     frames: pd.DataFrame, by: str, formulas: Protocol, reference: str, other: str
 ) -> pd.DataFrame:
     """The drops asked for, in natural order of the sets."""
-    from metrics.generalisation import between_sets
-
     rows = between_sets(frames, by, protocol=formulas)
     for column, name in (("reference", reference), ("other", other)):
         if name and name not in set(rows[column]):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
-from harness.evaluation.evaluate_run import PROTOCOLS
 from harness.evaluation.map_table import pranet_rows
+from harness.evaluation.stored import PROTOCOLS
 from harness.report.tables.formats import Format
 from harness.report.tables.view import View, title_of
 from harness.report.views import by_class, detail
@@ -17,14 +19,12 @@ from harness.report.views import calibration as calibration_views
 from harness.report.views import curves as curves_view
 from harness.report.views import paper as paper_table
 from harness.report.views.pranet import pranet_views
+from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_class
+from metrics.paper import results as paper_results
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pandas as pd
-
     from metrics.averages import Average
     from metrics.masks.read import Protocol
 
@@ -88,8 +88,6 @@ class Measured:
 
 def classes(measured: Measured, format_: Format) -> list[View]:
     """One table a class, and polyp figures by centre; a single long table for CSV and JSON."""
-    from metrics.paper import results as paper_results
-
     reference = paper_results() if measured.is_papers else None
     summary = measured.summary
     named = {"split": measured.split, "protocol": measured.protocol}
@@ -108,8 +106,6 @@ def places(measured: Measured, _format: Format) -> list[View]:
 
 def paper(measured: Measured, _format: Format) -> list[View]:
     """The paper's Table 2 or 3."""
-    from metrics.paper import results as paper_results
-
     if not measured.is_papers:
         raise UserError(
             "--table paper is for the paper's splits and classes, not for --leave-out, --folds, "
@@ -121,8 +117,6 @@ def paper(measured: Measured, _format: Format) -> list[View]:
 
 def pranet(measured: Measured, format_: Format) -> list[View]:
     """PraNet's table, by test set, or of the split where its frames are of none."""
-    import pandas as pd
-
     rows = [
         pranet_rows(own).assign(model=model, title=title_of(model))
         for model, own in measured.map_tables.items()
@@ -212,8 +206,6 @@ def plug_ins(measured: Measured, _format: Format) -> list[View]:
 
 def by_frame(measured: Measured, _format: Format) -> list[View]:
     """Every figure of every frame and class."""
-    from metrics.endocv import add_figures
-
     table = add_figures(measured.frames, measured.formulas)
     front = ["model", "frame", "class"]
     return [

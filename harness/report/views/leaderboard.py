@@ -38,7 +38,7 @@ def standings_view(ranking: pd.DataFrame, *, protocol: str, group: str) -> View:
         short = frame[several].str[:HASH_SHOWN]
         # Ranks and best figures are of one set of frames: the separator follows it, too.
         frame = frame.assign(truth=short, ranked_in=frame[group] + " " + short.fillna(""))
-        columns.append(Column(key="truth", title=_SETS[several]))
+        columns.append(Column("truth", _SETS[several]))
         order = ", those on the newest first" if several == "truth_sha256" else ""
         notes.append(
             f"Scores on different frames (see {_SETS[several]}) are ranked separately{order}."
@@ -82,22 +82,22 @@ def _several_sets(ranking: pd.DataFrame, group: str) -> str:
 def _columns(frame: pd.DataFrame, group: str) -> list[Column]:
     score: dict[str, Any] = {"decimals": 3, "best": "max"}
     columns = [
-        Column(key=group, title=group.capitalize()),
-        Column(key="rank", title="Rank"),
-        Column(key="model", title="Model"),
-        Column(key="score", title="Score", sd="sd", **score),
-        Column(key="sd_name", title="SD"),
-        Column(key="f1", title="F1", **score),
-        Column(key="f2", title="F2", **score),
-        Column(key="ppv", title="PPV", **score),
-        Column(key="recall", title="Recall", **score),
-        Column(key="n", title="Frames", decimals=0),
-        Column(key="latency_ms", title="ms/frame", decimals=1, best="min"),
+        Column(group, group.capitalize()),
+        Column("rank", "Rank"),
+        Column("model", "Model"),
+        Column("score", "Score", sd="sd", **score),
+        Column("sd_name", "SD"),
+        Column("f1", "F1", **score),
+        Column("f2", "F2", **score),
+        Column("ppv", "PPV", **score),
+        Column("recall", "Recall", **score),
+        Column("n", "Frames", decimals=0),
+        Column("latency_ms", "ms/frame", decimals=1, best="min"),
     ]
     for other in ("frames", "sets"):
         if "average" in frame and not (frame["average"].dropna() == other).any():
-            columns.insert(5, Column(key=f"score_{other}", title=f"Score ({other})", **score))
+            columns.insert(5, Column(f"score_{other}", f"Score ({other})", **score))
     # A package that was scored without --team is named after its file, team and model alike.
     if "team" in frame and ((frame["team"] != "") & (frame["team"] != frame["model"])).any():
-        columns.insert(2, Column(key="team", title="Team"))
+        columns.insert(2, Column("team", "Team"))
     return [column for column in columns if column.key in frame]

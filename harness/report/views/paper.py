@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pandas as pd
 
 import models
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CLASSES: Final = {"all": "All", "polyp": "Polyp", "background": "Backgr."}
 _FIGURES: Final = {"iou": "IoU", "f1": "F1", "recall": "REC", "ppv": "PREC"}
@@ -24,8 +23,6 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     Returns:
         View: Under each of our rows the paper's, and the difference (ours minus the paper's).
     """
-    import pandas as pd
-
     ours = _wide(summary)
     theirs = _wide(reference[reference["split"] == split])
     misprints = set(reference.query("split == @split and misprint")["model"])
@@ -47,7 +44,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
         notes.append("Its background row of DeepLabv3+ repeats the polyp row: likely a misprint.")
     return View(
         frame=pd.DataFrame(rows),
-        columns=[Column(key="title", title="Model"), *map(_column, _KEYS)],
+        columns=[Column("title", "Model"), *map(_column, _KEYS)],
         title=f"Table {PAPER_TABLES[split]}: {split} split",
         caption="Means over frames. All: the pixels of both classes together (micro-average).",
         reference_note=" ".join(notes),
@@ -57,8 +54,6 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
 
 def official_view(ranking: pd.DataFrame) -> View:
     """Table 4: round, model, score and SD, with the paper's figures and the difference."""
-    import pandas as pd
-
     keys = ["round", "model"]
     is_paper = ranking["source"] == "paper"
     theirs = ranking[is_paper].set_index(keys)[["score", "sd"]]
@@ -76,12 +71,12 @@ def official_view(ranking: pd.DataFrame) -> View:
     return View(
         frame=pd.DataFrame(rows).sort_values("round", kind="stable", ignore_index=True),
         columns=[
-            Column(key="round", title="Round"),
-            Column(key="title", title="Model"),
-            Column(key="score", title="Score", decimals=3, best="max"),
-            Column(key="sd", title="SD", decimals=3),
-            Column(key="sd_name", title="SD is"),
-            Column(key="n", title="Frames", decimals=0),
+            Column("round", "Round"),
+            Column("title", "Model"),
+            Column("score", "Score", decimals=3, best="max"),
+            Column("sd", "SD", decimals=3),
+            Column("sd_name", "SD is"),
+            Column("n", "Frames", decimals=0),
         ],
         title="Table 4: official results",
         caption="Score: mean of F1, F2, PPV and recall." + _averaged_by(ranking),
@@ -121,4 +116,4 @@ def _wide(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _column(key: str) -> Column:
     class_, figure = key.rsplit("_", 1)
-    return Column(key=key, title=f"{_CLASSES[class_]} {_FIGURES[figure]}", decimals=3, best="max")
+    return Column(key, f"{_CLASSES[class_]} {_FIGURES[figure]}", decimals=3, best="max")

@@ -38,13 +38,13 @@ def pranet_views(rows: pd.DataFrame, format_: Format) -> list[View]:
         frame=ordered.reset_index(drop=True),
         data_only_columns=["model"],
         columns=[
-            Column(key="test_set", title="Test set"),
-            Column(key="title", title="Model"),
+            Column("test_set", "Test set"),
+            Column("title", "Model"),
             *(
-                Column(key=key, title=title, decimals=3, best="min" if key == "mae" else "max")
+                Column(key, title, decimals=3, best="min" if key == "mae" else "max")
                 for key, title in _TITLES.items()
             ),
-            Column(key="n", title="Frames"),
+            Column("n", "Frames"),
         ],
         title="PraNet's protocol, by test set",
         caption=_CAPTION,
@@ -64,12 +64,12 @@ def _side_by_side(rows: pd.DataFrame) -> View:
     titles = rows.drop_duplicates("model").set_index("model")["title"]
     frame = wide.loc[titles.index].assign(title=titles).reset_index(drop=True)
     columns = [
-        Column(key=f"{figure} {name}", title=f"{name} {_TITLES[figure]}", decimals=3, best="max")
+        Column(f"{figure} {name}", f"{name} {_TITLES[figure]}", decimals=3, best="max")
         for figure, name in keys
     ]
     return View(
         frame=frame,
-        columns=[Column(key="title", title="Model"), *columns],
+        columns=[Column("title", "Model"), *columns],
         title="PraNet's protocol, test sets side by side",
         caption="mDice, mIoU: means over frames and 256 thresholds, each map stretched to [0, 1].",
     )

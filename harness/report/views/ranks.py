@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from metrics.statistics.ranking import rank
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.statistics.comparison import Comparison
     from metrics.statistics.samples import Samples
     from metrics.statistics.seeds import SeedSpread
@@ -21,26 +22,21 @@ MOST_TIES: Final = 6
 
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     """Models in order of a figure, with intervals of figure and rank."""
-    from metrics.statistics.ranking import rank
-
     ranking = rank(samples, figure)
     level = f"{100 * ranking.level:g} %"
     return View(
         frame=_readable(ranking.table),
         columns=[
-            Column(key="place", title="Rank", justify="right"),
-            Column(key="title", title="Model"),
+            Column("place", "Rank", justify="right"),
+            Column("title", "Model"),
             Column(
-                key="estimate",
-                title=f"{figure.capitalize()} [{level}]",
-                decimals=3,
-                interval=("low", "high"),
+                "estimate", f"{figure.capitalize()} [{level}]", decimals=3, interval=("low", "high")
             ),
-            Column(key="ranks", title=f"Rank, {level}"),
-            Column(key="p_first", title="P(first)", decimals=3),
-            Column(key="ties", title="Tied with"),
-            Column(key="rank", title="Mean then rank"),
-            Column(key="rank_by_frames", title="Rank then mean"),
+            Column("ranks", f"Rank, {level}"),
+            Column("p_first", "P(first)", decimals=3),
+            Column("ties", "Tied with"),
+            Column("rank", "Mean then rank"),
+            Column("rank_by_frames", "Rank then mean"),
         ],
         title=title,
         data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
@@ -85,8 +81,6 @@ def comparison_view(
         title: Heading above the table.
         settings: How it was resampled, for the caption.
     """
-    import pandas as pd
-
     rows = pd.DataFrame(comparisons)
     first = comparisons[0]
     corrected = bool(rows["p_holm"].notna().any())
@@ -117,10 +111,10 @@ def comparison_view(
 
 
 _SEED_COLUMNS: Final = [
-    Column(key="seeds", title="Seeds"),
-    Column(key="seeds_low", title="Over seeds, from", decimals=3),
-    Column(key="seeds_high", title="to", decimals=3),
-    Column(key="decides", title="Decides"),
+    Column("seeds", "Seeds"),
+    Column("seeds_low", "Over seeds, from", decimals=3),
+    Column("seeds_high", "to", decimals=3),
+    Column("decides", "Decides"),
 ]
 _SEED_CAPTION: Final = (
     " Figures are means over seeds. Over seeds: Welch's interval of the difference, where both "
@@ -132,17 +126,17 @@ def _comparison_columns(first: Comparison, *, corrected: bool) -> list[Column]:
     level = f"{100 * first.level:g} %"
     interval = ("low", "high")
     return [
-        Column(key="b", title="Than"),
-        Column(key="figure", title="Figure"),
-        Column(key="mean_a", title=first.a, decimals=3),
-        Column(key="mean_b", title="Other", decimals=3),
-        Column(key="difference", title=f"Difference [{level}]", decimals=3, interval=interval),
-        Column(key="p_permutation", title="p", decimals=4),
-        *([Column(key="p_holm", title="p (Holm)", decimals=4)] if corrected else []),
-        Column(key="p_wilcoxon", title="Wilcoxon p", decimals=4),
-        Column(key="cohens_dz", title="d_z", decimals=2),
-        Column(key="rank_biserial", title="r_rb", decimals=2),
-        Column(key="superiority", title="Better in", decimals=3),
+        Column("b", "Than"),
+        Column("figure", "Figure"),
+        Column("mean_a", first.a, decimals=3),
+        Column("mean_b", "Other", decimals=3),
+        Column("difference", f"Difference [{level}]", decimals=3, interval=interval),
+        Column("p_permutation", "p", decimals=4),
+        *([Column("p_holm", "p (Holm)", decimals=4)] if corrected else []),
+        Column("p_wilcoxon", "Wilcoxon p", decimals=4),
+        Column("cohens_dz", "d_z", decimals=2),
+        Column("rank_biserial", "r_rb", decimals=2),
+        Column("superiority", "Better in", decimals=3),
     ]
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, Format
 from harness.report.tables.view import View
 from harness.report.views.by_class import left_out_columns, left_out_note
-from metrics.averages import SD_OF
+from metrics.averages import SD_OF, Average
 from submissions.leaderboard import averaged
 from submissions.ledger import OVERALL
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 _FIGURES: Final = {
@@ -36,21 +35,21 @@ def scores_view(
     """
     rows = _rows(figures[0], average) if len(figures) == 1 else _overall(figures, average)
     columns = [
-        Column(key="package", title="Package"),
-        Column(key="test_set", title="Test set"),
-        Column(key="average", title="Average over"),
-        Column(key="score", title="Score", decimals=3, sd="sd"),
-        Column(key="sd_name", title="SD"),
-        *(Column(key=key, title=title, decimals=3) for key, title in _FIGURES.items()),
-        Column(key="n", title="Frames"),
+        Column("package", "Package"),
+        Column("test_set", "Test set"),
+        Column("average", "Average over"),
+        Column("score", "Score", decimals=3, sd="sd"),
+        Column("sd_name", "SD"),
+        *(Column(key, title, decimals=3) for key, title in _FIGURES.items()),
+        Column("n", "Frames"),
         *left_out_columns(rows),
-        Column(key="latency_ms", title="ms/frame", decimals=1),
+        Column("latency_ms", "ms/frame", decimals=1),
     ]
     if len(figures) > 1:
         other = "frames" if average == "sets" else "sets"
-        columns.insert(4, Column(key=f"score_{other}", title=f"Score ({other})", decimals=3))
+        columns.insert(4, Column(f"score_{other}", f"Score ({other})", decimals=3))
     if format_ in ("csv", "json"):
-        columns += [Column(key=key) for key in (*SD_OF.values(), "score_sets", "score_frames")]
+        columns += [Column(key) for key in (*SD_OF.values(), "score_sets", "score_frames")]
     meanings = "; ".join(f"{name}: {meaning}" for name, meaning in AVERAGES.items())
     return View(
         frame=rows,
@@ -64,8 +63,6 @@ def scores_view(
 
 def _rows(figures: pd.DataFrame, average: Average) -> pd.DataFrame:
     """The test sets, then both averages over them."""
-    import pandas as pd
-
     overall = figures["test_set"] == OVERALL
     sets = figures[~overall].assign(average="frames", sd_name=SD_OF["frames"])
     other: Average = "frames" if average == "sets" else "sets"
@@ -76,8 +73,6 @@ def _rows(figures: pd.DataFrame, average: Average) -> pd.DataFrame:
 
 def _overall(figures: Sequence[pd.DataFrame], average: Average) -> pd.DataFrame:
     """The average over all test sets of each package, best first."""
-    import pandas as pd
-
     rows = pd.concat([one[one["test_set"] == OVERALL] for one in figures], ignore_index=True)
     return _averaged(rows, average).sort_values("score", ascending=False, kind="stable")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import pandas as pd
+
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from metrics.statistics.bootstrap import resample
+from metrics.statistics.bootstrap_intervals import LEVEL, intervals
+from metrics.statistics.samples import collect, select
+from metrics.statistics.seeds import SeedSpread, pool, spread
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metrics.masks.read import Protocol
-    from metrics.statistics.seeds import SeedSpread
 
 FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "score")
 
@@ -25,13 +28,6 @@ def seed_view(
     ``frames`` are frame tables of the same frames, with a column ``model``; ``seeds`` maps each
     model to the names of its seeds in that column.
     """
-    import pandas as pd
-
-    from metrics.statistics.bootstrap import resample
-    from metrics.statistics.bootstrap_intervals import LEVEL, intervals
-    from metrics.statistics.samples import collect, select
-    from metrics.statistics.seeds import pool, spread
-
     several = {model: names for model, names in seeds.items() if len(names) > 1}
     if not several:
         return None
@@ -59,19 +55,14 @@ def seed_view(
 
 def _columns(level: str) -> list[Column]:
     return [
-        Column(key="title", title="Model"),
-        Column(key="seeds", title="Seeds"),
-        Column(key="figure", title="Figure"),
-        Column(
-            key="mean",
-            title=f"Mean [{level} over sequences]",
-            decimals=3,
-            interval=("low", "high"),
-        ),
-        Column(key="sd_seeds", title="SD of seeds", decimals=3),
-        Column(key="seeds_low", title="Over seeds, from", decimals=3),
-        Column(key="seeds_high", title="to", decimals=3),
-        Column(key="decides", title="Decides"),
+        Column("title", "Model"),
+        Column("seeds", "Seeds"),
+        Column("figure", "Figure"),
+        Column("mean", f"Mean [{level} over sequences]", decimals=3, interval=("low", "high")),
+        Column("sd_seeds", "SD of seeds", decimals=3),
+        Column("seeds_low", "Over seeds, from", decimals=3),
+        Column("seeds_high", "to", decimals=3),
+        Column("decides", "Decides"),
     ]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View
@@ -15,10 +18,6 @@ if TYPE_CHECKING:
 
 def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
     """One row a candidate, step by step; ``figure`` is what was to become better."""
-    import dataclasses
-
-    import pandas as pd
-
     rows = pd.DataFrame(
         [
             {
@@ -32,12 +31,12 @@ def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
     return View(
         frame=rows,
         columns=[
-            Column(key="step", title="Step"),
-            Column(key="value", title="Candidate"),
-            Column(key="mean", title=figure.capitalize(), decimals=3),
-            Column(key="difference", title="Change [95 %]", decimals=3, interval=("low", "high")),
-            Column(key="told", title="Told apart"),
-            Column(key="chosen", title="Taken"),
+            Column("step", "Step"),
+            Column("value", "Candidate"),
+            Column("mean", figure.capitalize(), decimals=3),
+            Column("difference", "Change [95 %]", decimals=3, interval=("low", "high")),
+            Column("told", "Told apart"),
+            Column("chosen", "Taken"),
         ],
         title=title,
         caption="Change: to what was chosen until then, the first row of each step, with its "

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.cli.compare import command
-from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
+from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 
@@ -61,6 +61,12 @@ def test_models_on_other_frames_are_not_among_the_others(workspace: Workspace) -
     refused = compare("unet")
     assert refused.exit_code == 1
     assert "nothing to compare unet with" in refused.output
+
+
+def test_one_run_twice_and_a_name_that_nothing_has_are_refused(workspace: Workspace) -> None:
+    run = evaluated(workspace, "unet", "0123")
+    assert f"unet and {run.run} are one run" in compare("unet", run.run).output
+    assert "No run or model has that name" in compare("unet", "nuet").output
 
 
 def seed(workspace: Workspace, model: str, number: int, found: list[int]) -> Run:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.evaluation import standings
-from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
+from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.report.views.leaderboard import standings_view
 from harness.runs.workspace import Workspace
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.evaluation import tables
-from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
+from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 

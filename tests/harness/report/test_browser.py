@@ -169,6 +169,19 @@ def test_a_heading_sorts_its_table(opened: Any) -> None:
     assert opened.execute_script(cells) == falling[::-1]
 
 
+def test_the_papers_rows_stay_below_their_models(opened: Any) -> None:
+    rows = (
+        "const table = [...document.querySelectorAll('#classes table')][1];"
+        "const said = () => [...table.tBodies[0].rows].map(r => r.cells[0].textContent.trim());"
+        "const was = said(); table.tHead.rows[0].cells[6].querySelector('button').click();"
+        "return [was, said()]"
+    )
+    before, after = opened.execute_script(rows)
+    assert before != after
+    assert set(after[::3]) == set(before[::3])
+    assert [text.split()[0] for text in after[1::3]] == ["paper"] * 4
+
+
 def test_a_click_shows_the_full_frame_with_each_model(opened: Any, content: PageContent) -> None:
     first = opened.execute_script(ROWS)[0]
     opened.execute_script("document.querySelector('#rows tbody tr button').click()")

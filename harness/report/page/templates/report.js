@@ -4,12 +4,19 @@
     const found = /^[+\-]?[\d,]*\.?\d+/.exec(text.trim());
     return found ? parseFloat(found[0].replaceAll(",", "")) : null;
   };
-  const compare = (a, b) => {
+  // A dash, where there is no figure, comes last in both orders.
+  const compare = (a, b, sign) => {
     const [x, y] = [number(a), number(b)];
-    if (x !== null && y !== null) return x - y;
+    if (x !== null && y !== null) return sign * (x - y);
     if (x !== null || y !== null) return x !== null ? -1 : 1;
-    return a.localeCompare(b, undefined, { numeric: true });
+    return sign * a.localeCompare(b, undefined, { numeric: true });
   };
+  // Rows whose name is indented, such as the paper's, belong to the row above them.
+  const families = (rows) => rows.reduce((found, row) => {
+    if (found.length && row.cells[0].textContent.startsWith("  ")) found.at(-1).push(row);
+    else found.push([row]);
+    return found;
+  }, []);
   for (const table of document.querySelectorAll("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, place) => head.querySelector("button").addEventListener("click", () => {
@@ -18,15 +25,16 @@
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const rows = [...table.tBodies[0].rows];
       rows.forEach((row) => row.classList.remove("group"));
-      rows.sort((a, b) => (down ? -1 : 1) * compare(a.cells[place].textContent, b.cells[place].textContent));
-      table.tBodies[0].append(...rows);
+      const key = (family) => family[0].cells[place].textContent;
+      const sorted = families(rows).sort((a, b) => compare(key(a), key(b), down ? -1 : 1));
+      table.tBodies[0].append(...sorted.flat());
     }));
   }
 
   // Long tables can be filtered by a part of any of their cells.
   for (const table of document.querySelectorAll("table.sortable:not(#rows)")) {
-    const lines = [...table.tBodies[0].rows];
-    if (lines.length <= 12) continue;
+    const found = families([...table.tBodies[0].rows]);
+    if (table.tBodies[0].rows.length <= 12) continue;
     const label = document.createElement("label");
     const input = document.createElement("input");
     label.className = "filter";
@@ -35,7 +43,10 @@
     table.parentElement.before(label);
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase();
-      for (const line of lines) line.hidden = !line.textContent.toLowerCase().includes(wanted);
+      for (const family of found) {
+        const hidden = !family.some((line) => line.textContent.toLowerCase().includes(wanted));
+        family.forEach((line) => { line.hidden = hidden; });
+      }
     });
   }
 

@@ -10,8 +10,7 @@ import pytest
 import vl_convert
 
 from harness.report.page import charts, charts_xy, vega
-from harness.report.page.charts import Estimate
-from harness.report.page.charts_xy import Pair, probability
+from harness.report.page.charts_xy import probability
 from harness.report.page.style import Style, styles
 from harness.report.page.vega import Spec
 
@@ -31,8 +30,8 @@ def drawn(spec: Spec) -> str:
 
 def test_figures_with_intervals() -> None:
     estimates = [
-        Estimate(style=A, value=0.8, low=0.7, high=0.9),
-        Estimate(style=B, value=0.5, low=0.4, high=0.6),
+        (A, 0.8, 0.7, 0.9),
+        (B, 0.5, 0.4, 0.6),
     ]
     spec = charts.intervals(estimates, title="Score", axis="score, 0 to 1")
     assert rows_of(spec) == [
@@ -48,8 +47,8 @@ def test_figures_with_intervals() -> None:
 
 def test_ranks_have_whole_ticks() -> None:
     estimates = [
-        Estimate(style=A, value=1, low=1, high=2),
-        Estimate(style=B, value=2, low=1, high=2),
+        (A, 1, 1, 2),
+        (B, 2, 1, 2),
     ]
     svg = drawn(charts.intervals(estimates, title="Rank", axis="rank, 1 is best", whole=True))
     assert set(re.findall(r">([\d.]+)</text>", svg)) == {"1", "2"}
@@ -102,8 +101,8 @@ def test_curves_end_with_their_mark() -> None:
 
 def test_the_matrix_says_which_model_is_better() -> None:
     cells = {
-        (0, 1): Pair(difference=0.125, p=0.0004, significant=True),
-        (1, 0): Pair(difference=-0.125, p=0.0004, significant=True),
+        (0, 1): (0.125, 0.0004),
+        (1, 0): (-0.125, 0.0004),
     }
     spec = charts_xy.matrix([A, B], cells, title="pairs")
     first, second = rows_of(spec)
@@ -120,9 +119,7 @@ def test_the_matrix_says_which_model_is_better() -> None:
         lambda: charts.distributions([(A, [])], title="F1", axis="F1"),
         lambda: charts.distributions([(A, [("f", 0.5)])], title="F1", axis="F1"),
         lambda: charts_xy.lines([(A, [(1.0, 0.5)])], title="F1", axis="F1"),
-        lambda: charts.intervals(
-            [Estimate(style=A, value=0.5, low=0.5, high=0.5)], title="F1", axis="F1"
-        ),
+        lambda: charts.intervals([(A, 0.5, 0.5, 0.5)], title="F1", axis="F1"),
     ],
 )
 def test_few_figures(make: Callable[[], Spec]) -> None:

@@ -12,8 +12,8 @@ import pytest
 from harness.config.training import TrainConfig
 from harness.data.fingerprint import data_fingerprint
 from harness.data.frames import truth_of
-from harness.evaluation.evaluate_run import CURRENT, SUMMARY, TABLE
 from harness.evaluation.frame_table import rows_of
+from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.report.page import from_split
 from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
@@ -71,9 +71,10 @@ def test_disagreement_is_of_the_runs_in_the_ensemble(
     assert content.members.divergence["disagreement"].tolist() == [0.0] * len(catalogue)
     shown = content.polyp.set_index(["model", "frame"])["f1"]
     assert content.members.f1["C1/1"] == shown["triunet", "C1/1"] > shown["fpn", "C1/1"]
-    (note,) = content.notes
+    note, several = content.notes
     assert "fpn" in note
     assert ensemble.run in note
+    assert "newest is shown: fpn (2)" in several
 
 
 def test_members_without_an_evaluation_are_named(

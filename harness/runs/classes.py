@@ -1,0 +1,35 @@
+"""Which classes runs tell apart; without torch, for what only reads results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.config.training import TrainConfig
+from harness.runs.run import Run
+from metrics.masks.classes import Classes
+from metrics.utils.errors import UserError
+
+
+def shared_classes(runs: Iterable[Run]) -> Classes:
+    """The classes of runs; of ensembles, those of their members.
+
+    Raises:
+        UserError: If they are not the same in all.
+    """
+    recipes = {
+        name: TrainConfig.from_dict(settings)
+        for run in runs
+        for name, settings in run.settings.get("members", {run.run: run.settings}).items()
+    }
+    found = {config.classes: name for name, config in recipes.items()}
+    if len(found) > 1:
+        named = "; ".join(
+            f"{name}: {', '.join(classes.names)} ({', '.join(map(str, classes.values))}), "
+            f"{classes.chosen} chosen"
+            for classes, name in found.items()
+        )
+        raise UserError(
+            f"these runs have different classes ({named}); take runs of one [classes] table and "
+            "--loss-class"
+        )
+    return next(iter(found))
