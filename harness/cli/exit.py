@@ -9,6 +9,7 @@ import errno
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final, NoReturn
@@ -26,6 +27,7 @@ import click
 from harness.utils import console
 
 FAULT: Final = 1
+USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 _STDERR: Final = 2
@@ -66,6 +68,12 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
 
 def _status(command: click.Command, arguments: Sequence[str]) -> int:
     """Run the command; every way to end becomes a message and an exit status."""
+    if empty := _before_nothing(arguments):
+        return _fail(
+            f"an empty value follows {empty}; give one, or leave the option out (perhaps a "
+            "variable of your shell is not set)",
+            USAGE,
+        )
     try:
         result = command.main(list(arguments), prog_name="harness", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -87,6 +95,17 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
     except Exception as error:
         return _unexpected(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def _before_nothing(arguments: Sequence[str]) -> str:
+    """The word before an empty one; empty where there is none.
+
+    An empty path would be the current folder, an empty name the default.
+    """
+    for before, word in pairwise(["harness", *arguments]):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            return word.rstrip("=") or before
+    return ""
 
 
 def _fail(message: str, status: int = FAULT) -> int:

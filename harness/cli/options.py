@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from harness.cli.paths import UserPath
 from harness.config import settings
 from harness.report.tables.formats import AVERAGES, FORMATS
 from harness.utils.parts import Shard
@@ -21,13 +21,29 @@ FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
 FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
 
 
-def _with(
-    command: Callable[..., object], options: Sequence[Callable[[Any], Callable[..., object]]]
-) -> Callable[..., object]:
-    """Give a command options, in the order of its help."""
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _together(
+    options: Sequence[Callable[[Any], Callable[..., object]]],
+    combine: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Callable[[Command], Callable[..., object]]:
+    """A decorator for options, in the order of the help, that are passed as other arguments.
+
+    Args:
+        options: The options.
+        combine: Takes the options' values out of all arguments, and returns the new arguments.
+    """
+
+    def decorate(command: Command) -> Callable[..., object]:
+        @functools.wraps(command)
+        def wrapped(*args: object, **values: Any) -> object:
+            new = combine(values)
+            return command(*args, **values, **new)
+
+        decorated: Callable[..., object] = wrapped
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
 
 
 def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
@@ -44,18 +60,14 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
     """
     chosen = names or FOLDERS
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: object, **values: object) -> object:
-            given = {name: values.pop(name) for name in chosen}
-            above = click.get_current_context().parent
-            group = above.params if above else {}
-            flags = {k: group.get(k) if value is None else value for k, value in given.items()}
-            return command(*args, settings=settings.load(flags=flags), **values)
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        above = click.get_current_context().parent
+        group = above.params if above else {}
+        given = {name: values.pop(name) for name in chosen}
+        flags = {k: group.get(k) if value is None else value for k, value in given.items()}
+        return {"settings": settings.load(flags=flags)}
 
-        return _with(wrapped, [setting_option(name) for name in chosen])
-
-    return decorate
+    return _together([setting_option(name) for name in chosen], combine)
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
@@ -104,16 +116,12 @@ def device_option() -> Callable[[Command], Command]:
 def shard_options() -> Callable[[Command], Callable[..., object]]:
     """``--shard``, passed as ``shard`` (a ``Shard`` or ``None``), and ``--gather``."""
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: Any, shard: Shard | None, gather: bool, **options: Any) -> object:
-            if shard and gather:
-                raise click.UsageError("--shard writes a part, --gather joins all; give one")
-            return command(*args, shard=shard, gather=gather, **options)
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        if values["shard"] and values["gather"]:
+            raise click.UsageError("--shard writes a part, --gather joins all; give one")
+        return {}
 
-        return _with(wrapped, _SHARDS)
-
-    return decorate
+    return _together(_SHARDS, combine)
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard | None:
@@ -161,9 +169,7 @@ def setting_option(
             metavar="NAME=DIR",
             help=f"{help_text} Repeatable.",
         )
-    return click.option(
-        settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text
-    )
+    return click.option(settings.flag(name), name, type=UserPath(), metavar=kind, help=help_text)
 
 
 def names_of(
@@ -171,6 +177,12 @@ def names_of(
 ) -> tuple[str, ...] | None:
     """The names of an option's value A,B,C; ``None`` where it was not given."""
     return tuple(name.strip() for name in value.split(",")) if value else None
+
+
+def encoder_option(**settings: Any) -> Callable[[Command], Command]:
+    """``--encoder``, with further settings of ``click.option``."""
+    text = "An encoder of 'harness models --encoders', or tu-NAME for any of timm."
+    return click.option("--encoder", metavar="NAME", help=text, **settings)
 
 
 def nodes_option() -> Callable[[Command], Command]:
@@ -183,17 +195,13 @@ def nodes_option() -> Callable[[Command], Command]:
 def map_options() -> Callable[[Command], Callable[..., object]]:
     """``--probabilities``, ``--maps`` and ``--map-bits``, passed as ``maps``; ``None`` for none."""
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: Any, probabilities: bool, **options: Any) -> object:
-            from harness.inference.maps import MapOptions
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        from harness.inference.maps import MapOptions
 
-            found = MapOptions(size=options.pop("size"), bits=int(options.pop("bits")))
-            return command(*args, maps=found if probabilities else None, **options)
+        maps = MapOptions(size=values.pop("size"), bits=int(values.pop("bits")))
+        return {"maps": maps if values.pop("probabilities") else None}
 
-        return _with(wrapped, _MAPS)
-
-    return decorate
+    return _together(_MAPS, combine)
 
 
 _MAPS: Final = (
@@ -220,14 +228,25 @@ _MAPS: Final = (
     ),
 )
 
+batch_size_option: Final = click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Frames at once; changes nothing but the speed.",
+)
+
+protocol_option: Final = click.option(
+    "--protocol",
+    type=click.Choice(["paper", "official", "strict"]),
+    default="paper",
+    show_default=True,
+    help="paper: truth above 127, the organisers' formulas. official: the organisers' evaluator, "
+    "truth above 0. strict: truth above 127, undefined figures left out of the means.",
+)
+
 _INFERENCE: Final = (
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        default=8,
-        show_default=True,
-        help="Frames at once; changes nothing but the speed.",
-    ),
+    batch_size_option,
     click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16"]),
@@ -268,20 +287,14 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
     They are passed as ``inference``.
     """
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: Any, device: str, **options: Any) -> object:
-            from harness.inference.prediction import Inference
-            from harness.utils import device as devices
-            from harness.utils.device import keep_memory
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        from harness.inference.prediction import Inference
+        from harness.utils import device as devices
 
-            # Before torch allocates anything of size, or it does not take effect.
-            keep_memory()
-            names = ("batch_size", "precision", "tta", "rounding", "threshold")
-            how = {name: options.pop(name) for name in names}
-            inference = Inference(device=devices.choose(device), **how)
-            return command(*args, inference=inference, **options)
+        # Before torch allocates anything of size, or it does not take effect.
+        devices.keep_memory()
+        names = ("batch_size", "precision", "tta", "rounding", "threshold")
+        how = {name: values.pop(name) for name in names}
+        return {"inference": Inference(device=devices.choose(values.pop("device")), **how)}
 
-        return _with(wrapped, _INFERENCE)
-
-    return decorate
+    return _together(_INFERENCE, combine)

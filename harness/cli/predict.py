@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import inference_options, map_options, shard_options, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.names import clashes
@@ -45,9 +46,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", type=UserPath(exists=True))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where masks go, as NAME.png."
+    "--out", type=UserPath(), required=True, metavar="DIR", help="Where masks go, as NAME.png."
 )
 @click.option(
     "--model",

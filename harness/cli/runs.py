@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import format_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def sync(settings: Settings) -> None:
 
 
 @command.command("import", epilog=EPILOG)
-@click.argument("other", metavar="WORKSPACE", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("other", metavar="WORKSPACE", type=UserPath(file_okay=False))
 @with_settings("workspace")
 def import_(settings: Settings, other: Path) -> None:
     """Take over the runs, evaluations, submissions and scores of another workspace.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import average_option, format_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -34,12 +35,10 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument(
-    "packages", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PACKAGE..."
-)
+@click.argument("packages", nargs=-1, required=True, type=UserPath(), metavar="PACKAGE...")
 @click.option(
     "--truth",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     metavar="DIR",
     help="Folders EndoCV_DATAk with the true masks, NAME_mask.*; for a plain folder of masks one "
@@ -66,7 +65,7 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     help="Where the result files go; by default 'scores' in the workspace.",
 )

@@ -53,7 +53,7 @@ Source = Path | Pair
 
 def absolute(folder: Path, value: str | Path) -> Path:
     """A path as it is seen from a folder; links are kept."""
-    return Path(os.path.abspath(folder / Path(value).expanduser()))  # noqa: PTH100
+    return Path(os.path.abspath(folder / os.path.expanduser(value)))  # noqa: PTH100, PTH111 (as is)
 
 
 def to_source(folder: Path, value: Any) -> Source:

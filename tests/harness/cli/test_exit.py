@@ -67,6 +67,14 @@ def test_wrong_usage_is_2_and_names_the_help(capsys: pytest.CaptureFixture[str])
     assert "harness do --help" in err
 
 
+@pytest.mark.parametrize("arguments", [["--out", ""], ["--out="]])
+def test_an_empty_value_is_refused_before_it_is_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(lambda: pytest.fail("it ran"), *arguments) == 2
+    assert "an empty value follows --out" in capsys.readouterr().err
+
+
 def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     @click.group()
     def root() -> None:

@@ -57,6 +57,15 @@ def test_relative_folders_are_kept_relative(here: Path, draw: Drawer) -> None:
     }
 
 
+def test_the_home_folder_is_found_where_no_shell_expands_it(
+    here: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(draw.root))
+    folder = draw.endocv()
+    init("--endocv", f"~/{folder.name}")
+    assert settings.load(here, env={}).endocv == folder
+
+
 def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> None:
     (here / "file").write_text("")
     root = draw.endocv()
