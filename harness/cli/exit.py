@@ -31,6 +31,7 @@ USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 _STDERR: Final = 2
+_OF_ALL_COMMANDS: Final = ("--quiet", "-q", "--json-logs", "--debug")
 
 _NO_ROOM: Final = "give another folder with --workspace."
 _REMEDIES: Final = {
@@ -116,6 +117,8 @@ def _fail(message: str, status: int = FAULT) -> int:
 def _click_message(error: click.ClickException) -> str:
     message = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
+        if isinstance(error, click.NoSuchOption) and error.option_name in _OF_ALL_COMMANDS:
+            message += f" It goes before the command: harness {error.option_name} ..."
         message += f"\n{error.ctx.get_usage()}\nMore: {error.ctx.command_path} --help"
     return message
 

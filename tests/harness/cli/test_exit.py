@@ -17,6 +17,7 @@ import click
 import pytest
 import torch
 
+from harness.cli import cli
 from harness.cli.exit import run
 from harness.utils import console
 from metrics.utils.errors import Fault, FaultsError
@@ -73,6 +74,14 @@ def test_an_empty_value_is_refused_before_it_is_the_current_folder(
 ) -> None:
     assert status(lambda: pytest.fail("it ran"), *arguments) == 2
     assert "an empty value follows --out" in capsys.readouterr().err
+
+
+def test_an_option_of_all_commands_after_the_command_is_told_its_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        run(cli, ["submissions", "--quiet"])
+    assert "goes before the command: harness --quiet ..." in capsys.readouterr().err
 
 
 def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

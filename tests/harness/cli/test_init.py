@@ -143,6 +143,16 @@ def test_comments_and_order_of_a_file_are_kept(here: Path, draw: Drawer) -> None
     }
 
 
+def test_variables_that_win_over_the_file_are_named(
+    here: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_ENDOCV", str(here))
+    monkeypatch.setenv("HARNESS_WORKSPACE", "runs")
+    result = init("--endocv", draw.endocv(), "--workspace", "runs")
+    assert "wins over harness.toml" in result.stderr
+    assert "should not: HARNESS_ENDOCV.\n" in result.stderr
+
+
 def test_nothing_given_is_wrong_usage(here: Path) -> None:
     result = init()
     assert result.exit_code == 2
