@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -101,8 +102,12 @@ def _nothing(
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""
     there = f" There are: {', '.join(newest)}." if newest else ""
-    train = f"harness train{''.join(f' --model {name}' for name in missing)}"
+    words = ["harness train", *(f"--model {name}" for name in missing)]
+    if variant.leave_out:
+        words += [f"--leave-out {shlex.quote(variant.leave_out)}"]
+    elif variant.fold:
+        words += [f"--folds {variant.fold.partition('/')[2]}"]
     return UserError(
-        f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
-        "'harness demo'."
+        f"{what} in {workspace.root}.{there} Train with '{' '.join(words)}', or try everything "
+        "with 'harness demo'."
     )
