@@ -62,19 +62,13 @@ def _is_value(text: str) -> bool:
     return text.isdecimal() or text.startswith("#")
 
 
-def _tests(
-    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, Any] | None:
-    return dict(parse_test_sets(given)) if given else None
-
-
 @click.command(epilog=EPILOG)
 @setting_option("endocv", env=False)
 @setting_option("hyperkvasir", env=False)
 @setting_option("test_frames", env=False)
 @setting_option("train", env=False)
 @setting_option("val", env=False)
-@setting_option("test", env=False, callback=_tests)
+@setting_option("test", env=False, callback=lambda *given: parse_test_sets(given[2]) or None)
 @click.option(
     "--pair",
     "pairs",

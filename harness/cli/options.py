@@ -18,8 +18,6 @@ Command = TypeVar("Command", bound=Callable[..., object])
 FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
 """The settings of frames with their truth."""
 
-FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
-
 
 def _together(
     options: Sequence[Callable[[Any], Callable[..., object]]],
@@ -47,36 +45,24 @@ def _together(
 
 
 def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
-    """Give a command the options of some settings, and ``settings`` as an argument.
+    """Give a command the options of these settings; all settings are passed as ``settings``.
 
     Settings that the command has no option for come from the environment and ``harness.toml``
     all the same. An option may also stand before a subcommand, where its group has it.
-
-    Args:
-        *names: Fields of ``Settings``; by default the four folders.
-
-    Returns:
-        A decorator; it replaces the options' values by one keyword argument, ``settings``.
     """
-    chosen = names or FOLDERS
 
     def combine(values: dict[str, Any]) -> dict[str, Any]:
         above = click.get_current_context().parent
         group = above.params if above else {}
-        given = {name: values.pop(name) for name in chosen}
+        given = {name: values.pop(name) for name in names}
         flags = {k: group.get(k) if value is None else value for k, value in given.items()}
         return {"settings": settings.load(flags=flags)}
 
-    return _together([setting_option(name) for name in chosen], combine)
+    return _together([setting_option(name) for name in names], combine)
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
-    """``--format``, passed as ``format_``.
-
-    Args:
-        *formats: What the command can write; by default all of ``FORMATS``. The first is the
-            default.
-    """
+    """``--format`` of these or all formats, the first by default; passed as ``format_``."""
     choices = formats or FORMATS
     return click.option(
         "--format",
@@ -91,8 +77,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 def average_option(purpose: str) -> Callable[[Command], Command]:
     """``--average``, passed as ``average``: a key of ``AVERAGES``, or ``None`` for the default.
 
-    Args:
-        purpose: What the command does with it, the beginning of its help text.
+    ``purpose`` begins its help text: what the command does with it.
     """
     meanings = "; ".join(f"{name}: {meaning}" for name, meaning in AVERAGES.items())
     return click.option(
@@ -160,16 +145,11 @@ def setting_option(
     help_text = f"{meaning[0].upper()}{meaning[1:]}."
     if env:
         help_text += f"  [env: {settings.variable(name)}]"
+    how: dict[str, Any] = {"type": UserPath(), "metavar": kind}
     if name == "test":
-        return click.option(
-            "--test",
-            name,
-            multiple=True,
-            callback=callback,
-            metavar="NAME=DIR",
-            help=f"{help_text} Repeatable.",
-        )
-    return click.option(settings.flag(name), name, type=UserPath(), metavar=kind, help=help_text)
+        help_text += " Repeatable."
+        how = {"multiple": True, "callback": callback, "metavar": "NAME=DIR"}
+    return click.option(settings.flag(name), name, help=help_text, **how)
 
 
 def names_of(

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
     from harness.utils.parts import Shard
-    from metrics.utils.errors import Fault
 
 EPILOG = """\b
 Examples:
@@ -155,7 +154,9 @@ def command(
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
         _say_what_is_there(prediction, outputs, rows)
-    _fail_with(context, faults)
+    if faults:
+        console.fail(FaultsError(faults, "images that could not be read were left out").message)
+        context.exit(1)
 
 
 def _with_risk(workspace: Workspace, loaded: Loaded, asked: Inference, risk: float) -> Inference:
@@ -203,12 +204,6 @@ def _say_what_is_there(prediction: SourcePrediction, outputs: Outputs, rows: pd.
     console.success(f"{outputs.folder}: {len(rows)} masks by {prediction.loaded.run.run}")
     if prediction.uncertainty and len(rows):
         _name_the_least_certain(rows, outputs.folder)
-
-
-def _fail_with(context: click.Context, faults: Sequence[Fault]) -> None:
-    if faults:
-        console.fail(FaultsError(faults, "images that could not be read were left out").message)
-        context.exit(1)
 
 
 def _check_targets(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +149,8 @@ def command(
             "--skip-scored": skip_scored,
         }
         given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
-        _refuse_options(given)
+        if named := [name for name, value in given.items() if value]:
+            raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
     if skip_scored and options["threshold"]:
         raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
     if kind in ("contours", "polyps") and options["protocol"] != "strict":
@@ -178,11 +178,6 @@ def _tell_refused(context: click.Context, refused: int, found: int) -> None:
     if refused:
         console.warn(f"{refused} of {found} packages could not be scored.")
         context.exit(1)
-
-
-def _refuse_options(given: Mapping[str, object]) -> None:
-    if named := [name for name, value in given.items() if value]:
-        raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
 
 
 def _score_maps(
