@@ -52,6 +52,11 @@ class Terminated(BaseException):
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line to its end, and exit with its status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if (
+            getattr(sys, name) is None
+        ):  # closed by the caller; a file of ours must not take its place
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")

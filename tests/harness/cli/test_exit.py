@@ -76,6 +76,16 @@ def test_an_empty_value_is_refused_before_it_is_the_current_folder(
     assert "an empty value follows --out" in capsys.readouterr().err
 
 
+def test_streams_that_the_caller_closed_are_no_fault() -> None:
+    command = f"{sys.executable} -m harness data {{}} <&- >&-"
+    done = subprocess.run(
+        ["sh", "-c", command.format("--help")], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    silent = subprocess.run(["sh", "-c", command.format("chekc 2>&-")], check=False)
+    assert silent.returncode == 2
+
+
 def test_an_option_of_all_commands_after_the_command_is_told_its_place(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
