@@ -53,10 +53,9 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
     """Run a command line to its end, and exit with its status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if (
-            getattr(sys, name) is None
-        ):  # closed by the caller; a file of ours must not take its place
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+        # Where the caller closed one, no file of ours must take its number.
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -86,7 +85,10 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         console.note(error.format_message())
         return error.exit_code
     except click.ClickException as error:
-        return _fail(_click_message(error), error.exit_code)
+        _fail(_click_message(error))
+        if error.exit_code == FAULT:
+            _name_settings_above()
+        return error.exit_code
     except click.Abort as error:
         # click raises this for Ctrl-C and for a prompt without an answer.
         if isinstance(error.__cause__ or error.__context__, EOFError):
@@ -126,6 +128,19 @@ def _click_message(error: click.ClickException) -> str:
             message += f" It goes before the command: harness {error.option_name} ..."
         message += f"\n{error.ctx.get_usage()}\nMore: {error.ctx.command_path} --help"
     return message
+
+
+def _name_settings_above() -> None:
+    """In a sub-folder of a project, say that its settings are not read there."""
+    from harness.config.settings import FILE_NAME
+
+    with suppress(OSError):
+        here, *above = (Path.cwd(), *Path.cwd().parents)
+        found = [folder for folder in above if (folder / FILE_NAME).is_file()]
+        if found and not (here / FILE_NAME).exists():
+            console.note(
+                f"{FILE_NAME} is read in the current folder only; there is one in {found[0]}."
+            )
 
 
 def _unexpected(error: Exception, arguments: Sequence[str]) -> int:

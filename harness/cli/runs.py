@@ -12,6 +12,7 @@ import click
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +167,8 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     found = [workspace.run(name) for name in dict.fromkeys(runs)]
     if not yes:
         folders = "\n".join(str(run.folder) for run in found)
-        click.confirm(f"{folders}\nRemove with everything in it?", abort=True)
+        if not click.confirm(f"{folders}\nRemove with everything in it?", err=True):
+            raise UserError("nothing was removed")
     with ExitStack() as holds:
         for run in found:
             holds.enter_context(lock_run(run))

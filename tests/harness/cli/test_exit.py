@@ -86,6 +86,19 @@ def test_streams_that_the_caller_closed_are_no_fault() -> None:
     assert silent.returncode == 2
 
 
+def test_a_fault_in_a_sub_folder_names_the_settings_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "harness.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert status(raiser(FaultsError([Fault(path="a", message="b")]))) == 1
+    assert "harness.toml" not in capsys.readouterr().err
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert status(raiser(FaultsError([Fault(path="a", message="b")]))) == 1
+    assert f"there is one in {tmp_path}." in capsys.readouterr().err
+
+
 def test_an_option_of_all_commands_after_the_command_is_told_its_place(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
