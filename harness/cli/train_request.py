@@ -97,16 +97,9 @@ def launcher_options(command: Command) -> Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked to train.
+    """What the user asked to train: values of options, empty or ``None`` where not given.
 
-    Attributes:
-        names: Models; empty for the default ones.
-        members: Members of the ensemble; empty for the paper's.
-        seeds: How often each network is trained; ``None`` for once.
-        preset: A preset's name or file; ``None`` for the paper's.
-        pairs: The values of ``--set``.
-        changes: The values of the recipe's other options; ``None`` where not given.
-        init: Run or file to start from; ``None`` for none.
+    ``pairs`` are those of ``--set``, ``changes`` those of the recipe's other options by name.
     """
 
     names: Sequence[str]
