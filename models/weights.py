@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -30,12 +31,13 @@ def source(weights: str | Path | None) -> Source:
     """Tell the name of published weights from a file; ``None`` means random weights.
 
     Args:
-        weights: ``none`` becomes ``None``, text with a folder or a suffix a path.
+        weights: ``none`` becomes ``None``, text with a folder or a suffix a path, whose
+            ``~`` is the home folder.
     """
     if weights is None or weights == "none":
         return None
     if isinstance(weights, str) and (Path(weights).suffix or Path(weights).name != weights):
-        return Path(weights)
+        return Path(os.path.expanduser(weights))  # noqa: PTH111 (leaves an unknown user)
     return weights
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import average_option, format_option, with_settings
+from harness.cli.options import average_option, format_option, protocol_option, with_settings
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -38,20 +38,34 @@ Examples:
     "--figure",
     "figures",
     multiple=True,
+    metavar="NAME",
     default=("score", "f1", "iou", "f2", "ppv", "recall"),
-    help="The metric compared, such as iou or hd95_px; repeatable.",
-)
-@click.option(
-    "--protocol",
-    type=click.Choice(["paper", "official", "strict"]),
-    default="paper",
     show_default=True,
+    help="A metric to compare, such as iou or hd95_px; repeatable. The last line is of the first.",
+)
+@protocol_option
+@click.option(
+    "--method",
+    type=click.Choice(["bca", "percentile"]),
+    default="bca",
+    show_default=True,
+    help="How intervals come from the resamples: their percentiles, or bca, which corrects these "
+    "for bias and skew.",
 )
 @click.option(
-    "--method", type=click.Choice(["bca", "percentile"]), default="bca", show_default=True
+    "--resamples",
+    type=click.IntRange(100),
+    default=10_000,
+    show_default=True,
+    help="Resamples of the bootstrap, and permutations of the test.",
 )
-@click.option("--resamples", type=click.IntRange(100), default=10_000, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same resamples, and so the same figures.",
+)
 @average_option("How figures over several test sets are averaged")
 @format_option()
 @with_settings("workspace")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import FRAMES, format_option, with_settings
+from harness.cli.paths import UserPath
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
@@ -41,7 +42,7 @@ def command() -> None:
 
 
 @command.command(epilog=EPILOG)
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
+@click.argument("folders", nargs=-1, type=UserPath(), metavar="[FOLDER]...")
 @with_settings(*FRAMES, "test_frames", "splits")
 @format_option()
 @click.pass_context
@@ -107,7 +108,7 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 
 
 @command.command(epilog=EPILOG)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=UserPath())
 @click.option("--frames", default=300, show_default=True, help="About how many in total.")
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
 @click.option(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from harness.cli.paths import UserPath
 from harness.config import settings
 from harness.utils import console
 from harness.utils.progress import duration
@@ -37,7 +38,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default="demo")
+@click.argument("folder", type=UserPath(file_okay=False), default="demo")
 @click.option(
     "--frames",
     type=click.IntRange(60),
@@ -46,7 +47,13 @@ Examples:
     help="About how many frames to draw.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Fewer are faster, with worse results.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the frames that are drawn, and of the training.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show all that the commands print.")
 def command(folder: Path, frames: int, epochs: int | None, seed: int, verbose: bool) -> None:
     """Draw frames, train and evaluate all models, submit to both rounds, score and rank.

@@ -34,15 +34,7 @@ Examples:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        area: software, devices, memory, network, cache, settings or disk.
-        name: What was looked at.
-        found: What is there.
-        status: ``fault`` stops the harness, ``warning`` some of it.
-        advice: What to do; empty where nothing needs doing.
-    """
+    """One thing that was looked at; a ``fault`` stops the harness, a ``warning`` some of it."""
 
     area: str
     name: str

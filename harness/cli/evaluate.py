@@ -13,6 +13,7 @@ from harness.cli.options import (
     format_option,
     inference_options,
     map_options,
+    protocol_option,
     shard_options,
     with_settings,
 )
@@ -71,14 +72,7 @@ Examples:
     type=click.IntRange(2),
     help="Evaluate the models of a cross-validation, all folds together.",
 )
-@click.option(
-    "--protocol",
-    type=click.Choice(["paper", "official", "strict"]),
-    default="paper",
-    show_default=True,
-    help="paper: truth above 127, the organisers' formulas. official: the organisers' evaluator, "
-    "truth above 0. strict: truth above 127, undefined figures left out of the means.",
-)
+@protocol_option
 @click.option(
     "--table",
     "kind",

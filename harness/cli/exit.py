@@ -9,6 +9,7 @@ import errno
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Final, NoReturn
@@ -26,9 +27,11 @@ import click
 from harness.utils import console
 
 FAULT: Final = 1
+USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 _STDERR: Final = 2
+_OF_ALL_COMMANDS: Final = ("--quiet", "-q", "--json-logs", "--debug")
 
 _NO_ROOM: Final = "give another folder with --workspace."
 _REMEDIES: Final = {
@@ -49,6 +52,10 @@ class Terminated(BaseException):
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line to its end, and exit with its status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        # Where the caller closed one, no file of ours must take its number.
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal cannot show must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -66,13 +73,22 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
 
 def _status(command: click.Command, arguments: Sequence[str]) -> int:
     """Run the command; every way to end becomes a message and an exit status."""
+    if empty := _before_nothing(arguments):
+        return _fail(
+            f"an empty value follows {empty}; give one, or leave the option out (perhaps a "
+            "variable of your shell is not set)",
+            USAGE,
+        )
     try:
         result = command.main(list(arguments), prog_name="harness", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         console.note(error.format_message())
         return error.exit_code
     except click.ClickException as error:
-        return _fail(_click_message(error), error.exit_code)
+        _fail(_click_message(error))
+        if error.exit_code == FAULT:
+            _name_settings_above()
+        return error.exit_code
     except click.Abort as error:
         # click raises this for Ctrl-C and for a prompt without an answer.
         if isinstance(error.__cause__ or error.__context__, EOFError):
@@ -89,6 +105,17 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _before_nothing(arguments: Sequence[str]) -> str:
+    """The word before an empty one; empty where there is none.
+
+    An empty path would be the current folder, an empty name the default.
+    """
+    for before, word in pairwise(["harness", *arguments]):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            return word.rstrip("=") or before
+    return ""
+
+
 def _fail(message: str, status: int = FAULT) -> int:
     console.fail(message)
     return status
@@ -97,8 +124,23 @@ def _fail(message: str, status: int = FAULT) -> int:
 def _click_message(error: click.ClickException) -> str:
     message = error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
+        if isinstance(error, click.NoSuchOption) and error.option_name in _OF_ALL_COMMANDS:
+            message += f" It goes before the command: harness {error.option_name} ..."
         message += f"\n{error.ctx.get_usage()}\nMore: {error.ctx.command_path} --help"
     return message
+
+
+def _name_settings_above() -> None:
+    """In a sub-folder of a project, say that its settings are not read there."""
+    from harness.config.settings import FILE_NAME
+
+    with suppress(OSError):
+        here, *above = (Path.cwd(), *Path.cwd().parents)
+        found = [folder for folder in above if (folder / FILE_NAME).is_file()]
+        if found and not (here / FILE_NAME).exists():
+            console.note(
+                f"{FILE_NAME} is read in the current folder only; there is one in {found[0]}."
+            )
 
 
 def _unexpected(error: Exception, arguments: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -36,12 +37,12 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="The file or folder; by default RUN.onnx or RUN-container.",
 )
 @click.option(
     "--frames",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=UserPath(exists=True, file_okay=False),
     metavar="DIR",
     help=f"Images on which the masks are compared, at most {FRAMES}; they must be the same.",
 )

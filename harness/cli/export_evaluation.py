@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -32,14 +33,12 @@ Examples:
 @click.option("--round", "round_name", required=True, metavar="NAME", help="The round.")
 @click.option(
     "--truth",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     metavar="DIR",
     help="Folders EndoCV_DATAk with the true masks, NAME_mask.*.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A new folder."
-)
+@click.option("--out", type=UserPath(), required=True, metavar="DIR", help="A new folder.")
 @click.option(
     "--protocol",
     type=click.Choice(["official", "strict"]),
@@ -49,14 +48,14 @@ Examples:
 )
 @click.option(
     "--frames",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=UserPath(exists=True, file_okay=False),
     metavar="DIR",
     help="Frames (SET/NAME.*) that participants may see with the outlines of truth and mask; "
     "codabench only.",
 )
 @click.option(
     "--wheels",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=UserPath(exists=True, file_okay=False),
     metavar="DIR",
     help="Wheels of the packages that scoring needs, for a platform without a network.",
 )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import nodes_option, with_settings
+from harness.cli.options import encoder_option, nodes_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -21,14 +22,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=UserPath(exists=True, dir_okay=False))
 @click.option("--model", required=True, metavar="NAME", help="A network of 'harness models'.")
-@click.option(
-    "--encoder",
-    default="se_resnext50_32x4d",
-    show_default=True,
-    help="An encoder of segmentation-models-pytorch.",
-)
+@encoder_option(default="se_resnext50_32x4d", show_default=True)
 @nodes_option()
 @click.option(
     "--size", type=int, default=256, show_default=True, help="Side of the network input, in pixels."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.merge_settings import merge
+from harness.cli.next_steps import DATA, name_next_steps, name_overriding_variables
 from harness.cli.options import setting_option
 from harness.config import settings
 from harness.config.sources import ROLES, absolute, parse_test_sets, source_faults
@@ -26,19 +27,7 @@ if TYPE_CHECKING:
 SPLITS_FILE: Final = "splits.toml"
 """Where a division that is drawn is kept, beside ``harness.toml``."""
 
-DATA = ("endocv", "hyperkvasir", "test_frames")
 OTHERS = ("workspace", "splits", "rounds")
-
-_NEXT: Final = (
-    ((), "harness data check"),
-    (("endocv", "train"), "harness train --preset quick"),
-    (("endocv", "train"), "harness evaluate --split val"),
-    (("hyperkvasir", "test"), "harness evaluate --split test"),
-    (("test_frames",), "harness submit --round {round}"),
-    ((), "harness leaderboard"),
-)
-"""Next steps, each with the settings of which it needs one."""
-
 
 EPILOG = """\b
 Examples:
@@ -73,19 +62,13 @@ def _is_value(text: str) -> bool:
     return text.isdecimal() or text.startswith("#")
 
 
-def _tests(
-    _ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
-) -> dict[str, Any] | None:
-    return dict(parse_test_sets(given)) if given else None
-
-
 @click.command(epilog=EPILOG)
 @setting_option("endocv", env=False)
 @setting_option("hyperkvasir", env=False)
 @setting_option("test_frames", env=False)
 @setting_option("train", env=False)
 @setting_option("val", env=False)
-@setting_option("test", env=False, callback=_tests)
+@setting_option("test", env=False, callback=lambda *given: parse_test_sets(given[2]) or None)
 @click.option(
     "--pair",
     "pairs",
@@ -158,7 +141,8 @@ def command(
         counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
         console.note(f"Drew a division by seed {split_seed or 0}, kept in {SPLITS_FILE}: {counts}.")
         console.note(drawn.note)
-    _name_next_steps(merged)
+    name_overriding_variables()
+    name_next_steps(merged)
 
 
 def _write_splits(path: Path, text: str) -> Path | None:
@@ -189,25 +173,6 @@ def _add_pairs(
         names[role] = table | ({"mask_name": mask_name} if mask_name else {})
         for fault in source_faults(role if names is given else "test", given.get(role, names)):
             raise click.UsageError(fault)
-
-
-def _name_next_steps(merged: dict[str, Any]) -> None:
-    from submissions.rounds import BUILT_IN, load_rounds
-
-    missing = [] if "train" in merged else [name for name in DATA if name not in merged]
-    if missing:
-        console.note(f"Not set yet: {', '.join(settings.flag(name) for name in missing)}.")
-    own_test = {"test"} if "train" in merged and "splits" in merged else set()
-    there = set(merged) | own_test
-    own = load_rounds(absolute(Path.cwd(), merged["rounds"])) if "rounds" in merged else {}
-    rounds = [name for name in own if own[name] not in BUILT_IN] or [one.name for one in BUILT_IN]
-    steps = [
-        step.format(round=name)
-        for needed, step in _NEXT
-        if not needed or there & set(needed)
-        for name in (rounds if "{round}" in step else rounds[:1])
-    ]
-    console.note("\n".join(["Next:", *(f"  {step}" for step in steps)]))
 
 
 def look_at(

@@ -12,24 +12,14 @@ from click.shell_completion import CompletionItem
 
 
 class Entry(NamedTuple):
-    """A command that is not imported yet.
-
-    Attributes:
-        module: Module of ``harness.cli`` that holds it as ``command``.
-        summary: What it does, in one line.
-    """
+    """A command that is not imported yet: ``command`` of a module of ``harness.cli``."""
 
     module: str
     summary: str
 
 
 class LazyGroup(click.Group):
-    """A group known by a table of names.
-
-    Args:
-        sections: Commands by the heading they stand under in the help.
-        **settings: As for ``click.Group``.
-    """
+    """A group known by a table of names, by the heading they stand under in the help."""
 
     def __init__(self, *, sections: Mapping[str, Mapping[str, Entry]], **settings: Any) -> None:
         super().__init__(**settings)

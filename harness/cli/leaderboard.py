@@ -52,7 +52,9 @@ Examples:
 @click.option(
     "--sd",
     type=click.Choice(list(SD_MEANINGS)),
-    help="The standard deviation shown; by default that of the average, sd_sets or sd_frames.",
+    help="The standard deviation shown; by default that of the average, sd_sets or sd_frames. "
+    + "; ".join(f"{name}: {meaning}" for name, meaning in SD_MEANINGS.items())
+    + ".",
 )
 @click.option(
     "--paper/--no-paper",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.config import settings
-from harness.config.sources import ROLES, absolute, to_sources
+from harness.config.sources import to_source
 from metrics.masks.classes import Value
 from metrics.utils.errors import UserError
 
@@ -58,35 +58,28 @@ def merge(
 def _replaced(folder: Path, old: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     """Settings of the file that those given contradict."""
     found = [there for here, there in _CONTRADICT if here in given and there in old]
-    other = "train" in given and not _same(folder, "train", old.get("train", ""), given["train"])
+    other = "train" in given and not _same(folder, old.get("train", ""), given["train"])
     if "splits" in old and ((other and "train" in old) or {"train", "endocv"} & set(found)):
         found.append("splits")  # it names the frames of another folder
     return [name for name in dict.fromkeys(found) if name not in given]
 
 
 def _changes(folder: Path, old: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name, value in given.items():
-        if name == "test":
-            both = {one: path for one, path in old.get("test", {}).items() if one in value}
-            lines += [
-                f"  --test {one}: {_shown(path)} there, {_shown(value[one])} here"
-                for one, path in both.items()
-                if not _same(folder, "train", path, value[one])
-            ]
-        elif name in old and not _same(folder, name, old[name], value):
-            lines.append(
-                f"  {settings.flag(name)}: {_shown(old[name])} there, {_shown(value)} here"
-            )
-    return lines
+    pairs = [(settings.flag(k), old.get(k), here) for k, here in given.items() if k != "test"]
+    sets = old.get("test", {})
+    pairs += [(f"--test {k}", sets.get(k), here) for k, here in given.get("test", {}).items()]
+    return [
+        f"  {option}: {_shown(there)} there, {_shown(here)} here"
+        for option, there, here in pairs
+        if there is not None and not _same(folder, there, here)
+    ]
 
 
-def _same(folder: Path, name: str, there: Any, here: Any) -> bool:
-    if name in ROLES and (isinstance(there, Mapping) or isinstance(here, Mapping)):
-        both = ({name: there}, {name: here})
-        first, second = (to_sources(folder, values) for values in both)
-        return first == second
-    return absolute(folder, there).resolve() == absolute(folder, here).resolve()
+def _same(folder: Path, there: Any, here: Any) -> bool:
+    first, second = to_source(folder, there), to_source(folder, here)
+    if isinstance(first, Path) and isinstance(second, Path):
+        return first.resolve() == second.resolve()
+    return first == second
 
 
 def _shown(value: Any) -> str:

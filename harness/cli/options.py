@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from harness.cli.paths import UserPath
 from harness.config import settings
 from harness.report.tables.formats import AVERAGES, FORMATS
 from harness.utils.parts import Shard
@@ -19,53 +19,51 @@ Command = TypeVar("Command", bound=Callable[..., object])
 FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
 """The settings of frames with their truth."""
 
-FOLDERS: Final = ("endocv", "hyperkvasir", "test_frames", "workspace")
 
-
-def _with(
-    command: Callable[..., object], options: Sequence[Callable[[Any], Callable[..., object]]]
-) -> Callable[..., object]:
-    """Give a command options, in the order of its help."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
-    """Give a command the options of some settings, and ``settings`` as an argument.
-
-    Settings that the command has no option for come from the environment and ``harness.toml``
-    all the same. An option may also stand before a subcommand, where its group has it.
+def _together(
+    options: Sequence[Callable[[Any], Callable[..., object]]],
+    combine: Callable[[dict[str, Any]], dict[str, Any]],
+) -> Callable[[Command], Callable[..., object]]:
+    """A decorator for options, in the order of the help, that are passed as other arguments.
 
     Args:
-        *names: Fields of ``Settings``; by default the four folders.
-
-    Returns:
-        A decorator; it replaces the options' values by one keyword argument, ``settings``.
+        options: The options.
+        combine: Takes the options' values out of all arguments, and returns the new arguments.
     """
-    chosen = names or FOLDERS
 
     def decorate(command: Command) -> Callable[..., object]:
         @functools.wraps(command)
-        def wrapped(*args: object, **values: object) -> object:
-            given = {name: values.pop(name) for name in chosen}
-            above = click.get_current_context().parent
-            group = above.params if above else {}
-            flags = {k: group.get(k) if value is None else value for k, value in given.items()}
-            return command(*args, settings=settings.load(flags=flags), **values)
+        def wrapped(*args: object, **values: Any) -> object:
+            new = combine(values)
+            return command(*args, **values, **new)
 
-        return _with(wrapped, [setting_option(name) for name in chosen])
+        decorated: Callable[..., object] = wrapped
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 
 
-def format_option(*formats: str) -> Callable[[Command], Command]:
-    """``--format``, passed as ``format_``.
+def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
+    """Give a command the options of these settings; all settings are passed as ``settings``.
 
-    Args:
-        *formats: What the command can write; by default all of ``FORMATS``. The first is the
-            default.
+    Settings that the command has no option for come from the environment and ``harness.toml``
+    all the same. An option may also stand before a subcommand, where its group has it.
     """
+
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        above = click.get_current_context().parent
+        group = above.params if above else {}
+        given = {name: values.pop(name) for name in names}
+        flags = {k: group.get(k) if value is None else value for k, value in given.items()}
+        return {"settings": settings.load(flags=flags)}
+
+    return _together([setting_option(name) for name in names], combine)
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """``--format`` of these or all formats, the first by default; passed as ``format_``."""
     choices = formats or FORMATS
     return click.option(
         "--format",
@@ -80,8 +78,7 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 def average_option(purpose: str) -> Callable[[Command], Command]:
     """``--average``, passed as ``average``: a key of ``AVERAGES``, or ``None`` for the default.
 
-    Args:
-        purpose: What the command does with it, the beginning of its help text.
+    ``purpose`` begins its help text: what the command does with it.
     """
     meanings = "; ".join(f"{name}: {meaning}" for name, meaning in AVERAGES.items())
     return click.option(
@@ -105,16 +102,12 @@ def device_option() -> Callable[[Command], Command]:
 def shard_options() -> Callable[[Command], Callable[..., object]]:
     """``--shard``, passed as ``shard`` (a ``Shard`` or ``None``), and ``--gather``."""
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: Any, shard: Shard | None, gather: bool, **options: Any) -> object:
-            if shard and gather:
-                raise click.UsageError("--shard writes a part, --gather joins all; give one")
-            return command(*args, shard=shard, gather=gather, **options)
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        if values["shard"] and values["gather"]:
+            raise click.UsageError("--shard writes a part, --gather joins all; give one")
+        return {}
 
-        return _with(wrapped, _SHARDS)
-
-    return decorate
+    return _together(_SHARDS, combine)
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard | None:
@@ -153,18 +146,11 @@ def setting_option(
     help_text = f"{meaning[0].upper()}{meaning[1:]}."
     if env:
         help_text += f"  [env: {settings.variable(name)}]"
+    how: dict[str, Any] = {"type": UserPath(), "metavar": kind}
     if name == "test":
-        return click.option(
-            "--test",
-            name,
-            multiple=True,
-            callback=callback,
-            metavar="NAME=DIR",
-            help=f"{help_text} Repeatable.",
-        )
-    return click.option(
-        settings.flag(name), name, type=click.Path(path_type=Path), metavar=kind, help=help_text
-    )
+        help_text += " Repeatable."
+        how = {"multiple": True, "callback": callback, "metavar": "NAME=DIR"}
+    return click.option(settings.flag(name), name, help=help_text, **how)
 
 
 def names_of(
@@ -172,6 +158,12 @@ def names_of(
 ) -> tuple[str, ...] | None:
     """The names of an option's value A,B,C; ``None`` where it was not given."""
     return tuple(name.strip() for name in value.split(",")) if value else None
+
+
+def encoder_option(**settings: Any) -> Callable[[Command], Command]:
+    """``--encoder``, with further settings of ``click.option``."""
+    text = "An encoder of 'harness models --encoders', or tu-NAME for any of timm."
+    return click.option("--encoder", metavar="NAME", help=text, **settings)
 
 
 def nodes_option() -> Callable[[Command], Command]:
@@ -184,20 +176,16 @@ def nodes_option() -> Callable[[Command], Command]:
 def map_options() -> Callable[[Command], Callable[..., object]]:
     """``--probabilities``, ``--maps`` and ``--map-bits``, passed as ``maps``; ``None`` for none."""
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: Any, probabilities: bool, **options: Any) -> object:
-            from harness.inference.maps import MapOptions
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        from harness.inference.maps import MapOptions
 
-            source_of = click.get_current_context().get_parameter_source
-            if not probabilities and ParameterSource.COMMANDLINE in map(source_of, _OF_MAPS):
-                raise click.UsageError("--maps and --map-bits are for maps: add --probabilities")
-            found = MapOptions(size=options.pop("size"), bits=int(options.pop("bits")))
-            return command(*args, maps=found if probabilities else None, **options)
+        source_of = click.get_current_context().get_parameter_source
+        if not values["probabilities"] and ParameterSource.COMMANDLINE in map(source_of, _OF_MAPS):
+            raise click.UsageError("--maps and --map-bits are for maps: add --probabilities")
+        maps = MapOptions(size=values.pop("size"), bits=int(values.pop("bits")))
+        return {"maps": maps if values.pop("probabilities") else None}
 
-        return _with(wrapped, _MAPS)
-
-    return decorate
+    return _together(_MAPS, combine)
 
 
 _OF_MAPS: Final = ("size", "bits")
@@ -226,14 +214,25 @@ _MAPS: Final = (
     ),
 )
 
+batch_size_option: Final = click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Frames at once; changes nothing but the speed.",
+)
+
+protocol_option: Final = click.option(
+    "--protocol",
+    type=click.Choice(["paper", "official", "strict"]),
+    default="paper",
+    show_default=True,
+    help="paper: truth above 127, the organisers' formulas. official: the organisers' evaluator, "
+    "truth above 0. strict: truth above 127, undefined figures left out of the means.",
+)
+
 _INFERENCE: Final = (
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        default=8,
-        show_default=True,
-        help="Frames at once; changes nothing but the speed.",
-    ),
+    batch_size_option,
     click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16"]),
@@ -274,20 +273,14 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
     They are passed as ``inference``.
     """
 
-    def decorate(command: Command) -> Callable[..., object]:
-        @functools.wraps(command)
-        def wrapped(*args: Any, device: str, **options: Any) -> object:
-            from harness.inference.prediction import Inference
-            from harness.utils import device as devices
-            from harness.utils.device import keep_memory
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        from harness.inference.prediction import Inference
+        from harness.utils import device as devices
 
-            # Before torch allocates anything of size, or it does not take effect.
-            keep_memory()
-            names = ("batch_size", "precision", "tta", "rounding", "threshold")
-            how = {name: options.pop(name) for name in names}
-            inference = Inference(device=devices.choose(device), **how)
-            return command(*args, inference=inference, **options)
+        # Before torch allocates anything of size, or it does not take effect.
+        devices.keep_memory()
+        names = ("batch_size", "precision", "tta", "rounding", "threshold")
+        how = {name: values.pop(name) for name in names}
+        return {"inference": Inference(device=devices.choose(values.pop("device")), **how)}
 
-        return _with(wrapped, _INFERENCE)
-
-    return decorate
+    return _together(_INFERENCE, combine)

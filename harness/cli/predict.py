@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import inference_options, map_options, shard_options, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.names import clashes
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
     from harness.utils.parts import Shard
-    from metrics.utils.errors import Fault
 
 EPILOG = """\b
 Examples:
@@ -45,9 +45,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", type=UserPath(exists=True))
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where masks go, as NAME.png."
+    "--out", type=UserPath(), required=True, metavar="DIR", help="Where masks go, as NAME.png."
 )
 @click.option(
     "--model",
@@ -154,7 +154,9 @@ def command(
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
         _say_what_is_there(prediction, outputs, rows)
-    _fail_with(context, faults)
+    if faults:
+        console.fail(FaultsError(faults, "images that could not be read were left out").message)
+        context.exit(1)
 
 
 def _with_risk(workspace: Workspace, loaded: Loaded, asked: Inference, risk: float) -> Inference:
@@ -202,12 +204,6 @@ def _say_what_is_there(prediction: SourcePrediction, outputs: Outputs, rows: pd.
     console.success(f"{outputs.folder}: {len(rows)} masks by {prediction.loaded.run.run}")
     if prediction.uncertainty and len(rows):
         _name_the_least_certain(rows, outputs.folder)
-
-
-def _fail_with(context: click.Context, faults: Sequence[Fault]) -> None:
-    if faults:
-        console.fail(FaultsError(faults, "images that could not be read were left out").message)
-        context.exit(1)
 
 
 def _check_targets(

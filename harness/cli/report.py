@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import FRAMES, average_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -48,7 +49,7 @@ Examples:
 @average_option("How figures over several test sets are averaged")
 @click.option(
     "--truth",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     help="With --round: the true masks, by default where they were when the packages were scored.",
 )
@@ -59,7 +60,7 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=UserPath(dir_okay=False),
     help="The file; by default report-test.html, report-round-2.html and so on in the workspace.",
 )
 @click.option(

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import format_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
+from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +192,8 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
     found = [workspace.run(name) for name in dict.fromkeys(runs)]
     if not yes:
         folders = "\n".join(str(run.folder) for run in found)
-        click.confirm(f"{folders}\nRemove with everything in it?", abort=True)
+        if not click.confirm(f"{folders}\nRemove with everything in it?", err=True):
+            raise UserError("nothing was removed")
     with ExitStack() as holds:
         for run in found:
             holds.enter_context(lock_run(run))
@@ -229,7 +232,7 @@ def sync(settings: Settings) -> None:
 
 
 @command.command("import", epilog=EPILOG)
-@click.argument("other", metavar="WORKSPACE", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("other", metavar="WORKSPACE", type=UserPath(file_okay=False))
 @with_settings("workspace")
 def import_(settings: Settings, other: Path) -> None:
     """Take over the runs, evaluations, submissions and scores of another workspace.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import average_option, format_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -35,12 +36,10 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument(
-    "packages", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PACKAGE..."
-)
+@click.argument("packages", nargs=-1, required=True, type=UserPath(), metavar="PACKAGE...")
 @click.option(
     "--truth",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     metavar="DIR",
     help="Folders EndoCV_DATAk with the true masks, NAME_mask.*; for a plain folder of masks one "
@@ -67,7 +66,7 @@ Examples:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     help="Where the result files go; by default 'scores' in the workspace.",
 )
@@ -152,7 +151,8 @@ def command(
             "--skip-scored": skip_scored,
         }
         given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
-        _refuse_options(given)
+        if named := [name for name, value in given.items() if value]:
+            raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
     if skip_scored and options["threshold"]:
         raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
     if kind in ("contours", "polyps") and options["protocol"] != "strict":
@@ -189,11 +189,6 @@ def _tell_refused(context: click.Context, refused: int, found: int) -> None:
     if refused:
         console.warn(f"{refused} of {found} packages could not be scored.")
         context.exit(1)
-
-
-def _refuse_options(given: Mapping[str, object]) -> None:
-    if named := [name for name, value in given.items() if value]:
-        raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
 
 
 def _score_maps(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -84,12 +85,19 @@ def _columns(format_: Format) -> list[Column]:
 
 
 def _short(rows: pd.DataFrame) -> pd.DataFrame:
-    """Shortened hashes, and the settings of the prediction."""
+    """Shortened paths and hashes, and the settings of the prediction."""
     rows = rows.copy()
-    for key in ("package_sha256", "checkpoint_sha256"):
-        rows[key] = rows[key].str[:8]
+    rows["package"] = [min(path, os.path.relpath(path), key=len) for path in rows["package"]]
+    rows["package_sha256"] = rows["package_sha256"].str[:8]
+    rows["checkpoint_sha256"] = rows["checkpoint_sha256"].map(_short_digests)
     rows["settings"] = [_listed(json.loads(settings)) for settings in rows["settings"]]
     return rows
+
+
+def _short_digests(digests: str) -> str:
+    """The first of the weights' digests, and how many more an ensemble has."""
+    first, *others = digests.split("+")
+    return f"{first[:8]} +{len(others)}" if others else first[:8]
 
 
 def _listed(settings: dict[str, Any]) -> str:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import FRAMES, device_option, names_of, nodes_option, with_settings
-from harness.cli.train_request import Request, cluster_of, joined, launcher_options
+from harness.cli.options import FRAMES, device_option, names_of, with_settings
+from harness.cli.train_request import (
+    Request,
+    cluster_of,
+    joined,
+    launcher_options,
+    recipe_options,
+)
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -58,6 +65,7 @@ Examples:
 )
 @click.option(
     "--preset",
+    type=os.path.expanduser,
     show_default="paper",
     metavar="NAME|FILE",
     help="The recipe to start from: paper, quick (learns real frames on a CPU), strong (a GPU), "
@@ -98,6 +106,7 @@ Examples:
 )
 @click.option(
     "--init",
+    type=os.path.expanduser,
     metavar="RUN|FILE",
     help="Start from all weights of a run, or of a checkpoint as import-checkpoint takes it. "
     "Model, encoder, nodes and inputs are the run's; a file takes --model, --encoder, and --set "
@@ -109,28 +118,7 @@ Examples:
     help="Also learn the probabilities of a run, such as DivergentNets (distillation), computed "
     "for each batch; --set teacher_weight=W weighs them against the masks.",
 )
-@click.option("--encoder", help="An encoder of segmentation-models-pytorch.")
-@click.option("--encoder-weights", metavar="NAME|FILE", help="imagenet, none or a file.")
-@nodes_option()
-@click.option("--size", type=int, help="Side of the network input, in pixels.")
-@click.option("--batch-size", type=int, help="Frames a step, over all processes together.")
-@click.option(
-    "--loss-class",
-    metavar="NAME",
-    help="Of the classes in harness.toml the one that a single-channel loss trains, and by whose "
-    "IoU the best checkpoint is chosen; by default the first.",
-)
-@click.option("--learning-rate", type=float, help="Peak learning rate.")
-@click.option("--schedule", metavar="NAME", help="Of the learning rate: step, one-cycle, cosine.")
-@click.option("--optimiser", metavar="NAME", help="adam or adamw.")
-@click.option("--loss", metavar="NAME", help="single-channel-dice or dice+ce.")
-@click.option("--augmentation", metavar="NAME", help="paper, light or none.")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "fp32", "bf16"]),
-    help="Of the network; the presets' auto is bf16 where the device computes it natively.",
-)
-@click.option("--compile", is_flag=True, default=None, help="Have torch compile the network.")
+@recipe_options
 @click.option(
     "--cuda-graphs/--no-cuda-graphs",
     "graphs",
@@ -138,7 +126,7 @@ Examples:
     show_default=True,
     help="On a GPU, record a training step and replay it, which at small batches is faster.",
 )
-@click.option("--seed", type=int, help="Of weights, data order and augmentations.")
+@click.option("--seed", type=int, help="Fixes weights, order and augmentations.")
 @click.option(
     "--seeds",
     type=click.IntRange(2),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import Command
+from harness.cli.options import Command, encoder_option, nodes_option
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -27,6 +27,51 @@ if TYPE_CHECKING:
 
 _OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
 """Settings that a run's weights determine, besides the model."""
+
+
+_RECIPE: Final = (
+    encoder_option(),
+    click.option(
+        "--encoder-weights",
+        metavar="NAME|FILE",
+        help="What it starts from: imagenet, none or a file.",
+    ),
+    nodes_option(),
+    click.option("--size", type=int, help="Side of the network input, in pixels."),
+    click.option("--batch-size", type=int, help="Frames a step, over all processes together."),
+    click.option(
+        "--loss-class",
+        metavar="NAME",
+        help="Of the classes in harness.toml the one that a single-channel loss trains, and by "
+        "whose IoU the best checkpoint is chosen; by default the first.",
+    ),
+    click.option("--learning-rate", type=float, help="Peak learning rate."),
+    click.option(
+        "--schedule", metavar="NAME", help="Of the learning rate: step, one-cycle or cosine."
+    ),
+    click.option("--optimiser", metavar="NAME", help="How weights are updated: adam or adamw."),
+    click.option(
+        "--loss", metavar="NAME", help="What is minimised: single-channel-dice or dice+ce."
+    ),
+    click.option(
+        "--augmentation", metavar="NAME", help="How frames are varied: paper, light or none."
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["auto", "fp32", "bf16"]),
+        help="What the network computes in; the presets' auto is bf16 where the device has it.",
+    ),
+    click.option(
+        "--compile", is_flag=True, default=None, help="Compile the network first; pays on a GPU."
+    ),
+)
+
+
+def recipe_options(command: Command) -> Command:
+    """The options that change one setting of the recipe each."""
+    for option in reversed(_RECIPE):
+        command = option(command)
+    return command
 
 
 def launcher_options(command: Command) -> Command:
@@ -52,16 +97,9 @@ def launcher_options(command: Command) -> Command:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked to train.
+    """What the user asked to train: values of options, empty or ``None`` where not given.
 
-    Attributes:
-        names: Models; empty for the default ones.
-        members: Members of the ensemble; empty for the paper's.
-        seeds: How often each network is trained; ``None`` for once.
-        preset: A preset's name or file; ``None`` for the paper's.
-        pairs: The values of ``--set``.
-        changes: The values of the recipe's other options; ``None`` where not given.
-        init: Run or file to start from; ``None`` for none.
+    ``pairs`` are those of ``--set``, ``changes`` those of the recipe's other options by name.
     """
 
     names: Sequence[str]

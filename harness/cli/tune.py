@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import FRAMES, device_option, format_option, names_of, with_settings
+from harness.cli.options import (
+    FRAMES,
+    batch_size_option,
+    device_option,
+    format_option,
+    names_of,
+    with_settings,
+)
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -71,7 +78,7 @@ Examples:
     help="Fit the fusion on the validation frames of the ensembles of train --folds, by maps of "
     "members that have not seen these frames.",
 )
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@batch_size_option
 @device_option()
 @format_option()
 @with_settings(*FRAMES, "workspace", "splits")

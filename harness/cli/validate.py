@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from harness.cli.options import format_option, with_settings
+from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -31,11 +32,11 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("package", type=click.Path(path_type=Path))
+@click.argument("package", type=UserPath())
 @click.option(
     "--frames",
     "folder",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     metavar="DIR",
     help="The test frames, to check that every mask is there and has its frame's size.",
 )

@@ -53,19 +53,10 @@ MEANINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where everything lies; paths are absolute once they come from :func:`load`.
+    """Where everything lies, as ``MEANINGS`` says; ``None`` where it is not set.
 
-    Attributes:
-        endocv: EndoCV 2021 training release (PolypGen v3), or ``None`` when not set.
-        hyperkvasir: HyperKvasir's segmented images, or ``None`` when not set.
-        test_frames: Test release of the challenge, or ``None`` when not set.
-        train: Frames to train on in place of ``endocv``, or ``None``.
-        val: Frames to validate on, or ``None``.
-        test: Test sets by name.
-        workspace: Folder of runs, evaluations and submissions.
-        splits: A file of splits that replaces the paper's, or ``None``.
-        rounds: A file of rounds, or ``None``.
-        classes: The classes besides the background, by default polyp only.
+    Paths are absolute once they come from :func:`load`. ``classes`` are those besides the
+    background, by default polyp only.
     """
 
     endocv: Path | None = None
@@ -111,19 +102,13 @@ def load(
     """Gather the settings from every source.
 
     Args:
-        cwd: Folder that holds ``harness.toml`` and that relative paths start from; by default the
-            current one.
+        cwd: Folder of ``harness.toml``, where relative paths start; by default the current one.
         flags: Values from the command line by field name; ``None`` where not given, and for
             ``test`` a sequence of ``NAME=DIR``.
         env: Environment variables; by default those of the process.
 
-    Returns:
-        Settings: With absolute paths. Nothing is checked for being there.
-
     Raises:
-        UserError: If ``harness.toml`` cannot be read or is no TOML.
-        FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
-            all at once.
+        UserError: As for :func:`read_file`. Nothing else is checked for being there.
     """
     folder = Path.cwd() if cwd is None else cwd
     environment = os.environ if env is None else env
@@ -206,10 +191,10 @@ def _class_faults(path: Path, value: object) -> list[Fault]:
 
 
 def _missing(names: list[str]) -> str:
-    lines = [f"{len(names)} setting{'s are' if len(names) > 1 else ' is'} missing:"]
-    lines += [f"  {flag(name)} (or {variable(name)}): {MEANINGS[name]}" for name in names]
     wanted = " ".join(f"{flag(name)} DIR" for name in names)
-    lines += [
+    lines = [
+        f"{len(names)} setting{'s are' if len(names) > 1 else ' is'} missing:",
+        *(f"  {flag(name)} (or {variable(name)}): {MEANINGS[name]}" for name in names),
         *([_OWN] if {"endocv", "hyperkvasir"} & set(names) else []),
         f"Set {'them' if len(names) > 1 else 'it'} once for this folder with "
         f"'harness init {wanted}',",

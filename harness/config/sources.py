@@ -36,11 +36,8 @@ _NAME: Final = re.compile(r"[^\W_][\w .()+-]*")
 class Pair:
     """A folder of frames and a folder of their masks.
 
-    Attributes:
-        images: The folder of frames.
-        masks: The folder of masks.
-        mask_name: How a mask is named after its frame, such as ``{stem}_mask``; empty for the
-            usual ways.
+    ``mask_name`` says how a mask is named after its frame, such as ``{stem}_mask``; it is empty for
+    the usual ways.
     """
 
     images: Path
@@ -53,7 +50,7 @@ Source = Path | Pair
 
 def absolute(folder: Path, value: str | Path) -> Path:
     """A path as it is seen from a folder; links are kept."""
-    return Path(os.path.abspath(folder / Path(value).expanduser()))  # noqa: PTH100
+    return Path(os.path.abspath(folder / os.path.expanduser(value)))  # noqa: PTH100, PTH111 (as is)
 
 
 def to_source(folder: Path, value: Any) -> Source:

@@ -195,7 +195,7 @@ def listings_of(
             kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
             listings[name] = listing or list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
         except UserError as error:
-            hint = " Those of a round of yours: --rounds FILE." if name == "test_frames" else ""
+            hint = "\nThose of a round of yours: --rounds FILE." if name == "test_frames" else ""
             faults.append(Fault(path=flag(name), message=error.message + hint))
     return listings, faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class SplitVariant:
     def option(self) -> str:
         """The option that asks ``train`` and ``evaluate`` for it, with a space before it."""
         if self.leave_out:
-            return f" --leave-out {self.leave_out}"
+            return f" --leave-out {shlex.quote(self.leave_out)}"
         return f" --folds {self.fold.partition('/')[2]}" if self.fold else ""
 
     def apply(self, frames: pd.DataFrame) -> pd.DataFrame:

@@ -189,7 +189,8 @@ class Workspace:
             row = connection.execute("SELECT * FROM runs WHERE run = ?", [run]).fetchone()
         if row is None:
             known = [r.run for r in self.runs()]
-            nearest = difflib.get_close_matches(run, known, n=3, cutoff=0.4)
+            of_model = [name for name in known if name.startswith(f"{run}-")][:3]
+            nearest = of_model or difflib.get_close_matches(run, known, n=3, cutoff=0.4)
             hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
             raise UserError(
                 f"no run {run!r} in {self._register.path}.{hint} 'harness runs' lists them."

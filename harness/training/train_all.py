@@ -109,7 +109,8 @@ def resume(
         return
     tasks = queue.unfinished(workspace, named.run if named else None) or _one(workspace, named)
     if tasks is None:
-        console.note("Nothing to go on with: every run is finished.")
+        there = "every run is finished" if workspace.runs() else f"no run in {settings.workspace}"
+        console.note(f"Nothing to go on with: {there}.")
         return
     every = catalogue(settings, needs=["train"])
     # The device or the number of processes may be others than when these were begun.

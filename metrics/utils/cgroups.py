@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path("/sys/fs/cgroup")
-OWN: Final = Path("/proc/self/cgroup")
+ROOT: Final = Path("/sys/fs/cgroup")  # where the groups are mounted
+OWN: Final = Path("/proc/self/cgroup")  # lists the groups of this process
 
 
 def cores() -> int:
@@ -30,12 +30,7 @@ def cores() -> int:
 
 
 def cpus(root: Path = ROOT, own: Path = OWN) -> float:
-    """Cores that the quota amounts to, infinite where there is none.
-
-    Args:
-        root: Where the groups are mounted.
-        own: Lists the groups of this process.
-    """
+    """Cores that the quota amounts to, infinite where there is none."""
     limit = math.inf
     for group in _groups("cpu", root, own):
         quota, period = [*_words(group / "cpu.max"), "", ""][:2]
@@ -48,12 +43,7 @@ def cpus(root: Path = ROOT, own: Path = OWN) -> float:
 
 
 def free_memory(root: Path = ROOT, own: Path = OWN) -> float:
-    """Bytes that can be allocated before the limit is reached, infinite where there is none.
-
-    Args:
-        root: Where the groups are mounted.
-        own: Lists the groups of this process.
-    """
+    """Bytes that can be allocated before the limit is reached, infinite where there is none."""
     free = math.inf
     for group in _groups("memory", root, own):
         limit = _value(group / "memory.max") or _value(group / "memory.limit_in_bytes")

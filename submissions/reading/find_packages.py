@@ -39,7 +39,8 @@ def find_packages(path: Path, rounds: Sequence[Round]) -> Found:
     packages = list(_inside(path, rounds))
     if not packages:
         raise UserError(f"{path}: expected a package or a folder of packages, found neither.")
-    used = {*packages, *(package.parent for package in packages)}
+    manifests = (package.with_suffix(".json") for package in packages)  # of 'harness submit'
+    used = {*packages, *(package.parent for package in packages), *manifests}
     others = [child.name for child in sorted(path.iterdir()) if child not in used]
     return Found([(package, _name(package, path)) for package in packages], others)
 

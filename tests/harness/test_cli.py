@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import click
 import click.testing
 import pytest
@@ -30,6 +32,25 @@ def test_every_command_has_a_help_with_an_example(name: str) -> None:
     assert f"Usage: harness {name}" in result.stdout
     examples = result.stdout.split("Usage:", 1)[1].splitlines()[1:]
     assert any(line.strip().startswith(f"harness {name}") for line in examples)
+
+
+def every_command(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    for one in group.list_commands(click.Context(group)):
+        found = group.get_command(click.Context(group), one)
+        assert found is not None
+        yield f"{name} {one}", found
+        if isinstance(found, click.Group):
+            yield from every_command(found, f"{name} {one}")
+
+
+def test_every_option_says_what_it_does() -> None:
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name, command in every_command(cli, "harness")
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert not silent
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -48,6 +48,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("weights.pth", Path("weights.pth")),
         ("folder/weights", Path("folder/weights")),
         (Path("weights"), Path("weights")),
+        ("~/weights.pth", Path.home() / "weights.pth"),
     ],
 )
 def test_a_name_is_told_from_a_file(text: str | Path | None, expected: weights.Source) -> None:

@@ -35,6 +35,10 @@ _LATEX: Final = str.maketrans(
 )
 
 
+_NARROWEST_TEXT: Final = 16
+_WIDEST: Final = 400
+
+
 def rich_table(table: Table) -> RichTable:
     """The table as rich draws it on a terminal."""
     from rich import box
@@ -60,13 +64,38 @@ def rich_table(table: Table) -> RichTable:
     return drawn
 
 
+def fitted(table: Table, width: int) -> RichTable | None:
+    """The table for a terminal of so many columns; ``None`` where it would break numbers.
+
+    Where it is too wide, it is set tightly, and text is folded.
+    """
+    drawn = rich_table(table)
+    if _natural_width(drawn) <= width:
+        return drawn
+    drawn.padding = 0
+    for k, (column, side) in enumerate(zip(drawn.columns, table.justify, strict=True)):
+        cells = [line.cells[k].text for line in table.lines]
+        if side == "right":
+            column.width = max(map(len, [*cells, *table.columns[k].heading.split()]))
+        else:
+            words = [word for cell in cells for word in cell.split()]
+            column.min_width = min(_NARROWEST_TEXT, max(map(len, words), default=0))
+    needed = sum(column.width or column.min_width or 0 for column in drawn.columns)
+    return drawn if needed + len(drawn.columns) + 1 <= width else None
+
+
+def _natural_width(drawn: RichTable) -> int:
+    from rich.console import Console
+
+    return Console(file=io.StringIO(), width=_WIDEST).measure(drawn).maximum
+
+
 def svg(table: Table, command: str) -> str:
     """A picture of the table in a terminal window with a command for its title."""
     from rich.console import Console
 
     drawn = rich_table(table)
-    wide = Console(file=io.StringIO(), width=400)
-    width = max(wide.measure(drawn).maximum, len(table.title), 40)
+    width = max(_natural_width(drawn), len(table.title), 40)
     recorder = Console(
         file=io.StringIO(), record=True, width=width, force_terminal=True, color_system="truecolor"
     )

@@ -44,12 +44,14 @@ class View:
     data_only_columns: Sequence[str] = ()
 
     def show(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> None:
-        """Print it on stdout: drawn by rich on a terminal, as plain text in a pipe.
+        """Print it on stdout: drawn by rich on a terminal that is wide enough, else as plain text.
 
         The arguments are those of :meth:`render`.
         """
-        if format_ == "table" and console.stdout().is_terminal:
-            console.show(render.rich_table(self.table()))
+        terminal = console.stdout()
+        on_screen = format_ == "table" and terminal.is_terminal
+        if on_screen and (drawn := render.fitted(self.table(), terminal.width)):
+            console.show(drawn)
         else:
             sys.stdout.write(console.escape(self.render(format_, metadata)))
 

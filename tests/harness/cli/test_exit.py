@@ -17,6 +17,7 @@ import click
 import pytest
 import torch
 
+from harness.cli import cli
 from harness.cli.exit import run
 from harness.utils import console
 from metrics.utils.errors import Fault, FaultsError
@@ -65,6 +66,45 @@ def test_wrong_usage_is_2_and_names_the_help(capsys: pytest.CaptureFixture[str])
     err = capsys.readouterr().err
     assert err.startswith("error: Invalid value: no number\nUsage: harness do")
     assert "harness do --help" in err
+
+
+@pytest.mark.parametrize("arguments", [["--out", ""], ["--out="]])
+def test_an_empty_value_is_refused_before_it_is_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(lambda: pytest.fail("it ran"), *arguments) == 2
+    assert "an empty value follows --out" in capsys.readouterr().err
+
+
+def test_streams_that_the_caller_closed_are_no_fault() -> None:
+    command = f"{sys.executable} -m harness data {{}} <&- >&-"
+    done = subprocess.run(
+        ["sh", "-c", command.format("--help")], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    silent = subprocess.run(["sh", "-c", command.format("chekc 2>&-")], check=False)
+    assert silent.returncode == 2
+
+
+def test_a_fault_in_a_sub_folder_names_the_settings_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "harness.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert status(raiser(FaultsError([Fault(path="a", message="b")]))) == 1
+    assert "harness.toml" not in capsys.readouterr().err
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert status(raiser(FaultsError([Fault(path="a", message="b")]))) == 1
+    assert f"there is one in {tmp_path}." in capsys.readouterr().err
+
+
+def test_an_option_of_all_commands_after_the_command_is_told_its_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        run(cli, ["submissions", "--quiet"])
+    assert "goes before the command: harness --quiet ..." in capsys.readouterr().err
 
 
 def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

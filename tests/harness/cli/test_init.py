@@ -57,6 +57,15 @@ def test_relative_folders_are_kept_relative(here: Path, draw: Drawer) -> None:
     }
 
 
+def test_the_home_folder_is_found_where_no_shell_expands_it(
+    here: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(draw.root))
+    folder = draw.endocv()
+    init("--endocv", f"~/{folder.name}")
+    assert settings.load(here, env={}).endocv == folder
+
+
 def test_all_faults_at_once_and_nothing_written(here: Path, draw: Drawer) -> None:
     (here / "file").write_text("")
     root = draw.endocv()
@@ -132,6 +141,16 @@ def test_comments_and_order_of_a_file_are_kept(here: Path, draw: Drawer) -> None
         "classes": {"polyp": 255},
         "test": {"own": {"images": "a", "masks": "b"}, "more": str(draw.root / "B")},
     }
+
+
+def test_variables_that_win_over_the_file_are_named(
+    here: Path, draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_ENDOCV", str(here))
+    monkeypatch.setenv("HARNESS_WORKSPACE", "runs")
+    result = init("--endocv", draw.endocv(), "--workspace", "runs")
+    assert "wins over harness.toml" in result.stderr
+    assert "should not: HARNESS_ENDOCV.\n" in result.stderr
 
 
 def test_nothing_given_is_wrong_usage(here: Path) -> None:

@@ -20,7 +20,7 @@ def test_flags_become_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     seen = []
 
     @click.command()
-    @with_settings()
+    @with_settings("endocv", "hyperkvasir", "test_frames", "workspace")
     @click.option("--other", type=int)
     def command(settings: Settings, other: int) -> None:
         seen.append((settings, other))

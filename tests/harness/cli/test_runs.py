@@ -28,6 +28,15 @@ def test_the_workspace_stands_before_a_subcommand_or_after_it(
     assert json.loads(result.stdout)["run"] == run
 
 
+def test_a_no_removes_nothing_and_is_no_interruption(workspace: Workspace) -> None:
+    run = workspace.runs()[0].run
+    removal = ["runs", "--workspace", str(workspace.root), "rm", run]
+    result = CliRunner().invoke(cli, removal, input="n\n")
+    assert result.exit_code == 1
+    assert "nothing was removed" in result.stderr
+    assert workspace.run(run).folder.is_dir()
+
+
 def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
     line = ["runs", "--workspace", "nowhere", "show", workspace.runs()[0].run]
 

@@ -46,6 +46,8 @@ def test_the_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     loaded = settings.load(tmp_path, flags={"endocv": "~/data"}, env={})
     assert loaded.endocv == tmp_path / "home" / "data"
+    unknown = settings.load(tmp_path, flags={"endocv": "~nobody-of-this-name/data"}, env={})
+    assert unknown.endocv == tmp_path / "~nobody-of-this-name" / "data"
 
 
 def test_a_folder_above_is_not_searched(tmp_path: Path) -> None:

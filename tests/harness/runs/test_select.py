@@ -114,7 +114,7 @@ def test_a_run_that_is_not_finished_is_refused(workspace: Workspace) -> None:
 def test_nothing_trained_says_what_to_do(workspace: Workspace, default: str) -> None:
     with pytest.raises(UserError, match=r"no trained model in .* Train with 'harness train'"):
         select(workspace, default=default)
-    with pytest.raises(UserError, match=r"no trained model .fold 1/3"):
+    with pytest.raises(UserError, match=r"no trained model .fold 1/3.* train --folds 3'"):
         select(workspace, variant=SplitVariant(fold="1/3"), default=default)
 
 

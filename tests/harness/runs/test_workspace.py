@@ -97,6 +97,8 @@ def test_an_unknown_run_names_the_nearest(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=f"Nearest: {run}"):
         workspace.run(run[:-1])
+    with pytest.raises(UserError, match=f"Nearest: {run}"):
+        workspace.run("unet")
 
 
 def test_a_removed_run_is_forgotten(tmp_path: Path) -> None:

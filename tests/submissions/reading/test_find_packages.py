@@ -33,6 +33,7 @@ def test_a_zip_and_an_unpacked_package_are_themselves(tmp_path: Path) -> None:
 
 def test_a_folder_is_searched_one_level_down(tmp_path: Path) -> None:
     make(tmp_path, "z.zip", "team/a.zip", "team/b/inner/EndoCV2021", "read.txt", "empty")
+    (tmp_path / "z.json").touch()  # the manifest that is written beside a package
     make(tmp_path, "__MACOSX/z.zip", ".hidden.zip", "x/y/deep.zip")
     packages, others = find_packages(tmp_path, ROUNDS)
     assert [name for _, name in packages] == ["team/a", "team/b", "z"]

@@ -159,10 +159,17 @@ def test_a_terminal_gets_colour_and_separators(view: View) -> None:
     assert "\x1b[2munet †" in text
 
 
-def test_a_narrow_terminal_folds_and_hides_nothing(view: View) -> None:
-    screen = io.StringIO()
-    Console(file=screen, width=24).print(render.rich_table(view.table()))
-    assert "…" not in screen.getvalue()
+def test_a_narrow_terminal_breaks_no_number_and_hides_nothing(view: View) -> None:
+    table = view.table()
+    widths = [width for width in range(20, 100) if render.fitted(table, width)]
+    assert widths == list(range(widths[0], 100))
+    for width in widths:
+        screen = io.StringIO()
+        drawn = render.fitted(table, width)
+        assert drawn is not None
+        Console(file=screen, width=width).print(drawn)
+        assert "0.544 ± 0.200" in screen.getvalue()
+        assert "…" not in screen.getvalue()
 
 
 def test_show_writes_plain_text_into_a_pipe(view: View, capsys: pytest.CaptureFixture[str]) -> None:
