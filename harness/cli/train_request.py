@@ -119,13 +119,18 @@ class Request:
         from harness.training.queue import recipes_for
 
         given = {name: value for name, value in self.changes.items() if value is not None}
+        pairs = parse_settings(self.pairs)
+        if twice := [name for name in pairs if given.get(name, pairs[name]) != pairs[name]]:
+            raise click.UsageError(
+                f"{', '.join(twice)}: given by --set and by an option of its own; keep one"
+            )
         names = list(self.names)
         if self.init is not None:
             theirs = dict(settings_of(Workspace(settings.workspace), self.init))
             names = names or [theirs.pop("model")] if theirs else names
             given = {**{name: theirs[name] for name in _OF_WEIGHTS if name in theirs}, **given}
         classes = settings.classes.choosing(given.pop("loss_class", None))
-        changes = {**given, **parse_settings(self.pairs), "classes": classes}
+        changes = {**given, **pairs, "classes": classes}
         configs, with_ensemble = recipes_for(names, self.preset or "paper", changes, self.members)
         for config in configs[:1]:  # the others differ by their model alone
             check_names(config)

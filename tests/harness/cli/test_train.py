@@ -51,6 +51,7 @@ def test_a_printed_recipe_is_a_preset_that_gives_the_same_recipe(
         (("--optimiser", "adamm", "--augmentation", "papper"), ("'adam", "'paper'?")),
         (("--set", "epocs=3", "--set", "size=100"), ("'epochs'?", "multiple of 32")),
         (("--set", "model=unet"), ("set by --model",)),
+        (("--epochs", "2", "--set", "epochs=3"), ("epochs: given by --set and by an option",)),
         (("--model", "unet", "--nodes", "unet,fpn,unet"), ("for the model trinet",)),
         (("--model", "divergentnets"), ("an ensemble has no recipe",)),
     ],
