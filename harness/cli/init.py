@@ -231,6 +231,8 @@ def look_at(
         chosen = settings.resolve(Path.cwd(), values)
         try:
             drawn = _draw(chosen, seed, force=force)
+        except FaultsError as error:
+            faults += error.faults
         except UserError as error:
             faults.append(Fault(path="--train", message=error.message))
         else:
@@ -260,6 +262,7 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
 
     Raises:
         UserError: If the folder is no dataset or cannot be divided, or a file of the name is there.
+        FaultsError: If it cannot be divided because of faults in it.
     """
     from harness.data.draw_splits import draw_splits
     from harness.data.roles import list_source
@@ -270,7 +273,12 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
     if any(frame.split == "val" for frame in listing.frames):
         return None
     has_test = bool(chosen.test) or chosen.hyperkvasir is not None
-    drawn = draw_splits(listing.frames, seed, with_test=not has_test)
+    try:
+        drawn = draw_splits(listing.frames, seed, with_test=not has_test)
+    except UserError:
+        if listing.faults:  # too few frames are left because of these
+            raise FaultsError(listing.faults) from None
+        raise
     file = Path(SPLITS_FILE)
     if not force and file.exists() and file.read_bytes() != drawn.text.encode():
         raise UserError(

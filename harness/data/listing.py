@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from harness.data.check.other_files import dead_links, kind_of
 from metrics.utils.errors import Fault, UserError
-from metrics.utils.names import normal, passed_over, valid_text
+from metrics.utils.names import few, normal, passed_over, valid_text
 
 Truth = Literal["mask", "empty", "withheld"]
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+ENDINGS: Final = ".jpg, .png, .tif or .bmp"
 
 _DEAD: Final = "a dead link; restore what it leads to, or remove it"
 
@@ -129,10 +130,12 @@ class Listing:
             frames = self._without_suffix(frames, image_suffix)
         found = _match(frames, unclaimed, mask_names)
         sequence = normal(sequence)
+        if len(frames) > 1 and unclaimed and not found:  # named otherwise: once, not for each file
+            self.faults.append(_none_fits(images, masks, frames, unclaimed, mask_names))
+            return
         for name, image in frames.items():
             if name not in found:
-                expected = " or ".join(f"{one}.*" for one in mask_stems(name, mask_names)[:2])
-                message = f"its mask is missing; expected {expected} in {masks}"
+                message = f"its mask is missing; expected {_likely(name, mask_names)} in {masks}"
                 self.faults.append(Fault(path=str(image), message=message))
                 continue
             self.frames.append(
@@ -202,7 +205,9 @@ class Listing:
             elif path != folder:
                 self.others.append(path)
         if not found and (folder.exists() or not folder.is_symlink()):
-            there = "is empty" if folder.is_dir() else "is missing"
+            there = "is missing"
+            if folder.is_dir():
+                there = "holds none" if entries else "is empty"
             self.oddities.append(
                 Fault(path=str(folder), message=f"the folder {there}; expected {what}")
             )
@@ -224,6 +229,28 @@ def _match(
             if name not in found and stem in unclaimed:
                 found[name] = unclaimed.pop(stem)
     return found
+
+
+def _none_fits(
+    images: Path,
+    masks: Path,
+    frames: Mapping[str, Path],
+    unclaimed: Mapping[str, Path],
+    names: Sequence[str],
+) -> Fault:
+    first, *_ = frames
+    message = (
+        f"none of the {len(frames)} frames has its mask in {masks}: expected "
+        f"{_likely(first, names)} for {frames[first].name}, found "
+        f"{few([path.name for path in unclaimed.values()], 3)}. How masks are named is said by "
+        "'harness init --pair ROLE FRAMES MASKS --mask-name TEXT'"
+    )
+    return Fault(path=str(images), message=message)
+
+
+def _likely(name: str, names: Sequence[str]) -> str:
+    """The two likeliest names of a frame's mask."""
+    return " or ".join(f"{stem}.*" for stem in dict.fromkeys(mask_stems(name, names)[:2]))
 
 
 def mask_stems(stem: str, names: Sequence[str] = MASK_NAMES) -> tuple[str, ...]:
