@@ -16,7 +16,15 @@ from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import role_listings, same_names
-from harness.data.splits import OWN, SPLITS, Splits, assign, left_out, load_splits
+from harness.data.splits import (
+    OWN,
+    SPLITS,
+    Splits,
+    assign,
+    left_out,
+    load_splits,
+    unmatched,
+)
 from harness.utils import console
 from harness.utils.device import cores
 from metrics.masks.classes import Classes
@@ -68,8 +76,9 @@ def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -
         raise FaultsError(faults, "the frames cannot be used as they are")
     splits = splits_of(settings)
     frames = assign(pd.concat(parts, ignore_index=True), splits)
-    if settings.splits is not None and (note := left_out(frames, splits)):
-        console.warn(note)
+    if settings.splits is not None:
+        for note in filter(None, (left_out(frames, splits), unmatched(frames, splits))):
+            console.warn(note)
     if shared := _in_two_splits(frames):
         console.warn(f"In two splits, which makes figures too good: {few(shared, 3)}.")
     return frames

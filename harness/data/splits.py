@@ -18,7 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.names import normal
+from metrics.utils.names import few, normal
 from metrics.utils.text import read_toml
 from metrics.utils.validation import validate
 
@@ -129,6 +129,19 @@ def left_out(catalogue: pd.DataFrame, splits: Splits) -> str:
     parts = ", ".join(f"{name} ({count})" for name, count in counts.items())
     where = "" if splits == OWN else f" of {splits.name!r}, and so not used"
     return f"In no split{where}: {parts}." if parts else ""
+
+
+def unmatched(catalogue: pd.DataFrame, splits: Splits) -> str:
+    """A sentence about the names and patterns that fit no frame; empty where all fit."""
+    lost = []
+    for split in SPLITS:
+        for key, column in KEYS.items():
+            there = set(catalogue[column])
+            for name in map(normal, getattr(getattr(splits, split) or Rule(), key)):
+                literal = re.sub(r"\[([*?[])\]", r"\1", name)  # as glob.escape writes it
+                if literal not in there and not fnmatch.filter(there, name):
+                    lost.append(f"{name} ({key} of {split})")
+    return f"Nothing fits these names of {splits.name!r}: {few(lost, 3)}." if lost else ""
 
 
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:

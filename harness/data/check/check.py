@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from harness.data.check.summary import summarise
 from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles, Listing
-from harness.data.splits import Splits, assign, left_out
+from harness.data.splits import Splits, assign, left_out, unmatched
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 from metrics.utils.names import few
@@ -71,12 +73,18 @@ def check(
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
-            *filter(None, [left_out(frames[frames["truth"] != "withheld"], splits)]),
+            *_unused(frames[frames["truth"] != "withheld"], splits),
             *_masks(frames, classes.chosen),
             *_oddities(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
     )
+
+
+def _unused(frames: pd.DataFrame, splits: Splits) -> Iterator[str]:
+    yield from filter(None, [left_out(frames, splits)])
+    if splits.name != "paper":  # whose frames need not all be there
+        yield from filter(None, [unmatched(frames, splits)])
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
@@ -128,6 +136,20 @@ def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> Iterat
         if rest.known:
             parts = ", ".join(f"{kind} ({count})" for kind, count in rest.known.items())
             yield f"Not used in {listing.root}: {parts}."
-        unknown = [str(path) for path in rest.unknown if str(path) not in named]
-        if unknown:
-            yield f"Stray files in {listing.root}: {few(unknown, UNKNOWN_NAMED)}."
+        unknown = [path for path in rest.unknown if str(path) not in named]
+        if stray := _by_folder(unknown, listing.root, used):
+            yield f"Stray files in {listing.root}: {few(stray, UNKNOWN_NAMED)}."
+
+
+def _by_folder(files: Sequence[Path], root: Path, used: Sequence[Path]) -> list[str]:
+    """Files as seen from the root; those of a folder of which nothing is used are counted."""
+    around = {folder for parent in {path.parent for path in used} for folder in parent.parents}
+    around |= {path.parent for path in used}
+    counts: Counter[Path] = Counter()
+    for path in files:
+        folders = [folder for folder in reversed(path.parents) if root in folder.parents]
+        counts[next((folder for folder in folders if folder not in around), path)] += 1
+    return [
+        f"{path.relative_to(root)}/ ({count})" if path.is_dir() else str(path.relative_to(root))
+        for path, count in counts.items()
+    ]
