@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
+from harness.data.listing import ENDINGS, FrameFiles, Listing, folders_in, images_in, part
 from harness.data.pair_layouts import GENERAL, SPECIFIC, PairLayout
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
@@ -172,8 +172,9 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
     listing.add_dead_links()
     if not listing.frames and not listing.faults:
         raise UserError(
-            f"no frames in {folder}, which is laid out as {layout.name}. Expected image files in "
-            f"{layout.expects}; was it unpacked to the end?"
+            f"no frames in {folder}, which is laid out as {layout.name}. Expected "
+            f"{ENDINGS} files in {layout.expects}. "
+            f"{listing.remark or 'Was it unpacked to the end?'}"
         )
     return listing
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.config.settings import Settings
 from harness.config.sources import Pair, Source
 from harness.data.layouts import list_frames
-from harness.data.listing import FrameFiles, Listing
+from harness.data.listing import ENDINGS, FrameFiles, Listing
 from harness.data.pair_layouts import GENERAL_NAMES
 from metrics.utils.errors import Fault, UserError
 
@@ -75,7 +75,8 @@ def list_source(source: Source) -> Listing:
     names = (source.mask_name,) if source.mask_name else GENERAL_NAMES
     listing.add_pairs(source.images, source.masks, dataset="plain", mask_names=names)
     if not listing.frames and not listing.faults:
-        raise UserError(f"no frames in {source.images}; expected .jpg, .png, .tif or .bmp files")
+        what = f"no frames in {source.images}; expected {ENDINGS} files"
+        raise UserError(". ".join(filter(None, (what, listing.remark))))
     return listing
 
 
