@@ -65,6 +65,9 @@ def export_container(
             "run": loaded.run.run,
             "version": __version__,
             "size": str(loaded.size),
+            "values": ", ".join(
+                f"{at} on {name}" for at, name in enumerate(loaded.classes.names, 1)
+            ),
             "input_slug": input_slug,
             "output_slug": output_slug,
         }
