@@ -107,10 +107,9 @@ class FrameCache:
     ) -> FrameCache:
         """Open the cache of a catalogue; build it first where it does not exist.
 
-        Masks that look inverted are warned of.
-
-        The truth of the frames is known; they become ``size`` x ``size`` pixels. ``folder`` holds
-        all caches; ``progress`` is called after each decoded frame with the frames done and in all.
+        Frames become ``size`` x ``size`` pixels. ``folder`` holds all caches; ``progress`` is
+        called after each decoded frame with the frames done and in all. Masks that look inverted
+        are warned of.
 
         Raises:
             FaultsError: If frames or masks cannot be used, every one of them named.

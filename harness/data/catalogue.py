@@ -40,9 +40,6 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _WITH_TRUTH: Final = ("endocv", "hyperkvasir")
 
-# Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
-_DATASETS: Final = {"hyperkvasir": "hyperkvasir"}
-
 _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 """The setting that a message asks for where frames of a split are needed."""
 
@@ -50,11 +47,8 @@ _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -> pd.DataFrame:
     """All frames with a truth, and the split of each; what else lies there is said.
 
-    Frames that a file of splits leaves out and files that are in two splits are warned of.
-
-    Args:
-        settings: The datasets' folders; one that is not set and not needed is left out.
-        needs: Splits whose frames have to be set.
+    Frames that a file of splits leaves out and files that are in two splits are warned of. The
+    folders for the splits ``needs`` have to be set; others that are not are left out.
 
     Returns:
         DataFrame: As ``layouts.read_headers``, with ``split``; frames of no split have ''.
@@ -186,15 +180,9 @@ def _leave_out_known(test_frames: Listing, others: Mapping[str, Listing]) -> Non
 def listings_of(
     paths: Mapping[str, Path], rounds: Path | None = None
 ) -> tuple[dict[str, Listing], list[Fault]]:
-    """List the frames of the folders of several settings; no file is opened.
+    """As :func:`listings_of_settings`, of folders by setting, such as ``endocv``, alone.
 
-    Args:
-        paths: Folders by setting: ``endocv``, ``hyperkvasir`` or ``test_frames``.
-        rounds: A file of rounds, whose test sets ``test_frames`` may hold.
-
-    Returns:
-        The listings by setting, and a fault for each folder that is missing or laid out as
-        another dataset. The listings' own faults stay with them.
+    The folder ``test_frames`` may hold the test sets of a file of ``rounds``.
     """
     listings: dict[str, Listing] = {}
     faults = []
@@ -202,7 +190,9 @@ def listings_of(
         try:
             listing = _of_rounds(path, rounds) if name == "test_frames" and rounds else None
             kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
-            listings[name] = listing or list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
+            # Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
+            dataset = name if name == "hyperkvasir" else None
+            listings[name] = listing or list_frames(path, kinds=kinds, dataset=dataset)
         except UserError as error:
             hint = " Those of a round of yours: --rounds FILE." if name == "test_frames" else ""
             faults.append(Fault(path=flag(name), message=error.message + hint))

@@ -100,13 +100,7 @@ def frame_digests(rows: Sequence[Mapping[str, Any]], digests: FileDigests) -> li
 
 
 def frame_digest(row: Mapping[str, Any], image: str, mask: str) -> str:
-    """The identity of one frame.
-
-    Args:
-        row: Its row of the catalogue.
-        image: SHA-256 of its image file.
-        mask: SHA-256 of its mask file, or of no bytes where it has none.
-    """
+    """The identity of a catalogue's row, from the SHA-256 of its image and of its mask, if any."""
     return sha256(repr((row["frame"], row["truth"], [image, mask])).encode())
 
 

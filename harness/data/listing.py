@@ -83,10 +83,9 @@ class Listing:
     @property
     def remark(self) -> str:
         """What is neither used nor known, counted and named; empty where there is nothing."""
-        odd = [Path(oddity.path) for oddity in self.oddities]
-        paths = [*self.others, *(path for path in odd if path.exists())]
-        names = [os.path.relpath(path, self.root) for path in paths]
-        return passed_over([valid_text(name) for name in names], str(self.root))
+        odd = [path for oddity in self.oddities if (path := Path(oddity.path)).exists()]
+        names = [valid_text(os.path.relpath(path, self.root)) for path in (*self.others, *odd)]
+        return passed_over(names, str(self.root))
 
     def add_dead_links(self) -> None:
         """Add a fault for each dead link below the root that may stand for a frame or a folder."""
@@ -111,18 +110,9 @@ class Listing:
     ) -> None:
         """Add the frames of a folder; each needs a mask in another folder.
 
-        Args:
-            images: The folder of frames.
-            masks: The folder of masks.
-            dataset: As for :class:`FrameFiles`, like the next four.
-            centre: The frames' centre.
-            sequence: Their sequence.
-            test_set: Their test set.
-            split: Their split.
-            group: What comes before the name in their identifiers; by default the centre, the
-                sequence or else the dataset.
-            mask_names: How masks are named after frames, see ``MASK_NAMES``.
-            image_suffix: What every frame's name ends in, and its mask's does not.
+        ``dataset`` to ``split`` are as for :class:`FrameFiles`. ``group`` comes before the name in
+        identifiers, by default the centre, the sequence or else the dataset. ``mask_names`` are as
+        ``MASK_NAMES``. Every frame's name ends in ``image_suffix``, its mask's does not.
         """
         unclaimed = self._by_name(masks, "masks")
         frames = self._by_name(images, "frames")
@@ -177,16 +167,11 @@ class Listing:
 
     def _without_suffix(self, frames: dict[str, Path], suffix: str) -> dict[str, Path]:
         """Frames by their names without a suffix; a name that lacks it is a fault."""
-        self.faults += [
-            Fault(path=str(path), message=f"expected a name that ends in {suffix}")
-            for name, path in frames.items()
-            if not name.endswith(suffix)
-        ]
-        return {
-            name.removesuffix(suffix): path
-            for name, path in frames.items()
-            if name.endswith(suffix)
-        }
+        message = f"expected a name that ends in {suffix}"
+        fitting = {name: path for name, path in frames.items() if name.endswith(suffix)}
+        others = [path for name, path in frames.items() if name not in fitting]
+        self.faults += [Fault(path=str(path), message=message) for path in others]
+        return {name.removesuffix(suffix): path for name, path in fitting.items()}
 
     def _by_name(self, folder: Path, what: str) -> dict[str, Path]:
         """Image files of a folder by name; a second file of the same name is a fault."""

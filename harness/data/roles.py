@@ -7,6 +7,7 @@ its own sub-folders or a file of splits divide it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,11 +150,8 @@ def _renamed(frame: FrameFiles, role: str, name: str) -> FrameFiles:
 def _tell_sets_apart(listings: Mapping[str, Listing]) -> None:
     """Put the option's name before that of a test set which two folders have."""
     options = {option: listing for option, listing in listings.items() if " " in option}
-    counts = Counter(
-        name
-        for listing in options.values()
-        for name in {frame.test_set for frame in listing.frames}
-    )
+    sets = ({frame.test_set for frame in listing.frames} for listing in options.values())
+    counts = Counter(itertools.chain.from_iterable(sets))
     for option, listing in options.items():
         name = option.removeprefix("--test ")
         listing.frames = [

@@ -49,11 +49,7 @@ class Rule(BaseModel, extra="forbid", frozen=True):
 class Splits(BaseModel, extra="forbid", frozen=True):
     """Which frames belong to train, val and test.
 
-    Attributes:
-        name: What it is called in tables and registers; ``paper`` for the paper's.
-        train: Frames to train on.
-        val: Frames to validate on.
-        test: Frames to test on.
+    ``name`` stands in tables and registers; the paper's are called ``paper``.
     """
 
     name: StrictStr = Field("", description="text")
@@ -88,11 +84,7 @@ def load_splits(path: Path | None = None) -> Splits:
 
 
 def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
-    """Assign each frame to its split.
-
-    Args:
-        catalogue: As ``layouts.read_headers`` gives it; a frame that has a split keeps it.
-        splits: The splits of the others.
+    """Assign each frame of a catalogue to its split; one that has a split keeps it.
 
     Returns:
         DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
@@ -145,14 +137,11 @@ def unmatched(catalogue: pd.DataFrame, splits: Splits) -> str:
 
 
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
-    """Divide the training and validation frames into folds for cross-validation.
+    """Divide the training and validation frames into 2 or more folds for cross-validation.
 
     A sequence stays whole, and the folds hold about equally many frames with and without polyps
     (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
-    test split and of none stay as they are.
-
-    There are ``count`` folds, 2 or more, of a catalogue whose splits are assigned; ``seed``
-    shuffles sequences and single frames.
+    test split and of none stay as they are. ``seed`` shuffles sequences and single frames.
 
     Returns:
         list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``

@@ -85,9 +85,8 @@ def _write_files(folder: Path, words: Mapping[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     for name in _SCRIPTS:
         (folder / name).chmod(0o755)
-    (folder / "requirements.txt").write_text(
-        "\n".join(pinned(_REQUIREMENTS)) + "\n", encoding="utf-8"
-    )
+    requirements = "\n".join(pinned(_REQUIREMENTS)) + "\n"
+    (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 
 def _write_case(folder: Path, slug: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -132,23 +133,25 @@ def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> Iterat
     named = {fault.path for fault in faults}
     for listing in listings:
         used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
-        rest = find_other_files(listing.root, used)
-        if rest.known:
-            parts = ", ".join(f"{kind} ({count})" for kind, count in rest.known.items())
+        known, others = find_other_files(listing.root, used)
+        if known:
+            parts = ", ".join(f"{kind} ({count})" for kind, count in known.items())
             yield f"Not used in {listing.root}: {parts}."
-        unknown = [path for path in rest.unknown if str(path) not in named]
+        unknown = [path for path in others if str(path) not in named]
         if stray := _by_folder(unknown, listing.root, used):
             yield f"Stray files in {listing.root}: {few(stray, UNKNOWN_NAMED)}."
 
 
 def _by_folder(files: Sequence[Path], root: Path, used: Sequence[Path]) -> list[str]:
     """Files as seen from the root; those of a folder of which nothing is used are counted."""
-    around = {folder for parent in {path.parent for path in used} for folder in parent.parents}
-    around |= {path.parent for path in used}
-    counts: Counter[Path] = Counter()
-    for path in files:
-        folders = [folder for folder in reversed(path.parents) if root in folder.parents]
-        counts[next((folder for folder in folders if folder not in around), path)] += 1
+    around = {root}.union(*({folder, *folder.parents} for folder in {path.parent for path in used}))
+
+    @functools.cache
+    def unused(folder: Path) -> Path | None:
+        """The highest folder around of which nothing is used."""
+        return None if folder in around else unused(folder.parent) or folder
+
+    counts = Counter(unused(path.parent) or path for path in files)
     return [
         f"{path.relative_to(root)}/ ({count})" if path.is_dir() else str(path.relative_to(root))
         for path, count in counts.items()
