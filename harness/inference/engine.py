@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -80,13 +81,13 @@ class Engine:
         self.precision = precision
         self.batch_size = batch_size
         self.with_members = with_members
-        self.members = [
-            _prepared(member, name, self.device, precision) for name, member in _members(network)
-        ]
+        self._threads = devices.single_threads() if device.type == "cpu" else None
+        each = self._threads.map if self._threads else map
+        prepare = partial(_prepared, device=self.device, precision=precision)
+        self.members = list(each(prepare, *zip(*_members(network), strict=True)))
         fusion = network.fusion if isinstance(network, DivergentNets) else None
         self._fusion = fusion.to(self.device).eval() if fusion is not None else None
         self._seconds = [0.0] * len(self.members)
-        self._threads = devices.single_threads() if device.type == "cpu" else None
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
         self._replaying = threading.Lock()
 
@@ -244,7 +245,7 @@ def _with_index(device: torch.device) -> torch.device:
 
 
 def _prepared(
-    member: nn.Module, name: str, device: torch.device, precision: Precision
+    name: str, member: nn.Module, device: torch.device, precision: Precision
 ) -> nn.Module:
     """A member rewritten for prediction, on its device and in its precision."""
 

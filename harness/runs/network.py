@@ -14,6 +14,7 @@ import models
 from harness.config.training import TrainConfig
 from harness.runs import checkpoints
 from harness.runs.run import Run
+from harness.utils import device as devices
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
 from metrics.utils.files import file_sha256
@@ -208,6 +209,7 @@ def _fusion(run: Run, configs: Mapping[str, TrainConfig]) -> nn.Module | None:
 
 def _with_weights(config: TrainConfig, path: Path, run: Run) -> nn.Module:
     checkpoints.check_unchanged(path, run.row["checkpoint"])
-    network = build(config, weights=False)
-    checkpoints.load_weights(path, network)
+    with devices.threads(1):  # many small operators: threads would only wait for each other
+        network = build(config, weights=False)
+        checkpoints.load_weights(path, network)
     return Normalised(network, normalisation(config))
