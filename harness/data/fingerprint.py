@@ -30,10 +30,8 @@ class FileDigests:
 
     A digest is remembered with the file's size, inode, time of modification and time of change
     (ctime). No program can set the last one back, so a file that is corrected in place is read
-    again even if size and time of modification were kept.
-
-    Args:
-        folder: Where :meth:`save` writes them and from where they are read; ``None`` for nowhere.
+    again even if size and time of modification were kept. They are read from ``folder``, where
+    :meth:`save` writes them; without one they are not kept.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -112,11 +112,8 @@ def truth_of(
 ) -> Labels:
     """The truth of a catalogue row (H, W): bool of one class, class indices of several.
 
-    Args:
-        frame: The row.
-        decoding: ``strict`` binarises at > 127, ``official`` at > 0; where classes have values of
-            their own, both use these.
-        classes: What the mask's values mean.
+    ``decoding`` is ``strict``, which binarises at > 127, or ``official``, at > 0; where classes
+    have values of their own, both use these.
 
     Raises:
         UserError: If the mask cannot be read or is of another size than its frame.

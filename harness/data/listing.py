@@ -62,8 +62,7 @@ class Listing:
     """The frames of a dataset, added folder by folder, and what is wrong with them.
 
     Attributes:
-        layout: Name of the layout.
-        root: The dataset's folder.
+        layout, root: Name of the layout, and the dataset's folder.
         frames: What was found, in natural order.
         faults: What keeps a frame from being used: no mask, or two files of one name.
         oddities: What keeps no frame from being used but looks wrong: an empty folder, a mask

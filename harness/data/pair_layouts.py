@@ -37,10 +37,8 @@ class PairLayout:
 
     Attributes:
         kind: Short name; the frames' ``dataset`` unless it is a general layout.
-        name: For messages.
-        expects: The folders, for messages.
-        images: Pattern of the folders of frames.
-        masks: Pattern of the folders of masks.
+        name, expects: Its name and its folders, for messages.
+        images, masks: Patterns of the folders of frames and of masks.
         mask_names: How masks are named after their frames.
         image_suffix: What every frame's name ends in, and its mask's does not.
         least: How many pairs of folders it takes to recognise the layout.
