@@ -4,16 +4,19 @@ Rooms, each of which imports only those above it:
 
 * ``utils``: errors, atomic files, checking of tables, plug-ins;
 * ``masks``: reading and writing masks; ``image`` decodes, ``read`` says which pixels are polyp,
-  by protocol, ``classes`` and ``labels`` do so for several classes, ``bits`` packs masks, ``png``
-  reads and writes grey PNGs fast;
-* ``frame``: figures of one frame: ``counts`` (true and false positives and negatives),
-  ``hausdorff``, ``boundary``, ``lesions``, and ``disagreement`` of an ensemble's members;
+  by protocol, ``classes`` and ``class_indices`` do so for several classes, ``maps`` reads
+  probability maps;
+* ``frame``: figures of one frame: ``pixel_counts``, ``boundary``, ``lesions``,
+  ``official_hausdorff``, ``saliency`` and ``candidates`` of a probability map, ``disagreement``;
 * ``endocv``: the organisers' overlap figures, their means, the score and its deviations, and with
-  it ``registry`` (plug-ins' figures), ``generalisation`` (what is lost from one set of frames to
-  another), ``strata`` (frames by the size of their polyp) and ``paper`` (the published figures);
-* ``statistics``: over frames and models: ``samples`` pairs the frames, ``bootstrap`` gives
-  intervals, ``permutation`` and ``comparison`` test, ``ranking`` ranks, ``error_prediction`` asks
-  whether disagreement predicts errors.
+  it ``averages`` (over frames or test sets), ``generalisation``, ``strata`` (frames by the size of
+  their polyp), ``registry`` (plug-ins' figures) and ``paper`` (the published figures);
+* ``pranet``, ``curves``, ``calibration`` and ``risk``: figures of probability maps;
+* ``statistics``: over frames and models: ``samples`` pairs the frames, ``bootstrap`` and
+  ``bootstrap_intervals``, ``permutation`` and ``comparison`` test, ``ranking`` and ``consensus``
+  rank, ``seeds`` and ``error_prediction``.
+
+docs/protocol.md has examples ('From Python').
 
 Nothing is imported here, so that ``metrics.utils.errors`` stays cheap to load.
 """

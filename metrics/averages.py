@@ -54,17 +54,9 @@ def summarise_by(
 ) -> pd.DataFrame:
     """As ``metrics.endocv.summarise``, with figures by one of the averages over test sets.
 
-    Args:
-        average: That of the figures; counts, SDs over frames and milliseconds a frame are the same
-            in both.
-        table: A frame table.
-        by: Columns whose values make the groups.
-        protocol: As for ``metrics.endocv.add_figures``.
-
-    Returns:
-        One row a group. Of several test sets also ``average`` and the score by both:
-        ``score_sets`` and ``score_frames``. A figure that is undefined in a whole set has no mean
-        over the sets: left out, the set would be a gain.
+    Counts, SDs over frames and milliseconds a frame are the same in both. Of several test sets
+    there are also ``average`` and the score by both, ``score_sets`` and ``score_frames``. A figure
+    that is undefined in a whole set has no mean over the sets: left out, the set would be a gain.
 
     Example:
         >>> rows = pd.DataFrame({"class": "polyp", "test_set": list("aab"), "tp": [9, 9, 3]})
@@ -72,7 +64,7 @@ def summarise_by(
         >>> [float(summarise_by(a, rows)["recall"].iloc[0].round(3)) for a in ("sets", "frames")]
         [0.667, 0.778]
     """
-    by = list(by)
+    by = [by] if isinstance(by, str) else list(by)
     over_frames = summarise(table, by, protocol)
     if not has_several_sets(table):
         return over_frames
@@ -91,14 +83,8 @@ def summarise_by(
 def mean_over_sets(of_sets: pd.DataFrame, by: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
     """The mean of each figure over the test sets of a group, each set counting the same.
 
-    Args:
-        of_sets: A row a group and test set.
-        by: The columns of the groups.
-        names: The figures.
-
-    Returns:
-        A row a group, in order of first appearance; where the score is among the figures also
-        ``sd_sets``, its population SD over the sets, NaN for one set.
+    ``of_sets`` has a row a group and test set, ``by`` are the columns of the groups. Where the
+    score is among the figures, ``sd_sets`` is its population SD over the sets, NaN for one set.
 
     Example:
         >>> of_sets = pd.DataFrame({"class": "polyp", "test_set": ["a", "b"], "score": [0.5, 0.7]})

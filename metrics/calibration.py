@@ -38,8 +38,8 @@ def reliability(
         bins: Of equal width, from 0 to 1; an edge belongs to the bin below it.
 
     Returns:
-        A row a bin that holds anything: ``confidence``, the mean probability in it; ``frequency``,
-        the share of polyp; ``n``.
+        A row a bin that holds anything: ``confidence``, the mean probability; ``frequency``, the
+        share of polyp; ``n``.
 
     Example:
         >>> reliability(np.array([0.2, 0.9]), np.array([1.0, 3.0]), np.array([3.0, 1.0]))
@@ -60,10 +60,7 @@ def reliability(
 
 
 def calibration_error(bins: pd.DataFrame) -> float:
-    """Expected calibration error: the mean over all of |frequency - confidence| of their bin.
-
-    Args:
-        bins: What :func:`reliability` gives.
+    """Expected calibration error: the mean of |frequency - confidence| over :func:`reliability`.
 
     Example:
         >>> bins = reliability(np.array([0.2, 0.9]), np.array([1.0, 3.0]), np.array([3.0, 1.0]))
@@ -100,11 +97,7 @@ def tempered(probabilities: Floats, temperature: float) -> Floats:
 
 
 def fit_temperature(right: Floats, wrong: Floats) -> float:
-    """The temperature with the largest likelihood of the pixels.
-
-    Args:
-        right: (256,), polyp pixels by level.
-        wrong: (256,), the others.
+    """The temperature with the largest likelihood of the polyp pixels and others by level, (256,).
 
     Example:
         >>> right, wrong = np.zeros(256), np.zeros(256)

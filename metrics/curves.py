@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from metrics.endocv import SMOOTHING
+from metrics.masks.read import as_mask
 from metrics.statistics.bootstrap import draws
 from metrics.statistics.samples import Floats
 
@@ -39,7 +40,7 @@ def level_counts(
         ([128, 255], [0])
     """
     levels = np.rint(np.clip(probability, 0, 1) * (LEVELS - 1)).astype(np.intp)
-    found = np.bincount((levels + LEVELS * truth).ravel(), minlength=2 * LEVELS)
+    found = np.bincount((levels + LEVELS * as_mask(truth)).ravel(), minlength=2 * LEVELS)
     return found[LEVELS:], found[:LEVELS]
 
 
@@ -48,11 +49,8 @@ def threshold_curves(
 ) -> pd.DataFrame:
     """Dice, precision and recall at each of 255 thresholds, with bootstrap bands.
 
-    Args:
-        polyp: (N, 256) of N frames, see :func:`level_counts`.
-        rest: The like.
-        clusters: (N,), each frame's sequence, 0 to C - 1; see ``metrics.statistics.samples``.
-        resamples: How many draws, with seed 0.
+    Of N frames come the counts (N, 256) of :func:`level_counts` and the sequence (N,), 0 to C - 1,
+    see ``metrics.statistics.samples``. Resamples are drawn with seed 0.
 
     Returns:
         A row a threshold, with ``threshold``, and ``dice``, ``precision``, ``recall`` with their
@@ -93,10 +91,8 @@ def froc(
 ) -> pd.DataFrame:
     """The free-response curve: sensitivity against false polyps a frame, by the score asked for.
 
-    Args:
-        found: By frame, the scores of the candidates that find a polyp.
-        false: By frame, the scores of the others.
-        polyps: By frame, how many polyps there are.
+    By frame come the scores of the candidates that find a polyp, of the others, and the number of
+    polyps.
 
     Returns:
         A row a score that occurs, from the highest: ``score``, ``sensitivity``,
@@ -108,31 +104,27 @@ def froc(
         array([[0.9, 0.5, 0. ],
                [0.6, 0.5, 0.5]])
     """
-    scores = np.concatenate([*map(np.asarray, found), *map(np.asarray, false), []])
+    scores = np.concatenate([*found, *false, []])
     n_found = sum(map(len, found))
     order = np.argsort(-scores, kind="stable")
     hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
     last = np.diff(scores[order], append=-np.inf) != 0
     total = sum(polyps)
-    if not total and not len(scores):
-        nan = [np.nan]
-        return pd.DataFrame(
-            {"score": nan, "sensitivity": nan, "false_a_frame": [0.0], "precision": nan}
-        )
-    table = {
-        "score": scores[order],
-        "sensitivity": hits / total if total else np.full(len(order), np.nan),
-        "false_a_frame": wrong / max(len(polyps), 1),
-        "precision": hits / np.maximum(hits + wrong, 1),
-    }
-    return pd.DataFrame({name: values[last] for name, values in table.items()})
+    table: pd.DataFrame = pd.DataFrame(
+        {
+            "score": scores[order],
+            "sensitivity": hits / total if total else np.full(len(order), np.nan),
+            "false_a_frame": wrong / max(len(polyps), 1),
+            "precision": hits / np.maximum(hits + wrong, 1),
+        }
+    )[last]
+    if not total and table.empty:
+        table.loc[0] = {"false_a_frame": 0.0}
+    return table.reset_index(drop=True)
 
 
 def average_precision(curve: pd.DataFrame) -> float:
-    """The area under precision over sensitivity, in steps; NaN without polyps.
-
-    Args:
-        curve: What :func:`froc` gives.
+    """The area under precision over sensitivity of :func:`froc`, in steps; NaN without polyps.
 
     Example:
         >>> average_precision(froc([[0.9], [0.2]], [[], [0.6]], [1, 1])).__round__(4)

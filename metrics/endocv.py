@@ -27,6 +27,7 @@ from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
 from metrics.utils.groups import combine_codes, group_codes, moments, ratio
+from metrics.utils.validation import look_up, require_columns
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,14 +59,14 @@ def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.Data
             recall for an empty truth, IoU, F1 and F2 where both are empty.
 
     Raises:
-        UserError: A count column is missing.
+        UserError: A count column is missing, or there is no such protocol.
 
     Example:
         >>> frame = pd.DataFrame([{"tp": 3, "fp": 1, "fn": 0, "tn": 6}])
         >>> add_figures(frame)[["iou", "f1", "recall"]].round(3).to_dict("records")
         [{'iou': 0.75, 'f1': 0.857, 'recall': 1.0}]
     """
-    _require(table, COUNTS)
+    require_columns(table, COUNTS)
     return table.assign(**_figures(table, protocol))
 
 
@@ -85,17 +86,14 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
         >>> with_all_classes(pd.DataFrame(rows)).iloc[-1].to_dict()
         {'frame': 'a', 'class': 'all', 'tp': 9, 'fp': 1, 'fn': 1, 'tn': 9}
     """
-    _require(table, ("frame", "class", *COUNTS))
+    require_columns(table, ("frame", "class", *COUNTS))
     single = table[table["class"] != "all"]
     keys = [name for name in ("model", "frame") if name in single]
-    sums = single.groupby(keys, sort=False, as_index=False)[list(COUNTS)].sum()
-    kept = [name for name in _IDENTITY if name in single and name not in keys]
-    identity = single.drop_duplicates(keys)[[*keys, *kept]]
-    micro = identity.merge(sums, on=keys, validate="one_to_one").assign(**{"class": "all"})
-    missing = [name for name in single if name not in micro]
-    if missing:
-        micro = micro.reindex(columns=[*micro.columns, *missing])
-    return pd.concat([single, micro[list(single.columns)]], ignore_index=True)
+    groups = single.groupby(keys, sort=False)
+    identity = groups.head(1).set_index(keys)
+    kept = [name for name in _IDENTITY if name in identity]
+    micro = identity[kept].join(groups[list(COUNTS)].sum()).reset_index().assign(**{"class": "all"})
+    return pd.concat([single, micro.reindex(columns=single.columns)], ignore_index=True)
 
 
 def score(figures: Mapping[str, float]) -> float:
@@ -137,8 +135,8 @@ def summarise(
         >>> summarise(pd.DataFrame(rows))[["n", "iou", "recall"]].round(3).to_dict("records")
         [{'n': 2, 'iou': 0.5, 'recall': 0.625}]
     """
-    by = list(by)
-    _require(table, (*by, *COUNTS))
+    by = [by] if isinstance(by, str) else list(by)
+    require_columns(table, (*by, *COUNTS))
     names = [*FIGURES, *(name for name in (*MEASURED, *frame_metrics()) if name in table)]
     figures = _figures(table, protocol)
     values = np.column_stack(
@@ -179,7 +177,7 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
         its name for F2. Where every Hausdorff figure is 0, so is the normalised one.
 
     Raises:
-        UserError: The table has no polyp rows or more than one test set.
+        UserError: The table has no polyp rows, or those of several models or test sets.
 
     Example:
         >>> frame = {"frame": "a", "class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
@@ -188,16 +186,17 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
         ({'value': 0.75}, {'value': 0.75})
     """
     polyp = chosen_rows(table) if "class" in table else table
-    if polyp.empty or (_SET in polyp and polyp[_SET].nunique() > 1):
+    sets, models = (polyp[name].nunique() if name in polyp else 1 for name in (_SET, "model"))
+    if polyp.empty or sets > 1 or models > 1:
         raise UserError(
-            "expected the polyp rows of one test set, but the table has "
-            f"{len(polyp)} of them in {polyp[_SET].nunique() if _SET in polyp else 1} test sets. "
-            "Write one result file for each test set."
+            f"expected the polyp rows of one model and test set, but the table has {len(polyp)} of "
+            f"them, of {models} models in {sets} test sets. Write one result file for each."
         )
     figures = add_figures(polyp)
-    columns = {name: figures[name].to_numpy() for _, name in _RESULT_KEYS}
-    values = {key: float(columns[name].mean()) for key, name in _RESULT_KEYS}
-    deviations = {key: float(columns[name].std()) for key, name in _DEVIATION_KEYS}
+    values = {key: float(figures[name].to_numpy().mean()) for key, name in _RESULT_KEYS.items()}
+    deviations = {
+        key: float(figures[name].to_numpy().std()) for key, name in _DEVIATION_KEYS.items()
+    }
     if "hausdorff_rows" in polyp:
         plain = polyp["hausdorff_rows"].to_numpy(dtype=np.float64)
         normalised = plain / (plain.max() or 1.0)
@@ -209,27 +208,19 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
     return {"EndoCV2021_seg": {key: {"value": v} for key, v in (values | deviations).items()}}
 
 
-_RESULT_KEYS: Final = (
-    ("dice", "f1"),
-    ("jaccard", "iou"),
-    ("typeIIerror", "f2"),
-    ("PPV", "ppv"),
-    ("recall", "recall"),
-    ("OverallAcc", "accuracy"),
-)
-_DEVIATION_KEYS: Final = (
-    ("dice_std", "f1"),
-    ("jc_std", "iou"),
-    ("f2_std", "f2"),
-    ("ppv_std", "ppv"),
-    ("r_std", "recall"),
-    ("acc_std", "accuracy"),
-)
+_RESULT_KEYS: Final = {
+    "dice": "f1", "jaccard": "iou", "typeIIerror": "f2", "PPV": "ppv", "recall": "recall",
+    "OverallAcc": "accuracy",
+}  # fmt: skip
+_DEVIATION_KEYS: Final = {
+    "dice_std": "f1", "jc_std": "iou", "f2_std": "f2", "ppv_std": "ppv", "r_std": "recall",
+    "acc_std": "accuracy",
+}  # fmt: skip
 
 
 def _figures(table: pd.DataFrame, protocol: Protocol) -> dict[str, Floats]:
     """Each of ``FIGURES``, float64 (N,), from a table's counts."""
-    compute = _official if protocol == "official" else _strict
+    compute = look_up({"official": _official, "strict": _strict}, protocol, "protocol")
     return compute(*(table[name].to_numpy(dtype=np.float64) for name in COUNTS))
 
 
@@ -272,12 +263,3 @@ def _spread_of_sets(
     scores = moments(of_set, four[in_a_set], len(first))[0].mean(axis=1, keepdims=True)
     _, deviations, defined = moments(codes[first], scores, groups)
     return np.where(defined[:, 0] > 1, deviations[:, 0], np.nan)
-
-
-def _require(table: pd.DataFrame, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in table]
-    if missing:
-        raise UserError(
-            f"expected a frame table with the columns {', '.join(names)}, but "
-            f"{', '.join(missing)} is missing. It was not written by an evaluation."
-        )

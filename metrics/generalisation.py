@@ -8,7 +8,7 @@ The mean over the metrics is the deviation of the set, the mean of B its general
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,8 @@ FIGURES: Final = ("f1", "recall", "ppv", "closeness")
 def deviation(reference: float, other: float) -> float:
     """How far a figure B on one set falls out of the tolerance around its reference A.
 
-    Returns:
-        0 within 0.9 A to 1.1 A, else |0.9 A - B|: as the organisers have it, also a B that is
-        better than A by more than the tolerance deviates. NaN where either figure is.
+    0 within 0.9 A to 1.1 A, else |0.9 A - B|: as the organisers have it, also a B that is better
+    than A by more than the tolerance deviates. NaN where either figure is.
 
     Example:
         >>> deviation(0.8, 0.75), round(deviation(0.8, 0.5), 3)
@@ -43,11 +42,7 @@ def deviation(reference: float, other: float) -> float:
 
 
 def generalisation(reference: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    """Compare the figures of two sets of frames.
-
-    Args:
-        reference: Means by the names in ``FIGURES``; closeness may be missing.
-        other: The same of the set to generalise to.
+    """Compare the figures of two sets of frames, means by the names in ``FIGURES``.
 
     Returns:
         gap (mean of A - B), deviation and generalisation_score, each over the figures that both
@@ -73,13 +68,10 @@ def generalisation(reference: Mapping[str, float], other: Mapping[str, float]) -
 def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official") -> pd.DataFrame:
     """Generalisation between every ordered pair of splits, centres or test sets.
 
-    Args:
-        table: A frame table; its polyp rows are used. The normalised Hausdorff is, by the
-            ``official`` protocol, the mean of hausdorff_rows over its largest value in the set;
-            by ``strict``, the mean of hausdorff_px over the frame's diagonal.
-        by: The column that tells the sets apart, such as 'split', 'centre' or 'test_set'. Rows
-            where it is empty belong to no set.
-        protocol: As for ``metrics.endocv.add_figures``.
+    The polyp rows of a frame table are used. The normalised Hausdorff is, by the ``official``
+    protocol, the mean of hausdorff_rows over its largest value in the set; by ``strict``, the mean
+    of hausdorff_px over the frame's diagonal. Sets are told apart by the column ``by``, such as
+    'split', 'centre' or 'test_set'; rows where it is empty belong to none.
 
     Returns:
         One row a model and ordered pair: model (where the table has it), reference, other and the
@@ -95,14 +87,14 @@ def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official
         >>> between[["reference", "other", "gap"]].round(3).to_numpy().tolist()
         [['C1', 'C2', 0.222], ['C2', 'C1', -0.222]]
     """
-    if by not in table or table.loc[table[by] != "", by].nunique() < 2:
+    if by not in table or table.loc[_belongs(table[by]), by].nunique() < 2:
         raise UserError(
             f"expected a frame table with at least two sets in the column {by}, but it has fewer. "
             "Evaluate on more sets, or choose another column."
         )
     runs = ["model"] if "model" in table else []
     polyp = chosen_rows(table)
-    polyp = polyp[polyp[by] != ""]
+    polyp = polyp[_belongs(polyp[by])]
     figures = summarise(polyp, [*runs, by], protocol)
     closeness = _closeness(polyp, [*runs, by], protocol)
     if closeness is not None:
@@ -118,6 +110,11 @@ def between_sets(table: pd.DataFrame, by: str, *, protocol: Protocol = "official
             if a is not b
         ]
     return pd.DataFrame(rows)
+
+
+def _belongs(sets: pd.Series[Any]) -> pd.Series[bool]:
+    """Which rows belong to a set; in a table that was read from CSV, an empty name is NaN."""
+    return sets.notna() & (sets != "")
 
 
 def _closeness(polyp: pd.DataFrame, by: list[str], protocol: Protocol) -> pd.DataFrame | None:

@@ -9,7 +9,7 @@ follow at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from metrics.frame.saliency import EPS, Values, s_measure, weighted_f
 from metrics.masks.maps import Map
+from metrics.masks.read import as_mask
 from metrics.utils.errors import UserError
 
 LEVELS: Final = 256
@@ -67,12 +68,9 @@ def as_saved(probability: npt.NDArray[np.float32]) -> Map:
 def measure_map(
     map_: Map, truth: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_] | None = None
 ) -> MapFigures:
-    """Measure a frame's map against its truth.
+    """Measure a frame's map (H, W), of 8 or 16 bits, against its true mask.
 
-    Args:
-        map_: (H, W) of 8 or 16 bits.
-        truth: (H, W), True on the polyp.
-        mask: The prediction at one half; by default the map's upper half.
+    ``mask`` is the prediction at one half, by default the map's upper half.
 
     Raises:
         UserError: The shapes or the map's type are others.
@@ -89,6 +87,7 @@ def measure_map(
         )
     if map_.dtype not in (np.uint8, np.uint16):
         raise UserError(f"expected a map of 8 or 16 bits, but it is of {map_.dtype}")
+    truth = as_mask(truth)
     levels = _stretched(map_)
     values = levels[map_]
     found = np.bincount(
@@ -98,7 +97,7 @@ def measure_map(
     polyp = int(np.count_nonzero(truth))
     above = values >= min(2 * values.mean(), 1)
     hits = np.count_nonzero(above & truth)
-    half = map_ > np.iinfo(map_.dtype).max // 2 if mask is None else mask
+    half = map_ > np.iinfo(map_.dtype).max // 2 if mask is None else as_mask(mask)
     of_half = _overlaps(np.count_nonzero(half & truth), np.count_nonzero(half), polyp)
     return MapFigures(
         levels_truth=found[LEVELS:],
@@ -132,52 +131,33 @@ def summarise_maps(frames: Iterable[MapFigures]) -> dict[str, float]:
     found = list(frames)
     if not found:
         raise UserError("expected at least one frame")
-    curves = threshold_curves(found)
-    means = {
-        name: float(np.mean([getattr(one, name) for one in found]))
-        for name in ("weighted_f", "s_measure", "e_adaptive", "mae", "dice_half", "iou_half")
-    }
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(one, name) for one in found]))
+
+    dice, iou, e_measure = np.mean([_of_thresholds(one) for one in found], axis=0)
     return {
-        "mdice": float(curves["dice"].mean()),
-        "miou": float(curves["iou"].mean()),
-        "wfm": means["weighted_f"],
-        "sm": means["s_measure"],
-        "mem": float(curves["e_measure"].mean()),
-        "maxem": float(curves["e_measure"].max()),
-        "mae": means["mae"],
-        "adpem": means["e_adaptive"],
-        "maxdice": float(curves["dice"].max()),
-        "maxiou": float(curves["iou"].max()),
-        "dice_half": means["dice_half"],
-        "iou_half": means["iou_half"],
+        "mdice": float(dice.mean()),
+        "miou": float(iou.mean()),
+        "wfm": mean("weighted_f"),
+        "sm": mean("s_measure"),
+        "mem": float(e_measure.mean()),
+        "maxem": float(e_measure.max()),
+        "mae": mean("mae"),
+        "adpem": mean("e_adaptive"),
+        "maxdice": float(dice.max()),
+        "maxiou": float(iou.max()),
+        "dice_half": mean("dice_half"),
+        "iou_half": mean("iou_half"),
         "n": len(found),
     }
 
 
-def threshold_curves(frames: Iterable[MapFigures]) -> Mapping[str, Values]:
-    """Dice, IoU and E-measure at the thresholds 0, 1/255, ... 1: (256,), means over frames.
-
-    Example:
-        >>> truth = np.array([[True, False]])
-        >>> curves = threshold_curves([measure_map(np.array([[255, 0]], np.uint8), truth)])
-        >>> curves["iou"][[0, 1, 255]].tolist()
-        [0.5, 1.0, 1.0]
-    """
-    found = list(frames)
-    sums = [_of_thresholds(one) for one in found]
-    names = ("dice", "iou", "e_measure")
-    return dict(zip(names, np.mean(sums, axis=0), strict=True))
-
-
 def fit_map(map_: Map, shape: tuple[int, int]) -> Map:
-    """A map at its truth's size, as MATLAB's ``imresize`` has it in PraNet's evaluation.
+    """A map at its truth's height and width, as MATLAB's ``imresize`` has it for PraNet.
 
     Bicubic (a = -0.5), smoothed where it shrinks, mirrored at the edges; one axis after the other,
     that which shrinks most first, rounded after each.
-
-    Args:
-        map_: (H, W).
-        shape: Height and width of the truth.
 
     Example:
         >>> fit_map(np.array([[0, 255]], np.uint8), (1, 4))
@@ -226,7 +206,7 @@ def _stretched(map_: Map) -> Values:
 
 
 def _of_thresholds(one: MapFigures) -> tuple[Values, Values, Values]:
-    """Dice, IoU and E-measure of a frame at each threshold."""
+    """Dice, IoU and E-measure of a frame at the thresholds 0, 1/255, ... 1: (256,)."""
     hits, rest = (np.cumsum(levels[::-1])[::-1] for levels in (one.levels_truth, one.levels_rest))
     polyp, pixels = hits[0], hits[0] + rest[0]
     dice, iou = _overlaps(hits, hits + rest, polyp)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.read import Mask
+from metrics.utils.errors import UserError
 from metrics.utils.plugins import load
 
 GROUP: Final = "harness.metrics"
@@ -25,10 +26,11 @@ TAKEN: Final = frozenset(
         "model", "frame", "name", "dataset", "centre", "sequence", "test_set", "split", "height",
         "width", "latency_ms", "stratum", "place", "class", "tp", "fp", "fn", "tn", "iou", "f1",
         "f2", "ppv", "recall", "accuracy", "specificity", "score", "n", "hausdorff_px", "hd95_px",
-        "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps",
+        "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps", "average",
+        "score_sets", "score_frames", "sd_sets", "sd_frames", "sd_metrics",
     }
 )  # fmt: skip
-"""Columns of the frame table that no plug-in may take."""
+"""Columns of the frame table and of its summaries that no plug-in may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,11 @@ class FrameMetric:
     decimals: int = 3
     note: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse, with a ``ValueError``, what would be read as something else."""
+        if self.better not in ("max", "min"):
+            raise ValueError(f"{self.name}: better is 'max' or 'min', not {self.better!r}")
+
 
 @cache
 def frame_metrics() -> Mapping[str, FrameMetric]:
@@ -81,11 +88,20 @@ def measured(
         mask_truth: bool (H, W).
         mask_prediction: bool (H, W) of the same shape.
         map_: The probabilities (H, W) behind the prediction, where they are known.
+
+    Raises:
+        UserError: A plug-in fails.
     """
     found = {}
     for name, metric in frame_metrics().items():
         further: tuple[Any, ...] = (map_,) if metric.takes_map else ()
         known = map_ is not None or not metric.takes_map
-        value = metric.compute(mask_truth, mask_prediction, *further) if known else float("nan")
-        found[name] = float(value)
+        try:
+            value = metric.compute(mask_truth, mask_prediction, *further) if known else np.nan
+            found[name] = float(value)
+        except Exception as error:  # a plug-in may fail in any way
+            raise UserError(
+                f"the metric {name} of a plug-in fails: {type(error).__name__}: {error}. Where it "
+                "is undefined, it has to return NaN."
+            ) from error
     return found

@@ -18,12 +18,8 @@ from metrics.statistics.samples import Floats
 def missed_shares(polyp: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64]) -> Floats:
     """The loss of each sequence at each of 255 thresholds, those of ``metrics.curves``.
 
-    Args:
-        polyp: (N, 256), each frame's polyp pixels by level.
-        clusters: (N,), each frame's sequence.
-
-    Returns:
-        (C, 255), of the sequences with a polyp.
+    ``polyp`` are each frame's polyp pixels by level, (N, 256), ``clusters`` its sequence, (N,). The
+    result is (C, 255), of the sequences with a polyp.
 
     Example:
         >>> polyp = np.zeros((2, 256), int)
@@ -41,11 +37,9 @@ def missed_shares(polyp: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64])
 
 
 def conformal_place(losses: Floats, risk: float) -> int | None:
-    """The last threshold that keeps the risk; ``None`` where even the lowest does not.
+    """The last of K thresholds that keeps the risk; ``None`` where even the lowest does not.
 
-    Args:
-        losses: (C, K), growing along K.
-        risk: Between 0 and 1.
+    ``losses`` are (C, K), growing along K; the risk lies between 0 and 1.
 
     Example:
         >>> losses = np.tile([0.0, 0.05, 0.5], (19, 1))

@@ -18,13 +18,9 @@ EDGES: Final = (0.05, 0.15)
 def add_stratum(table: pd.DataFrame, edges: tuple[float, float] = EDGES) -> pd.DataFrame:
     """A frame table with the column stratum, alike in all rows of a frame.
 
-    Args:
-        table: A frame table with polyp rows; the polyp's area in a frame is tp + fn.
-        edges: The share of the frame's area from which on a polyp is medium, and large.
-
-    Returns:
-        The table with 'none' (the frame has no polyp), 'small', 'medium' or 'large'. A frame with
-        several polyps goes by their area together.
+    It is 'none' (the frame has no polyp), 'small', 'medium' or 'large', by the share of the frame's
+    area, tp + fn, from which on a polyp is medium, and large. A frame with several polyps goes by
+    their area together.
 
     Raises:
         UserError: A frame has no polyp row, or the edges do not rise from 0 to 1.

@@ -76,7 +76,6 @@ def command(
     from harness.report.views.ranks import comparison_view
     from harness.runs.workspace import Workspace
     from metrics.averages import average_of
-    from metrics.endocv import FIGURES
     from metrics.masks.classes import chosen_class
     from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select, with_parts
@@ -84,10 +83,9 @@ def command(
 
     table, seeds, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     first = next(iter(seeds))
-    needed = dict.fromkeys([*FIGURES, *(name for name in figures if name != "score")])
     average = average_of(table, average)
     formulas = PROTOCOLS[protocol].formulas
-    samples = collect(table, figures=list(needed), protocol=formulas, average=average)
+    samples = collect(table, figures=figures, protocol=formulas, average=average)
     samples = select(samples, with_parts(figures))
     every = compare(pool(samples, seeds), first, second or None, **options)
     found = [row for row in every if row.figure in figures]

@@ -39,7 +39,6 @@ _NEXT: Final = (
 )
 """Next steps, each with the settings of which it needs one."""
 
-
 EPILOG = """\b
 Examples:
   harness init --endocv DIR --hyperkvasir DIR --test-frames DIR
@@ -58,8 +57,8 @@ def _classes(
 ) -> dict[str, Value]:
     """Mask values by class, refused if two are the same or too close."""
     pairs = [(name, value) for name, _, value in (text.rpartition("=") for text in given)]
-    wrong = [text for text, (_, value) in zip(given, pairs, strict=True) if not _is_value(value)]
-    if wrong:
+    fits = [value.isdecimal() or value.startswith("#") for _, value in pairs]
+    if wrong := [text for text, fit in zip(given, fits, strict=True) if not fit]:
         raise click.BadParameter(
             f"expected NAME=VALUE, such as polyp=255 or polyp=#ff0000; got {', '.join(wrong)}"
         )
@@ -67,10 +66,6 @@ def _classes(
     if given:
         Classes(names=tuple(name for name, _ in pairs), values=tuple(values[n] for n, _ in pairs))
     return values
-
-
-def _is_value(text: str) -> bool:
-    return text.isdecimal() or text.startswith("#")
 
 
 def _tests(
@@ -251,8 +246,8 @@ def look_at(
 def _say_what_is_there(listings: dict[str, Listing]) -> None:
     for name, listing in listings.items():
         option = settings.flag(name) if name in DATA else name
-        frames = f"{len(listing.frames):,} frames"
-        console.note(f"{option}: {frames}, {listing.layout}, {listing.root}")
+        count = len(listing.frames)
+        console.note(f"{option}: {count:,} frames, {listing.layout}, {listing.root}")
         for note in listing.notes:
             console.note(note)
 
@@ -276,9 +271,9 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
     try:
         drawn = draw_splits(listing.frames, seed, with_test=not has_test)
     except UserError:
-        if listing.faults:  # too few frames are left because of these
-            raise FaultsError(listing.faults) from None
-        raise
+        if not listing.faults:
+            raise
+        raise FaultsError(listing.faults) from None  # because of these too few frames are left
     file = Path(SPLITS_FILE)
     if not force and file.exists() and file.read_bytes() != drawn.text.encode():
         raise UserError(

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
-from metrics.frame.pixel_counts import require_one_shape
+from metrics.frame.pixel_counts import pair_of_masks
 
 TOLERANCE_PX: Final = 2.0
 """How far a contour may lie off and still count as right in ``nsd_2px``."""
@@ -43,16 +43,11 @@ class BoundaryDistances(NamedTuple):
 def boundary_distances(
     mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
 ) -> BoundaryDistances:
-    """Compare the contours of two masks.
+    """Compare the contours of two bool masks (H, W).
 
-    Args:
-        mask_truth: Bool array (H, W), True on the polyp.
-        mask_prediction: Bool array (H, W) of the same shape.
-
-    Returns:
-        Distances in pixels. With both masks empty there is no contour and all are NaN, to be left
-        out of a mean. With one empty, each distance is the frame's diagonal, more than any two
-        contours can be apart, and nsd_2px is 0: a missed polyp never improves a mean.
+    With both masks empty there is no contour and all figures are NaN, to be left out of a mean.
+    With one empty, each distance is the frame's diagonal, more than any two contours can be apart,
+    and nsd_2px is 0: a missed polyp never improves a mean.
 
     Raises:
         UserError: The shapes differ.
@@ -64,7 +59,7 @@ def boundary_distances(
         >>> boundary_distances(truth, prediction)
         BoundaryDistances(hausdorff_px=1.0, hd95_px=1.0, assd_px=0.5, nsd_2px=1.0)
     """
-    require_one_shape(mask_truth, mask_prediction)
+    mask_truth, mask_prediction = pair_of_masks(mask_truth, mask_prediction)
     truth, prediction = contour(mask_truth), contour(mask_prediction)
     if not len(truth) and not len(prediction):
         return BoundaryDistances(math.nan, math.nan, math.nan, math.nan)

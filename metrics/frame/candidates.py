@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from metrics.frame.lesions import MIN_IOU, regions, shared_pixels
+from metrics.frame.pixel_counts import pair_of_masks
 
 CUT: Final = 0.1
 """A candidate's pixels lie above it. Low, so that faint candidates count, with their low score."""
@@ -34,18 +35,14 @@ class Candidates(NamedTuple):
 
 
 def candidates(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]) -> Candidates:
-    """The candidates of a frame.
-
-    Args:
-        truth: (H, W), True on a polyp.
-        probability: (H, W).
+    """The candidates of a frame, from its true mask and probability map (H, W).
 
     Example:
         >>> truth = np.array([[True, True, False, False]])
         >>> candidates(truth, np.array([[0.5, 0.75, 0.0, 0.25]], np.float32))
         Candidates(polyps=1, found=[0.75], false=[0.25])
     """
-    mask = probability > CUT
+    truth, mask = pair_of_masks(truth, probability > CUT)
     labels_truth, sizes_truth = regions(truth)
     labels, sizes = regions(mask)
     if not len(sizes):

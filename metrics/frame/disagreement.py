@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.frame.pixel_counts import count
+from metrics.masks.read import as_mask
 from metrics.utils.errors import UserError
 
 
@@ -33,10 +34,7 @@ class Disagreement(NamedTuple):
 
 
 def measure_disagreement(masks: Sequence[npt.NDArray[np.bool_]]) -> Disagreement:
-    """Disagreement of members on a frame.
-
-    Args:
-        masks: Bool arrays (H, W), one a member, all of one shape.
+    """Disagreement of members on a frame, from a bool mask (H, W) of each.
 
     Raises:
         UserError: There are fewer than two members, or their shapes differ.
@@ -53,7 +51,7 @@ def measure_disagreement(masks: Sequence[npt.NDArray[np.bool_]]) -> Disagreement
         counts = count(a, b)
         union = counts.tp + counts.fp + counts.fn
         ious.append(counts.tp / union if union else 1.0)
-    share = np.mean(np.stack(masks), axis=0, dtype=np.float64)
+    share = np.mean([as_mask(mask) for mask in masks], axis=0, dtype=np.float64)
     return Disagreement(
         disagreement=1 - math.fsum(ious) / len(ious),
         vote_variance=float(np.mean(share * (1 - share))),

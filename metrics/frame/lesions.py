@@ -17,9 +17,10 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from skimage import measure
 
-from metrics.frame.pixel_counts import require_one_shape
+from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.classes import chosen_rows
 from metrics.utils.errors import UserError
+from metrics.utils.validation import require_columns
 
 MIN_IOU: Final = 0.1
 """The overlap from which on a polyp counts as found: its place is right, its outline may not be."""
@@ -47,15 +48,9 @@ def count_lesions(
     *,
     min_iou: float = MIN_IOU,
 ) -> LesionCounts:
-    """Count polyps, polyps found and false polyps of a frame.
+    """Count polyps, polyps found and false polyps of a frame, of bool masks (H, W).
 
-    Args:
-        mask_truth: Bool array (H, W), True on the polyp.
-        mask_prediction: Bool array (H, W) of the same shape.
-        min_iou: Overlap from which on a polyp is found; above 0.
-
-    Returns:
-        The counts; an empty mask holds no region.
+    A polyp is found from an overlap of ``min_iou`` on.
 
     Raises:
         UserError: The shapes differ, or min_iou is not within (0, 1].
@@ -66,7 +61,7 @@ def count_lesions(
         >>> count_lesions(truth, prediction)
         LesionCounts(polyps=2, polyps_found=1, false_polyps=0)
     """
-    require_one_shape(mask_truth, mask_prediction)
+    mask_truth, mask_prediction = pair_of_masks(mask_truth, mask_prediction)
     if not 0 < min_iou <= 1:
         raise UserError(f"expected an overlap above 0 and up to 1, but min_iou is {min_iou}.")
     truth, sizes_truth = regions(mask_truth)
@@ -106,10 +101,8 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
         >>> found[["frame_sensitivity", "frame_specificity"]].to_dict("records")
         [{'frame_sensitivity': 1.0, 'frame_specificity': 0.0}]
     """
-    needed = ("class", "tp", "fp", "fn", *by)
-    missing = [name for name in needed if name not in table]
-    if missing:
-        raise UserError(f"expected a frame table, but it lacks {', '.join(missing)}.")
+    by = [by] if isinstance(by, str) else list(by)
+    require_columns(table, ("class", "tp", "fp", "fn", *by))
     polyp = chosen_rows(table)
     is_there, is_seen = polyp["tp"] + polyp["fn"] > 0, polyp["tp"] + polyp["fp"] > 0
     lesions = [name for name in LESIONS if name in polyp]
@@ -122,7 +115,7 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     )
     names = ["frames", "frames_with", "frames_without", "seen", "spared", *lesions]
     if by:
-        out = work.groupby([*by], sort=False, dropna=False)[names].sum().reset_index()
+        out = work.groupby(by, sort=False, dropna=False)[names].sum().reset_index()
     else:
         out = work[names].sum().to_frame().T
     out["frame_sensitivity"] = _share(out["seen"], out["frames_with"])
@@ -151,14 +144,8 @@ def shared_pixels(
 ) -> npt.NDArray[np.int64]:
     """How many pixels each region of the truth shares with each one of the prediction.
 
-    Args:
-        truth: Labels (N,) of the pixels that are in both masks.
-        prediction: Their labels there.
-        polyps: Regions of the truth.
-        guesses: Regions of the prediction.
-
-    Returns:
-        Int array (polyps, guesses).
+    ``truth`` and ``prediction`` are the labels (N,) of the pixels that are in both masks; the
+    result is (polyps, guesses).
 
     Example:
         >>> shared_pixels(np.array([1, 1]), np.array([1, 2]), polyps=1, guesses=2)

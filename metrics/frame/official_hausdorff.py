@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from metrics.frame.pixel_counts import require_one_shape
+from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.bits import Bits, Words, pack
 
 _BLOCK_ROWS: Final = 8
@@ -36,13 +36,8 @@ def hausdorff_rows(
     at one height cannot raise it and are left out; what remains is compared bit by bit, 64 pixels
     at once, the most promising rows first. It counts pixels, so it is exact.
 
-    Args:
-        mask_truth: Bool array (H, W).
-        mask_prediction: Bool array (H, W).
-
-    Returns:
-        Square root of a number of pixels; 0 where both masks hold the same set of rows, in any
-        order. With one mask empty, the square root of the other's fullest row.
+    Masks are bool (H, W). The figure is the square root of a number of pixels: 0 where both hold
+    the same set of rows, in any order; with one mask empty, that of the other's fullest row.
 
     Raises:
         UserError: The shapes differ.
@@ -54,8 +49,7 @@ def hausdorff_rows(
         >>> hausdorff_rows(truth, np.zeros_like(truth))  # the full row differs by 4 pixels
         2.0
     """
-    require_one_shape(mask_truth, mask_prediction)
-    return hausdorff_bits(pack(mask_truth), pack(mask_prediction))
+    return hausdorff_bits(*map(pack, pair_of_masks(mask_truth, mask_prediction)))
 
 
 def hausdorff_bits(truth: Bits, prediction: Bits) -> float:

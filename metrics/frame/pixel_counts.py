@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from metrics.masks.bits import Bits, set_bits
+from metrics.masks.bits import Bits
 from metrics.masks.classes import BACKGROUND, POLYP
+from metrics.masks.read import Mask, as_mask
 from metrics.utils.errors import UserError
-
-CLASSES = (POLYP, BACKGROUND)
 
 
 class Counts(NamedTuple):
@@ -35,22 +34,9 @@ class Counts(NamedTuple):
         """The same pixels seen from the other of two classes: tp with tn, fp with fn."""
         return Counts(tp=self.tn, fp=self.fn, fn=self.fp, tn=self.tp)
 
-    def __add__(self, other: object) -> Counts:
-        """Sum pixel by pixel, so that counts of parts add up to the counts of the whole."""
-        if not isinstance(other, Counts):
-            return NotImplemented
-        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]) -> Counts:
-    """Count a frame's pixels by truth and prediction.
-
-    Args:
-        mask_truth: Bool array (H, W), True on the polyp.
-        mask_prediction: Bool array (H, W) of the same shape.
-
-    Returns:
-        Counts in pixels of the polyp class. An empty mask is no special case.
+    """Count a frame's pixels by truth and prediction, two bool masks (H, W).
 
     Raises:
         UserError: The shapes differ, or a mask is not two-dimensional.
@@ -60,10 +46,10 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
         >>> count(truth, np.array([[True, False, False]]))
         Counts(tp=1, fp=0, fn=1, tn=1)
     """
-    require_one_shape(mask_truth, mask_prediction)
-    if mask_truth.size == 0:
+    masks = pair_of_masks(mask_truth, mask_prediction)
+    truth, prediction = (np.ascontiguousarray(mask).view(np.uint8) for mask in masks)
+    if truth.size == 0:
         return Counts(0, 0, 0, 0)
-    truth, prediction = _as_bytes(mask_truth), _as_bytes(mask_prediction)
     in_truth = cv2.countNonZero(truth)
     in_prediction = cv2.countNonZero(prediction)
     differing = int(cv2.norm(truth, prediction, cv2.NORM_HAMMING))
@@ -72,20 +58,26 @@ def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.boo
     return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
 
 
-def require_one_shape(
-    mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
-) -> None:
-    """Refuse two masks that are not of one shape (height, width), with a ``UserError``.
+def pair_of_masks(
+    mask_truth: npt.NDArray[Any], mask_prediction: npt.NDArray[Any]
+) -> tuple[Mask, Mask]:
+    """Both masks as bool (H, W), see :func:`metrics.masks.read.as_mask`.
+
+    Raises:
+        UserError: They are not of one shape (height, width), or have more than two values.
 
     Example:
-        >>> require_one_shape(np.eye(2, dtype=bool), np.ones((2, 2), dtype=bool))
+        >>> pair_of_masks(np.array([[True]]), np.array([[255]]))
+        (array([[ True]]), array([[ True]]))
     """
+    mask_truth, mask_prediction = as_mask(mask_truth), as_mask(mask_prediction)
     if mask_truth.shape != mask_prediction.shape or mask_truth.ndim != 2:
         raise UserError(
             "expected two masks of one shape (height, width), but the truth has shape "
             f"{mask_truth.shape} and the prediction {mask_prediction.shape}. "
             "Bring both to the frame's own size first."
         )
+    return mask_truth, mask_prediction
 
 
 def count_bits(truth: Bits, prediction: Bits) -> Counts:
@@ -98,7 +90,7 @@ def count_bits(truth: Bits, prediction: Bits) -> Counts:
         Counts(tp=1, fp=0, fn=1, tn=1)
     """
     in_truth, in_prediction = truth.pixels, prediction.pixels
-    tp = set_bits(truth.words & prediction.words)
+    tp = Bits(words=truth.words & prediction.words, width=truth.width).pixels
     height, width = truth.shape
     tn = height * width - in_truth - in_prediction + tp
     return Counts(tp=tp, fp=in_prediction - tp, fn=in_truth - tp, tn=tn)
@@ -107,16 +99,12 @@ def count_bits(truth: Bits, prediction: Bits) -> Counts:
 def frame_rows(
     counts: Counts, *, measured: Mapping[str, float] | None = None, **columns: object
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """A frame's two rows of the frame table: polyp first, then background.
+    """A frame's two rows of the frame table: polyp first, then background, by the polyp's counts.
 
     Args:
-        counts: Of the polyp class.
-        measured: Columns that hold for the polyp alone, such as boundary distances; they are NaN
-            in the background's row.
+        counts: Of the polyp; in the background's row tp and tn, fp and fn are swapped.
+        measured: Columns of the polyp alone, such as boundary distances; NaN for the background.
         **columns: What both rows carry: frame, dataset, centre, height, latency_ms, ...
-
-    Returns:
-        The row of the class 'polyp' and, with tp and tn, fp and fn swapped, of 'background'.
 
     Example:
         >>> rows = frame_rows(Counts(tp=3, fp=0, fn=1, tn=6), measured={"hd95_px": 1.0}, frame="a")
@@ -134,12 +122,10 @@ def frame_rows(
 def class_rows(
     counts: Mapping[str, Counts], *, measured: Mapping[str, Mapping[str, float]], **columns: object
 ) -> tuple[dict[str, object], ...]:
-    """A frame's rows of the frame table, one a class.
+    """A frame's rows of the frame table, one a class, in the order of the counts.
 
-    Args:
-        counts: By class, in the order of the rows.
-        measured: By class, columns that hold for it alone; NaN where a class lacks them.
-        **columns: What all rows carry.
+    ``measured`` are columns by class that hold for it alone, NaN where another class lacks them;
+    ``columns`` are those that all rows carry.
 
     Example:
         >>> counts = {"polyp": Counts(3, 0, 1, 6), "tool": Counts(2, 1, 0, 7)}
@@ -152,8 +138,3 @@ def class_rows(
         columns | {"class": name} | of_class._asdict() | unmeasured | dict(measured.get(name, {}))
         for name, of_class in counts.items()
     )
-
-
-def _as_bytes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    boolean = mask if mask.dtype == np.bool_ else mask != 0
-    return np.ascontiguousarray(boolean).view(np.uint8)

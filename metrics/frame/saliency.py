@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import correlate1d, distance_transform_edt
 
+from metrics.masks.read import Mask, as_mask
+
 Values = npt.NDArray[np.float64]
-_Mask = npt.NDArray[np.bool_]
 
 EPS: Final = float(np.spacing(1.0))
 """What the authors add to divisors."""
@@ -24,21 +25,18 @@ _GAUSS: Final = np.exp(-(np.arange(-_RADIUS, _RADIUS + 1) ** 2) / (2 * 5.0**2))
 _HALVES_IN_PX: Final = 5
 
 
-def s_measure(values: Values, truth: _Mask) -> float:
+def s_measure(values: Values, truth: Mask) -> float:
     """Structure measure: half the similarity of object and background, half that of four regions.
 
-    Args:
-        values: (H, W), 0 to 1.
-        truth: (H, W).
-
-    Returns:
-        0 to 1. Without a polyp 1 minus the map's mean; where all is polyp, its mean.
+    ``values`` (H, W) are 0 to 1, and so is the figure. Without a polyp it is 1 minus the map's
+    mean; where all is polyp, its mean.
 
     Example:
         >>> truth = np.array([[True, False], [False, False]])
         >>> round(s_measure(truth.astype(float), truth), 12)
         1.0
     """
+    truth = as_mask(truth)
     share = truth.mean()
     if share in (0, 1):
         return float(values.mean() if share else 1 - values.mean())
@@ -47,21 +45,17 @@ def s_measure(values: Values, truth: _Mask) -> float:
     return max(0.0, float(0.5 * objects + 0.5 * _regions(values, truth)))
 
 
-def weighted_f(values: Values, truth: _Mask) -> float:
+def weighted_f(values: Values, truth: Mask) -> float:
     """Weighted F-measure: errors count less beside other hits, more far from the polyp.
 
-    Args:
-        values: (H, W), 0 to 1.
-        truth: (H, W).
-
-    Returns:
-        0 to 1; 0 without a polyp.
+    ``values`` (H, W) are 0 to 1, and so is the figure; it is 0 without a polyp.
 
     Example:
         >>> truth = np.array([[True, False], [False, False]])
         >>> round(weighted_f(truth.astype(float), truth), 12)
         1.0
     """
+    truth = as_mask(truth)
     polyp = int(np.count_nonzero(truth))
     if not polyp:
         return 0.0
@@ -78,7 +72,7 @@ def weighted_f(values: Values, truth: _Mask) -> float:
     return float(2 * recall * precision / (recall + precision + EPS))
 
 
-def _smoothed_errors(values: Values, truth: _Mask) -> float:
+def _smoothed_errors(values: Values, truth: Mask) -> float:
     """The errors in the polyp summed, each the smaller of itself and its smoothed neighbourhood.
 
     Smoothing takes the background to have the error of the nearest polyp pixel. Only pixels
@@ -103,7 +97,7 @@ def _object(values: Values) -> float:
     return float(2 * mean / (mean**2 + 1 + deviation + EPS))
 
 
-def _regions(values: Values, truth: _Mask) -> float:
+def _regions(values: Values, truth: Mask) -> float:
     """The similarity of the four rectangles that meet at the polyp's centre, weighted by area."""
     height, width = truth.shape
     row, column = (
@@ -119,7 +113,7 @@ def _regions(values: Values, truth: _Mask) -> float:
     return total
 
 
-def _similarity(values: Values, truth: _Mask) -> float:
+def _similarity(values: Values, truth: Mask) -> float:
     """Structural similarity of one rectangle."""
     divisor = truth.size - 1 + EPS
     x, y = values.mean(), truth.mean()

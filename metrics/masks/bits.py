@@ -58,14 +58,11 @@ class Bits:
     @property
     def pixels(self) -> int:
         """How many pixels are set."""
-        return set_bits(self.words)
+        return int(np.bitwise_count(self.words).sum(dtype=np.int64))
 
 
 def pack(pixels: npt.NDArray[Any]) -> Bits:
-    """Pack a mask, or grey values of which every one above 0 is set.
-
-    Args:
-        pixels: Array (H, W) of booleans or integers.
+    """Pack a mask (H, W), or integers of which every one but 0 is set.
 
     Example:
         >>> pack(np.ones((2, 70), dtype=bool)).words.shape  # two words hold 70 pixels
@@ -76,13 +73,3 @@ def pack(pixels: npt.NDArray[Any]) -> Bits:
     padded = np.zeros((height, -(-width // _WORD_BITS) * _WORD_BYTES), dtype=np.uint8)
     padded[:, : packed.shape[1]] = packed
     return Bits(words=padded.view(np.uint64), width=width)
-
-
-def set_bits(words: Words) -> int:
-    """How many bits are set.
-
-    Example:
-        >>> set_bits(np.array([0b1011, 0], dtype=np.uint64))
-        3
-    """
-    return int(np.bitwise_count(words).sum(dtype=np.int64))

@@ -16,9 +16,10 @@ from metrics.masks.classes import BACKGROUND, ONE, Classes
 from metrics.masks.faults import AREA_SIDE, examine, has_area
 from metrics.masks.image import read_file
 from metrics.masks.png import encode_png
-from metrics.masks.read import THRESHOLDS, Mask, Protocol
+from metrics.masks.read import THRESHOLDS, Mask, Protocol, as_mask
 from metrics.utils.errors import UserError
 from metrics.utils.files import write_small
+from metrics.utils.validation import look_up
 
 Labels = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
 
@@ -29,13 +30,10 @@ _NAMED: Final = 8
 def read_labels(
     path: str | Path, classes: Classes = ONE, *, protocol: Protocol = "strict"
 ) -> Labels:
-    """Read a mask file.
+    """Read a mask file, of any kind that OpenCV reads.
 
-    Args:
-        path: An image file of any kind that OpenCV reads.
-        classes: What its values mean.
-        protocol: As for ``metrics.masks.read.read_mask``, where the one class has no value of its
-            own; values and colours that mean classes are read alike by all protocols.
+    The ``protocol`` (see ``metrics.masks.read``) counts where the one class has no value of its
+    own; values and colours that mean classes are read alike by all protocols.
 
     Raises:
         UserError: The file cannot be read, see ``read_mask``, or has values of no class.
@@ -91,7 +89,7 @@ def examine_labels(
     name = name or "mask"
     if not classes.values:
         found = examine(data, name=name)
-        labels: Labels = np.greater(found.pixels, THRESHOLDS[protocol])
+        labels: Labels = np.greater(found.pixels, look_up(THRESHOLDS, protocol, "protocol"))
         return ExaminedLabels(labels, found.problem, found.has_alpha)
     found = examine(data, kind="coloured" if classes.are_colours else "grey", name=name)
     if found.problem:
@@ -127,10 +125,8 @@ def _nearest_colours(
 ) -> tuple[npt.NDArray[np.uint8], str]:
     """The index of the nearest class's colour, uint8 (H, W), and where a colour is of no class.
 
-    A JPEG blurs the edge between two colours through others, so only an area of colours far from
-    all classes is a problem.
-
-    The pixels are uint8 (H, W, 3), BGR.
+    The pixels are uint8 (H, W, 3), BGR. A JPEG blurs the edge between two colours through others,
+    so only an area of colours far from all classes is a problem.
     """
     indices = np.zeros(pixels.shape[:2], np.uint8)
     wide = pixels.astype(np.float32)
@@ -172,12 +168,16 @@ def to_pixels(labels: Labels, classes: Classes = ONE) -> npt.NDArray[np.uint8]:
     Returns:
         uint8 (H, W), or (H, W, 3) RGB where the classes have colours.
 
+    Raises:
+        UserError: There are other values than those of a mask, or than the classes' indices.
+
     Example:
         >>> to_pixels(np.array([[False, True]]))
         array([[  0, 255]], dtype=uint8)
     """
     if not classes.values:
-        return labels.astype(np.uint8) * _WHITE
+        return as_mask(labels).astype(np.uint8) * _WHITE
+    _require_indices(labels, classes)
     return classes.palette[labels.astype(np.uint8, copy=False)]
 
 
@@ -190,11 +190,7 @@ def encode_labels(labels: Labels, classes: Classes = ONE) -> bytes:
 
 
 def mask_of(labels: Labels, index: int) -> Mask:
-    """The mask of one class, bool (H, W).
-
-    Args:
-        labels: Of one class or several.
-        index: The class's, 1 for the one class; 0 for the background.
+    """The mask of one class, bool (H, W), by its index: from 1 on, 0 for the background.
 
     Example:
         >>> mask_of(np.array([[0, 1, 2]], dtype=np.uint8), 2)
@@ -209,10 +205,7 @@ def mask_of(labels: Labels, index: int) -> Mask:
 def chosen_alone(data: bytes, classes: Classes, *, name: str = "") -> bytes:
     """An encoded mask of several values or colours as one of the chosen class: 255, the rest 0.
 
-    Args:
-        data: The file's bytes; returned as they are where the classes have no values.
-        classes: What its values mean.
-        name: What to call it in a message.
+    Where the classes have no values, the file's bytes are returned as they are.
 
     Raises:
         UserError: As for :func:`read_labels`.
@@ -234,21 +227,33 @@ def class_masks(
 ) -> dict[str, tuple[Mask, Mask]]:
     """Truth and prediction of each foreground class, the chosen one first.
 
+    Raises:
+        UserError: There are other values than the classes' indices.
+
     Example:
         >>> classes = Classes.from_table({"polyp": 255, "instrument": 128}).choosing("instrument")
         >>> labels = np.array([[0, 1, 2]], dtype=np.uint8)
         >>> list(class_masks(labels, labels, classes))
         ['instrument', 'polyp']
     """
+    for labels in (truth, prediction):
+        _require_indices(labels, classes)
     order = sorted(classes.names, key=lambda name: name != classes.chosen)
     places = {name: classes.names.index(name) + 1 for name in order}
     return {name: (mask_of(truth, at), mask_of(prediction, at)) for name, at in places.items()}
 
 
-def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
+def _require_indices(labels: Labels, classes: Classes) -> None:
+    if labels.dtype != np.bool_ and labels.max(initial=0) > len(classes):
+        raise UserError(
+            f"expected class indices 0 to {len(classes)}, but there are up to {labels.max()}."
+        )
+
+
+def write_mask(path: str | Path, labels: Labels, classes: Classes = ONE) -> None:
     """Write a mask as a PNG of 0 and 255, or of the classes' own values or colours.
 
-    The labels are bool (H, W), or class indices; a missing folder is made.
+    A missing folder is made.
 
     Raises:
         UserError: If it cannot be written.
@@ -260,4 +265,4 @@ def write_mask(path: Path, labels: Labels, classes: Classes = ONE) -> None:
         ...     read_labels(Path(folder, "a.png"))
         array([[False,  True]])
     """
-    write_small(path, encode_labels(labels, classes))
+    write_small(Path(path), encode_labels(labels, classes))

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.validation import require_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,19 +177,16 @@ ONE: Final = Classes()
 
 
 def chosen_class(table: pd.DataFrame) -> str:
-    """The class that the figures of a table speak of where they speak of one: its first.
+    """The class that the figures of a table speak of where they speak of one.
 
-    Args:
-        table: A frame table or a summary, with a column class.
-
-    Returns:
-        str: The first class that is neither background nor all; ``polyp`` where there is none.
+    It is the first that is neither background nor all; ``polyp`` where there is none.
 
     Example:
         >>> import pandas as pd
         >>> chosen_class(pd.DataFrame({"class": ["background", "adenoma", "all"]}))
         'adenoma'
     """
+    require_columns(table, ["class"])
     names = (name for name in table["class"].unique() if name not in (BACKGROUND, ALL))
     return next(names, POLYP)
 

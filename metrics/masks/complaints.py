@@ -54,11 +54,7 @@ _gate: Final = _Gate()
 
 
 def watch(decode: Callable[[], T]) -> tuple[T, str]:
-    """Decode an image, and what the decoder says about it.
-
-    Returns:
-        The result and the lines; none where descriptor 2 is no file.
-    """
+    """Decode an image, and what the decoder says about it; nothing if descriptor 2 is no file."""
     with _gate.among_others():
         before = _written()
         result = decode()

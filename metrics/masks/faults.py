@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -67,28 +66,18 @@ _INDICES: Final = (
 _CLASSES: Final = "where values mean classes, name each with 'harness init --class NAME=VALUE'"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Examined:
+class Examined(NamedTuple):
     """A decoded mask file.
 
     Attributes:
         pixels: uint8 (H, W); with ``coloured`` (H, W, 3), in OpenCV's order, BGR.
-        kind: What was expected of it.
-        problems: What is wrong with it, each after 'it has'.
+        problem: All that is wrong in one sentence; empty where nothing is.
         has_alpha: Whether it has an alpha channel, if only an opaque one.
     """
 
     pixels: _Bytes
-    kind: Kind
-    problems: tuple[str, ...] = ()
-    has_alpha: bool = False
-
-    @property
-    def problem(self) -> str:
-        """All that is wrong in one sentence; empty where nothing is."""
-        if not self.problems:
-            return ""
-        return f"expected {_EXPECTED[self.kind]}, but it has {'; '.join(self.problems)}"
+    problem: str
+    has_alpha: bool
 
 
 def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") -> Examined:
@@ -104,8 +93,8 @@ def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") 
         >>> data = cv2.imencode(".png", np.array([[0, 1]], dtype=np.uint8))[1].tobytes()
         >>> examine(data).problem[:71]
         'expected a mask of black (0) and white (255), but it has the values 0 a'
-        >>> examine(data, kind="grey").problems
-        ()
+        >>> examine(data, kind="grey").problem
+        ''
     """
     plain = decode_png(data)
     if plain is not None:  # grey, of 8 bits, without alpha and tags
@@ -123,7 +112,8 @@ def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") 
         pixels = pixels[..., :3] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
     if kind == "black and white":
         problems += _grey_problems(pixels, lossy=data.startswith(_JPEG))
-    return Examined(pixels=pixels, kind=kind, problems=tuple(problems), has_alpha=has_alpha)
+    told = f"expected {_EXPECTED[kind]}, but it has {'; '.join(problems)}" if problems else ""
+    return Examined(pixels, told, has_alpha)
 
 
 def alpha_of(data: bytes) -> _Bytes | None:

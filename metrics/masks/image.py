@@ -90,10 +90,7 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     """Decode an image that is in memory.
 
     ``flags`` are OpenCV's, such as ``RGB_AS_STORED`` or ``cv2.IMREAD_UNCHANGED``; ``name`` is what
-    messages call it. The content decides how it is read.
-
-    Returns:
-        Array (H, W) or (H, W, channels), of 8 bits if the flags ask for colour.
+    messages call it. The array is (H, W) or (H, W, channels), of 8 bits if flags ask for colour.
 
     Raises:
         UserError: It is no image, truncated, damaged, or has more than ``MAX_PIXELS``.
@@ -113,17 +110,22 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     with image:
         _refuse_several(image, name=name)
         if not _has_end(data, image):
-            _refuse_truncated(image, name=name)
+            if image.format == "TIFF":
+                raise _damaged(name, "data lies beyond the end of the file")
+            _load(image, name=name)
         try:
             pixels, said = watch(lambda: cv2.imdecode(np.frombuffer(data, np.uint8), flags))
         except cv2.error:
             pixels, said = None, ""
-        if said:
-            _refuse_damaged(image, said, name=name)
+        if damage := jpeg_damage(said):
+            raise _damaged(name, damage)
+        if said and image.format not in _JPEG:
+            _load(image, name=name)
     if pixels is None:
+        what = f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
         raise UserError(
-            f"{name}: {_a(image)}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 "
-            "bits a channel."
+            f"{name}: {what}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 bits a "
+            "channel."
         )
     if flags == RGB_AS_STORED and _is_deep(data, image):
         _refuse_dark(pixels, name=name)
@@ -138,7 +140,12 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more") from error
     except _REFUSALS as error:
-        raise _no_image(name, stream) from error
+        stream.seek(0)
+        what = "cannot be recognised as an image" if stream.read(1) else "is empty"
+        raise UserError(
+            f"{name}: expected a JPEG, PNG, TIFF or BMP image, but the file {what}. "
+            "Replace it with a whole copy."
+        ) from error
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height}")
     return image
@@ -181,11 +188,6 @@ def _refuse_dark(pixels: npt.NDArray[Any], *, name: str) -> None:
         )
 
 
-def _a(image: Image.Image) -> str:
-    """What an image is, from its header."""
-    return f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
-
-
 def _has_end(data: bytes, image: Image.Image) -> bool:
     """Whether the end of the file is there, told from its structure; False where it cannot be."""
     if image.format in _JPEG:
@@ -205,21 +207,6 @@ def _has_end(data: bytes, image: Image.Image) -> bool:
     return False
 
 
-def _refuse_truncated(image: Image.Image, *, name: str) -> None:
-    """Raise where the end of the file is missing, by Pillow's decoder unless that is known."""
-    if image.format == "TIFF":
-        raise _damaged(name, "data lies beyond the end of the file")
-    _load(image, name=name)
-
-
-def _refuse_damaged(image: Image.Image, said: str, *, name: str) -> None:
-    """Raise where what OpenCV's decoders said means that pixels are missing."""
-    if damage := jpeg_damage(said):
-        raise _damaged(name, damage)
-    if image.format not in _JPEG:
-        _load(image, name=name)
-
-
 def _load(image: Image.Image, *, name: str) -> None:
     """Decode with Pillow, and raise if it misses anything."""
     try:
@@ -233,8 +220,7 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
     """A TIFF of three 8-bit channels that are declared as grey and two extra samples.
 
     CVC-ClinicDB ships such files; OpenCV reads the first channel alone, and Pillow nothing.
-
-    Without ``pixels``, an array of the right shape without content.
+    Without ``pixels`` the array has the right shape and no content.
     """
     import struct
 
@@ -273,15 +259,6 @@ def quiet() -> Iterator[None]:
 def _unreadable(path: str | Path, error: OSError) -> UserError:
     return UserError(
         f"{path}: cannot be read ({error.strerror or error}). Check the path and its permissions."
-    )
-
-
-def _no_image(name: str, stream: BinaryIO) -> UserError:
-    stream.seek(0)
-    what = "cannot be recognised as an image" if stream.read(1) else "is empty"
-    return UserError(
-        f"{name}: expected a JPEG, PNG, TIFF or BMP image, but the file {what}. "
-        "Replace it with a whole copy."
     )
 
 

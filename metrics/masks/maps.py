@@ -39,30 +39,19 @@ def read_map(path: str | Path) -> Map:
     if pixels.ndim == 2:
         return pixels
     colours = pixels[..., :3] if pixels.shape[-1] > 2 else pixels[..., :1]
-    if int(np.ptp(colours, axis=-1).max()) > MAX_CHANNEL_SPREAD * (
-        np.iinfo(pixels.dtype).max // 255
-    ):
+    most = MAX_CHANNEL_SPREAD * (np.iinfo(pixels.dtype).max // 255)
+    if int(np.ptp(colours, axis=-1).max()) > most:
         raise UserError(f"{path}: expected a grey image, but it is coloured.")
     return np.ascontiguousarray(colours[..., min(_RED, colours.shape[-1] - 1)])
 
 
-def encode_map(map_: Map) -> bytes:
-    """A map as a PNG of its own depth.
-
-    Example:
-        >>> encode_map(np.zeros((1, 1), np.uint8))[1:4]
-        b'PNG'
-    """
-    return bytes(cv2.imencode(".png", map_)[1])
-
-
-def write_map(path: Path, map_: Map) -> None:
+def write_map(path: str | Path, map_: Map) -> None:
     """Write a map as a PNG of its own depth; its folder is made when missing.
 
     Raises:
         UserError: If it cannot be written.
     """
-    write_small(path, encode_map(map_))
+    write_small(Path(path), bytes(cv2.imencode(".png", map_)[1]))
 
 
 def to_map(probability: npt.NDArray[np.floating[Any]], bits: int = 8) -> Map:

@@ -14,14 +14,9 @@ TOLERANCE_PX: Final = 0.7
 
 
 def contour_path(mask: Mask, scale: float) -> str:
-    """Outlines of a mask as an SVG path.
+    """Outlines of a mask as an SVG path of closed lines, holes included; empty for an empty mask.
 
-    Args:
-        mask: bool (H, W).
-        scale: From the mask's pixels to the path's units.
-
-    Returns:
-        str: Closed lines, holes included; empty for an empty mask.
+    ``scale`` leads from the mask's pixels to the path's units.
 
     Example:
         >>> contour_path(np.zeros((4, 4), dtype=bool), 1.0)

@@ -35,13 +35,7 @@ class PngError(ValueError):
 
 
 def encode_png(pixels: _Bytes) -> bytes:
-    """A grey PNG, 8 bits a pixel.
-
-    Args:
-        pixels: uint8 (H, W), with at least one pixel.
-
-    Returns:
-        bytes: The file; the same pixels give the same bytes.
+    """A grey PNG of 8 bits a pixel, from uint8 (H, W); the same pixels give the same bytes.
 
     Example:
         >>> data = encode_png(np.array([[0, 255]], dtype=np.uint8))
@@ -61,8 +55,7 @@ def encode_png(pixels: _Bytes) -> bytes:
 def decode_png(data: bytes) -> _Bytes | None:
     """The pixels of a grey PNG as masks are mostly saved, exactly as any reader has them.
 
-    Args:
-        data: The file, which may be damaged or hostile; no more is unpacked than its size needs.
+    The file may be damaged or hostile; no more is unpacked than its size needs.
 
     Returns:
         uint8 (H, W); ``None`` for whatever is better left to a library: other PNGs (in colour, of

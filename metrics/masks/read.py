@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from metrics.masks.bits import Bits, pack
 from metrics.masks.faults import examine
 from metrics.masks.image import decode, read_file
 from metrics.utils.errors import UserError
+from metrics.utils.validation import look_up
 
 Protocol = Literal["official", "strict"]
 Mask = npt.NDArray[np.bool_]
@@ -31,6 +32,28 @@ THRESHOLDS: Final[Mapping[Protocol, int]] = MappingProxyType({"official": 0, "st
 _EXIF_SEARCHED_BYTES: Final = 4096
 
 
+def as_mask(pixels: npt.NDArray[Any]) -> Mask:
+    """A mask of any type as bool; 0 is background, whatever the one other value is.
+
+    Raises:
+        UserError: It has more than two values, as a probability map, a JPEG and class indices do.
+
+    Example:
+        >>> as_mask(np.array([[0, 255]], dtype=np.uint8))
+        array([[False,  True]])
+    """
+    pixels = np.asarray(pixels)
+    if pixels.dtype == np.bool_:
+        return pixels
+    mask: Mask = pixels != 0
+    if not np.array_equal(pixels, mask * pixels.max(initial=0)):
+        raise UserError(
+            f"expected a mask of True and False, or of 0 and one value, but the array of "
+            f"{pixels.dtype} has others. Compare it first, such as 'grey > 127' or 'map > 0.5'."
+        )
+    return mask
+
+
 def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
     """Read a mask file and binarise it.
 
@@ -39,7 +62,7 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
         protocol: Which pixels are polyp, see ``THRESHOLDS``.
 
     Returns:
-        Bool array (H, W), True on the polyp; all False where the mask is empty.
+        Bool array (H, W), True on the polyp.
 
     Raises:
         UserError: The file is missing, no image, truncated, too large, or has a problem of those
@@ -48,27 +71,15 @@ def read_mask(path: str | Path, *, protocol: Protocol = "strict") -> Mask:
     return decode_mask(read_file(path), protocol=protocol, name=str(path))
 
 
-def read_bits(path: str | Path, *, protocol: Protocol = "strict") -> Bits:
-    """Read a mask file as ``read_mask`` does, but packed, which saves a pass over its pixels."""
-    return decode_bits(read_file(path), protocol=protocol, name=str(path))
-
-
 def decode_bits(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Bits:
-    """As ``read_bits``, of an encoded mask that is already in memory."""
+    """As ``decode_mask``, but packed, which saves a pass over the pixels."""
     return pack_grey(decode_grey(data, name=name or "mask"), protocol=protocol)
 
 
 def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -> Mask:
     """Binarise an encoded mask that is already in memory, such as a member of an archive.
 
-    ``protocol`` decides which pixels are polyp, see ``THRESHOLDS``; ``name`` is what messages call
-    it.
-
-    Returns:
-        Bool array (H, W), True on the polyp.
-
-    Raises:
-        UserError: As for ``read_mask``.
+    Otherwise as :func:`read_mask`; ``name`` is what messages call it.
 
     Example:
         >>> data = cv2.imencode(".png", np.array([[0, 7, 248]], dtype=np.uint8))[1].tobytes()
@@ -79,7 +90,7 @@ def decode_mask(data: bytes, *, protocol: Protocol = "strict", name: str = "") -
     """
     grey = decode_grey(data, name=name or "mask")
     # In place: the memory is fresh from the decoder, and asking for more costs as much time.
-    return np.greater(grey, THRESHOLDS[protocol], out=grey.view(np.bool_))
+    return np.greater(grey, look_up(THRESHOLDS, protocol, "protocol"), out=grey.view(np.bool_))
 
 
 def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
@@ -90,7 +101,7 @@ def pack_grey(grey: _Bytes, *, protocol: Protocol) -> Bits:
         >>> pack_grey(grey, protocol="official").pixels, pack_grey(grey, protocol="strict").pixels
         (2, 1)
     """
-    threshold = THRESHOLDS[protocol]
+    threshold = look_up(THRESHOLDS, protocol, "protocol")
     return pack(np.greater(grey, threshold) if threshold else grey)
 
 
@@ -105,10 +116,7 @@ def fit_prediction(
     """Bring a prediction to its truth's size, or refuse it.
 
     ``official`` resizes with OpenCV's area interpolation on bytes of 0 and 1, which rounds, as
-    the organisers' evaluator does. ``strict`` takes nothing but the exact size.
-
-    Masks are bool (H, W); ``shape`` is the truth's height and width in pixels, ``name`` what
-    messages call the prediction.
+    the organisers' evaluator does. ``strict`` takes nothing but the truth's own ``shape``, (H, W).
 
     Raises:
         UserError: The size differs and the protocol is ``strict``.
@@ -122,7 +130,7 @@ def fit_prediction(
     if mask_prediction.shape == shape:
         return mask_prediction
     height, width = shape
-    if protocol == "strict":
+    if protocol != "official":
         came_height, came_width = mask_prediction.shape
         raise UserError(
             f"{name or 'prediction'}: expected {width} x {height} pixels, the size of the truth, "

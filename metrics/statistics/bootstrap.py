@@ -10,7 +10,7 @@ each set as there are (Davison and Hinkley 1997, section 3.2). Intervals: ``inte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,25 +63,16 @@ class Replicates:
 
 
 def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> Replicates:
-    """Draw clusters with replacement and take every mean anew.
+    """Draw clusters with replacement, ``resamples`` times, and take every mean anew.
 
-    Args:
-        samples: Figures of M models on the same frames.
-        resamples: How many draws, R.
-        seed: Fixes the draws.
-
-    Returns:
-        Estimates, resampled means and jackknife means. A mean over no defined value is NaN.
+    A mean over no defined value is NaN.
 
     Raises:
         UserError: Fewer than one resample is asked for.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> replicates = resample(samples, resamples=100)
         >>> replicates.estimates.round(3).tolist(), replicates.resampled.shape
         ([[0.825], [0.525]], (100, 2, 1))
@@ -90,20 +81,27 @@ def resample(samples: Samples, *, resamples: int = RESAMPLES, seed: int = 0) -> 
         raise UserError(f"expected at least one resample, but got {resamples}.")
     sums, numbers = samples.cluster_sums()
     rng = np.random.default_rng(seed)
-    parts = [
-        _resample_set(rng, resamples, sums[clusters], numbers[clusters], samples.figures)
-        for clusters in samples.clusters_by_set()
-    ]
+    of_sets, resampled, left_out = [], [], []
+    for clusters in samples.clusters_by_set():
+        own, counted = sums[clusters], numbers[clusters]
+        total, number = own.sum(axis=0), counted.sum(axis=0)
+        drawn = [
+            _weighted_means(weights, own, counted, samples.figures)
+            for weights in draws(rng, resamples, len(clusters))
+        ]
+        of_sets.append(means(total, number, samples.figures))
+        resampled.append(np.concatenate(drawn))
+        left_out.append(means(total - own, number - counted, samples.figures))
     return Replicates(
         models=samples.models,
         figures=samples.figures,
-        estimates=np.mean([part.estimates for part in parts], axis=0),
-        resampled=np.mean([part.resampled for part in parts], axis=0),
-        jackknife=_jackknife(parts),
+        estimates=np.mean(of_sets, axis=0),
+        resampled=np.mean(resampled, axis=0),
+        jackknife=_jackknife(of_sets, left_out),
         effective_clusters=samples.effective_clusters,
         n_frames=len(samples.frames),
         seed=seed,
-        n_sets=len(parts),
+        n_sets=len(of_sets),
     )
 
 
@@ -126,49 +124,24 @@ def estimates(samples: Samples) -> Floats:
     return np.asarray(np.mean(of_sets, axis=0))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Part:
-    """``Replicates`` of one test set: (M, K), (R, M, K) and (C, M, K)."""
+def _jackknife(of_sets: Sequence[Floats], left_out: Sequence[Floats]) -> Floats:
+    """The means over test sets without each cluster, scaled as ``Replicates`` says.
 
-    estimates: Floats
-    resampled: Floats
-    left_out: Floats
-
-
-def _resample_set(
-    rng: np.random.Generator,
-    resamples: int,
-    sums: Floats,
-    numbers: Floats,
-    figures: tuple[str, ...],
-) -> _Part:
-    drawn = [
-        weighted_means(weights, sums, numbers, figures)
-        for weights in draws(rng, resamples, len(sums))
-    ]
-    total, number = sums.sum(axis=0), numbers.sum(axis=0)
-    return _Part(
-        estimates=means(total, number, figures),
-        resampled=np.concatenate(drawn),
-        left_out=means(total - sums, number - numbers, figures),
-    )
-
-
-def _jackknife(parts: list[_Part]) -> Floats:
-    """The means over test sets without each cluster, scaled as ``Replicates`` says."""
-    if len(parts) == 1:
-        return parts[0].left_out
-    every = np.concatenate([part.left_out for part in parts])
-    if any(len(part.left_out) == 1 for part in parts):
+    Of each set come its means (M, K) and those without each of its clusters (C, M, K).
+    """
+    if len(left_out) == 1:
+        return left_out[0]
+    every = np.concatenate(left_out)
+    if any(len(one) == 1 for one in left_out):
         return np.full_like(every, np.nan)
-    whole = np.mean([part.estimates for part in parts], axis=0)
+    whole = np.mean(of_sets, axis=0)
     clusters = len(every)
     scaled = []
-    for part in parts:
-        n = len(part.left_out)
+    for estimate, without in zip(of_sets, left_out, strict=True):
+        n = len(without)
         # A set's variance takes (n - 1) / n of its own clusters; ``_widening`` takes that of all.
-        factor = np.sqrt((n - 1) / n * clusters / (clusters - 1)) / len(parts)
-        scaled.append(whole + factor * (part.left_out - part.estimates))
+        factor = np.sqrt((n - 1) / n * clusters / (clusters - 1)) / len(left_out)
+        scaled.append(whole + factor * (without - estimate))
     return np.concatenate(scaled)
 
 
@@ -191,20 +164,10 @@ def draws(rng: np.random.Generator, resamples: int, clusters: int) -> Iterator[F
         yield counted.reshape(size, clusters).astype(np.float64)
 
 
-def weighted_means(
+def _weighted_means(
     weights: Floats, sums: Floats, numbers: Floats, figures: tuple[str, ...]
 ) -> Floats:
-    """Means for many choices of clusters at once.
-
-    Args:
-        weights: Float array (R, C), how often each choice holds each cluster.
-        sums: Float array (C, ..., K) of ``Samples.cluster_sums``.
-        numbers: The like of how many values each sum holds.
-        figures: The K names.
-
-    Returns:
-        Float array (R, ..., K).
-    """
+    """Means (R, M, K) for R choices of clusters at once, weights (R, C) times sums (C, M, K)."""
     shape = (len(weights), *sums.shape[1:])
     flat = numbers.reshape(len(numbers), -1)
     summed = (weights @ sums.reshape(len(sums), -1)).reshape(shape)
@@ -217,12 +180,7 @@ def weighted_means(
 
 
 def means(sums: Floats, numbers: Floats, figures: tuple[str, ...]) -> Floats:
-    """Sums over numbers, NaN for none; the score is the mean of its four means.
-
-    Args:
-        sums: Float array (..., K).
-        numbers: Float array that broadcasts with it.
-        figures: The K names.
+    """Sums (..., K) over numbers, NaN for none; the score is the mean of its four means.
 
     Example:
         >>> means(np.array([3.0, 0.0]), np.array([4.0, 0.0]), ("f1", "iou"))

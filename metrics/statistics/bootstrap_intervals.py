@@ -33,22 +33,15 @@ _SMALLEST: Final = 1e-6
 def intervals(
     replicates: Replicates, *, level: float = LEVEL, method: Method = "bca", widen: bool = True
 ) -> pd.DataFrame:
-    """The interval of every model and figure.
+    """The interval of every model and figure: model, figure, estimate, low, high.
 
-    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`.
-
-    Returns:
-        One row a model and figure: model, figure, estimate, low, high. With a single cluster, in
-        all or in a test set, there is nothing to resample, and low and high are NaN.
+    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`. With a single
+    cluster, in all or in a test set, there is nothing to resample, and low and high are NaN.
 
     Example:
         >>> from metrics.statistics.bootstrap import resample
-        >>> from metrics.statistics.samples import Samples
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> intervals(resample(samples)).round(2)
           model figure  estimate  low  high
         0     a     f1      0.82  0.7   0.9
@@ -58,15 +51,12 @@ def intervals(
     rows = []
     for m, model in enumerate(replicates.models):
         for k, figure in enumerate(replicates.figures):
-            low, high = interval(
-                float(replicates.estimates[m, k]),
-                replicates.resampled[:, m, k],
-                replicates.jackknife[:, m, k],
-                effective_clusters=clusters,
-                level=level,
-                method=method,
+            estimate = float(replicates.estimates[m, k])
+            of_resamples = replicates.resampled[:, m, k], replicates.jackknife[:, m, k]
+            ends = interval(
+                estimate, *of_resamples, effective_clusters=clusters, level=level, method=method
             )
-            rows.append((model, figure, float(replicates.estimates[m, k]), low, high))
+            rows.append((model, figure, estimate, *ends))
     return pd.DataFrame(rows, columns=["model", "figure", "estimate", "low", "high"])
 
 
@@ -90,7 +80,7 @@ def interval(
         method: ``percentile``, or ``bca``, which corrects its bias and skew.
 
     Returns:
-        Low and high; both NaN for fewer than two clusters or an undefined estimate.
+        Both ends; NaN for fewer than two clusters or an undefined estimate.
 
     Raises:
         UserError: The level does not lie between 0 and 1.

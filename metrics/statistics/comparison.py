@@ -25,14 +25,11 @@ class Comparison:
     """Two models on one figure.
 
     Attributes:
-        a: The first model.
-        b: The second model.
+        a, b: The models.
         figure: What is compared.
-        mean_a: Mean over the frames of a.
-        mean_b: Mean over the frames of b.
+        mean_a, mean_b: Means over the frames.
         difference: mean_a - mean_b.
-        low: Lower end of the difference's interval.
-        high: Upper end.
+        low, high: Ends of the difference's interval.
         level: The interval's level.
         p_permutation: Two-sided, paired permutation test.
         p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters; NaN for no cluster.
@@ -75,22 +72,19 @@ class Comparison:
                 has both signs, one model is better on these frames, and other seeds may turn it.
         """
         told = self._over_frames()
-        if self._is_told() and over_seeds and over_seeds.low < 0 < over_seeds.high:
+        if self.p < 1 - self.level and over_seeds and over_seeds.low < 0 < over_seeds.high:
             told += (
                 f" Other seeds may turn it: over seeds {self.a} minus {self.b} is "
                 f"{over_seeds.low:.3f} to {over_seeds.high:.3f}."
             )
         return told
 
-    def _is_told(self) -> bool:
-        return self.p < 1 - self.level
-
     def _over_frames(self) -> str:
         name = _NAMES.get(self.figure, self.figure)
         p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{2 if self.p >= 0.01 else 3}f}"
         if np.isnan(self.difference):
             return f"Nothing to compare: {name} of {self.a} or {self.b} is undefined."
-        if not self._is_told():
+        if not self.p < 1 - self.level:
             return (
                 f"The data cannot tell {self.a} from {self.b}: difference in {name} "
                 f"{self.difference:.3f}, {self._interval(self.low, self.high)}; {p}."
@@ -141,18 +135,12 @@ def compare(
         level: Of the intervals.
         method: Of the intervals.
 
-    Returns:
-        The comparisons, model by model.
-
     Raises:
         UserError: A model is not among the samples, or both are the same.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> (comparison,) = compare(samples, "a", "b")
         >>> round(comparison.difference, 3), comparison.p_permutation, comparison.p_holm
         (0.3, 0.125, nan)

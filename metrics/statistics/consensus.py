@@ -24,6 +24,7 @@ from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank_columns, spread
 from metrics.statistics.samples import Floats, Samples, lower_is_better, scale_of
+from metrics.utils.errors import UserError
 
 EXACT: Final = 10
 """Up to so many models Kemeny's order is found exactly, else by a local search."""
@@ -67,39 +68,41 @@ def consensus(
 ) -> Consensus:
     """Rank models by several figures on several test sets, and find the consensus.
 
-    Args:
-        by_set: Test set to its figures; the same models in all of them.
-        figures: Those that count; all by default.
-        resamples: Of the bootstrap, which draws sequences or frames within each test set.
-        seed: Fixes it.
-        level: Of the intervals.
+    ``by_set`` maps a test set to its figures, of the same models in all of them; all figures count
+    unless some are named. The bootstrap draws sequences or frames within each test set.
+
+    Raises:
+        UserError: A model is missing in a test set.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8], [0.5, 0.6], [0.4, 0.7]])
-        >>> samples = Samples(
-        ...     models=("a", "b", "c"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(2), frames=("x", "y"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8], "b": [0.5, 0.6], "c": [0.4, 0.7]})
         >>> consensus({"one": samples}).table[["model", "rank", "borda"]].values.tolist()
         [['a', 1, 2.0], ['b', 2, 0.5], ['c', 2, 0.5]]
     """
     models = next(iter(by_set.values())).models
+    if other := [name for name, one in by_set.items() if {*one.models} != {*models}]:
+        raise UserError(
+            f"expected the same models in every test set; in {other[0]} there are "
+            f"{', '.join(by_set[other[0]].models)}, elsewhere {', '.join(models)}."
+        )
     tasks: list[str] = []
     ranks: list[Floats] = []
     resampled: list[Floats] = []
     for number, (test_set, samples) in enumerate(by_set.items()):
         # Sets of as many clusters must not be drawn alike, so each has a seed of its own.
         drawn = resample(samples, resamples=resamples, seed=seed + number)
+        order = [samples.position(model) for model in models]
         for figure in dict.fromkeys(figures or samples.figures):
             k = samples.figures.index(figure)
             sign = 1.0 if lower_is_better(figure) else -1.0
             tasks.append(f"{figure} {test_set}".strip())
-            ranks.append(average_ranks(sign * drawn.estimates[None, :, k])[0])
-            resampled.append(average_ranks(sign * drawn.resampled[:, :, k]))
+            ranks.append(_average_ranks(sign * drawn.estimates[None, order, k])[0])
+            resampled.append(_average_ranks(sign * drawn.resampled[:, order, k]))
     known = all(samples.can_resample for samples in by_set.values())
     every = np.array(ranks)
     several = np.array(resampled)  # (tasks, R, M)
-    mean_rank, order = every.mean(axis=0), kemeny(every)
+    mean_rank, best = every.mean(axis=0), kemeny(every)
     table = pd.DataFrame(
         {
             "model": models,
@@ -107,7 +110,7 @@ def consensus(
             "mean_rank": mean_rank,
             **spread(rank_columns(several.mean(axis=0)), level, known=known),
             "borda": (len(models) - every).sum(axis=0),
-            "kemeny": _places(order),
+            "kemeny": _places(best),
             **_kemeny_interval(several, level, known=known),
             **dict(zip(tasks, every, strict=True)),
         }
@@ -116,7 +119,7 @@ def consensus(
     return Consensus(
         table=table.sort_values(["rank", "kemeny"], kind="stable", ignore_index=True),
         tasks=tuple(tasks),
-        disagreement=contradictions(every, order) / max(pairs, 1.0),
+        disagreement=contradictions(every, best) / max(pairs, 1.0),
         exact=len(models) <= EXACT,
         level=level,
         settings=f"bootstrap, {resamples} resamples within each of {len(by_set)} test sets, "
@@ -124,13 +127,8 @@ def consensus(
     )
 
 
-def average_ranks(costs: Floats) -> Floats:
-    """Ranks along each row, the lowest first; equals share the mean of theirs, NaN is last.
-
-    Example:
-        >>> average_ranks(np.array([[0.2, 0.1, 0.2, np.nan]]))
-        array([[2.5, 1. , 2.5, 4. ]])
-    """
+def _average_ranks(costs: Floats) -> Floats:
+    """Ranks along each row, the lowest first; equals share the mean of theirs, NaN is last."""
     rounded = np.round(costs / scale_of(costs), 12)
     ranks: Floats = stats.rankdata(np.where(np.isnan(costs), np.inf, rounded), axis=1)
     return ranks
@@ -143,12 +141,7 @@ def kemeny(ranks: Floats, *, exact: int = EXACT) -> list[int]:
     in one of its models, behind the best order of the rest); else Borda's order, from which one
     model at a time is moved to a better place while there is one.
 
-    Args:
-        ranks: float64 (rankings, M).
-        exact: Up to how many models the best order is sought among all.
-
-    Returns:
-        list: Positions of the models, first to last.
+    ``ranks`` are (rankings, M); the result holds the models' positions, first to last.
 
     Example:
         >>> kemeny(np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]]))

@@ -65,7 +65,7 @@ def predict_errors(
 
     Args:
         disagreement: float64 (N,), of each frame.
-        f1: float64 (N,), of the ensemble on each frame.
+        f1: float64 (N,), of the ensemble. A frame where it is NaN (``strict``) is left out.
         clusters: int64 (N,) of ``samples.clusters_of``; by default each frame is one.
         resamples: How many draws of clusters the intervals (BCa) come from.
         seed: Fixes the draws.
@@ -79,12 +79,15 @@ def predict_errors(
         (-1.0, 1.0, 1)
     """
     clusters = np.arange(len(f1)) if clusters is None else clusters
-    if f1.ndim != 1 or not len(f1) or not disagreement.shape == f1.shape == clusters.shape:
+    if f1.ndim != 1 or np.isnan(f1).all() or not disagreement.shape == f1.shape == clusters.shape:
         raise UserError(
             "expected a disagreement, an F1 and a cluster of each of some frames, but got arrays "
             f"of {disagreement.shape}, {f1.shape} and {clusters.shape}."
         )
-    n_clusters = int(clusters.max(initial=-1)) + 1
+    known = ~np.isnan(disagreement + f1)
+    disagreement, f1 = disagreement[known], f1[known]
+    names, clusters = np.unique(clusters[known], return_inverse=True)
+    n_clusters = len(names)
     warns, quality, is_poor = _Order(disagreement), _Order(f1), f1 < POOR
 
     def figures(weights: Floats) -> Floats:
@@ -93,31 +96,19 @@ def predict_errors(
         parts = np.split(weights, ends[:-1])
         return np.concatenate([_figures(p[:, clusters], warns, quality, is_poor) for p in parts])
 
-    estimates = figures(np.ones((1, n_clusters)))[0]
+    estimates = figures(np.ones((1, n_clusters)))[0].tolist()
     rng = np.random.default_rng(seed)
     resampled = np.concatenate([figures(drawn) for drawn in draws(rng, resamples, n_clusters)])
-    left_out = figures(1 - np.eye(n_clusters))
+    left_out, effective = figures(1 - np.eye(n_clusters)), effective_number(clusters)
     spearman, auroc = (
-        Estimate(
-            float(estimates[k]),
-            *interval(
-                float(estimates[k]),
-                resampled[:, k],
-                left_out[:, k],
-                effective_clusters=effective_number(clusters),
-            ),
-        )
-        for k in range(2)
+        Estimate(value, *interval(value, drawn, without, effective_clusters=effective))
+        for value, drawn, without in zip(estimates, resampled.T, left_out.T, strict=True)
     )
     return ErrorPrediction(spearman, auroc, int(is_poor.sum()), len(f1), n_clusters)
 
 
 class _Order:
-    """The sorted order of N values, from which their midranks under any weights follow.
-
-    Args:
-        values: float64 (N,).
-    """
+    """The sorted order of N values, from which their midranks under any weights follow."""
 
     def __init__(self, values: Floats) -> None:
         self._sorted = np.argsort(values, kind="stable")
@@ -125,13 +116,9 @@ class _Order:
         _, self._group = np.unique(values, return_inverse=True)
 
     def ranks(self, weights: Floats) -> Floats:
-        """The weight below each value plus half the weight of its ties.
+        """The weight below each value plus half the weight of its ties, (R, N) as the weights.
 
-        Args:
-            weights: float64 (R, N).
-
-        Returns:
-            float64 (R, N): midranks less one half where every weight is 1.
+        Where every weight is 1, these are the midranks less one half.
         """
         of_group = np.add.reduceat(weights[:, self._sorted], self._starts, axis=1)
         middle = np.cumsum(of_group, axis=1) - of_group / 2

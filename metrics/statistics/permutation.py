@@ -10,10 +10,8 @@ sums, which serves every pair of models.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,17 +45,14 @@ def permutation_test(
         pairs: The models to compare, two by two.
         resamples: How many swaps to draw.
         seed: Fixes them.
-        figure: One of the figures, where the others are not asked for.
+        figure: The one figure that is asked for; empty for all.
 
     Returns:
-        Float array (pairs, K) of p-values; NaN where a figure is undefined.
+        The p-values (pairs, K); NaN where a figure is undefined.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> permutation_test(samples, [("a", "b")])  # 2 of all 16 swaps
         array([[0.125]])
     """
@@ -69,7 +64,7 @@ def permutation_test(
     places = [[samples.position(name) for name in pair] for pair in pairs]
     sides, sets = list(np.array(places).T), _sets_of(samples)
     clusters = samples.n_clusters
-    exact = clusters <= math.log2(resamples)
+    exact = 2**clusters <= resamples
     ties = TIE * np.array([scale_of(samples.values[..., k]) for k in wanted])
     unswapped = _differences(np.zeros((1, clusters)), sets, sides, wanted)
     observed = np.concatenate(list(unswapped), axis=1)[0]
@@ -86,8 +81,7 @@ def permutation_test(
     return np.where(np.isnan(observed), np.nan, p)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Set:
+class _Set(NamedTuple):
     """A test set's clusters, and their sums and numbers, (C, M, K) of ``Samples.cluster_sums``.
 
     ``numbers`` is (C, 1, 1) where every figure is defined in every frame.
@@ -104,12 +98,7 @@ def _sets_of(samples: Samples) -> list[_Set]:
     if (numbers == numbers[:, :1, :1]).all():
         numbers = numbers[:, :1, :1]
     return [
-        _Set(
-            clusters=clusters,
-            sums=sums[clusters],
-            numbers=numbers[clusters],
-            figures=samples.figures,
-        )
+        _Set(clusters, sums[clusters], numbers[clusters], samples.figures)
         for clusters in samples.clusters_by_set()
     ]
 
@@ -120,16 +109,10 @@ def _differences(
     sides: Sequence[npt.NDArray[np.intp]],
     wanted: Sequence[int],
 ) -> Iterator[Floats]:
-    """The absolute differences of the means after each swap, for some of the pairs at a time.
+    """The absolute differences (R, pairs, K) of the means after R swaps, some pairs at a time.
 
-    Args:
-        swapped: Float array (R, C) of zeros and ones.
-        sets: The test sets.
-        sides: Positions of the first and of the second model of each pair.
-        wanted: Positions of the K figures.
-
-    Yields:
-        Float array (R, pairs, K).
+    ``swapped`` is (R, C) of zeros and ones, ``sides`` the positions of the first and of the second
+    model of each pair, ``wanted`` those of the K figures.
     """
     moved = [
         (_moved(swapped[:, one.clusters], one.sums), _moved(swapped[:, one.clusters], one.numbers))
@@ -197,14 +180,7 @@ def swaps_for(pairs: int, level: float, least: int = RESAMPLES) -> int:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's step-down correction for several tests.
-
-    Args:
-        p_values: Float array (n,); NaN stands for a test that could not be made and counts for
-            none.
-
-    Returns:
-        Float array (n,), the corrected values in the given order, at most 1.
+    """Holm's step-down correction for several tests; NaN stands for one that could not be made.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

@@ -34,9 +34,8 @@ class Ranking:
         table: One row a model, best first: model, estimate, low, high (the figure and its
             interval), rank (mean-then-rank), rank_low, rank_high (its interval), p_first
             (probability of being first among the resamples, shared by equals), tied_rank (1 +
-            the number of models that are significantly better), tied_with (a tuple of the models it
-            cannot be told from), mean_rank (over frames) and rank_by_frames
-            (rank-then-mean).
+            the number of models that are significantly better), tied_with (a tuple of the models
+            it cannot be told from), mean_rank (over frames) and rank_by_frames (rank-then-mean).
         kendall_tau: Agreement of the two rankings, -1 to 1; NaN where one has only ties.
         figure: What is ranked.
         level: Of the intervals; 1 - level is the significance level, after Holm's correction.
@@ -62,23 +61,16 @@ def rank(
 ) -> Ranking:
     """Rank models by one figure, with the ranks' own uncertainty.
 
-    Args:
-        samples: All models' figures on the same frames.
-        figure: What to rank by; distances and times rank upwards, all else downwards.
-        resamples: Of the bootstrap and, at least, of the permutation tests (``swaps_for``).
-        seed: Fixes both.
-        level: Of the intervals.
-        method: Of the figure's interval; ranks take percentiles.
+    Distances and times rank upwards, all else downwards. There are at least ``resamples`` swaps in
+    the permutation tests, see ``swaps_for``. The ``method`` is that of the figure's interval; ranks
+    take percentiles.
 
     Raises:
         UserError: The figure is not among the samples.
 
     Example:
-        >>> f1 = np.array([[0.9, 0.8, 0.7, 0.9], [0.5, 0.6, 0.4, 0.6]])
-        >>> samples = Samples(
-        ...     models=("a", "b"), figures=("f1",), values=f1[..., None],
-        ...     clusters=np.arange(4), frames=("w", "x", "y", "z"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a": [0.9, 0.8, 0.7, 0.9], "b": [0.5, 0.6, 0.4, 0.6]})
         >>> rank(samples, "f1").table[["model", "rank", "tied_with"]].values.tolist()
         [['a', 1, ('b',)], ['b', 2, ('a',)]]
     """

@@ -6,7 +6,7 @@ cluster, and a frame outside any sequence is a cluster by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,6 +21,7 @@ from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.groups import combine_codes
+from metrics.utils.validation import require_columns
 
 Floats = npt.NDArray[np.float64]
 TIE: Final = 1e-12
@@ -90,20 +91,15 @@ class Samples:
         return [np.flatnonzero(of_cluster == one) for one in range(int(self.sets.max()) + 1)]
 
     def position(self, model: str) -> int:
-        """Where a model stands in the first axis of values.
-
-        Raises:
-            UserError: There is no such model.
-        """
+        """Where a model stands in the first axis of values; a ``UserError`` if it does not."""
         if model not in self.models:
             raise UserError(f"no model {model!r} here; there are {', '.join(self.models)}.")
         return self.models.index(model)
 
     def cluster_sums(self) -> tuple[Floats, Floats]:
-        """Per cluster, model and figure, the sum of the defined values and how many they are.
+        """Per cluster, model and figure (C, M, K), the sum of the defined values and their number.
 
-        Returns:
-            Two float arrays (C, M, K), from which the mean over any choice of clusters follows.
+        The mean over any choice of clusters follows from them.
         """
         defined = ~np.isnan(self.values)
         filled = np.where(defined, self.values, 0.0)
@@ -138,14 +134,14 @@ def collect(
     Args:
         table: A frame table; without a model column it is one model named ''.
         figures: Names from ``FIGURES``, or numeric columns of the table such as ``MEASURED``.
-            The score is added where its four figures are among them.
+            The score is added where its four figures are among them, and brings them along.
         protocol: As for ``metrics.endocv.add_figures``.
         class_name: Whose rows to use; by default the chosen class's.
         average: What means are over; ``sets`` needs the column ``test_set``.
 
     Raises:
         FaultsError: A model lacks a frame that another has, or has one twice.
-        UserError: There are no rows of the class, or a figure is unknown.
+        UserError: A column is missing, there are no rows of the class, or a figure is unknown.
 
     Example:
         >>> row = {"class": "polyp", "tp": 3, "fp": 1, "fn": 0, "tn": 6}
@@ -154,11 +150,14 @@ def collect(
         >>> samples.models, samples.frames, samples.values.shape
         (('a', 'b'), ('x', 'y', 'z'), (2, 3, 2))
     """
+    require_columns(table, ["frame", "class", *(["test_set"] if average == "sets" else [])])
     class_name = class_name or chosen_class(table)
     rows = table[table["class"] == class_name]
     if rows.empty:
         raise UserError(f"expected frames of the class {class_name!r}, but the table has none.")
     full = add_figures(rows, protocol)
+    figures = [figures] if isinstance(figures, str) else figures
+    figures = [name for name in with_parts(figures) if name != "score"]
     unknown = [name for name in figures if name not in full]
     if unknown:
         raise UserError(
@@ -170,7 +169,10 @@ def collect(
     frame_codes, frames = pd.factorize(full["frame"])
     _refuse_unpaired(model_codes, frame_codes, models, frames)
     values = np.empty((len(models), len(frames), len(figures)))
-    values[model_codes, frame_codes] = full[list(figures)].to_numpy(dtype=np.float64)
+    try:
+        values[model_codes, frame_codes] = full[figures].to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise UserError(f"expected figures that are numbers, but {error}.") from error
     chosen, values = _with_score(tuple(figures), values)
     frames_once = full.drop_duplicates("frame")
     clusters, sets = clusters_of(frames_once), None
@@ -187,6 +189,38 @@ def collect(
     )
 
 
+def from_values(
+    values: Mapping[str, npt.ArrayLike],
+    figure: str = "f1",
+    *,
+    clusters: npt.NDArray[np.int64] | None = None,
+) -> Samples:
+    """One figure of some models on the same frames, from N values each.
+
+    ``clusters`` are each frame's, 0 to C - 1; by default each frame is one.
+
+    Raises:
+        UserError: There is no model, or the lengths differ.
+
+    Example:
+        >>> from_values({"a": [0.9, 0.8, 0.4], "b": [0.5, 0.6, 0.4]}).values.shape
+        (2, 3, 1)
+    """
+    columns = [np.asarray(one, dtype=np.float64) for one in values.values()]
+    lengths = {one.shape for one in (*columns, *([] if clusters is None else [clusters]))}
+    if not columns or len(lengths) > 1 or columns[0].ndim != 1:
+        raise UserError(
+            f"expected as many values of each model as there are frames, but got {lengths or None}."
+        )
+    return Samples(
+        models=tuple(values),
+        figures=(figure,),
+        values=np.stack(columns)[..., None],
+        clusters=np.arange(len(columns[0])) if clusters is None else clusters,
+        frames=tuple(map(str, range(len(columns[0])))),
+    )
+
+
 def select(samples: Samples, figures: Sequence[str]) -> Samples:
     """The samples with some of their figures only, in the order given.
 
@@ -200,14 +234,10 @@ def select(samples: Samples, figures: Sequence[str]) -> Samples:
 
 
 def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Which frames are resampled together.
+    """Which frames are resampled together, int64 (N,): 0 to C - 1, in order of appearance.
 
-    Args:
-        frames: One row a frame, with ``frame`` and, where they are known, ``sequence`` and
-            ``dataset``.
-
-    Returns:
-        int64 (N,): 0 to C - 1, in order of appearance; a frame of no sequence is alone in its.
+    The table has one row a frame, with ``frame`` and, where they are known, ``sequence`` and
+    ``dataset``; a frame of no sequence is a cluster by itself.
 
     Example:
         >>> frames = pd.DataFrame({"frame": ["a", "b", "c"], "sequence": ["seq1", "seq1", ""]})
@@ -224,10 +254,7 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
 
 
 def scale_of(values: Floats) -> float:
-    """The largest absolute value, of which rounding errors are a share; 1 where there is none.
-
-    Args:
-        values: Float array of any shape; NaN and infinities are passed over.
+    """The largest finite absolute value, of which rounding errors are a share; 1 for none.
 
     Example:
         >>> scale_of(np.array([0.0, -2000.0, np.nan])), scale_of(np.zeros(3))

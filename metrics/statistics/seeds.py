@@ -8,8 +8,8 @@ the trained networks tells. The wider interval of the two decides what can be sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -19,8 +19,7 @@ from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.samples import Floats, Samples
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeedSpread:
+class SeedSpread(NamedTuple):
     """A mean over seeds, or the difference of two such means.
 
     Attributes:
@@ -28,9 +27,8 @@ class SeedSpread:
         seeds: Number of seeds; of a difference, of the first model and of the second.
         mean: The mean, or the difference.
         sd: SD over the seeds; of a difference, its standard error.
-        low: Lower end of Student's, for a difference Welch's, interval over seeds; NaN where a
+        low, high: Ends of Student's, for a difference Welch's, interval over seeds; NaN where a
             model has one seed only.
-        high: Upper end.
     """
 
     figure: str
@@ -51,16 +49,11 @@ class SeedSpread:
 def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
     """Models in place of their seeds: each frame's figures are means over the seeds.
 
-    Args:
-        samples: The figures of all seeds.
-        groups: Name to the names of its seeds among the samples.
+    ``groups`` maps a name to the names of its seeds among the samples.
 
     Example:
-        >>> values = np.array([[[0.9], [0.7]], [[0.7], [0.5]], [[0.4], [0.4]]])
-        >>> samples = Samples(
-        ...     models=("a0", "a1", "b"), figures=("f1",), values=values,
-        ...     clusters=np.arange(2), frames=("x", "y"),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a0": [0.9, 0.7], "a1": [0.7, 0.5], "b": [0.4, 0.4]})
         >>> pool(samples, {"a": ["a0", "a1"], "b": ["b"]}).values[..., 0].round(2).tolist()
         [[0.8, 0.6], [0.4, 0.4]]
     """
@@ -74,32 +67,20 @@ def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
 def spread(samples: Samples, seeds: Sequence[str], *, level: float = LEVEL) -> list[SeedSpread]:
     """The mean over a model's seeds, of each figure.
 
-    Args:
-        samples: The figures of all seeds.
-        seeds: Names of the model's seeds among the samples.
-        level: Of the intervals.
+    ``samples`` hold the figures of all seeds, ``seeds`` are the model's names among them.
 
     Example:
-        >>> samples = Samples(
-        ...     models=("a0", "a1"), figures=("f1",), values=np.array([[[0.6]], [[0.8]]]),
-        ...     clusters=np.arange(1), frames=("x",),
-        ... )
-        >>> (found,) = spread(samples, ["a0", "a1"])
+        >>> from metrics.statistics.samples import from_values
+        >>> (found,) = spread(from_values({"a0": [0.6], "a1": [0.8]}), ["a0", "a1"])
         >>> round(found.mean, 2), round(found.sd, 3), round(found.low, 2), round(found.high, 2)
         (0.7, 0.141, -0.57, 1.97)
     """
-    values = estimates(samples)[[samples.position(name) for name in seeds]]
     found = []
-    for k, figure in enumerate(samples.figures):
-        of = values[:, k]
+    for figure, of in zip(samples.figures, _of_seeds(samples, seeds).T, strict=True):
         mean = float(of.mean())
         sd = float(of.std(ddof=1)) if len(of) > 1 else float("nan")
         half = float(stats.t.ppf((1 + level) / 2, len(of) - 1) * sd / np.sqrt(len(of)))
-        found.append(
-            SeedSpread(
-                figure=figure, seeds=(len(of),), mean=mean, sd=sd, low=mean - half, high=mean + half
-            )
-        )
+        found.append(SeedSpread(figure, (len(of),), mean, sd, mean - half, mean + half))
     return found
 
 
@@ -108,42 +89,29 @@ def differences(
 ) -> list[SeedSpread]:
     """The difference of the means of two models' seeds, a - b, of each figure, after Welch.
 
-    Args:
-        samples: The figures of all seeds.
-        a: Names of the first model's seeds.
-        b: Names of the second model's.
-        level: Of the intervals.
+    ``samples`` hold the figures of all seeds, ``a`` and ``b`` are the models' names among them.
 
     Example:
-        >>> values = np.array([0.6, 0.8, 0.3, 0.3])[:, None, None]
-        >>> samples = Samples(
-        ...     models=("a0", "a1", "b0", "b1"), figures=("f1",), values=values,
-        ...     clusters=np.arange(1), frames=("x",),
-        ... )
+        >>> from metrics.statistics.samples import from_values
+        >>> samples = from_values({"a0": [0.6], "a1": [0.8], "b0": [0.3], "b1": [0.3]})
         >>> (found,) = differences(samples, ["a0", "a1"], ["b0", "b1"])
         >>> found.seeds, round(found.mean, 2), round(found.sd, 2)
         ((2, 2), 0.4, 0.1)
     """
-    values = estimates(samples)
-    first = values[[samples.position(name) for name in a]]
-    second = values[[samples.position(name) for name in b]]
     found = []
-    for k, figure in enumerate(samples.figures):
-        one, other = first[:, k], second[:, k]
+    values = (_of_seeds(samples, seeds).T for seeds in (a, b))
+    for figure, one, other in zip(samples.figures, *values, strict=True):
         mean = float(one.mean() - other.mean())
         error, freedom = _welch(one, other)
         half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
-        found.append(
-            SeedSpread(
-                figure=figure,
-                seeds=(len(one), len(other)),
-                mean=mean,
-                sd=error,
-                low=mean - half,
-                high=mean + half,
-            )
-        )
+        seeds = (len(one), len(other))
+        found.append(SeedSpread(figure, seeds, mean, error, mean - half, mean + half))
     return found
+
+
+def _of_seeds(samples: Samples, seeds: Sequence[str]) -> Floats:
+    """The means of each seed, (seeds, K)."""
+    return estimates(samples)[[samples.position(name) for name in seeds]]
 
 
 def _welch(a: Floats, b: Floats) -> tuple[float, float]:

@@ -44,12 +44,7 @@ class UserError(click.ClickException):
 
 
 class FaultsError(UserError):
-    """Several faults found in one pass, reported together.
-
-    Args:
-        faults: What is wrong; at least one.
-        summary: A line that heads the list, without its count.
-    """
+    """Several faults found in one pass, reported together under a summary."""
 
     shown: ClassVar[int] = 40
 
@@ -57,15 +52,12 @@ class FaultsError(UserError):
         """Keep the faults, and put them into one message."""
         self.faults = tuple(faults)
         self.summary = summary
-        super().__init__(self._text())
-
-    def _text(self) -> str:
         count = len(self.faults)
         lines = [f"{self.summary} ({count} fault{'s' if count != 1 else ''}):"]
         lines += [fault.item for fault in self.faults[: self.shown]]
         if count > self.shown:
             lines.append(f"  ... and {count - self.shown} more")
-        return "\n".join(lines)
+        super().__init__("\n".join(lines))
 
 
 def or_fault(function: Callable[[Item], Result]) -> Callable[[Item], Result | Fault]:

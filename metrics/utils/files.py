@@ -45,16 +45,11 @@ class UnwritableError(UserError):
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well.
+    """A temporary path, of an empty file, that takes the place of ``path`` if the block ends well.
 
     The content is flushed to the disk before the rename, and the folder after it, so neither a
     kill nor a power cut leaves half a file under the final name. If the block raises, the
-    temporary file is removed and what ``path`` held before stays.
-
-    The folder of ``path`` is made when missing.
-
-    Yields:
-        Path: Where to write; an empty file is there already.
+    temporary file is removed and what ``path`` held before stays. A missing folder is made.
 
     Raises:
         UnwritableError: If the folder cannot be written, or the disk is full before the block ends.
@@ -138,11 +133,8 @@ def file_sha256(path: Path) -> str:
 def create_partial(path: Path) -> tuple[IO[bytes], Path]:
     """A new partial file for ``path``, in the same folder, which must exist.
 
-    It is locked until the stream is closed or the process ends, however it ends; that is how
-    :func:`remove_stale_partials` knows a live writer's file.
-
-    Returns:
-        The file, open for writing and reading, and its name.
+    It is open for writing and reading, and locked until it is closed or the process ends, however
+    it ends; that is how :func:`remove_stale_partials` knows a live writer's file.
 
     Raises:
         OSError: The folder cannot be written.
@@ -165,12 +157,7 @@ def free_name(path: Path) -> Path:
 
 
 def publish(temporary: Path, path: Path, *, replace: bool = True) -> None:
-    """Flush a partial file to the disk and give it its final name, which is flushed too.
-
-    Args:
-        temporary: The partial file, with all its content handed to the system.
-        path: The final name, in the same folder.
-        replace: Whether it may replace a file of that name.
+    """Flush a partial file to the disk and give it its final name, in the same folder.
 
     Raises:
         OSError: The disk is full or cannot be written.

@@ -14,10 +14,7 @@ Codes = npt.NDArray[np.int64]
 
 
 def group_codes(table: pd.DataFrame, by: Sequence[str]) -> tuple[Codes, pd.DataFrame]:
-    """Each row's group by the columns ``by`` as a number, and the groups, in order of appearance.
-
-    Returns:
-        Int array (rows,), and one row a group with the columns ``by``.
+    """Each row's group by some columns, as a number, and a row a group, in order of appearance.
 
     Example:
         >>> codes, groups = group_codes(pd.DataFrame({"centre": ["C2", "C1", "C2"]}), ["centre"])
@@ -38,15 +35,10 @@ def combine_codes(codes: Codes, column: pd.Series[Any]) -> Codes:
 
 
 def moments(codes: Codes, values: Floats, groups: int) -> tuple[Floats, Floats, Codes]:
-    """Mean, population SD and number of the defined values of each group.
+    """Mean, population SD and number of the defined values of each group, (groups, K) each.
 
-    Args:
-        codes: Int array (N,), each row's group, 0 to groups - 1.
-        values: Float array (N, K); NaN is left out.
-        groups: How many groups there are.
-
-    Returns:
-        Three arrays (groups, K); mean and SD of no value are NaN.
+    ``codes`` are each row's group, (N,), 0 to groups - 1; in ``values``, (N, K), NaN is left out.
+    Mean and SD of no value are NaN.
 
     Example:
         >>> moments(np.array([0, 0, 1]), np.array([[1.0], [3.0], [np.nan]]), 2)[0]

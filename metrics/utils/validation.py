@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model")
 Entry = TypeVar("Entry")
+Name = TypeVar("Name", bound=str)
 
 _UNKNOWN: Final = ("extra_forbidden", "unexpected_keyword_argument")
 _NO_TABLE: Final = ("model_type", "dataclass_type", "dict_type")
@@ -22,25 +23,16 @@ _VALUE_CHARACTERS: Final = 60
 def validate(
     kind: type[Model], values: object, *, path: str = "", summary: str = "the input has faults"
 ) -> Model:
-    """Make a model from plain values, such as a table of a TOML file.
+    """Make a pydantic model or dataclass from plain values, such as a table of a TOML file.
 
     A field with a description is reported once, as ``FIELD: expected DESCRIPTION, got VALUE``;
     without one, pydantic's reason stands in its place. What a validator raises as ``ValueError``
     is reported word for word. An unknown key is refused where the model's configuration has
-    ``extra="forbid"``, and the nearest field is suggested.
-
-    Args:
-        kind: A pydantic model or dataclass. Fields of ``StrictInt``, ``StrictStr`` and so on take
-            that type alone, where a plain ``int`` takes ``"7"`` and ``True`` too.
-        values: What the file holds.
-        path: Where the values come from, for the messages.
-        summary: Heads the list of faults.
-
-    Returns:
-        The model.
+    ``extra="forbid"``, and the nearest field is suggested. A field of ``StrictInt`` takes whole
+    numbers alone, where a plain ``int`` takes ``"7"`` and ``True`` too.
 
     Raises:
-        FaultsError: The values do not fit it.
+        FaultsError: The values do not fit; ``summary`` heads the list, ``path`` is in each message.
 
     Example:
         >>> from pydantic import BaseModel, Field
@@ -78,7 +70,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {nearest[0]!r}?" if nearest else f"expected {', '.join(known)}"
 
 
-def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
+def look_up(table: Mapping[Name, Entry], name: Name, what: str) -> Entry:
     """An entry of a table by its name.
 
     Raises:
@@ -91,6 +83,22 @@ def look_up(table: Mapping[str, Entry], name: str, what: str) -> Entry:
     if name not in table:
         raise UserError(f"unknown {what} {name!r}; {suggest(name, table)}")
     return table[name]
+
+
+def require_columns(table: Container[str], names: Iterable[str]) -> None:
+    """Refuse a frame table that lacks a column, with a ``UserError``.
+
+    Example:
+        >>> require_columns({"tp": [1]}, ["tp", "fp"])
+        Traceback (most recent call last):
+        metrics.utils.errors.UserError: expected a frame table with the columns tp, fp; it lacks fp
+    """
+    names = list(names)
+    if missing := [name for name in names if name not in table]:
+        raise UserError(
+            f"expected a frame table with the columns {', '.join(names)}; it lacks "
+            f"{', '.join(missing)}"
+        )
 
 
 def _message(kind: type, values: object, error: ErrorDetails) -> str:

@@ -26,7 +26,7 @@ from metrics.endocv import organisers_json, summarise, with_all_classes
 from metrics.frame.official_hausdorff import hausdorff_bits
 from metrics.frame.pixel_counts import Counts, count, count_bits, frame_rows
 from metrics.masks.png import decode_png
-from metrics.masks.read import read_bits
+from metrics.masks.read import decode_bits
 from metrics.statistics.bootstrap import resample
 from metrics.statistics.bootstrap_intervals import intervals
 from metrics.statistics.ranking import rank
@@ -92,7 +92,7 @@ def memory_is_kept() -> None:
 
 
 def our_frame(pair: Pair) -> tuple[dict[str, object], dict[str, object]]:
-    truth, prediction = (read_bits(path, protocol="official") for path in pair)
+    truth, prediction = (decode_bits(path.read_bytes(), protocol="official") for path in pair)
     measured = {"hausdorff_rows": hausdorff_bits(truth, prediction)}
     return frame_rows(count_bits(truth, prediction), measured=measured, frame=pair[0].stem)
 
@@ -124,7 +124,10 @@ def test_overlap_figures_take_little_more_than_reading(
     """One frame after another on one core; ``bench_submissions`` has frames in parallel."""
 
     def overlap() -> list[Counts]:
-        return [count_bits(*(read_bits(path, protocol="official") for path in p)) for p in pairs]
+        return [
+            count_bits(*(decode_bits(path.read_bytes(), protocol="official") for path in p))
+            for p in pairs
+        ]
 
     benchmark(overlap)
     reading = seconds(lambda: read(pairs), 20)

@@ -17,6 +17,8 @@ from metrics.endocv import (
     summarise,
     with_all_classes,
 )
+from metrics.masks.png import encode_png
+from metrics.masks.read import decode_mask, fit_prediction
 from metrics.utils.errors import UserError
 
 PIXELS = st.integers(0, 2_000_000)
@@ -265,9 +267,9 @@ def test_order_of_frames_and_splitting_a_folder_do_not_matter(counts, random):
 
 
 def test_a_table_without_counts_is_refused(table):
-    with pytest.raises(UserError, match="fn is missing"):
+    with pytest.raises(UserError, match="it lacks fn"):
         add_figures(table([(1, 2, 3, 4)]).drop(columns="fn"))
-    with pytest.raises(UserError, match="centre is missing"):
+    with pytest.raises(UserError, match="it lacks centre"):
         summarise(table([(1, 2, 3, 4)]), by=("centre",))
 
 
@@ -311,3 +313,23 @@ def test_one_file_for_one_test_set(table):
 
 def test_scored_figures_are_the_four_of_the_challenge():
     assert SCORED == ("f1", "f2", "ppv", "recall")
+
+
+@pytest.mark.parametrize("protocol", ["paper", "Official", ""])
+def test_an_unknown_protocol_is_refused_and_no_figure_comes(table, protocol):
+    with pytest.raises(UserError, match="unknown protocol"):
+        summarise(table([(1, 1, 1, 1)]), protocol=protocol)
+    with pytest.raises(UserError, match="unknown protocol"):
+        decode_mask(encode_png(np.zeros((2, 2), np.uint8)), protocol=protocol)
+    with pytest.raises(UserError, match="expected 3 x 3 pixels"):
+        fit_prediction(np.ones((2, 2), bool), (3, 3), protocol=protocol)
+
+
+def test_one_column_need_not_be_a_list(table):
+    frames = table([(6, 2, 4, 8), (5, 0, 0, 5)])
+    pd.testing.assert_frame_equal(summarise(frames, "class"), summarise(frames, ["class"]))
+
+
+def test_one_file_for_one_model(table):
+    with pytest.raises(UserError, match="2 models in 1 test sets"):
+        organisers_json(table([(6, 2, 4, 8), (5, 0, 0, 5)], model=["a", "b"]))

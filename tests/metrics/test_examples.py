@@ -28,13 +28,11 @@ WITHOUT = {
     "metrics.masks.read.decode_bits",  # beside decode_mask
     "metrics.masks.read.decode_turned",
     "metrics.masks.read.is_turned",
-    "metrics.masks.read.read_bits",
     "metrics.masks.read.decode_grey",
     "metrics.masks.read.read_mask",
     "metrics.registry.frame_metrics",
     "metrics.registry.measured",
     "metrics.registry.take_maps",
-    "metrics.statistics.bootstrap.weighted_means",  # as means
 }
 
 

@@ -1,3 +1,5 @@
+from io import StringIO
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,3 +88,9 @@ def test_hausdorff_by_protocol(table):
 def test_a_single_set_is_refused(table):
     with pytest.raises(UserError, match="at least two sets in the column centre"):
         between_sets(table([(5, 0, 0, 5)] * 2, centre=["C1", ""]), "centre")
+
+
+def test_a_table_from_csv_has_no_set_without_a_name(table):
+    frames = table([(6, 2, 4, 8), (5, 0, 0, 5), (9, 9, 9, 9)], centre=["C1", "C2", ""])
+    read = pd.read_csv(StringIO(frames.to_csv(index=False)))
+    pd.testing.assert_frame_equal(between_sets(read, "centre"), between_sets(frames, "centre"))

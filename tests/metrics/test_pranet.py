@@ -41,6 +41,14 @@ def test_dice_at_one_half_is_that_of_the_map_as_it_is(measured: dict[str, MapFig
     assert measured["soft"].iou_half == pytest.approx(hit / (both - hit))
 
 
+def test_a_truth_in_bytes_is_one_of_bool(measured: dict[str, MapFigures]) -> None:
+    map_, truth = cases()["soft"]
+    in_bytes = measure_map(map_, truth * np.uint8(255))
+    for name, value in measured["soft"]._asdict().items():
+        np.testing.assert_array_equal(getattr(in_bytes, name), value)
+    assert weighted_f(map_ / 255, truth * np.uint8(255)) == in_bytes.weighted_f
+
+
 def test_a_polyp_in_the_last_row_and_column_is_no_special_case() -> None:
     truth = np.zeros((8, 8), bool)
     truth[7, 7] = True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import metadata
 
 import numpy as np
@@ -17,6 +18,7 @@ from metrics.registry import FrameMetric
 from metrics.statistics.comparison import compare
 from metrics.statistics.ranking import rank
 from metrics.statistics.samples import collect
+from metrics.utils.errors import UserError
 
 
 class Entry:
@@ -94,6 +96,7 @@ def test_smaller_is_better_where_the_plug_in_says_so(entries: list[Entry]) -> No
     ("loaded", "message"),
     [
         (FrameMetric(name="f1", title="F1", compute=area_error), "'f1' is taken"),
+        (replace(AREA, name="score_sets"), "'score_sets' is taken"),
         (area_error, "expected a metrics.registry.FrameMetric"),
     ],
 )
@@ -103,6 +106,20 @@ def test_a_broken_plug_in_is_named_and_left_out(
     entries += [Entry(loaded), Entry(AREA)]
     with pytest.warns(UserWarning, match=message):
         assert list(registry.frame_metrics()) == ["area_error_px"]
+
+
+@pytest.mark.parametrize("answer", [lambda a, b: 1 / 0, lambda a, b: None])
+def test_a_plug_in_that_fails_is_named(
+    entries: list[Entry], answer: Callable[[Mask, Mask], float]
+) -> None:
+    entries.append(Entry(replace(AREA, compute=answer)))
+    with pytest.raises(UserError, match="the metric area_error_px of a plug-in fails"):
+        registry.measured(square(1), square(2))
+
+
+def test_what_is_better_is_one_of_two() -> None:
+    with pytest.raises(ValueError, match="better is 'max' or 'min', not 'lower'"):
+        FrameMetric(name="a", title="A", compute=area_error, better="lower")  # type: ignore[arg-type]
 
 
 def test_no_plug_in_may_take_a_column_of_the_frame_table() -> None:

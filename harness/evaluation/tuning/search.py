@@ -183,9 +183,7 @@ class Search:
 def _samples(tables: Mapping[str, list[dict[str, Any]]], figure: str) -> Any:
     import pandas as pd
 
-    from metrics.endocv import SCORED
-    from metrics.statistics.samples import collect, select
+    from metrics.statistics.samples import collect
 
-    figures = [*SCORED, figure] if figure == "score" else [figure]  # it is the mean of the four
     rows = [{**row, "model": name} for name, of_name in tables.items() for row in of_name]
-    return select(collect(pd.DataFrame(rows)), figures)
+    return collect(pd.DataFrame(rows), figures=[figure])

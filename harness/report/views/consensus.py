@@ -46,12 +46,9 @@ def samples_by_set(
     if unknown := [name for name in test_sets if name not in there]:
         raise UserError(f"no test set {', '.join(unknown)} here; there are {', '.join(there)}.")
     chosen = with_parts(figures or SCORED)
-    # The score is no column of the table: it is formed from its four figures.
-    needed = dict.fromkeys([*(f for f in chosen if f != "score"), *SCORED])
     return {
         name: select(
-            collect(table[table["test_set"] == name], figures=list(needed), protocol=protocol),
-            chosen,
+            collect(table[table["test_set"] == name], figures=chosen, protocol=protocol), chosen
         )
         for name in test_sets or there
     }

@@ -154,3 +154,17 @@ def test_a_shape_cut_out_by_alpha_is_refused_for_any_classes(classes: Classes) -
     cut_out = np.dstack([np.full((120, 160, 3), 255, np.uint8), drawn()])
     with pytest.raises(UserError, match="alpha channel that is not opaque"):
         decode_labels(encoded(cut_out), classes)
+
+
+def test_a_mask_in_bytes_is_written_as_one_of_bool(tmp_path: Path) -> None:
+    mask = drawn() > 0
+    for name, labels in (("a", mask), ("b", mask * np.uint8(255)), ("c", mask.astype(np.uint8))):
+        write_mask(str(tmp_path / f"{name}.png"), labels)
+        assert np.array_equal(read_labels(tmp_path / f"{name}.png"), mask)
+
+
+def test_values_beyond_the_classes_are_refused() -> None:
+    with pytest.raises(UserError, match="class indices 0 to 2, but there are up to 255"):
+        to_pixels(drawn(), TWO)
+    with pytest.raises(UserError, match="class indices 0 to 1, but there are up to 255"):
+        class_masks(drawn(), drawn(), ONE)

@@ -130,8 +130,8 @@ def test_an_upright_tag_is_no_problem() -> None:
 
 def test_all_problems_of_a_mask_are_named() -> None:
     found = examine(saved(np.dstack([disc(), disc(0), disc(0), disc()]), exif=turned()))
-    assert len(found.problems) == 3
-    assert found.problem.count("; ") >= 2
+    for said in ("colours (", "orientation tag", "alpha channel"):
+        assert said in found.problem
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("grey", (64, 96)), ("coloured", (64, 96, 3))])

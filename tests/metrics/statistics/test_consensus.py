@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 
-from metrics.statistics.consensus import average_ranks, consensus, contradictions, kemeny
+from metrics.statistics.consensus import _average_ranks, consensus, contradictions, kemeny
 from metrics.statistics.samples import Samples
+from metrics.utils.errors import UserError
 
 # The means of challengeR's example data (its data_matrix.csv): three tasks, algorithms A1 to A5.
 CHALLENGER = {
@@ -58,7 +60,7 @@ def test_challengers_tests_of_two_tasks_where_small_is_good() -> None:
 def test_kemenys_order_is_the_best_of_all() -> None:
     generator = np.random.default_rng(3)
     for _ in range(20):
-        ranks = average_ranks(generator.integers(0, 4, size=(7, 5)).astype(float))
+        ranks = _average_ranks(generator.integers(0, 4, size=(7, 5)).astype(float))
         least = min(contradictions(ranks, list(order)) for order in permutations(range(5)))
         assert contradictions(ranks, kemeny(ranks)) == least
         searched = contradictions(ranks, kemeny(ranks, exact=0))
@@ -78,7 +80,7 @@ def test_kemeny_and_mean_rank_differ_where_they_should() -> None:
 def test_a_local_search_orders_many_models() -> None:
     generator = np.random.default_rng(0)
     true = np.arange(50, dtype=float)
-    ranks = average_ranks(true + generator.normal(0, 3, size=(12, 50)))
+    ranks = _average_ranks(true + generator.normal(0, 3, size=(12, 50)))
     order = kemeny(ranks)
     assert sorted(order) == list(range(50))
     assert contradictions(ranks, order) <= contradictions(ranks, list(range(50)))
@@ -95,3 +97,14 @@ def test_stability_tells_a_clear_order_from_a_draw() -> None:
     assert (draw["rank_low"] < draw["rank_high"]).any()
     undefined = consensus({"x": of([[np.nan], [0.1]])}, resamples=5).table
     assert undefined["model"].tolist() == ["b", "a"]
+
+
+def test_models_are_matched_by_name_and_none_may_be_missing() -> None:
+    one, other = of([[0.9, 0.8], [0.5, 0.6]]), of([[0.9, 0.8], [0.5, 0.6]])
+    turned = replace(other, models=other.models[::-1], values=other.values[::-1])
+    found = consensus({"x": one, "y": turned}, resamples=20)
+    expected = consensus({"x": one, "y": other}, resamples=20)
+    assert found.table["model"].tolist() == ["a", "b"]
+    assert found.table["mean_rank"].tolist() == expected.table["mean_rank"].tolist() == [1.0, 2.0]
+    with pytest.raises(UserError, match="the same models in every test set; in y there are b"):
+        consensus({"x": one, "y": replace(other, models=("b",), values=other.values[:1])})

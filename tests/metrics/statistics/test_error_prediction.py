@@ -77,3 +77,14 @@ def test_arrays_that_do_not_fit():
         predict_errors(np.ones(4), np.ones(3))
     with pytest.raises(UserError, match="of each"):
         predict_errors(np.ones(0), np.ones(0))
+
+
+def test_frames_of_an_undefined_f1_are_left_out():
+    rng = np.random.default_rng(3)
+    f1, disagreement, clusters = rng.random(30), rng.random(30), np.arange(30) // 2
+    undefined = np.where(np.arange(30) < 4, np.nan, f1)
+    assert predict_errors(disagreement, undefined, clusters, resamples=20) == predict_errors(
+        disagreement[4:], f1[4:], clusters[4:] - 2, resamples=20
+    )
+    with pytest.raises(UserError, match="expected a disagreement"):
+        predict_errors(disagreement, np.full(30, np.nan))

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metrics.statistics.samples import collect, select
+from metrics.statistics.bootstrap import resample
+from metrics.statistics.bootstrap_intervals import intervals
+from metrics.statistics.samples import collect, from_values, select
 from metrics.utils.errors import FaultsError, UserError
 
 
@@ -96,3 +98,36 @@ def test_select_keeps_the_order_asked_for(table):
     chosen = select(samples, ["recall", "iou"])
     assert chosen.figures == ("recall", "iou")
     assert np.array_equal(chosen.values[..., 1], samples.values[..., samples.figures.index("iou")])
+
+
+def test_the_score_can_be_asked_for_by_name(table):
+    samples = collect(two_models(table), figures=["score"])
+    assert samples.figures == ("f1", "f2", "ppv", "recall", "score")
+    assert collect(two_models(table), figures="iou").figures == ("iou",)
+
+
+@pytest.mark.parametrize("name", ["class", "frame", "test_set", "tp"])
+def test_a_missing_column_is_named(table, name):
+    frames = two_models(table, test_set="one").drop(columns=name)
+    with pytest.raises(UserError, match=f"it lacks {name}"):
+        collect(frames, average="sets")
+
+
+def test_a_column_of_words_is_no_figure(table):
+    with pytest.raises(UserError, match="figures that are numbers"):
+        collect(two_models(table, centre="C1"), figures=["centre"])
+
+
+def test_values_of_ones_own_are_compared_like_those_of_a_table(table):
+    frames = two_models(table, sequence=["s", "s", ""])
+    of_table = collect(frames, figures=["f1"])
+    values = dict(zip(of_table.models, of_table.values[..., 0].tolist(), strict=True))
+    own = from_values(values, clusters=of_table.clusters)
+    pd.testing.assert_frame_equal(intervals(resample(own)), intervals(resample(of_table)))
+    assert from_values(values).n_clusters == 3
+
+
+@pytest.mark.parametrize("values", [{}, {"a": [0.5], "b": [0.5, 0.6]}, {"a": [[0.5]]}])
+def test_values_that_are_no_figures_of_frames_are_refused(values):
+    with pytest.raises(UserError, match="as many values of each model"):
+        from_values(values)
