@@ -218,7 +218,10 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
         console.note(note)
     if report.faults:
         count = len(report.faults)
-        lines = [f"{count} fault{'s' if count > 1 else ''}:", *(f"  - {f}" for f in report.faults)]
+        lines = [
+            f"{count} fault{'s' if count > 1 else ''}:",
+            *(fault.item for fault in report.faults),
+        ]
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")

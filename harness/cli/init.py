@@ -47,8 +47,8 @@ def _classes(
 ) -> dict[str, Value]:
     """Mask values by class, refused if two are the same or too close."""
     pairs = [(name, value) for name, _, value in (text.rpartition("=") for text in given)]
-    wrong = [text for text, (_, value) in zip(given, pairs, strict=True) if not _is_value(value)]
-    if wrong:
+    fits = [value.isdecimal() or value.startswith("#") for _, value in pairs]
+    if wrong := [text for text, fit in zip(given, fits, strict=True) if not fit]:
         raise click.BadParameter(
             f"expected NAME=VALUE, such as polyp=255 or polyp=#ff0000; got {', '.join(wrong)}"
         )
@@ -56,10 +56,6 @@ def _classes(
     if given:
         Classes(names=tuple(name for name, _ in pairs), values=tuple(values[n] for n, _ in pairs))
     return values
-
-
-def _is_value(text: str) -> bool:
-    return text.isdecimal() or text.startswith("#")
 
 
 @click.command(epilog=EPILOG)
@@ -196,6 +192,8 @@ def look_at(
         chosen = settings.resolve(Path.cwd(), values)
         try:
             drawn = _draw(chosen, seed, force=force)
+        except FaultsError as error:
+            faults += error.faults
         except UserError as error:
             faults.append(Fault(path="--train", message=error.message))
         else:
@@ -214,8 +212,8 @@ def look_at(
 def _say_what_is_there(listings: dict[str, Listing]) -> None:
     for name, listing in listings.items():
         option = settings.flag(name) if name in DATA else name
-        frames = f"{len(listing.frames):,} frames"
-        console.note(f"{option}: {frames}, {listing.layout}, {listing.root}")
+        count = len(listing.frames)
+        console.note(f"{option}: {count:,} frames, {listing.layout}, {listing.root}")
         for note in listing.notes:
             console.note(note)
 
@@ -225,6 +223,7 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
 
     Raises:
         UserError: If the folder is no dataset or cannot be divided, or a file of the name is there.
+        FaultsError: If it cannot be divided because of faults in it.
     """
     from harness.data.draw_splits import draw_splits
     from harness.data.roles import list_source
@@ -235,7 +234,12 @@ def _draw(chosen: Settings, seed: int, *, force: bool) -> DrawnSplits | None:
     if any(frame.split == "val" for frame in listing.frames):
         return None
     has_test = bool(chosen.test) or chosen.hyperkvasir is not None
-    drawn = draw_splits(listing.frames, seed, with_test=not has_test)
+    try:
+        drawn = draw_splits(listing.frames, seed, with_test=not has_test)
+    except UserError:
+        if not listing.faults:
+            raise
+        raise FaultsError(listing.faults) from None  # because of these too few frames are left
     file = Path(SPLITS_FILE)
     if not force and file.exists() and file.read_bytes() != drawn.text.encode():
         raise UserError(

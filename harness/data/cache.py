@@ -51,8 +51,12 @@ from metrics.utils.files import partial_folder
 if TYPE_CHECKING:
     import pandas as pd
 
+Progress = Callable[[int, int], object]
+
 VERSION: Final = 2
 """Part of every key; raised when the same files would decode to other bytes."""
+
+_Entry = tuple[NDArray[np.uint8], NDArray[np.uint8], str]
 
 _IMAGES, _MASKS, _INDEX = "images.u8", "masks.u8", "index.json"
 _AHEAD: Final = 4
@@ -102,15 +106,14 @@ class FrameCache:
         size: int,
         folder: Path,
         *,
-        progress: Callable[[int, int], object] = lambda _done, _total: None,
+        progress: Progress = lambda _done, _total: None,
         classes: Classes = ONE,
     ) -> FrameCache:
         """Open the cache of a catalogue; build it first where it does not exist.
 
-        Masks that look inverted are warned of.
-
-        The truth of the frames is known; they become ``size`` x ``size`` pixels. ``folder`` holds
-        all caches; ``progress`` is called after each decoded frame with the frames done and in all.
+        Frames become ``size`` x ``size`` pixels. ``folder`` holds all caches; ``progress`` is
+        called after each decoded frame with the frames done and in all. Masks that look inverted
+        are warned of.
 
         Raises:
             FaultsError: If frames or masks cannot be used, every one of them named.
@@ -177,14 +180,6 @@ class _Settings(NamedTuple):
         return f"{self.size}-{sha256(' '.join(map(str, parts)).encode())[:DIGITS]}"
 
 
-class _Entry(NamedTuple):
-    """One decoded frame."""
-
-    image: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
-    digest: str
-
-
 def _warn_of_inverted(
     cache: FrameCache, rows: Sequence[Mapping[str, Any]], classes: Classes
 ) -> None:
@@ -195,10 +190,7 @@ def _warn_of_inverted(
 
 
 def _build(
-    rows: Sequence[Mapping[str, Any]],
-    settings: _Settings,
-    folder: Path,
-    progress: Callable[[int, int], object],
+    rows: Sequence[Mapping[str, Any]], settings: _Settings, folder: Path, progress: Progress
 ) -> Path:
     """Decode the frames into a new cache; its folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -213,6 +205,7 @@ def _build(
 
 
 def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
+    """A frame and its mask at network size, and the frame's digest."""
     if row["truth"] == "withheld":
         raise UserError(f"{row['image']}: its truth is withheld, so it cannot train or validate.")
     size = settings.size
@@ -225,11 +218,8 @@ def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
         if problem := size_problem(truth.shape, image.shape[:2]):
             raise UserError(f"{row['mask']}: {problem}. Replace it, or leave the frame out.")
         mask = resize_mask(truth, size)
-    return _Entry(
-        image=resize_image(image, size),
-        mask=mask,
-        digest=frame_digest(row, sha256(image_data), sha256(mask_data)),
-    )
+    digest = frame_digest(row, sha256(image_data), sha256(mask_data))
+    return resize_image(image, size), mask, digest
 
 
 def _write(
@@ -237,7 +227,7 @@ def _write(
     rows: Sequence[Mapping[str, Any]],
     size: int,
     entries: Iterator[_Entry | Fault],
-    progress: Callable[[int, int], object],
+    progress: Progress,
 ) -> list[str]:
     """Write all entries in order and give their digests, or raise with every fault among them.
 
@@ -250,9 +240,10 @@ def _write(
             if isinstance(entry, Fault):
                 results.append(entry)
             else:
-                images.write(entry.image.data)
-                masks.write(entry.mask.data)
-                results.append(entry.digest)
+                image, mask, digest = entry
+                images.write(image.data)
+                masks.write(mask.data)
+                results.append(digest)
             progress(len(results), len(rows))
         for file in (images, masks):
             file.flush()

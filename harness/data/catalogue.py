@@ -16,7 +16,15 @@ from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import role_listings, same_names
-from harness.data.splits import OWN, SPLITS, Splits, assign, left_out, load_splits
+from harness.data.splits import (
+    OWN,
+    SPLITS,
+    Splits,
+    assign,
+    left_out,
+    load_splits,
+    unmatched,
+)
 from harness.utils import console
 from harness.utils.device import cores
 from metrics.masks.classes import Classes
@@ -32,9 +40,6 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _WITH_TRUTH: Final = ("endocv", "hyperkvasir")
 
-# Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
-_DATASETS: Final = {"hyperkvasir": "hyperkvasir"}
-
 _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 """The setting that a message asks for where frames of a split are needed."""
 
@@ -42,11 +47,8 @@ _SETTING: Final = {"train": "endocv", "val": "endocv", "test": "hyperkvasir"}
 def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -> pd.DataFrame:
     """All frames with a truth, and the split of each; what else lies there is said.
 
-    Frames that a file of splits leaves out and files that are in two splits are warned of.
-
-    Args:
-        settings: The datasets' folders; one that is not set and not needed is left out.
-        needs: Splits whose frames have to be set.
+    Frames that a file of splits leaves out and files that are in two splits are warned of. The
+    folders for the splits ``needs`` have to be set; others that are not are left out.
 
     Returns:
         DataFrame: As ``layouts.read_headers``, with ``split``; frames of no split have ''.
@@ -68,8 +70,9 @@ def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -
         raise FaultsError(faults, "the frames cannot be used as they are")
     splits = splits_of(settings)
     frames = assign(pd.concat(parts, ignore_index=True), splits)
-    if settings.splits is not None and (note := left_out(frames, splits)):
-        console.warn(note)
+    if settings.splits is not None:
+        for note in filter(None, (left_out(frames, splits), unmatched(frames, splits))):
+            console.warn(note)
     if shared := _in_two_splits(frames):
         console.warn(f"In two splits, which makes figures too good: {few(shared, 3)}.")
     return frames
@@ -177,15 +180,9 @@ def _leave_out_known(test_frames: Listing, others: Mapping[str, Listing]) -> Non
 def listings_of(
     paths: Mapping[str, Path], rounds: Path | None = None
 ) -> tuple[dict[str, Listing], list[Fault]]:
-    """List the frames of the folders of several settings; no file is opened.
+    """As :func:`listings_of_settings`, of folders by setting, such as ``endocv``, alone.
 
-    Args:
-        paths: Folders by setting: ``endocv``, ``hyperkvasir`` or ``test_frames``.
-        rounds: A file of rounds, whose test sets ``test_frames`` may hold.
-
-    Returns:
-        The listings by setting, and a fault for each folder that is missing or laid out as
-        another dataset. The listings' own faults stay with them.
+    The folder ``test_frames`` may hold the test sets of a file of ``rounds``.
     """
     listings: dict[str, Listing] = {}
     faults = []
@@ -193,7 +190,9 @@ def listings_of(
         try:
             listing = _of_rounds(path, rounds) if name == "test_frames" and rounds else None
             kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
-            listings[name] = listing or list_frames(path, kinds=kinds, dataset=_DATASETS.get(name))
+            # Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
+            dataset = name if name == "hyperkvasir" else None
+            listings[name] = listing or list_frames(path, kinds=kinds, dataset=dataset)
         except UserError as error:
             hint = "\nThose of a round of yours: --rounds FILE." if name == "test_frames" else ""
             faults.append(Fault(path=flag(name), message=error.message + hint))

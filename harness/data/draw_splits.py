@@ -5,8 +5,7 @@ from __future__ import annotations
 import glob
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import pandas as pd
 
@@ -19,15 +18,8 @@ PARTS: Final = 10
 """One part of ten validates and another tests, as is usual for polyp datasets."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DrawnSplits:
-    """A division and what to say about it.
-
-    Attributes:
-        text: A file of splits, as ``splits.load_splits`` reads it.
-        counts: Frames by split.
-        note: Which sequences are known, one sentence.
-    """
+class DrawnSplits(NamedTuple):
+    """A division as the text of a file of splits, its frames by split, and what is to be noted."""
 
     text: str
     counts: dict[str, int]

@@ -30,10 +30,8 @@ class FileDigests:
 
     A digest is remembered with the file's size, inode, time of modification and time of change
     (ctime). No program can set the last one back, so a file that is corrected in place is read
-    again even if size and time of modification were kept.
-
-    Args:
-        folder: Where :meth:`save` writes them and from where they are read; ``None`` for nowhere.
+    again even if size and time of modification were kept. They are read from ``folder``, where
+    :meth:`save` writes them; without one they are not kept.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -100,13 +98,7 @@ def frame_digests(rows: Sequence[Mapping[str, Any]], digests: FileDigests) -> li
 
 
 def frame_digest(row: Mapping[str, Any], image: str, mask: str) -> str:
-    """The identity of one frame.
-
-    Args:
-        row: Its row of the catalogue.
-        image: SHA-256 of its image file.
-        mask: SHA-256 of its mask file, or of no bytes where it has none.
-    """
+    """The identity of a catalogue's row, from the SHA-256 of its image and of its mask, if any."""
     return sha256(repr((row["frame"], row["truth"], [image, mask])).encode())
 
 

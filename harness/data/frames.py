@@ -77,17 +77,10 @@ def find_unreadable(images: Sequence[Path]) -> list[Fault]:
 
 
 def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resize a frame to the network's square input; its aspect ratio is not kept, as in the paper.
+    """Resize a frame, uint8 (H, W, 3), to the network's square input: (size, size, 3), contiguous.
 
-    Bilinear, as the paper's: where it shrinks, it averages all pixels that an output pixel covers,
-    so that highlights do not flicker.
-
-    Args:
-        image: uint8 (H, W, 3).
-        size: Side wanted, in pixels.
-
-    Returns:
-        NDArray: uint8 (size, size, 3), contiguous; the image itself where it has that size.
+    As in the paper its aspect ratio is not kept, and it is resized bilinearly: where it shrinks,
+    that averages all pixels that an output pixel covers, so that highlights do not flicker.
     """
     if image.shape[:2] == (size, size):
         return np.ascontiguousarray(image)
@@ -103,14 +96,9 @@ def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def resize_mask(mask: Labels, size: int) -> NDArray[np.uint8]:
-    """Resize a mask to the network's square input, by nearest neighbour between pixel centres.
+    """Resize labels (H, W) to the network's square input, uint8 (size, size), class indices.
 
-    Args:
-        mask: Labels (H, W): bool, or uint8 class indices.
-        size: Side wanted, in pixels.
-
-    Returns:
-        NDArray: uint8 (size, size), class indices.
+    By nearest neighbour between pixel centres.
     """
     pixels = mask.astype(np.uint8)
     if mask.shape == (size, size):
@@ -124,11 +112,8 @@ def truth_of(
 ) -> Labels:
     """The truth of a catalogue row (H, W): bool of one class, class indices of several.
 
-    Args:
-        frame: The row.
-        decoding: ``strict`` binarises at > 127, ``official`` at > 0; where classes have values of
-            their own, both use these.
-        classes: What the mask's values mean.
+    ``decoding`` is ``strict``, which binarises at > 127, or ``official``, at > 0; where classes
+    have values of their own, both use these.
 
     Raises:
         UserError: If the mask cannot be read or is of another size than its frame.
@@ -159,12 +144,7 @@ def looks_inverted(mask: NDArray[np.bool_]) -> bool:
 
 
 def inverted_note(paths: Sequence[str], name: str) -> str:
-    """What is said of masks that look inverted.
-
-    Args:
-        paths: Their files.
-        name: Of the class that covers their borders.
-    """
+    """What is said of files of masks that look inverted, by a class of that name."""
     border = f"{name.capitalize()} along nearly all of the border"
     return f"{border}, so perhaps inverted: {few(paths)}."
 

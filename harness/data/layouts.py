@@ -16,29 +16,20 @@ from typing import Any, Final, NamedTuple
 
 import pandas as pd
 
-from harness.data.listing import FrameFiles, Listing, folders_in, images_in, part
-from harness.data.pair_layouts import GENERAL, SPECIFIC, PairLayout
+from harness.data.listing import ENDINGS, FrameFiles, Listing, folders_in, images_in, part
+from harness.data.pair_layouts import GENERAL, SPECIFIC
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
+from metrics.utils.names import few
 from metrics.utils.plugins import load
 
 GROUP: Final = "harness.datasets"
 """The entry points of plug-ins."""
 
 COLUMNS: Final = (
-    "frame",
-    "name",
-    "dataset",
-    "centre",
-    "sequence",
-    "test_set",
-    "split",
-    "image",
-    "mask",
-    "truth",
-    "height",
-    "width",
-)
+    "frame", "name", "dataset", "centre", "sequence", "test_set", "split", "image", "mask", "truth",
+    "height", "width",
+)  # fmt: skip
 """The columns of a catalogue, in order."""
 
 _READERS: Final = 8
@@ -86,10 +77,6 @@ def _fill_test(listing: Listing, dataset: str) -> None:
         listing.add_single(folder, dataset=dataset, truth="withheld", test_set=folder.name)
 
 
-def _of_pairs(row: PairLayout) -> DatasetLayout:
-    return DatasetLayout(row.name, row.expects, row.kind, row.matches, row.fill)
-
-
 BUILT_IN: Final = (
     DatasetLayout(
         name="EndoCV 2021 (PolypGen)",
@@ -107,8 +94,7 @@ BUILT_IN: Final = (
         matches=lambda root: bool(folders_in(root, _TEST_SET)),
         fill=_fill_test,
     ),
-    *map(_of_pairs, SPECIFIC),
-    *map(_of_pairs, GENERAL),
+    *(DatasetLayout(r.name, r.expects, r.kind, r.matches, r.fill) for r in (*SPECIFIC, *GENERAL)),
 )
 """The layouts of single datasets, then those that fit any."""
 
@@ -172,8 +158,9 @@ def list_frames(root: Path, *, dataset: str | None = None, kinds: Sequence[str] 
     listing.add_dead_links()
     if not listing.frames and not listing.faults:
         raise UserError(
-            f"no frames in {folder}, which is laid out as {layout.name}. Expected image files in "
-            f"{layout.expects}; was it unpacked to the end?"
+            f"no frames in {folder}, which is laid out as {layout.name}. Expected "
+            f"{ENDINGS} files in {layout.expects}. "
+            f"{listing.remark or 'Was it unpacked to the end?'}"
         )
     return listing
 
@@ -233,12 +220,9 @@ def _unrecognised(root: Path) -> str:
     found = [f"{path.name}/" for path in folders_in(root)]
     images = len(images_in(root))
     found += [f"{images} images"] if images else []
-    shown = ", ".join(found[:_SHOWN]) + (
-        f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    )
     lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
     lines += [f"  {layout.name}: {layout.expects}" for layout in known_layouts()]
-    lines.append(f"Found: {shown or 'nothing'}.")
+    lines.append(f"Found: {few(found, _SHOWN) or 'nothing'}.")
     lines.append("Two folders of any names: harness init --pair train IMAGES MASKS")
     layout = _layout_of(root.parent)
     if layout is not None and layout.kind != "sets":  # unrelated datasets may lie side by side

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from harness.data.check.other_files import dead_links, kind_of
 from metrics.utils.errors import Fault, UserError
-from metrics.utils.names import normal, passed_over, valid_text
+from metrics.utils.names import few, normal, passed_over, valid_text
 
 Truth = Literal["mask", "empty", "withheld"]
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+ENDINGS: Final = ".jpg, .png, .tif or .bmp"
 
 _DEAD: Final = "a dead link; restore what it leads to, or remove it"
 
@@ -61,8 +62,7 @@ class Listing:
     """The frames of a dataset, added folder by folder, and what is wrong with them.
 
     Attributes:
-        layout: Name of the layout.
-        root: The dataset's folder.
+        layout, root: Name of the layout, and the dataset's folder.
         frames: What was found, in natural order.
         faults: What keeps a frame from being used: no mask, or two files of one name.
         oddities: What keeps no frame from being used but looks wrong: an empty folder, a mask
@@ -82,10 +82,9 @@ class Listing:
     @property
     def remark(self) -> str:
         """What is neither used nor known, counted and named; empty where there is nothing."""
-        odd = [Path(oddity.path) for oddity in self.oddities]
-        paths = [*self.others, *(path for path in odd if path.exists())]
-        names = [os.path.relpath(path, self.root) for path in paths]
-        return passed_over([valid_text(name) for name in names], str(self.root))
+        odd = [path for oddity in self.oddities if (path := Path(oddity.path)).exists()]
+        names = [valid_text(os.path.relpath(path, self.root)) for path in (*self.others, *odd)]
+        return passed_over(names, str(self.root))
 
     def add_dead_links(self) -> None:
         """Add a fault for each dead link below the root that may stand for a frame or a folder."""
@@ -110,18 +109,9 @@ class Listing:
     ) -> None:
         """Add the frames of a folder; each needs a mask in another folder.
 
-        Args:
-            images: The folder of frames.
-            masks: The folder of masks.
-            dataset: As for :class:`FrameFiles`, like the next four.
-            centre: The frames' centre.
-            sequence: Their sequence.
-            test_set: Their test set.
-            split: Their split.
-            group: What comes before the name in their identifiers; by default the centre, the
-                sequence or else the dataset.
-            mask_names: How masks are named after frames, see ``MASK_NAMES``.
-            image_suffix: What every frame's name ends in, and its mask's does not.
+        ``dataset`` to ``split`` are as for :class:`FrameFiles`. ``group`` comes before the name in
+        identifiers, by default the centre, the sequence or else the dataset. ``mask_names`` are as
+        ``MASK_NAMES``. Every frame's name ends in ``image_suffix``, its mask's does not.
         """
         unclaimed = self._by_name(masks, "masks")
         frames = self._by_name(images, "frames")
@@ -129,10 +119,12 @@ class Listing:
             frames = self._without_suffix(frames, image_suffix)
         found = _match(frames, unclaimed, mask_names)
         sequence = normal(sequence)
+        if len(frames) > 1 and unclaimed and not found:  # named otherwise: once, not for each file
+            self.faults.append(_none_fits(images, masks, frames, unclaimed, mask_names))
+            return
         for name, image in frames.items():
             if name not in found:
-                expected = " or ".join(f"{one}.*" for one in mask_stems(name, mask_names)[:2])
-                message = f"its mask is missing; expected {expected} in {masks}"
+                message = f"its mask is missing; expected {_likely(name, mask_names)} in {masks}"
                 self.faults.append(Fault(path=str(image), message=message))
                 continue
             self.frames.append(
@@ -174,16 +166,11 @@ class Listing:
 
     def _without_suffix(self, frames: dict[str, Path], suffix: str) -> dict[str, Path]:
         """Frames by their names without a suffix; a name that lacks it is a fault."""
-        self.faults += [
-            Fault(path=str(path), message=f"expected a name that ends in {suffix}")
-            for name, path in frames.items()
-            if not name.endswith(suffix)
-        ]
-        return {
-            name.removesuffix(suffix): path
-            for name, path in frames.items()
-            if name.endswith(suffix)
-        }
+        message = f"expected a name that ends in {suffix}"
+        fitting = {name: path for name, path in frames.items() if name.endswith(suffix)}
+        others = [path for name, path in frames.items() if name not in fitting]
+        self.faults += [Fault(path=str(path), message=message) for path in others]
+        return {name.removesuffix(suffix): path for name, path in fitting.items()}
 
     def _by_name(self, folder: Path, what: str) -> dict[str, Path]:
         """Image files of a folder by name; a second file of the same name is a fault."""
@@ -202,7 +189,9 @@ class Listing:
             elif path != folder:
                 self.others.append(path)
         if not found and (folder.exists() or not folder.is_symlink()):
-            there = "is empty" if folder.is_dir() else "is missing"
+            there = "is missing"
+            if folder.is_dir():
+                there = "holds none" if entries else "is empty"
             self.oddities.append(
                 Fault(path=str(folder), message=f"the folder {there}; expected {what}")
             )
@@ -224,6 +213,28 @@ def _match(
             if name not in found and stem in unclaimed:
                 found[name] = unclaimed.pop(stem)
     return found
+
+
+def _none_fits(
+    images: Path,
+    masks: Path,
+    frames: Mapping[str, Path],
+    unclaimed: Mapping[str, Path],
+    names: Sequence[str],
+) -> Fault:
+    first, *_ = frames
+    message = (
+        f"none of the {len(frames)} frames has its mask in {masks}: expected "
+        f"{_likely(first, names)} for {frames[first].name}, found "
+        f"{few([path.name for path in unclaimed.values()], 3)}. How masks are named is said by "
+        "'harness init --pair ROLE FRAMES MASKS --mask-name TEXT'"
+    )
+    return Fault(path=str(images), message=message)
+
+
+def _likely(name: str, names: Sequence[str]) -> str:
+    """The two likeliest names of a frame's mask."""
+    return " or ".join(f"{stem}.*" for stem in dict.fromkeys(mask_stems(name, names)[:2]))
 
 
 def mask_stems(stem: str, names: Sequence[str] = MASK_NAMES) -> tuple[str, ...]:

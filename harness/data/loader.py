@@ -81,11 +81,8 @@ def workers_that_fit(
 ) -> int:
     """How many workers can hand over their batches through shared memory, at most ``workers``.
 
-    Args:
-        workers: Worker processes wanted.
-        config: The recipe, for the size of a batch.
-        trainings: Processes that train on this machine at once and share the memory.
-        shared: The folder of shared memory; where there is none, all workers fit.
+    ``trainings`` processes train on this machine at once and share it; without the folder
+    ``shared`` all workers fit.
     """
     if not shared.is_dir():
         return workers
@@ -135,15 +132,10 @@ class AugmentedFrames(Dataset[Any]):
 
 
 class BatchLoader:
-    """The batches of a run.
+    """The batches of a run, from the caches of its training and its validation frames.
 
-    Args:
-        config: Its recipe.
-        train: Cache of the training frames.
-        val: Cache of the validation frames.
-        rank: Which process of ``world_size`` this is; each takes its share of every batch.
-        world_size: Processes that train together.
-        pin: Whether batches are put into pinned memory, for faster copies to a GPU.
+    Process ``rank`` of ``world_size`` that train together takes its share of every batch; ``pin``
+    puts batches into pinned memory, for faster copies to a GPU.
     """
 
     def __init__(

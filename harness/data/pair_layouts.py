@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.data.listing import IMAGE_SUFFIXES, MASK_NAMES, Listing, entries_of, folders_in
+from harness.data.listing import MASK_NAMES, Listing, entries_of, folders_in, is_image
 from metrics.utils.errors import Fault
 from metrics.utils.names import normal
 
@@ -37,10 +37,8 @@ class PairLayout:
 
     Attributes:
         kind: Short name; the frames' ``dataset`` unless it is a general layout.
-        name: For messages.
-        expects: The folders, for messages.
-        images: Pattern of the folders of frames.
-        masks: Pattern of the folders of masks.
+        name, expects: Its name and its folders, for messages.
+        images, masks: Patterns of the folders of frames and of masks.
         mask_names: How masks are named after their frames.
         image_suffix: What every frame's name ends in, and its mask's does not.
         least: How many pairs of folders it takes to recognise the layout.
@@ -65,26 +63,24 @@ class PairLayout:
         images, masks = _find(listing.root, self.images), _find(listing.root, self.masks)
         read = []
         for key in images:
-            if key in masks:
-                read.append((images[key][0], masks[key][0]))
-                self._add(listing, dataset, *read[-1], dict(key))
+            if key not in masks:
+                continue
+            pair = images[key][0], masks[key][0]
+            read.append(pair)
+            groups = dict(key)
+            words = [groups.get(name, "") for name in ("split", "test_set", "centre")]
+            words.append(groups.pop("folder", "") or groups.get("sequence", ""))
+            listing.add_pairs(
+                pair[0],
+                pair[1],
+                dataset=dataset,
+                group="/".join(filter(None, words)),
+                mask_names=self.mask_names,
+                image_suffix=self.image_suffix,
+                **groups,
+            )
         _name_others(listing, read, images.values(), listing.notes)
         _name_others(listing, read, masks.values(), [])
-
-    def _add(
-        self, listing: Listing, dataset: str, images: Path, masks: Path, groups: dict[str, str]
-    ) -> None:
-        words = [groups.get(key, "") for key in ("split", "test_set", "centre")]
-        words.append(groups.pop("folder", "") or groups.get("sequence", ""))
-        listing.add_pairs(
-            images,
-            masks,
-            dataset=dataset,
-            group="/".join(filter(None, words)),
-            mask_names=self.mask_names,
-            image_suffix=self.image_suffix,
-            **groups,
-        )
 
 
 def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
@@ -128,10 +124,7 @@ def _name_others(
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(
-        path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-        for path in entries_of(folder)
-    )
+    return any(map(is_image, entries_of(folder)))
 
 
 def _fits(part: str, folder: Path) -> re.Match[str] | None:

@@ -7,6 +7,7 @@ its own sub-folders or a file of splits divide it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 from harness.config.settings import Settings
 from harness.config.sources import Pair, Source
 from harness.data.layouts import list_frames
-from harness.data.listing import FrameFiles, Listing
+from harness.data.listing import ENDINGS, FrameFiles, Listing
 from harness.data.pair_layouts import GENERAL_NAMES
 from metrics.utils.errors import Fault, UserError
 
@@ -75,7 +76,8 @@ def list_source(source: Source) -> Listing:
     names = (source.mask_name,) if source.mask_name else GENERAL_NAMES
     listing.add_pairs(source.images, source.masks, dataset="plain", mask_names=names)
     if not listing.frames and not listing.faults:
-        raise UserError(f"no frames in {source.images}; expected .jpg, .png, .tif or .bmp files")
+        what = f"no frames in {source.images}; expected {ENDINGS} files"
+        raise UserError(". ".join(filter(None, (what, listing.remark))))
     return listing
 
 
@@ -148,11 +150,8 @@ def _renamed(frame: FrameFiles, role: str, name: str) -> FrameFiles:
 def _tell_sets_apart(listings: Mapping[str, Listing]) -> None:
     """Put the option's name before that of a test set which two folders have."""
     options = {option: listing for option, listing in listings.items() if " " in option}
-    counts = Counter(
-        name
-        for listing in options.values()
-        for name in {frame.test_set for frame in listing.frames}
-    )
+    sets = ({frame.test_set for frame in listing.frames} for listing in options.values())
+    counts = Counter(itertools.chain.from_iterable(sets))
     for option, listing in options.items():
         name = option.removeprefix("--test ")
         listing.frames = [

@@ -18,7 +18,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, StrictStr, model_validator
 
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.names import normal
+from metrics.utils.names import few, normal
 from metrics.utils.text import read_toml
 from metrics.utils.validation import validate
 
@@ -49,11 +49,7 @@ class Rule(BaseModel, extra="forbid", frozen=True):
 class Splits(BaseModel, extra="forbid", frozen=True):
     """Which frames belong to train, val and test.
 
-    Attributes:
-        name: What it is called in tables and registers; ``paper`` for the paper's.
-        train: Frames to train on.
-        val: Frames to validate on.
-        test: Frames to test on.
+    ``name`` stands in tables and registers; the paper's are called ``paper``.
     """
 
     name: StrictStr = Field("", description="text")
@@ -88,11 +84,7 @@ def load_splits(path: Path | None = None) -> Splits:
 
 
 def assign(catalogue: pd.DataFrame, splits: Splits) -> pd.DataFrame:
-    """Assign each frame to its split.
-
-    Args:
-        catalogue: As ``layouts.read_headers`` gives it; a frame that has a split keeps it.
-        splits: The splits of the others.
+    """Assign each frame of a catalogue to its split; one that has a split keeps it.
 
     Returns:
         DataFrame: A copy with ``split`` as ``train``, ``val``, ``test``, or empty where no split
@@ -131,15 +123,25 @@ def left_out(catalogue: pd.DataFrame, splits: Splits) -> str:
     return f"In no split{where}: {parts}." if parts else ""
 
 
+def unmatched(catalogue: pd.DataFrame, splits: Splits) -> str:
+    """A sentence about the names and patterns that fit no frame; empty where all fit."""
+    lost = []
+    for split in SPLITS:
+        for key, column in KEYS.items():
+            there = set(catalogue[column])
+            for name in map(normal, getattr(getattr(splits, split) or Rule(), key)):
+                literal = re.sub(r"\[([*?[])\]", r"\1", name)  # as glob.escape writes it
+                if literal not in there and not fnmatch.filter(there, name):
+                    lost.append(f"{name} ({key} of {split})")
+    return f"Nothing fits these names of {splits.name!r}: {few(lost, 3)}." if lost else ""
+
+
 def folds(catalogue: pd.DataFrame, count: int, seed: int = 0) -> list[pd.DataFrame]:
-    """Divide the training and validation frames into folds for cross-validation.
+    """Divide the training and validation frames into 2 or more folds for cross-validation.
 
     A sequence stays whole, and the folds hold about equally many frames with and without polyps
     (a frame that has a mask counts as one with a polyp, since no mask is opened). Frames of the
-    test split and of none stay as they are.
-
-    There are ``count`` folds, 2 or more, of a catalogue whose splits are assigned; ``seed``
-    shuffles sequences and single frames.
+    test split and of none stay as they are. ``seed`` shuffles sequences and single frames.
 
     Returns:
         list[DataFrame]: One copy of the catalogue per fold; in the k-th, the k-th part is ``val``

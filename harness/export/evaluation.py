@@ -47,14 +47,6 @@ IMAGE: Final = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 """The image that Codabench runs the program in, by default."""
 
 _DAYS: Final = 365
-_OWN_FILES: Final[Mapping[Platform, tuple[str, ...]]] = {
-    "codabench": ("README.md", "competition.yaml", "run_locally.sh"),
-    "grand-challenge": (
-        "README.md", "Dockerfile", "do_save.sh", "do_test_run.sh", "phase-settings.md",
-        "run_locally.sh",
-    ),
-    "evalai": ("README.md", "challenge_config.yaml", "run_locally.sh"),
-}  # fmt: skip
 _PAGES: Final = ("overview.html", "evaluation.html", "terms.html")
 _PAGES_FOLDERS: Final[Mapping[Platform, str]] = {"codabench": "pages", "evalai": "templates"}
 _WIDEST_SHOWN: Final = 560  # pixels
@@ -64,16 +56,9 @@ _WIDEST_SHOWN: Final = 560  # pixels
 class Request:
     """What a bundle is made for.
 
-    Attributes:
-        platform: Where it runs.
-        round: The round.
-        truth: The folder of the true masks.
-        protocol: By which masks are read.
-        classes: What the values of true masks mean.
-        frames: A folder of frames, SET/NAME.*, that participants may see with the outlines of truth
-            and mask (Codabench only); ``None`` for none.
-        wheels: A folder with the wheels of all packages; ``None`` to have them from PyPI.
-        image: The image that Codabench runs the program in.
+    ``truth`` is the folder of the true masks, ``frames`` one of frames, SET/NAME.*, that
+    participants may see with the outlines of truth and mask (Codabench only), ``wheels`` one of all
+    packages, which come from PyPI otherwise; Codabench runs the program in ``image``.
     """
 
     platform: Platform
@@ -87,11 +72,7 @@ class Request:
 
 
 def export_evaluation(request: Request, out: Path) -> str:
-    """Write the bundle.
-
-    Args:
-        request: What it is made for.
-        out: A folder that does not exist yet; it appears when it is complete.
+    """Write the bundle as ``out``, a folder that appears when it is complete.
 
     Returns:
         str: The digest of its program.
@@ -239,7 +220,8 @@ def _render(folder: Path, request: Request, words: Mapping[str, Any]) -> None:
         keep_trailing_newline=True,
     )
     own = request.platform.replace("-", "_")
-    targets = {f"{own}/{name}": name for name in _OWN_FILES[request.platform]}
+    names = sorted(path.name for path in (bundle_templates() / own).iterdir() if path.is_file())
+    targets = {f"{own}/{name}": name for name in names if not name.endswith(".py")}
     if pages := _PAGES_FOLDERS.get(request.platform):
         targets |= {f"common/{name}": f"{pages}/{name}" for name in _PAGES}
         _draw_logo(folder / "logo.png")
@@ -268,12 +250,9 @@ def _pack_codabench(folder: Path) -> None:
 
 def _pack_evalai(folder: Path) -> None:
     (folder / "annotations").mkdir()
-    for source, name in (
-        ("truth", "annotations/truth"),
-        ("evaluation_script", "evaluation_script"),
-    ):
-        shutil.make_archive(str(folder / name), "zip", folder / source)
-        shutil.rmtree(folder / source)
+    for name, into in (("truth", "annotations/truth"), ("evaluation_script", "evaluation_script")):
+        shutil.make_archive(str(folder / into), "zip", folder / name)
+        shutil.rmtree(folder / name)
     parts = ("challenge_config.yaml", "logo.png", "templates", "annotations")
     _zip(folder, "evalai", (*parts, "evaluation_script.zip"))
 

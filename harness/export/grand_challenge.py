@@ -65,6 +65,9 @@ def export_container(
             "run": loaded.run.run,
             "version": __version__,
             "size": str(loaded.size),
+            "values": ", ".join(
+                f"{at} on {name}" for at, name in enumerate(loaded.classes.names, 1)
+            ),
             "input_slug": input_slug,
             "output_slug": output_slug,
         }
@@ -82,9 +85,8 @@ def _write_files(folder: Path, words: Mapping[str, str]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     for name in _SCRIPTS:
         (folder / name).chmod(0o755)
-    (folder / "requirements.txt").write_text(
-        "\n".join(pinned(_REQUIREMENTS)) + "\n", encoding="utf-8"
-    )
+    requirements = "\n".join(pinned(_REQUIREMENTS)) + "\n"
+    (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
 
 
 def _write_case(folder: Path, slug: str) -> None:

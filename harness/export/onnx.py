@@ -50,11 +50,8 @@ _LARGEST_BATCH: Final = 4096
 class Difference:
     """How the masks of onnxruntime and of the harness differ, at the frames' own sizes.
 
-    Attributes:
-        frames: Number of frames compared.
-        pixels: Number of their pixels.
-        ties: Pixels that differ and are a tie, see ``TIE``.
-        others: Pixels that differ and are not.
+    Of ``pixels`` in so many ``frames``, ``ties`` differ and are a tie (``TIE``), ``others`` differ
+    and are none.
     """
 
     frames: int
@@ -111,8 +108,7 @@ def export_onnx(
         loaded: The run's network, its weights on the CPU.
         path: The file, ``.onnx``.
         frames: Frames to compare on; without them nothing is compared.
-        int8: Whether weights are rounded to 8 bits, see ``harness.export.int8``; then so few pixels
-            may differ as it says.
+        int8: Round the weights to 8 bits; pixels may differ as ``harness.export.int8`` says.
         done: Called after each frame.
 
     Returns:
@@ -235,10 +231,9 @@ def _outside(loaded: Loaded, clean_up: CleanUp) -> list[str]:
 
 
 def _fusion_in_words(run: Run) -> str:
+    words = {"mean": "mean of the members", "weighted": "weighted mean of the members"}
     kind = run.tuned.get("fusion", {}).get("kind", "mean")
-    return {"mean": "mean of the members", "weighted": "weighted mean of the members"}.get(
-        kind, "a small network over the members' maps"
-    )
+    return words.get(kind, "a small network over the members' maps")
 
 
 def _convert(network: nn.Module, size: int, path: Path) -> None:

@@ -42,12 +42,7 @@ def with_all_they_need(names: Iterable[str]) -> list[str]:
 
 
 def copy_wheels(pins: Sequence[str], source: Path, target: Path) -> None:
-    """Copy the wheels of pinned packages.
-
-    Args:
-        pins: Such as ``numpy==2.4.6``.
-        source: A folder of wheels, as ``pip download`` fills it.
-        target: Where the copies go.
+    """Copy the wheels of pinned packages from a folder, as ``pip download`` fills it, to another.
 
     Raises:
         FaultsError: Wheels are missing; all of them at once.

@@ -63,6 +63,9 @@ _INDICES: Final = (
 )
 
 
+_CLASSES: Final = "where values mean classes, name each with 'harness init --class NAME=VALUE'"
+
+
 class Examined(NamedTuple):
     """A decoded mask file.
 
@@ -196,9 +199,10 @@ def _grey_problems(grey: _Bytes, *, lossy: bool) -> Iterator[str]:
     if brightest == 1:
         yield _INDICES
     elif brightest < WHITE_FROM and _has_area_of(grey, 1, brightest, side):
-        yield f"values up to {brightest} only, so that no pixel counts as polyp (white is 255)"
+        none = f"values up to {brightest} only, so that no pixel counts as polyp"
+        yield f"{none} (white is 255; {_CLASSES})"
     elif _has_area_of(grey, *GREY, AREA_SIDE):
-        yield f"an area of greys between {GREY[0]} and {GREY[1]}"
+        yield f"an area of greys between {GREY[0]} and {GREY[1]} ({_CLASSES})"
     elif _has_area_of(grey, 1, GREY[0] - 1, FAINT_SIDE):
         yield f"an area of values between 1 and {GREY[0] - 1}, which is black to some readers"
 

@@ -29,9 +29,14 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        """The fault on one line."""
+        """The fault; on one line, unless its message has several."""
         path = self.path.replace("\n", "\\n")
         return f"{path}: {self.message}" if path else self.message
+
+    @property
+    def item(self) -> str:
+        """The fault as an item of a list, further lines indented."""
+        return "  - " + str(self).replace("\n", "\n    ")
 
 
 class UserError(click.ClickException):
@@ -49,7 +54,7 @@ class FaultsError(UserError):
         self.summary = summary
         count = len(self.faults)
         lines = [f"{self.summary} ({count} fault{'s' if count != 1 else ''}):"]
-        lines += [f"  - {fault}" for fault in self.faults[: self.shown]]
+        lines += [fault.item for fault in self.faults[: self.shown]]
         if count > self.shown:
             lines.append(f"  ... and {count - self.shown} more")
         super().__init__("\n".join(lines))

@@ -47,15 +47,10 @@ def warp(image: Image, mask: Image, matrix: NDArray[np.float64], size: int) -> P
 
 
 def add_noise(image: Image, deviation: float, rng: np.random.Generator) -> Image:
-    """Add Gaussian noise, the same in all three channels.
+    """Add Gaussian noise to uint8 (H, W, 3), the same in all channels, saturated at 0 and 255.
 
-    Args:
-        image: uint8 (H, W, 3).
-        deviation: Standard deviation in grey values.
-        rng: Seeds OpenCV's generator, which is several times as fast as NumPy's.
-
-    Returns:
-        NDArray: uint8 (H, W, 3), saturated at 0 and 255.
+    ``deviation`` is its standard deviation in grey values; ``rng`` seeds OpenCV's generator, which
+    is several times as fast as NumPy's.
     """
     cv2.setRNGSeed(int(rng.integers(2**31)))
     noise = np.empty(image.shape[:2], np.int16)

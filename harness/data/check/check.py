@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +19,7 @@ from harness.data.check.summary import summarise
 from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles, Listing
-from harness.data.splits import Splits, assign, left_out
+from harness.data.splits import Splits, assign, left_out, unmatched
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
 from metrics.utils.names import few
@@ -71,12 +74,18 @@ def check(
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
-            *filter(None, [left_out(frames[frames["truth"] != "withheld"], splits)]),
+            *_unused(frames[frames["truth"] != "withheld"], splits),
             *_masks(frames, classes.chosen),
             *_oddities(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
     )
+
+
+def _unused(frames: pd.DataFrame, splits: Splits) -> Iterator[str]:
+    yield from filter(None, [left_out(frames, splits)])
+    if splits.name != "paper":  # whose frames need not all be there
+        yield from filter(None, [unmatched(frames, splits)])
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
@@ -124,10 +133,26 @@ def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> Iterat
     named = {fault.path for fault in faults}
     for listing in listings:
         used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
-        rest = find_other_files(listing.root, used)
-        if rest.known:
-            parts = ", ".join(f"{kind} ({count})" for kind, count in rest.known.items())
+        known, others = find_other_files(listing.root, used)
+        if known:
+            parts = ", ".join(f"{kind} ({count})" for kind, count in known.items())
             yield f"Not used in {listing.root}: {parts}."
-        unknown = [str(path) for path in rest.unknown if str(path) not in named]
-        if unknown:
-            yield f"Stray files in {listing.root}: {few(unknown, UNKNOWN_NAMED)}."
+        unknown = [path for path in others if str(path) not in named]
+        if stray := _by_folder(unknown, listing.root, used):
+            yield f"Stray files in {listing.root}: {few(stray, UNKNOWN_NAMED)}."
+
+
+def _by_folder(files: Sequence[Path], root: Path, used: Sequence[Path]) -> list[str]:
+    """Files as seen from the root; those of a folder of which nothing is used are counted."""
+    around = {root}.union(*({folder, *folder.parents} for folder in {path.parent for path in used}))
+
+    @functools.cache
+    def unused(folder: Path) -> Path | None:
+        """The highest folder around of which nothing is used."""
+        return None if folder in around else unused(folder.parent) or folder
+
+    counts = Counter(unused(path.parent) or path for path in files)
+    return [
+        f"{path.relative_to(root)}/ ({count})" if path.is_dir() else str(path.relative_to(root))
+        for path, count in counts.items()
+    ]

@@ -34,10 +34,7 @@ _BLOCK: Final = 1024
 def exact(labels: Sequence[str], paths: Sequence[str], digests: Sequence[str]) -> list[Fault]:
     """A fault for each frame whose pixels are those of an earlier frame in another split.
 
-    Args:
-        labels: Split of each frame; a frame of no split ('') is left out.
-        paths: Image path of each frame.
-        digests: Digest of each frame's pixels; '' where there are none.
+    Frames of no split (label '') or without pixels (digest '') are left out.
     """
     first: dict[str, dict[str, str]] = {}
     faults = []
@@ -47,13 +44,8 @@ def exact(labels: Sequence[str], paths: Sequence[str], digests: Sequence[str]) -
         seen = first.setdefault(digest, {})
         other = next((found for found in seen if found != label), None)
         if other is not None:
-            faults.append(
-                Fault(
-                    path=path,
-                    message=f"in {label}, has the same pixels as {seen[other]} in {other}; "
-                    "keep it in one of the two",
-                )
-            )
+            what = f"has the same pixels as {seen[other]} in {other}; keep it in one of the two"
+            faults.append(Fault(path=path, message=f"in {label}, {what}"))
         seen.setdefault(label, path)
     return faults
 
@@ -64,35 +56,25 @@ def near(
     digests: Sequence[str],
     thumbnails: npt.NDArray[np.uint8],
 ) -> list[Fault]:
-    """A fault for each frame that is nearly the same picture as one of an earlier split.
+    """A fault for each frame that is nearly the same picture as an earlier one in another split.
 
-    Args:
-        labels: Split of each frame; a frame of no split ('') is left out.
-        paths: Image path of each frame.
-        digests: Digest of each frame's pixels; equal ones are left to :func:`exact`.
-        thumbnails: uint8 (N, S, S), grey, S even.
+    Frames of no split (label '') are left out, those with equal digests left to :func:`exact`.
+    The thumbnails are uint8 (N, S, S), grey, S even.
     """
-    chosen = np.flatnonzero(
-        [
-            bool(label) and picture.std() > _FLAT
-            for label, picture in zip(labels, thumbnails, strict=True)
-        ]
-    )
+    pairs = zip(labels, thumbnails, strict=True)
+    chosen = np.flatnonzero([label != "" and picture.std() > _FLAT for label, picture in pairs])
     if not chosen.size:
         return []
     splits = np.unique(np.asarray(labels)[chosen], return_inverse=True)[1]
     faults = []
     for i, j, likeness in _pairs(splits, thumbnails[chosen]):
         index, earlier = chosen[i], chosen[j]
-        if digests[index] == digests[earlier]:
-            continue
-        faults.append(
-            Fault(
-                path=paths[index],
-                message=f"in {labels[index]}, is nearly the same picture as {paths[earlier]} in "
-                f"{labels[earlier]} (likeness {likeness:.3f}); keep it in one of the two",
+        if digests[index] != digests[earlier]:
+            message = (
+                f"in {labels[index]}, is nearly the same picture as {paths[earlier]} in "
+                f"{labels[earlier]} (likeness {likeness:.3f}); keep it in one of the two"
             )
-        )
+            faults.append(Fault(path=paths[index], message=message))
     return faults
 
 

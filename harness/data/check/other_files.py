@@ -6,7 +6,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,16 +23,8 @@ _FILES: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class OtherFiles:
-    """Files below a dataset folder that are neither frame nor mask: known ones by kind, others."""
-
-    known: dict[str, int]
-    unknown: tuple[Path, ...]
-
-
-def find_other_files(root: Path, used: Iterable[Path]) -> OtherFiles:
-    """Find the files below ``root`` that are not among the used ones."""
+def find_other_files(root: Path, used: Iterable[Path]) -> tuple[dict[str, int], list[Path]]:
+    """The files below ``root`` that are not used: numbers of known ones by kind, and the others."""
     taken = {str(path) for path in used}
     known: Counter[str] = Counter()
     unknown = []
@@ -48,7 +39,7 @@ def find_other_files(root: Path, used: Iterable[Path]) -> OtherFiles:
                 known[kind] += 1
             else:
                 unknown.append(path)
-    return OtherFiles(known=dict(sorted(known.items())), unknown=tuple(sorted(unknown)))
+    return dict(sorted(known.items())), sorted(unknown)
 
 
 def dead_links(folder: Path) -> Iterator[Path]:

@@ -65,10 +65,12 @@ def _sources(frames: pd.DataFrame) -> pd.Series[str]:
 def _row(split: str, source: str, frames: pd.DataFrame) -> dict[str, Any]:
     known = frames["polyp"].notna()
     polyp = int((frames["polyp"] == True).sum())  # noqa: E712 (None is neither)
-    sequences = frames["sequence"].nunique()
+    if source.endswith("sequences"):
+        count = frames["sequence"].nunique()
+        source = f"{count} {source if count > 1 else source[:-1]}"
     return {
         "split": split,
-        "source": f"{sequences} {source}" if source.endswith("sequences") else source,
+        "source": source,
         "frames": len(frames),
         "polyp": polyp if known.any() else None,
         "non_polyp": int(known.sum()) - polyp if known.any() else None,

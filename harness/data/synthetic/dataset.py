@@ -38,14 +38,9 @@ _ROOM: Final = 1.4  # a sequence's scene is so many times as high and wide as it
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic:
-    """Where the parts of a drawn dataset lie.
+    """Where the parts of a drawn dataset lie, and how many frames it has.
 
-    Attributes:
-        endocv: As the EndoCV 2021 release: centres and sequences.
-        hyperkvasir: As HyperKvasir's segmented images.
-        test_frames: As the challenge's test folders, without masks.
-        truth: What the organisers would withhold: ``EndoCV_DATAk/NAME_mask.png``.
-        frames: Number of frames.
+    ``truth`` is what the organisers would withhold: ``EndoCV_DATAk/NAME_mask.png``.
     """
 
     endocv: Path
@@ -143,13 +138,7 @@ def _single_frames(
 
 
 class _Artist:
-    """Draws frames and writes them.
-
-    Attributes:
-        rng: Source of all randomness.
-        frames: Frames written so far.
-        progress: Called with their number after each.
-    """
+    """Draws frames, writes them, and calls ``progress`` after each with their number."""
 
     def __init__(
         self, rng: np.random.Generator, height: int, progress: Callable[[int], object]

@@ -1,7 +1,8 @@
-"""Segment the polyps of one case, as a container on grand-challenge.org.
+"""Segment one case, as a container on grand-challenge.org.
 
-Reads INPUT_PATH/inputs.json and the one image it names, writes a mask of 0 and 1 at the image's
-own size to OUTPUT_PATH/images/OUTPUT_SLUG/. An image of several frames gets a mask of as many.
+Reads INPUT_PATH/inputs.json and the one image it names, writes a mask of the image's own size to
+OUTPUT_PATH/images/OUTPUT_SLUG/: 0 is the background, 1 and on are the classes of model.json. An
+image of several frames gets a mask of as many.
 """
 
 from __future__ import annotations

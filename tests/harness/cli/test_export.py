@@ -279,6 +279,15 @@ def test_a_stack_of_grey_frames(container: Path, images: Path, tmp_path: Path) -
     assert made.GetSpacing() == (0.5, 0.5, 0.5)
 
 
+def test_the_readme_says_which_value_is_which_class_and_where_the_mask_lies(
+    container: Path,
+) -> None:
+    text = (container / "README.md").read_text()
+    assert "Segments an image, frame by frame: 1 on polyp, else 0." in text
+    assert "OUTPUT_SLUG=polyp-mask" in text
+    assert "{{" not in text
+
+
 def nothing(folder: Path) -> None:
     folder.mkdir()
 

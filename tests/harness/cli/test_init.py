@@ -214,6 +214,17 @@ def test_two_folders_of_any_names_are_a_pair(here: Path, draw: Drawer) -> None:
     }
 
 
+def test_masks_of_other_names_are_named_where_no_frame_is_left_to_divide(
+    here: Path, draw: Drawer
+) -> None:
+    for name in ("a", "b", "c"):
+        draw.pair(draw.root / f"x/{name}.png", draw.root / f"y/{name}-label.png")
+    refused = init("--pair", "train", draw.root / "x", draw.root / "y")
+    assert refused.exit_code == 1
+    assert "none of the 3 frames has its mask" in refused.stderr
+    assert "cannot divide" not in refused.stderr
+
+
 def test_a_folder_alone_is_divided_once(here: Path, draw: Drawer) -> None:
     folder = draw.pairs("A", tuple(f"x{number}" for number in range(20)))
     result = init("--train", folder)

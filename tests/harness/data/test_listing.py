@@ -50,6 +50,18 @@ def test_a_missing_mask_is_a_fault_and_a_lone_mask_an_oddity(draw: Drawer, tmp_p
     assert found.oddities[0].path == str(tmp_path / "masks/b.jpg")
 
 
+def test_masks_that_are_all_named_otherwise_are_one_fault(draw: Drawer, tmp_path: Path) -> None:
+    for number in range(5):
+        draw.frame(tmp_path / f"images/{number}.jpg")
+        draw.mask(tmp_path / f"masks/label{number}.png")
+    found = Listing(layout="", root=tmp_path)
+    found.add_pairs(tmp_path / "images", tmp_path / "masks", dataset="plain")
+    (fault,) = [*found.faults, *found.oddities]
+    expected = "expected 0.* or 0_mask.* for 0.jpg, found label0.png, label1.png, label2.png and 2"
+    assert expected in fault.message
+    assert "--mask-name" in fault.message
+
+
 def test_two_files_of_one_name_are_a_fault(draw: Drawer, tmp_path: Path) -> None:
     draw.frame(tmp_path / "a.jpg")
     draw.frame(tmp_path / "a.png")

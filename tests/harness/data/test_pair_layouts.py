@@ -228,4 +228,4 @@ def test_the_superpixels_of_isic_2017_are_no_frames(draw: Drawer) -> None:
     assert [frame.name for frame in found.frames] == ["ISIC_0000001"]
     assert found.faults == found.oddities == found.others == []
     used = [path for path in (found.frames[0].image, found.frames[0].mask) if path]
-    assert find_other_files(draw.root, used).known == {"superpixels": 1}
+    assert find_other_files(draw.root, used)[0] == {"superpixels": 1}

@@ -67,6 +67,19 @@ def test_what_is_in_no_split_is_counted_by_source() -> None:
     assert splits.left_out(assigned[assigned["split"] != ""], PAPER) == ""
 
 
+def test_names_that_fit_no_frame_are_told() -> None:
+    table = frames(("C1", "", "mask"), ("C1", "", "mask")).assign(frame=["plain/a[1]", "plain/b"])
+    asked = splits.Splits(
+        name="own",
+        train=splits.Rule(frames=("plain/a[[]1]", "plain/c*", "plain/[a-b]")),
+        val=splits.Rule(sequences=("seq1",)),
+    )
+    assert splits.unmatched(table, asked) == (
+        "Nothing fits these names of 'own': plain/c* (frames of train), seq1 (sequences of val)."
+    )
+    assert splits.unmatched(table, splits.OWN) == ""
+
+
 def test_a_users_splits_with_patterns(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[train]\nframes = ["C1/*"]\n[test]\ncentres = ["C[23]"]\n')

@@ -26,13 +26,7 @@ def evaluate(
     phase_codename: str,  # noqa: ARG001
     **kwargs: object,  # noqa: ARG001
 ) -> dict[str, object]:
-    """Score one submission.
-
-    Args:
-        test_annotation_file: The zip of the true masks.
-        user_annotation_file: The submission.
-        phase_codename: Not used: each phase has its own truth.
-        kwargs: Not used.
+    """Score a submission by the zip of the true masks; each phase has its own.
 
     Returns:
         dict: The figures as EvalAI takes them. Without ``result`` EvalAI marks the submission as

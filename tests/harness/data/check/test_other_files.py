@@ -15,18 +15,17 @@ def test_what_the_release_ships_is_counted_and_the_rest_named(draw: Drawer) -> N
     (root / "data_C1/bbox_C1/._C1.txt").write_text("")
     listing = list_frames(root)
     used = [path for frame in listing.frames for path in (frame.image, frame.mask) if path]
-    found = find_other_files(listing.root, used)
-    assert found.known == {
+    known, others = find_other_files(listing.root, used)
+    assert known == {
         "archives": 1,
         "bounding boxes": 2,
         "copies in imagesAll_positive": 1,
         "system files": 3,
         "tables": 1,
     }
-    assert found.unknown == (root / "data_C1/masks_C1/notes.txt",)
+    assert others == [root / "data_C1/masks_C1/notes.txt"]
 
 
 def test_a_folder_of_frames_alone_leaves_nothing(draw: Drawer) -> None:
     root = draw.pairs("own")
-    found = find_other_files(root, root.rglob("*.jpg"))
-    assert (found.known, found.unknown) == ({}, ())
+    assert find_other_files(root, root.rglob("*.jpg")) == ({}, [])

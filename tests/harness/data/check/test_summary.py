@@ -27,7 +27,7 @@ def test_counts_by_split_and_source() -> None:
         ["train", "C1", 2, 1, 1, "20 x 10 to 40 x 30 (2 sizes)"],
         ["train", "all", 2, 1, 1, "20 x 10 to 40 x 30 (2 sizes)"],
         ["val", "2 sequences", 3, 2, 0, "40 x 30"],
-        ["val", "1 negative sequences", 1, 0, 1, "40 x 30"],
+        ["val", "1 negative sequence", 1, 0, 1, "40 x 30"],
         ["val", "all", 4, 2, 1, "40 x 30"],
         ["", "EndoCV_DATA1", 1, None, None, "40 x 30"],
     ]
