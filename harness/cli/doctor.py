@@ -156,10 +156,10 @@ def caches() -> Iterator[Check]:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from harness.config.training import TrainConfig
-    from models.hub import cached
+    from models.hub import cached_file
 
     encoder = TrainConfig(model="unet").encoder
-    there = cached(encoder, "imagenet")
+    there = cached_file(encoder, "imagenet") is not None
     found = f"{encoder} {'is' if there else 'is not'} in {HF_HUB_CACHE}"
     advice = "" if there else "Nothing: --preset paper fetches it once, where the hub answers."
     yield Check("cache", "weights", found, advice=advice)
