@@ -12,9 +12,9 @@ Rooms, each of which imports only those above it:
   it ``averages`` (over frames or test sets), ``generalisation``, ``strata`` (frames by the size of
   their polyp), ``registry`` (plug-ins' figures) and ``paper`` (the published figures);
 * ``pranet``, ``curves``, ``calibration`` and ``risk``: figures of probability maps;
-* ``statistics``: over frames and models: ``samples`` pairs the frames, ``bootstrap`` and
-  ``bootstrap_intervals``, ``permutation`` and ``comparison`` test, ``ranking`` and ``consensus``
-  rank, ``seeds`` and ``error_prediction``.
+* ``statistics``: over frames and models: ``samples`` pairs the frames, ``clusters`` are resampled
+  together, ``bootstrap`` and ``bootstrap_intervals``, ``permutation`` and ``comparison`` test,
+  ``ranking`` and ``consensus`` rank, ``seeds`` and ``error_prediction``.
 
 docs/protocol.md has examples ('From Python').
 

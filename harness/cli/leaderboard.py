@@ -205,8 +205,9 @@ def _round_views(
     folders = [str(workspace.score_folder(*one)) for one in named]
     newest = scores["truth_sha256"].groupby(folders).transform("first")
     best = scores.assign(current=scores["truth_sha256"] == newest)
-    best = best.sort_values("score", ascending=False, kind="stable")
-    best = best.drop_duplicates(["round", "team", "model", "truth_sha256"])
+    best = best.sort_values("score", ascending=False, kind="stable").drop_duplicates(
+        ["round", "team", "model", "truth_sha256"]
+    )
     truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
     groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
     for (round_name, truth), group in groups:
@@ -222,10 +223,8 @@ def _round_views(
         rows = by_name(current)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
-            console.warn(
-                f"{name}: its frame table is missing; score {rows[name]['package']} again. It is "
-                "left out."
-            )
+            package = rows[name]["package"]
+            console.warn(f"{name} is left out: its frame table is missing; score {package} again.")
         if len(found) < 2:
             console.note(f"Fewer than two scored models in {where}, nothing to compare.")
             continue
@@ -282,11 +281,7 @@ def _show_ranks_of_splits(
 
 
 def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
-    """The evaluations that can be ranked; those that cannot are named.
-
-    Raises:
-        UserError: There is none.
-    """
+    """The evaluations that can be ranked; those that cannot are named, and none is a fault."""
     from harness.evaluation import standings
     from harness.runs.workspace import Workspace
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from metrics.calibration import LEVELS, brier, calibration_error, reliability, tempered
 from metrics.risk import conformal_place, left_out_losses, missed_shares
-from metrics.statistics.samples import clusters_of
+from metrics.statistics.clusters import clusters_of
 
 if TYPE_CHECKING:
     import pandas as pd

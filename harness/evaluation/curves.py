@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metrics.curves import average_precision, froc, threshold_curves
-from metrics.statistics.samples import clusters_of
+from metrics.statistics.clusters import clusters_of
 
 if TYPE_CHECKING:
     import pandas as pd

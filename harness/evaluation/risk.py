@@ -13,7 +13,7 @@ from harness.inference.prediction import Inference
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from metrics.risk import conformal_place, missed_shares
-from metrics.statistics.samples import clusters_of
+from metrics.statistics.clusters import clusters_of
 from metrics.utils.errors import UserError
 
 

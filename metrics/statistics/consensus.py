@@ -80,12 +80,7 @@ def consensus(
         >>> consensus({"one": samples}).table[["model", "rank", "borda"]].values.tolist()
         [['a', 1, 2.0], ['b', 2, 0.5], ['c', 2, 0.5]]
     """
-    models = next(iter(by_set.values())).models
-    if other := [name for name, one in by_set.items() if {*one.models} != {*models}]:
-        raise UserError(
-            f"expected the same models in every test set; in {other[0]} there are "
-            f"{', '.join(by_set[other[0]].models)}, elsewhere {', '.join(models)}."
-        )
+    models = _models_of(by_set)
     tasks: list[str] = []
     ranks: list[Floats] = []
     resampled: list[Floats] = []
@@ -125,6 +120,17 @@ def consensus(
         settings=f"bootstrap, {resamples} resamples within each of {len(by_set)} test sets, "
         f"seed {seed}",
     )
+
+
+def _models_of(by_set: Mapping[str, Samples]) -> tuple[str, ...]:
+    """The models of every test set, which have to be the same."""
+    models = next(iter(by_set.values())).models
+    if other := [name for name, one in by_set.items() if {*one.models} != {*models}]:
+        raise UserError(
+            f"expected the same models in every test set; in {other[0]} there are "
+            f"{', '.join(by_set[other[0]].models)}, elsewhere {', '.join(models)}."
+        )
+    return models
 
 
 def _average_ranks(costs: Floats) -> Floats:

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, draws
 from metrics.statistics.bootstrap_intervals import interval
-from metrics.statistics.samples import Floats, effective_number
+from metrics.statistics.clusters import effective_number
+from metrics.statistics.samples import Floats
 from metrics.utils.errors import UserError
 
 POOR: Final = 0.5
@@ -66,7 +67,7 @@ def predict_errors(
     Args:
         disagreement: float64 (N,), of each frame.
         f1: float64 (N,), of the ensemble. A frame where it is NaN (``strict``) is left out.
-        clusters: int64 (N,) of ``samples.clusters_of``; by default each frame is one.
+        clusters: int64 (N,) of ``clusters.clusters_of``; by default each frame is one.
         resamples: How many draws of clusters the intervals (BCa) come from.
         seed: Fixes the draws.
 

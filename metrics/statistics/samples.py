@@ -19,6 +19,7 @@ from metrics.endocv import FIGURES, MEASURED, SCORED, add_figures
 from metrics.masks.classes import chosen_class
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
+from metrics.statistics.clusters import clusters_of, effective_number
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.groups import combine_codes
 from metrics.utils.validation import require_columns
@@ -233,26 +234,6 @@ def select(samples: Samples, figures: Sequence[str]) -> Samples:
     return replace(samples, figures=tuple(figures), values=samples.values[..., chosen])
 
 
-def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Which frames are resampled together, int64 (N,): 0 to C - 1, in order of appearance.
-
-    The table has one row a frame, with ``frame`` and, where they are known, ``sequence`` and
-    ``dataset``; a frame of no sequence is a cluster by itself.
-
-    Example:
-        >>> frames = pd.DataFrame({"frame": ["a", "b", "c"], "sequence": ["seq1", "seq1", ""]})
-        >>> clusters_of(frames)
-        array([0, 0, 1])
-    """
-    single = frames["frame"].astype(str)
-    if "sequence" not in frames:
-        return pd.factorize(single)[0].astype(np.int64)
-    sequence = frames["sequence"].fillna("").astype(str)
-    dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
-    keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
-    return pd.factorize(keys)[0].astype(np.int64)
-
-
 def scale_of(values: Floats) -> float:
     """The largest finite absolute value, of which rounding errors are a share; 1 for none.
 
@@ -261,17 +242,6 @@ def scale_of(values: Floats) -> float:
         (2000.0, 1.0)
     """
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
-
-
-def effective_number(clusters: npt.NDArray[np.int64]) -> float:
-    """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's.
-
-    Example:
-        >>> effective_number(np.array([0, 1, 2, 3])), effective_number(np.array([0, 0, 0, 1]))
-        (4.0, 1.6)
-    """
-    sizes = np.bincount(clusters).astype(np.float64)
-    return float(sizes.sum() ** 2 / np.sum(sizes**2))
 
 
 def with_parts(figures: Sequence[str]) -> list[str]:

@@ -12,8 +12,8 @@ from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
 from metrics.statistics.bootstrap import RESAMPLES
 from metrics.statistics.bootstrap_intervals import LEVEL
+from metrics.statistics.clusters import clusters_of
 from metrics.statistics.error_prediction import POOR, ErrorPrediction, Estimate, predict_errors
-from metrics.statistics.samples import clusters_of
 
 MEASURES: Final = {
     "disagreement": "1 - mean pairwise IoU",

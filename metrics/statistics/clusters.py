@@ -1,0 +1,38 @@
+"""Which frames are resampled together: those of a sequence, which are not independent."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+
+def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Which frames are resampled together, int64 (N,): 0 to C - 1, in order of appearance.
+
+    The table has one row a frame, with ``frame`` and, where they are known, ``sequence`` and
+    ``dataset``; a frame of no sequence is a cluster by itself.
+
+    Example:
+        >>> frames = pd.DataFrame({"frame": ["a", "b", "c"], "sequence": ["seq1", "seq1", ""]})
+        >>> clusters_of(frames)
+        array([0, 0, 1])
+    """
+    single = frames["frame"].astype(str)
+    if "sequence" not in frames:
+        return pd.factorize(single)[0].astype(np.int64)
+    sequence = frames["sequence"].fillna("").astype(str)
+    dataset = frames["dataset"].astype(str) if "dataset" in frames else ""
+    keys = ("sequence " + dataset + " " + sequence).where(sequence != "", "frame " + single)
+    return pd.factorize(keys)[0].astype(np.int64)
+
+
+def effective_number(clusters: npt.NDArray[np.int64]) -> float:
+    """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's.
+
+    Example:
+        >>> effective_number(np.array([0, 1, 2, 3])), effective_number(np.array([0, 0, 0, 1]))
+        (4.0, 1.6)
+    """
+    sizes = np.bincount(clusters).astype(np.float64)
+    return float(sizes.sum() ** 2 / np.sum(sizes**2))
