@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DATA: Final = "drawn"
 FRAMES: Final = 200
 
-CORE_MINUTES: Final = 5.2
+CORE_MINUTES: Final = 3.6
 """What it takes of one core, with as many frames and epochs as by default."""
 
 EPILOG = """\b
