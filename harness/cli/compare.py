@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,6 +147,31 @@ def _tables(
         newest = newest_by_model(same, chosen[0].variant)
         chosen += [run for run in newest.values() if run.model != chosen[0].model]
     chosen = list({run.run: run for run in chosen}.values())
+    _refuse_unlike(chosen, (a, b), data, split, measure)
+    alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
+    groups = {
+        label: [run] if run.run in (a, b) else seeds_of(alike, run)
+        for label, run in zip(tables.labels(chosen, split).values(), chosen, strict=True)
+    }
+    every = list({run.run: run for group in groups.values() for run in group}.values())
+    names = tables.labels(every, split)
+    seeds = {label: [names[run.run] for run in group] for label, group in groups.items()}
+    return tables.load(every, split, protocol), seeds, list(seeds)[1] if b else ""
+
+
+def _refuse_unlike(
+    chosen: Sequence[Run],
+    names: tuple[str, str | None],
+    data: Mapping[Any, Any],
+    split: str,
+    measure: str,
+) -> None:
+    """Refuse runs that cannot be paired frame by frame, by the fingerprint of their frames.
+
+    Raises:
+        UserError: There are fewer than two, or they were measured on different frames.
+    """
+    a, b = names
     if len(chosen) < 2 and b is not None:
         raise UserError(f"{a} and {b} are one run, {chosen[0].run}: expected two runs or models")
     if len(chosen) < 2:
@@ -161,15 +187,6 @@ def _tables(
             f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "
             f"on today's frames: {measure} {' '.join(f'--run {run.run}' for run in chosen)}"
         )
-    alike = [run for run in evaluated if data.get(run.run) == data.get(chosen[0].run)]
-    groups = {
-        label: [run] if run.run in (a, b) else seeds_of(alike, run)
-        for label, run in zip(tables.labels(chosen, split).values(), chosen, strict=True)
-    }
-    every = list({run.run: run for group in groups.values() for run in group}.values())
-    names = tables.labels(every, split)
-    seeds = {label: [names[run.run] for run in group] for label, group in groups.items()}
-    return tables.load(every, split, protocol), seeds, list(seeds)[1] if b else ""
 
 
 def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, measure: str) -> Run:

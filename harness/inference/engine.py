@@ -82,6 +82,7 @@ class Engine:
         self.batch_size = batch_size
         self.with_members = with_members
         self._threads = devices.single_threads() if device.type == "cpu" else None
+        # Preparing runs many small operators: threads that share one mostly wait for each other.
         each = self._threads.map if self._threads else map
         prepare = partial(_prepared, device=self.device, precision=precision)
         self.members = list(each(prepare, *zip(*_members(network), strict=True)))
