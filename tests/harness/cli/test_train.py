@@ -93,7 +93,7 @@ def test_batches_of_one_are_refused_before_anything_is_trained(
     assert "batches are too small (1 fault)" in result.output
     assert "--batch-size" in result.output
     assert Workspace(tmp_path / "workspace").runs() == []
-    assert not (tmp_path / "workspace/cache").exists()
+    assert not (tmp_path / "workspace").exists()
 
 
 def test_packaged_weights_are_trained_without_the_hub_and_recorded(
