@@ -72,8 +72,12 @@ class ChosenRuns:
         found = found if runs else of_all_folds(found, wanted)
         if seeds and folds:
             raise click.UsageError("--seeds and --folds are two ways to repeat; give one of them")
-        finished = self.workspace.runs(status="finished") if seeds else []
-        self.groups = [seeds_of(finished, run) if seeds else [run] for run in found]
+        finished = self.workspace.runs(status="finished") if seeds or folds else []
+        of_seeds = [seeds_of(finished, run) if finished else [run] for run in found]
+        self.groups = of_seeds if seeds else [[run] for run in found]
+        other = sum(map(len, of_seeds)) - sum(map(len, self.groups))
+        if other and not runs:
+            console.note(f"The newest seed of each fold; {other} runs of others are left out.")
         self.found = [run for group in self.groups for run in group]
         self.checked: set[tuple[object, ...]] = set()
         self.aside: Path | None = None
@@ -131,12 +135,7 @@ class ChosenRuns:
             self._check_truth(run, own, split)
             with console.progress(f"{run.model} on {split}, part {shard}", len(own)) as bar:
                 division.write(
-                    run,
-                    frames,
-                    shard,
-                    members=members,
-                    progress=bar.advance,
-                    say=console.note,
+                    run, frames, shard, members=members, progress=bar.advance, say=console.note
                 )
             for one in (run, *members.values()):
                 console.note(f"{one.run}: part {shard}, {len(own)} frames")
