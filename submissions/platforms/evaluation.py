@@ -116,7 +116,6 @@ def program_digest(program: Path) -> str:
 
 
 def score(
-    evaluator: Evaluator,
     package: Path,
     truth: Truth,
     inspect: Inspect,
@@ -126,7 +125,6 @@ def score(
     """Score a submission as ``harness score`` does.
 
     Args:
-        evaluator: The bundle's program.
         package: Where the submission lies.
         truth: The true masks.
         inspect: Inspects its masks.
@@ -144,7 +142,7 @@ def score(
 
         return inspect(on_mask=both)
 
-    return score_masks(package, truth, evaluator.protocol, inspect_and_watch, hausdorff=False)
+    return score_masks(package, truth, inspect_and_watch, hausdorff=False)
 
 
 def figures(scored: PackageScore) -> dict[str, float]:
