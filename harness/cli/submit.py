@@ -104,7 +104,6 @@ def _submit(
 ) -> None:
     """Submit one run, and say where the package is and what is left of the limit."""
     from harness import submit
-    from submissions.rounds import frame_sizes
     from submissions.writing.package import format_for
 
     total = sum(map(len, frames.values()))
@@ -114,7 +113,6 @@ def _submit(
             run,
             round_,
             frames,
-            frame_sizes(frames),
             inference=inference,
             file_format=file_format,
             done=bar.advance,

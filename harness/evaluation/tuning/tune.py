@@ -56,18 +56,8 @@ def tune(
             cannot be read, threshold or clean-up are asked for several classes, or the disk is
             full.
     """
-    if run.tuned:
-        raise UserError(f"{run.run} was tuned before; tune {run.tuned['run']}, which it came from")
-    if [*steps] == ["members"] and not run.members:
-        raise UserError(f"{run.run} has no members to choose among; take an ensemble")
-    loaded = load(run)
-    if len(loaded.classes) > 1 and {"threshold", "clean-up"} & set(steps):
-        raise UserError(
-            f"{run.run} tells {len(loaded.classes)} classes apart, and threshold and clean-up are "
-            "for one; leave them out: --steps members,tta"
-        )
-    truths = Truths.read(frames, loaded)
-    search = Search(truths, figure=figure, only_certain=only_certain)
+    loaded = _load_for(run, steps)
+    search = Search(Truths.read(frames, loaded), figure=figure, only_certain=only_certain)
     # Without the step for it, test-time augmentation stays as the run's recipe has it.
     inference = dataclasses.replace(inference, tta=run.tta and "tta" not in steps)
     choice = Choice(members=member_names(loaded), tta=bool(inference.tta))
@@ -91,6 +81,21 @@ def tune(
     data = data_fingerprint(frames, workspace.root / "cache")
     made = register(workspace, run, choice, split=split, data=data, figure=figure)
     return made, search.tried
+
+
+def _load_for(run: Run, steps: Sequence[str]) -> Loaded:
+    """The network of a run that can be tuned in these steps."""
+    if run.tuned:
+        raise UserError(f"{run.run} was tuned before; tune {run.tuned['run']}, which it came from")
+    if [*steps] == ["members"] and not run.members:
+        raise UserError(f"{run.run} has no members to choose among; take an ensemble")
+    loaded = load(run)
+    if len(loaded.classes) > 1 and {"threshold", "clean-up"} & set(steps):
+        raise UserError(
+            f"{run.run} tells {len(loaded.classes)} classes apart, and threshold and clean-up are "
+            "for one; leave them out: --steps members,tta"
+        )
+    return loaded
 
 
 def fuse(
@@ -134,8 +139,7 @@ def fuse(
             # As the run predicts that is made: the recipes say whether with augmentation.
             how = dataclasses.replace(inference, tta=run.tta)
             maps = _predict(loaded, frames, how, Path(folder) / f"{number}.npy")
-            truths = Truths.read(frames, loaded)
-            fitted.append(Part(maps=list(maps.values()), truths=truths))
+            fitted.append(Part(maps=list(maps.values()), truths=Truths.read(frames, loaded)))
         with console.progress(f"Fitting: {kind}", STEPS) as bar:
             network = fit(kind, fitted, done=bar.advance)
         file = Path(folder) / "fusion.safetensors"
