@@ -20,7 +20,7 @@ FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
 """The settings of frames with their truth."""
 
 
-def _together(
+def together(
     options: Sequence[Callable[[Any], Callable[..., object]]],
     combine: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> Callable[[Command], Callable[..., object]]:
@@ -59,7 +59,7 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
         flags = {k: group.get(k) if value is None else value for k, value in given.items()}
         return {"settings": settings.load(flags=flags)}
 
-    return _together([setting_option(name) for name in names], combine)
+    return together([setting_option(name) for name in names], combine)
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
@@ -107,7 +107,7 @@ def shard_options() -> Callable[[Command], Callable[..., object]]:
             raise click.UsageError("--shard writes a part, --gather joins all; give one")
         return {}
 
-    return _together(_SHARDS, combine)
+    return together(_SHARDS, combine)
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard | None:
@@ -185,7 +185,7 @@ def map_options() -> Callable[[Command], Callable[..., object]]:
         maps = MapOptions(size=values.pop("size"), bits=int(values.pop("bits")))
         return {"maps": maps if values.pop("probabilities") else None}
 
-    return _together(_MAPS, combine)
+    return together(_MAPS, combine)
 
 
 _OF_MAPS: Final = ("size", "bits")
@@ -279,4 +279,4 @@ def inference_options(*names: str) -> Callable[[Command], Callable[..., object]]
         how["device"] = devices.choose(how["device"])
         return {"inference": Inference(**how)}
 
-    return _together([_INFERENCE[name] for name in wanted], combine)
+    return together([_INFERENCE[name] for name in wanted], combine)
