@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import average_option, format_option, protocol_option, with_settings
+from harness.cli.options import (
+    average_option,
+    format_option,
+    protocol_option,
+    seed_option,
+    with_settings,
+)
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -63,13 +69,7 @@ Examples:
     show_default=True,
     help="Resamples of the bootstrap, and permutations of the test.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="The same seed gives the same resamples, and so the same figures.",
-)
+@seed_option("The same seed gives the same resamples, and so the same figures.")
 @average_option("How figures over several test sets are averaged")
 @format_option()
 @with_settings("workspace")

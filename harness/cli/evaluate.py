@@ -14,6 +14,7 @@ from harness.cli.options import (
     format_option,
     inference_options,
     map_options,
+    models_option,
     protocol_option,
     shard_options,
     with_settings,
@@ -56,13 +57,7 @@ Examples:
     required=True,
     help="The split to predict; repeatable.",
 )
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run is taken; repeatable. By default all.",
-)
+@models_option("Models, of which the newest finished run is taken; repeatable. By default all.")
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(
     "--seeds",

@@ -160,6 +160,17 @@ def names_of(
     return tuple(name.strip() for name in value.split(",")) if value else None
 
 
+def models_option(meaning: str) -> Callable[[Command], Command]:
+    """``--model``, repeatable, passed as ``names``."""
+    return click.option("--model", "names", multiple=True, metavar="NAME", help=meaning)
+
+
+def seed_option(meaning: str) -> Callable[[Command], Command]:
+    """``--seed``, from 0 on and by default 0."""
+    seeds = click.IntRange(0)
+    return click.option("--seed", type=seeds, default=0, show_default=True, help=meaning)
+
+
 def encoder_option(**settings: Any) -> Callable[[Command], Command]:
     """``--encoder``, with further settings of ``click.option``."""
     text = "An encoder of 'harness models --encoders', or tu-NAME for any of timm."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, average_option, with_settings
+from harness.cli.options import FRAMES, average_option, models_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
@@ -38,13 +38,9 @@ Examples:
 @click.option(
     "--round", "round_name", metavar="NAME", help="Show a round's scored packages instead."
 )
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
-    "default all.",
+@models_option(
+    "Models, of which the newest finished run, or the best package, is shown; repeatable. By "
+    "default all."
 )
 @average_option("How figures over several test sets are averaged")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import inference_options, with_settings
+from harness.cli.options import inference_options, models_option, with_settings
 from harness.utils import console
 from metrics.utils.names import passed_over
 
@@ -29,13 +29,9 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.option("--round", "round_name", required=True, metavar="NAME", help="1, 2 or one of yours.")
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
-    "or the best on validation where there is none.",
+@models_option(
+    "Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
+    "or the best on validation where there is none."
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.cli.options import FRAMES, device_option, names_of, with_settings
+from harness.cli.options import FRAMES, device_option, models_option, names_of, with_settings
 from harness.cli.train_request import (
     Request,
     cluster_of,
@@ -48,13 +48,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="A model of 'harness models', or all; repeatable. By default the paper's six networks, "
-    "then DivergentNets from their best checkpoints.",
+@models_option(
+    "A model of 'harness models', or all; repeatable. By default the paper's six networks, "
+    "then DivergentNets from their best checkpoints."
 )
 @click.option(
     "--members",
