@@ -122,13 +122,9 @@ def score(
     *,
     watch: Callable[[Content], object] | None = None,
 ) -> PackageScore:
-    """Score a submission as ``harness score`` does.
+    """Score a submission as ``harness score`` does, by the masks that ``inspect`` finds.
 
-    Args:
-        package: Where the submission lies.
-        truth: The true masks.
-        inspect: Inspects its masks.
-        watch: Called with each mask, too, from several threads.
+    ``watch`` is called with each mask, too, from several threads.
 
     Raises:
         FaultsError: The submission has faults, all of them at once.

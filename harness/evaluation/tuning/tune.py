@@ -38,15 +38,10 @@ def tune(
 ) -> tuple[Run, list[Candidate]]:
     """Choose how a run predicts, and register the choice as a run.
 
-    Args:
-        workspace: Where runs are registered.
-        run: A finished run that was not tuned.
-        frames: The frames of the split.
-        split: Its name.
-        inference: How the network predicts; test-time augmentation is chosen here.
-        steps: Of ``members``, ``threshold``, ``clean-up`` and ``tta``, in this order.
-        figure: What is to become better.
-        only_certain: Whether only changes that are certain are taken.
+    The run is finished and was not tuned; ``frames`` are those of the split. ``inference`` is how
+    the network predicts, except for test-time augmentation, which is chosen here. ``steps`` are
+    some of ``members``, ``threshold``, ``clean-up`` and ``tta``, in this order. The ``figure`` is
+    to become better; with ``only_certain`` only changes that are certain are taken.
 
     Returns:
         tuple: The new run, and all that was tried.
@@ -109,14 +104,10 @@ def fuse(
 ) -> Run:
     """Fit a fusion of an ensemble's members, and register the ensemble with it.
 
-    Args:
-        workspace: Where runs are registered.
-        run: The ensemble.
-        parts: Frames, each with a run of the ensemble's members that has not seen them in training:
-            the ensemble itself with its validation frames, or the ensembles of all folds.
-        split: Name of the frames.
-        kind: ``weighted`` or ``network``.
-        inference: How the networks predict; test-time augmentation is the ensemble's.
+    ``parts`` are frames of the split, each with a run of the ensemble's members that has not seen
+    them in training: the ensemble itself with its validation frames, or the ensembles of all folds.
+    ``kind`` is ``weighted`` or ``network``. ``inference`` is how the networks predict, except
+    for test-time augmentation, which is the ensemble's.
 
     Raises:
         UserError: If the run has one member or several classes, the members of the parts are
