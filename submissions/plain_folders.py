@@ -105,9 +105,7 @@ def score_folder(
     inspect = partial(
         inspect_masks, archive, pairs.structure, pairs.truth.sizes, threshold=threshold
     )
-    return score_masks(
-        folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
-    )
+    return score_masks(folder, pairs.truth, inspect, hausdorff=hausdorff, notes=pairs.notes)
 
 
 class Pairs(NamedTuple):

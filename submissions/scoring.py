@@ -98,32 +98,32 @@ def score_package(
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
+        ValueError: The truth was read by another protocol.
     """
     true = truth if isinstance(truth, Truth) else find_truth(truth, protocol=protocol)
+    if true.protocol != protocol:
+        raise ValueError(f"the truth was read by the {true.protocol} protocol, not {protocol}")
     inspect = partial(inspect_package, package, true.sizes, layout=layout, threshold=threshold)
-    return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
+    return score_masks(package, true, inspect, hausdorff=hausdorff)
 
 
 def score_masks(
     package: Path,
     truth: Truth,
-    protocol: Protocol,
     inspect: Callable[..., PackageReport],
     *,
     hausdorff: bool,
     notes: Iterable[str] = (),
 ) -> PackageScore:
-    """Score the masks that an inspection finds.
+    """Score the masks that an inspection finds, by the protocol of the truth.
 
     ``inspect`` inspects the masks and calls ``on_mask`` with each of them; ``notes`` are remarks
     that are not faults.
 
     Raises:
         FaultsError: There are faults, all of them at once.
-        ValueError: The truth was read by another protocol.
     """
-    if truth.protocol != protocol:
-        raise ValueError(f"the truth was read by the {truth.protocol} protocol, not {protocol}")
+    protocol = truth.protocol
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     with_hausdorff = hausdorff and protocol == "official"
 
@@ -133,13 +133,9 @@ def score_masks(
             rows[place.test_set, place.name] = _row(content, truth, protocol, with_hausdorff)
 
     inspection = inspect(on_mask=take)
-    faults = inspection.faults(besides=TOLERATED[protocol])
-    if faults:
+    if faults := inspection.faults(besides=TOLERATED[protocol]):
         raise FaultsError(faults, f"{package}: cannot be scored")
     table = _frame_table(rows, inspection.latencies_ms, truth)
-    sets: Iterable[tuple[Any, pd.DataFrame]] = ()
-    if protocol == "official":
-        sets = table.groupby("test_set", sort=True)
     return PackageScore(
         package=package,
         package_sha256=package_sha256(package),
@@ -148,7 +144,7 @@ def score_masks(
         truth=truth.folder,
         frames=table,
         figures=figures_of(table, protocol),
-        organisers={str(test_set): organisers_json(of_set) for test_set, of_set in sets},
+        organisers=_organisers_files(table) if protocol == "official" else {},
         notes=(
             *notes,
             *inspection.notes,
@@ -237,6 +233,11 @@ def _frame_table(
                 latency_ms=latencies_ms.get(test_set, {}).get(name, float("nan")),
             )
     return pd.DataFrame.from_records(records)
+
+
+def _organisers_files(table: pd.DataFrame) -> dict[str, Any]:
+    sets = table.groupby("test_set", sort=True)
+    return {str(test_set): organisers_json(of_set) for test_set, of_set in sets}
 
 
 def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:

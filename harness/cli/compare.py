@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import average_option, format_option, protocol_option, with_settings
+from harness.cli.options import (
+    average_option,
+    format_option,
+    protocol_option,
+    seed_option,
+    with_settings,
+)
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
     from metrics.averages import Average
+    from metrics.statistics.comparison import Comparison
+    from metrics.statistics.samples import Samples
+    from metrics.statistics.seeds import SeedSpread
 
 EPILOG = """\b
 Examples:
@@ -60,13 +69,7 @@ Examples:
     show_default=True,
     help="Resamples of the bootstrap, and permutations of the test.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="The same seed gives the same resamples, and so the same figures.",
-)
+@seed_option("The same seed gives the same resamples, and so the same figures.")
 @average_option("How figures over several test sets are averaged")
 @format_option()
 @with_settings("workspace")
@@ -94,7 +97,7 @@ def command(
     from metrics.masks.classes import chosen_class
     from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select, with_parts
-    from metrics.statistics.seeds import differences, pool
+    from metrics.statistics.seeds import pool
 
     table, seeds, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     first = next(iter(seeds))
@@ -104,24 +107,33 @@ def command(
     samples = select(samples, with_parts(figures))
     every = compare(pool(samples, seeds), first, second or None, **options)
     found = [row for row in every if row.figure in figures]
-    over_seeds = [
-        one
-        for other in dict.fromkeys(row.b for row in found)
-        for one in differences(samples, seeds[first], seeds[other])
-        if one.figure in figures
-    ]
+    over_seeds = _over_seeds(found, samples, seeds)
     view = comparison_view(
         found,
-        over_seeds if any(len(names) > 1 for names in seeds.values()) else (),
+        over_seeds,
         title=f"{first} compared on the {split} split, {chosen_class(table)} ({protocol} protocol)",
         settings=f"Figures: {samples.averaged}. "
         "Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
     )
     view.show(format_, {"split": split, "protocol": protocol, "average": average, **options})
     if format_ == "table":
-        main = figures[0]
         pairs = zip(found, over_seeds, strict=True)
-        console.show("\n".join(c.sentence(seeds) for c, seeds in pairs if c.figure == main))
+        console.show("\n".join(c.sentence(seeds) for c, seeds in pairs if c.figure == figures[0]))
+
+
+def _over_seeds(
+    found: Sequence[Comparison], samples: Samples, seeds: Mapping[str, Sequence[str]]
+) -> list[SeedSpread]:
+    """The differences over seeds, in the same order."""
+    from metrics.statistics.seeds import differences
+
+    figures = {row.figure for row in found}
+    return [
+        one
+        for a, b in dict.fromkeys((row.a, row.b) for row in found)
+        for one in differences(samples, seeds[a], seeds[b])
+        if one.figure in figures
+    ]
 
 
 def _tables(

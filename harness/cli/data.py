@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, format_option, with_settings
+from harness.cli.options import FRAMES, format_option, seed_option, with_settings
 from harness.cli.paths import UserPath
 from harness.config.settings import Settings
 from harness.utils import console
@@ -111,13 +111,7 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 @click.argument("folder", type=UserPath())
 @click.option("--frames", default=300, show_default=True, help="About how many in total.")
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="The same seed draws the same frames.",
-)
+@seed_option("The same seed draws the same frames.")
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     """Draw a dataset as FOLDER, a new one, in the layout of the real ones.
 

@@ -106,8 +106,7 @@ def command(
     Without scored submissions, evaluations of a split are ranked instead.
     """
     from harness.report.tables.view import show_views
-    from metrics.averages import SD_OF
-    from submissions.leaderboard import averaged, rank, with_paper
+    from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
@@ -123,33 +122,40 @@ def command(
     if split is not None or scores.empty:
         evaluated = _evaluations(settings, split)
         if split is None:
-            of_round = f" in round {round_name}" if round_name is not None else ""
-            by_strict = " --protocol strict" if protocol == "strict" else ""
-            console.warn(
-                f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score "
-                f"ZIP --truth DIR{by_strict}' does it): ranking evaluations of a split instead."
-            )
+            _warn_of_no_scores(round_name, protocol)
         _show_evaluations(evaluated, average, sd, kind, format_)
         return
-    average = average or "sets"
-    scores, sd = averaged(scores, average), sd or SD_OF[average]
+    scores = averaged(scores, average or "sets")
     if kind in ("ranks", "consensus"):
-        metadata = {"protocol": protocol, "average": average, **chosen}
-        views = _round_views(settings, scores, average, chosen if kind == "consensus" else None)
+        views = _round_views(settings, scores, chosen if kind == "consensus" else None)
+        metadata = {"protocol": protocol, "average": average or "sets", **chosen}
         show_views(views, format_, metadata)
     else:
-        ranking = rank(scores, sd=sd)
-        if paper and protocol == "official":
-            ranking = with_paper(ranking, [round_name] if round_name is not None else None)
-        _show_scores(ranking, average, sd, protocol, kind, format_)
+        _show_scores(scores, sd, kind, format_, paper=paper)
+
+
+def _warn_of_no_scores(round_name: str | None, protocol: str) -> None:
+    of_round = f" in round {round_name}" if round_name is not None else ""
+    by_strict = " --protocol strict" if protocol == "strict" else ""
+    console.warn(
+        f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score ZIP "
+        f"--truth DIR{by_strict}' does it): ranking evaluations of a split instead."
+    )
 
 
 def _show_scores(
-    ranking: pd.DataFrame, average: Average, sd: str, protocol: str, kind: str, format_: Format
+    scores: pd.DataFrame, sd: str | None, kind: str, format_: Format, *, paper: bool
 ) -> None:
     from harness.report.views.leaderboard import standings_view
     from harness.report.views.paper import official_view
+    from metrics.averages import SD_OF
+    from submissions.leaderboard import rank, with_paper
 
+    average, protocol = scores[["average", "protocol"]].iloc[0]
+    sd = sd or SD_OF[average]
+    ranking = rank(scores, sd=sd)
+    if paper and protocol == "official":
+        ranking = with_paper(ranking)
     metadata = {"protocol": protocol, "sd": sd, "average": average}
     if kind == "paper":
         official_view(ranking).show(format_, metadata)
@@ -187,10 +193,7 @@ def _show_evaluations(
 
 
 def _round_views(
-    settings: Settings,
-    scores: pd.DataFrame,
-    average: Average,
-    chosen: Mapping[str, Sequence[str]] | None,
+    settings: Settings, scores: pd.DataFrame, chosen: Mapping[str, Sequence[str]] | None
 ) -> list[View]:
     """A table of each round, from the frames of its best packages."""
     from harness.evaluation import tables
@@ -200,14 +203,7 @@ def _round_views(
 
     workspace = Workspace(settings.workspace)
     views = []
-    # A package that was scored against several truths has the frame table of the newest alone.
-    named = zip(scores["package"], scores["package_sha256"], scores["protocol"], strict=True)
-    folders = [str(workspace.score_folder(*one)) for one in named]
-    newest = scores["truth_sha256"].groupby(folders).transform("first")
-    best = scores.assign(current=scores["truth_sha256"] == newest)
-    best = best.sort_values("score", ascending=False, kind="stable").drop_duplicates(
-        ["round", "team", "model", "truth_sha256"]
-    )
+    best = tables.best_scored(workspace, scores)
     truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
     groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
     for (round_name, truth), group in groups:
@@ -228,7 +224,7 @@ def _round_views(
         if len(found) < 2:
             console.note(f"Fewer than two scored models in {where}, nothing to compare.")
             continue
-        protocol = group["protocol"].iloc[0]
+        average, protocol = group[["average", "protocol"]].iloc[0]
         views.append(_round_view(tables.join(found), where, protocol, average, chosen))
     return views
 

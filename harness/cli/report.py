@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, average_option, with_settings
+from harness.cli.options import FRAMES, average_option, models_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
@@ -38,13 +38,9 @@ Examples:
 @click.option(
     "--round", "round_name", metavar="NAME", help="Show a round's scored packages instead."
 )
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
-    "default all.",
+@models_option(
+    "Models, of which the newest finished run, or the best package, is shown; repeatable. By "
+    "default all."
 )
 @average_option("How figures over several test sets are averaged")
 @click.option(
@@ -87,9 +83,7 @@ def command(
     The page needs no network and no other file. It embeds frames of the dataset, so the dataset's
     terms apply to it.
     """
-    from harness.report.page import page
     from harness.utils.outputs import Outputs
-    from metrics.utils.files import atomic_path
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
@@ -99,30 +93,31 @@ def command(
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     if out is not None:
         Outputs(out.parent).check([out.name], overwrite=overwrite)
-    what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
-    console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content, scores = _of_round(
-            settings, round_name, names, truth, average or "sets", team_pages=team_pages
-        )
+        content = _of_round(settings, round_name, names, truth, average, team_pages=team_pages)
     else:
         content = _of_split(settings, split or "test", names, average)
-        scores = _scores(settings, average or "sets")
-    content = replace(content, leaderboard=_leaderboard(scores))
     shown = f"round-{round_name}" if round_name is not None else split or "test"
     file = out or settings.workspace / f"report-{shown.replace(' ', '-')}.html"
     if team_pages:
         content = _with_team_pages(content, file, overwrite)
-    with atomic_path(file) as temporary:
-        temporary.write_text(page.render(content), encoding="utf-8")
+    _write(content, file)
     if out is not None:
         Outputs(out.parent).record([out.name])
+    if open_it:
+        click.launch(file.resolve().as_uri())
+
+
+def _write(content: PageContent, file: Path) -> None:
+    from harness.report.page import page
+    from metrics.utils.files import atomic_path
+
+    with atomic_path(file) as temporary:
+        temporary.write_text(page.render(content), encoding="utf-8")
     for note in content.notes:
         console.warn(note)
     megabytes = file.stat().st_size / 1e6
     console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
-    if open_it:
-        click.launch(file.resolve().as_uri())
 
 
 def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageContent:
@@ -153,6 +148,7 @@ def _of_split(
     from harness.runs.select import select
     from harness.runs.workspace import Workspace
 
+    console.note(f"Gathering the results on the {split} split ...")
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names)
@@ -164,7 +160,8 @@ def _of_split(
             f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
             f"with: harness evaluate --split {split}"
         )
-    return replace(content, is_paper_split=is_paper_split(settings, split))
+    leaderboard = _leaderboard(_scores(settings, average))
+    return replace(content, is_paper_split=is_paper_split(settings, split), leaderboard=leaderboard)
 
 
 def _of_round(
@@ -172,13 +169,14 @@ def _of_round(
     name: str,
     models: tuple[str, ...],
     truth: Path | None,
-    average: Average,
+    average: Average | None,
     *,
     team_pages: bool,
-) -> tuple[PageContent, pd.DataFrame]:
+) -> PageContent:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
+    console.note(f"Gathering the results in round {name} ...")
     round_ = get_round(name, load_rounds(settings.rounds))
     scores = _scores(settings, average, name)
     if models and not scores.empty:
@@ -190,15 +188,17 @@ def _of_round(
             )
         scores = scores[scores["model"].isin(models)]
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
-    return content, scores
+    return replace(content, leaderboard=_leaderboard(scores))
 
 
-def _scores(settings: Settings, average: Average, round_name: str | None = None) -> pd.DataFrame:
+def _scores(
+    settings: Settings, average: Average | None, round_name: str | None = None
+) -> pd.DataFrame:
     from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
 
     scores = Ledger(settings.workspace).scores(round_name, protocol="official")
-    return averaged(scores, average)
+    return averaged(scores, average or "sets")
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:

@@ -116,21 +116,15 @@ def program_digest(program: Path) -> str:
 
 
 def score(
-    evaluator: Evaluator,
     package: Path,
     truth: Truth,
     inspect: Inspect,
     *,
     watch: Callable[[Content], object] | None = None,
 ) -> PackageScore:
-    """Score a submission as ``harness score`` does.
+    """Score a submission as ``harness score`` does, by the masks that ``inspect`` finds.
 
-    Args:
-        evaluator: The bundle's program.
-        package: Where the submission lies.
-        truth: The true masks.
-        inspect: Inspects its masks.
-        watch: Called with each mask, too, from several threads.
+    ``watch`` is called with each mask, too, from several threads.
 
     Raises:
         FaultsError: The submission has faults, all of them at once.
@@ -144,7 +138,7 @@ def score(
 
         return inspect(on_mask=both)
 
-    return score_masks(package, truth, evaluator.protocol, inspect_and_watch, hausdorff=False)
+    return score_masks(package, truth, inspect_and_watch, hausdorff=False)
 
 
 def figures(scored: PackageScore) -> dict[str, float]:

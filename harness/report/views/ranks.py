@@ -76,7 +76,7 @@ def comparison_view(
 
     Args:
         comparisons: One a figure and pair.
-        over_seeds: The same differences over seeds, in the same order; empty where no model was
+        over_seeds: The same differences over seeds, in the same order; shown where a model was
             trained from several.
         title: Heading above the table.
         settings: How it was resampled, for the caption.
@@ -90,7 +90,7 @@ def comparison_view(
         f"sequences; better in: share of frames, ties as half. {settings}".rstrip()
     )
     columns = _comparison_columns(first, corrected=corrected)
-    if over_seeds:
+    if any(max(one.seeds) > 1 for one in over_seeds):
         rows = rows.assign(**_seed_columns(comparisons, over_seeds))
         columns += _SEED_COLUMNS
         caption += _SEED_CAPTION
