@@ -171,6 +171,8 @@ def _refuse_unlike(
     Raises:
         UserError: There are fewer than two, or they were measured on different frames.
     """
+    from harness.runs.select import variant_of_all
+
     a, b = names
     if len(chosen) < 2 and b is not None:
         raise UserError(f"{a} and {b} are one run, {chosen[0].run}: expected two runs or models")
@@ -179,9 +181,7 @@ def _refuse_unlike(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
-    if len({run.variant for run in chosen}) > 1:
-        of = ", ".join(f"{run.run}: {run.variant}" for run in chosen)
-        raise UserError(f"{a} and {b} are measured on different frames ({of}); compare runs of one")
+    variant_of_all(chosen)
     if len({data.get(run.run) for run in chosen}) > 1:
         raise UserError(
             f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "

@@ -26,6 +26,7 @@ Examples:
   harness report
   harness report --split val --out val.html
   harness report --model unet --model divergentnets --open
+  harness report --run divergentnets-20261124-031500 --run unet-tuned-20261124-040200
   harness report --round 2
   harness report --round 2 --team-pages --test-frames frames/
 """
@@ -46,6 +47,7 @@ Examples:
     help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
     "default all.",
 )
+@click.option("--run", "chosen", multiple=True, metavar="RUN", help="Runs instead of models.")
 @average_option("How figures over several test sets are averaged")
 @click.option(
     "--truth",
@@ -75,6 +77,7 @@ def command(
     split: str | None,
     round_name: str | None,
     names: tuple[str, ...],
+    chosen: tuple[str, ...],
     average: Average | None,
     truth: Path | None,
     team_pages: bool,
@@ -97,6 +100,8 @@ def command(
         raise click.UsageError("--team-pages goes with --round.")
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
+    if chosen and round_name is not None:
+        raise click.UsageError("--run goes with --split; a round shows packages, by --model.")
     if out is not None:
         Outputs(out.parent).check([out.name], overwrite=overwrite)
     what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
@@ -106,7 +111,7 @@ def command(
             settings, round_name, names, truth, average or "sets", team_pages=team_pages
         )
     else:
-        content = _of_split(settings, split or "test", names, average)
+        content = _of_split(settings, split or "test", names, chosen, average)
         scores = _scores(settings, average or "sets")
     content = replace(content, leaderboard=_leaderboard(scores))
     shown = f"round-{round_name}" if round_name is not None else split or "test"
@@ -146,25 +151,25 @@ def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageC
 
 
 def _of_split(
-    settings: Settings, split: str, names: tuple[str, ...], average: Average | None
+    settings: Settings,
+    split: str,
+    names: tuple[str, ...],
+    chosen: tuple[str, ...],
+    average: Average | None,
 ) -> PageContent:
     from harness.data.catalogue import catalogue, is_paper_split, require_frames
     from harness.report.page import from_split
-    from harness.runs.select import select
+    from harness.runs.select import select, variant_of_all
     from harness.runs.workspace import Workspace
 
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
-    runs = select(workspace, names)
-    every = catalogue(settings, needs=[split])
+    runs = select(workspace, names, chosen)
+    variant = variant_of_all(runs)
+    every = variant.apply(catalogue(settings, needs=["train" if variant.leave_out else split]))
     content = from_split.gather(workspace, runs, every, split, average)
-    left_out = [run.model for run in runs if run.model not in content.models]
-    if left_out:
-        console.warn(
-            f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
-            f"with: harness evaluate --split {split}"
-        )
-    return replace(content, is_paper_split=is_paper_split(settings, split))
+    of_the_paper = is_paper_split(settings, split) and not variant
+    return replace(content, is_paper_split=of_the_paper)
 
 
 def _of_round(

@@ -59,6 +59,19 @@ def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run
     return {run.model: run for run in reversed(untuned) if run.variant == variant}
 
 
+def variant_of_all(runs: Sequence[Run]) -> SplitVariant:
+    """The splits that runs were trained on, so that their figures are of the same frames.
+
+    Raises:
+        UserError: They were trained on different splits.
+    """
+    variant, *others = {run.variant for run in runs}
+    if others:
+        of = ", ".join(f"{run.run}: {run.variant}" for run in runs)
+        raise UserError(f"measured on different frames ({of}); take runs of one division")
+    return variant
+
+
 def _named(workspace: Workspace, runs: Sequence[str]) -> list[Run]:
     found = [workspace.run(name) for name in dict.fromkeys(runs)]
     unfinished = [run.run for run in found if run.status != "finished"]
@@ -91,7 +104,7 @@ def _no_models(runs: Sequence[Run]) -> UserError:
     of = ", ".join(f"{run.run} is a run of {run.model}" for run in runs)
     return UserError(
         f"expected models, of which the newest run is taken, tuned ones apart, but {of}. evaluate, "
-        "predict and submit take a run by --run, compare by its name; a report shows models alone."
+        "predict, submit and report take a run by --run, compare by its name."
     )
 
 
