@@ -14,7 +14,7 @@ from harness.cli.options import inference_options, map_options, shard_options, w
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
-from metrics.utils.names import clashes
+from metrics.utils.names import clashes, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ def command(
     )
     if shard:
         rows, faults = prediction.part(out, shard)
-        console.success(f"{out}: {len(rows)} masks by {loaded.run.run}, part {shard}")
+        console.success(f"{out}: {counted(len(rows), 'mask')} by {loaded.run.run}, part {shard}")
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
         _say_what_is_there(prediction, outputs, rows)
@@ -201,7 +201,9 @@ def _say_what_is_there(prediction: SourcePrediction, outputs: Outputs, rows: pd.
     prediction.check_whole(len(rows))
     if left := outputs.left():
         console.warn(left)
-    console.success(f"{outputs.folder}: {len(rows)} masks by {prediction.loaded.run.run}")
+    console.success(
+        f"{outputs.folder}: {counted(len(rows), 'mask')} by {prediction.loaded.run.run}"
+    )
     if prediction.uncertainty and len(rows):
         _name_the_least_certain(rows, outputs.folder)
 

@@ -12,6 +12,7 @@ from harness.cli.options import FRAMES, average_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,9 @@ def command(
     for note in content.notes:
         console.warn(note)
     megabytes = file.stat().st_size / 1e6
-    console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
+    console.success(
+        f"{file}: {counted(len(content.cards), 'frame')} in the gallery, {megabytes:.1f} MB"
+    )
     if open_it:
         click.launch(file.resolve().as_uri())
 
@@ -143,7 +146,7 @@ def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageC
     outputs.check(names.values(), overwrite=overwrite)
     with outputs.staged(last=max(names.values())) as staging:
         team_pages.write(content, staging, f"../{quote(file.name)}")
-    console.note(f"{folder}: {len(names)} pages, one a model")
+    console.note(f"{folder}: {counted(len(names), 'page')}, one a model")
     return replace(
         content,
         team_pages={model: f"{quote(folder.name)}/{name}" for model, name in names.items()},

@@ -14,6 +14,7 @@ from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +165,7 @@ def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tuned": f"{tuned['run']}, on {tuned['split']}",
         **(
-            {"fusion": f"{fusion['kind']}, fitted to {len(fusion['frames'])} frames"}
+            {"fusion": f"{fusion['kind']}, fitted to {counted(len(fusion['frames']), 'frame')}"}
             if fusion
             else {}
         ),
@@ -224,7 +225,7 @@ def sync(settings: Settings) -> None:
     for run in changed:
         best = run.row["best_iou"]
         figures = "" if best is None else f", validation IoU {best:.3f} in the best"
-        console.note(f"{run.run}: {run.status}, {run.row['epochs']} epochs{figures}")
+        console.note(f"{run.run}: {run.status}, {counted(run.row['epochs'], 'epoch')}{figures}")
     left = finish_queues(workspace)
     console.success(f"runs brought up to date: {len(changed)}")
     if left:
@@ -245,7 +246,7 @@ def import_(settings: Settings, other: Path) -> None:
 
     new = import_workspace(Workspace(settings.workspace), other)
     if any(new.values()):
-        counted = ", ".join(f"{count} {name}" for name, count in new.items() if count)
-        console.success(f"taken over from {other}: {counted}")
+        taken = [counted(count, name.removesuffix("s")) for name, count in new.items() if count]
+        console.success(f"taken over from {other}: {', '.join(taken)}")
     else:
         console.note(f"Nothing to do: everything of {other} is here already.")

@@ -13,6 +13,7 @@ from harness.cli.options import average_option, format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -187,7 +188,7 @@ def _told_apart(named: Iterable[tuple[str, Path]]) -> list[str]:
 
 def _tell_refused(context: click.Context, refused: int, found: int) -> None:
     if refused:
-        console.warn(f"{refused} of {found} packages could not be scored.")
+        console.warn(f"{refused} of {counted(found, 'package')} could not be scored.")
         context.exit(1)
 
 

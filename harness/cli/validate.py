@@ -14,6 +14,7 @@ from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -135,12 +136,12 @@ def _show(package: Path, inspection: PackageReport, format_: Format, *, complete
                 [(fault.kind, fault.path, fault.message) for fault in listed],
                 columns=["kind", "path", "fault"],
             ),
-            title=f"{package}: {len(faults)} fault{'s' if len(faults) != 1 else ''}",
+            title=f"{package}: {counted(len(faults), 'fault')}",
         )
         notes = list(inspection.notes)
         view.show(format_, {"package": str(package), "masks": masks, "notes": notes})
         if len(listed) < len(faults):
             more = len(faults) - len(listed)
-            console.note(f"... and {more:,} more faults; --format json lists them all.")
+            console.note(f"... and {counted(more, 'more fault')}; --format json lists them all.")
     if not faults:
         console.success(f"{package}: no faults in {masks:,} masks.")

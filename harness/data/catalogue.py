@@ -29,7 +29,7 @@ from harness.utils import console
 from harness.utils.device import cores
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.names import few
+from metrics.utils.names import counted, few
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "endocv": ("endocv2021",),
@@ -173,7 +173,8 @@ def _leave_out_known(test_frames: Listing, others: Mapping[str, Listing]) -> Non
     known = {frame.image.resolve() for one in others.values() for frame in one.frames}
     left = [frame for frame in test_frames.frames if frame.image.resolve() not in known]
     if count := len(test_frames.frames) - len(left):
-        test_frames.notes.append(f"{count} of the test frames are set with their masks, too.")
+        are = counted(count, "test frame is", "test frames are")
+        test_frames.notes.append(f"{are} set with masks, too.")
     test_frames.frames = left
 
 

@@ -16,6 +16,7 @@ from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.files import write_json
+from metrics.utils.names import counted
 from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
@@ -108,7 +109,8 @@ class ScoringJob:
         """
         wanted = [item for item in found if not (skip_scored and self._is_scored(item))]
         if len(wanted) < len(found):
-            console.note(f"{len(found) - len(wanted)} packages were scored before: passed over")
+            before = counted(len(found) - len(wanted), "package was", "packages were")
+            console.note(f"{before} scored before: passed over")
         if jobs > 1 and len(wanted) > 1 and not any(is_plain for *_, is_plain in wanted):
             return self._score_side_by_side(wanted, jobs)
         scores = []

@@ -18,6 +18,7 @@ from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 
 def side_by_side(
@@ -42,7 +43,9 @@ def side_by_side(
     threads = max(1, devices.cores() // at_once)
     count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
     waiting = (job for job in jobs if job.run.folder.is_dir())  # 'runs rm' may have removed it
-    with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
+    with console.progress(
+        f"Training {counted(len(jobs), 'network')}, {count} at once, percent"
+    ) as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = local_jobs.device_slots(setup.device, count, threads=threads)
         number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
@@ -63,7 +66,7 @@ def on_cluster(workspace: Workspace, jobs: Sequence[Job], cluster: Cluster) -> N
     """
     if not jobs:
         return
-    with console.progress(f"Training {len(jobs)} networks on SLURM, percent") as bar:
+    with console.progress(f"Training {counted(len(jobs), 'network')} on SLURM, percent") as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         told = _entering(workspace, shown.callbacks())
         number = slurm_jobs.train_all(jobs, cluster, workspace.root / "slurm", told)
@@ -84,7 +87,7 @@ def _report(faults: Mapping[str, str], count: int, go_on: str) -> None:
         failed = "\n".join(f"  {run}: {fault}" for run, fault in faults.items())
         others = "The others are finished. " if len(faults) < count else ""
         raise UserError(
-            f"{len(faults)} of {count} networks could not be trained to their end:\n"
+            f"{len(faults)} of {counted(count, 'network')} could not be trained to their end:\n"
             f"{failed}\n{others}Once that is mended, go on with: {go_on}"
         )
 

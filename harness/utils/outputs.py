@@ -16,7 +16,7 @@ from typing import Final
 from harness.utils.folders import lock
 from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import file_sha256, partial_folder, read_mapping, unwritable, write_json
-from metrics.utils.names import few
+from metrics.utils.names import counted, few
 
 MANIFEST: Final = ".harness-files"
 _NAMED: Final = 5
@@ -47,11 +47,10 @@ class Outputs:
         """Files of earlier commands beside those just written, named; empty if there are none."""
         names = sorted(self._written().keys() - self._published)
         left = [name for name in names if (self.folder / name).is_file()]
-        return (
-            f"{len(left)} files of earlier commands stay in {self.folder}: {few(left, _NAMED)}"
-            if left
-            else ""
+        stay = counted(
+            len(left), "file of an earlier command stays", "files of earlier commands stay"
         )
+        return f"{stay} in {self.folder}: {few(left, _NAMED)}" if left else ""
 
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.

@@ -25,6 +25,7 @@ from metrics.masks.read import Protocol, fit_prediction
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, intervals
 from metrics.statistics.samples import collect
+from metrics.utils.names import counted
 from submissions.platforms.evaluation import Evaluator
 from submissions.reading.mask import Content
 from submissions.scoring import PackageScore
@@ -193,7 +194,7 @@ def scored_page(
 
 def refused_page(evaluator: Evaluator, faults: Sequence[str]) -> str:
     """The page of a submission with faults."""
-    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    count = counted(len(faults), "fault")
     return _document(
         f"Round {evaluator.round.name}: not scored, {count}",
         _list(faults),

@@ -27,6 +27,7 @@ from metrics.masks.classes import chosen_class
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Mask, fit_prediction
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 from submissions.leaderboard import by_name
 from submissions.ledger import Ledger
 from submissions.reading.archive import Limits, open_archive
@@ -282,8 +283,9 @@ def _each_mask(
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:
     first = next(iter(best.values()))
+    frames = counted(table["frame"].nunique(), "frame")
     facts = {
-        "frames": f"{table['frame'].nunique()} frames, truth {first['truth_sha256'][:12]}",
+        "frames": f"{frames}, truth {first['truth_sha256'][:12]}",
         "truth": f"a pixel above 0 is {chosen_class(table)} (protocol 'official')",
         **from_split.made(),
     }

@@ -29,6 +29,7 @@ from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,7 +257,7 @@ def _facts(
     read = ", ".join(f"{name} {value}" for name, value in values) or "a pixel above 127 is polyp"
     data = data_fingerprint(frames, workspace.root / "cache")
     facts = {
-        "frames": f"{split} split, {len(frames)} frames, data {data}",
+        "frames": f"{split} split, {counted(len(frames), 'frame')}, data {data}",
         "truth": f"{read}; the organisers' smoothed formulas (protocol 'paper')",
         **made(),
     }
@@ -278,5 +279,5 @@ def _recipe(run: Run) -> str:
     settings = run.settings
     return (
         f"preset {settings['preset']}, {settings['encoder']}, {settings['size']} pixels, "
-        f"{settings['epochs']} epochs, seed {settings['seed']}"
+        f"{counted(settings['epochs'], 'epoch')}, seed {settings['seed']}"
     )

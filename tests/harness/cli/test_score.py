@@ -160,7 +160,7 @@ def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> 
     write(here / "packages" / "team2.zip", 2)
     again = harness(*line, "--format", "json")
     assert again.exit_code == 0, again.output
-    assert "1 packages were scored before" in again.stderr
+    assert "1 package was scored before" in again.stderr
     assert {row["package"] for row in json.loads(again.stdout)["rows"]} == {"team2"}
     cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
     corrected = harness(*line)
@@ -440,7 +440,7 @@ def test_plain_folders_are_scored_and_not_entered(here: Path, harness: Harness) 
 
     ours = here / "methods" / "ours" / SETS[0]
     cv2.imwrite(str(ours / f"{NAMES[0]}.png"), disc(0) * np.uint8(200))
-    assert "1 masks of other values" in harness("score", "methods/ours", "--truth", "truth").stderr
+    assert "1 mask of other values" in harness("score", "methods/ours", "--truth", "truth").stderr
     (ours / f"{NAMES[0]}.png").rename(ours / "other.png")
     assert "takes --round NAME" in harness("score", "methods/ours", "--truth", "truth").stderr
 
