@@ -55,6 +55,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     names = ("run", "model", "status", "epochs", "best_epoch", "best_iou", "best_f1", "parameters",
              "seed", "created", "finished", "data", "checkpoint")  # fmt: skip
     rows = pd.DataFrame([{name: run.row[name] for name in names} for run in runs])
+    rows["splits"] = [" and ".join(str(one) for one in run.variants if one) for run in runs]
     # Imported runs have no seed, which would make all seeds floats.
     counts = ("epochs", "best_epoch", "parameters", "seed")
     rows = rows.astype(dict.fromkeys(counts, "Int64"))
@@ -66,9 +67,10 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
         Column(key="best_f1", title="F1", decimals=3),
         Column(key="parameters", title="M param.", decimals=1, scale=1e-6),
         Column(key="seed", title="Seed"),
+        *([Column(key="splits", title="Splits")] if rows["splits"].any() else []),
     ]
     if format_ in ("csv", "json"):
-        columns = list(names)
+        columns = [*names, "splits"]
     view = View(
         frame=rows,
         columns=columns,

@@ -54,6 +54,24 @@ def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> Non
     assert sorted(line.split(",")[column] for line in lines[1:]) == ["", "3"]
 
 
+def test_folds_and_left_out_centres_are_told_apart(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    plain = workspace.new_run("fpn", settings={}, versions={})
+    rows = ["runs", "--workspace", str(tmp_path)]
+    assert "Splits" not in CliRunner().invoke(cli, rows).stdout
+
+    workspace.new_run("fpn", settings={"fold": "2/5"}, versions={})
+    without = {"members": {name: {"leave_out": "C3"} for name in ("fpn", "unet")}}
+    members = {"fpn": plain.run, "unet": plain.run}
+    workspace.new_run("divergentnets", settings=without, members=members, versions={})
+    lines = CliRunner().invoke(cli, rows).stdout.splitlines()
+
+    shown = {words[0]: line for line in lines if (words := line.split())}
+    assert shown[plain.run].rstrip().endswith("-")
+    assert [line for line in lines if line.rstrip().endswith("fold 2/5")]
+    assert [line for line in lines if line.rstrip().endswith("without C3")]
+
+
 def test_a_tuned_run_shows_what_was_chosen(tmp_path: Path) -> None:
     tuned = {
         "run": "unet-1", "split": "val", "threshold": 0.35, "tta": True,
