@@ -134,7 +134,10 @@ def command(
 
 
 def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageContent:
-    """Write a page for each model into a folder beside a file; the content with links to them."""
+    """Write a page for each model into a folder beside a file; the content with links to them.
+
+    Pages of earlier calls go, unless they were changed since.
+    """
     from urllib.parse import quote
 
     from harness.report.page import team_pages
@@ -146,6 +149,9 @@ def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageC
     outputs.check(names.values(), overwrite=overwrite)
     with outputs.staged(last=max(names.values())) as staging:
         team_pages.write(content, staging, f"../{quote(file.name)}")
+    outputs.remove_left(team_pages.PATTERN)  # of models that are gone, or had another rank
+    if left := outputs.left():
+        console.warn(left)
     console.note(f"{folder}: {counted(len(names), 'page')}, one a model")
     return replace(
         content,

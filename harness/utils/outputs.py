@@ -52,6 +52,21 @@ class Outputs:
         )
         return f"{stay} in {self.folder}: {few(left, _NAMED)}" if left else ""
 
+    def remove_left(self, pattern: str) -> None:
+        """Remove files of earlier commands that match a pattern and are as they were written.
+
+        Raises:
+            UnwritableError: If the folder cannot be written.
+        """
+        written = self._written()
+        try:
+            for path in self.folder.glob(pattern):
+                own = written.get(path.name, "").split()[:1]  # the second may be the user's
+                if path.name not in self._published and _sha256(path) in own:
+                    path.unlink()
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.
 
