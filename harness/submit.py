@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.config.settings import command_line
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load
@@ -42,7 +43,7 @@ def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:
         raise LimitError(
             f"round {round_.name} takes {counted(round_.daily_limit, 'submission')} a day "
             f"({round_.time_zone}), and {left} of them are left; asked for {count}. "
-            "'harness submissions' lists them; go on tomorrow."
+            f"'{command_line('submissions')}' lists them; go on tomorrow."
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import average_option, format_option, protocol_option, with_settings
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -138,8 +139,8 @@ def _tables(
     from harness.runs.select import newest_by_model
 
     evaluated = tables.evaluated(workspace, workspace.runs(), split, protocol)
-    measure = f"harness evaluate --split {split}"
-    measure += f" --protocol {protocol}" if protocol == "official" else ""
+    by_official = " --protocol official" if protocol == "official" else ""
+    measure = command_line(f"evaluate --split {split}{by_official}")
     chosen = [_find(workspace, name, evaluated, split, measure) for name in (a, b) if name]
     data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
@@ -198,5 +199,5 @@ def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, mea
     option = "--run" if any(run.run == name for run in known) else "--model"
     hint = f" Measure it with: {measure} {option} {name}"
     if not any(name in (run.run, run.model) for run in known):
-        hint = " No run or model has that name ('harness runs')."
+        hint = f" No run or model has that name ('{command_line('runs')}')."
     raise UserError(f"no evaluation of {name!r} on the {split} split; there are: {there}.{hint}")

@@ -12,6 +12,7 @@ import click
 
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
@@ -50,7 +51,7 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     runs = Workspace(settings.workspace).runs()
     _name_unregistered(settings.workspace / "runs", {run.run for run in runs})
     if not runs:
-        console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
+        console.note(f"No runs in {settings.workspace}. Train with '{command_line('train')}'.")
         return
     names = ("run", "model", "status", "epochs", "best_epoch", "best_iou", "best_f1", "parameters",
              "seed", "created", "finished", "data", "checkpoint")  # fmt: skip
@@ -222,7 +223,7 @@ def sync(settings: Settings) -> None:
     workspace = Workspace(settings.workspace)
     changed = workspace.sync()
     if not workspace.runs():
-        console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
+        console.note(f"No runs in {settings.workspace}. Train with '{command_line('train')}'.")
         return
     for run in changed:
         best = run.row["best_iou"]
@@ -231,7 +232,7 @@ def sync(settings: Settings) -> None:
     left = finish_queues(workspace)
     console.success(f"runs brought up to date: {len(changed)}")
     if left:
-        console.note(f"Networks not finished: {left}. Go on with: harness train --resume")
+        console.note(f"Networks not finished: {left}. Go on with: {command_line('train --resume')}")
 
 
 @command.command("import", epilog=EPILOG)

@@ -16,6 +16,7 @@ from harness.cli.train_request import (
     launcher_options,
     recipe_options,
 )
+from harness.config.settings import command_line
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -284,4 +285,4 @@ def _start(
             tasks.finish()
     split = "test" if leave_out else "val"
     how = divisions[0].option + (" --seeds" if request.seeds and not folds else "")
-    console.note(f"Measure: harness evaluate --split {split}{how}")
+    console.note(f"Measure: {command_line(f'evaluate --split {split}{how}')}")

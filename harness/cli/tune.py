@@ -15,6 +15,7 @@ from harness.cli.options import (
     names_of,
     with_settings,
 )
+from harness.config.settings import command_line
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ def command(
         )  # fmt: skip
     else:
         made = _fused(workspace, chosen, frames, split, folds, fusion, inference)
-    console.success(f"{made.run}: measure it with: harness evaluate --split test --run {made.run}")
+    measure = command_line(f"evaluate --split test --run {made.run}")
+    console.success(f"{made.run}: measure it with: {measure}")
 
 
 def _tuned(

@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from harness.config.settings import Settings, flag
+from harness.config.settings import Settings, command_line, flag
 from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
@@ -139,8 +139,9 @@ def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
         counts = {name: int((frames["split"] == name).sum()) for name in SPLITS}
         there = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise UserError(
-            f"no frames in the split {split!r} (there are: {there}). 'harness data check' shows "
-            "what the folders hold; --splits takes another division."
+            f"no frames in the split {split!r} (there are: {there}). "
+            f"'{command_line('data check')}' shows what the folders hold; --splits takes another "
+            "division."
         )
     return chosen
 

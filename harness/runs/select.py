@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import models
+from harness.config.settings import command_line
 from harness.data.cross_validation import SplitVariant
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
@@ -77,8 +78,8 @@ def _named(workspace: Workspace, runs: Sequence[str]) -> list[Run]:
     unfinished = [run.run for run in found if run.status != "finished"]
     if unfinished:
         raise UserError(
-            f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
-            f"{unfinished[0]}"
+            f"not finished: {', '.join(unfinished)}. Go on with: "
+            f"{command_line(f'train --resume {unfinished[0]}')}"
         )
     return found
 
@@ -114,7 +115,8 @@ def _nothing(
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""
     there = f" There are: {', '.join(newest)}." if newest else ""
-    train = f"harness train{''.join(f' --model {name}' for name in missing)}{variant.option}"
+    of_models = "".join(f" --model {name}" for name in missing)
+    train = command_line(f"train{of_models}{variant.option}")
     return UserError(
         f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
         "'harness demo'."

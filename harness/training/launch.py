@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from harness.config.settings import command_line
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training import local_jobs, reporter, slurm_jobs
@@ -51,7 +52,7 @@ def side_by_side(
         number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
     for job in waiting:  # those that a signal left no time for
         workspace.finish_run(job.run.run, "interrupted")
-    go_on = f"harness train --resume{f' --jobs {asked}' if asked else ''}"
+    go_on = command_line(f"train --resume{f' --jobs {asked}' if asked else ''}")
     if number:
         raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
     _report(shown.faults, len(jobs), go_on)
@@ -70,12 +71,12 @@ def on_cluster(workspace: Workspace, jobs: Sequence[Job], cluster: Cluster) -> N
         shown = reporter.SideBySide(bar, workspace, jobs)
         told = _entering(workspace, shown.callbacks())
         number = slurm_jobs.train_all(jobs, cluster, workspace.root / "slurm", told)
-    go_on = "harness train --resume --launcher slurm"
+    go_on = command_line("train --resume --launcher slurm")
     if number:
         raise Interrupted(
             "no longer waiting; the jobs go on in the cluster ('squeue --me' shows them, 'scancel "
-            "JOB' ends one). 'harness runs sync' enters what they have written by then, and "
-            f"'{go_on}' waits for them again and submits what has been lost.",
+            f"JOB' ends one). '{command_line('runs sync')}' enters what they have written by then, "
+            f"and '{go_on}' waits for them again and submits what has been lost.",
             number,
         )
     _report(shown.faults, len(jobs), go_on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.runs.lock import lock_run
 from harness.runs.run import Run
@@ -29,7 +30,7 @@ def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int |
         raise UserError(
             f"{run.run} has no training state ({run.last.name}), which runs of earlier versions "
             "and imported ones lack. Start a new run from its best weights: "
-            f"harness train --init {run.run}"
+            + command_line(f"train --init {run.run}")
         )
     before = TrainConfig.from_dict(run.settings)
     given = {"epochs": epochs, "patience": patience}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from harness.config.settings import command_line
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint, rows_of
@@ -119,7 +120,8 @@ def _evaluated(
 
 def _measure(split: str, runs: Sequence[Run]) -> str:
     """The command that evaluates runs on a split."""
-    return f"harness evaluate --split {split} " + " ".join(f"--run {run.run}" for run in runs)
+    named = " ".join(f"--run {run.run}" for run in runs)
+    return command_line(f"evaluate --split {split} {named}")
 
 
 def _of_several(

@@ -44,6 +44,22 @@ def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
     assert CliRunner().invoke(cli, [*line, "--workspace", str(workspace.root)]).exit_code == 0
 
 
+def test_a_command_to_go_on_with_has_the_settings_that_were_given(tmp_path: Path) -> None:
+    folder = str(tmp_path / "of mine")
+    frames = ["--train", folder, "--test", "a=A", "--test", "b=B"]
+
+    listed = CliRunner().invoke(cli, ["runs", "--workspace", folder])
+    synced = CliRunner().invoke(cli, ["runs", "--workspace", folder, "sync"])
+    report = CliRunner().invoke(cli, ["report", "--workspace", folder, *frames, "--split", "val"])
+    plain = CliRunner().invoke(cli, ["runs"], env={"HARNESS_WORKSPACE": folder})
+
+    assert f"'harness train --workspace '{folder}''" in listed.stderr
+    assert f"'harness train --workspace '{folder}''" in synced.stderr
+    of_frames = f"--train '{folder}' --test a=A --test b=B --workspace '{folder}'"
+    assert f"'harness train {of_frames}'" in report.stderr
+    assert "Train with 'harness train'." in plain.stderr
+
+
 def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.new_run("fpn", settings={}, versions={}, seed=3)
