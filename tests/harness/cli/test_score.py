@@ -692,8 +692,16 @@ def test_folders_of_one_name_are_told_apart(here: Path, harness: Harness) -> Non
     assert "maps (a/maps)" in scored.stdout
 
 
-def test_validate_takes_one_package(here: Path, harness: Harness) -> None:
-    write(here / "packages" / "red.zip", shift=0)
-    result = harness("validate", "packages")
-    assert result.exit_code == 2
-    assert "such as packages/red.zip: validate one at a time" in result.stderr
+def test_validate_takes_several_packages(here: Path, harness: Harness) -> None:
+    write(here / "packages" / "red.zip", 0)
+    write(here / "packages" / "blue.zip", 0, leave_out="f1")
+    result = harness("validate", "packages", "nowhere.zip", "--frames", "frames")
+    assert result.exit_code == 1
+    assert "packages/red.zip: no faults in 9 masks" in result.stderr
+    assert "Faults in 2 of 3 packages" in result.stderr
+    assert "packages/blue.zip: 6 faults" in result.stdout
+    assert "nowhere.zip: cannot be read" in result.stdout
+
+    listed = harness("validate", "packages", "--frames", "frames", "--format", "json")
+    found = {one["metadata"]["package"]: len(one["rows"]) for one in json.loads(listed.stdout)}
+    assert found == {"packages/blue.zip": 6, "packages/red.zip": 0}
