@@ -199,5 +199,8 @@ def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, mea
     option = "--run" if any(run.run == name for run in known) else "--model"
     hint = f" Measure it with: {measure} {option} {name}"
     if not any(name in (run.run, run.model) for run in known):
-        hint = f" No run or model has that name ('{command_line('runs')}')."
+        hint = (
+            f" No run or model has that name ('{command_line('runs')}'); scored packages are "
+            f"compared by '{command_line('leaderboard --table ranks')}'."
+        )
     raise UserError(f"no evaluation of {name!r} on the {split} split; there are: {there}.{hint}")

@@ -63,7 +63,7 @@ Examples:
 @click.option(
     "--team",
     metavar="NAME",
-    help="The team; by default a package that was not submitted here is named after its file.",
+    help="The team; by default the folder's of a package in a folder of teams, or the file's name.",
 )
 @click.option(
     "--out",

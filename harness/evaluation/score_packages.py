@@ -197,7 +197,8 @@ class ScoringJob:
         return self._keep(shown, entry, score)
 
     def _keep(self, shown: str, entry: _Entry, score: PackageScore) -> tuple[str, PackageScore]:
-        team = self.team or ("" if entry.own is not None else shown)
+        # Of 'red/final', found in a folder of teams, red is the team.
+        team = self.team or ("" if entry.own is not None else shown.partition("/")[0])
         self._note_same_bytes(shown, score, team)
         # The files first: a row in the register says that its files are there.
         self._write(score, shown)
@@ -205,7 +206,7 @@ class ScoringJob:
             self.ledger.enter_scores(score_rows(score, round_name=entry.name, team=team))
         if not entry.name and self.registers:
             console.note(f"{shown}: entered without a round; give --round to rank it in one")
-        return team or str(entry.own["model"] if entry.own is not None else shown), score
+        return self.team or str(entry.own["model"] if entry.own is not None else shown), score
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""

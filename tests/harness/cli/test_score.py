@@ -285,6 +285,9 @@ def test_packages_are_found_in_every_form_that_teams_send(here: Path, harness: H
     assert result.exit_code == 1
     names = [line.split(",")[0] for line in result.stdout.splitlines()[1:]]
     assert names == ["green", "upper", "red/submission", "blue/submission"]
+    entered = Ledger(here / "workspace").scores()
+    of_teams = {*zip(entered["team"], entered["model"], strict=True)}
+    assert of_teams >= {("red", "submission"), ("blue", "submission"), ("upper", "upper")}
     assert "passed over: rules.pdf" in result.stderr
     assert "pipe.zip" in result.stderr
 
