@@ -69,7 +69,7 @@ def variant_of_all(runs: Sequence[Run]) -> SplitVariant:
     variant, *others = {run.variant for run in runs}
     if others:
         of = ", ".join(f"{run.run}: {run.variant}" for run in runs)
-        raise UserError(f"measured on different frames ({of}); take runs of one division")
+        raise UserError(f"measured on different frames ({of}); take runs of the same splits")
     return variant
 
 
