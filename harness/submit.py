@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.config.settings import command_line
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load
@@ -14,6 +15,7 @@ from harness.runs.run import Run
 from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
 from metrics.utils.files import free_name
+from metrics.utils.names import counted
 from submissions.ledger import Entry, Ledger, LimitError
 from submissions.rounds import Frames, Round, frame_sizes
 from submissions.writing.encoding import Format
@@ -39,9 +41,9 @@ def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:
     left = ledger.left(round_)
     if left < count:
         raise LimitError(
-            f"round {round_.name} takes {round_.daily_limit} submissions a day ({round_.time_zone})"
-            f", and {left} of them are left; asked for {count}. 'harness submissions' lists them; "
-            "go on tomorrow."
+            f"round {round_.name} takes {counted(round_.daily_limit, 'submission')} a day "
+            f"({round_.time_zone}), and {left} of them are left; asked for {count}. "
+            f"'{command_line('submissions')}' lists them; go on tomorrow."
         )
 
 

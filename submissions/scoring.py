@@ -25,6 +25,7 @@ from metrics.masks.bits import Bits, pack
 from metrics.masks.classes import BACKGROUND, chosen_rows
 from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError
+from metrics.utils.names import counted
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import OVERALL
@@ -256,15 +257,15 @@ def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 
 def _tolerated_notes(findings: Sequence[Finding]) -> list[str]:
     meanings: Mapping[Kind, str] = {
-        "size": "masks of another size than their frame were resized, as the organisers' tools do",
-        "values": "masks of other values than 0 and 255 were read as polyp above 0, as the "
-        "organisers' tools do (--threshold 0.5 reads maps of probabilities)",
+        "size": "of another size than the frame, resized as the organisers' tools do",
+        "values": "of other values than 0 and 255, read as polyp above 0, as the organisers' tools "
+        "do (--threshold 0.5 reads maps of probabilities)",
     }
     notes = []
     for kind, meaning in meanings.items():
         if of_kind := [finding for finding in findings if finding.kind == kind]:
-            number = len({finding.path for finding in of_kind})
-            notes.append(f"{number} {meaning}; the first: {of_kind[0].path}: {of_kind[0].message}")
+            masks = counted(len({finding.path for finding in of_kind}), "mask")
+            notes.append(f"{masks} {meaning}; the first: {of_kind[0].path}: {of_kind[0].message}")
     return notes
 
 
@@ -272,8 +273,9 @@ def _truth_notes(truth: Truth, table: pd.DataFrame, protocol: Protocol) -> Itera
     if truth.classes.values:
         yield f"the true masks are read by [classes], as {truth.classes.chosen}"
     if truth.lossy and protocol == "official":
+        are = counted(truth.lossy, "true mask is a JPEG", "true masks are JPEGs")
         yield (
-            f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
+            f"{are}: read as the organisers do (> 0), the rim around "
             "each polyp counts as polyp, so that even a perfect prediction stays below 1; the "
             "strict protocol reads them at > 127"
         )

@@ -14,6 +14,7 @@ from harness.cli.options import (
     seed_option,
     with_settings,
 )
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -150,8 +151,8 @@ def _tables(
     from harness.runs.select import newest_by_model
 
     evaluated = tables.evaluated(workspace, workspace.runs(), split, protocol)
-    measure = f"harness evaluate --split {split}"
-    measure += f" --protocol {protocol}" if protocol == "official" else ""
+    by_official = " --protocol official" if protocol == "official" else ""
+    measure = command_line(f"evaluate --split {split}{by_official}")
     chosen = [_find(workspace, name, evaluated, split, measure) for name in (a, b) if name]
     data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
@@ -183,6 +184,8 @@ def _refuse_unlike(
     Raises:
         UserError: There are fewer than two, or they were measured on different frames.
     """
+    from harness.runs.select import variant_of_all
+
     a, b = names
     if len(chosen) < 2 and b is not None:
         raise UserError(f"{a} and {b} are one run, {chosen[0].run}: expected two runs or models")
@@ -191,9 +194,7 @@ def _refuse_unlike(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
-    if len({run.variant for run in chosen}) > 1:
-        of = ", ".join(f"{run.run}: {run.variant}" for run in chosen)
-        raise UserError(f"{a} and {b} are measured on different frames ({of}); compare runs of one")
+    variant_of_all(chosen)
     if len({data.get(run.run) for run in chosen}) > 1:
         raise UserError(
             f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "
@@ -210,5 +211,8 @@ def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, mea
     option = "--run" if any(run.run == name for run in known) else "--model"
     hint = f" Measure it with: {measure} {option} {name}"
     if not any(name in (run.run, run.model) for run in known):
-        hint = " No run or model has that name ('harness runs')."
+        hint = (
+            f" No run or model has that name ('{command_line('runs')}'); scored packages are "
+            f"compared by '{command_line('leaderboard --table ranks')}'."
+        )
     raise UserError(f"no evaluation of {name!r} on the {split} split; there are: {there}.{hint}")

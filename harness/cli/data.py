@@ -17,6 +17,7 @@ from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
 from metrics.utils.errors import Fault, FaultsError, or_fault
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.data.check.check import DataReport
@@ -211,11 +212,8 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
     for note in report.notes:
         console.note(note)
     if report.faults:
-        count = len(report.faults)
-        lines = [
-            f"{count} fault{'s' if count > 1 else ''}:",
-            *(fault.item for fault in report.faults),
-        ]
+        title = f"{counted(len(report.faults), 'fault')}:"
+        lines = [title, *(fault.item for fault in report.faults)]
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import average_option, format_option, with_settings
+from harness.config.settings import command_line
 from harness.report.tables.formats import FORMATS, SD_MEANINGS
 from harness.utils import console
 from metrics.utils.errors import UserError
@@ -136,10 +137,10 @@ def command(
 
 def _warn_of_no_scores(round_name: str | None, protocol: str) -> None:
     of_round = f" in round {round_name}" if round_name is not None else ""
-    by_strict = " --protocol strict" if protocol == "strict" else ""
+    score = command_line(f"score ZIP --truth DIR --protocol {protocol}")
     console.warn(
-        f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score ZIP "
-        f"--truth DIR{by_strict}' does it): ranking evaluations of a split instead."
+        f"No submission is scored{of_round} yet by the {protocol} protocol ('{score}' does it): "
+        "ranking evaluations of a split instead."
     )
 
 
@@ -219,8 +220,8 @@ def _round_views(
         rows = by_name(current)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
-            package = rows[name]["package"]
-            console.warn(f"{name} is left out: its frame table is missing; score {package} again.")
+            again = f"score {rows[name]['package']} again"
+            console.warn(f"{name} is left out: its frame table is missing; {again}.")
         if len(found) < 2:
             console.note(f"Fewer than two scored models in {where}, nothing to compare.")
             continue
@@ -236,7 +237,7 @@ def _round_view(
     average: Average,
     chosen: Mapping[str, Sequence[str]] | None,
 ) -> View:
-    """How certain the ranks are; with figures and test sets ``chosen``, the consensus of these."""
+    """How certain the ranks are, or the consensus of the figures and test sets ``chosen``."""
     from harness.report.views.consensus import consensus_view, samples_by_set
     from harness.report.views.ranks import rank_view
     from metrics.statistics.consensus import consensus
@@ -289,8 +290,8 @@ def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
         )
     if not found:
         raise UserError(
-            f"{settings.workspace}: nothing to rank. Score a package with 'harness score', measure "
-            "models with 'harness evaluate --split test' (in a new folder 'harness init' comes "
-            "first), or try everything with 'harness demo'."
+            f"{settings.workspace}: nothing to rank. Score packages: '{command_line('score')}', "
+            f"measure models: '{command_line('evaluate --split test')}' (in a new folder 'harness "
+            "init' comes first), or try everything with 'harness demo'."
         )
     return found

@@ -14,7 +14,7 @@ from harness.cli.options import inference_options, map_options, shard_options, w
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
-from metrics.utils.names import clashes
+from metrics.utils.names import clashes, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,13 +161,13 @@ def _write(
     out, run = outputs.folder, prediction.loaded.run.run
     if shard:
         rows, faults = prediction.part(out, shard)
-        console.success(f"{out}: {len(rows)} masks by {run}, part {shard}")
+        console.success(f"{out}: {counted(len(rows), 'mask')} by {run}, part {shard}")
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
         prediction.check_whole(len(rows))
         if left := outputs.left():
             console.warn(left)
-        console.success(f"{out}: {len(rows)} masks by {run}")
+        console.success(f"{out}: {counted(len(rows), 'mask')} by {run}")
         if prediction.uncertainty and len(rows):
             _name_the_least_certain(rows, out)
     if faults:

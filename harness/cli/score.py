@@ -13,6 +13,7 @@ from harness.cli.options import average_option, format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -62,7 +63,7 @@ Examples:
 @click.option(
     "--team",
     metavar="NAME",
-    help="The team; by default a package that was not submitted here is named after its file.",
+    help="The team; by default the folder's of a package in a folder of teams, or the file's name.",
 )
 @click.option(
     "--out",
@@ -187,7 +188,7 @@ def _told_apart(named: Iterable[tuple[str, Path]]) -> list[str]:
 
 def _tell_refused(refused: int, found: int) -> None:
     if refused:
-        console.warn(f"{refused} of {found} packages could not be scored.")
+        console.warn(f"{refused} of {counted(found, 'package')} could not be scored.")
         click.get_current_context().exit(1)
 
 

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.options import inference_options, models_option, with_settings
 from harness.utils import console
-from metrics.utils.names import passed_over
+from metrics.utils.names import counted, passed_over
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -115,7 +115,7 @@ def _submit(
             say=console.note,
         )
     manifest = made.package.manifest
-    masks = f"{total} masks of {', '.join(frames)} by {run.run}"
+    masks = f"{counted(total, 'mask')} of {', '.join(frames)} by {run.run}"
     console.success(f"{made.entry.path}: {masks}, {manifest['latency_ms']:.1f} ms a frame")
     for note in made.notes:
         console.warn(f"{made.entry.path.name}: {note}")

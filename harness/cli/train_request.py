@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import Command, encoder_option, nodes_option, together
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -136,7 +137,7 @@ class Request:
         """The command that measures what was trained."""
         split = "test" if self.leave_out else "val"
         seeds = " --seeds" if self.seeds and not self.folds else ""
-        return f"harness evaluate --split {split}{self.divisions[0].option}{seeds}"
+        return command_line(f"evaluate --split {split}{self.divisions[0].option}{seeds}")
 
     def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
         """The recipe of every network, checked, and whether their ensemble follows."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import FRAMES, format_option, inference_options, names_of, with_settings
+from harness.config.settings import command_line
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def command(
         )  # fmt: skip
     else:
         made = _fused(workspace, chosen, frames, split, folds, fusion, inference)
-    console.success(f"{made.run}: measure it with: harness evaluate --split test --run {made.run}")
+    measure = command_line(f"evaluate --split test --run {made.run}")
+    console.success(f"{made.run}: measure it with: {measure}")
 
 
 def _tuned(

@@ -17,6 +17,7 @@ from metrics.endocv import FIGURES, add_figures
 from metrics.masks.classes import Classes, chosen_rows
 from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.names import counted
 from submissions.ledger import OVERALL
 from submissions.reading.mask import Content
 from submissions.reading.validate import PackageReport
@@ -194,7 +195,7 @@ def refuse(error: Exception) -> int:
     """
     faults = faults_of(error)
     sys.stderr.write("".join(f"- {fault}\n" for fault in faults))
-    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    count = counted(len(faults), "fault")
     summary = f"not scored, {count}: {'; '.join(faults)}"
     short = summary if len(summary) <= _SUMMARY else f"{summary[:_SUMMARY]} ..."
     sys.stderr.write(short.replace("\n", " ") + "\n")
