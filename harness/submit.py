@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.config.settings import command_line
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load
@@ -14,8 +15,9 @@ from harness.runs.run import Run
 from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
 from metrics.utils.files import free_name
+from metrics.utils.names import counted
 from submissions.ledger import Entry, Ledger, LimitError
-from submissions.rounds import Frames, Round, Sizes
+from submissions.rounds import Frames, Round, frame_sizes
 from submissions.writing.encoding import Format
 from submissions.writing.package import PackageWriter
 from submissions.writing.publish import SealedPackage
@@ -39,9 +41,9 @@ def refuse_when_used_up(ledger: Ledger, round_: Round, count: int = 1) -> None:
     left = ledger.left(round_)
     if left < count:
         raise LimitError(
-            f"round {round_.name} takes {round_.daily_limit} submissions a day ({round_.time_zone})"
-            f", and {left} of them are left; asked for {count}. 'harness submissions' lists them; "
-            "go on tomorrow."
+            f"round {round_.name} takes {counted(round_.daily_limit, 'submission')} a day "
+            f"({round_.time_zone}), and {left} of them are left; asked for {count}. "
+            f"'{command_line('submissions')}' lists them; go on tomorrow."
         )
 
 
@@ -50,7 +52,6 @@ def submit(
     run: Run,
     round_: Round,
     frames: Frames,
-    sizes: Sizes,
     *,
     inference: Inference,
     file_format: Format = "jpg",
@@ -59,28 +60,25 @@ def submit(
 ) -> Submission:
     """Predict every frame of a round, package the masks and enter the package.
 
-    ``frames`` and ``sizes`` are what ``submissions.rounds.find_frames`` and ``frame_sizes`` give.
-    ``done`` is called after each frame, ``say`` with how a precision other than float32 changes the
-    masks.
+    ``frames`` are what ``submissions.rounds.find_frames`` gives. ``done`` is called after each
+    frame, ``say`` with how a precision other than float32 changes the masks.
 
     Raises:
         LimitError: If the round's submissions of the day are used up; nothing is entered.
         UserError: If a frame cannot be read, or the disk is full; nothing is entered.
     """
+    sizes = frame_sizes(frames)
     loaded = load(run)
     inference = inference.of(run)
     places = [(test_set, *named) for test_set, files in frames.items() for named in files.items()]
     images = [file for *_, file in places]
     predictor = make_predictor(loaded, inference, sample=sample_of(images), say=say)
-    settings = evaluation_settings(run, inference)
-    if round_.release:
-        settings["release"] = round_.release
+    settings = _settings(run, round_, inference)
     path = package_path(workspace, run, round_)
     with PackageWriter(
         path, file_format=file_format, expected=sizes, layout=round_.layout, settings=settings
     ) as package:
-        predictions = predictor.predict(images)
-        for (test_set, name, _), prediction in zip(places, predictions, strict=True):
+        for (test_set, name, _), prediction in zip(places, predictor.predict(images), strict=True):
             package.add(
                 test_set=test_set, name=name, mask=prediction.mask, latency_ms=prediction.latency_ms
             )
@@ -96,8 +94,8 @@ def submit(
             checkpoint_sha256=run.row["checkpoint"] or "",
             settings=settings,
         )
-    notes = [*sealed.notes, *([f"the same bytes as {', '.join(same)}"] if same else [])]
-    return Submission(package=sealed, entry=entry, notes=notes)
+    notes = [f"the same bytes as {', '.join(same)}"] if same else []
+    return Submission(package=sealed, entry=entry, notes=[*sealed.notes, *notes])
 
 
 def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:
@@ -106,7 +104,7 @@ def package_path(workspace: Workspace, run: Run, round_: Round) -> Path:
     return free_name(folder / f"{run.model}-{now():%Y%m%d-%H%M%S}.zip")
 
 
-def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
+def _settings(run: Run, round_: Round, inference: Inference) -> dict[str, Any]:
     """How the masks were made, for manifest and ledger."""
     return {
         "run": run.run,
@@ -116,4 +114,5 @@ def evaluation_settings(run: Run, inference: Inference) -> dict[str, Any]:
         **inference.settings,
         "members": dict(run.members),
         "versions": versions(),
+        **({"release": round_.release} if round_.release else {}),
     }

@@ -7,7 +7,6 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -115,17 +114,13 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     return ordered[[name for name in COLUMNS if name in ordered]].reset_index(drop=True)
 
 
-def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd.DataFrame:
+def with_paper(ranking: pd.DataFrame) -> pd.DataFrame:
     """Add the rows of the paper's Table 4 under each round of a ranking.
-
-    ``rounds`` are those whose rows are wanted; by default those in the ranking.
 
     Returns:
         The ranking, followed in each round by the paper's rows: source 'paper', no rank, and
         ``sd_name`` 'as printed', because the paper does not say which SD it is.
     """
-    if rounds is None:
-        rounds = list(dict.fromkeys(ranking["round"])) if "round" in ranking else []
     table = official()
     printed = pd.DataFrame(
         {
@@ -139,17 +134,12 @@ def with_paper(ranking: pd.DataFrame, rounds: Sequence[str] | None = None) -> pd
             "protocol": "official",
         }
     ).sort_values("score", ascending=False)
-    parts = []
-    for name in rounds:
-        parts += [ranking[ranking["round"] == name]] if "round" in ranking else []
-        parts += [printed[printed["round"] == name]]
-    rest = ranking[~ranking["round"].isin(rounds)] if "round" in ranking else ranking
-    return _stacked([*parts, rest], ranking)
-
-
-def _stacked(parts: list[pd.DataFrame], ranking: pd.DataFrame) -> pd.DataFrame:
-    names = {name for part in parts for name in part}
-    columns = [name for name in COLUMNS if name in names | set(ranking.columns)]
-    records = [row for part in parts for row in part.to_dict("records")]
-    table = pd.DataFrame.from_records(records, columns=columns)
-    return table.astype({name: "Int64" for name in ("rank", "n") if name in table})
+    records = [
+        row
+        for name in dict.fromkeys(ranking["round"])
+        for part in (ranking, printed)
+        for row in part[part["round"] == name].to_dict("records")
+    ]
+    columns = [name for name in COLUMNS if name in {*ranking, *printed}]
+    stacked = pd.DataFrame.from_records(records, columns=columns)
+    return stacked.astype({name: "Int64" for name in ("rank", "n") if name in stacked})

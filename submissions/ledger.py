@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 from metrics.utils.errors import UserError
 from metrics.utils.files import file_sha256
+from metrics.utils.names import counted
 from submissions.database import Register, frame, insert, stamp
 from submissions.rounds import Round
 from submissions.writing.publish import SealedPackage
@@ -105,9 +106,9 @@ class Ledger:
             used = _used(connection, round_, day)
             if used >= round_.daily_limit:
                 raise LimitError(
-                    f"round {round_.name} takes {round_.daily_limit} submissions a day, and those "
-                    f"of {day} are used up. The next day begins at midnight, {round_.time_zone} "
-                    "time; nothing was entered."
+                    f"round {round_.name} takes {counted(round_.daily_limit, 'submission')} a day, "
+                    f"and those of {day} are used up. The next day begins at midnight, "
+                    f"{round_.time_zone} time; nothing was entered."
                 )
             package = package.with_free_name()
             row = {

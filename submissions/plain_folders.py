@@ -16,7 +16,7 @@ from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
-from metrics.utils.names import normal
+from metrics.utils.names import counted, normal
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding
 from submissions.reading.mask import Place
@@ -105,9 +105,7 @@ def score_folder(
     inspect = partial(
         inspect_masks, archive, pairs.structure, pairs.truth.sizes, threshold=threshold
     )
-    return score_masks(
-        folder, pairs.truth, protocol, inspect, hausdorff=hausdorff, notes=pairs.notes
-    )
+    return score_masks(folder, pairs.truth, inspect, hausdorff=hausdorff, notes=pairs.notes)
 
 
 class Pairs(NamedTuple):
@@ -180,7 +178,7 @@ def _structure(
     for test_set, masks in sets.items():
         sizes = truth.sizes.get(test_set)
         if sizes is None:
-            count = f"{len(masks)} masks that have no truth in {truth.folder}"
+            count = f"{counted(len(masks), 'mask')} without a true mask in {truth.folder}"
             findings.append(Finding("extra", test_set or str(folder), count))
             continue
         for name, path in masks.items():
@@ -192,7 +190,7 @@ def _structure(
                 findings.append(Finding("extra", str(path), message))
     for test_set, true in truth.masks.items():
         if test_set not in sets:
-            message = f"missing: {len(true)} masks of {test_set}"
+            message = f"missing: {counted(len(true), 'mask')} of {test_set}"
             findings.append(Finding("missing", str(folder), message))
             continue
         findings += [

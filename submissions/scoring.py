@@ -25,6 +25,7 @@ from metrics.masks.bits import Bits, pack
 from metrics.masks.classes import BACKGROUND, chosen_rows
 from metrics.masks.read import Protocol, fit_prediction
 from metrics.utils.errors import FaultsError
+from metrics.utils.names import counted
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
 from submissions.ledger import OVERALL
@@ -98,32 +99,32 @@ def score_package(
     Raises:
         FaultsError: The package or the truth has faults, all of them at once.
         UserError: There is no such package or truth.
+        ValueError: The truth was read by another protocol.
     """
     true = truth if isinstance(truth, Truth) else find_truth(truth, protocol=protocol)
+    if true.protocol != protocol:
+        raise ValueError(f"the truth was read by the {true.protocol} protocol, not {protocol}")
     inspect = partial(inspect_package, package, true.sizes, layout=layout, threshold=threshold)
-    return score_masks(package, true, protocol, inspect, hausdorff=hausdorff)
+    return score_masks(package, true, inspect, hausdorff=hausdorff)
 
 
 def score_masks(
     package: Path,
     truth: Truth,
-    protocol: Protocol,
     inspect: Callable[..., PackageReport],
     *,
     hausdorff: bool,
     notes: Iterable[str] = (),
 ) -> PackageScore:
-    """Score the masks that an inspection finds.
+    """Score the masks that an inspection finds, by the protocol of the truth.
 
     ``inspect`` inspects the masks and calls ``on_mask`` with each of them; ``notes`` are remarks
     that are not faults.
 
     Raises:
         FaultsError: There are faults, all of them at once.
-        ValueError: The truth was read by another protocol.
     """
-    if truth.protocol != protocol:
-        raise ValueError(f"the truth was read by the {truth.protocol} protocol, not {protocol}")
+    protocol = truth.protocol
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     with_hausdorff = hausdorff and protocol == "official"
 
@@ -133,13 +134,9 @@ def score_masks(
             rows[place.test_set, place.name] = _row(content, truth, protocol, with_hausdorff)
 
     inspection = inspect(on_mask=take)
-    faults = inspection.faults(besides=TOLERATED[protocol])
-    if faults:
+    if faults := inspection.faults(besides=TOLERATED[protocol]):
         raise FaultsError(faults, f"{package}: cannot be scored")
     table = _frame_table(rows, inspection.latencies_ms, truth)
-    sets: Iterable[tuple[Any, pd.DataFrame]] = ()
-    if protocol == "official":
-        sets = table.groupby("test_set", sort=True)
     return PackageScore(
         package=package,
         package_sha256=package_sha256(package),
@@ -148,7 +145,7 @@ def score_masks(
         truth=truth.folder,
         frames=table,
         figures=figures_of(table, protocol),
-        organisers={str(test_set): organisers_json(of_set) for test_set, of_set in sets},
+        organisers=_organisers_files(table) if protocol == "official" else {},
         notes=(
             *notes,
             *inspection.notes,
@@ -239,6 +236,11 @@ def _frame_table(
     return pd.DataFrame.from_records(records)
 
 
+def _organisers_files(table: pd.DataFrame) -> dict[str, Any]:
+    sets = table.groupby("test_set", sort=True)
+    return {str(test_set): organisers_json(of_set) for test_set, of_set in sets}
+
+
 def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """The ``PackageScore.figures`` of a frame table."""
     polyp = chosen_rows(table)
@@ -255,15 +257,15 @@ def figures_of(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 
 def _tolerated_notes(findings: Sequence[Finding]) -> list[str]:
     meanings: Mapping[Kind, str] = {
-        "size": "masks of another size than their frame were resized, as the organisers' tools do",
-        "values": "masks of other values than 0 and 255 were read as polyp above 0, as the "
-        "organisers' tools do (--threshold 0.5 reads maps of probabilities)",
+        "size": "of another size than the frame, resized as the organisers' tools do",
+        "values": "of other values than 0 and 255, read as polyp above 0, as the organisers' tools "
+        "do (--threshold 0.5 reads maps of probabilities)",
     }
     notes = []
     for kind, meaning in meanings.items():
         if of_kind := [finding for finding in findings if finding.kind == kind]:
-            number = len({finding.path for finding in of_kind})
-            notes.append(f"{number} {meaning}; the first: {of_kind[0].path}: {of_kind[0].message}")
+            masks = counted(len({finding.path for finding in of_kind}), "mask")
+            notes.append(f"{masks} {meaning}; the first: {of_kind[0].path}: {of_kind[0].message}")
     return notes
 
 
@@ -271,8 +273,9 @@ def _truth_notes(truth: Truth, table: pd.DataFrame, protocol: Protocol) -> Itera
     if truth.classes.values:
         yield f"the true masks are read by [classes], as {truth.classes.chosen}"
     if truth.lossy and protocol == "official":
+        are = counted(truth.lossy, "true mask is a JPEG", "true masks are JPEGs")
         yield (
-            f"{truth.lossy} truth masks are JPEGs: read as the organisers do (> 0), the rim around "
+            f"{are}: read as the organisers do (> 0), the rim around "
             "each polyp counts as polyp, so that even a perfect prediction stays below 1; the "
             "strict protocol reads them at > 127"
         )

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -153,13 +154,6 @@ def read_truth(
         FaultsError: Masks cannot be used, all of them at once.
     """
     faults: list[Fault] = []
-
-    def read(path: Path) -> tuple[Bits, bytes, bool]:
-        data = read_file(path)
-        mask = chosen_alone(data, classes, name=str(path))
-        bits = decode_bits(mask, protocol=protocol, name=str(path))
-        return bits, hashlib.sha256(data).digest(), mask.startswith(_JPEG)
-
     sizes: dict[str, dict[str, _Size]] = {test_set: {} for test_set in masks}
     kept: dict[tuple[str, str], Bits] = {}
     whole, lossy, left = hashlib.sha256(), 0, _KEPT_BYTES
@@ -167,8 +161,9 @@ def read_truth(
         whole.update(repr((classes.chosen, classes.names, classes.values)).encode())
     pairs = [(test_set, name) for test_set, paths in masks.items() for name in paths]
     paths = (masks[test_set][name] for test_set, name in pairs)
+    read = or_fault(partial(_read_mask, protocol=protocol, classes=classes))
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for (test_set, name), found in zip(pairs, pool.map(or_fault(read), paths), strict=True):
+        for (test_set, name), found in zip(pairs, pool.map(read, paths), strict=True):
             if isinstance(found, Fault):
                 faults.append(found)
                 continue
@@ -191,3 +186,11 @@ def read_truth(
         classes=classes,
         _kept=kept,
     )
+
+
+def _read_mask(path: Path, *, protocol: Protocol, classes: Classes) -> tuple[Bits, bytes, bool]:
+    """A mask, the SHA-256 of its file, and whether it is a JPEG read by a threshold."""
+    data = read_file(path)
+    mask = chosen_alone(data, classes, name=str(path))
+    bits = decode_bits(mask, protocol=protocol, name=str(path))
+    return bits, hashlib.sha256(data).digest(), mask.startswith(_JPEG)

@@ -36,7 +36,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     },
     "Submit and rank": {
         "submit": Entry("submit", "Predict a round and submit the package."),
-        "validate": Entry("validate", "Show every fault of a package."),
+        "validate": Entry("validate", "Show every fault of packages."),
         "score": Entry("score", "Score a package against the truth."),
         "submissions": Entry("submissions", "List what was submitted."),
         "export-evaluation": Entry(

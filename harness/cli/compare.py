@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import average_option, format_option, protocol_option, with_settings
+from harness.cli.options import (
+    average_option,
+    format_option,
+    protocol_option,
+    seed_option,
+    with_settings,
+)
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -19,6 +26,9 @@ if TYPE_CHECKING:
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
     from metrics.averages import Average
+    from metrics.statistics.comparison import Comparison
+    from metrics.statistics.samples import Samples
+    from metrics.statistics.seeds import SeedSpread
 
 EPILOG = """\b
 Examples:
@@ -60,13 +70,7 @@ Examples:
     show_default=True,
     help="Resamples of the bootstrap, and permutations of the test.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="The same seed gives the same resamples, and so the same figures.",
-)
+@seed_option("The same seed gives the same resamples, and so the same figures.")
 @average_option("How figures over several test sets are averaged")
 @format_option()
 @with_settings("workspace")
@@ -94,7 +98,7 @@ def command(
     from metrics.masks.classes import chosen_class
     from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select, with_parts
-    from metrics.statistics.seeds import differences, pool
+    from metrics.statistics.seeds import pool
 
     table, seeds, second = _tables(Workspace(settings.workspace), split, protocol, a, b)
     first = next(iter(seeds))
@@ -104,24 +108,33 @@ def command(
     samples = select(samples, with_parts(figures))
     every = compare(pool(samples, seeds), first, second or None, **options)
     found = [row for row in every if row.figure in figures]
-    over_seeds = [
-        one
-        for other in dict.fromkeys(row.b for row in found)
-        for one in differences(samples, seeds[first], seeds[other])
-        if one.figure in figures
-    ]
+    over_seeds = _over_seeds(found, samples, seeds)
     view = comparison_view(
         found,
-        over_seeds if any(len(names) > 1 for names in seeds.values()) else (),
+        over_seeds,
         title=f"{first} compared on the {split} split, {chosen_class(table)} ({protocol} protocol)",
         settings=f"Figures: {samples.averaged}. "
         "Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
     )
     view.show(format_, {"split": split, "protocol": protocol, "average": average, **options})
     if format_ == "table":
-        main = figures[0]
         pairs = zip(found, over_seeds, strict=True)
-        console.show("\n".join(c.sentence(seeds) for c, seeds in pairs if c.figure == main))
+        console.show("\n".join(c.sentence(seeds) for c, seeds in pairs if c.figure == figures[0]))
+
+
+def _over_seeds(
+    found: Sequence[Comparison], samples: Samples, seeds: Mapping[str, Sequence[str]]
+) -> list[SeedSpread]:
+    """The differences over seeds, in the same order."""
+    from metrics.statistics.seeds import differences
+
+    figures = {row.figure for row in found}
+    return [
+        one
+        for a, b in dict.fromkeys((row.a, row.b) for row in found)
+        for one in differences(samples, seeds[a], seeds[b])
+        if one.figure in figures
+    ]
 
 
 def _tables(
@@ -138,8 +151,8 @@ def _tables(
     from harness.runs.select import newest_by_model
 
     evaluated = tables.evaluated(workspace, workspace.runs(), split, protocol)
-    measure = f"harness evaluate --split {split}"
-    measure += f" --protocol {protocol}" if protocol == "official" else ""
+    by_official = " --protocol official" if protocol == "official" else ""
+    measure = command_line(f"evaluate --split {split}{by_official}")
     chosen = [_find(workspace, name, evaluated, split, measure) for name in (a, b) if name]
     data = workspace.evaluations(split).set_index("run")["data"].to_dict()
     if b is None:
@@ -171,6 +184,8 @@ def _refuse_unlike(
     Raises:
         UserError: There are fewer than two, or they were measured on different frames.
     """
+    from harness.runs.select import variant_of_all
+
     a, b = names
     if len(chosen) < 2 and b is not None:
         raise UserError(f"{a} and {b} are one run, {chosen[0].run}: expected two runs or models")
@@ -179,9 +194,7 @@ def _refuse_unlike(
             f"nothing to compare {a} with: expected two runs evaluated on the {split} split. "
             f"Measure more with: {measure}"
         )
-    if len({run.variant for run in chosen}) > 1:
-        of = ", ".join(f"{run.run}: {run.variant}" for run in chosen)
-        raise UserError(f"{a} and {b} are measured on different frames ({of}); compare runs of one")
+    variant_of_all(chosen)
     if len({data.get(run.run) for run in chosen}) > 1:
         raise UserError(
             f"{a} and {b} were evaluated on different frames of the {split} split. Evaluate both "
@@ -198,5 +211,8 @@ def _find(workspace: Workspace, name: str, evaluated: list[Run], split: str, mea
     option = "--run" if any(run.run == name for run in known) else "--model"
     hint = f" Measure it with: {measure} {option} {name}"
     if not any(name in (run.run, run.model) for run in known):
-        hint = " No run or model has that name ('harness runs')."
+        hint = (
+            f" No run or model has that name ('{command_line('runs')}'); scored packages are "
+            f"compared by '{command_line('leaderboard --table ranks')}'."
+        )
     raise UserError(f"no evaluation of {name!r} on the {split} split; there are: {there}.{hint}")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, format_option, with_settings
+from harness.cli.options import FRAMES, format_option, seed_option, with_settings
 from harness.cli.paths import UserPath
 from harness.config.settings import Settings
 from harness.utils import console
 from harness.utils.device import cores
 from metrics.utils.errors import Fault, FaultsError, or_fault
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.data.check.check import DataReport
@@ -111,13 +112,7 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 @click.argument("folder", type=UserPath())
 @click.option("--frames", default=300, show_default=True, help="About how many in total.")
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="The same seed draws the same frames.",
-)
+@seed_option("The same seed draws the same frames.")
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
     """Draw a dataset as FOLDER, a new one, in the layout of the real ones.
 
@@ -217,11 +212,8 @@ def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None
     for note in report.notes:
         console.note(note)
     if report.faults:
-        count = len(report.faults)
-        lines = [
-            f"{count} fault{'s' if count > 1 else ''}:",
-            *(fault.item for fault in report.faults),
-        ]
+        title = f"{counted(len(report.faults), 'fault')}:"
+        lines = [title, *(fault.item for fault in report.faults)]
         console.fail("\n".join(lines))
     else:
         console.success("No faults.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from harness.cli.options import seed_option
 from harness.cli.paths import UserPath
 from harness.config import settings
 from harness.utils import console
@@ -47,13 +48,7 @@ Examples:
     help="About how many frames to draw.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Fewer are faster, with worse results.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Of the frames that are drawn, and of the training.",
-)
+@seed_option("Of the frames that are drawn, and of the training.")
 @click.option("--verbose", "-v", is_flag=True, help="Show all that the commands print.")
 def command(folder: Path, frames: int, epochs: int | None, seed: int, verbose: bool) -> None:
     """Draw frames, train and evaluate all models, submit to both rounds, score and rank.

@@ -18,6 +18,7 @@ from harness.config.sources import ROLES, Pair
 from harness.report.tables.formats import Format
 from harness.utils.device import cores, free_memory
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 GIB: Final = 2**30
 MEMORY: Final = 4 * GIB
@@ -70,9 +71,9 @@ def command(format_: Format) -> None:
     faults = sum(check.status == "fault" for check in checks)
     warnings = sum(check.status == "warning" for check in checks)
     if faults:
-        raise click.ClickException(f"{faults} fault{'s' if faults > 1 else ''} to mend first")
+        raise click.ClickException(f"{counted(faults, 'fault')} to mend first")
     if warnings:
-        console.note(f"usable; {warnings} warning{'s' if warnings > 1 else ''}")
+        console.note(f"usable; {counted(warnings, 'warning')}")
     else:
         console.success("all is well")
 

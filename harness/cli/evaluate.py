@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from harness.cli.options import (
     format_option,
     inference_options,
     map_options,
+    models_option,
     protocol_option,
     shard_options,
     with_settings,
@@ -21,7 +23,10 @@ from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
+    from harness.evaluation.chosen_runs import ChosenRuns
     from harness.report.tables.formats import Format
+    from harness.report.tables.view import View
+    from harness.report.views.evaluation import Measured
     from harness.utils.parts import Shard
     from metrics.averages import Average
 
@@ -52,13 +57,7 @@ Examples:
     required=True,
     help="The split to predict; repeatable.",
 )
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run is taken; repeatable. By default all.",
-)
+@models_option("Models, of which the newest finished run is taken; repeatable. By default all.")
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(
     "--seeds",
@@ -120,8 +119,7 @@ def command(
 
     from harness.evaluation.chosen_runs import ChosenRuns
     from harness.report.tables.view import show_views
-    from harness.report.views.evaluation import KINDS, Measured
-    from harness.report.views.seeds import seed_view
+    from harness.report.views.evaluation import Measured
 
     if kind != "generalisation" and (by or reference or other):
         raise click.UsageError("--by, --from and --to are for --table generalisation")
@@ -132,25 +130,29 @@ def command(
             chosen.write_parts(split, shard)
         return
     tables = {split: chosen.measure(split) for split in splits}
-    together = kind == "generalisation" and len(splits) > 1
-    shown = {" and ".join(splits): pd.concat(tables.values())} if together else tables
+    if kind == "generalisation":
+        tables = {" and ".join(splits): pd.concat(tables.values(), ignore_index=True)}
     views = []
-    for split, frames in shown.items():
-        maps = chosen.map_tables(split) if kind in OF_MAPS else None
+    for split, frames in tables.items():
         measured = Measured(
-            frames=frames.reset_index(drop=True),
-            split=split,
-            protocol=protocol,
-            is_paper_split=chosen.are_of_the_paper_split(split),
-            by=by or "",
-            reference=reference or "",
-            other=other or "",
-            average=average,
-            maps=maps,
-            temperatures={} if maps is None else chosen.temperatures(split),
-        )
-        views += KINDS[kind](measured, format_)
-        spread = seed_view(frames, chosen.seeds(split), split=split, formulas=measured.formulas)
-        views += [spread] if spread else []
+            frames=frames, split=split, protocol=protocol, by=by, reference=reference, other=other,
+            average=average, is_paper_split=chosen.are_of_the_paper_split(split),
+        )  # fmt: skip
+        views += _views(chosen, measured, kind, format_)
     metadata = {"split": " and ".join(splits), "protocol": protocol, "average": average or "sets"}
     show_views(views, format_, metadata)
+
+
+def _views(chosen: ChosenRuns, measured: Measured, kind: str, format_: Format) -> list[View]:
+    """The tables of one kind, and below them how far seeds spread, where there are several."""
+    from harness.report.views.evaluation import KINDS
+    from harness.report.views.seeds import seed_view
+
+    split = measured.split
+    if kind in OF_MAPS:
+        maps, temperatures = chosen.map_tables(split), chosen.temperatures(split)
+        measured = replace(measured, maps=maps, temperatures=temperatures)
+    views = KINDS[kind](measured, format_)
+    seeds, formulas = chosen.seeds(split), measured.formulas
+    spread = seed_view(measured.frames, seeds, split=split, formulas=formulas)
+    return [*views, spread] if spread else views

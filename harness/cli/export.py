@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
+    from harness.export.onnx import Difference
     from harness.runs.run import Run
 
 FRAMES = 50
@@ -84,17 +86,15 @@ def command(
     normalisation, all members of an ensemble, softmax and mean are part of it. A JSON file beside
     it describes it. The container reads one case and writes its mask; its weights are apart.
     """
-    from harness.export import grand_challenge, onnx
-    from harness.runs.network import load
+    from harness.export.onnx import require
     from harness.utils.device import keep_memory
-    from harness.utils.outputs import Outputs
 
     given = {name: slug for name, slug in slugs.items() if slug}
     if format_ == "onnx" and given:
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
     if int8 and (format_ != "onnx" or frames is None):
         raise click.UsageError("--int8 goes with --format onnx, and needs --frames to compare on")
-    onnx.require()
+    require()
     keep_memory()
     chosen = chosen_run(settings, run)
     if chosen.tta:
@@ -103,21 +103,12 @@ def command(
             "its masks are those of --no-tta."
         )
     images = _images(frames) if frames else []
-    ending = ".onnx" if format_ == "onnx" else "-container"
-    target = out or Path(f"{chosen.run}{ending}")
     if format_ == "onnx":
-        _check_target(target, images, overwrite=overwrite)
-    loaded = load(chosen)
-    with console.progress(f"{chosen.model} as {format_}", len(images) or None) as bar:
-        if format_ == "onnx":
-            with Outputs(target.parent).staged(last=target.name) as folder:
-                difference = onnx.export_onnx(
-                    loaded, folder / target.name, frames=images, int8=int8, done=bar.advance
-                )
-        else:
-            difference = grand_challenge.export_container(
-                loaded, target, **given, frames=images, done=bar.advance
-            )
+        target = out or Path(f"{chosen.run}.onnx")
+        difference = _to_onnx(chosen, target, images, int8=int8, overwrite=overwrite)
+    else:
+        target = out or Path(f"{chosen.run}-container")
+        difference = _to_container(chosen, target, images, given)
     if difference is None:
         console.note("No masks were compared; --frames DIR compares them with onnxruntime's.")
     else:
@@ -133,13 +124,35 @@ def _images(folder: Path) -> list[Path]:
     raise UserError(f"--frames {folder} holds no images; those of its sub-folders do not count")
 
 
-def _check_target(target: Path, images: list[Path], *, overwrite: bool) -> None:
+def _to_onnx(
+    run: Run, target: Path, images: list[Path], *, int8: bool, overwrite: bool
+) -> Difference | None:
+    from harness.export.onnx import export_onnx
+    from harness.runs.network import load
     from harness.utils.outputs import Outputs
 
     if target.suffix == ".json":
         raise click.UsageError("--out ends in .json, the ending of the file that describes it")
-    names = [target.name, target.with_suffix(".json").name]
-    Outputs(target.parent).check(names, overwrite=overwrite, sources=images)
+    outputs, names = Outputs(target.parent), [target.name, target.with_suffix(".json").name]
+    outputs.check(names, overwrite=overwrite, sources=images)
+    loaded = load(run)
+    with (
+        console.progress(f"{run.model} as onnx", len(images) or None) as bar,
+        outputs.staged(last=target.name) as folder,
+    ):
+        file = folder / target.name
+        return export_onnx(loaded, file, frames=images, int8=int8, done=bar.advance)
+
+
+def _to_container(
+    run: Run, target: Path, images: list[Path], slugs: Mapping[str, str]
+) -> Difference | None:
+    from harness.export.grand_challenge import export_container
+    from harness.runs.network import load
+
+    loaded = load(run)
+    with console.progress(f"{run.model} as grand-challenge", len(images) or None) as bar:
+        return export_container(loaded, target, **slugs, frames=images, done=bar.advance)
 
 
 def chosen_run(settings: Settings, name: str) -> Run:

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.options import encoder_option, nodes_option, with_settings
 from harness.cli.paths import UserPath
+from harness.config.settings import command_line
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -80,4 +81,4 @@ def command(
         f"{run.run}: {len(imported.weights)} tensors of {file}, {run.row['parameters'] / 1e6:.1f} "
         f"million parameters, images {config.inputs} at {config.size} pixels."
     )
-    console.note(f"Measure it with: harness evaluate --split val --run {run.run}")
+    console.note(f"Measure it with: {command_line(f'evaluate --split val --run {run.run}')}")

@@ -18,6 +18,7 @@ from harness.utils import console
 from metrics.masks.classes import Classes, Value
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -214,7 +215,7 @@ def _say_what_is_there(listings: dict[str, Listing]) -> None:
     for name, listing in listings.items():
         option = settings.flag(name) if name in DATA else name
         count = len(listing.frames)
-        console.note(f"{option}: {count:,} frames, {listing.layout}, {listing.root}")
+        console.note(f"{option}: {counted(count, 'frame')}, {listing.layout}, {listing.root}")
         for note in listing.notes:
             console.note(note)
 

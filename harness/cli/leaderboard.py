@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import average_option, format_option, with_settings
+from harness.config.settings import command_line
 from harness.report.tables.formats import FORMATS, SD_MEANINGS
 from harness.utils import console
 from metrics.utils.errors import UserError
@@ -106,8 +107,7 @@ def command(
     Without scored submissions, evaluations of a split are ranked instead.
     """
     from harness.report.tables.view import show_views
-    from metrics.averages import SD_OF
-    from submissions.leaderboard import averaged, rank, with_paper
+    from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
@@ -123,33 +123,40 @@ def command(
     if split is not None or scores.empty:
         evaluated = _evaluations(settings, split)
         if split is None:
-            of_round = f" in round {round_name}" if round_name is not None else ""
-            by_strict = " --protocol strict" if protocol == "strict" else ""
-            console.warn(
-                f"No submission is scored{of_round} yet by the {protocol} protocol ('harness score "
-                f"ZIP --truth DIR{by_strict}' does it): ranking evaluations of a split instead."
-            )
+            _warn_of_no_scores(round_name, protocol)
         _show_evaluations(evaluated, average, sd, kind, format_)
         return
-    average = average or "sets"
-    scores, sd = averaged(scores, average), sd or SD_OF[average]
+    scores = averaged(scores, average or "sets")
     if kind in ("ranks", "consensus"):
-        metadata = {"protocol": protocol, "average": average, **chosen}
-        views = _round_views(settings, scores, average, chosen if kind == "consensus" else None)
+        views = _round_views(settings, scores, chosen if kind == "consensus" else None)
+        metadata = {"protocol": protocol, "average": average or "sets", **chosen}
         show_views(views, format_, metadata)
     else:
-        ranking = rank(scores, sd=sd)
-        if paper and protocol == "official":
-            ranking = with_paper(ranking, [round_name] if round_name is not None else None)
-        _show_scores(ranking, average, sd, protocol, kind, format_)
+        _show_scores(scores, sd, kind, format_, paper=paper)
+
+
+def _warn_of_no_scores(round_name: str | None, protocol: str) -> None:
+    of_round = f" in round {round_name}" if round_name is not None else ""
+    score = command_line(f"score ZIP --truth DIR --protocol {protocol}")
+    console.warn(
+        f"No submission is scored{of_round} yet by the {protocol} protocol ('{score}' does it): "
+        "ranking evaluations of a split instead."
+    )
 
 
 def _show_scores(
-    ranking: pd.DataFrame, average: Average, sd: str, protocol: str, kind: str, format_: Format
+    scores: pd.DataFrame, sd: str | None, kind: str, format_: Format, *, paper: bool
 ) -> None:
     from harness.report.views.leaderboard import standings_view
     from harness.report.views.paper import official_view
+    from metrics.averages import SD_OF
+    from submissions.leaderboard import rank, with_paper
 
+    average, protocol = scores[["average", "protocol"]].iloc[0]
+    sd = sd or SD_OF[average]
+    ranking = rank(scores, sd=sd)
+    if paper and protocol == "official":
+        ranking = with_paper(ranking)
     metadata = {"protocol": protocol, "sd": sd, "average": average}
     if kind == "paper":
         official_view(ranking).show(format_, metadata)
@@ -187,10 +194,7 @@ def _show_evaluations(
 
 
 def _round_views(
-    settings: Settings,
-    scores: pd.DataFrame,
-    average: Average,
-    chosen: Mapping[str, Sequence[str]] | None,
+    settings: Settings, scores: pd.DataFrame, chosen: Mapping[str, Sequence[str]] | None
 ) -> list[View]:
     """A table of each round, from the frames of its best packages."""
     from harness.evaluation import tables
@@ -200,14 +204,7 @@ def _round_views(
 
     workspace = Workspace(settings.workspace)
     views = []
-    # A package that was scored against several truths has the frame table of the newest alone.
-    named = zip(scores["package"], scores["package_sha256"], scores["protocol"], strict=True)
-    folders = [str(workspace.score_folder(*one)) for one in named]
-    newest = scores["truth_sha256"].groupby(folders).transform("first")
-    best = scores.assign(current=scores["truth_sha256"] == newest)
-    best = best.sort_values("score", ascending=False, kind="stable").drop_duplicates(
-        ["round", "team", "model", "truth_sha256"]
-    )
+    best = tables.best_scored(workspace, scores)
     truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
     groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
     for (round_name, truth), group in groups:
@@ -223,12 +220,12 @@ def _round_views(
         rows = by_name(current)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
-            package = rows[name]["package"]
-            console.warn(f"{name} is left out: its frame table is missing; score {package} again.")
+            again = f"score {rows[name]['package']} again"
+            console.warn(f"{name} is left out: its frame table is missing; {again}.")
         if len(found) < 2:
             console.note(f"Fewer than two scored models in {where}, nothing to compare.")
             continue
-        protocol = group["protocol"].iloc[0]
+        average, protocol = group[["average", "protocol"]].iloc[0]
         views.append(_round_view(tables.join(found), where, protocol, average, chosen))
     return views
 
@@ -240,7 +237,7 @@ def _round_view(
     average: Average,
     chosen: Mapping[str, Sequence[str]] | None,
 ) -> View:
-    """How certain the ranks are; with figures and test sets ``chosen``, the consensus of these."""
+    """How certain the ranks are, or the consensus of the figures and test sets ``chosen``."""
     from harness.report.views.consensus import consensus_view, samples_by_set
     from harness.report.views.ranks import rank_view
     from metrics.statistics.consensus import consensus
@@ -293,8 +290,8 @@ def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
         )
     if not found:
         raise UserError(
-            f"{settings.workspace}: nothing to rank. Score a package with 'harness score', measure "
-            "models with 'harness evaluate --split test' (in a new folder 'harness init' comes "
-            "first), or try everything with 'harness demo'."
+            f"{settings.workspace}: nothing to rank. Score packages: '{command_line('score')}', "
+            f"measure models: '{command_line('evaluate --split test')}' (in a new folder 'harness "
+            "init' comes first), or try everything with 'harness demo'."
         )
     return found

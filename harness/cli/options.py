@@ -20,7 +20,7 @@ FRAMES: Final = ("endocv", "hyperkvasir", "train", "val", "test")
 """The settings of frames with their truth."""
 
 
-def _together(
+def together(
     options: Sequence[Callable[[Any], Callable[..., object]]],
     combine: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> Callable[[Command], Callable[..., object]]:
@@ -59,7 +59,7 @@ def with_settings(*names: str) -> Callable[[Command], Callable[..., object]]:
         flags = {k: group.get(k) if value is None else value for k, value in given.items()}
         return {"settings": settings.load(flags=flags)}
 
-    return _together([setting_option(name) for name in names], combine)
+    return together([setting_option(name) for name in names], combine)
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
@@ -107,7 +107,7 @@ def shard_options() -> Callable[[Command], Callable[..., object]]:
             raise click.UsageError("--shard writes a part, --gather joins all; give one")
         return {}
 
-    return _together(_SHARDS, combine)
+    return together(_SHARDS, combine)
 
 
 def _shard(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Shard | None:
@@ -160,6 +160,17 @@ def names_of(
     return tuple(name.strip() for name in value.split(",")) if value else None
 
 
+def models_option(meaning: str) -> Callable[[Command], Command]:
+    """``--model``, repeatable, passed as ``names``."""
+    return click.option("--model", "names", multiple=True, metavar="NAME", help=meaning)
+
+
+def seed_option(meaning: str) -> Callable[[Command], Command]:
+    """``--seed``, from 0 on and by default 0."""
+    seeds = click.IntRange(0)
+    return click.option("--seed", type=seeds, default=0, show_default=True, help=meaning)
+
+
 def encoder_option(**settings: Any) -> Callable[[Command], Command]:
     """``--encoder``, with further settings of ``click.option``."""
     text = "An encoder of 'harness models --encoders', or tu-NAME for any of timm."
@@ -185,7 +196,7 @@ def map_options() -> Callable[[Command], Callable[..., object]]:
         maps = MapOptions(size=values.pop("size"), bits=int(values.pop("bits")))
         return {"maps": maps if values.pop("probabilities") else None}
 
-    return _together(_MAPS, combine)
+    return together(_MAPS, combine)
 
 
 _OF_MAPS: Final = ("size", "bits")
@@ -214,14 +225,6 @@ _MAPS: Final = (
     ),
 )
 
-batch_size_option: Final = click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=8,
-    show_default=True,
-    help="Frames at once; changes nothing but the speed.",
-)
-
 protocol_option: Final = click.option(
     "--protocol",
     type=click.Choice(["paper", "official", "strict"]),
@@ -231,9 +234,15 @@ protocol_option: Final = click.option(
     "truth above 0. strict: truth above 127, undefined figures left out of the means.",
 )
 
-_INFERENCE: Final = (
-    batch_size_option,
-    click.option(
+_INFERENCE: Final = {
+    "batch_size": click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=8,
+        show_default=True,
+        help="Frames at once; changes nothing but the speed.",
+    ),
+    "precision": click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16"]),
         default="fp32",
@@ -241,20 +250,20 @@ _INFERENCE: Final = (
         help="Of the network; fp32 is the reference. With bf16 the pixels that change are counted "
         "on a sample first.",
     ),
-    click.option(
+    "tta": click.option(
         "--tta/--no-tta",
         default=None,
         help="Average over flips and scales of each frame, at six times the work; by default as "
         "the model's recipe says.",
     ),
-    click.option(
+    "threshold": click.option(
         "--threshold",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
         metavar="P",
         help="A pixel is polyp where its probability lies above it; for a single class. By default "
         "0.5, or what 'harness tune' chose for the run.",
     ),
-    click.option(
+    "rounding": click.option(
         "--round-at",
         "rounding",
         type=click.Choice(["full-size", "network-size"]),
@@ -263,15 +272,13 @@ _INFERENCE: Final = (
         help="Where probabilities become 0 or 1: resized to the frame's own size first, or at the "
         "network's size, as the paper's authors do, the mask being resized.",
     ),
-    device_option(),
-)
+    "device": device_option(),
+}
 
 
-def inference_options() -> Callable[[Command], Callable[..., object]]:
-    """``--batch-size``, ``--precision``, ``--tta``, ``--threshold``, ``--round-at``, ``--device``.
-
-    They are passed as ``inference``.
-    """
+def inference_options(*names: str) -> Callable[[Command], Callable[..., object]]:
+    """The options of ``_INFERENCE``, or those of these names; passed as ``inference``."""
+    wanted = names or tuple(_INFERENCE)
 
     def combine(values: dict[str, Any]) -> dict[str, Any]:
         from harness.inference.prediction import Inference
@@ -279,8 +286,8 @@ def inference_options() -> Callable[[Command], Callable[..., object]]:
 
         # Before torch allocates anything of size, or it does not take effect.
         devices.keep_memory()
-        names = ("batch_size", "precision", "tta", "rounding", "threshold")
-        how = {name: values.pop(name) for name in names}
-        return {"inference": Inference(device=devices.choose(values.pop("device")), **how)}
+        how = {name: values.pop(name) for name in wanted}
+        how["device"] = devices.choose(how["device"])
+        return {"inference": Inference(**how)}
 
-    return _together(_INFERENCE, combine)
+    return together([_INFERENCE[name] for name in wanted], combine)

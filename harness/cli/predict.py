@@ -14,7 +14,7 @@ from harness.cli.options import inference_options, map_options, shard_options, w
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import FaultsError, UserError
-from metrics.utils.names import clashes
+from metrics.utils.names import clashes, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.inference.predict_source import SourcePrediction
     from harness.inference.prediction import Inference
     from harness.inference.sources import Sources
+    from harness.inference.video import Video
     from harness.runs.network import Loaded
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
@@ -84,10 +85,7 @@ Examples:
 @map_options()
 @inference_options()
 @with_settings("workspace")
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
     settings: Settings,
     source: Path,
     out: Path,
@@ -120,29 +118,18 @@ def command(
 
     With --shard each of several processes predicts its part, and --gather joins the parts in OUT.
     """
-    from harness.data.listing import IMAGE_SUFFIXES
-    from harness.inference import video
     from harness.inference.predict_source import SourcePrediction
-    from harness.inference.sources import Sources, find_sources
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
-    from metrics.masks.image import is_still
 
-    is_image = source.suffix.lower() in IMAGE_SUFFIXES or is_still(source)
-    is_video = source.is_file() and not is_image
-    found = video.inspect(source) if is_video else find_sources(source, recursive=recursive)
-    sources = found if isinstance(found, Sources) else None
+    found = _find(source, recursive=recursive)
     outputs = Outputs(out)
-    if sources and sources.remark:
-        console.warn(sources.remark)
     workspace = Workspace(settings.workspace)
     loaded = load(_chosen(workspace, name, run_name))
     folders = _map_folders(loaded, uncertainty=uncertainty, maps=maps)
-    _check_targets(outputs, source, sources, folders, overwrite=overwrite)
-    inference = (
-        inference.of(loaded.run) if risk is None else _with_risk(workspace, loaded, inference, risk)
-    )
+    _check_targets(outputs, source, found, folders, overwrite=overwrite)
+    inference = _inference(workspace, loaded, inference, risk)
     prediction = SourcePrediction(
         loaded=loaded,
         inference=inference,
@@ -152,22 +139,55 @@ def command(
         keep_going=keep_going,
         cache=workspace.root / "cache",
     )
+    _write(prediction, outputs, shard, gather=gather)
+
+
+def _find(source: Path, *, recursive: bool) -> Sources | Video:
+    """The images of SOURCE, or the video that it is; what is passed over in a folder is named."""
+    from harness.data.listing import IMAGE_SUFFIXES
+    from harness.inference import video
+    from harness.inference.sources import find_sources
+    from metrics.masks.image import is_still
+
+    is_image = source.suffix.lower() in IMAGE_SUFFIXES or is_still(source)
+    if source.is_file() and not is_image:
+        return video.inspect(source)
+    sources = find_sources(source, recursive=recursive)
+    if sources.remark:
+        console.warn(sources.remark)
+    return sources
+
+
+def _write(
+    prediction: SourcePrediction, outputs: Outputs, shard: Shard | None, *, gather: bool
+) -> None:
+    """Write the masks, or a part of them, and say so."""
+    out, run = outputs.folder, prediction.loaded.run.run
     if shard:
         rows, faults = prediction.part(out, shard)
-        console.success(f"{out}: {len(rows)} masks by {loaded.run.run}, part {shard}")
+        console.success(f"{out}: {counted(len(rows), 'mask')} by {run}, part {shard}")
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
-        _say_what_is_there(prediction, outputs, rows)
+        prediction.check_whole(len(rows))
+        if left := outputs.left():
+            console.warn(left)
+        console.success(f"{out}: {counted(len(rows), 'mask')} by {run}")
+        if prediction.uncertainty and len(rows):
+            _name_the_least_certain(rows, out)
     if faults:
         console.fail(FaultsError(faults, "images that could not be read were left out").message)
-        context.exit(1)
+        click.get_current_context().exit(1)
 
 
-def _with_risk(workspace: Workspace, loaded: Loaded, asked: Inference, risk: float) -> Inference:
-    """How the run predicts, but at the threshold that keeps a risk."""
+def _inference(
+    workspace: Workspace, loaded: Loaded, asked: Inference, risk: float | None
+) -> Inference:
+    """How the run predicts, at the threshold that keeps a risk where one is given."""
     from harness.evaluation.risk import risk_threshold
     from harness.inference.clean_up import CleanUp
 
+    if risk is None:
+        return asked.of(loaded.run)
     if asked.threshold is not None:
         raise click.UsageError("--risk chooses the threshold; leave out --threshold")
     inference = asked.of(loaded.run)
@@ -201,19 +221,10 @@ def _map_folders(loaded: Loaded, *, uncertainty: bool, maps: MapOptions | None) 
     return found
 
 
-def _say_what_is_there(prediction: SourcePrediction, outputs: Outputs, rows: pd.DataFrame) -> None:
-    prediction.check_whole(len(rows))
-    if left := outputs.left():
-        console.warn(left)
-    console.success(f"{outputs.folder}: {len(rows)} masks by {prediction.loaded.run.run}")
-    if prediction.uncertainty and len(rows):
-        _name_the_least_certain(rows, outputs.folder)
-
-
 def _check_targets(
     outputs: Outputs,
     source: Path,
-    sources: Sources | None,
+    found: Sources | Video,
     folders: Sequence[str],
     *,
     overwrite: bool,
@@ -226,6 +237,7 @@ def _check_targets(
     """
     from harness.inference.maps import FOLDER, MANIFEST
     from harness.inference.predict_source import TABLE
+    from harness.inference.video import Video
 
     out, root = outputs.folder, source.resolve()
     if source.is_dir() and (out.resolve() == root or root in out.resolve().parents):
@@ -233,18 +245,18 @@ def _check_targets(
             f"--out {out} is SOURCE or lies in it, where masks would mix with the images; give "
             "another folder"
         )
-    if sources is None:
+    if isinstance(found, Video):
         pattern = re.compile(rf"{re.escape(source.stem)}_(\d{{6,}}\.png|overlay\.mp4)")
         places = [out, *(out / folder for folder in folders)] if out.is_dir() else []
-        found = [path for place in places if place.is_dir() for path in place.iterdir()]
-        names = [path.relative_to(out).as_posix() for path in found if pattern.fullmatch(path.name)]
+        there = [path for place in places if place.is_dir() for path in place.iterdir()]
+        names = [path.relative_to(out).as_posix() for path in there if pattern.fullmatch(path.name)]
     else:
-        names = [sources.mask_name(image) for image in sources.images]
+        names = [found.mask_name(image) for image in found.images]
         names += [f"{folder}/{name}" for folder in folders for name in tuple(names)]
         if clashes(names):
             taken = ", ".join(sorted({folder.split("/")[0] for folder in folders}))
             raise UserError(f"{root} has a folder {taken}, where maps go; rename it")
-    read = [source] if sources is None else sources.images
+    read = [source] if isinstance(found, Video) else found.images
     names += [f"{FOLDER}/{MANIFEST}"] if any(one.startswith(FOLDER) for one in folders) else []
     outputs.check([*names, TABLE], overwrite=overwrite, sources=read)
 

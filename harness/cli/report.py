@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, average_option, with_settings
+from harness.cli.options import FRAMES, average_option, models_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ Examples:
   harness report
   harness report --split val --out val.html
   harness report --model unet --model divergentnets --open
+  harness report --run divergentnets-20261124-031500 --run unet-tuned-20261124-040200
   harness report --round 2
   harness report --round 2 --team-pages --test-frames frames/
 """
@@ -38,14 +40,11 @@ Examples:
 @click.option(
     "--round", "round_name", metavar="NAME", help="Show a round's scored packages instead."
 )
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run, or the best package, is shown; repeatable. By "
-    "default all.",
+@models_option(
+    "Models, of which the newest finished run, or the best package, is shown; repeatable. By "
+    "default all."
 )
+@click.option("--run", "chosen", multiple=True, metavar="RUN", help="Runs instead of models.")
 @average_option("How figures over several test sets are averaged")
 @click.option(
     "--truth",
@@ -75,6 +74,7 @@ def command(
     split: str | None,
     round_name: str | None,
     names: tuple[str, ...],
+    chosen: tuple[str, ...],
     average: Average | None,
     truth: Path | None,
     team_pages: bool,
@@ -87,9 +87,7 @@ def command(
     The page needs no network and no other file. It embeds frames of the dataset, so the dataset's
     terms apply to it.
     """
-    from harness.report.page import page
     from harness.utils.outputs import Outputs
-    from metrics.utils.files import atomic_path
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
@@ -97,36 +95,44 @@ def command(
         raise click.UsageError("--team-pages goes with --round.")
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
+    if chosen and round_name is not None:
+        raise click.UsageError("--run goes with --split; a round shows packages, by --model.")
     if out is not None:
         Outputs(out.parent).check([out.name], overwrite=overwrite)
-    what = f"in round {round_name}" if round_name is not None else f"on the {split or 'test'} split"
-    console.note(f"Gathering the results {what} ...")
     if round_name is not None:
-        content, scores = _of_round(
-            settings, round_name, names, truth, average or "sets", team_pages=team_pages
-        )
+        content = _of_round(settings, round_name, names, truth, average, team_pages=team_pages)
     else:
-        content = _of_split(settings, split or "test", names, average)
-        scores = _scores(settings, average or "sets")
-    content = replace(content, leaderboard=_leaderboard(scores))
+        content = _of_split(settings, split or "test", names, chosen, average)
     shown = f"round-{round_name}" if round_name is not None else split or "test"
     file = out or settings.workspace / f"report-{shown.replace(' ', '-')}.html"
     if team_pages:
         content = _with_team_pages(content, file, overwrite)
-    with atomic_path(file) as temporary:
-        temporary.write_text(page.render(content), encoding="utf-8")
+    _write(content, file)
     if out is not None:
         Outputs(out.parent).record([out.name])
-    for note in content.notes:
-        console.warn(note)
-    megabytes = file.stat().st_size / 1e6
-    console.success(f"{file}: {len(content.cards)} frames in the gallery, {megabytes:.1f} MB")
     if open_it:
         click.launch(file.resolve().as_uri())
 
 
+def _write(content: PageContent, file: Path) -> None:
+    from harness.report.page import page
+    from metrics.utils.files import atomic_path
+
+    with atomic_path(file) as temporary:
+        temporary.write_text(page.render(content), encoding="utf-8")
+    for note in content.notes:
+        console.warn(note)
+    megabytes = file.stat().st_size / 1e6
+    console.success(
+        f"{file}: {counted(len(content.cards), 'frame')} in the gallery, {megabytes:.1f} MB"
+    )
+
+
 def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageContent:
-    """Write a page for each model into a folder beside a file; the content with links to them."""
+    """Write a page for each model into a folder beside a file; the content with links to them.
+
+    Pages of earlier calls go, unless they were changed since.
+    """
     from urllib.parse import quote
 
     from harness.report.page import team_pages
@@ -138,7 +144,10 @@ def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageC
     outputs.check(names.values(), overwrite=overwrite)
     with outputs.staged(last=max(names.values())) as staging:
         team_pages.write(content, staging, f"../{quote(file.name)}")
-    console.note(f"{folder}: {len(names)} pages, one a model")
+    outputs.remove_left(team_pages.PATTERN)  # of models that are gone, or had another rank
+    if left := outputs.left():
+        console.warn(left)
+    console.note(f"{folder}: {counted(len(names), 'page')}, one a model")
     return replace(
         content,
         team_pages={model: f"{quote(folder.name)}/{name}" for model, name in names.items()},
@@ -146,25 +155,27 @@ def _with_team_pages(content: PageContent, file: Path, overwrite: bool) -> PageC
 
 
 def _of_split(
-    settings: Settings, split: str, names: tuple[str, ...], average: Average | None
+    settings: Settings,
+    split: str,
+    names: tuple[str, ...],
+    chosen: tuple[str, ...],
+    average: Average | None,
 ) -> PageContent:
     from harness.data.catalogue import catalogue, is_paper_split, require_frames
     from harness.report.page import from_split
-    from harness.runs.select import select
+    from harness.runs.select import select, variant_of_all
     from harness.runs.workspace import Workspace
 
+    console.note(f"Gathering the results on the {split} split ...")
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
-    runs = select(workspace, names)
-    every = catalogue(settings, needs=[split])
+    runs = select(workspace, names, chosen)
+    variant = variant_of_all(runs)
+    every = variant.apply(catalogue(settings, needs=["train" if variant.leave_out else split]))
     content = from_split.gather(workspace, runs, every, split, average)
-    left_out = [run.model for run in runs if run.model not in content.models]
-    if left_out:
-        console.warn(
-            f"not measured on these frames, and so not shown: {', '.join(left_out)}. Measure them "
-            f"with: harness evaluate --split {split}"
-        )
-    return replace(content, is_paper_split=is_paper_split(settings, split))
+    of_the_paper = is_paper_split(settings, split) and not variant
+    leaderboard = _leaderboard(_scores(settings, average))
+    return replace(content, is_paper_split=of_the_paper, leaderboard=leaderboard)
 
 
 def _of_round(
@@ -172,13 +183,14 @@ def _of_round(
     name: str,
     models: tuple[str, ...],
     truth: Path | None,
-    average: Average,
+    average: Average | None,
     *,
     team_pages: bool,
-) -> tuple[PageContent, pd.DataFrame]:
+) -> PageContent:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
+    console.note(f"Gathering the results in round {name} ...")
     round_ = get_round(name, load_rounds(settings.rounds))
     scores = _scores(settings, average, name)
     if models and not scores.empty:
@@ -190,15 +202,17 @@ def _of_round(
             )
         scores = scores[scores["model"].isin(models)]
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
-    return content, scores
+    return replace(content, leaderboard=_leaderboard(scores))
 
 
-def _scores(settings: Settings, average: Average, round_name: str | None = None) -> pd.DataFrame:
+def _scores(
+    settings: Settings, average: Average | None, round_name: str | None = None
+) -> pd.DataFrame:
     from submissions.leaderboard import averaged
     from submissions.ledger import Ledger
 
     scores = Ledger(settings.workspace).scores(round_name, protocol="official")
-    return averaged(scores, average)
+    return averaged(scores, average or "sets")
 
 
 def _leaderboard(scores: pd.DataFrame) -> View | None:

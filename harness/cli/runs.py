@@ -12,8 +12,10 @@ import click
 
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,11 +51,12 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     runs = Workspace(settings.workspace).runs()
     _name_unregistered(settings.workspace / "runs", {run.run for run in runs})
     if not runs:
-        console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
+        console.note(f"No runs in {settings.workspace}. Train with '{command_line('train')}'.")
         return
     names = ("run", "model", "status", "epochs", "best_epoch", "best_iou", "best_f1", "parameters",
              "seed", "created", "finished", "data", "checkpoint")  # fmt: skip
     rows = pd.DataFrame([{name: run.row[name] for name in names} for run in runs])
+    rows["splits"] = [" and ".join(str(one) for one in run.variants if one) for run in runs]
     # Imported runs have no seed, which would make all seeds floats.
     counts = ("epochs", "best_epoch", "parameters", "seed")
     rows = rows.astype(dict.fromkeys(counts, "Int64"))
@@ -65,9 +68,10 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
         Column(key="best_f1", title="F1", decimals=3),
         Column(key="parameters", title="M param.", decimals=1, scale=1e-6),
         Column(key="seed", title="Seed"),
+        *([Column(key="splits", title="Splits")] if rows["splits"].any() else []),
     ]
     if format_ in ("csv", "json"):
-        columns = list(names)
+        columns = [*names, "splits"]
     view = View(
         frame=rows,
         columns=columns,
@@ -164,7 +168,7 @@ def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "tuned": f"{tuned['run']}, on {tuned['split']}",
         **(
-            {"fusion": f"{fusion['kind']}, fitted to {len(fusion['frames'])} frames"}
+            {"fusion": f"{fusion['kind']}, fitted to {counted(len(fusion['frames']), 'frame')}"}
             if fusion
             else {}
         ),
@@ -219,16 +223,16 @@ def sync(settings: Settings) -> None:
     workspace = Workspace(settings.workspace)
     changed = workspace.sync()
     if not workspace.runs():
-        console.note(f"No runs in {settings.workspace}. Train with 'harness train'.")
+        console.note(f"No runs in {settings.workspace}. Train with '{command_line('train')}'.")
         return
     for run in changed:
         best = run.row["best_iou"]
         figures = "" if best is None else f", validation IoU {best:.3f} in the best"
-        console.note(f"{run.run}: {run.status}, {run.row['epochs']} epochs{figures}")
+        console.note(f"{run.run}: {run.status}, {counted(run.row['epochs'], 'epoch')}{figures}")
     left = finish_queues(workspace)
     console.success(f"runs brought up to date: {len(changed)}")
     if left:
-        console.note(f"Networks not finished: {left}. Go on with: harness train --resume")
+        console.note(f"Networks not finished: {left}. Go on with: {command_line('train --resume')}")
 
 
 @command.command("import", epilog=EPILOG)
@@ -245,7 +249,7 @@ def import_(settings: Settings, other: Path) -> None:
 
     new = import_workspace(Workspace(settings.workspace), other)
     if any(new.values()):
-        counted = ", ".join(f"{count} {name}" for name, count in new.items() if count)
-        console.success(f"taken over from {other}: {counted}")
+        taken = [counted(count, name.removesuffix("s")) for name, count in new.items() if count]
+        console.success(f"taken over from {other}: {', '.join(taken)}")
     else:
         console.note(f"Nothing to do: everything of {other} is here already.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from harness.cli.options import average_option, format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -62,7 +63,7 @@ Examples:
 @click.option(
     "--team",
     metavar="NAME",
-    help="The team; by default a package that was not submitted here is named after its file.",
+    help="The team; by default the folder's of a package in a folder of teams, or the file's name.",
 )
 @click.option(
     "--out",
@@ -112,10 +113,7 @@ Examples:
 @average_option("The score over all test sets that comes first")
 @format_option()
 @with_settings("workspace", "rounds")
-@click.pass_context
 def command(
-    context: click.Context,
-    /,
     settings: Settings,
     packages: tuple[Path, ...],
     truth: Path,
@@ -144,19 +142,7 @@ def command(
     from submissions.rounds import get_round, load_rounds
 
     keep_memory()
-    if options["protocol"] == "pranet":
-        given: dict[str, object] = {
-            "--table": kind != "scores",
-            "--jobs": jobs > 1,
-            "--skip-scored": skip_scored,
-        }
-        given |= {"--average": average, "--round": round_name, "--threshold": options["threshold"]}
-        if named := [name for name, value in given.items() if value]:
-            raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
-    if skip_scored and options["threshold"]:
-        raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
-    if kind in ("contours", "polyps") and options["protocol"] != "strict":
-        raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
+    _refuse_mixed(click.get_current_context().params)
     rounds = load_rounds(settings.rounds)
     if round_name is not None:
         get_round(round_name, rounds)
@@ -165,17 +151,32 @@ def command(
     found = _find(packages, known, may_be_plain=round_name is None)
     if options["protocol"] == "pranet":
         scored = _score_maps(settings, found, truth, out, format_, overwrite=options["overwrite"])
-        _tell_refused(context, len(found) - scored, len(found))
+        _tell_refused(len(found) - scored, len(found))
         return
     job = ScoringJob(settings, rounds, truth, round_name, out, **options)
     scores = job.score_all(found, jobs=jobs, skip_scored=skip_scored)
     names = _told_apart((name, score.package) for name, score in scores)
     scores = [(name, score) for name, (_, score) in zip(names, scores, strict=True)]
-    if kind == "scores":
+    if scores and kind == "scores":
         _show(scores, average or "sets", format_, options["protocol"])
     elif scores:
         _show_detail(kind, scores, format_, options["protocol"])
-    _tell_refused(context, job.refused, len(found))
+    _tell_refused(job.refused, len(found))
+
+
+def _refuse_mixed(given: Mapping[str, Any]) -> None:
+    """Refuse options that do not go together, by the command's parameters."""
+    kind, protocol, threshold = given["kind"], given["protocol"], given["threshold"]
+    if protocol == "pranet":
+        others = {"--table": kind != "scores", "--jobs": given["jobs"] > 1}
+        others |= {"--skip-scored": given["skip_scored"], "--average": given["average"]}
+        others |= {"--round": given["round_name"], "--threshold": threshold}
+        if named := [name for name, value in others.items() if value]:
+            raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
+    if given["skip_scored"] and threshold:
+        raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
+    if kind in ("contours", "polyps") and protocol != "strict":
+        raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
 
 
 def _told_apart(named: Iterable[tuple[str, Path]]) -> list[str]:
@@ -185,10 +186,10 @@ def _told_apart(named: Iterable[tuple[str, Path]]) -> list[str]:
     return [f"{name} ({path})" if times[name] > 1 else name for name, path in named]
 
 
-def _tell_refused(context: click.Context, refused: int, found: int) -> None:
+def _tell_refused(refused: int, found: int) -> None:
     if refused:
-        console.warn(f"{refused} of {found} packages could not be scored.")
-        context.exit(1)
+        console.warn(f"{refused} of {counted(found, 'package')} could not be scored.")
+        click.get_current_context().exit(1)
 
 
 def _score_maps(
@@ -269,8 +270,6 @@ def _show(
 ) -> None:
     from harness.report.views.scores import scores_view
 
-    if not scores:
-        return
     figures = [score.figures.assign(package=name) for name, score in scores]
     metadata = {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256}
     view = scores_view(figures, format_, average=average, protocol=protocol)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import format_option, with_settings
+from harness.config.settings import command_line
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def command(settings: Settings, round_name: str | None, format_: Format) -> None
     ledger = Ledger(settings.workspace)
     rows = ledger.submissions(round_name)
     if rows.empty and format_ == "table":
-        console.note("Nothing was submitted yet. 'harness submit --round 2' makes a package.")
+        submit = command_line("submit --round 2")
+        console.note(f"Nothing was submitted yet. '{submit}' makes a package.")
     else:
         if format_ not in ("csv", "json"):
             rows = _short(rows)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import inference_options, with_settings
+from harness.cli.options import inference_options, models_option, with_settings
 from harness.utils import console
-from metrics.utils.names import passed_over
+from metrics.utils.names import counted, passed_over
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -29,13 +29,9 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.option("--round", "round_name", required=True, metavar="NAME", help="1, 2 or one of yours.")
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
-    "or the best on validation where there is none.",
+@models_option(
+    "Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "
+    "or the best on validation where there is none."
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Runs instead of models.")
 @click.option(
@@ -104,7 +100,6 @@ def _submit(
 ) -> None:
     """Submit one run, and say where the package is and what is left of the limit."""
     from harness import submit
-    from submissions.rounds import frame_sizes
     from submissions.writing.package import format_for
 
     total = sum(map(len, frames.values()))
@@ -114,14 +109,13 @@ def _submit(
             run,
             round_,
             frames,
-            frame_sizes(frames),
             inference=inference,
             file_format=file_format,
             done=bar.advance,
             say=console.note,
         )
     manifest = made.package.manifest
-    masks = f"{total} masks of {', '.join(frames)} by {run.run}"
+    masks = f"{counted(total, 'mask')} of {', '.join(frames)} by {run.run}"
     console.success(f"{made.entry.path}: {masks}, {manifest['latency_ms']:.1f} ms a frame")
     for note in made.notes:
         console.warn(f"{made.entry.path.name}: {note}")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from harness.cli.options import FRAMES, device_option, names_of, with_settings
+from harness.cli.options import FRAMES, device_option, models_option, names_of, with_settings
 from harness.cli.train_request import (
     Request,
     cluster_of,
     joined,
     launcher_options,
-    recipe_options,
+    request_options,
 )
 from harness.utils import console
 
@@ -48,13 +48,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option(
-    "--model",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="A model of 'harness models', or all; repeatable. By default the paper's six networks, "
-    "then DivergentNets from their best checkpoints.",
+@models_option(
+    "A model of 'harness models', or all; repeatable. By default the paper's six networks, "
+    "then DivergentNets from their best checkpoints."
 )
 @click.option(
     "--members",
@@ -118,7 +114,7 @@ Examples:
     help="Also learn the probabilities of a run, such as DivergentNets (distillation), computed "
     "for each batch; --set teacher_weight=W weighs them against the masks.",
 )
-@recipe_options
+@request_options()
 @click.option(
     "--cuda-graphs/--no-cuda-graphs",
     "graphs",
@@ -172,24 +168,16 @@ Examples:
 @with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,
-    names: Sequence[str],
-    members: Sequence[str] | None,
-    preset: str | None,
-    pairs: Sequence[str],
+    request: Request,
     print_recipe: bool,
     resume: str | None,
     device: str,
-    leave_out: str | None,
-    folds: int | None,
     jobs: int | None,
     launcher: str,
     sbatch: Sequence[str],
     save_every: float,
     tracker: str | None,
     graphs: bool,
-    init: str | None,
-    seeds: int | None,
-    **changes: Any,
 ) -> None:
     """Train networks and register their best checkpoints.
 
@@ -198,24 +186,13 @@ def command(
     """
     from harness.data.catalogue import require_frames
 
-    request = Request(
-        names=names,
-        members=members or (),
-        seeds=seeds,
-        preset=preset,
-        pairs=pairs,
-        changes=changes,
-        init=init,
-    )
     named = None if resume == _NEWEST else resume
     if resume is not None:
-        request.refuse_changes(
-            leave_out=leave_out, folds=folds, allowed=_RESUMED if named else _RESUMED[:1]
-        )
+        request.refuse_changes(allowed=_RESUMED if named else _RESUMED[:1])
     if print_recipe:
         request.print(settings)
         return
-    workers = None if resume is None else changes["workers"]
+    workers = None if resume is None else request.changes["workers"]
     cluster = cluster_of(launcher, sbatch, device, jobs, tracker)
     with joined("cpu" if cluster else device, save_every, tracker, graphs, workers) as setup:
         from harness.training.train_all import resume as go_on
@@ -230,9 +207,9 @@ def command(
             return
         require_frames(settings, ["train"])
         if resume is None:
-            _start(settings, setup, jobs, cluster, leave_out, folds, request)
+            _start(settings, setup, jobs, cluster, request)
         else:
-            epochs, patience = changes["epochs"], changes["patience"]
+            epochs, patience = request.changes["epochs"], request.changes["patience"]
             go_on(settings, named, setup, jobs, cluster, epochs=epochs, patience=patience)
 
 
@@ -241,38 +218,30 @@ def _start(
     setup: TrainingSetup,
     jobs: int | None,
     cluster: Cluster | None,
-    leave_out: str | None,
-    folds: int | None,
     request: Request,
 ) -> None:
     """Queue what there is to do, for every variant of the splits, and do it."""
-    import models
     from harness.data.catalogue import catalogue
-    from harness.data.cross_validation import variants
     from harness.runs.register_ensemble import check_members
     from harness.runs.workspace import Workspace
-    from harness.training.checks import check_batches, check_networks
+    from harness.training.checks import check_batches
     from harness.training.distributed import launch_time
     from harness.training.queue import queue_of, steps_for
     from harness.training.teacher import with_teachers
     from harness.training.train_all import run_all
 
-    divisions = variants(leave_out, folds)
+    divisions, members = request.divisions, request.members or ()
     configs, with_ensemble = request.recipes(settings)
     workspace = Workspace(settings.workspace.absolute() if cluster else settings.workspace)
-    check_members(workspace, request.members)
-    configs = request.starting_from(workspace, configs)
-    for config in configs[:1]:  # the others differ by their model alone
-        models.check(config.encoder, config.encoder_weights)
-    check_networks(configs)
+    check_members(workspace, members)
+    configs = request.trainable(workspace, configs)
     workspace.check_writable()
     frames = catalogue(settings, needs=["train"])
-    steps = steps_for(
-        configs, divisions, with_ensemble, members=request.members, seeds=request.seeds or 1
-    )
+    seeds = request.seeds or 1
+    steps = steps_for(configs, divisions, with_ensemble, members=members, seeds=seeds)
     steps = with_teachers(workspace, steps)
     check_batches(steps, frames, device=setup.device, group=setup.group)
-    request.warn_of_seen_frames(workspace, frames, divisions)
+    request.warn_of_seen_frames(workspace, frames)
     tasks = queue_of(workspace, steps, restarted=launch_time() if setup.group.restarts else None)
     if tasks is None:
         console.note("A process was lost, but after all was trained: nothing is left to do.")
@@ -282,6 +251,4 @@ def _start(
     finally:
         if not tasks.runs:
             tasks.finish()
-    split = "test" if leave_out else "val"
-    how = divisions[0].option + (" --seeds" if request.seeds and not folds else "")
-    console.note(f"Measure: harness evaluate --split {split}{how}")
+    console.note(f"Measure: {request.measured_by}")

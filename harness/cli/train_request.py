@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import Command, encoder_option, nodes_option
+from harness.cli.options import Command, encoder_option, nodes_option, together
+from harness.config.settings import command_line
 from harness.utils import console
 from metrics.utils.errors import UserError
 
@@ -29,49 +30,61 @@ _OF_WEIGHTS: Final = ("encoder", "nodes", "inputs")
 """Settings that a run's weights determine, besides the model."""
 
 
-_RECIPE: Final = (
-    encoder_option(),
-    click.option(
+_RECIPE: Final = {
+    "encoder": encoder_option(),
+    "encoder_weights": click.option(
         "--encoder-weights",
         metavar="NAME|FILE",
         help="What it starts from: imagenet, none or a file.",
     ),
-    nodes_option(),
-    click.option("--size", type=int, help="Side of the network input, in pixels."),
-    click.option("--batch-size", type=int, help="Frames a step, over all processes together."),
-    click.option(
+    "nodes": nodes_option(),
+    "size": click.option("--size", type=int, help="Side of the network input, in pixels."),
+    "batch_size": click.option(
+        "--batch-size", type=int, help="Frames a step, over all processes together."
+    ),
+    "loss_class": click.option(
         "--loss-class",
         metavar="NAME",
         help="Of the classes in harness.toml the one that a single-channel loss trains, and by "
         "whose IoU the best checkpoint is chosen; by default the first.",
     ),
-    click.option("--learning-rate", type=float, help="Peak learning rate."),
-    click.option(
+    "learning_rate": click.option("--learning-rate", type=float, help="Peak learning rate."),
+    "schedule": click.option(
         "--schedule", metavar="NAME", help="Of the learning rate: step, one-cycle or cosine."
     ),
-    click.option("--optimiser", metavar="NAME", help="How weights are updated: adam or adamw."),
-    click.option(
+    "optimiser": click.option(
+        "--optimiser", metavar="NAME", help="How weights are updated: adam or adamw."
+    ),
+    "loss": click.option(
         "--loss", metavar="NAME", help="What is minimised: single-channel-dice or dice+ce."
     ),
-    click.option(
+    "augmentation": click.option(
         "--augmentation", metavar="NAME", help="How frames are varied: paper, light or none."
     ),
-    click.option(
+    "precision": click.option(
         "--precision",
         type=click.Choice(["auto", "fp32", "bf16"]),
         help="What the network computes in; the presets' auto is bf16 where the device has it.",
     ),
-    click.option(
+    "compile": click.option(
         "--compile", is_flag=True, default=None, help="Compile the network first; pays on a GPU."
     ),
-)
+}
 
 
-def recipe_options(command: Command) -> Command:
-    """The options that change one setting of the recipe each."""
-    for option in reversed(_RECIPE):
-        command = option(command)
-    return command
+_CHANGES: Final = {*_RECIPE, "epochs", "patience", "teacher", "seed", "workers"}
+"""The options that change one setting of the recipe each."""
+
+
+def request_options() -> Callable[[Command], Callable[..., object]]:
+    """The options of the recipe; with others of the command they are passed as ``request``."""
+
+    def combine(values: dict[str, Any]) -> dict[str, Any]:
+        changes = {name: values.pop(name) for name in tuple(values) if name in _CHANGES}
+        others = {one.name: values.pop(one.name) for one in fields(Request) if one.name in values}
+        return {"request": Request(changes=changes, **others)}
+
+    return together([*_RECIPE.values()], combine)
 
 
 def launcher_options(command: Command) -> Command:
@@ -106,9 +119,25 @@ class Request:
     preset: str | None
     pairs: Sequence[str]
     changes: Mapping[str, Any]
-    init: str | None = None
-    members: Sequence[str] = ()
-    seeds: int | None = None
+    init: str | None
+    members: Sequence[str] | None
+    seeds: int | None
+    leave_out: str | None
+    folds: int | None
+
+    @property
+    def divisions(self) -> list[SplitVariant]:
+        """The splits to train on, one after another."""
+        from harness.data.cross_validation import variants
+
+        return variants(self.leave_out, self.folds)
+
+    @property
+    def measured_by(self) -> str:
+        """The command that measures what was trained."""
+        split = "test" if self.leave_out else "val"
+        seeds = " --seeds" if self.seeds and not self.folds else ""
+        return command_line(f"evaluate --split {split}{self.divisions[0].option}{seeds}")
 
     def recipes(self, settings: Settings) -> tuple[list[TrainConfig], bool]:
         """The recipe of every network, checked, and whether their ensemble follows."""
@@ -131,33 +160,36 @@ class Request:
             given = {**{name: theirs[name] for name in _OF_WEIGHTS if name in theirs}, **given}
         classes = settings.classes.choosing(given.pop("loss_class", None))
         changes = {**given, **pairs, "classes": classes}
-        configs, with_ensemble = recipes_for(names, self.preset or "paper", changes, self.members)
+        configs, with_ensemble = recipes_for(
+            names, self.preset or "paper", changes, self.members or ()
+        )
         for config in configs[:1]:  # the others differ by their model alone
             check_names(config)
         return configs, with_ensemble
 
-    def starting_from(
-        self, workspace: Workspace, configs: Sequence[TrainConfig]
-    ) -> list[TrainConfig]:
-        """The recipes with the weights that they start from, read and compared."""
+    def trainable(self, workspace: Workspace, configs: list[TrainConfig]) -> list[TrainConfig]:
+        """The recipes with the weights that they start from; weights and networks are tried."""
+        import models
         from harness.runs.initial_weights import checked
+        from harness.training.checks import check_networks
 
-        if self.init is None:
-            return list(configs)
-        if len(configs) != 1:
-            raise click.UsageError("--init starts one network; name it with one --model")
-        return [checked(workspace, self.init, configs[0])]
+        if self.init is not None:
+            if len(configs) != 1:
+                raise click.UsageError("--init starts one network; name it with one --model")
+            configs = [checked(workspace, self.init, configs[0])]
+        for config in configs[:1]:  # the others differ by their model alone
+            models.check(config.encoder, config.encoder_weights)
+        check_networks(configs)
+        return configs
 
-    def warn_of_seen_frames(
-        self, workspace: Workspace, frames: pd.DataFrame, variants: Sequence[SplitVariant]
-    ) -> None:
+    def warn_of_seen_frames(self, workspace: Workspace, frames: pd.DataFrame) -> None:
         """Warn where the weights to start from were trained on frames that are held out."""
         from harness.runs.initial_weights import warning as seen_frames
 
-        if self.init and (warning := seen_frames(workspace, self.init, frames, variants)):
+        if self.init and (warning := seen_frames(workspace, self.init, frames, self.divisions)):
             console.warn(warning)
 
-    def refuse_changes(self, *, allowed: Sequence[str], **others: object) -> None:
+    def refuse_changes(self, *, allowed: Sequence[str]) -> None:
         """Refuse options that would change the recipe of a run that is resumed."""
         given: dict[str, object] = {
             "model": self.names or None,
@@ -167,7 +199,8 @@ class Request:
             "members": self.members or None,
             "seeds": self.seeds,
             **self.changes,
-            **others,
+            "leave_out": self.leave_out,
+            "folds": self.folds,
         }
         changed = [
             f"--{name.replace('_', '-')}"

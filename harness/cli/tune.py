@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.options import (
-    FRAMES,
-    batch_size_option,
-    device_option,
-    format_option,
-    names_of,
-    with_settings,
-)
+from harness.cli.options import FRAMES, format_option, inference_options, names_of, with_settings
+from harness.config.settings import command_line
 from harness.utils import console
 
 if TYPE_CHECKING:
@@ -78,8 +72,7 @@ Examples:
     help="Fit the fusion on the validation frames of the ensembles of train --folds, by maps of "
     "members that have not seen these frames.",
 )
-@batch_size_option
-@device_option()
+@inference_options("batch_size", "device")
 @format_option()
 @with_settings(*FRAMES, "workspace", "splits")
 def command(
@@ -91,8 +84,7 @@ def command(
     only_certain: bool,
     fusion: str,
     folds: int | None,
-    batch_size: int,
-    device: str,
+    inference: Inference,
     format_: Format,
 ) -> None:
     """Choose members, threshold, clean-up of masks and test-time augmentation for RUN on a split.
@@ -103,24 +95,19 @@ def command(
     """
     from harness.cli.export import chosen_run
     from harness.data.catalogue import catalogue
-    from harness.inference.prediction import Inference
     from harness.runs.seen import warn_of_other_training
     from harness.runs.workspace import Workspace
-    from harness.utils import device as devices
 
-    unknown = [name for name in steps or () if name not in STEPS]
-    if unknown:
+    if unknown := [name for name in steps or () if name not in STEPS]:
         raise click.UsageError(f"no step {', '.join(unknown)}; there are {', '.join(STEPS)}")
     if fusion == "mean" and folds:
         raise click.UsageError("--folds is for --fusion weighted or network")
     if fusion != "mean" and steps:
         raise click.UsageError("--fusion and --steps are two commands; fit the fusion by itself")
-    devices.keep_memory()
     workspace = Workspace(settings.workspace)
     chosen = chosen_run(settings, run)
     frames = catalogue(settings, needs=["train"])
     warn_of_other_training([chosen], frames, split, workspace.root / "cache")
-    inference = Inference(device=devices.choose(device), batch_size=batch_size, tta=False)
     if fusion == "mean":
         wanted = [name for name in STEPS if name in (steps or STEPS)]
         made = _tuned(
@@ -129,7 +116,8 @@ def command(
         )  # fmt: skip
     else:
         made = _fused(workspace, chosen, frames, split, folds, fusion, inference)
-    console.success(f"{made.run}: measure it with: harness evaluate --split test --run {made.run}")
+    measure = command_line(f"evaluate --split test --run {made.run}")
+    console.success(f"{made.run}: measure it with: {measure}")
 
 
 def _tuned(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.config.settings import command_line
 from harness.data.fingerprint import (
     DIGITS,
     FileDigests,
@@ -122,7 +123,7 @@ class FrameCache:
         rows = rows_of(catalogue)
         if not rows:
             raise UserError(
-                "there are no frames to cache; 'harness data check' shows what was found."
+                f"no frames to cache; '{command_line('data check')}' shows what was found."
             )
         files = FileDigests(folder)
         settings = _Settings(size, classes)
@@ -164,7 +165,7 @@ class FrameCache:
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
                 f"{folder}: expected a frame cache, but it is missing or not whole ({error}). "
-                "'harness data cache' builds it anew."
+                f"'{command_line('data cache')}' builds it anew."
             ) from error
 
 

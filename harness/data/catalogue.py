@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from harness.config.settings import Settings, flag
+from harness.config.settings import Settings, command_line, flag
 from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
@@ -29,7 +29,7 @@ from harness.utils import console
 from harness.utils.device import cores
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.names import few
+from metrics.utils.names import counted, few
 
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "endocv": ("endocv2021",),
@@ -139,8 +139,9 @@ def of_split(frames: pd.DataFrame, split: str) -> pd.DataFrame:
         counts = {name: int((frames["split"] == name).sum()) for name in SPLITS}
         there = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise UserError(
-            f"no frames in the split {split!r} (there are: {there}). 'harness data check' shows "
-            "what the folders hold; --splits takes another division."
+            f"no frames in the split {split!r} (there are: {there}). "
+            f"'{command_line('data check')}' shows what the folders hold; --splits takes another "
+            "division."
         )
     return chosen
 
@@ -173,7 +174,8 @@ def _leave_out_known(test_frames: Listing, others: Mapping[str, Listing]) -> Non
     known = {frame.image.resolve() for one in others.values() for frame in one.frames}
     left = [frame for frame in test_frames.frames if frame.image.resolve() not in known]
     if count := len(test_frames.frames) - len(left):
-        test_frames.notes.append(f"{count} of the test frames are set with their masks, too.")
+        are = counted(count, "test frame is", "test frames are")
+        test_frames.notes.append(f"{are} set with masks, too.")
     test_frames.frames = left
 
 

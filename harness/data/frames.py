@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.config.settings import command_line
 from harness.utils import console
 from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
@@ -123,7 +124,9 @@ def truth_of(
         return np.zeros(size, dtype=np.bool_ if len(classes) == 1 else np.uint8)
     mask = read_labels(Path(frame["mask"]), classes, protocol=decoding)
     if problem := size_problem(mask.shape, size):
-        raise UserError(f"{frame['mask']}: {problem}; 'harness data check' lists all such masks")
+        raise UserError(
+            f"{frame['mask']}: {problem}; '{command_line('data check')}' lists all such masks"
+        )
     return mask
 
 

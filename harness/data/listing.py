@@ -114,9 +114,7 @@ class Listing:
         ``MASK_NAMES``. Every frame's name ends in ``image_suffix``, its mask's does not.
         """
         unclaimed = self._by_name(masks, "masks")
-        frames = self._by_name(images, "frames")
-        if image_suffix:
-            frames = self._without_suffix(frames, image_suffix)
+        frames = self._without_suffix(self._by_name(images, "frames"), image_suffix)
         found = _match(frames, unclaimed, mask_names)
         sequence = normal(sequence)
         if len(frames) > 1 and unclaimed and not found:  # named otherwise: once, not for each file
@@ -129,18 +127,11 @@ class Listing:
                 continue
             self.frames.append(
                 FrameFiles(
-                    frame=f"{group or centre or sequence or dataset}/{name}",
-                    name=name,
-                    dataset=dataset,
-                    centre=centre,
-                    sequence=sequence,
-                    test_set=test_set,
-                    split=split,
-                    image=image,
-                    mask=found[name],
-                    truth="mask",
+                    frame=f"{group or centre or sequence or dataset}/{name}", name=name,
+                    dataset=dataset, centre=centre, sequence=sequence, test_set=test_set,
+                    split=split, image=image, mask=found[name], truth="mask",
                 )
-            )
+            )  # fmt: skip
         self.oddities += [
             Fault(path=str(mask), message=f"a mask without its frame in {images}")
             for mask in unclaimed.values()

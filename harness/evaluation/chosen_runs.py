@@ -33,6 +33,7 @@ from metrics.calibration import fit_temperature
 from metrics.masks.classes import chosen_class, chosen_rows
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +76,7 @@ class ChosenRuns:
         finished = self.workspace.runs(status="finished") if seeds or folds else []
         of_seeds = [seeds_of(finished, run) if finished else [run] for run in found]
         self.groups = of_seeds if seeds else [[run] for run in found]
-        other = sum(map(len, of_seeds)) - sum(map(len, self.groups))
-        if other and not runs:
+        if not (seeds or runs) and (other := sum(map(len, of_seeds)) - len(found)):
             console.note(f"The newest seed of each fold; {other} runs of others are left out.")
         self.found = [run for group in self.groups for run in group]
         self.checked: set[tuple[object, ...]] = set()
@@ -124,7 +124,8 @@ class ChosenRuns:
         for run in self._runs:
             frames = frames_of[run.run]
             if shard.of > len(frames):
-                raise UserError(f"--shard {shard}: {split} has only {len(frames)} frames to divide")
+                there = counted(len(frames), "frame")
+                raise UserError(f"--shard {shard}: {split} has only {there} to divide")
             if not self.again and division.is_done(run, frames, shard):
                 console.note(f"{run.run}: part {shard} is there; --again predicts it again")
             else:
@@ -138,7 +139,7 @@ class ChosenRuns:
                     run, frames, shard, members=members, progress=bar.advance, say=console.note
                 )
             for one in (run, *members.values()):
-                console.note(f"{one.run}: part {shard}, {len(own)} frames")
+                console.note(f"{one.run}: part {shard}, {counted(len(own), 'frame')}")
 
     def _division(self, split: str) -> Division:
         return Division(
@@ -249,7 +250,7 @@ class ChosenRuns:
         """Evaluate a run, and some of its members with it."""
         self._check_truth(run, frames, split)
         self._find_aside()
-        beside = f", with {len(members)} members" if members else ""
+        beside = f", with {counted(len(members), 'member')}" if members else ""
         with console.progress(f"{run.model} on {split}{beside}", len(frames)) as bar:
             tables = evaluate_run.evaluate_run(
                 self.workspace,
@@ -266,7 +267,7 @@ class ChosenRuns:
         for one in (run, *members.values()):
             passed = "" if one is run else f" in the pass of {run.model}"
             kept_in = "not kept" if self.aside else one.evaluation(split)
-            console.note(f"{one.run}: {len(frames)} frames{passed} -> {kept_in}")
+            console.note(f"{one.run}: {counted(len(frames), 'frame')}{passed} -> {kept_in}")
         return tables
 
     def _find_aside(self) -> None:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from harness.config.settings import command_line
 from harness.evaluation.calibration import threshold_at
 from harness.evaluation.map_table import TABLE
 from harness.evaluation.tables import evaluated
@@ -29,7 +30,8 @@ def risk_threshold(
     import pandas as pd
 
     file = run.evaluation("val") / TABLE
-    hint = f"Measure them with: harness evaluate --split val --table calibration --run {run.run}"
+    measure = command_line(f"evaluate --split val --table calibration --run {run.run}")
+    hint = f"Measure them with: {measure}"
     if not evaluated(workspace, [run], "val") or not file.exists():
         raise UserError(
             f"{run.run}: --risk needs its probability maps of the validation frames. {hint}"

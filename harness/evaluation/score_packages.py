@@ -16,6 +16,7 @@ from harness.utils.outputs import Outputs
 from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.files import write_json
+from metrics.utils.names import counted
 from metrics.utils.text import csv
 from submissions.digest import package_sha256
 from submissions.layout import PackageLayout
@@ -108,7 +109,8 @@ class ScoringJob:
         """
         wanted = [item for item in found if not (skip_scored and self._is_scored(item))]
         if len(wanted) < len(found):
-            console.note(f"{len(found) - len(wanted)} packages were scored before: passed over")
+            before = counted(len(found) - len(wanted), "package was", "packages were")
+            console.note(f"{before} scored before: passed over")
         if jobs > 1 and len(wanted) > 1 and not any(is_plain for *_, is_plain in wanted):
             return self._score_side_by_side(wanted, jobs)
         scores = []
@@ -195,7 +197,8 @@ class ScoringJob:
         return self._keep(shown, entry, score)
 
     def _keep(self, shown: str, entry: _Entry, score: PackageScore) -> tuple[str, PackageScore]:
-        team = self.team or ("" if entry.own is not None else shown)
+        # Of 'red/final', found in a folder of teams, red is the team.
+        team = self.team or ("" if entry.own is not None else shown.partition("/")[0])
         self._note_same_bytes(shown, score, team)
         # The files first: a row in the register says that its files are there.
         self._write(score, shown)
@@ -203,7 +206,7 @@ class ScoringJob:
             self.ledger.enter_scores(score_rows(score, round_name=entry.name, team=team))
         if not entry.name and self.registers:
             console.note(f"{shown}: entered without a round; give --round to rank it in one")
-        return team or str(entry.own["model"] if entry.own is not None else shown), score
+        return self.team or str(entry.own["model"] if entry.own is not None else shown), score
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""

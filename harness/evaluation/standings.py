@@ -34,10 +34,7 @@ def find(workspace: Workspace, split: str | None = None) -> tuple[list[Evaluated
     """The evaluations that can be ranked, by split and frames.
 
     A model trained without a centre, or on one fold, was measured on other frames, and is no part.
-
-    Args:
-        workspace: Where evaluations are registered.
-        split: One split only.
+    With ``split`` only evaluations of that one are found.
 
     Returns:
         tuple: The evaluations, and the ``SPLIT: RUN`` of those that do not count any more: their
@@ -62,12 +59,10 @@ def find(workspace: Workspace, split: str | None = None) -> tuple[list[Evaluated
 def ranked(
     evaluations: Sequence[Evaluated], average: Average | None = None, sd: str | None = None
 ) -> pd.DataFrame:
-    """Rank evaluations by the paper protocol, each split by itself.
+    """Rank evaluations that :func:`find` gives by the paper protocol, each split by itself.
 
-    Args:
-        evaluations: What :func:`find` gives.
-        average: By which several test sets are averaged, by default over sets.
-        sd: The SD shown, by default that of the average.
+    ``average`` is how several test sets are averaged, by default over sets; ``sd`` is the SD shown,
+    by default that of the average.
 
     Returns:
         DataFrame: As ``submissions.leaderboard.rank`` gives it, one split after another.

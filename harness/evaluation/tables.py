@@ -82,6 +82,21 @@ def evaluated_on(
     return [run for run in runs if run.run in current and is_of_row(run, split, current[run.run])]
 
 
+def best_scored(workspace: Workspace, scores: pd.DataFrame) -> pd.DataFrame:
+    """The best score of each model by round and truth.
+
+    A package that was scored against several truths has the frame table of the newest alone: it is
+    ``current``.
+    """
+    named = zip(scores["package"], scores["package_sha256"], scores["protocol"], strict=True)
+    folders = [str(workspace.score_folder(*one)) for one in named]
+    newest = scores["truth_sha256"].groupby(folders).transform("first")
+    best = scores.assign(current=scores["truth_sha256"] == newest)
+    return best.sort_values("score", ascending=False, kind="stable").drop_duplicates(
+        ["round", "team", "model", "truth_sha256"]
+    )
+
+
 def load_scored(
     workspace: Workspace, scores: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:

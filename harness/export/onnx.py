@@ -50,20 +50,20 @@ _LARGEST_BATCH: Final = 4096
 class Difference:
     """How the masks of onnxruntime and of the harness differ, at the frames' own sizes.
 
-    Of ``pixels`` in so many ``frames``, ``ties`` differ and are a tie (``TIE``), ``others`` differ
-    and are none.
+    Of ``pixels`` in so many ``frames``, ``ties`` differ and are a tie (``TIE``),
+    ``other_differences`` are none.
     """
 
     frames: int
     pixels: int
     ties: int
-    others: int
+    other_differences: int
 
     def __str__(self) -> str:
         """The difference in words, on one line."""
         return (
-            f"{self.ties + self.others} of {self.pixels} pixels differ in {self.frames} frames, "
-            f"{self.ties} of them within {TIE:g} of a tie"
+            f"{self.ties + self.other_differences} of {self.pixels} pixels differ in "
+            f"{self.frames} frames, {self.ties} of them within {TIE:g} of a tie"
         )
 
 
@@ -125,8 +125,8 @@ def export_onnx(
             quantise(temporary)
         difference = compare(loaded, temporary, frames, done=done) if frames else None
         if int8 and difference is not None:
-            check(difference.ties + difference.others, difference.pixels)
-        elif difference is not None and difference.others:
+            check(difference.ties + difference.other_differences, difference.pixels)
+        elif difference is not None and difference.other_differences:
             raise UserError(
                 f"onnxruntime's masks are not the harness's: {difference}. No file was written; "
                 "try another version of onnxruntime."
@@ -159,7 +159,7 @@ def compare(
         ties += int((differs & near).sum())
         others += int((differs & ~near).sum())
         done()
-    return Difference(frames=len(frames), pixels=pixels, ties=ties, others=others)
+    return Difference(frames=len(frames), pixels=pixels, ties=ties, other_differences=others)
 
 
 def _margin(prediction: Prediction) -> NDArray[np.float32]:
@@ -205,14 +205,7 @@ def describe(
         "checkpoint_sha256": run.row["checkpoint"],
         "onnx_sha256": digest,
         "versions": {**versions(), **{name: metadata.version(name) for name in _PACKAGES}},
-        "compared": None
-        if difference is None
-        else {
-            "frames": difference.frames,
-            "pixels": difference.pixels,
-            "ties": difference.ties,
-            "other_differences": difference.others,
-        },
+        "compared": difference and asdict(difference),
     }
 
 

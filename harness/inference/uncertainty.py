@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.config.settings import command_line
 from harness.runs.network import Loaded
 from metrics.frame.disagreement import measure_disagreement
 from metrics.masks import maps
@@ -45,8 +46,8 @@ def check_ensemble(loaded: Loaded) -> None:
     if not isinstance(network, DivergentNets) or len(network.members) < 2:
         raise UserError(
             f"{loaded.run.run} is a single network, and uncertainty is where the members of an "
-            "ensemble disagree. Take one with --model divergentnets; 'harness runs' lists "
-            "what is trained."
+            "ensemble disagree. Take one with --model divergentnets; "
+            f"'{command_line('runs')}' lists what is trained."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.config.settings import command_line
 from harness.runs.run import Run
 from metrics.utils.errors import UserError
 from metrics.utils.files import read_mapping, write_json
@@ -49,7 +50,7 @@ def temperature_of(loaded: Loaded, inference: Mapping[str, Any]) -> float:
     if temperature is None:
         raise UserError(
             f"{run}: no temperature was fitted for these weights and this way of predicting. Fit "
-            f"it with: harness evaluate --split val --table calibration --run {run}"
+            f"it with: {command_line(f'evaluate --split val --table calibration --run {run}')}"
         )
     return temperature
 

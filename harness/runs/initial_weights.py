@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
@@ -140,7 +141,8 @@ def warning(
 
 def _run(workspace: Workspace, name: str) -> Run:
     if Path(name).suffix or Path(name).name != name:
-        raise UserError(f"no file {name}; --init takes a run of 'harness runs' or a checkpoint")
+        runs = command_line("runs")
+        raise UserError(f"no file {name}; --init takes a run of '{runs}' or a checkpoint")
     run = workspace.described(name)
     if run.members:
         raise UserError(f"{name} is an ensemble; --init takes the weights of one network")

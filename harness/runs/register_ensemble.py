@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import models
+from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.classes import shared_classes
@@ -73,7 +74,7 @@ def members_for(
         wanted = " ".join(f"--model {name}" for name in missing)
         raise UserError(
             f"{ENSEMBLE} needs a trained run of each member; there is none of "
-            f"{', '.join(missing)}. Train them with: harness train {wanted}"
+            f"{', '.join(missing)}. Train them with: {command_line(f'train {wanted}')}"
         )
     return {name: run for name, run in found.items() if run is not None}
 

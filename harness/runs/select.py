@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import models
+from harness.config.settings import command_line
 from harness.data.cross_validation import SplitVariant
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
@@ -59,13 +60,26 @@ def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run
     return {run.model: run for run in reversed(untuned) if run.variant == variant}
 
 
+def variant_of_all(runs: Sequence[Run]) -> SplitVariant:
+    """The splits that runs were trained on, so that their figures are of the same frames.
+
+    Raises:
+        UserError: They were trained on different splits.
+    """
+    variant, *others = {run.variant for run in runs}
+    if others:
+        of = ", ".join(f"{run.run}: {run.variant}" for run in runs)
+        raise UserError(f"measured on different frames ({of}); take runs of the same splits")
+    return variant
+
+
 def _named(workspace: Workspace, runs: Sequence[str]) -> list[Run]:
     found = [workspace.run(name) for name in dict.fromkeys(runs)]
     unfinished = [run.run for run in found if run.status != "finished"]
     if unfinished:
         raise UserError(
-            f"not finished: {', '.join(unfinished)}. Go on with: harness train --resume "
-            f"{unfinished[0]}"
+            f"not finished: {', '.join(unfinished)}. Go on with: "
+            f"{command_line(f'train --resume {unfinished[0]}')}"
         )
     return found
 
@@ -91,7 +105,7 @@ def _no_models(runs: Sequence[Run]) -> UserError:
     of = ", ".join(f"{run.run} is a run of {run.model}" for run in runs)
     return UserError(
         f"expected models, of which the newest run is taken, tuned ones apart, but {of}. evaluate, "
-        "predict and submit take a run by --run, compare by its name; a report shows models alone."
+        "predict, submit and report take a run by --run, compare by its name."
     )
 
 
@@ -101,7 +115,8 @@ def _nothing(
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""
     there = f" There are: {', '.join(newest)}." if newest else ""
-    train = f"harness train{''.join(f' --model {name}' for name in missing)}{variant.option}"
+    of_models = "".join(f" --model {name}" for name in missing)
+    train = command_line(f"train{of_models}{variant.option}")
     return UserError(
         f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
         "'harness demo'."

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.config.settings import command_line
 from harness.runs.run import RUN_JSON, Run, Status, is_current, read_run_json, write_run_json
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
@@ -196,9 +197,8 @@ class Workspace:
             of_model = [name for name in known if name.startswith(f"{run}-")][:3]
             nearest = of_model or difflib.get_close_matches(run, known, n=3, cutoff=0.4)
             hint = f" Nearest: {', '.join(nearest)}." if nearest else ""
-            raise UserError(
-                f"no run {run!r} in {self._register.path}.{hint} 'harness runs' lists them."
-            )
+            hint += f" '{command_line('runs')}' lists them."
+            raise UserError(f"no run {run!r} in {self._register.path}.{hint}")
         return self._run(row)
 
     def enter_evaluation(self, **columns: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 import models
+from harness.config.settings import command_line
 from harness.config.training import SMALLEST_SIZE, TrainConfig
 from harness.data.augment import create as augmentations
 from harness.data.cache import FrameCache
@@ -117,7 +118,7 @@ def check_polyps(train: FrameCache, val: FrameCache, classes: Classes) -> str:
     if not train.holds(index):
         raise UserError(
             f"none of the {len(train)} masks of the training split holds a pixel of {name}, so "
-            "there is nothing to learn. 'harness data check' shows what the masks hold."
+            f"there is nothing to learn. '{command_line('data check')}' shows what the masks hold."
         )
     if val.holds(index):
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from harness.config.settings import command_line
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training import local_jobs, reporter, slurm_jobs
@@ -18,6 +19,7 @@ from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 
 def side_by_side(
@@ -42,13 +44,15 @@ def side_by_side(
     threads = max(1, devices.cores() // at_once)
     count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
     waiting = (job for job in jobs if job.run.folder.is_dir())  # 'runs rm' may have removed it
-    with console.progress(f"Training {len(jobs)} networks, {count} at once, percent") as bar:
+    with console.progress(
+        f"Training {counted(len(jobs), 'network')}, {count} at once, percent"
+    ) as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = local_jobs.device_slots(setup.device, count, threads=threads)
         number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
     for job in waiting:  # those that a signal left no time for
         workspace.finish_run(job.run.run, "interrupted")
-    go_on = f"harness train --resume{f' --jobs {asked}' if asked else ''}"
+    go_on = command_line(f"train --resume{f' --jobs {asked}' if asked else ''}")
     if number:
         raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
     _report(shown.faults, len(jobs), go_on)
@@ -63,16 +67,16 @@ def on_cluster(workspace: Workspace, jobs: Sequence[Job], cluster: Cluster) -> N
     """
     if not jobs:
         return
-    with console.progress(f"Training {len(jobs)} networks on SLURM, percent") as bar:
+    with console.progress(f"Training {counted(len(jobs), 'network')} on SLURM, percent") as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         told = _entering(workspace, shown.callbacks())
         number = slurm_jobs.train_all(jobs, cluster, workspace.root / "slurm", told)
-    go_on = "harness train --resume --launcher slurm"
+    go_on = command_line("train --resume --launcher slurm")
     if number:
         raise Interrupted(
             "no longer waiting; the jobs go on in the cluster ('squeue --me' shows them, 'scancel "
-            "JOB' ends one). 'harness runs sync' enters what they have written by then, and "
-            f"'{go_on}' waits for them again and submits what has been lost.",
+            f"JOB' ends one). '{command_line('runs sync')}' enters what they have written by then, "
+            f"and '{go_on}' waits for them again and submits what has been lost.",
             number,
         )
     _report(shown.faults, len(jobs), go_on)
@@ -84,7 +88,7 @@ def _report(faults: Mapping[str, str], count: int, go_on: str) -> None:
         failed = "\n".join(f"  {run}: {fault}" for run, fault in faults.items())
         others = "The others are finished. " if len(faults) < count else ""
         raise UserError(
-            f"{len(faults)} of {count} networks could not be trained to their end:\n"
+            f"{len(faults)} of {counted(count, 'network')} could not be trained to their end:\n"
             f"{failed}\n{others}Once that is mended, go on with: {go_on}"
         )
 

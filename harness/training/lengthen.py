@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.runs.lock import lock_run
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.utils import console
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 
 def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int | None) -> Run:
@@ -28,7 +30,7 @@ def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int |
         raise UserError(
             f"{run.run} has no training state ({run.last.name}), which runs of earlier versions "
             "and imported ones lack. Start a new run from its best weights: "
-            f"harness train --init {run.run}"
+            + command_line(f"train --init {run.run}")
         )
     before = TrainConfig.from_dict(run.settings)
     given = {"epochs": epochs, "patience": patience}
@@ -37,13 +39,13 @@ def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int |
     done = int(run.row["epochs"] or 0)
     if after.epochs <= done:
         raise UserError(
-            f"{run.run} has trained {done} epochs already; --epochs is the number in all, and has "
-            f"to be larger than {done}"
+            f"{run.run} has trained {counted(done, 'epoch')} already; --epochs is the number in "
+            f"all, and has to be larger than {done}"
         )
     if done < before.epochs and run.status == "finished" and patience is None:
         raise UserError(
-            f"{run.run} ended after {done} epochs, without a better one for {before.patience}. "
-            "Give another --patience too; 0 trains to the last epoch."
+            f"{run.run} ended after {counted(done, 'epoch')}, without a better one for "
+            f"{before.patience}. Give another --patience too; 0 trains to the last epoch."
         )
     if after.schedule != "step" and after.epochs != before.epochs:
         console.warn(

@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.data.loader import BatchLoader, end_workers, is_lost_worker
 from harness.runs import checkpoints
@@ -106,10 +107,11 @@ class TrainingLoop:
 
     def _explained(self, error: BaseException) -> BaseException | None:
         """An error as a message that says what to do about it; ``None`` where that is not known."""
+        go_on = command_line(f"train --resume {self.run.run}")
         if isinstance(error, UnwritableError):
             return UserError(
                 f"{error.message} Nothing is lost but what came after the last writing. Then go on "
-                f"with: harness train --resume {self.run.run}"
+                f"with: {go_on}"
             )
         if not isinstance(error, RuntimeError):
             return None
@@ -117,14 +119,12 @@ class TrainingLoop:
             return UserError(
                 f"a worker process that augments frames was lost: {str(error).splitlines()[0]} "
                 "Shared memory or memory may have run out. Nothing is lost but what came after the "
-                f"last writing. Go on with 'harness train --resume {self.run.run} --workers 0', or "
-                "give a container more shared memory: docker run --shm-size 2g."
+                f"last writing. Go on with '{go_on} --workers 0', or give a container more "
+                "shared memory: docker run --shm-size 2g."
             )
         if devices.is_out_of_memory(error):
-            return UserError(
-                f"the memory of {self.trainer.device} does not hold {self._work()}. "
-                f"{self._smaller()}"
-            )
+            what = f"does not hold {self._work()}. {self._smaller()}"
+            return UserError(f"the memory of {self.trainer.device} {what}")
         if devices.is_perhaps_out_of_memory(error):
             reason = str(error).splitlines()[0]
             return UserError(
@@ -224,7 +224,7 @@ class TrainingLoop:
             fault = UserError(
                 f"the loss became {losses[first].item()} in epoch {self.epoch + 1}, step "
                 f"{self.step - len(pending) + first + 1}. Its frames: {', '.join(ids[first])}. "
-                "Look at them with 'harness data check', lower --learning-rate or take "
+                f"Look at them with '{command_line('data check')}', lower --learning-rate or take "
                 "--precision fp32; the best checkpoint so far is kept."
             )
             raise self.group.only_main_reports(fault)
@@ -268,7 +268,7 @@ class TrainingLoop:
         end_workers()
         raise Interrupted(
             f"stopped in epoch {self.epoch + 1} of {self.config.epochs}; nothing is lost. "
-            f"Go on with: harness train --resume {self.run.run}",
+            f"Go on with: {command_line(f'train --resume {self.run.run}')}",
             number,
         )
 

@@ -13,6 +13,7 @@ from harness.training.job import Job, WorkerCallbacks
 from harness.training.train_run import TrainingFrames
 from harness.utils import console
 from harness.utils.progress import Bar
+from metrics.utils.names import counted
 
 
 def name_of(run: Run) -> str:
@@ -29,7 +30,8 @@ def one_run(run: Run, frames: TrainingFrames, title: str, device: str) -> Iterat
     splits = f", {run.variant}" if run.variant else ""
     console.note(
         f"{title}: {len(frames.train)} training and {len(frames.val)} validation frames{splits}, "
-        f"{config.epochs} epochs, {config.encoder}, seed {config.seed}, on {device} -> {run.run}"
+        f"{counted(config.epochs, 'epoch')}, {config.encoder}, seed {config.seed}, on {device} "
+        f"-> {run.run}"
     )
     with console.progress(title) as bar:
 
@@ -51,7 +53,7 @@ def finished(run: Run, frames: TrainingFrames) -> None:
     if run.row["epochs"] < run.settings["epochs"]:
         console.note(
             f"Ended after epoch {run.row['epochs']} of {run.settings['epochs']}: no better "
-            f"validation IoU for {run.settings['patience']} epochs (--patience)."
+            f"validation IoU for {counted(run.settings['patience'], 'epoch')} (--patience)."
         )
 
 
@@ -83,7 +85,9 @@ class SideBySide:
 
     def _begun(self, run: Run, device: str) -> None:
         self._under_way.add(run.run)
-        console.note(f"{name_of(run)}: {run.settings['epochs']} epochs on {device} -> {run.run}")
+        console.note(
+            f"{name_of(run)}: {counted(run.settings['epochs'], 'epoch')} on {device} -> {run.run}"
+        )
 
     def _step(self, run: Run, done: int, total: int) -> None:
         if not self._share[run.run] and done > 1:  # a run that was resumed

@@ -6,7 +6,7 @@ import dataclasses
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.config.settings import Settings
+from harness.config.settings import Settings, command_line
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
 from harness.runs.run import Run
@@ -192,9 +192,10 @@ def _left(workspace: Workspace, tasks: RunQueue) -> list[tuple[int, TrainConfig]
 def _say_left(workspace: Workspace, tasks: RunQueue, run: Run) -> None:
     """Say how to train what comes after a run that failed, perhaps for good."""
     if left := len(_left(workspace, tasks)) - 1:
+        resume, remove = map(command_line, ("train --resume", f"runs rm {run.run}"))
         console.note(
-            f"Networks after it that are not trained yet: {left}. 'harness train --resume' goes on "
-            f"with {run.run}; to go on without it, first: harness runs rm {run.run}"
+            f"Networks after it that are not trained yet: {left}. "
+            f"'{resume}' goes on with {run.run}; to go on without it, first: {remove}"
         )
 
 

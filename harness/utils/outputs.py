@@ -16,7 +16,7 @@ from typing import Final
 from harness.utils.folders import lock
 from metrics.utils.errors import Fault, FaultsError
 from metrics.utils.files import file_sha256, partial_folder, read_mapping, unwritable, write_json
-from metrics.utils.names import few
+from metrics.utils.names import counted, few
 
 MANIFEST: Final = ".harness-files"
 _NAMED: Final = 5
@@ -47,11 +47,25 @@ class Outputs:
         """Files of earlier commands beside those just written, named; empty if there are none."""
         names = sorted(self._written().keys() - self._published)
         left = [name for name in names if (self.folder / name).is_file()]
-        return (
-            f"{len(left)} files of earlier commands stay in {self.folder}: {few(left, _NAMED)}"
-            if left
-            else ""
+        stay = counted(
+            len(left), "file of an earlier command stays", "files of earlier commands stay"
         )
+        return f"{stay} in {self.folder}: {few(left, _NAMED)}" if left else ""
+
+    def remove_left(self, pattern: str) -> None:
+        """Remove files of earlier commands that match a pattern and are as they were written.
+
+        Raises:
+            UnwritableError: If the folder cannot be written.
+        """
+        written = self._written()
+        try:
+            for path in self.folder.glob(pattern):
+                own = written.get(path.name, "").split()[:1]  # the second may be the user's
+                if path.name not in self._published and _sha256(path) in own:
+                    path.unlink()
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
 
     def check(self, names: Iterable[str], *, overwrite: bool, sources: Iterable[Path] = ()) -> None:
         """Refuse names under which files lie that must not be replaced.

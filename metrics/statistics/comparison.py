@@ -213,7 +213,8 @@ def _effects(
     sums = np.bincount(clusters, weights=differences)
     units = sums[sizes > 0] / sizes[sizes > 0]
     units = np.where(np.abs(units) < tie, 0.0, units)
-    moved = units[units != 0]
+    # In whole ties, so that what is equal but for rounding gets one rank; scipy advises it.
+    moved = np.round(units[units != 0] / tie)
     spread = float(units.std(ddof=1)) if len(units) > 1 else 0.0
     ranks = stats.rankdata(np.abs(moved))
     balance = float(np.sum(ranks * np.sign(moved)) / ranks.sum()) if len(moved) else 0.0

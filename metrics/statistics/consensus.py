@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from metrics.statistics.bootstrap import RESAMPLES, resample
+from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank_columns, spread
 from metrics.statistics.samples import Floats, Samples, lower_is_better, scale_of
@@ -81,22 +81,14 @@ def consensus(
         [['a', 1, 2.0], ['b', 2, 0.5], ['c', 2, 0.5]]
     """
     models = _models_of(by_set)
-    tasks: list[str] = []
-    ranks: list[Floats] = []
-    resampled: list[Floats] = []
+    ranks: dict[str, tuple[Floats, Floats]] = {}
     for number, (test_set, samples) in enumerate(by_set.items()):
         # Sets of as many clusters must not be drawn alike, so each has a seed of its own.
         drawn = resample(samples, resamples=resamples, seed=seed + number)
-        order = [samples.position(model) for model in models]
-        for figure in dict.fromkeys(figures or samples.figures):
-            k = samples.figures.index(figure)
-            sign = 1.0 if lower_is_better(figure) else -1.0
-            tasks.append(f"{figure} {test_set}".strip())
-            ranks.append(_average_ranks(sign * drawn.estimates[None, order, k])[0])
-            resampled.append(_average_ranks(sign * drawn.resampled[:, order, k]))
+        for figure in figures or samples.figures:
+            ranks[f"{figure} {test_set}".strip()] = _ranks_by(figure, drawn, models)
+    every, several = map(np.array, zip(*ranks.values(), strict=True))  # (tasks, M), (tasks, R, M)
     known = all(samples.can_resample for samples in by_set.values())
-    every = np.array(ranks)
-    several = np.array(resampled)  # (tasks, R, M)
     mean_rank, best = every.mean(axis=0), kemeny(every)
     table = pd.DataFrame(
         {
@@ -107,13 +99,13 @@ def consensus(
             "borda": (len(models) - every).sum(axis=0),
             "kemeny": _places(best),
             **_kemeny_interval(several, level, known=known),
-            **dict(zip(tasks, every, strict=True)),
+            **dict(zip(ranks, every, strict=True)),
         }
     )
-    pairs = len(models) * (len(models) - 1) / 2 * len(tasks)
+    pairs = len(models) * (len(models) - 1) / 2 * len(ranks)
     return Consensus(
         table=table.sort_values(["rank", "kemeny"], kind="stable", ignore_index=True),
-        tasks=tuple(tasks),
+        tasks=tuple(ranks),
         disagreement=contradictions(every, best) / max(pairs, 1.0),
         exact=len(models) <= EXACT,
         level=level,
@@ -131,6 +123,14 @@ def _models_of(by_set: Mapping[str, Samples]) -> tuple[str, ...]:
             f"{', '.join(by_set[other[0]].models)}, elsewhere {', '.join(models)}."
         )
     return models
+
+
+def _ranks_by(figure: str, drawn: Replicates, models: Sequence[str]) -> tuple[Floats, Floats]:
+    """The ranks of models by a figure's means, (M,), and by those of each resample, (R, M)."""
+    order, k = [drawn.models.index(model) for model in models], drawn.figures.index(figure)
+    sign = 1.0 if lower_is_better(figure) else -1.0
+    of_means = _average_ranks(sign * drawn.estimates[None, order, k])[0]
+    return of_means, _average_ranks(sign * drawn.resampled[:, order, k])
 
 
 def _average_ranks(costs: Floats) -> Floats:

@@ -8,7 +8,6 @@ far they agree. Ranks get intervals, and models that the data cannot tell apart 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -49,7 +48,6 @@ class Ranking:
     settings: str
 
 
-@lru_cache(maxsize=2)  # a page shows one ranking in several ways
 def rank(
     samples: Samples,
     figure: str = "score",

@@ -157,14 +157,7 @@ def collect(
     if rows.empty:
         raise UserError(f"expected frames of the class {class_name!r}, but the table has none.")
     full = add_figures(rows, protocol)
-    figures = [figures] if isinstance(figures, str) else figures
-    figures = [name for name in with_parts(figures) if name != "score"]
-    unknown = [name for name in figures if name not in full]
-    if unknown:
-        raise UserError(
-            f"no figure {', '.join(unknown)} here; there are {', '.join(FIGURES)}, and where the "
-            f"evaluation measured them {', '.join((*MEASURED, *frame_metrics()))}."
-        )
+    figures = _columns_of(figures, full)
     names = full["model"] if "model" in full else pd.Series("", index=full.index)
     model_codes, models = pd.factorize(names)
     frame_codes, frames = pd.factorize(full["frame"])
@@ -252,6 +245,18 @@ def with_parts(figures: Sequence[str]) -> list[str]:
         ['score', 'iou', 'f1', 'f2', 'ppv', 'recall']
     """
     return list(dict.fromkeys([*figures, *(SCORED if "score" in figures else ())]))
+
+
+def _columns_of(figures: Sequence[str], table: pd.DataFrame) -> list[str]:
+    """The columns of a table that figures are taken or, as the score, formed from."""
+    figures = [figures] if isinstance(figures, str) else figures
+    columns = [name for name in with_parts(figures) if name != "score"]
+    if unknown := [name for name in columns if name not in table]:
+        raise UserError(
+            f"no figure {', '.join(unknown)} here; there are {', '.join(FIGURES)}, and where the "
+            f"evaluation measured them {', '.join((*MEASURED, *frame_metrics()))}."
+        )
+    return columns
 
 
 def _with_score(figures: tuple[str, ...], values: Floats) -> tuple[tuple[str, ...], Floats]:

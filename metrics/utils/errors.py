@@ -12,6 +12,8 @@ from typing import ClassVar, TypeVar
 
 import click
 
+from metrics.utils.names import counted
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -53,7 +55,7 @@ class FaultsError(UserError):
         self.faults = tuple(faults)
         self.summary = summary
         count = len(self.faults)
-        lines = [f"{self.summary} ({count} fault{'s' if count != 1 else ''}):"]
+        lines = [f"{self.summary} ({counted(count, 'fault')}):"]
         lines += [fault.item for fault in self.faults[: self.shown]]
         if count > self.shown:
             lines.append(f"  ... and {count - self.shown} more")

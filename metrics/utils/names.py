@@ -65,6 +65,16 @@ def clashes(names: Iterable[str]) -> list[tuple[int, int]]:
     return [(at, earlier) for at, earlier in found if earlier < at]
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number with its noun, in the plural where it is not 1: by default with an s.
+
+    Example:
+        >>> counted(1, "frame"), counted(1200, "mask is", "masks are")
+        ('1 frame', '1,200 masks are')
+    """
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def few(names: Sequence[str], shown: int = 10) -> str:
     """The first names of a list, and how many more there are.
 

@@ -32,7 +32,7 @@ def main(program: Path, arguments: Sequence[str]) -> int:
         shown = page.ShownFrames(given / "ref" / page.FRAMES, truth, evaluator.protocol)
         layout = evaluator.round.layout
         package, inspect = find_submission(given / "res", truth.sizes, layout, OWN)
-        scored = evaluation.score(evaluator, package, truth, inspect, watch=shown.take)
+        scored = evaluation.score(package, truth, inspect, watch=shown.take)
         text = page.scored_page(evaluator, scored, truth, shown)
     except Exception as error:  # a participant sees what is written, so never a traceback
         text = page.refused_page(evaluator, evaluation.faults_of(error))

@@ -32,7 +32,7 @@ def main(program: Path, arguments: Sequence[str]) -> int:
             truth = evaluator.truth(Path(folder))
             layout = evaluator.round.layout
             inspect = partial(inspect_package, package, truth.sizes, layout=layout)
-            scored = evaluation.score(evaluator, package, truth, inspect)
+            scored = evaluation.score(package, truth, inspect)
             told = evaluation.result(evaluator, scored, truth)
         except Exception as error:  # a participant sees what is written, so never a traceback
             return evaluation.refuse(error)

@@ -17,6 +17,7 @@ from metrics.endocv import FIGURES, add_figures
 from metrics.masks.classes import Classes, chosen_rows
 from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.names import counted
 from submissions.ledger import OVERALL
 from submissions.reading.mask import Content
 from submissions.reading.validate import PackageReport
@@ -116,21 +117,15 @@ def program_digest(program: Path) -> str:
 
 
 def score(
-    evaluator: Evaluator,
     package: Path,
     truth: Truth,
     inspect: Inspect,
     *,
     watch: Callable[[Content], object] | None = None,
 ) -> PackageScore:
-    """Score a submission as ``harness score`` does.
+    """Score a submission as ``harness score`` does, by the masks that ``inspect`` finds.
 
-    Args:
-        evaluator: The bundle's program.
-        package: Where the submission lies.
-        truth: The true masks.
-        inspect: Inspects its masks.
-        watch: Called with each mask, too, from several threads.
+    ``watch`` is called with each mask, too, from several threads.
 
     Raises:
         FaultsError: The submission has faults, all of them at once.
@@ -144,7 +139,7 @@ def score(
 
         return inspect(on_mask=both)
 
-    return score_masks(package, truth, evaluator.protocol, inspect_and_watch, hausdorff=False)
+    return score_masks(package, truth, inspect_and_watch, hausdorff=False)
 
 
 def figures(scored: PackageScore) -> dict[str, float]:
@@ -200,7 +195,7 @@ def refuse(error: Exception) -> int:
     """
     faults = faults_of(error)
     sys.stderr.write("".join(f"- {fault}\n" for fault in faults))
-    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    count = counted(len(faults), "fault")
     summary = f"not scored, {count}: {'; '.join(faults)}"
     short = summary if len(summary) <= _SUMMARY else f"{summary[:_SUMMARY]} ..."
     sys.stderr.write(short.replace("\n", " ") + "\n")

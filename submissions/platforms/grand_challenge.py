@@ -38,7 +38,7 @@ def main(program: Path, arguments: Sequence[str]) -> int:
             inspect: evaluation.Inspect = partial(inspect_jobs, given, truth.sizes)
         else:
             _, inspect = find_submission(given, truth.sizes, evaluator.round.layout, OWN)
-        scored = evaluation.score(evaluator, given, truth, inspect)
+        scored = evaluation.score(given, truth, inspect)
         told = evaluation.result(evaluator, scored, truth)
         metrics: dict[str, Any] = {
             "case": evaluation.by_frame(scored),

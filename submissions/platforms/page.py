@@ -25,6 +25,7 @@ from metrics.masks.read import Protocol, fit_prediction
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, intervals
 from metrics.statistics.samples import collect
+from metrics.utils.names import counted
 from submissions.platforms.evaluation import Evaluator
 from submissions.reading.mask import Content
 from submissions.scoring import PackageScore
@@ -44,11 +45,14 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 1rem auto
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .15rem .7rem; border-bottom: 1px solid #8886; }
 th:first-child, td:first-child { text-align: left; }
-.interval { white-space: nowrap; }
+td .interval { white-space: nowrap; }
 .interval, footer, figcaption { opacity: .75; font-size: .85rem; }
 .scroll { overflow-x: auto; }
 figure { display: inline-block; margin: 0 1rem 1rem 0; vertical-align: top; }
-h1 { overflow-wrap: anywhere; line-height: 1.25; }
+svg { max-width: 100%; height: auto; }
+h1 { line-height: 1.25; }
+h1, li { overflow-wrap: anywhere; }
+td:first-child { overflow-wrap: anywhere; min-width: 9rem; }
 path { fill: none; stroke-width: 2.5; filter: drop-shadow(0 0 1px #000); }
 .truth { stroke: #ffffff; stroke-dasharray: 6 4; }
 .mask { stroke: #56b4e9; }
@@ -193,7 +197,7 @@ def scored_page(
 
 def refused_page(evaluator: Evaluator, faults: Sequence[str]) -> str:
     """The page of a submission with faults."""
-    count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    count = counted(len(faults), "fault")
     return _document(
         f"Round {evaluator.round.name}: not scored, {count}",
         _list(faults),

@@ -197,12 +197,7 @@ def _jpeg(data: bytes) -> Header:
         if marker in _FRAME_MARKERS:
             if header is not None:
                 raise HeaderError("a JPEG of two frames")
-            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
-            if bits != 8:
-                raise HeaderError("a JPEG of more than 8 bits a channel")
-            if channels not in {1, 3}:
-                raise HeaderError(_INKS)
-            header = Header("JPEG", height, width, channels)
+            header = _jpeg_frame(data, place)
         if length < 2:
             raise HeaderError("a damaged JPEG header")
         if marker == _EXIF and data.startswith(b"Exif\0\0", place + 2):
@@ -217,6 +212,15 @@ def _jpeg(data: bytes) -> Header:
     if data.count(b"\xff\xda", place) >= _MAX_SCANS:
         raise HeaderError(f"a JPEG of more than {_MAX_SCANS} scans")
     return header
+
+
+def _jpeg_frame(data: bytes, place: int) -> Header:
+    bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 2)
+    if bits != 8:
+        raise HeaderError("a JPEG of more than 8 bits a channel")
+    if channels not in {1, 3}:
+        raise HeaderError(_INKS)
+    return Header("JPEG", height, width, channels)
 
 
 def _marker(data: bytes, place: int) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from metrics.masks.bits import Bits, pack
 from metrics.masks.faults import alpha_of, alpha_problem, colour_problems
 from metrics.masks.read import THRESHOLDS, Mask, Protocol, decode_turned, is_turned, pack_grey
+from metrics.utils.names import counted
 from submissions.reading.archive import UNREADABLE, Archive, Limits
 from submissions.reading.decode import Pixels, decode_pixels
 from submissions.reading.findings import Finding
@@ -201,9 +202,8 @@ def _value_faults(
         if between:
             values = np.flatnonzero(histogram[1:255])[:5] + 1
             listed = ", ".join(map(str, values))
-            yield Finding(
-                "values", place.path, f"{between:,} pixels are neither 0 nor 255 (such as {listed})"
-            )
+            are = counted(between, "pixel is", "pixels are")
+            yield Finding("values", place.path, f"{are} neither 0 nor 255 (such as {listed})")
     elif int(histogram[GREY].sum()) > MAX_GREY_SHARE * total:
         share = int(histogram[GREY].sum()) / total
         yield Finding(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from metrics.utils.names import normal
+from metrics.utils.names import counted, normal
 from submissions.layout import FRAME, PackageLayout, is_junk
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding, Kind, found, shown
@@ -113,7 +113,7 @@ class _Sorting:
 
     def misplaced(self) -> Iterator[Finding]:
         for (folder, hint), names in self.strays.items():
-            count = f"{len(names)} files are" if len(names) > 1 else "a file is"
+            count = counted(len(names), "file is", "files are")
             path = folder if len(names) > 1 else names[0]
             yield found("layout", path, f"{count} out of place: {hint}")
 
@@ -175,7 +175,7 @@ def _missing(
     present = {test_set for test_set, _ in sorting.masks}
     for test_set in sorted(known if known is not None else present | sorting.timings.keys()):
         if test_set not in present:
-            count = f"{len(expected[test_set])} masks" if expected is not None else "its masks"
+            count = counted(len(expected[test_set]), "mask") if expected else "its masks"
             folder = layout.folder(test_set)
             yield Finding("missing", folder, f"missing: {count} of {test_set}")
             continue

@@ -28,6 +28,7 @@ from typing import Final
 
 from metrics.utils.cgroups import cores
 from metrics.utils.errors import Fault
+from metrics.utils.names import counted
 from metrics.utils.text import decode_text
 from submissions.layout import PackageLayout
 from submissions.reading.archive import UNREADABLE, Archive, Limits, open_archive
@@ -218,7 +219,8 @@ def _junk_note(structure: Structure) -> list[str]:
     if not structure.junk:
         return []
     return [
-        f"{len(structure.junk)} files that an operating system left in the package were passed over"
+        f"passed over: {counted(len(structure.junk), 'file')} that an operating system left in the "
+        "package"
     ]
 
 
@@ -229,9 +231,10 @@ def _lossy_note(read: list[Totals]) -> str:
     official = sum(mask.polyp_official for mask in lossy)
     strict = sum(mask.polyp_strict for mask in lossy)
     gain = f"{official / strict - 1:+.1%}" if strict else f"+{official:,}"
+    are = counted(len(lossy), "mask is a lossy JPEG", "masks are lossy JPEGs")
     return (
-        f"{len(lossy)} masks are lossy JPEGs: read as the organisers do (> 0) they hold {gain} "
-        "polyp pixels against > 127, which costs PPV; a lossless file under that name costs none"
+        f"{are}: reading as the organisers do (> 0) finds {gain} polyp pixels against > 127, which "
+        "costs PPV; a lossless file under that name costs none"
     )
 
 
@@ -240,7 +243,8 @@ def _uniform_notes(read: list[Totals]) -> list[str]:
     notes = []
     for test_set in sorted({mask.test_set for mask in read}):
         masks = [mask for mask in read if mask.test_set == test_set]
-        said = f"{shown(test_set)}: all {len(masks)} masks are"
+        are = f"all {len(masks)} masks are" if len(masks) > 1 else "its only mask is"
+        said = f"{shown(test_set)}: {are}"
         if not any(mask.polyp_official for mask in masks):
             notes.append(f"{said} black: no polyp is predicted in the whole test set")
         elif all(mask.polyp_strict >= NEARLY_WHITE * mask.pixels for mask in masks):

@@ -161,7 +161,7 @@ def test_a_cancelled_job_is_said_and_goes_on_when_it_is_resumed(place: Place) ->
     subprocess.run(["scancel", job_of(run)], env=place.environment, check=True)
     _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
-    assert "1 of 1 networks could not be trained to their end" in said
+    assert "1 of 1 network could not be trained to their end" in said
     assert place.runs("cancelled")["fpn"].status == "interrupted"
 
     place.run("cancelled", "train", "--resume", *SLURM)

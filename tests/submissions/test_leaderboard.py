@@ -106,9 +106,3 @@ def test_the_papers_rows_follow_their_round_and_carry_no_rank() -> None:
 def test_the_papers_rows_never_enter_the_ranks() -> None:
     low = rank(rows(("2", "a", 0.001)))
     assert with_paper(low).iloc[0]["rank"] == 1
-
-
-def test_the_papers_rows_can_be_had_without_ours() -> None:
-    table = with_paper(rank(rows()), ["1", "2"])
-    assert len(table) == 4
-    assert set(table["source"]) == {"paper"}

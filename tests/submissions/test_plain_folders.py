@@ -97,7 +97,7 @@ def test_every_fault_is_named(plain: Path, truth_folder: Path) -> None:
         ("a_2.png", "second mask"),
         ("b.png", "dead link"),
         ("plain", "missing: 2 masks of EndoCV_DATA2"),
-        ("EndoCV_DATA9", "no truth"),
+        ("EndoCV_DATA9", "2 masks without a true mask"),
     ):
         assert any(place == name and words in message for place, message in told), name
     assert len(told) == 7

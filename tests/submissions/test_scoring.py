@@ -136,7 +136,7 @@ def test_another_size_is_resized_officially_and_refused_strictly(
     row = official.frames.query("frame == 'EndoCV_DATA1/a_0' and `class` == 'polyp'").iloc[0]
     assert row["tp"] == (truth & resized).sum()
     assert row["fp"] == (~truth & resized).sum()
-    assert "1 masks of another size" in official.notes[0]
+    assert "1 mask of another size" in official.notes[0]
     with pytest.raises(FaultsError, match="28 x 20 pixels"):
         score_package(path, truth_folder, "strict")
 
@@ -259,7 +259,7 @@ def test_a_truth_of_jpegs_is_noted_by_the_official_protocol(package, truth_folde
     path = truth_folder / "EndoCV_DATA1" / "a_0_mask.png"
     cv2.imwrite(str(path.with_suffix(".jpg")), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
     path.unlink()
-    assert "1 truth masks are JPEGs" in score_package(package, truth_folder).notes[0]
+    assert "1 true mask is a JPEG" in score_package(package, truth_folder).notes[0]
     assert score_package(package, truth_folder, "strict").notes == ()
 
 

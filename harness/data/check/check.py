@@ -22,7 +22,7 @@ from harness.data.listing import FrameFiles, Listing
 from harness.data.splits import Splits, assign, left_out, unmatched
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
-from metrics.utils.names import few
+from metrics.utils.names import counted, few
 
 Track = Callable[[Iterable[FrameReport], int], Iterable[FrameReport]]
 
@@ -105,7 +105,7 @@ def _masks(frames: pd.DataFrame, name: str) -> Iterator[str]:
     """Notes on masks without the chosen class, and on splits that have no other."""
     count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
     if count:
-        yield f"{count} masks hold no {name}; their frames count as non-{name}."
+        yield f"{counted(count, 'mask holds', 'masks hold')} no {name}: such a frame is non-{name}."
     known = frames[(frames["split"] != "") & frames["polyp"].notna()]
     for split, polyp in known.groupby("split", sort=False)["polyp"]:
         if not polyp.any():
@@ -118,7 +118,7 @@ def _oddities(
 ) -> Iterator[str]:
     """Notes on files that are read, but perhaps not as they were meant."""
     if count := sum(report.has_alpha for report in found):
-        yield f"{count} masks have an alpha channel, which is not used."
+        yield f"{counted(count, 'mask has', 'masks have')} an alpha channel, which is not used."
     pairs = list(zip(files, found, strict=True))
     if turned := [str(frame.image) for frame, report in pairs if report.is_turned]:
         what = (

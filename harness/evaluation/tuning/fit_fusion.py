@@ -38,12 +38,9 @@ def fit(
 ) -> nn.Module:
     """Fit a fusion for one class, by Dice and cross-entropy at the network's size.
 
-    The steps, and so the weights, depend on the maps alone: batches are drawn from a fixed seed.
-
-    Args:
-        kind: ``weighted`` or ``network``.
-        parts: At least one frame.
-        done: Called after each step.
+    ``kind`` is ``weighted`` or ``network``; the parts have at least one frame. The steps, and so
+    the weights, depend on the maps alone: batches are drawn from a fixed seed. ``done`` is called
+    after each step.
     """
     frames = [(part, at) for part in parts for at in range(len(part.truths.rows))]
     with torch.random.fork_rng(devices=[]):

@@ -24,12 +24,9 @@ def register(
 ) -> Run:
     """Register a run of the chosen members that predicts as it was chosen.
 
-    Args:
-        workspace: Where the run is registered.
-        run: The run that was tuned: an ensemble, or one network, which becomes its only member.
-        choice: What was chosen.
-        weights_of_fusion: The file of a learned fusion, whose settings are among ``further``.
-        **further: What is kept with it, such as the split.
+    The ``run`` that was tuned is an ensemble, or one network, which becomes the only member.
+    ``weights_of_fusion`` is the file of a learned fusion, whose settings are among ``further``,
+    which is kept with the choice.
 
     Raises:
         UserError: If the disk is full.

@@ -38,15 +38,10 @@ def tune(
 ) -> tuple[Run, list[Candidate]]:
     """Choose how a run predicts, and register the choice as a run.
 
-    Args:
-        workspace: Where runs are registered.
-        run: A finished run that was not tuned.
-        frames: The frames of the split.
-        split: Its name.
-        inference: How the network predicts; test-time augmentation is chosen here.
-        steps: Of ``members``, ``threshold``, ``clean-up`` and ``tta``, in this order.
-        figure: What is to become better.
-        only_certain: Whether only changes that are certain are taken.
+    The run is finished and was not tuned; ``frames`` are those of the split. ``inference`` is how
+    the network predicts, except for test-time augmentation, which is chosen here. ``steps`` are
+    some of ``members``, ``threshold``, ``clean-up`` and ``tta``, in this order. The ``figure`` is
+    to become better; with ``only_certain`` only changes that are certain are taken.
 
     Returns:
         tuple: The new run, and all that was tried.
@@ -56,18 +51,8 @@ def tune(
             cannot be read, threshold or clean-up are asked for several classes, or the disk is
             full.
     """
-    if run.tuned:
-        raise UserError(f"{run.run} was tuned before; tune {run.tuned['run']}, which it came from")
-    if [*steps] == ["members"] and not run.members:
-        raise UserError(f"{run.run} has no members to choose among; take an ensemble")
-    loaded = load(run)
-    if len(loaded.classes) > 1 and {"threshold", "clean-up"} & set(steps):
-        raise UserError(
-            f"{run.run} tells {len(loaded.classes)} classes apart, and threshold and clean-up are "
-            "for one; leave them out: --steps members,tta"
-        )
-    truths = Truths.read(frames, loaded)
-    search = Search(truths, figure=figure, only_certain=only_certain)
+    loaded = _load_for(run, steps)
+    search = Search(Truths.read(frames, loaded), figure=figure, only_certain=only_certain)
     # Without the step for it, test-time augmentation stays as the run's recipe has it.
     inference = dataclasses.replace(inference, tta=run.tta and "tta" not in steps)
     choice = Choice(members=member_names(loaded), tta=bool(inference.tta))
@@ -93,6 +78,21 @@ def tune(
     return made, search.tried
 
 
+def _load_for(run: Run, steps: Sequence[str]) -> Loaded:
+    """The network of a run that can be tuned in these steps."""
+    if run.tuned:
+        raise UserError(f"{run.run} was tuned before; tune {run.tuned['run']}, which it came from")
+    if [*steps] == ["members"] and not run.members:
+        raise UserError(f"{run.run} has no members to choose among; take an ensemble")
+    loaded = load(run)
+    if len(loaded.classes) > 1 and {"threshold", "clean-up"} & set(steps):
+        raise UserError(
+            f"{run.run} tells {len(loaded.classes)} classes apart, and threshold and clean-up are "
+            "for one; leave them out: --steps members,tta"
+        )
+    return loaded
+
+
 def fuse(
     workspace: Workspace,
     run: Run,
@@ -104,14 +104,10 @@ def fuse(
 ) -> Run:
     """Fit a fusion of an ensemble's members, and register the ensemble with it.
 
-    Args:
-        workspace: Where runs are registered.
-        run: The ensemble.
-        parts: Frames, each with a run of the ensemble's members that has not seen them in training:
-            the ensemble itself with its validation frames, or the ensembles of all folds.
-        split: Name of the frames.
-        kind: ``weighted`` or ``network``.
-        inference: How the networks predict; test-time augmentation is the ensemble's.
+    ``parts`` are frames of the split, each with a run of the ensemble's members that has not seen
+    them in training: the ensemble itself with its validation frames, or the ensembles of all folds.
+    ``kind`` is ``weighted`` or ``network``. ``inference`` is how the networks predict, except
+    for test-time augmentation, which is the ensemble's.
 
     Raises:
         UserError: If the run has one member or several classes, the members of the parts are
@@ -134,8 +130,7 @@ def fuse(
             # As the run predicts that is made: the recipes say whether with augmentation.
             how = dataclasses.replace(inference, tta=run.tta)
             maps = _predict(loaded, frames, how, Path(folder) / f"{number}.npy")
-            truths = Truths.read(frames, loaded)
-            fitted.append(Part(maps=list(maps.values()), truths=truths))
+            fitted.append(Part(maps=list(maps.values()), truths=Truths.read(frames, loaded)))
         with console.progress(f"Fitting: {kind}", STEPS) as bar:
             network = fit(kind, fitted, done=bar.advance)
         file = Path(folder) / "fusion.safetensors"

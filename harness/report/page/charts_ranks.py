@@ -20,6 +20,7 @@ from harness.report.page.vega import (
     colour,
     short,
     spec,
+    within,
 )
 
 
@@ -78,7 +79,7 @@ def significance_map(
     shade = alt.Scale(domain=[True, False], range=[COLOURS[0], LINE])
     many = len(names) > MANY_ROWS
     above = alt.Axis(
-        orient="top", labelAngle=-90 if many else -60, labelAlign="left", labelLimit=110,
+        orient="top", labelAngle=-90 if many else -60, labelAlign="left", **within(110),
         labelBaseline="middle", labelFontSize=11 if many else 13, labelOverlap=False,
     )  # fmt: skip
     squares = (
@@ -87,7 +88,7 @@ def significance_map(
         .encode(
             x=alt.X("column:N", sort=order, title=None, axis=above,
                     scale=alt.Scale(paddingInner=0.06)),
-            y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=130),
+            y=alt.Y("row:N", sort=order, title=None, axis=alt.Axis(**within(130)),
                     scale=alt.Scale(paddingInner=0.06)),
             fill=alt.Fill("better:N", scale=shade, legend=None),
             tooltip=["row:N", "column:N", alt.Tooltip("better:N", title="significantly better")],

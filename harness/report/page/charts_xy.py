@@ -25,6 +25,7 @@ from harness.report.page.vega import (
     shape,
     short,
     spec,
+    within,
     zoom,
 )
 from metrics.statistics.bootstrap_intervals import LEVEL
@@ -108,10 +109,10 @@ def matrix(
         for (row, column), (difference, p) in cells.items()
     ]  # fmt: skip
     cell = alt.Scale(paddingInner=0.05, paddingOuter=0.025)
-    above = alt.Axis(orient="top", labelAngle=-40, labelAlign="left", labelLimit=110)
+    above = alt.Axis(orient="top", labelAngle=-40, labelAlign="left", **within(110))
     base = chart(data).encode(
         x=alt.X("column:N", sort=labels, title=None, scale=cell, axis=above),
-        y=alt.Y("row:N", sort=labels, title=None, scale=cell, axis=alt.Axis(labelLimit=130)),
+        y=alt.Y("row:N", sort=labels, title=None, scale=cell, axis=alt.Axis(**within(130))),
         tooltip=["row:N", "column:N", alt.Tooltip("difference:Q", format="+.3f"), "p:N"],
     )
     strong = alt.datum.significant

@@ -12,6 +12,7 @@ from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import figures
 from metrics.endocv import add_figures
 from metrics.masks.classes import chosen_class, chosen_rows
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,4 +174,4 @@ class PageContent:
     @property
     def n(self) -> str:
         """How many frames, for captions."""
-        return f"n = {self.frames['frame'].nunique()} frames"
+        return f"n = {counted(self.frames['frame'].nunique(), 'frame')}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.config.settings import command_line
 from harness.data.fingerprint import rows_of
 from harness.evaluation import tables
 from harness.report.page import from_split, gallery
@@ -27,6 +28,7 @@ from metrics.masks.classes import chosen_class
 from metrics.masks.outline import contour_path
 from metrics.masks.read import Mask, fit_prediction
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 from submissions.leaderboard import by_name
 from submissions.ledger import Ledger
 from submissions.reading.archive import Limits, open_archive
@@ -96,7 +98,7 @@ def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, An
     if scores.empty:
         raise UserError(
             f"no package of round {round_name} is scored yet by the official protocol. Do it with: "
-            f"harness score PACKAGE --round {shlex.quote(round_name)} --truth DIR"
+            + command_line(f"score PACKAGE --round {shlex.quote(round_name)} --truth DIR")
         )
     alike = scores[scores["truth_sha256"] == scores["truth_sha256"].iloc[0]]
     ordered = alike.sort_values("score", ascending=False, kind="stable")
@@ -117,7 +119,8 @@ def _frame_tables(
     if not found:
         raise UserError(
             f"no frame table of a score in round {round_.name} is left in "
-            f"{settings.workspace / 'scores'}. Score the packages again with 'harness score'."
+            f"{settings.workspace / 'scores'}. Score the packages again with "
+            f"'{command_line('score')}'."
         )
     notes = [f"{name}: its frame table is missing; score its package again" for name in missing]
     return found, notes
@@ -282,8 +285,9 @@ def _each_mask(
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:
     first = next(iter(best.values()))
+    frames = counted(table["frame"].nunique(), "frame")
     facts = {
-        "frames": f"{table['frame'].nunique()} frames, truth {first['truth_sha256'][:12]}",
+        "frames": f"{frames}, truth {first['truth_sha256'][:12]}",
         "truth": f"a pixel above 0 is {chosen_class(table)} (protocol 'official')",
         **from_split.made(),
     }

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from harness.config.settings import command_line
 from harness.data.catalogue import of_split
+from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint, rows_of
 from harness.evaluation import tables
 from harness.evaluation.calibration import calibration_of
@@ -21,12 +23,14 @@ from harness.report.views.by_class import with_place
 from harness.runs.calibration import kept_temperature
 from harness.runs.classes import shared_classes
 from harness.runs.run import MASKS, Run
+from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace, now
 from harness.utils.versions import versions
 from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +48,9 @@ def gather(
 ) -> PageContent:
     """The frame tables, histories and gallery of the runs that were evaluated on a split.
 
-    ``runs`` has one run a model; those not evaluated on these frames are left out. ``catalogue``
-    holds the frames of the other split too, as far as they are at hand. ``average`` is that over
-    several test sets, by default over sets.
+    Runs not evaluated on these frames are left out, with a note. ``catalogue`` holds the frames of
+    the other split too, as far as they are at hand. ``average`` is that over several test sets, by
+    default over sets.
 
     Raises:
         UserError: If no run was evaluated on the split, the runs have different classes, or a
@@ -63,9 +67,15 @@ def gather(
         if (run.evaluation(split) / TABLE).exists()
     }
     masks = {name: run.evaluation(split) / MASKS for name, run in chosen.items()}
-    ensemble = ENSEMBLE if ENSEMBLE in chosen else ""
+    ensemble = next((name for name, run in chosen.items() if run.model == ENSEMBLE), "")
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
-    notes += _of_several(workspace, shown, frames, split)
+    notes += _of_several(workspace, chosen, frames, split)
+    if left_out := [run for run in runs if run not in shown]:
+        notes.append(
+            "not measured on these frames, and so not shown: "
+            f"{', '.join(run.run for run in left_out)}. Measure them with: "
+            f"{_measure(split, left_out)}"
+        )
     return PageContent(
         name=f"{split} split",
         split=split,
@@ -97,24 +107,36 @@ def _temperature(workspace: Workspace, run: Run, split: str) -> float | None:
 def _evaluated(
     workspace: Workspace, runs: Sequence[Run], frames: pd.DataFrame, split: str
 ) -> dict[str, Run]:
-    """Model to its run, of those that were evaluated on these frames."""
+    """Label to its run, of those that were evaluated on these frames."""
     shown = tables.evaluated_on(workspace, runs, frames, split)
     if not shown:
         raise UserError(
-            f"no model was measured on these frames of the {split} split yet. Do it with: harness "
-            f"evaluate --split {split}"
+            f"no model was measured on these frames of the {split} split yet. Do it with: "
+            f"{_measure(split, runs)}"
         )
-    return {run.model: run for run in shown}
+    labels = tables.labels(shown, split)
+    return {labels[run.run]: run for run in shown}
+
+
+def _measure(split: str, runs: Sequence[Run]) -> str:
+    """The command that evaluates runs on a split."""
+    named = " ".join(f"--run {run.run}" for run in runs)
+    return command_line(f"evaluate --split {split} {named}")
 
 
 def _of_several(
-    workspace: Workspace, shown: Sequence[Run], frames: pd.DataFrame, split: str
+    workspace: Workspace, chosen: Mapping[str, Run], frames: pd.DataFrame, split: str
 ) -> list[str]:
-    """A note on the models that have further runs, such as other seeds, on the same frames."""
+    """A note on the models of which the newest of several runs, such as seeds, stands for all."""
     alike = [run for run in workspace.runs() if not run.variant and not run.tuned]
     measured = tables.evaluated_on(workspace, alike, frames, split)
     counts = Counter(run.model for run in measured)
-    several = [f"{run.model} ({counts[run.model]})" for run in shown if counts[run.model] > 1]
+    newest = newest_by_model(measured, SplitVariant())
+    several = [
+        f"{model} ({counts[model]})"
+        for model, run in newest.items()
+        if chosen.get(model) == run and counts[model] > 1
+    ]
     if not several:
         return []
     return [
@@ -144,11 +166,10 @@ def _members(
     }
     measured = tables.evaluated_on(workspace, list(own.values()), frames, split)
     notes = []
-    if unmeasured := [run.run for run in own.values() if run not in measured]:
+    if unmeasured := [run for run in own.values() if run not in measured]:
         notes.append(
             f"disagreement and gain are of {len(measured)} of the {len(ensemble.members)} members "
-            f"of {ensemble.run}. Measure the others with: harness evaluate --split {split} "
-            + " ".join(f"--run {run}" for run in unmeasured)
+            f"of {ensemble.run}. Measure the others with: {_measure(split, unmeasured)}"
         )
     other = {run.model for run in shown} & {run.model for run in measured if run not in shown}
     if other:
@@ -238,7 +259,7 @@ def _facts(
     read = ", ".join(f"{name} {value}" for name, value in values) or "a pixel above 127 is polyp"
     data = data_fingerprint(frames, workspace.root / "cache")
     facts = {
-        "frames": f"{split} split, {len(frames)} frames, data {data}",
+        "frames": f"{split} split, {counted(len(frames), 'frame')}, data {data}",
         "truth": f"{read}; the organisers' smoothed formulas (protocol 'paper')",
         **made(),
     }
@@ -260,5 +281,5 @@ def _recipe(run: Run) -> str:
     settings = run.settings
     return (
         f"preset {settings['preset']}, {settings['encoder']}, {settings['size']} pixels, "
-        f"{settings['epochs']} epochs, seed {settings['seed']}"
+        f"{counted(settings['epochs'], 'epoch')}, seed {settings['seed']}"
     )

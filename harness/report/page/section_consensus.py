@@ -11,9 +11,9 @@ from harness.report.page.content import PageContent, Plot
 from harness.report.page.vega import MANY_ROWS
 from harness.report.tables.view import title_of
 from harness.report.views.consensus import consensus_view, samples_by_set
+from harness.report.views.ranks import ranking_of
 from metrics.statistics import consensus as rules
 from metrics.statistics.bootstrap_intervals import LEVEL
-from metrics.statistics.ranking import rank
 from metrics.statistics.samples import Samples, select
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def consensus(content: PageContent, samples: Samples | None) -> list[Table | Plo
 
 def podium(content: PageContent, samples: Samples) -> list[Plot]:
     """Which models take which places in each frame, by F1, as in challengeR's podium plot."""
-    first = [str(name) for name in rank(samples).table["model"][:PLACES]]
+    first = [str(name) for name in ranking_of(samples).table["model"][:PLACES]]
     values = select(samples, ["f1"]).values[[samples.position(name) for name in first], :, 0]
     # Equal models stand side by side in a fixed order, so that each place is taken once.
     order = np.argsort(-np.nan_to_num(values, nan=-1.0), axis=0, kind="stable")
@@ -75,7 +75,7 @@ def podium(content: PageContent, samples: Samples) -> list[Plot]:
 
 def significance(samples: Samples) -> Plot:
     """Which models are significantly better than which, by score, as a map."""
-    table = rank(samples).table
+    table = ranking_of(samples).table
     names = [str(name) for name in table["model"]]
     tied = dict(zip(names, table["tied_with"], strict=True))
     cells = [

@@ -16,7 +16,6 @@ from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL
 from metrics.statistics.permutation import holm, permutation_test, swaps_for
-from metrics.statistics.ranking import rank
 from metrics.statistics.samples import Samples, select
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ _LEVEL = f"{100 * LEVEL:g} %"
 
 def headline(samples: Samples) -> str:
     """Which model is first, and which are not significantly worse, in a sentence."""
-    first = rank(samples).table.iloc[0]
+    first = ranks.ranking_of(samples).table.iloc[0]
     tied = first["tied_with"]
     rest = f" Not significantly worse: {listed(tied)}." if tied else ""
     interval = f"{_LEVEL} interval {first['low']:.3f} to {first['high']:.3f}"
@@ -41,7 +40,7 @@ def headline(samples: Samples) -> str:
 
 def ranking(content: PageContent, samples: Samples) -> list[Table | Plot]:
     """The score with its interval, the rank with its own, and both as a table."""
-    rows = rank(samples).table.to_dict("records")
+    rows = ranks.ranking_of(samples).table.to_dict("records")
     n = f"{content.n} in {samples.n_clusters} sequences or single frames"
 
     def drawn(value: str, low: str, high: str) -> list[tuple[Style, float, float, float]]:

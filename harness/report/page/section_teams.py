@@ -9,6 +9,7 @@ from scipy.stats import kendalltau
 
 from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
+from harness.report.views.ranks import ranking_of
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR
 from metrics.statistics.ranking import rank
@@ -63,7 +64,7 @@ def hardest(content: PageContent) -> Table:
 
 def telling_apart(content: PageContent, samples: Samples) -> Table:
     """How well each test set alone orders the models, and how many pairs it tells apart."""
-    overall = rank(samples).table.set_index("model")["estimate"]
+    overall = ranking_of(samples).table.set_index("model")["estimate"]
     rows = []
     for name, part in content.frames.groupby("test_set", sort=True):
         table = rank(collect(part)).table.set_index("model")

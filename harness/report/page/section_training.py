@@ -10,6 +10,7 @@ from harness.report.page import charts_xy
 from harness.report.page.content import PageContent, Plot
 from harness.report.tables.columns import Column, Table
 from harness.report.tables.view import View, title_of
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +44,12 @@ def _curve(
         (content.styles[name], list(zip(rows["epoch"].tolist(), rows[key].tolist(), strict=True)))
         for name, rows in known.items()
     ]
-    epochs = " or ".join(sorted({str(len(rows)) for rows in known.values()}, key=int))
+    *fewer, most = sorted({len(rows) for rows in known.values()})
+    epochs = " or ".join([*map(str, fewer), counted(most, "epoch")])
     return Plot(
         title=title,
         spec=charts_xy.lines(series, title=f"{title} by epoch", axis=axis),
-        caption=f"{caption} n = {len(known)} runs of {epochs} epochs.",
+        caption=f"{caption} n = {counted(len(known), 'run')} of {epochs}.",
     )
 
 
@@ -72,6 +74,6 @@ def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
         ],
         title="Best and last epochs",
         caption=f"{class_.capitalize()} class of the validation split, at the size of training; "
-        f"n = {len(known)} runs.",
+        f"n = {counted(len(known), 'run')}.",
     )
     return view.table()

@@ -11,6 +11,9 @@ from submissions.platforms.page import Picture, SubmissionPage
 if TYPE_CHECKING:
     from harness.report.page.content import PageContent
 
+PATTERN: Final = "[0-9][0-9]*-*.html"
+"""What the files of :func:`names_of` match."""
+
 RESAMPLES: Final = 2_000
 """Of a page; 50 models would take minutes with those of one."""
 

@@ -46,9 +46,20 @@ def chart(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart({"values": list(rows)})
 
 
+def within(pixels: int) -> dict[str, Any]:
+    """How labels of models keep within a width: a long one lacks its middle.
+
+    Runs and teams of one name differ at the end, which Vega's own limit cuts off.
+    """
+    half = pixels // 18
+    short = f"slice(datum.label, 0, {half}) + '\u2026' + slice(datum.label, -{half})"
+    shown = f"length(datum.label) > {2 * half + 1} ? {short} : datum.label"
+    return {"labelExpr": shown, "labelLimit": pixels}
+
+
 def models(styles: Sequence[Style]) -> alt.Y:
     """One row a model, in the order given."""
-    axis = alt.Axis(labelLimit=130)
+    axis = alt.Axis(**within(130))
     return alt.Y("model:N", title=None, sort=[style.label for style in styles], axis=axis)
 
 
@@ -85,7 +96,7 @@ def key() -> alt.Legend:
     """Above the plot, in as many columns as the screen has room for."""
     # By the window: a plot's own width changes while it is laid out, and its height then does not.
     columns = alt.expr("windowSize()[0] < 560 ? 2 : 3")
-    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, labelLimit=95)
+    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, **within(95))
 
 
 def legend_choice() -> tuple[alt.Parameter, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +33,7 @@ class View:
         group: Column whose change draws a line.
         reference_note: What the rows marked by ``paper`` are; shown below, beside a dagger.
         data_only_columns: Columns that only CSV and JSON hold.
+        metadata: What its own figures depend on, for JSON.
     """
 
     frame: pd.DataFrame
@@ -42,6 +43,7 @@ class View:
     group: str = ""
     reference_note: str = ""
     data_only_columns: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def show(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> None:
         """Print it on stdout: drawn by rich on a terminal that is wide enough, else as plain text.
@@ -70,8 +72,9 @@ class View:
             case "csv":
                 return csv(self._data())
             case "json":
+                about = {**self.metadata, **(metadata or {})}
                 return render.json(
-                    self._data(), title=self.title, caption=self.caption, metadata=metadata or {}
+                    self._data(), title=self.title, caption=self.caption, metadata=about
                 )
             case "svg":
                 context = click.get_current_context(silent=True)

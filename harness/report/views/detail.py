@@ -206,13 +206,13 @@ def generalisation_view(
     *,
     title: str,
     formulas: Protocol,
-    reference: str = "",
-    other: str = "",
+    reference: str | None = None,
+    other: str | None = None,
 ) -> View:
     """The drop from one set of frames to another, with the organisers' 10 % tolerance.
 
     ``by`` is the column that names the sets. ``reference`` is the set that others are compared
-    with, ``other`` the one compared with it; empty for each in turn.
+    with, ``other`` the one compared with it; ``None`` for each in turn.
 
     Raises:
         UserError: If there are fewer than two sets, or none of a name asked for.
@@ -239,7 +239,7 @@ def has_several(frames: pd.DataFrame, column: str) -> bool:
 
 
 def _between_sets(
-    frames: pd.DataFrame, by: str, formulas: Protocol, reference: str, other: str
+    frames: pd.DataFrame, by: str, formulas: Protocol, reference: str | None, other: str | None
 ) -> pd.DataFrame:
     """The drops asked for, in natural order of the sets."""
     rows = between_sets(frames, by, protocol=formulas)

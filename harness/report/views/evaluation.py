@@ -38,10 +38,10 @@ class Measured:
         split: The split, or several as ``val and test``.
         protocol: ``paper``, ``official`` or ``strict``.
         is_paper_split: Whether the frames are those of the paper's splits.
-        by: The column that names the sets for generalisation, such as ``split``; empty for the
+        by: The column that names the sets for generalisation, such as ``split``; ``None`` for the
             first of them with two sets or more.
-        reference: The set that others are compared with; empty for each in turn.
-        other: The set compared with it; empty for each in turn.
+        reference: The set that others are compared with; ``None`` for each in turn.
+        other: The set compared with it; ``None`` for each in turn.
         average: By which several test sets are averaged; ``None`` for over sets.
         maps: The map tables of the same models, for tables of probability maps.
         temperatures: Model to the temperature that calibrates it, where one is known.
@@ -51,9 +51,9 @@ class Measured:
     split: str
     protocol: str
     is_paper_split: bool = True
-    by: str = ""
-    reference: str = ""
-    other: str = ""
+    by: str | None = None
+    reference: str | None = None
+    other: str | None = None
     average: Average | None = None
     maps: pd.DataFrame | None = None
     temperatures: Mapping[str, float | None] = field(default_factory=dict)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
-from metrics.statistics.ranking import rank
+from metrics.statistics.ranking import Ranking, rank
 
 if TYPE_CHECKING:
     from metrics.statistics.comparison import Comparison
@@ -20,9 +21,17 @@ MOST_TIES: Final = 6
 """Models that are named as tied with another; of more of them only the number is shown."""
 
 
+_kept: Final = lru_cache(maxsize=2)(rank)
+
+
+def ranking_of(samples: Samples, figure: str = "score") -> Ranking:
+    """Their ranking, kept for a page that shows it in several ways; it must not be changed."""
+    return _kept(samples, figure)
+
+
 def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
     """Models in order of a figure, with intervals of figure and rank."""
-    ranking = rank(samples, figure)
+    ranking = ranking_of(samples, figure)
     level = f"{100 * ranking.level:g} %"
     return View(
         frame=_readable(ranking.table),
@@ -76,7 +85,7 @@ def comparison_view(
 
     Args:
         comparisons: One a figure and pair.
-        over_seeds: The same differences over seeds, in the same order; empty where no model was
+        over_seeds: The same differences over seeds, in the same order; shown where a model was
             trained from several.
         title: Heading above the table.
         settings: How it was resampled, for the caption.
@@ -90,7 +99,7 @@ def comparison_view(
         f"sequences; better in: share of frames, ties as half. {settings}".rstrip()
     )
     columns = _comparison_columns(first, corrected=corrected)
-    if over_seeds:
+    if any(max(one.seeds) > 1 for one in over_seeds):
         rows = rows.assign(**_seed_columns(comparisons, over_seeds))
         columns += _SEED_COLUMNS
         caption += _SEED_CAPTION

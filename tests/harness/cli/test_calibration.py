@@ -106,7 +106,7 @@ def test_risk_takes_a_tuned_run_and_drops_none_of_its_regions(
     )  # fmt: skip
     loaded: Any = SimpleNamespace(run=run, classes=ONE)
 
-    how = predict._with_risk(
+    how = predict._inference(
         Workspace(tmp_path), loaded, Inference(device=torch.device("cpu")), 0.1
     )
 

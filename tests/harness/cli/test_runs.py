@@ -44,6 +44,22 @@ def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
     assert CliRunner().invoke(cli, [*line, "--workspace", str(workspace.root)]).exit_code == 0
 
 
+def test_a_command_to_go_on_with_has_the_settings_that_were_given(tmp_path: Path) -> None:
+    folder = str(tmp_path / "of mine")
+    frames = ["--train", folder, "--test", "a=A", "--test", "b=B"]
+
+    listed = CliRunner().invoke(cli, ["runs", "--workspace", folder])
+    synced = CliRunner().invoke(cli, ["runs", "--workspace", folder, "sync"])
+    report = CliRunner().invoke(cli, ["report", "--workspace", folder, *frames, "--split", "val"])
+    plain = CliRunner().invoke(cli, ["runs"], env={"HARNESS_WORKSPACE": folder})
+
+    assert f"'harness train --workspace '{folder}''" in listed.stderr
+    assert f"'harness train --workspace '{folder}''" in synced.stderr
+    of_frames = f"--train '{folder}' --test a=A --test b=B --workspace '{folder}'"
+    assert f"'harness train {of_frames}'" in report.stderr
+    assert "Train with 'harness train'." in plain.stderr
+
+
 def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.new_run("fpn", settings={}, versions={}, seed=3)
@@ -52,6 +68,24 @@ def test_seeds_are_whole_numbers_beside_a_run_without_one(tmp_path: Path) -> Non
     lines = CliRunner().invoke(cli, rows).stdout.splitlines()
     column = lines[0].split(",").index("seed")
     assert sorted(line.split(",")[column] for line in lines[1:]) == ["", "3"]
+
+
+def test_folds_and_left_out_centres_are_told_apart(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    plain = workspace.new_run("fpn", settings={}, versions={})
+    rows = ["runs", "--workspace", str(tmp_path)]
+    assert "Splits" not in CliRunner().invoke(cli, rows).stdout
+
+    workspace.new_run("fpn", settings={"fold": "2/5"}, versions={})
+    without = {"members": {name: {"leave_out": "C3"} for name in ("fpn", "unet")}}
+    members = {"fpn": plain.run, "unet": plain.run}
+    workspace.new_run("divergentnets", settings=without, members=members, versions={})
+    lines = CliRunner().invoke(cli, rows).stdout.splitlines()
+
+    shown = {words[0]: line for line in lines if (words := line.split())}
+    assert shown[plain.run].rstrip().endswith("-")
+    assert [line for line in lines if line.rstrip().endswith("fold 2/5")]
+    assert [line for line in lines if line.rstrip().endswith("without C3")]
 
 
 def test_a_tuned_run_shows_what_was_chosen(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> 
     write(here / "packages" / "team2.zip", 2)
     again = harness(*line, "--format", "json")
     assert again.exit_code == 0, again.output
-    assert "1 packages were scored before" in again.stderr
+    assert "1 package was scored before" in again.stderr
     assert {row["package"] for row in json.loads(again.stdout)["rows"]} == {"team2"}
     cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
     corrected = harness(*line)
@@ -285,6 +285,9 @@ def test_packages_are_found_in_every_form_that_teams_send(here: Path, harness: H
     assert result.exit_code == 1
     names = [line.split(",")[0] for line in result.stdout.splitlines()[1:]]
     assert names == ["green", "upper", "red/submission", "blue/submission"]
+    entered = Ledger(here / "workspace").scores()
+    of_teams = {*zip(entered["team"], entered["model"], strict=True)}
+    assert of_teams >= {("red", "submission"), ("blue", "submission"), ("upper", "upper")}
     assert "passed over: rules.pdf" in result.stderr
     assert "pipe.zip" in result.stderr
 
@@ -441,7 +444,7 @@ def test_plain_folders_are_scored_and_not_entered(here: Path, harness: Harness) 
 
     ours = here / "methods" / "ours" / SETS[0]
     cv2.imwrite(str(ours / f"{NAMES[0]}.png"), disc(0) * np.uint8(200))
-    assert "1 masks of other values" in harness("score", "methods/ours", "--truth", "truth").stderr
+    assert "1 mask of other values" in harness("score", "methods/ours", "--truth", "truth").stderr
     (ours / f"{NAMES[0]}.png").rename(ours / "other.png")
     assert "takes --round NAME" in harness("score", "methods/ours", "--truth", "truth").stderr
 
@@ -693,8 +696,16 @@ def test_folders_of_one_name_are_told_apart(here: Path, harness: Harness) -> Non
     assert "maps (a/maps)" in scored.stdout
 
 
-def test_validate_takes_one_package(here: Path, harness: Harness) -> None:
-    write(here / "packages" / "red.zip", shift=0)
-    result = harness("validate", "packages")
-    assert result.exit_code == 2
-    assert "such as packages/red.zip: validate one at a time" in result.stderr
+def test_validate_takes_several_packages(here: Path, harness: Harness) -> None:
+    write(here / "packages" / "red.zip", 0)
+    write(here / "packages" / "blue.zip", 0, leave_out="f1")
+    result = harness("validate", "packages", "nowhere.zip", "--frames", "frames")
+    assert result.exit_code == 1
+    assert "packages/red.zip: no faults in 9 masks" in result.stderr
+    assert "Faults in 2 of 3 packages" in result.stderr
+    assert "packages/blue.zip: 6 faults" in result.stdout
+    assert "nowhere.zip: cannot be read" in result.stdout
+
+    listed = harness("validate", "packages", "--frames", "frames", "--format", "json")
+    found = {one["metadata"]["package"]: len(one["rows"]) for one in json.loads(listed.stdout)}
+    assert found == {"packages/blue.zip": 6, "packages/red.zip": 0}

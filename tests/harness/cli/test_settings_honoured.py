@@ -234,7 +234,7 @@ def save(path: Path, pixels: np.ndarray) -> None:
 
 HONOURED: dict[str, Callable[[Outcome], bool]] = {
     "daily_limit": lambda o: (
-        "0 of 1 left" in o.said["own: submit"] and "takes 1 submissions a day" in o.said["again"]
+        "0 of 1 left" in o.said["own: submit"] and "takes 1 submission a day" in o.said["again"]
     ),
     "time_zone": lambda o: all(
         "Pacific/Kiritimati" in o.said[command]

@@ -38,7 +38,7 @@ def test_test_frames_may_be_those_of_a_test_set(draw: Drawer) -> None:
     listings, faults = catalogue.listings_of_settings(settings)
     assert faults == []
     assert [frame.test_set for frame in listings["test_frames"].frames] == ["B", "B"]
-    assert listings["test_frames"].notes == ["2 of the test frames are set with their masks, too."]
+    assert listings["test_frames"].notes == ["2 test frames are set with masks, too."]
 
 
 def test_splits_of_the_settings_replace_the_papers(draw: Drawer, tmp_path: Path) -> None:

@@ -89,13 +89,18 @@ def test_it_loads_without_a_word_on_the_console(opened: Any) -> None:
     assert opened.find_element("id", "shown").text == "14 of 14 frames"
 
 
-@pytest.mark.parametrize("width", [1400, 400])
-def test_nothing_sticks_out_sideways(opened: Any, width: int) -> None:
-    opened.execute_cdp_cmd(
+def is_within(driver: Any, width: int) -> bool:
+    """Whether nothing sticks out sideways of a window of that width."""
+    driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
     )
-    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+    return bool(driver.execute_script("return document.documentElement.scrollWidth") <= width)
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+def test_nothing_sticks_out_sideways(opened: Any, width: int) -> None:
+    assert is_within(opened, width)
     # Vega follows the window's size; a plot fills its place and does not leave it.
     filled = (
         "return [...document.querySelectorAll('.chart')].every(c => "
@@ -288,6 +293,7 @@ def test_the_leaderboard_of_a_round_sorts_filters_and_leads_to_the_models_pages(
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 1400
     driver.find_element("partial link text", "team 07").click()
     assert driver.find_element("css selector", "h1").text == f"{ranked[7]}, round 1"
+    assert is_within(driver, 390)
     driver.find_element("link text", "All models of round 1").click()
     assert driver.current_url == round_page.as_uri()
     assert driver.get_log("browser") == []

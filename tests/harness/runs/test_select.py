@@ -8,7 +8,7 @@ import pytest
 
 from harness.data.cross_validation import SplitVariant
 from harness.runs.run import Run
-from harness.runs.select import select
+from harness.runs.select import select, variant_of_all
 from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
 
@@ -130,3 +130,11 @@ def test_a_run_in_place_of_a_model_is_told_where_it_can_be_named(workspace: Work
 
     with pytest.raises(UserError, match=f"but {run} is a run of unet.* by --run, compare"):
         select(workspace, [run])
+
+
+def test_runs_of_several_divisions_do_not_go_together(workspace: Workspace) -> None:
+    runs = [enter(workspace, "unet", fold=f"{part}/2") for part in (1, 2)]
+
+    assert variant_of_all(select(workspace, runs=runs[:1])) == SplitVariant(fold="1/2")
+    with pytest.raises(UserError, match=r"fold 1/2.*fold 2/2"):
+        variant_of_all(select(workspace, runs=runs))

@@ -211,7 +211,7 @@ def test_what_jobs_wrote_is_shown_and_entered(
     assert workspace.run(good.run.run).status == "finished"
     assert workspace.run(bad.run.run).status == "failed"
     said = capsys.readouterr().err
-    assert "unet: 1 epochs on node3" in said
+    assert "unet: 1 epoch on node3" in said
     assert "unet: epoch 1/1  loss 0.500" in said
 
 

@@ -38,6 +38,22 @@ def test_own_files_are_replaced_and_changed_ones_are_not(tmp_path: Path) -> None
     assert contents(tmp_path) == {"a": "3", "b": "3", "c": "3"}
 
 
+def test_what_an_earlier_command_left_is_removed_unless_it_was_changed(tmp_path: Path) -> None:
+    write(tmp_path, "1", names="abcd")
+    (tmp_path / "b").write_text("corrected by hand")
+    (tmp_path / "e").write_text("never ours")
+    outputs = Outputs(tmp_path)
+    with outputs.staged(last="c") as staging:
+        (staging / "c").write_text("2")
+
+    outputs.remove_left("[!d]")
+
+    assert contents(tmp_path) == {
+        "b": "corrected by hand", "c": "2", "d": "1", "e": "never ours",
+    }  # fmt: skip
+    assert "2 files of earlier commands stay" in outputs.left()
+
+
 @pytest.mark.parametrize("kind", ["itself", "another spelling", "symbolic link", "hard link"])
 def test_a_source_is_never_replaced(tmp_path: Path, kind: str) -> None:
     source = tmp_path / "a"

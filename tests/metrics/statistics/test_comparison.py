@@ -4,7 +4,7 @@ from scipy import stats
 
 from metrics.statistics.comparison import Comparison, compare
 from metrics.statistics.permutation import holm
-from metrics.statistics.samples import Samples
+from metrics.statistics.samples import Samples, from_values
 from metrics.statistics.seeds import SeedSpread
 from metrics.utils.errors import UserError
 
@@ -196,3 +196,14 @@ def test_a_change_of_unit_changes_no_effect(drawn_samples, scale):
     one, other = (compare(samples, "a", "b", **FEW)[0] for samples in (plain, scaled))
     for name in ("p_permutation", "p_wilcoxon", "cohens_dz", "rank_biserial", "superiority"):
         assert getattr(other, name) == pytest.approx(getattr(one, name)), name
+
+
+def test_differences_that_are_equal_but_for_rounding_get_one_rank():
+    a, b = [0.3, 0.8, 0.7, 0.3, 0.2], [0.1, 0.6, 0.9, 0.9, 0.5]
+    assert len({round(abs(x - y), 9) for x, y in zip(a, b, strict=True)}) == 3
+    assert len({abs(x - y) for x, y in zip(a, b, strict=True)}) > 3
+
+    (result,) = compare(from_values({"a": a, "b": b}), "a", "b", resamples=100)
+
+    assert result.p_wilcoxon == stats.wilcoxon([2, 2, -2, -6, -3]).pvalue
+    assert result.rank_biserial == pytest.approx((2 + 2 - 2 - 5 - 4) / 15)

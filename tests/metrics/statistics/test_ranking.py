@@ -6,7 +6,7 @@ import pytest
 
 from metrics.statistics.consensus import consensus
 from metrics.statistics.ranking import rank, rank_columns
-from metrics.statistics.samples import Samples, collect
+from metrics.statistics.samples import Samples, collect, from_values
 from metrics.utils.errors import UserError
 
 FEW = {"resamples": 1000, "seed": 1}
@@ -161,3 +161,10 @@ def test_a_single_sequence_tells_nothing_of_the_ranks() -> None:
     assert table["p_first"].isna().all()
     agreed = consensus({"one": samples}, resamples=5).table
     assert agreed[["rank_low", "rank_high", "kemeny_low"]].to_numpy().tolist() == [[1, 2, 1]] * 2
+
+
+def test_samples_that_were_changed_are_ranked_anew():
+    samples = from_values({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.4, 0.6]})
+    assert rank(samples, "f1").table["model"].tolist() == ["a", "b"]
+    samples.values[0] = 0.1
+    assert rank(samples, "f1").table["model"].tolist() == ["b", "a"]

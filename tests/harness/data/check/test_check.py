@@ -132,7 +132,7 @@ def test_empty_masks_are_no_fault_but_noted(draw: Drawer) -> None:
     draw.mask(root / "data_C1/masks_C1/C1_2_mask.jpg", fill=0)
     report = checked(root)
     assert report.faults == ()
-    assert any(note.startswith("1 masks hold no polyp") for note in report.notes)
+    assert any(note.startswith("1 mask holds no polyp") for note in report.notes)
     train = report.table[(report.table["split"] == "train") & (report.table["source"] == "C1")]
     assert train[["frames", "polyp", "non_polyp"]].values.tolist() == [[3, 2, 1]]
 

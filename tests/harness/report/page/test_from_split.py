@@ -18,6 +18,7 @@ from harness.report.page import from_split
 from harness.runs.run import MASKS, Run
 from harness.runs.workspace import Workspace
 from metrics.masks.class_indices import write_mask
+from metrics.utils.errors import UserError
 
 
 @pytest.fixture
@@ -102,3 +103,30 @@ def test_evaluations_of_other_frames_are_left_out(
     content = from_split.gather(workspace, [unet, fpn], catalogue, "val")
 
     assert content.models == ["unet"]
+
+
+def test_several_runs_of_a_model_are_shown_by_their_own_names(
+    workspace: Workspace, catalogue: pd.DataFrame
+) -> None:
+    runs = [finished(workspace, model) for model in ("unet", "unet", "fpn")]
+    for run in runs:
+        evaluate(workspace, run, catalogue, 1)
+
+    content = from_split.gather(workspace, runs, catalogue, "val")
+
+    assert content.models == [runs[0].run, runs[1].run, "fpn"]
+    assert content.notes == []
+    assert {card.frame for card in content.cards} == set(catalogue["frame"])
+
+
+def test_runs_left_out_are_named_with_the_command_that_measures_them(
+    workspace: Workspace, catalogue: pd.DataFrame
+) -> None:
+    measured, new = finished(workspace, "unet"), finished(workspace, "unet")
+    evaluate(workspace, measured, catalogue, 1)
+
+    content = from_split.gather(workspace, [measured, new], catalogue, "val")
+
+    assert f"harness evaluate --split val --run {new.run}" in content.notes[-1]
+    with pytest.raises(UserError, match=f"evaluate --split val --run {new.run}"):
+        from_split.gather(workspace, [new], catalogue, "val")
