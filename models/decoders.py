@@ -69,7 +69,7 @@ def build_one(
         inner = network.encoder
         if not isinstance(inner, nn.Module):
             raise ModelError(f"{name} has no encoder to load {encoder_weights} into")
-        load_encoder(inner, own)
+        load_encoder(inner, own, encoder)
     return network
 
 

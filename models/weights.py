@@ -77,7 +77,7 @@ def own_source(encoder: str, weights: Source) -> Path | WeightsPackage | None:
     return weights if isinstance(weights, Path) else packaged.installed(encoder, weights)
 
 
-def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
+def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage, name: str) -> None:
     """Load an encoder's weights from a file or an installed package.
 
     A first convolution for three channels is adapted to another number of channels as
@@ -88,6 +88,7 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
         weights: A package, or a file: ``.safetensors``, or a state dict saved by ``torch.save``,
             of the encoder, with or without a classifier after it, as timm and torchvision publish
             them too, or of a whole network whose encoder's names begin with ``encoder.``.
+        name: The encoder's name, for messages.
 
     Raises:
         ModelError: If the file cannot be read, or names or shapes differ, all of them listed.
@@ -98,17 +99,17 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage) -> None:
     else:
         found = _of_encoder(read_weights(weights), expected)
     tensors = {
-        name: _adapted(tensor, expected[name]) if name in expected else tensor
-        for name, tensor in found.items()
+        key: _adapted(tensor, expected[key]) if key in expected else tensor
+        for key, tensor in found.items()
     }
     faults = differences(tensors, expected)
     if not faults:
         encoder.load_state_dict({**expected, **tensors})
     elif not _loads_by_itself(encoder, tensors):
-        name = weights.name if isinstance(weights, WeightsPackage) else weights
+        file = weights.name if isinstance(weights, WeightsPackage) else weights
         raise ModelError(
-            f"the weights {name} are of another encoder ({len(faults)} tensors do not fit, "
-            f"{len(expected)} are expected):\n{listed(faults)}"
+            f"the weights {file} are of another encoder than {name} ({len(faults)} tensors do not "
+            f"fit; expected {len(expected)}, found {len(tensors)}):\n{listed(faults)}"
         )
 
 

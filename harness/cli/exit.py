@@ -33,11 +33,10 @@ TERMINATED: Final = 128 + signal.SIGTERM
 _STDERR: Final = 2
 _OF_ALL_COMMANDS: Final = ("--quiet", "-q", "--json-logs", "--debug")
 
-_NO_ROOM: Final = "give another folder with --workspace."
 _REMEDIES: Final = {
-    errno.ENOSPC: f"Make room on that disk, or {_NO_ROOM}",
-    errno.EDQUOT: f"Make room under the quota, or {_NO_ROOM}",
-    errno.EROFS: f"Nothing can be written there; {_NO_ROOM}",
+    errno.ENOSPC: "Make room on that disk, or give another folder.",
+    errno.EDQUOT: "Make room under the quota, or give another folder.",
+    errno.EROFS: "Nothing can be written there; give another folder.",
     errno.EACCES: "Grant access there, or give another folder.",
     errno.EPERM: "Grant access there, or give another folder.",
     errno.ENOENT: "Check the path.",

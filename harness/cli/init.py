@@ -53,10 +53,11 @@ def _classes(
         raise click.BadParameter(
             f"expected NAME=VALUE, such as polyp=255 or polyp=#ff0000; got {', '.join(wrong)}"
         )
-    values = {name: value if "#" in value else int(value) for name, value in pairs}
+    names = tuple(name for name, _ in pairs)
+    values = tuple(value if "#" in value else int(value) for _, value in pairs)
     if given:
-        Classes(names=tuple(name for name, _ in pairs), values=tuple(values[n] for n, _ in pairs))
-    return values
+        Classes(names=names, values=values)
+    return dict(zip(names, values, strict=True))
 
 
 @click.command(epilog=EPILOG)

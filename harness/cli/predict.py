@@ -104,15 +104,17 @@ def command(
 ) -> None:
     """Write a mask for each image in SOURCE: 0 and 255, at the image's own size.
 
-    SOURCE is an image, a folder of images or a video; each frame of a video gets a mask,
-    NAME_000001.png, and NAME_overlay.mp4 shows the outlines. predictions.csv, beside the masks,
-    has each image's share of each class and its time in milliseconds. With --uncertainty it also
-    has how much the members of the ensemble disagree, from 0 to 1: the more, the less reliable the
-    mask. With several classes the masks hold the classes' own values. With --probabilities each
-    class's probabilities go into OUT/probabilities, where maps.json says what the grey values mean.
+    SOURCE is an image (JPEG, PNG, TIFF or BMP, by itself also WebP or GIF), a folder of images or a
+    video; each frame of a video gets a mask, NAME_000001.png, and NAME_overlay.mp4 shows the
+    outlines. predictions.csv, beside the masks, has each image's share of each class and its time
+    in milliseconds. With --uncertainty it also has how much the members of the ensemble disagree,
+    from 0 to 1: the more, the less reliable the mask. With several classes the masks hold the
+    classes' own values. With --probabilities each class's probabilities go into OUT/probabilities,
+    where maps.json says what the grey values mean.
 
-    What is passed over in a folder is named. If images cannot be read, all are named and nothing is
-    written, unless --keep-going is given. Files that others wrote are not replaced.
+    Orientation tags are not followed, as in training. What is passed over in a folder is named. If
+    images cannot be read, all are named and nothing is written, unless --keep-going is given. Files
+    that others wrote are not replaced.
 
     With --shard each of several processes predicts its part, and --gather joins the parts in OUT.
     """
@@ -145,8 +147,10 @@ def _find(source: Path, *, recursive: bool) -> Sources | Video:
     from harness.data.listing import IMAGE_SUFFIXES
     from harness.inference import video
     from harness.inference.sources import find_sources
+    from metrics.masks.image import is_still
 
-    if source.is_file() and source.suffix.lower() not in IMAGE_SUFFIXES:
+    is_image = source.suffix.lower() in IMAGE_SUFFIXES or is_still(source)
+    if source.is_file() and not is_image:
         return video.inspect(source)
     sources = find_sources(source, recursive=recursive)
     if sources.remark:

@@ -9,24 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from harness.config.training import TrainConfig
+from harness.config.training import ELSEWHERE, TrainConfig
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 
 _FOLDER: Final = Path(__file__).parent / "presets"
-
-_ELSEWHERE: Final = {
-    "model": "--model",
-    "leave_out": "--leave-out",
-    "fold": "--folds",
-    "init": "--init",
-    "init_sha256": "--init",
-    "teacher": "--teacher",
-    "teacher_sha256": "--teacher",
-    "classes": "the table [classes] of harness.toml",
-}
-"""Fields of a ``TrainConfig`` that are no part of a preset, and where they are set."""
 
 
 def preset_names() -> list[str]:
@@ -84,7 +72,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     if faults:
         raise FaultsError(faults, "the recipe cannot be changed so")
     values = {key.strip(): _value(text) for key, _, text in (p.partition("=") for p in pairs)}
-    _refuse_elsewhere(values, path="--set", elsewhere={**_ELSEWHERE, "preset": "--preset"})
+    _refuse_elsewhere(values, path="--set", elsewhere={**ELSEWHERE, "preset": "--preset"})
     return values
 
 
@@ -93,14 +81,14 @@ def to_toml(config: TrainConfig) -> str:
     lines = [f"# A recipe of 'harness train', as for --model {config.model}."]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in _ELSEWHERE or value is None or value == ():
+        if field.name in ELSEWHERE or value is None or value == ():
             continue  # TOML has no null; what is left out has its default
         lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
     return "\n".join(lines)
 
 
 def _refuse_elsewhere(
-    values: Mapping[str, Any], *, path: str, elsewhere: Mapping[str, str] = _ELSEWHERE
+    values: Mapping[str, Any], *, path: str, elsewhere: Mapping[str, str] = ELSEWHERE
 ) -> None:
     faults = [
         Fault(path=path, message=f"{name} is no part of a recipe; it is set by {where}")

@@ -22,6 +22,18 @@ SMALLEST_SIZE: Final = 32
 _GROWN: Final = 0.75
 """Share of the steps after which the network input has its full size."""
 
+ELSEWHERE: Final = {
+    "model": "--model",
+    "leave_out": "--leave-out",
+    "fold": "--folds",
+    "init": "--init",
+    "init_sha256": "--init",
+    "teacher": "--teacher",
+    "teacher_sha256": "--teacher",
+    "classes": "the table [classes] of harness.toml",
+}
+"""Fields of a ``TrainConfig`` that are no part of a preset, and where they are set."""
+
 _RENAMED: Final = {"average": "ema_decay"}
 """Settings of runs of earlier versions, and their names now."""
 
@@ -197,4 +209,5 @@ class TrainConfig:
         values = {_RENAMED.get(name, name): value for name, value in values.items()}
         if isinstance(values.get("classes"), Mapping):
             values["classes"] = Classes.from_dict(values["classes"])
-        return validate(cls, values, path=path, summary="the recipe cannot be trained")
+        summary, hidden = "the recipe cannot be trained", (*ELSEWHERE, "preset")
+        return validate(cls, values, path=path, summary=summary, hidden=hidden)

@@ -135,8 +135,9 @@ def size_problem(size: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     if size == wanted:
         return ""
     (height, width), (mask_height, mask_width) = wanted, size
+    turned = " (an orientation tag of a frame is not followed)" if size == wanted[::-1] else ""
     return (
-        f"expected {width} x {height} pixels, the size of its frame, but the mask has "
+        f"expected {width} x {height} pixels, the size of its frame{turned}, but the mask has "
         f"{mask_width} x {mask_height}"
     )
 

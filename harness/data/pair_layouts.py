@@ -6,13 +6,15 @@ found in any capitals.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from harness.data.listing import MASK_NAMES, Listing, entries_of, folders_in, is_image
+from harness.data.listing import MASK_NAMES, Listing, entries_of, folders_in, is_image, name_of
+from metrics.masks.image import read_file
 from metrics.utils.errors import Fault
 from metrics.utils.names import normal
 
@@ -42,6 +44,8 @@ class PairLayout:
         mask_names: How masks are named after their frames.
         image_suffix: What every frame's name ends in, and its mask's does not.
         least: How many pairs of folders it takes to recognise the layout.
+        sequences: A CSV file in the dataset's folder that may say the frames' sequences, in columns
+            ``sequence_id`` and ``png_image_path``.
     """
 
     kind: str
@@ -52,6 +56,7 @@ class PairLayout:
     mask_names: tuple[str, ...] = GENERAL_NAMES
     image_suffix: str = ""
     least: int = 1
+    sequences: str = ""
 
     def matches(self, root: Path) -> bool:
         """Whether a folder has this layout."""
@@ -79,8 +84,23 @@ class PairLayout:
                 image_suffix=self.image_suffix,
                 **groups,
             )
+        if self.sequences:
+            of = _read_sequences(listing.root / self.sequences, self.kind)
+            listing.frames = [replace(f, sequence=of.get(f.name, "")) for f in listing.frames]
         _name_others(listing, read, images.values(), listing.notes)
         _name_others(listing, read, masks.values(), [])
+
+
+def _read_sequences(file: Path, kind: str) -> dict[str, str]:
+    """The sequences of frames by name; none of a file that is missing or has other columns."""
+    if not file.is_file():
+        return {}
+    rows = csv.DictReader(read_file(file).decode("utf-8-sig", "replace").splitlines())
+    return {
+        name_of(Path(row["png_image_path"])): f"{kind}-{row['sequence_id']}"
+        for row in rows
+        if row.get("png_image_path") and row.get("sequence_id")
+    }
 
 
 def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
@@ -159,6 +179,7 @@ SPECIFIC: Final = (
         expects="Original/ with 'Ground Truth/', or both in PNG/ or TIF/",
         images="(PNG|TIFF?)?/Original",
         masks="(PNG|TIFF?)?/Ground Truth",
+        sequences="metadata.csv",
     ),
     PairLayout(
         kind="bkai-igh",

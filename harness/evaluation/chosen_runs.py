@@ -73,8 +73,11 @@ class ChosenRuns:
         found = found if runs else of_all_folds(found, wanted)
         if seeds and folds:
             raise click.UsageError("--seeds and --folds are two ways to repeat; give one of them")
-        finished = self.workspace.runs(status="finished") if seeds else []
-        self.groups = [seeds_of(finished, run) if seeds else [run] for run in found]
+        finished = self.workspace.runs(status="finished") if seeds or folds else []
+        of_seeds = [seeds_of(finished, run) if finished else [run] for run in found]
+        self.groups = of_seeds if seeds else [[run] for run in found]
+        if not (seeds or runs) and (other := sum(map(len, of_seeds)) - len(found)):
+            console.note(f"The newest seed of each fold; {other} runs of others are left out.")
         self.found = [run for group in self.groups for run in group]
         self.checked: set[tuple[object, ...]] = set()
         self.aside: Path | None = None

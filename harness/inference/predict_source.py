@@ -30,8 +30,9 @@ from harness.utils.device import cores
 from harness.utils.folders import link, replace_folder
 from harness.utils.parts import PART, Shard, find_parts, is_done, read_part, write_part
 from harness.utils.versions import versions
+from metrics.masks.faults import turned_by_tag
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
-from metrics.utils.names import valid_text
+from metrics.utils.names import few, valid_text
 from metrics.utils.text import csv
 
 if TYPE_CHECKING:
@@ -147,9 +148,15 @@ class SourcePrediction:
         predictor = self._predictor(sample_of(sources.images))
         title, total = f"{self.loaded.run.model} on {sources.root.name}", len(sources.images)
         with console.progress(title, total) as bar:
-            return predict_images(
+            rows = predict_images(
                 predictor, sources, out, maps=self.maps, done=bar.advance, on_fault=on_fault
             )
+        if turned := [image.name for image in sources.images if _is_turned(image)]:
+            console.warn(
+                f"{len(turned)} of {total} images have an orientation tag, which is not followed, "
+                f"as in training: their masks lie as the pixels are stored ({few(turned)})"
+            )
+        return rows
 
     def _of_video(self, film: Video, out: Path, shard: Shard | None) -> list[Row]:
         predictor = self._predictor(first_frames(film))
@@ -244,6 +251,13 @@ class SourcePrediction:
             names = [valid_text(image.as_posix()) for image in images]
             places = rows["image"].map({name: place for place, name in enumerate(names)})
         return rows.iloc[places.argsort(kind="stable")].reset_index(drop=True)
+
+
+def _is_turned(image: Path) -> bool:
+    try:
+        return turned_by_tag(image.read_bytes())
+    except OSError:  # one that was left out
+        return False
 
 
 def _faults(part: Path) -> list[Fault]:

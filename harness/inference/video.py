@@ -166,8 +166,9 @@ def _open(path: Path) -> cv2.VideoCapture:
     if not capture.isOpened():
         capture.release()
         raise UserError(
-            f"{path}: expected a video that OpenCV reads (such as .mp4 or .avi), but it cannot be "
-            "opened: it is something else, damaged, or was cut off before its index. Replace it "
-            "with a whole copy."
+            f"{path}: expected an image (JPEG, PNG, TIFF, BMP, or WebP and GIF of one picture) or "
+            "a video that OpenCV reads (such as .mp4 or .avi), but it cannot be opened: it is "
+            "something else, damaged, or was cut off before its index. Replace it with a whole "
+            "copy."
         )
     return capture

@@ -9,6 +9,7 @@ import datetime as dt
 import difflib
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class Workspace:
         self._register = Register(root)
 
     def check_writable(self) -> None:
-        """Make the folder and the register now, before hours of work.
+        """Find out before hours of work; a workspace that is not there yet is not made.
 
         Raises:
             UserError: If the folder or the register cannot be written, or its path is no UTF-8,
@@ -47,12 +48,15 @@ class Workspace:
                 f"{self.root}: the workspace's path has bytes that are no UTF-8. Rename that "
                 "folder, or give another one with --workspace."
             )
+        if self._register.path.exists():
+            with self._register.write():
+                return
+        there = next(f for f in (self.root, *self.root.absolute().parents) if f.exists())
         try:
-            (self.root / "runs").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=there):
+                pass
         except OSError as error:
             raise unwritable(self.root, error) from error
-        with self._register.write():
-            pass
 
     def new_run(
         self,
@@ -111,7 +115,7 @@ class Workspace:
         folder, count = self.root / "runs" / stem, 1
         while True:
             try:
-                folder.mkdir()
+                folder.mkdir(parents=True)
             except FileExistsError:
                 count += 1
                 folder = folder.with_name(f"{stem}-{count}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,6 +23,7 @@ from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.validation import suggest
 from models import losses
+from models.weights import source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +52,15 @@ def check_names(config: TrainConfig) -> None:
 
 
 def check_networks(configs: Sequence[TrainConfig]) -> None:
-    """Refuse networks that do not work on their encoder or at their size.
+    """Refuse networks that do not work on their encoder or at their size, and a file of weights.
 
-    Those of the paper are only built, on torch's device ``meta``: they work at any size.
+    The recipes differ by their model alone, so the first one's encoder tells whether a file of
+    encoder weights fits. Networks of the paper are only built, on torch's device ``meta``: they
+    work at any size.
 
     Raises:
         FaultsError: If any does not, all of them.
+        ModelError: If a file of encoder weights does not fit.
     """
     faults = []
     for config in configs:
@@ -68,6 +73,8 @@ def check_networks(configs: Sequence[TrainConfig]) -> None:
             faults.append(Fault(path="", message=error.message))
     if faults:
         raise FaultsError(faults, "networks cannot be trained")
+    if configs and isinstance(source(configs[0].encoder_weights), Path):
+        build(configs[0])
 
 
 def check_batches(

@@ -60,8 +60,8 @@ def with_teachers(workspace: Workspace, steps: Sequence[Step]) -> list[Step]:
     """Steps whose teachers are runs; a model stands for its newest run of the same splits.
 
     Raises:
-        UserError: If there is no such run, it has other classes, or it was trained on other splits,
-            so that it may have seen what the network is validated on.
+        UserError: If there is no such run, it has other classes, or it was trained on other splits
+            or fused, so that it may have seen what the network is validated on.
     """
     return [
         _with_teacher(workspace, step) if isinstance(step, TrainConfig) and step.teacher else step
@@ -77,6 +77,11 @@ def _with_teacher(workspace: Workspace, config: TrainConfig) -> TrainConfig:
         raise UserError(
             f"{run.run} was trained on other splits than {config.model} will be ({variant}), and "
             "may have seen frames that it is validated on; take a teacher of the same splits"
+        )
+    if "fusion" in run.tuned:
+        raise UserError(
+            f"the fusion of {run.run} was fitted on frames of {run.tuned['split']}, which "
+            f"{config.model} is measured on; take the ensemble whose members it joins"
         )
     if shared_classes([run]) != config.classes:
         raise UserError(f"{run.run} tells other classes apart than {config.model} will")

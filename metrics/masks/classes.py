@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -155,8 +156,9 @@ def _faults(classes: Classes) -> list[str]:
         faults.append(f"expected grey values or colours, not both, got {_shown(names, values)}")
     if not 0 < len(names) <= MOST:
         faults.append(f"expected 1 to {MOST} classes, got {len(names)}")
-    if len(set(names)) < len(names) or len({str(value).lower() for value in values}) < len(values):
-        faults.append(f"expected names and values that all differ, got {_shown(names, values)}")
+    for what, given in (("name", names), ("value", [str(value).lower() for value in values])):
+        twice = [text for text, count in Counter(given).items() if count > 1]
+        faults += [f"the {what} {text} is given to more than one class" for text in twice]
     if len(values) != len(names) and (values or len(names) > 1):
         faults.append(f"expected a value for each class, got {_shown(names, values)}")
     return faults

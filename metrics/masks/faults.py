@@ -41,7 +41,7 @@ WHITE_FROM: Final = 128
 
 _JPEG: Final = b"\xff\xd8"
 _TIFF: Final = (b"II*\0", b"MM\0*")
-_EXIF: Final = (b"Exif\0\0", b"eXIf")
+_EXIF: Final = (b"Exif\0\0", b"eXIf", b"EXIF")  # JPEG and TIFF, PNG, WebP
 _ORIENTATION: Final = 274
 _UPRIGHT: Final = (0, 1)
 _OPAQUE: Final = 255

@@ -37,6 +37,7 @@ _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of str
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
 _READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
 _JPEG: Final = ("JPEG", "MPO")
+_STILL: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 _PNG_BITS: Final = 24  # the place in the file
 _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
@@ -56,6 +57,15 @@ def read_file(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file, whatever its name, is a single picture that :func:`decode` reads."""
+    try:
+        with quiet(), Image.open(path, formats=_STILL) as image:
+            return getattr(image, "n_frames", 1) == 1
+    except (*_REFUSALS, Image.DecompressionBombError):
+        return False
 
 
 def read_size(path: str | Path) -> tuple[int, int]:

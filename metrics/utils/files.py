@@ -22,6 +22,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+import click
+
 from metrics.utils.errors import UserError
 
 PARTIAL: Final = ".partial"
@@ -209,11 +211,17 @@ def remove_stale_partials(folder: Path) -> list[Path]:
 
 
 def unwritable(folder: Path, error: Exception) -> UnwritableError:
-    """The error for a folder that cannot be written, from what a library or the system said."""
+    """The error for a folder that cannot be written, from what a library or the system said.
+
+    It names those options of the running command that give another folder.
+    """
     said = getattr(error, "strerror", None) or error
+    context = click.get_current_context(silent=True)
+    given = {option for one in (context.command.params if context else ()) for option in one.opts}
+    options = " or ".join(option for option in ("--workspace", "--out") if option in given)
     return UnwritableError(
-        f"cannot write in {folder}: {said}. Give another folder with --workspace or --out, or make "
-        "room and rights there."
+        f"cannot write in {folder}: {said}. Give another folder{options and f' with {options}'}, "
+        "or make room and rights there."
     )
 
 

@@ -21,15 +21,20 @@ _VALUE_CHARACTERS: Final = 60
 
 
 def validate(
-    kind: type[Model], values: object, *, path: str = "", summary: str = "the input has faults"
+    kind: type[Model],
+    values: object,
+    *,
+    path: str = "",
+    summary: str = "the input has faults",
+    hidden: Container[str] = (),
 ) -> Model:
     """Make a pydantic model or dataclass from plain values, such as a table of a TOML file.
 
     A field with a description is reported once, as ``FIELD: expected DESCRIPTION, got VALUE``;
     without one, pydantic's reason stands in its place. What a validator raises as ``ValueError``
     is reported word for word. An unknown key is refused where the model's configuration has
-    ``extra="forbid"``, and the nearest field is suggested. A field of ``StrictInt`` takes whole
-    numbers alone, where a plain ``int`` takes ``"7"`` and ``True`` too.
+    ``extra="forbid"``, and the nearest field that is not ``hidden`` is suggested. A field of
+    ``StrictInt`` takes whole numbers alone, where a plain ``int`` takes ``"7"`` and ``True`` too.
 
     Raises:
         FaultsError: The values do not fit; ``summary`` heads the list, ``path`` is in each message.
@@ -52,7 +57,7 @@ def validate(
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        found = [_message(kind, values, each) for each in error.errors(include_url=False)]
+        found = [_message(kind, values, each, hidden) for each in error.errors(include_url=False)]
     # A described field is reported once, whatever of it is wrong.
     faults = [Fault(path=path, message=message) for message in dict.fromkeys(found)]
     raise FaultsError(faults, summary)
@@ -101,14 +106,15 @@ def require_columns(table: Container[str], names: Iterable[str]) -> None:
         )
 
 
-def _message(kind: type, values: object, error: ErrorDetails) -> str:
+def _message(kind: type, values: object, error: ErrorDetails, hidden: Container[str]) -> str:
     """One error of pydantic's in our words: where, what was expected, what came."""
     location = error["loc"]
     where = f"{_dotted(location)}: " if location else ""
     fields = _fields(kind, location[:-1])
     if error["type"] in _UNKNOWN:
         inside = f"{_dotted(location[:-1])}: " if location[:-1] else ""
-        return f"{inside}unknown key {location[-1]!r}; {suggest(str(location[-1]), fields)}"
+        known = [name for name in fields if name not in hidden]
+        return f"{inside}unknown key {location[-1]!r}; {suggest(str(location[-1]), known)}"
     for depth in range(1, len(location) + 1):
         field = _fields(kind, location[: depth - 1]).get(str(location[depth - 1]))
         if field is not None and field.description:

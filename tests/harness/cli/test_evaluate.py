@@ -10,8 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli.evaluate import command
+from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant, folds
 from harness.evaluation.run_labels import label_of, of_all_folds
+from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
 
 
@@ -51,6 +53,18 @@ def test_a_model_without_a_run_of_every_fold_is_left_out_by_name(
     assert "fpn has no run of fold 2/2" in capsys.readouterr().err
     with pytest.raises(UserError, match="fpn has no run of fold 2/2"):
         of_all_folds([fpn], folds(2))
+
+
+def test_seeds_that_are_left_out_of_folds_are_counted(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for fold in ("1/2", "2/2"):
+        for seed in (0, 1):
+            settings = TrainConfig(model="unet", fold=fold, seed=seed).to_dict()
+            made = workspace.new_run("unet", settings=settings, versions={}, seed=seed)
+            workspace.finish_run(made.run)
+
+    line = ["--split", "val", "--folds", "2", "--workspace", str(tmp_path)]
+    assert "2 runs of others are left out" in CliRunner().invoke(command, line).output
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,8 @@ def test_classes_are_written_and_kept(here: Path) -> None:
         "workspace": "out",
         "classes": {"polyp": 255, "tool": 128},
     }
+    twice = init("--class", "polyp=255", "--class", "polyp=3")
+    assert "the name polyp is given to more than one class" in twice.output
     changed = init("--class", "polyp=255", "--class", "tool=64")
     assert changed.exit_code == 1
     assert "polyp 255, tool 128 there, polyp 255, tool 64 here" in changed.stderr

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from harness.cli import cli
 from harness.runs.workspace import Workspace
@@ -137,8 +138,27 @@ def test_a_file_that_is_neither(workspace: Workspace, tmp_path: Path) -> None:
     result = call(workspace, notes, tmp_path / "out")
 
     assert result.exit_code == 1
-    assert "notes.txt: expected a video" in result.output
+    assert "notes.txt: expected an image (JPEG" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_still_of_another_format_or_name_and_a_turned_one(
+    workspace: Workspace, images: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(min(images.iterdir())) as image:
+        for name, kind in (("a.webp", "WEBP"), ("b.gif", "GIF"), ("c.jfif", "JPEG")):
+            image.save(tmp_path / name, kind, exif=exif)
+            result = call(workspace, tmp_path / name, tmp_path / name[0], "--model", "fpn")
+
+            assert result.exit_code == 0, result.output
+            assert ("1 of 1 images have an orientation tag" in result.stderr) is (kind != "GIF")
+            mask = read(tmp_path / name[0] / f"{name[0]}.png")
+            assert mask.shape == (image.height, image.width)
+        image.save(tmp_path / "d.gif", save_all=True, append_images=[image.rotate(9)])
+    assert call(workspace, tmp_path / "d.gif", tmp_path / "d", "--model", "fpn").exit_code == 0
+    assert (tmp_path / "d" / "d_000001.png").exists()
 
 
 def test_a_precision_says_what_it_changes(

@@ -360,6 +360,7 @@ def test_wrong_input_is_told_plainly(here, harness, arguments, message) -> None:
     result = harness(*arguments)
     assert result.exit_code == (2 if message == "give one" else 1)
     assert message in result.output
+    assert not (here / "workspace").exists()
 
 
 def test_an_interrupted_submission_is_named(here: Path, harness: Harness) -> None:

@@ -93,7 +93,22 @@ def test_batches_of_one_are_refused_before_anything_is_trained(
     assert "batches are too small (1 fault)" in result.output
     assert "--batch-size" in result.output
     assert Workspace(tmp_path / "workspace").runs() == []
-    assert not (tmp_path / "workspace/cache").exists()
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_a_file_of_weights_that_does_not_fit_is_refused_before_anything_is_registered(
+    draw: Drawer, tmp_path: Path
+) -> None:
+    file, encoder = tmp_path / "theirs.pth", smp.encoders.get_encoder("resnet18", weights=None)
+    torch.save(encoder.state_dict(), file)
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
+
+    result = train("--preset", "demo", "--device", "cpu", "--model", "unet", "--encoder",
+                   "tu-resnet10t", "--encoder-weights", str(file), *folders)  # fmt: skip
+
+    assert result.exit_code == 1
+    assert "theirs.pth are of another encoder than tu-resnet10t" in result.output
+    assert not (tmp_path / "workspace").exists()
 
 
 def test_packaged_weights_are_trained_without_the_hub_and_recorded(

@@ -108,6 +108,13 @@ def test_values_of_set_are_toml_or_text() -> None:
         parse_settings(["epochs"])
 
 
+def test_an_unknown_key_is_answered_by_those_that_may_be_set() -> None:
+    with pytest.raises(FaultsError, match=r"unknown key 'x'; expected nodes, encoder, ") as error:
+        resolve("unet", "demo", x=3)
+    assert "teacher_weight" in str(error.value)
+    assert not any(f" {name}," in str(error.value) for name in ("model", "preset", "fold", "init"))
+
+
 def test_classes_are_kept() -> None:
     classes = Classes(names=("polyp", "tool"), values=(255, 128), chosen="tool")
     assert resolve("unet", "demo", classes=classes).classes == classes

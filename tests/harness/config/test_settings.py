@@ -120,7 +120,7 @@ def test_classes_are_a_table_of_mask_values(tmp_path: Path) -> None:
     [
         ('classes = ["polyp"]', "expected a table of names and mask values"),
         ("[classes]\n", "expected 1 to 254 classes, got 0"),
-        ("[classes]\npolyp = 255\ntool = 255", "names and values that all differ"),
+        ("[classes]\npolyp = 255\ntool = 255", "value 255 is given to more than one class"),
     ],
 )
 def test_impossible_classes_are_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -104,6 +104,13 @@ def test_clinicdb_with_its_odd_tiffs(draw: Drawer, tmp_path: Path) -> None:
         Image.open(root / "Original/1.tif")
     found = layouts.read_headers(layouts.list_frames(root))
     assert found["frame"].tolist() == ["cvc-clinicdb/1", "cvc-clinicdb/2", "cvc-clinicdb/10"]
+    assert not found["sequence"].any()
+    (root / "metadata.csv").write_text(
+        "frame_id,sequence_id,png_image_path\n1,1,PNG/Original/1.png\n10,2,PNG/Original/10.png\n"
+    )
+    known = layouts.read_headers(layouts.list_frames(root))
+    assert known["sequence"].tolist() == ["cvc-clinicdb-1", "", "cvc-clinicdb-2"]
+    assert known["frame"].tolist() == found["frame"].tolist()
     assert set(zip(found["height"], found["width"], strict=True)) == {(24, 32)}
 
 

@@ -132,6 +132,12 @@ def test_a_teacher_that_may_have_seen_the_validation_frames_is_refused(tmp_path:
     with pytest.raises(UserError, match="trained on other splits"):
         with_teachers(workspace, [student(teacher=fold.run)])
 
+    run = trained(workspace, "unet")
+    tuned = {"split": "val", "fusion": {"kind": "weighted", "frames": ["a"]}}
+    workspace.update_run(run.run, settings={**run.settings, "tuned": tuned})
+    with pytest.raises(UserError, match="was fitted on frames of val"):
+        with_teachers(workspace, [student(teacher=run.run)])
+
 
 def test_a_teacher_whose_weights_have_changed_is_refused(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)

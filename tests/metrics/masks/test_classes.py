@@ -63,7 +63,7 @@ def test_colours_are_values_too() -> None:
         ({"a": "#000000"}, "a colour such as '#ff0000', got '#000000'"),
         ({"a": "red"}, "a colour such as '#ff0000', got 'red'"),
         ({"a": "#ff0000", "b": 255}, "grey values or colours, not both"),
-        ({"a": "#ff0000", "b": "#FF0000"}, "that all differ"),
+        ({"a": "#ff0000", "b": "#FF0000"}, "the value #ff0000 is given to more than one class"),
     ],
 )
 def test_impossible_colours_are_refused(table: dict[str, int | str], message: str) -> None:

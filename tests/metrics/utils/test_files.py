@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from metrics.utils.errors import UserError
@@ -18,6 +19,7 @@ from metrics.utils.files import (
     publish,
     read_mapping,
     remove_stale_partials,
+    unwritable,
     write_json,
     write_small,
 )
@@ -59,8 +61,20 @@ def test_a_failure_keeps_what_was_there(tmp_path: Path) -> None:
 def test_a_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
 
-    with pytest.raises(UserError, match=r"cannot write in .*taken.*--workspace"):
+    with pytest.raises(UserError, match=r"cannot write in .*taken.*another folder"):
         write_json(tmp_path / "taken" / "file.json", {})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [([], "folder, or"), (["--workspace"], "folder with --workspace, or"),
+     (["--out", "--workspace"], "folder with --workspace or --out, or")],
+)  # fmt: skip
+def test_only_options_that_the_command_has_are_named(options: list[str], said: str) -> None:
+    command = click.Command("train", params=[click.Option([option]) for option in options])
+    with click.Context(command):
+        error = unwritable(Path("folder"), OSError(errno.ENOSPC, "No space left"))
+    assert f"Give another {said} make room" in error.message
 
 
 def test_a_full_disk_keeps_the_small_file_that_was_there(tmp_path: Path, monkeypatch) -> None:
