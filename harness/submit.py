@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.config.settings import command_line
 from harness.inference.precision_check import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace, now
+from harness.utils.command_line import command_line
 from harness.utils.versions import versions
 from metrics.utils.files import free_name
 from metrics.utils.names import counted

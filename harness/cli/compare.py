@@ -14,8 +14,8 @@ from harness.cli.options import (
     seed_option,
     with_settings,
 )
-from harness.config.settings import command_line
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import click
 
 from harness.cli.options import encoder_option, nodes_option, with_settings
 from harness.cli.paths import UserPath
-from harness.config.settings import command_line
 from harness.utils import console
+from harness.utils.command_line import command_line
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings

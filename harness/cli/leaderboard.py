@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import average_option, format_option, with_settings
-from harness.config.settings import command_line
 from harness.report.tables.formats import FORMATS, SD_MEANINGS
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from harness.cli.paths import UserPath
 from harness.config import settings
 from harness.report.tables.formats import AVERAGES, FORMATS
+from harness.utils.command_line import SettingOption
 from harness.utils.parts import Shard
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -150,7 +151,7 @@ def setting_option(
     if name == "test":
         help_text += " Repeatable."
         how = {"multiple": True, "callback": callback, "metavar": "NAME=DIR"}
-    return click.option(settings.flag(name), name, help=help_text, **how)
+    return click.option(settings.flag(name), name, cls=SettingOption, help=help_text, **how)
 
 
 def names_of(

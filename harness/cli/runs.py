@@ -12,8 +12,8 @@ import click
 
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
-from harness.config.settings import command_line
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import Command, encoder_option, nodes_option, together
-from harness.config.settings import command_line
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.cli.options import FRAMES, format_option, inference_options, names_of, with_settings
-from harness.config.settings import command_line
 from harness.utils import console
+from harness.utils.command_line import command_line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import click
-from click.core import ParameterSource
 
 from harness.config.sources import (
     ROLES,
@@ -96,33 +92,6 @@ def flag(name: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting: ``test_frames`` is ``HARNESS_TEST_FRAMES``."""
     return PREFIX + name.upper()
-
-
-def command_line(words: str) -> str:
-    """A command to go on with, with the settings that this command was given as options.
-
-    Only those that the command takes; those of ``harness.toml`` and the environment hold anyway.
-
-    Example:
-        >>> command_line("evaluate --split val")
-        'harness evaluate --split val'
-    """
-    context = click.get_current_context(silent=True)
-    if context is None:
-        return f"harness {words}"
-    command = context.find_root().command
-    for word in words.split():
-        if isinstance(command, click.Group):
-            command = command.get_command(context, word) or command
-    parts = [f"harness {words}"]
-    for name in [name for name in MEANINGS if name in {one.name for one in command.params}]:
-        above = context.parent or context  # an option may stand before a subcommand
-        of = context if context.params.get(name) else above
-        if of.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            values = of.params[name]
-            for value in values if isinstance(values, tuple) else [values]:
-                parts += [flag(name), shlex.quote(str(value))]
-    return " ".join(parts)
 
 
 def load(

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config.settings import command_line
 from harness.data.fingerprint import (
     DIGITS,
     FileDigests,
@@ -40,6 +39,7 @@ from harness.data.frames import (
     size_problem,
 )
 from harness.utils import console
+from harness.utils.command_line import command_line
 from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import decode_labels

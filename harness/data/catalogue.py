@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from harness.config.settings import Settings, command_line, flag
+from harness.config.settings import Settings, flag
 from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
@@ -26,6 +26,7 @@ from harness.data.splits import (
     unmatched,
 )
 from harness.utils import console
+from harness.utils.command_line import command_line
 from harness.utils.device import cores
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError

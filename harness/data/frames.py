@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config.settings import command_line
 from harness.utils import console
+from harness.utils.command_line import command_line
 from harness.utils.device import cores
 from harness.utils.prefetch import map_ahead
 from metrics.masks.class_indices import Labels, mask_of, read_labels

@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 
-from harness.config.settings import command_line
 from harness.evaluation.calibration import threshold_at
 from harness.evaluation.map_table import TABLE
 from harness.evaluation.tables import evaluated
 from harness.inference.prediction import Inference
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
+from harness.utils.command_line import command_line
 from metrics.risk import conformal_place, missed_shares
 from metrics.statistics.clusters import clusters_of
 from metrics.utils.errors import UserError

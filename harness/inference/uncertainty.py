@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.config.settings import command_line
 from harness.runs.network import Loaded
+from harness.utils.command_line import command_line
 from metrics.frame.disagreement import measure_disagreement
 from metrics.masks import maps
 from metrics.utils.errors import UserError

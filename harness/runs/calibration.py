@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.config.settings import command_line
 from harness.runs.run import Run
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 from metrics.utils.files import read_mapping, write_json
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
@@ -18,6 +17,7 @@ from harness.runs.checkpoints import check_finite
 from harness.runs.network import build
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
+from harness.utils.command_line import command_line
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import file_sha256
 from models.foreign_checkpoint import import_checkpoint

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import models
-from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.data.cross_validation import SplitVariant
 from harness.runs.classes import shared_classes
@@ -16,6 +15,7 @@ from harness.runs.network import member_weights
 from harness.runs.run import Run
 from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace
+from harness.utils.command_line import command_line
 from harness.utils.folders import link
 from harness.utils.versions import versions
 from metrics.utils.errors import Fault, FaultsError, UserError

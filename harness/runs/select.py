@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import models
-from harness.config.settings import command_line
 from harness.data.cross_validation import SplitVariant
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 
 

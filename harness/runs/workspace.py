@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config.settings import command_line
 from harness.runs.run import RUN_JSON, Run, Status, is_current, read_run_json, write_run_json
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 from metrics.utils.files import unwritable
 from metrics.utils.names import valid_text

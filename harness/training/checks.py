@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 
 import models
-from harness.config.settings import command_line
 from harness.config.training import SMALLEST_SIZE, TrainConfig
 from harness.data.augment import create as augmentations
 from harness.data.cache import FrameCache
@@ -19,6 +18,7 @@ from harness.runs.network import build, options
 from harness.training import optimiser, schedules
 from harness.training.distributed import ProcessGroup
 from harness.training.queue import Step, variant_of
+from harness.utils.command_line import command_line
 from metrics.masks.classes import Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.validation import suggest

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from harness.config.settings import command_line
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training import local_jobs, reporter, slurm_jobs
@@ -17,6 +16,7 @@ from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingSetup
 from harness.utils import console
 from harness.utils import device as devices
+from harness.utils.command_line import command_line
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted

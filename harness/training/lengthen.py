@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.runs.lock import lock_run
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from harness.config.settings import command_line
 from harness.config.training import TrainConfig
 from harness.data.loader import BatchLoader, end_workers, is_lost_worker
 from harness.runs import checkpoints
@@ -20,6 +19,7 @@ from harness.training.distributed import Agreement, is_lost_peer
 from harness.training.history import HISTORY, Callbacks, Epoch, write_history
 from harness.training.trainer import Trainer, Validation
 from harness.utils import device as devices
+from harness.utils.command_line import command_line
 from harness.utils.signals import Interrupted, StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError

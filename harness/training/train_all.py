@@ -6,7 +6,7 @@ import dataclasses
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from harness.config.settings import Settings, command_line
+from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue
 from harness.runs.run import Run
@@ -26,6 +26,7 @@ from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
+from harness.utils.command_line import command_line
 from harness.utils.versions import versions
 from metrics.utils.errors import UserError
 

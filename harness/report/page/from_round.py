@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.config.settings import command_line
 from harness.data.fingerprint import rows_of
 from harness.evaluation import tables
 from harness.report.page import from_split, gallery
@@ -22,6 +21,7 @@ from harness.report.page.content import Members, PageContent
 from harness.report.tables.view import title_of
 from harness.report.views.by_class import with_place
 from harness.runs.workspace import Workspace
+from harness.utils.command_line import command_line
 from metrics.averages import average_of
 from metrics.masks.class_indices import write_mask
 from metrics.masks.classes import chosen_class

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from harness.config.settings import command_line
 from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant
 from harness.data.fingerprint import data_fingerprint, rows_of
@@ -25,6 +24,7 @@ from harness.runs.classes import shared_classes
 from harness.runs.run import MASKS, Run
 from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace, now
+from harness.utils.command_line import command_line
 from harness.utils.versions import versions
 from metrics.averages import Average, average_of
 from metrics.endocv import add_figures
