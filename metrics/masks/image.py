@@ -60,7 +60,12 @@ def read_file(path: str | Path) -> bytes:
 
 
 def is_still(path: Path) -> bool:
-    """Whether a file, whatever its name, is a single picture that :func:`decode` reads."""
+    """Whether a file, whatever its name, is a single picture that :func:`decode` reads.
+
+    Example:
+        >>> is_still(Path(__file__))
+        False
+    """
     try:
         with quiet(), Image.open(path, formats=_STILL) as image:
             return getattr(image, "n_frames", 1) == 1
