@@ -32,10 +32,12 @@ class SingleChannelDiceLoss(nn.Module):
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """The loss of a batch, a scalar in [0, 1) that is computed in float32.
 
-        The logits (N, C, H, W) are of any floating type, the masks (N, H, W) class indices.
+        The logits (N, C, H, W) are of any floating type, the masks (N, H, W) class indices, or
+        (N, C, H, W) the classes' shares of each pixel, as a teacher gives them.
         """
         predicted = logits.float().softmax(dim=1)[:, self.channel]
-        truth = (masks == self.channel).float()
+        is_shares = masks.ndim == logits.ndim
+        truth = masks[:, self.channel] if is_shares else (masks == self.channel).float()
         both = (predicted * truth).sum()
         return 1 - (2 * both + self.smooth) / (predicted.sum() + truth.sum() + self.smooth)
 
@@ -65,7 +67,11 @@ class DiceCrossEntropyLoss(nn.Module):
         dice: Tensor = self.dice(logits, masks)
         weights = logits.new_ones(logits.shape[1], dtype=torch.float32)
         weights[self.dice.channel] = self.weight
-        return dice + functional.cross_entropy(logits.float(), masks.long(), weight=weights)
+        if masks.ndim < logits.ndim:
+            return dice + functional.cross_entropy(logits.float(), masks.long(), weight=weights)
+        # torch's own divides by the pixels there, not by their weights as with class indices.
+        weighted = masks * weights[:, None, None]
+        return dice - (weighted * logits.float().log_softmax(dim=1)).sum() / weighted.sum()
 
 
 LOSSES: Final[dict[str, Callable[..., nn.Module]]] = {

@@ -112,7 +112,7 @@ Examples:
     "--teacher",
     metavar="RUN|MODEL",
     help="Also learn the probabilities of a run, such as DivergentNets (distillation), computed "
-    "for each batch; --set teacher_weight=W weighs them against the masks.",
+    "for each batch; --set teacher_weight=W is their share, 0 to 1, beside the masks.",
 )
 @request_options()
 @click.option(

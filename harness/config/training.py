@@ -64,6 +64,7 @@ _Decay = Annotated[float, Field(strict=True, ge=0, lt=1, description="0, or a de
 _Weight = Annotated[
     float, Field(strict=True, ge=0, lt=float("inf"), description="a number, 0 or more")
 ]
+_Share = Annotated[float, Field(strict=True, ge=0, le=1, description="a number from 0 to 1")]
 _Seed = Annotated[
     int, Field(strict=True, ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
 ]
@@ -129,8 +130,7 @@ class TrainConfig:
         init_sha256: Digest of the file of these weights, in hexadecimal.
         teacher: Run whose probabilities the network learns as well; empty for none.
         teacher_sha256: Digest of the teacher's weights, in hexadecimal.
-        teacher_weight: Weight of the cross-entropy with the teacher's probabilities, beside the
-            loss on the masks.
+        teacher_weight: The teacher's share of what the network is to say; the masks have the rest.
         inputs: What the network takes: images ``normalised`` as the encoder's own were, or as they
             are, ``0-255``, as the paper's authors trained theirs.
         classes: The classes, and which of them single-channel losses go by.
@@ -166,7 +166,7 @@ class TrainConfig:
     init_sha256: str = ""
     teacher: str = ""
     teacher_sha256: str = ""
-    teacher_weight: _Weight = 1.0
+    teacher_weight: _Share = 0.5
     inputs: _Inputs = "normalised"
     classes: Classes = ONE
 

@@ -48,12 +48,23 @@ class Teacher:
         return probabilities
 
 
-def soft_cross_entropy(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """Mean over pixels of -sum over classes of p log q (Hinton et al., arXiv:1503.02531).
+def blend(masks: Tensor, taught: Tensor, weight: float) -> Tensor:
+    """What a network is to say: the masks, and to a share what its teacher says.
 
-    The ``logits`` (N, C, H, W) are those of q, the ``probabilities`` of the same shape are p.
+    Hinton et al. (arXiv:1503.02531) weigh a loss on each; this is one loss, the recipe's own, on
+    both, so that the parts of the recipe's loss keep their balance.
+
+    Args:
+        masks: Class indices (N, H, W).
+        taught: The teacher's probabilities (N, C, H, W), float32.
+        weight: The teacher's share, 0 to 1.
+
+    Returns:
+        Tensor: The classes' shares of each pixel, (N, C, H, W).
     """
-    return -(probabilities * logits.float().log_softmax(dim=1)).sum(dim=1).mean()
+    classes = torch.arange(taught.shape[1], device=masks.device)
+    marked = (masks[:, None] == classes[:, None, None]).float()
+    return marked.lerp(taught, weight)
 
 
 def with_teachers(workspace: Workspace, steps: Sequence[Step]) -> list[Step]:

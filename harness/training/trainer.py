@@ -23,7 +23,7 @@ from harness.training.cost import has_unused_weights
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import MovingAverage
 from harness.training.graphed_step import CudaRecorder, GraphedSteps
-from harness.training.teacher import Teacher, soft_cross_entropy
+from harness.training.teacher import Teacher, blend
 from harness.utils import device as devices
 from metrics.endocv import SMOOTHING
 from models import losses
@@ -52,7 +52,7 @@ class Trainer:
             each on the scale 0 to 1.
         steps: Steps of the whole run, for the schedule.
         group: The processes that train it together; each has a trainer.
-        teacher: Gives the probabilities of images that the network learns besides the masks.
+        teacher: Gives the probabilities of images that the network learns beside the masks.
         graphs: Whether steps are recorded as CUDA graphs, which takes a GPU, a single process and a
             network that is not compiled.
     """
@@ -161,11 +161,11 @@ class Trainer:
             truth = masks.to(self.device, non_blocking=True).long()
             logits = self._logits(self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
-            loss: Tensor = self.loss(logits, truth)
             if self.teacher is not None:
                 with self._autocast():
                     taught = self.teacher(images.to(self.device, non_blocking=True))
-                loss = loss + self.config.teacher_weight * soft_cross_entropy(logits, taught)
+                truth = blend(truth, taught, self.config.teacher_weight)
+            loss: Tensor = self.loss(logits, truth)
             # DDP averages the gradients of the processes, but the whole batch's are their sum.
             loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
         self.optimiser.step()

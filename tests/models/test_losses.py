@@ -129,6 +129,18 @@ def test_no_value_is_asked_of_the_device(name: str) -> None:
     assert losses.create(name)(logits, masks).device.type == "meta"
 
 
+@pytest.mark.parametrize("name", list(losses.LOSSES))
+def test_shares_of_the_classes_can_be_learned(name: str) -> None:
+    logits, masks = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    shares = torch.nn.functional.one_hot(masks, 3).movedim(-1, 1).float()
+    loss = losses.create(name)
+
+    assert loss(logits, shares).item() == pytest.approx(loss(logits, masks).item())
+    uncertain = torch.full_like(shares, 1 / 3)
+    undecided = torch.zeros_like(logits)
+    assert loss(undecided, uncertain) < loss(SURE * shares, uncertain)
+
+
 def test_the_combined_loss_is_the_sum_of_its_parts() -> None:
     logits, masks = torch.randn(2, 2, 8, 8), torch.randint(0, 2, (2, 8, 8))
     parts = losses.SingleChannelDiceLoss()(logits, masks) + torch.nn.functional.cross_entropy(
