@@ -53,7 +53,7 @@ def within(pixels: int) -> dict[str, Any]:
     """
     half = pixels // 18
     short = f"slice(datum.label, 0, {half}) + '\u2026' + slice(datum.label, -{half})"
-    shown = f"length(datum.label) > {2 * half + 1} ? {short} : datum.label"
+    shown = f"length(datum.label) > {pixels // 7} ? {short} : datum.label"
     return {"labelExpr": shown, "labelLimit": pixels}
 
 
