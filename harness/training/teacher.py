@@ -64,7 +64,7 @@ def blend(masks: Tensor, taught: Tensor, weight: float) -> Tensor:
     """
     classes = torch.arange(taught.shape[1], device=masks.device)
     marked = (masks[:, None] == classes[:, None, None]).float()
-    return marked.lerp(taught, weight)
+    return (1 - weight) * marked + weight * taught
 
 
 def with_teachers(workspace: Workspace, steps: Sequence[Step]) -> list[Step]:
