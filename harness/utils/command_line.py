@@ -32,7 +32,8 @@ def command_line(words: str) -> str:
     for option in command.params:
         if not isinstance(option, SettingOption) or option.name is None:
             continue
-        above = context.parent or context  # an option may stand before a subcommand
+        # An option may stand before a subcommand: 'runs --workspace DIR show'.
+        above = context.parent or context
         given = context if context.params.get(option.name) else above
         if given.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
             values = given.params[option.name]
