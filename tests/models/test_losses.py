@@ -136,9 +136,17 @@ def test_shares_of_the_classes_can_be_learned(name: str) -> None:
     loss = losses.create(name)
 
     assert loss(logits, shares).item() == pytest.approx(loss(logits, masks).item())
-    uncertain = torch.full_like(shares, 1 / 3)
-    undecided = torch.zeros_like(logits)
-    assert loss(undecided, uncertain) < loss(SURE * shares, uncertain)
+
+
+def test_an_uncertain_share_asks_for_an_uncertain_network() -> None:
+    # Of the Dice loss alone this does not hold: its least value is not at the shares themselves.
+    uncertain = torch.full((1, 2, 4, 4), 0.5)
+    undecided, decided = torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)
+    decided[:, 1, :2], decided[:, 0, 2:] = SURE, SURE
+
+    loss = losses.create("dice+ce")
+
+    assert loss(undecided, uncertain) < loss(decided, uncertain)
 
 
 def test_the_combined_loss_is_the_sum_of_its_parts() -> None:
