@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -36,6 +37,16 @@ _SHARED_MEMORY: Final = Path("/dev/shm")
 # A batch takes milliseconds. A worker that could not share one says so on stderr alone, and the
 # training would wait for it for ever.
 TIMEOUT_S: Final = 50.0
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """Report the end of a thread, but not that of torch's pinning thread as its workers end.
+
+    It takes batches from their sockets; what ended the workers is told by the main thread.
+    """
+    name = failed.thread.name if failed.thread else ""
+    if not ("_pin_memory_loop" in name and issubclass(failed.exc_type, (OSError, EOFError))):
+        threading.__excepthook__(failed)
 
 
 def end_workers() -> None:
@@ -200,6 +211,8 @@ class BatchLoader:
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(self.frames, self.config.augmentation, seed=self.config.seed)
         workers = self.config.workers or 0
+        if pin and workers:
+            threading.excepthook = _thread_failed
         return DataLoader(
             dataset,
             # This list is refilled for each epoch, so that the workers need not be started again.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -258,3 +259,23 @@ def test_a_worker_that_dies_or_hands_over_nothing_ends_the_wait(
     assert loader.is_lost_worker(late.value)
     assert loader.is_lost_worker(dead.value)
     assert not loader.is_lost_worker(RuntimeError("shapes differ"))
+
+
+def test_the_pinning_thread_ends_silently_with_its_workers(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(error: Exception) -> str:
+        def _pin_memory_loop() -> None:  # as torch's is called
+            raise error
+
+        thread = threading.Thread(target=_pin_memory_loop)
+        thread.start()
+        thread.join()
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    loader.BatchLoader(config(workers=1), cache, cache, pin=True)
+
+    assert said(ConnectionResetError(104, "Connection reset by peer")) == ""
+    assert said(EOFError()) == ""
+    assert "RuntimeError: CUDA error" in said(RuntimeError("CUDA error"))
