@@ -44,7 +44,7 @@ from tests.gpu.scale import SCALE
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.filterwarnings("error:the training step could not be recorded"),
+    pytest.mark.filterwarnings("error:.*could not be recorded as a CUDA graph"),
 ]
 
 BATCH: Final = 8
