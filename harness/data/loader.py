@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -219,6 +220,9 @@ class BatchLoader:
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
+            # Also in a process of a fork server (``train --jobs``), where each worker would otherwise
+            # take seconds to import torch anew. No worker touches a GPU or torch's threads.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             worker_init_fn=_prepare_worker,
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCHED if workers else None,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -129,6 +130,21 @@ def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: 
     assert [epoch_of(feed, 0), epoch_of(feed, 1), epoch_of(feed, 1, start=1)] == expected
     images = [batch[0] for epoch in expected[:2] for batch in epoch]
     assert len(set(images)) == len(images)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others start their processes anew")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_workers_are_forked_in_a_process_of_a_fork_server_too(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = multiprocessing.get_context("forkserver")
+    monkeypatch.setattr(multiprocessing.context._default_context, "_actual_context", default)
+    feed = loader.BatchLoader(config(workers=1), cache, cache)
+
+    next(feed.train(0))
+
+    assert {child._start_method for child in multiprocessing.active_children()} == {"fork"}
+    loader.end_workers()
 
 
 def test_batches_for_a_gpu_are_pinned_as_they_are(
