@@ -220,8 +220,8 @@ class BatchLoader:
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
-            # Also in a process of a fork server (``train --jobs``), where each worker would otherwise
-            # take seconds to import torch anew. No worker touches a GPU or torch's threads.
+            # Also under ``train --jobs``, in a process of a fork server, where each worker would
+            # otherwise import torch anew. No worker touches a GPU or torch's threads.
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             worker_init_fn=_prepare_worker,
             persistent_workers=workers > 0,
