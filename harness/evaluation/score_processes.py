@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
@@ -85,7 +87,8 @@ def _alone(task: Task) -> PackageScore | str:
 
 def _run(tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, PackageScore | str]]:
     # Processes that decode with threads cannot be forked.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, initializer=end_with_caller) as pool:
         left = iter(list(tasks.items()))
         under_way: dict[Future[PackageScore | str], int] = {}
         try:
@@ -103,6 +106,21 @@ def _run(tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, PackageS
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def end_with_caller() -> None:
+    """End this process with the one that started it, also where that is killed.
+
+    A pool's processes would wait for its next task for ever: each holds the queue open for all.
+    """
+    caller = parent_process()
+
+    def end() -> None:
+        if caller:
+            caller.join()
+            os._exit(1)
+
+    Thread(target=end, daemon=True).start()
 
 
 def _score(task: Task) -> PackageScore | str:
