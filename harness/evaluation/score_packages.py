@@ -169,7 +169,7 @@ class ScoringJob:
         return _Entry(digest=digest, own=own, name=name, round_=self.rounds.get(name))
 
     def _is_scored(self, item: tuple[Path, str, bool]) -> bool:
-        package, _, is_plain = item
+        package, shown, is_plain = item
         if is_plain or not self.registers:
             return False
         try:
@@ -177,6 +177,7 @@ class ScoringJob:
         except UserError:
             return False  # said where it is to be scored
         alike = self.ledger.scores(entry.name, protocol=self.protocol, package_sha256=entry.digest)
+        alike = alike[alike["team"] == self._team(shown, entry)]
         folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)
         truth = self._truth(entry.round_).sha256
         # Only the newest score's frame table is kept.
@@ -197,8 +198,7 @@ class ScoringJob:
         return self._keep(shown, entry, score)
 
     def _keep(self, shown: str, entry: _Entry, score: PackageScore) -> tuple[str, PackageScore]:
-        # Of 'red/final', found in a folder of teams, red is the team.
-        team = self.team or ("" if entry.own is not None else shown.partition("/")[0])
+        team = self._team(shown, entry)
         self._note_same_bytes(shown, score, team)
         # The files first: a row in the register says that its files are there.
         self._write(score, shown)
@@ -207,6 +207,10 @@ class ScoringJob:
         if not entry.name and self.registers:
             console.note(f"{shown}: entered without a round; give --round to rank it in one")
         return self.team or str(entry.own["model"] if entry.own is not None else shown), score
+
+    def _team(self, shown: str, entry: _Entry) -> str:
+        """A package's team, empty for our own: of 'red/final', in a folder of teams, red."""
+        return self.team or ("" if entry.own is not None else shown.partition("/")[0])
 
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""

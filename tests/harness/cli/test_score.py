@@ -162,6 +162,8 @@ def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> 
     assert again.exit_code == 0, again.output
     assert "1 package was scored before" in again.stderr
     assert {row["package"] for row in json.loads(again.stdout)["rows"]} == {"team2"}
+    renamed = harness(*line, "--team", "other")  # the same bytes in another team's name
+    assert "scored before" not in renamed.stderr
     cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
     corrected = harness(*line)
     assert "scored before" not in corrected.stderr
