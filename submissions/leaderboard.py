@@ -72,6 +72,13 @@ def by_name(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
+def best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores in their order: the best first, equal ones by name, of one name the newest first."""
+    names = [name for name in ("team", "model") if name in rows]
+    rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
+    return rows.sort_values(["score", *names], ascending=[False, *[True for _ in names]])
+
+
 def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd.DataFrame:
     """Rank scored packages, or evaluations of a split.
 
@@ -85,7 +92,8 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     Returns:
         The best row of each model and team in each group of ``GROUPS``, by group (the truth of the
         newest score first) and rank, with those of ``COLUMNS`` that apply. Equal scores share a
-        rank. What has no score stands last in its group, without a rank. Empty for no rows.
+        rank, by name. What has no score stands last in its group, without a rank. Empty for no
+        rows.
 
     Raises:
         UserError: The rows mix protocols, or ``sd`` names no SD.
@@ -99,8 +107,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
         )
     groups = [name for name in GROUPS if name in rows]
     who = [*groups, *(name for name in ("team", "model") if name in rows)]
-    rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
-    best = rows.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
+    best = best_first(rows).drop_duplicates(who)
     scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
     ranks = scores.rank(method="min", ascending=False).astype("Int64")
     best = best.assign(rank=ranks, source=source, sd_name=sd)

@@ -201,6 +201,13 @@ class Ledger:
         }
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
 
+    def scored(self) -> str:
+        """Which rounds have scores by which protocol, to end a message; empty where none has."""
+        keys = ["round", "protocol"]
+        pairs = self.scores()[keys].drop_duplicates().sort_values(keys).to_numpy().tolist()
+        named = [f"{f'round {name}' if name else 'no round'} ({by})" for name, by in pairs]
+        return f"; scored so far: {', '.join(named)}" if named else ""
+
     def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:
         """The submissions of these very bytes, described for a person, oldest first."""
         query = "SELECT * FROM submissions WHERE package_sha256 = ? ORDER BY number"

@@ -119,11 +119,13 @@ def command(
         )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
-    scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
+    ledger = Ledger(settings.workspace)
+    scores = ledger.scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
-        evaluated = _evaluations(settings, split)
+        elsewhere = ledger.scored() if split is None else ""
+        evaluated = _evaluations(settings, split, elsewhere)
         if split is None:
-            _warn_of_no_scores(round_name, protocol)
+            _warn_of_no_scores(round_name, protocol, elsewhere)
         _show_evaluations(evaluated, average, sd, kind, format_)
         return
     scores = averaged(scores, average or "sets")
@@ -135,12 +137,12 @@ def command(
         _show_scores(scores, sd, kind, format_, paper=paper)
 
 
-def _warn_of_no_scores(round_name: str | None, protocol: str) -> None:
+def _warn_of_no_scores(round_name: str | None, protocol: str, elsewhere: str) -> None:
     of_round = f" in round {round_name}" if round_name is not None else ""
     score = command_line(f"score ZIP --truth DIR --protocol {protocol}")
     console.warn(
-        f"No submission is scored{of_round} yet by the {protocol} protocol ('{score}' does it): "
-        "ranking evaluations of a split instead."
+        f"No submission is scored{of_round} yet by the {protocol} protocol ('{score}' does it)"
+        f"{elsewhere}. Ranking evaluations of a split instead."
     )
 
 
@@ -200,7 +202,7 @@ def _round_views(
     from harness.evaluation import tables
     from harness.report.views.leaderboard import HASH_SHOWN
     from harness.runs.workspace import Workspace
-    from submissions.leaderboard import by_name
+    from submissions.leaderboard import best_first, by_name
 
     workspace = Workspace(settings.workspace)
     views = []
@@ -208,10 +210,10 @@ def _round_views(
     truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
     groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
     for (round_name, truth), group in groups:
-        current = group[group["current"]].sort_values("score", ascending=False, kind="stable")
+        current = best_first(group[group["current"]])
         if current.empty:
             continue
-        where = f"round {round_name}"
+        where = f"round {round_name}" if round_name else "no round"
         where += f", truth {str(truth)[:HASH_SHOWN]}" if truths[round_name] > 1 else ""
         if left_out := list(by_name(group[~group["current"]])):
             console.note(
@@ -277,7 +279,7 @@ def _show_ranks_of_splits(
     show_views(views, format_, {"protocol": "paper", "average": average or "sets"})
 
 
-def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
+def _evaluations(settings: Settings, split: str | None, elsewhere: str) -> list[Evaluated]:
     """The evaluations that can be ranked; those that cannot are named, and none is a fault."""
     from harness.evaluation import standings
     from harness.runs.workspace import Workspace
@@ -290,8 +292,8 @@ def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
         )
     if not found:
         raise UserError(
-            f"{settings.workspace}: nothing to rank. Score packages: '{command_line('score')}', "
-            f"measure models: '{command_line('evaluate --split test')}' (in a new folder 'harness "
-            "init' comes first), or try everything with 'harness demo'."
+            f"{settings.workspace}: nothing to rank{elsewhere}. Score packages: "
+            f"'{command_line('score')}', measure models: '{command_line('evaluate --split test')}' "
+            "(in a new folder 'harness init' comes first), or try everything with 'harness demo'."
         )
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import click
 from harness.cli.options import FRAMES, average_option, models_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 
@@ -42,7 +45,7 @@ Examples:
 )
 @models_option(
     "Models, of which the newest finished run, or the best package, is shown; repeatable. By "
-    "default all."
+    "default all. With --round MODEL is every team's, 'TEAM MODEL' one team's."
 )
 @click.option("--run", "chosen", multiple=True, metavar="RUN", help="Runs instead of models.")
 @average_option("How figures over several test sets are averaged")
@@ -188,21 +191,37 @@ def _of_round(
     team_pages: bool,
 ) -> PageContent:
     from harness.report.page import from_round
+    from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
     console.note(f"Gathering the results in round {name} ...")
     round_ = get_round(name, load_rounds(settings.rounds))
     scores = _scores(settings, average, name)
-    if models and not scores.empty:
-        there = list(dict.fromkeys(scores["model"]))
-        if missing := [model for model in models if model not in there]:
-            raise UserError(
-                f"no scored package of {', '.join(missing)} in round {name}; there are: "
-                f"{', '.join(there)}."
-            )
-        scores = scores[scores["model"].isin(models)]
+    if scores.empty:
+        score = command_line(f"score PACKAGE --round {shlex.quote(name)} --truth DIR")
+        raise UserError(
+            f"no package of round {name} is scored yet by the official protocol"
+            f"{Ledger(settings.workspace).scored()}. Do it with: {score}"
+        )
+    if models:
+        scores = of_models(scores, models, name)
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
     return replace(content, leaderboard=_leaderboard(scores))
+
+
+def of_models(scores: pd.DataFrame, wanted: Sequence[str], round_name: str) -> pd.DataFrame:
+    """The scores of models: ``MODEL`` is every team's, ``TEAM MODEL`` one team's.
+
+    Raises:
+        UserError: A name has no score.
+    """
+    full = (scores["team"] + " " + scores["model"]).str.strip()
+    if missing := set(wanted) - {*scores["model"], *full}:
+        raise UserError(
+            f"no scored package of {', '.join(sorted(missing))} in round {round_name}; there are, "
+            f"as TEAM MODEL (MODEL alone is every team's): {', '.join(sorted(set(full)))}."
+        )
+    return scores[scores["model"].isin(wanted) | full.isin(wanted)]
 
 
 def _scores(

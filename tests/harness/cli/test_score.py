@@ -711,3 +711,25 @@ def test_validate_takes_several_packages(here: Path, harness: Harness) -> None:
     listed = harness("validate", "packages", "--frames", "frames", "--format", "json")
     found = {one["metadata"]["package"]: len(one["rows"]) for one in json.loads(listed.stdout)}
     assert found == {"packages/blue.zip": 6, "packages/red.zip": 0}
+
+
+def test_a_round_without_scores_names_those_that_have(here: Path, harness: Harness) -> None:
+    write(here / "a.zip", 1)
+    harness("score", "a.zip", "--truth", "truth", "--round", "2", "--no-hausdorff")
+    for command in ("leaderboard", "report"):
+        refused = harness(command, "--round", "1")
+        assert refused.exit_code == 1
+        assert "scored so far: round 2 (official)" in refused.stderr
+
+
+def test_equal_teams_share_a_rank_and_keep_their_names(here: Path, harness: Harness) -> None:
+    for team in ("red", "blue"):
+        (here / "packages" / team).mkdir(parents=True)
+        write(here / "packages" / team / "final.zip", shift=1)
+    harness("score", "packages", "--truth", "truth", "--round", "1", "--no-hausdorff")
+    board = harness("leaderboard", "--no-paper").stdout
+    assert board.index("blue") < board.index("red")
+    assert "Equal scores share a rank." in board
+    paper = harness("leaderboard", "--table", "paper").stdout
+    assert "blue final" in paper
+    assert "red final" in paper
