@@ -7,6 +7,7 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import pandas as pd
@@ -70,6 +71,29 @@ def by_name(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     return {
         name: {str(k): v for k, v in row.items()} for name, row in zip(names, records, strict=True)
     }
+
+
+def full_names(rows: pd.DataFrame) -> pd.Series[str]:
+    """Each score's 'TEAM MODEL'; of our own models, which have no team, the model alone."""
+    return (rows["team"] + " " + rows["model"]).str.strip()
+
+
+def without(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """The scores but those of some names, each a team or 'TEAM MODEL'.
+
+    Raises:
+        UserError: A name has no score, or nothing is left.
+    """
+    full = full_names(rows)
+    if missing := set(names) - {*rows["team"], *full}:
+        raise UserError(
+            f"nothing to leave out for {', '.join(sorted(missing))}; scored are, as TEAM MODEL: "
+            f"{', '.join(sorted(set(full)))}."
+        )
+    left = rows[~(rows["team"].isin(names) | full.isin(names))]
+    if left.empty:
+        raise UserError("every scored package is left out; name fewer by --without.")
+    return left
 
 
 def best_first(rows: pd.DataFrame) -> pd.DataFrame:

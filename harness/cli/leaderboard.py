@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import average_option, format_option, with_settings
+from harness.cli.options import average_option, format_option, with_settings, without_option
 from harness.report.tables.formats import FORMATS, SD_MEANINGS
 from harness.utils import console
 from harness.utils.command_line import command_line
@@ -31,7 +31,7 @@ Examples:
   harness leaderboard --table ranks
   harness leaderboard --round 2 --table consensus --figure f1 --figure recall
   harness leaderboard --split val --table ranks
-  harness leaderboard --round 2 --format svg > leaderboard.svg
+  harness leaderboard --round 2 --without "TEAM MODEL" --format svg > leaderboard.svg
 """
 
 
@@ -87,6 +87,7 @@ Examples:
     metavar="NAME",
     help="With --table consensus: a test set to rank on; repeatable.  [default: all]",
 )
+@without_option()
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
 def command(
@@ -98,6 +99,7 @@ def command(
     sd: str | None,
     paper: bool,
     kind: str,
+    without: tuple[str, ...],
     format_: Format,
     **chosen: tuple[str, ...],
 ) -> None:
@@ -107,15 +109,15 @@ def command(
     Without scored submissions, evaluations of a split are ranked instead.
     """
     from harness.report.tables.view import show_views
-    from submissions.leaderboard import averaged
+    from submissions import leaderboard
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
     if any(chosen.values()) and kind != "consensus":
         raise click.UsageError("--figure and --test-set go with --table consensus")
-    if split is not None and (round_name is not None or protocol != "official"):
+    if split is not None and (round_name is not None or protocol != "official" or without):
         raise click.UsageError(
-            "--round and --protocol are of scored submissions, --split of evaluations; give one"
+            "--round, --protocol and --without are of scored submissions, --split of evaluations"
         )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
@@ -128,7 +130,7 @@ def command(
             _warn_of_no_scores(round_name, protocol, elsewhere)
         _show_evaluations(evaluated, average, sd, kind, format_)
         return
-    scores = averaged(scores, average or "sets")
+    scores = leaderboard.averaged(leaderboard.without(scores, without), average or "sets")
     if kind in ("ranks", "consensus"):
         views = _round_views(settings, scores, chosen if kind == "consensus" else None)
         metadata = {"protocol": protocol, "average": average or "sets", **chosen}
@@ -178,14 +180,10 @@ def _show_evaluations(
     from harness.evaluation import standings
     from harness.report.views.leaderboard import standings_view
 
-    if kind == "consensus":
+    if kind in ("consensus", "paper"):
         raise UserError(
-            "--table consensus is of scored submissions: score packages with 'harness score'."
-        )
-    if kind == "paper":
-        raise UserError(
-            "the paper's Table 4 is of scored submissions: score a package with 'harness score'. "
-            "Its tables of the splits are printed by 'harness evaluate --table paper'."
+            f"--table {kind} is of scored submissions: score packages with 'harness score'. The "
+            "paper's tables of the splits are printed by 'harness evaluate --table paper'."
         )
     if kind == "ranks":
         _show_ranks_of_splits(evaluated, average, format_)
@@ -222,7 +220,7 @@ def _round_views(
         rows = by_name(current)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
-            again = f"score {rows[name]['package']} again"
+            again = f"score {rows[name]['package']} again, without --out"
             console.warn(f"{name} is left out: its frame table is missing; {again}.")
         if len(found) < 2:
             console.note(f"Fewer than two scored models in {where}, nothing to compare.")

@@ -733,3 +733,12 @@ def test_equal_teams_share_a_rank_and_keep_their_names(here: Path, harness: Harn
     paper = harness("leaderboard", "--table", "paper").stdout
     assert "blue final" in paper
     assert "red final" in paper
+    for name in ("red", "red final"):
+        left = harness("leaderboard", "--no-paper", "--without", name)
+        assert "blue" in left.stdout
+        assert "red" not in left.stdout
+    for command in ("leaderboard", "report"):
+        typo = harness(command, "--round", "1", "--without", "final")
+        assert "nothing to leave out for final; scored are, as TEAM MODEL: blue fi" in typo.stderr
+    nothing = harness("leaderboard", "--without", "red", "--without", "blue")
+    assert "every scored package is left out" in nothing.stderr
