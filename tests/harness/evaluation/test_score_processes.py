@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import psutil
 
-from harness.evaluation.score_processes import Task, score_tasks
+from harness.evaluation.score_processes import Scoring, Task, score_tasks
 from submissions.scoring import score_package
 from submissions.writing.package import PackageWriter
 
@@ -43,11 +43,8 @@ def test_a_killed_process_costs_no_score(tmp_path: Path) -> None:
                 mask[5 + shift : 20, 5:20] = True
                 writer.add(test_set=SET, name=f"f{n}", mask=mask, latency_ms=1.0)
     packages[-1].write_bytes(b"no zip")
-    tasks = [
-        Task(package=path, truth=tmp_path / "truth", round=None, protocol="official",
-             hausdorff=False)
-        for path in packages
-    ]  # fmt: skip
+    scoring = Scoring(folder=tmp_path / "truth", protocol="official", hausdorff=False)
+    tasks = [Task(path, None, scoring) for path in packages]
     outcomes = score_tasks(tasks, 2)
     found = dict([next(outcomes)])
     for child in psutil.Process().children():
