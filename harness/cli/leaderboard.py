@@ -117,7 +117,8 @@ def command(
         raise click.UsageError("--figure and --test-set go with --table consensus")
     if split is not None and (round_name is not None or protocol != "official" or without):
         raise click.UsageError(
-            "--round, --protocol and --without are of scored submissions, --split of evaluations"
+            "--round, --protocol and --without are of scored submissions, --split of evaluations; "
+            "give one"
         )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
