@@ -237,8 +237,8 @@ def of_models(scores: pd.DataFrame, wanted: Sequence[str], round_name: str) -> p
     full = full_names(scores)
     if missing := set(wanted) - {*scores["model"], *full}:
         raise UserError(
-            f"no scored package of {', '.join(sorted(missing))} in round {round_name}; there are, "
-            f"as TEAM MODEL (MODEL alone is every team's): {', '.join(sorted(set(full)))}."
+            f"no scored package of {', '.join(sorted(missing))} in round {round_name}; there are: "
+            f"{', '.join(sorted(set(full)))} (as TEAM MODEL; MODEL alone is every team's)."
         )
     return scores[scores["model"].isin(wanted) | full.isin(wanted)]
 
