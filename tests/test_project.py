@@ -66,7 +66,7 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
-def test_a_room_is_typed_and_has_tests(package: str) -> None:
+def test_a_package_is_typed_and_has_tests(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
     assert list((ROOT / "tests" / package).rglob("test_*.py"))
 
