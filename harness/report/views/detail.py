@@ -131,8 +131,8 @@ def stratum_view(
         data_only_columns=["model"],
         columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
-        caption=f"{caption(rows)} Share of the frame: small below {EDGES[0]:.0%}, large from "
-        f"{EDGES[1]:.0%}; none: frames without any.",
+        caption=f"{caption(rows)} Share of the frame: small below {100 * EDGES[0]:g} %, large "
+        f"from {100 * EDGES[1]:g} %; none: frames without any.",
         group="stratum",
     )
 
