@@ -19,6 +19,7 @@ from harness.runs.workspace import Workspace
 from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.job import DeviceSlot, Job, WorkerCallbacks
+from harness.training.launch import side_by_side
 from harness.training.local_jobs import _Worker, device_slots, train_all
 from harness.training.train_run import TrainingFrames, TrainingSetup
 
@@ -127,6 +128,21 @@ def test_a_signal_stops_all_of_them_with_everything_written(
     assert stopped.last.exists()
     assert f"--resume {stopped.run}" in heard.ended[stopped.run]
     assert endless[1].run.run not in heard.ended  # not begun any more
+
+
+def test_those_that_a_second_signal_killed_are_interrupted(
+    workspace: Workspace, frames: TrainingFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [job(workspace, frames, epochs=1) for _ in range(2)]
+    workspace.finish_run(jobs[0].run.run)
+
+    def train_all(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.training.local_jobs.train_all", train_all)
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(workspace, jobs, [], SETUP, 2, 2)
+    assert {run.status for run in workspace.runs()} == {"finished", "interrupted"}
 
 
 def test_a_warning_is_passed_on(workspace: Workspace, frames: TrainingFrames) -> None:
