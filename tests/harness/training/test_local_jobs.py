@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.job import DeviceSlot, Job, WorkerCallbacks
 from harness.training.launch import side_by_side
-from harness.training.local_jobs import _Worker, device_slots, train_all
+from harness.training.local_jobs import _Worker, device_slots, start_server, train_all
 from harness.training.train_run import TrainingFrames, TrainingSetup
 
 if TYPE_CHECKING:
@@ -120,6 +122,9 @@ def test_a_signal_stops_all_of_them_with_everything_written(
 ) -> None:
     endless = [job(workspace, frames, epochs=100_000) for _ in range(2)]
     heard = Heard(signal_at_first_step=signal.SIGTERM)
+    if sys.platform == "linux":  # 'timeout' sends it to the whole process group
+        start_server()
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGTERM)  # type: ignore[attr-defined]
 
     assert train_all(iter(endless), TWO[:1], heard.callbacks()) == signal.SIGTERM
 
