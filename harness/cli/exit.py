@@ -97,8 +97,10 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
             _name_settings_above()
         return error.exit_code
     except click.Abort as error:
-        # click raises this for Ctrl-C and for a prompt without an answer.
-        if isinstance(error.__cause__ or error.__context__, EOFError):
+        # click raises this for Ctrl-C, for a prompt without an answer, and for any EOFError.
+        if isinstance(error.__cause__, EOFError):
+            return _unexpected(error.__cause__, arguments)
+        if isinstance(error.__context__, EOFError):
             return _fail("an answer was needed, but there is no input to read it from")
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except KeyboardInterrupt:

@@ -49,14 +49,7 @@ def side_by_side(
     ) as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = local_jobs.device_slots(setup.device, count, threads=threads)
-        told = _entering(workspace, shown.callbacks())
-        try:
-            number = local_jobs.train_all(waiting, slots, told)
-        finally:
-            # Those that a signal left no time for, and those that were killed.
-            for run in workspace.runs(status="running"):
-                if run.run in {job.run.run for job in jobs}:
-                    workspace.finish_run(run.run, "interrupted")
+        number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
     go_on = command_line(f"train --resume{f' --jobs {asked}' if asked else ''}")
     if number:
         raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)
