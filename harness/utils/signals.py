@@ -68,8 +68,9 @@ class StopRequest:
             return
         self.number, self._came = number, time.monotonic()
         if hasattr(signal, "SIGCHLD"):
-            # torch's handler takes for a fault that a worker got the same signal and ended.
-            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # torch's handler takes for a fault that a worker got the same signal and ended. Under
+            # SIG_DFL Python would complain of the end of one that it has not handled yet.
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         if self._is_waiting:
             raise StoppedWaiting
 
