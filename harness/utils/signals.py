@@ -13,8 +13,8 @@ from typing import Final, Self
 import click
 
 _ONE_REQUEST_S: Final = 3.0
-"""Signals so soon after the first are the same request: ``timeout`` and torchrun pass on to a
-process what the whole process group gets from them or from the terminal."""
+"""Signals so soon after the first are the same request: ``timeout``, for one, sends its signal to
+the process and to its whole group."""
 
 
 class Interrupted(click.ClickException):
