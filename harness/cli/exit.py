@@ -96,14 +96,12 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         if error.exit_code == FAULT:
             _name_settings_above()
         return error.exit_code
-    except click.Abort as error:
-        # click raises this for Ctrl-C, for a prompt without an answer, and for any EOFError.
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click raises Abort for Ctrl-C, for a prompt without an answer, and for any EOFError.
         if isinstance(error.__cause__, EOFError):
             return _unexpected(error.__cause__, arguments)
         if isinstance(error.__context__, EOFError):
             return _fail("an answer was needed, but there is no input to read it from")
-        return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
-    except KeyboardInterrupt:
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except Terminated:
         return _fail("stopped by SIGTERM; what was finished stays usable", TERMINATED)
