@@ -43,9 +43,9 @@ def frame_codes(table: pd.DataFrame) -> Codes:
         >>> frame_codes(pd.DataFrame({"frame": list("aaaa"), "class": ["polyp", "background"] * 2}))
         array([0, 0, 1, 1])
     """
-    keys = [name for name in ("model", "frame") if name in table]
-    again = table.groupby([*keys, "class"], sort=False).cumcount()
-    return group_codes(table[keys].assign(again=again), [*keys, "again"])[0]
+    codes, _ = group_codes(table, [name for name in ("model", "frame") if name in table])
+    rows = pd.Series(combine_codes(codes, table["class"]))
+    return combine_codes(codes, rows.groupby(rows).cumcount())
 
 
 def moments(codes: Codes, values: Floats, groups: int) -> tuple[Floats, Floats, Codes]:
