@@ -153,6 +153,8 @@ def _views(chosen: ChosenRuns, measured: Measured, kind: str, format_: Format) -
         maps, temperatures = chosen.map_tables(split), chosen.temperatures(split)
         measured = replace(measured, maps=maps, temperatures=temperatures)
     views = KINDS[kind](measured, format_)
-    seeds, formulas = chosen.seeds(split), measured.formulas
-    spread = seed_view(measured.frames, seeds, split=split, formulas=formulas)
+    spread = seed_view(
+        measured.frames, chosen.seeds(split), split=split, formulas=measured.formulas,
+        average=measured.average,
+    )  # fmt: skip
     return [*views, spread] if spread else views
