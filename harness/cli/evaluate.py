@@ -129,9 +129,10 @@ def command(
         for split in splits:
             chosen.write_parts(split, shard)
         return
-    tables = {split: chosen.measure(split) for split in splits}
-    if kind == "generalisation":
-        tables = {" and ".join(splits): pd.concat(tables.values(), ignore_index=True)}
+    joint = " and ".join(splits) if kind == "generalisation" else ""
+    tables = {split: chosen.measure(split, joint) for split in splits}
+    if joint:
+        tables = {joint: pd.concat(tables.values(), ignore_index=True)}
     views = []
     for split, frames in tables.items():
         measured = Measured(
