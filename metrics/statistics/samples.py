@@ -28,8 +28,11 @@ Floats = npt.NDArray[np.float64]
 TIE: Final = 1e-12
 """Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
 
-LOWER_IS_BETTER: Final = frozenset({"hausdorff_px", "hd95_px", "assd_px", "latency_ms"})
-"""Of the figures that are built in; see :func:`lower_is_better`."""
+LOWER_IS_BETTER: Final = frozenset(
+    {"hausdorff_px", "hd95_px", "assd_px", "latency_ms",
+     "hausdorff_rows", "false_polyps", "fp", "fn"}
+)  # fmt: skip
+"""Of the columns of a frame table and its figures; see :func:`lower_is_better`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
