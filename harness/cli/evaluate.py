@@ -123,6 +123,8 @@ def command(
 
     if kind != "generalisation" and (by or reference or other):
         raise click.UsageError("--by, --from and --to are for --table generalisation")
+    if kind in OF_MAPS and protocol != "paper":
+        raise click.UsageError(f"--table {kind} has figures of its own; leave out --protocol")
     splits = tuple(dict.fromkeys(wanted))
     chosen = ChosenRuns(settings, protocol, map_table=kind in OF_MAPS, gather=gather, **options)
     if shard:
