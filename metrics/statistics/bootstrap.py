@@ -58,7 +58,7 @@ class Replicates:
         """The settings in one line, to print beside the figures."""
         within = f" within {self.n_sets} test sets" if self.n_sets > 1 else ""
         return (
-            f"bootstrap, {len(self.resampled)} resamples of {len(self.jackknife)} clusters"
+            f"bootstrap, {len(self.resampled):,} resamples of {len(self.jackknife)} clusters"
             f"{within} ({self.n_frames} frames), seed {self.seed}"
         )
 

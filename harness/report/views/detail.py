@@ -139,8 +139,9 @@ def stratum_view(
         data_only_columns=["model"],
         columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
-        caption=f"{caption(rows, score=True)} Share of the frame: small below {EDGES[0]:.0%}, "
-        f"large from {EDGES[1]:.0%}; none: frames without any.{left_out_note(rows, formulas)}",
+        caption=f"{caption(rows, score=True)} Share of the frame: small below "
+        f"{100 * EDGES[0]:g} %, large from {100 * EDGES[1]:g} %; none: frames without any."
+        + left_out_note(rows, formulas),
         group="stratum",
     )
 
