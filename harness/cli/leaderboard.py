@@ -119,8 +119,14 @@ def command(
         )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
-    scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
+    ledger = Ledger(settings.workspace)
+    scores = ledger.scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
+        other = "strict" if protocol == "official" else "official"
+        if split is None and not ledger.scores(round_name, protocol=other).empty:
+            console.note(
+                f"Scores by the {other} protocol are there: --protocol {other} ranks them."
+            )
         evaluated = _evaluations(settings, split)
         if split is None:
             _warn_of_no_scores(round_name, protocol)

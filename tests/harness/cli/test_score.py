@@ -497,6 +497,7 @@ def test_packages_without_a_score_are_shown_without_a_rank(here: Path, harness: 
     assert scored.exit_code == 0, scored.output
 
     shown = harness("leaderboard", *strict)
+    assert "--protocol strict ranks them" in harness("leaderboard", "--round", "1").stderr
 
     assert shown.exit_code == 0, shown.output
     ranks = {line.split()[2]: line.split()[1] for line in shown.stdout.splitlines() if "9 " in line}
