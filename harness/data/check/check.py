@@ -132,7 +132,8 @@ def _oddities(
 def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> Iterator[str]:
     named = {fault.path for fault in faults}
     for listing in listings:
-        used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
+        files = (path for frame in listing.frames for path in (frame.image, frame.mask))
+        used = [*filter(None, files), *listing.tables]
         known, others = find_other_files(listing.root, used)
         if known:
             parts = ", ".join(f"{kind} ({count})" for kind, count in known.items())
