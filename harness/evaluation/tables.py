@@ -89,13 +89,13 @@ def best_scored(workspace: Workspace, scores: pd.DataFrame) -> pd.DataFrame:
     A package that was scored against several truths has the frame table of the newest alone: it is
     ``current``.
     """
+    from submissions.leaderboard import best_first
+
     named = zip(scores["package"], scores["package_sha256"], scores["protocol"], strict=True)
     folders = [str(workspace.score_folder(*one)) for one in named]
     newest = scores["truth_sha256"].groupby(folders).transform("first")
     best = scores.assign(current=scores["truth_sha256"] == newest)
-    return best.sort_values("score", ascending=False, kind="stable").drop_duplicates(
-        ["round", "team", "model", "truth_sha256"]
-    )
+    return best_first(best).drop_duplicates(["round", "team", "model", "truth_sha256"])
 
 
 def load_scored(
