@@ -22,7 +22,7 @@ from harness.evaluation.parts import Division
 from harness.evaluation.run_labels import label_of, of_all_folds
 from harness.evaluation.stored import PROTOCOLS
 from harness.runs.calibration import keep_temperature, kept_temperature
-from harness.runs.classes import shared_classes
+from harness.runs.classes import shared_classes, warn_of_other_classes
 from harness.runs.register_ensemble import members_among
 from harness.runs.seeds import seeds_of
 from harness.runs.seen import refuse_seen, warn_of_other_training
@@ -160,6 +160,7 @@ class ChosenRuns:
         for run in self._runs:
             refuse_seen(run, frames, found[run.run], split)
         warn_of_other_training(self._runs, frames, split, self.workspace.root / "cache")
+        warn_of_other_classes(self._runs, self.settings.classes)
         return found
 
     def map_tables(self, split: str) -> pd.DataFrame:
@@ -282,8 +283,7 @@ class ChosenRuns:
     def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
         """Read the true masks, once for all runs that share them, before anything is predicted."""
         classes = shared_classes([run])
-        key = (split, run.variant, classes)
-        if key not in self.checked:
+        if (key := (split, run.variant, classes)) not in self.checked:
             with console.progress(f"Reading the truth of {split}", len(frames)) as bar:
                 check_truth(rows_of(frames), classes, done=bar.advance)
             self.checked.add(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
@@ -143,3 +144,10 @@ def load_scored(
         else:
             missing.append(name)
     return tables, missing
+
+
+def at_hand(workspace: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a score, its package in the workspace where that was renamed since."""
+    package = Path(row["package"])
+    moved = workspace / "submissions" / f"round-{row['round']}" / package.name
+    return {**row, "package": str(moved if moved.exists() and not package.exists() else package)}

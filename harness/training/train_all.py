@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from harness.config.settings import Settings
 from harness.config.training import TrainConfig
-from harness.data.catalogue import catalogue
+from harness.data.catalogue import catalogue, of_split
+from harness.data.fingerprint import data_fingerprint
 from harness.runs.lock import lock_run
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
@@ -126,8 +128,10 @@ def resume(
     workspace.check_writable()
     workspace.sync()  # a job may have gone on without the process that started it
     named = workspace.run(name) if name else None
+    every = cache(partial(catalogue, settings, needs=["train"]))
     if named is not None and (epochs is not None or patience is not None):
-        named = lengthen(workspace, named, epochs, patience)
+        same_frames = partial(_refuse_changed_frames, workspace, named, every)
+        named = lengthen(workspace, named, epochs, patience, before=same_frames)
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
         return
@@ -136,11 +140,10 @@ def resume(
         there = "every run is finished" if workspace.runs() else f"no run in {settings.workspace}"
         console.note(f"Nothing to go on with: {there}.")
         return
-    every = catalogue(settings, needs=["train"])
     # The device or the number of processes may be others than when these were begun.
     left = [step for _, step in _left(workspace, tasks)]
-    check_batches(left, every, device=setup.device, group=setup.group)
-    run_all(workspace, tasks, every, setup, jobs, cluster)
+    check_batches(left, every(), device=setup.device, group=setup.group)
+    run_all(workspace, tasks, every(), setup, jobs, cluster)
 
 
 def _one(workspace: Workspace, run: Run | None) -> RunQueue | None:
@@ -200,7 +203,7 @@ def _begin(
             seed=step.seed,
             data=ready.data,
         )
-    _refuse_other_frames(run, ready)
+    _refuse_other_frames(run, ready.data)
     return run, ready
 
 
@@ -223,8 +226,18 @@ def _say_left(workspace: Workspace, tasks: RunQueue, run: Run) -> None:
         )
 
 
-def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
-    if ready.data != run.row["data"]:
+def _refuse_changed_frames(
+    workspace: Workspace, run: Run, every: Callable[[], pd.DataFrame]
+) -> None:
+    """Refuse to go on with a run whose frames are no longer those that it began on."""
+    frames = variant_of(TrainConfig.from_dict(run.settings)).apply(every())
+    parts = (of_split(frames, split) for split in ("train", "val"))
+    folder = workspace.root / "cache"
+    _refuse_other_frames(run, "+".join(data_fingerprint(part, folder) for part in parts))
+
+
+def _refuse_other_frames(run: Run, data: str) -> None:
+    if data != run.row["data"]:
         raise UserError(
             f"{run.run} began on other training and validation frames than are there now; going "
             "on with these would not reach the same result. Start it anew without --resume."

@@ -79,7 +79,9 @@ def gather(
         average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
-    best = {name: row for name, row in best.items() if name in found}
+    best = {
+        name: tables.at_hand(settings.workspace, row) for name, row in best.items() if name in found
+    }
     try:
         return _with_gallery(content, settings, round_, best, truth, team_pages=team_pages)
     except UserError as error:
@@ -192,10 +194,6 @@ def _drawn(
     }
 
 
-def _write(folder: Path, frame: str, mask: Mask) -> None:
-    write_mask(folder / f"{frame}.png", mask)
-
-
 def _measured(
     content: PageContent,
     frames: pd.DataFrame,
@@ -210,7 +208,11 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
         for name, folder in folders.items():
-            _each_mask(Path(best[name]["package"]), round_, truth, partial(_write, folder))
+
+            def write(frame: str, mask: Mask, folder: Path = folder) -> None:
+                write_mask(folder / f"{frame}.png", mask)
+
+            _each_mask(Path(best[name]["package"]), round_, truth, write)
         table = content.frames[content.frames["model"].isin(own)]
         return from_split.members_of(table, frames, folders)
 
