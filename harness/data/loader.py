@@ -11,6 +11,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -36,6 +38,16 @@ _SHARED_MEMORY: Final = Path("/dev/shm")
 # A batch takes milliseconds. A worker that could not share one says so on stderr alone, and the
 # training would wait for it for ever.
 TIMEOUT_S: Final = 50.0
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """Report the end of a thread, but not that of torch's pinning thread as its workers end.
+
+    It takes batches from their sockets; what ended the workers is told by the main thread.
+    """
+    name = failed.thread.name if failed.thread else ""
+    if not ("_pin_memory_loop" in name and issubclass(failed.exc_type, (OSError, EOFError))):
+        threading.__excepthook__(failed)
 
 
 def end_workers() -> None:
@@ -200,12 +212,17 @@ class BatchLoader:
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(self.frames, self.config.augmentation, seed=self.config.seed)
         workers = self.config.workers or 0
+        if pin and workers:
+            threading.excepthook = _thread_failed
         return DataLoader(
             dataset,
             # This list is refilled for each epoch, so that the workers need not be started again.
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
+            # Also under ``train --jobs``, in a process of a fork server, where each worker would
+            # otherwise import torch anew. No worker touches a GPU or torch's threads.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             worker_init_fn=_prepare_worker,
             persistent_workers=workers > 0,
             prefetch_factor=_PREFETCHED if workers else None,

@@ -267,9 +267,11 @@ def _prepared(
 
 
 def _keep_as_bf16(member: nn.Module) -> None:
-    """Store convolution weights in bfloat16, which autocast would convert at every call."""
+    """Store what convolutions multiply and add in bfloat16; autocast would convert it each time."""
     for module in member.modules():
-        for name, weight in list(module.named_parameters(recurse=False)):
-            if weight.ndim == 4:
-                kept = nn.Parameter(weight.to(torch.bfloat16), requires_grad=False)
-                setattr(module, name, kept)
+        own = dict(module.named_parameters(recurse=False))
+        if any(weight.ndim == 4 for weight in own.values()):
+            for name, weight in own.items():
+                if weight.ndim == 4 or name == "bias":
+                    kept = nn.Parameter(weight.to(torch.bfloat16), requires_grad=False)
+                    setattr(module, name, kept)

@@ -170,8 +170,9 @@ def _write(
     if maps:
         write_maps(out / FOLDER, name, prediction, maps)
     row: Row = {"image": valid_text(image)}
+    labels = prediction.labels
     row |= {
-        f"{class_}_share": float(mask_of(prediction.labels, index).mean())
+        f"{class_}_share": np.count_nonzero(mask_of(labels, index)) / labels.size
         for index, class_ in enumerate(prediction.classes.names, start=1)
     }
     row["latency_ms"] = prediction.latency_ms

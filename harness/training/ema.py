@@ -17,7 +17,7 @@ class MovingAverage:
     that each update would wait for a GPU.
 
     Args:
-        network: The network as it is before the first step.
+        network: The network as it is before the first step; it keeps its tensors.
         decay: Decay once warmed up, in (0, 1).
 
     Attributes:
@@ -29,20 +29,19 @@ class MovingAverage:
         self.module = copy.deepcopy(network).eval()
         self.updates = 0
         self._decay = decay
+        tensors = (itertools.chain(m.parameters(), m.buffers()) for m in (self.module, network))
+        pairs = list(zip(*tensors, strict=True))
+        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        # Such as batch norm's counts of batches.
+        self._others = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
+    def update(self) -> None:
         """Follow the network after a step."""
         self.updates += 1
         share = 1 - min(self._decay, (1 + self.updates) / (10 + self.updates))
-        tensors = (
-            itertools.chain(module.parameters(), module.buffers())
-            for module in (self.module, network)
-        )
-        pairs = list(zip(*tensors, strict=True))
-        averages, values = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
+        averages, values = zip(*self._floats, strict=True)
         torch._foreach_lerp_(averages, values, share)
-        # Such as batch norm's counts of batches.
-        if others := [pair for pair in pairs if not pair[0].is_floating_point()]:
-            averages, values = zip(*others, strict=True)
+        if self._others:
+            averages, values = zip(*self._others, strict=True)
             torch._foreach_copy_(averages, values)

@@ -1,4 +1,4 @@
-"""Training steps that are recorded as CUDA graphs and replayed.
+"""Steps of training and validation that are recorded as CUDA graphs and replayed.
 
 A step launches some thousand small kernels, one after another from Python. With a batch of 8 a GPU
 computes them faster than Python launches them, and waits. A CUDA graph launches all of them by one
@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 Step = Callable[[Tensor, Tensor], Tensor]
-"""A step over images (N, 3, H, W) and masks (N, H, W), both uint8, that gives the loss, a scalar.
+"""A step over images (N, 3, H, W) and masks (N, H, W), both uint8, that gives a tensor.
 
-It changes weights and optimiser in place, and leaves no tensor behind that the next step reads.
+A training step gives the loss, a scalar; it changes weights and optimiser in place, and leaves no
+tensor behind that the next step reads.
 """
 
 WARM_UP: Final = 3
@@ -78,7 +79,7 @@ class GraphedSteps:
             # Once is enough: what cannot be recorded at one shape cannot at another.
             self._failed = True
             warnings.warn(
-                f"the training step could not be recorded as a CUDA graph "
+                f"the step of a network could not be recorded as a CUDA graph "
                 f"({str(error).splitlines()[0]}). Training goes on without, which at small batches "
                 "is slower; --no-cuda-graphs leaves out the attempt.",
                 stacklevel=3,
@@ -111,8 +112,8 @@ class CudaRecorder:
                 graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ),
         ):
-            loss = step(*inputs)
-        # Recordings take turns and leave nothing behind but their losses, so they share memory.
+            result = step(*inputs)
+        # Recordings take turns and leave nothing behind but their results, so they share memory.
         self._pool = graph.pool()
 
         def replay(*batch: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class CudaRecorder:
                 place.copy_(given, non_blocking=True)
             with torch.cuda.device(self._device):
                 graph.replay()
-            return loss.clone()  # the next replay writes to the same place
+            return result.clone()  # the next replay writes to the same place
 
         return replay
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -53,8 +54,8 @@ class Trainer:
         steps: Steps of the whole run, for the schedule.
         group: The processes that train it together; each has a trainer.
         teacher: Gives the probabilities of images that the network learns beside the masks.
-        graphs: Whether steps are recorded as CUDA graphs, which takes a GPU, a single process and a
-            network that is not compiled.
+        graphs: Whether the work on a batch, in training and in validation, is recorded as CUDA
+            graphs, which takes a GPU, a single process and a network that is not compiled.
     """
 
     def __init__(
@@ -90,7 +91,9 @@ class Trainer:
         self._mean, self._std = mean, std
         self._pace = Pace(device)
         graphed = graphs and device.type == "cuda" and group.is_single and not config.compile
-        self._graphed = GraphedSteps(CudaRecorder(device)) if graphed else None
+        recorder = CudaRecorder(device) if graphed else None
+        self._graphed = GraphedSteps(recorder) if recorder else None
+        self._graphed_validation = GraphedSteps(recorder) if recorder else None
 
     @property
     def learning_rate(self) -> float:
@@ -137,7 +140,7 @@ class Trainer:
         else:
             loss = self._graphed(self._advance, images, masks)
         if self.average is not None:
-            self.average.update(self.network)
+            self.average.update()
         self._pace.step()
         return loss
 
@@ -194,14 +197,20 @@ class Trainer:
         Returns:
             Tensor: (3, N) int64, its columns in the order of all frames.
         """
-        rows = []
         self.group.copy_buffers(self._validated)
         self._validated.eval()
+        graphed = self._graphed_validation
+        count = partial(graphed, self._overlaps) if graphed else self._overlaps
         with devices.exact_float32(self.device):
-            for images, masks in batches:
-                logits = self._logits(self._infer, images)
-                rows.append(_overlaps(logits, masks.to(self.device), self.channel))
+            rows = [count(images, masks) for images, masks in batches]
         return torch.cat(self.group.gather(rows), dim=1).cpu()
+
+    def _overlaps(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Per frame: the class's pixels in both, in the prediction, in the truth; (3, N) int64."""
+        logits = self._logits(self._infer, images)
+        prediction = logits.argmax(dim=1) == self.channel
+        truth = masks.to(self.device, non_blocking=True) == self.channel
+        return torch.stack([prediction & truth, prediction, truth]).sum(dim=(2, 3))
 
     @torch.no_grad()
     def probabilities(self, images: Tensor) -> Tensor:
@@ -280,11 +289,3 @@ class Pace:
 def _compiled(config: TrainConfig, network: nn.Module) -> Callable[[Tensor], Tensor]:
     compiled: Callable[[Tensor], Tensor] = torch.compile(network) if config.compile else network
     return compiled
-
-
-def _overlaps(logits: Tensor, masks: Tensor, channel: int) -> Tensor:
-    """Per frame: a class's pixels in both, in the prediction, in the truth; (3, N) int64."""
-    prediction = logits.argmax(dim=1) == channel
-    truth = masks == channel
-    counted = torch.stack([prediction & truth, prediction, truth])
-    return counted.sum(dim=(2, 3))

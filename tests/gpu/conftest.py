@@ -4,7 +4,7 @@
 
     python -m pytest tests/gpu -o filterwarnings=default
 
-The parts run in this order and share eight minutes on one H100:
+The parts share eight minutes on one H100:
 
 right (``test_networks.py``, ``test_commands.py``)
     Results on the GPU agree with those of the CPU; runs that are stopped go on.
@@ -12,7 +12,10 @@ fast (``test_speed.py``)
     Training and prediction with the paper's encoder. Speeds are recorded beside what is asked of
     them, and fail no check.
 whole (``test_recipe.py``)
-    The paper's recipe, for as many epochs as fit into what is left of the eight minutes.
+    The paper's recipe, for as many epochs as fit into its share of the time.
+
+What no run on a GPU has told yet comes first (``FIRST``), whatever its part; what comes too late is
+skipped.
 
 Every figure goes into ``gpu.json`` in the current folder, written anew after each check. Variables:
 
@@ -52,14 +55,29 @@ REAL: Final = {
     for name in ("endocv", "hyperkvasir", "test_frames")
 }
 REPORT: Final = Report(Path(OUT or ".").resolve()) if READY else None
+FIRST: Final = (
+    "test_sigterm",
+    "test_two_networks",
+    "test_networks.py::test_probabilities[triunet",
+    "test_networks.py::test_five_steps[triunet",
+    f"test_networks.py::test_five_steps[unet-{SCALE.encoder}",
+    "test_speed.py::test_prediction",
+    "test_speed.py",
+    "test_recipe.py",
+)
+"""Parts of the checks' names, in the order in which they run; the others follow."""
+
+
+def place_of(item: pytest.Item) -> int:
+    """A check's place among all; those of one place keep the order of their file."""
+    return next((n for n, part in enumerate(FIRST) if part in item.nodeid), len(FIRST))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Right, fast, whole; without a GPU all are skipped."""
+    """Bring the checks into their order; without a GPU all are skipped."""
     places = [place for place, item in enumerate(items) if item.path.parent == HERE]
-    order = list(PARTS)
-    ours = sorted((items[place] for place in places), key=lambda i: order.index(i.path.stem))
+    ours = sorted((items[place] for place in places), key=place_of)
     for place, item in zip(places, ours, strict=True):
         items[place] = item
         if not READY:
@@ -84,13 +102,14 @@ def report() -> Report:
 
 @pytest.fixture(autouse=True)
 def in_time(request: pytest.FixtureRequest, report: Report) -> None:
-    """A check that comes too late is skipped, so that the next part has its time."""
+    """A check that comes too late is skipped, so that those after it have their time."""
     part = PARTS[request.node.path.stem]
     limit = {"right": SCALE.right_s, "fast": SCALE.fast_s, "whole": SCALE.whole_s}[part]
     report.check(request.node)
     report.write()
     if report.elapsed > limit:
-        pytest.skip(f"{report.elapsed:.0f} s have passed; the part '{part}' ends after {limit:g} s")
+        reason = f"no check of the part '{part}' begins after {limit:g} s"
+        pytest.skip(f"{report.elapsed:.0f} s have passed; {reason}")
 
 
 @pytest.fixture

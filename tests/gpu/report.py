@@ -25,7 +25,7 @@ PARTS: Final = {
     "test_speed": "fast",
     "test_recipe": "whole",
 }
-"""The part that a file of checks belongs to, in the order in which they run."""
+"""The part that a file of checks belongs to."""
 
 _MESSAGE: Final = 3000  # characters of a failure that are kept, its end
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,6 +130,22 @@ def test_the_number_of_workers_changes_nothing(cache: FrameCache, augmentation: 
     assert [epoch_of(feed, 0), epoch_of(feed, 1), epoch_of(feed, 1, start=1)] == expected
     images = [batch[0] for epoch in expected[:2] for batch in epoch]
     assert len(set(images)) == len(images)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others start their processes anew")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_workers_are_forked_in_a_process_of_a_fork_server_too(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = multiprocessing.get_context("forkserver")
+    monkeypatch.setattr(multiprocessing.context._default_context, "_actual_context", default)
+    feed = loader.BatchLoader(config(workers=1), cache, cache)
+
+    next(feed.train(0))
+
+    started = {type(child).__name__ for child in multiprocessing.active_children()}
+    assert started == {"ForkProcess"}
+    loader.end_workers()
 
 
 def test_batches_for_a_gpu_are_pinned_as_they_are(
@@ -258,3 +276,23 @@ def test_a_worker_that_dies_or_hands_over_nothing_ends_the_wait(
     assert loader.is_lost_worker(late.value)
     assert loader.is_lost_worker(dead.value)
     assert not loader.is_lost_worker(RuntimeError("shapes differ"))
+
+
+def test_the_pinning_thread_ends_silently_with_its_workers(
+    cache: FrameCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(error: Exception) -> str:
+        def _pin_memory_loop() -> None:  # as torch's is called
+            raise error
+
+        thread = threading.Thread(target=_pin_memory_loop)
+        thread.start()
+        thread.join()
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    loader.BatchLoader(config(workers=1), cache, cache, pin=True)
+
+    assert said(ConnectionResetError(104, "Connection reset by peer")) == ""
+    assert said(EOFError()) == ""
+    assert "RuntimeError: CUDA error" in said(RuntimeError("CUDA error"))

@@ -105,6 +105,25 @@ def test_bf16_is_near_and_leaves_the_network_as_it_was(
     assert torch.equal(engine(ensemble)(frames), reference)
 
 
+def test_bf16_converts_nothing_at_each_call(
+    ensemble: nn.Module, frames: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engine(ensemble, "bf16")
+    rounded = made(frames[:1])
+    convolutions = [
+        module
+        for member in made.members
+        for module in member.modules()
+        if any(weight.ndim == 4 for weight in module.parameters(recurse=False))
+    ]
+    monkeypatch.setattr(engines, "_keep_as_bf16", lambda _: None)
+
+    assert len(convolutions) > 20
+    for module in convolutions:
+        assert {weight.dtype for weight in module.parameters(recurse=False)} == {torch.bfloat16}
+    assert torch.equal(engine(ensemble, "bf16")(frames[:1]), rounded)
+
+
 def test_the_longest_member_goes_first_and_changes_nothing(
     ensemble: nn.Module, frames: Tensor, reference: Tensor
 ) -> None:

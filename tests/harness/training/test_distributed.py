@@ -116,6 +116,7 @@ class Unused(Convolutions):
 
 def unused(group: ProcessGroup) -> list[float]:
     """The losses of steps of a network with unused weights."""
+    torch.manual_seed(group.rank)
     made = trainer(group, network=Unused())
     images, masks = batch()
     mine = slice(group.rank, None, group.world_size)

@@ -15,11 +15,11 @@ def test_the_average_forgets_its_first_weights_soon() -> None:
     average = MovingAverage(network, 0.9)
 
     nn.init.constant_(network.weight, 1.0)
-    average.update(network)  # decay (1 + 1) / (10 + 1)
+    average.update()  # decay (1 + 1) / (10 + 1)
 
     assert average.module.weight.item() == pytest.approx(1 - 2 / 11)
     for _ in range(500):
-        average.update(network)
+        average.update()
     assert average.module.weight.item() == pytest.approx(1.0)
 
 
@@ -31,7 +31,7 @@ def test_the_average_is_that_of_the_formula_with_its_buffers() -> None:
 
     for update in range(1, 12):
         network(torch.randn(2, 2, 3, 3) + update)
-        average.update(network)
+        average.update()
         decay = min(0.5, (1 + update) / (10 + update))
         for name, value in network.state_dict().items():
             mixed = decay * expected[name] + (1 - decay) * value

@@ -127,6 +127,23 @@ def test_recorded_steps_train_the_same_weights(average: float) -> None:
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_validation_is_replayed_with_the_weights_of_its_time() -> None:
+    plain, graphed = trainer(), trainer()
+    log = Log()
+    graphed._graphed_validation = GraphedSteps(log)
+    batches = [batch(seed) for seed in range(WARM_UP + 2)]
+
+    found = []
+    for made in (plain, graphed):
+        before = made.overlaps(batches)
+        made.step(*batch(), epoch=0, index=0, passed=0)
+        found.append((before, made.overlaps(batches)))
+
+    assert log.done.count("replay 2") == 2 + WARM_UP + 2
+    assert [torch.equal(*pair) for pair in zip(*found, strict=True)] == [True, True]
+    assert not torch.equal(*found[0])
+
+
 def test_a_state_that_is_loaded_ends_the_recordings() -> None:
     made = trainer()
     log = Log()

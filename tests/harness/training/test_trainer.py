@@ -92,7 +92,7 @@ def test_a_state_of_an_earlier_version_goes_on() -> None:
         }
     )
     assert (made.weights()["value"].item(), made.state_dict()["updates"]) == (0.5, 3)
-    made.average.update(made.network)  # type: ignore[union-attr]  # the fourth
+    made.average.update()  # type: ignore[union-attr]  # the fourth
 
     assert made.weights()["value"].item() == pytest.approx(2 + (0.5 - 2) * 5 / 14)
 
