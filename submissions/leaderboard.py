@@ -7,6 +7,7 @@ paper's rows are of other frames: they are marked by their ``source`` and have n
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import pandas as pd
@@ -72,6 +73,36 @@ def by_name(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     }
 
 
+def full_names(rows: pd.DataFrame) -> pd.Series[str]:
+    """Each score's 'TEAM MODEL'; of our own models, which have no team, the model alone."""
+    return (rows["team"] + " " + rows["model"]).str.strip()
+
+
+def without(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
+    """The scores but those of some names, each a team or 'TEAM MODEL'.
+
+    Raises:
+        UserError: A name has no score, or nothing is left.
+    """
+    full = full_names(rows)
+    if missing := set(names) - {*rows["team"], *full}:
+        raise UserError(
+            f"nothing to leave out for {', '.join(sorted(missing))}; scored are, as TEAM MODEL: "
+            f"{', '.join(sorted(set(full)))}."
+        )
+    left = rows[~(rows["team"].isin(names) | full.isin(names))]
+    if left.empty:
+        raise UserError("every scored package is left out; name fewer by --without.")
+    return left
+
+
+def best_first(rows: pd.DataFrame) -> pd.DataFrame:
+    """Scores in their order: the best first, equal ones by name, of one name the newest first."""
+    names = [name for name in ("team", "model") if name in rows]
+    rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
+    return rows.sort_values(["score", *names], ascending=[False, *[True for _ in names]])
+
+
 def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd.DataFrame:
     """Rank scored packages, or evaluations of a split.
 
@@ -85,7 +116,8 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     Returns:
         The best row of each model and team in each group of ``GROUPS``, by group (the truth of the
         newest score first) and rank, with those of ``COLUMNS`` that apply. Equal scores share a
-        rank. What has no score stands last in its group, without a rank. Empty for no rows.
+        rank, by name. What has no score stands last in its group, without a rank. Empty for no
+        rows.
 
     Raises:
         UserError: The rows mix protocols, or ``sd`` names no SD.
@@ -99,8 +131,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
         )
     groups = [name for name in GROUPS if name in rows]
     who = [*groups, *(name for name in ("team", "model") if name in rows)]
-    rows = rows.assign(score=rows["score"].astype(float))  # from NULL alone it is no number
-    best = rows.sort_values("score", ascending=False, kind="stable").drop_duplicates(who)
+    best = best_first(rows).drop_duplicates(who)
     scores = best.groupby(groups, sort=False, dropna=False)["score"] if groups else best["score"]
     ranks = scores.rank(method="min", ascending=False).astype("Int64")
     best = best.assign(rank=ranks, source=source, sd_name=sd)

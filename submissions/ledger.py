@@ -47,16 +47,12 @@ class Entry:
 
     Attributes:
         number: Its number in the ledger.
-        round: The round's name.
-        day: The day it counts for, in the round's time zone.
-        left: How many more may be submitted that day.
         path: The package's final name.
+        left: How many more may be submitted to the round that day.
     """
 
     number: int
     path: Path
-    round: str
-    day: dt.date
     left: int
 
 
@@ -126,8 +122,7 @@ class Ledger:
             }
             number = insert(connection, "submissions", row)
             package.publish()
-        left = round_.daily_limit - used - 1
-        return Entry(number=number, path=package.path, round=round_.name, day=day, left=left)
+        return Entry(number=number, path=package.path, left=round_.daily_limit - used - 1)
 
     def not_entered(self, folder: Path) -> list[Path]:
         """Packages in a folder that have no row in the ledger.
@@ -200,6 +195,13 @@ class Ledger:
             "package_sha256": package_sha256,
         }
         return self._frame("SELECT * FROM scores", [], chosen, "created DESC, number DESC")
+
+    def scored(self) -> str:
+        """Which rounds have scores by which protocol, to end a message; empty where none has."""
+        keys = ["round", "protocol"]
+        pairs = self.scores()[keys].drop_duplicates().sort_values(keys).to_numpy().tolist()
+        named = [f"{f'round {name}' if name else 'no round'} ({by})" for name, by in pairs]
+        return f"; scored so far: {', '.join(named)}" if named else ""
 
     def submitted_before(self, sha256: str, *, package: Path | None = None) -> list[str]:
         """The submissions of these very bytes, described for a person, oldest first."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import average_option, format_option, with_settings
+from harness.cli.options import average_option, format_option, with_settings, without_option
 from harness.report.tables.formats import FORMATS, SD_MEANINGS
 from harness.utils import console
 from harness.utils.command_line import command_line
@@ -31,7 +31,7 @@ Examples:
   harness leaderboard --table ranks
   harness leaderboard --round 2 --table consensus --figure f1 --figure recall
   harness leaderboard --split val --table ranks
-  harness leaderboard --round 2 --format svg > leaderboard.svg
+  harness leaderboard --round 2 --without "TEAM MODEL" --format svg > leaderboard.svg
 """
 
 
@@ -87,6 +87,7 @@ Examples:
     metavar="NAME",
     help="With --table consensus: a test set to rank on; repeatable.  [default: all]",
 )
+@without_option()
 @format_option(*FORMATS, "svg")
 @with_settings("workspace", "rounds")
 def command(
@@ -98,6 +99,7 @@ def command(
     sd: str | None,
     paper: bool,
     kind: str,
+    without: tuple[str, ...],
     format_: Format,
     **chosen: tuple[str, ...],
 ) -> None:
@@ -107,26 +109,29 @@ def command(
     Without scored submissions, evaluations of a split are ranked instead.
     """
     from harness.report.tables.view import show_views
-    from submissions.leaderboard import averaged
+    from submissions import leaderboard
     from submissions.ledger import Ledger
     from submissions.rounds import get_round, load_rounds
 
     if any(chosen.values()) and kind != "consensus":
         raise click.UsageError("--figure and --test-set go with --table consensus")
-    if split is not None and (round_name is not None or protocol != "official"):
+    if split is not None and (round_name is not None or protocol != "official" or without):
         raise click.UsageError(
-            "--round and --protocol are of scored submissions, --split of evaluations; give one"
+            "--round, --protocol and --without are of scored submissions, --split of evaluations; "
+            "give one"
         )
     if round_name is not None:
         get_round(round_name, load_rounds(settings.rounds))
-    scores = Ledger(settings.workspace).scores(round_name, protocol=protocol)
+    ledger = Ledger(settings.workspace)
+    scores = ledger.scores(round_name, protocol=protocol)
     if split is not None or scores.empty:
-        evaluated = _evaluations(settings, split)
+        elsewhere = ledger.scored() if split is None else ""
+        evaluated = _evaluations(settings, split, elsewhere)
         if split is None:
-            _warn_of_no_scores(round_name, protocol)
+            _warn_of_no_scores(round_name, protocol, elsewhere)
         _show_evaluations(evaluated, average, sd, kind, format_)
         return
-    scores = averaged(scores, average or "sets")
+    scores = leaderboard.averaged(leaderboard.without(scores, without), average or "sets")
     if kind in ("ranks", "consensus"):
         views = _round_views(settings, scores, chosen if kind == "consensus" else None)
         metadata = {"protocol": protocol, "average": average or "sets", **chosen}
@@ -135,12 +140,12 @@ def command(
         _show_scores(scores, sd, kind, format_, paper=paper)
 
 
-def _warn_of_no_scores(round_name: str | None, protocol: str) -> None:
+def _warn_of_no_scores(round_name: str | None, protocol: str, elsewhere: str) -> None:
     of_round = f" in round {round_name}" if round_name is not None else ""
     score = command_line(f"score ZIP --truth DIR --protocol {protocol}")
     console.warn(
-        f"No submission is scored{of_round} yet by the {protocol} protocol ('{score}' does it): "
-        "ranking evaluations of a split instead."
+        f"No submission is scored{of_round} yet by the {protocol} protocol ('{score}' does it)"
+        f"{elsewhere}. Ranking evaluations of a split instead."
     )
 
 
@@ -176,14 +181,10 @@ def _show_evaluations(
     from harness.evaluation import standings
     from harness.report.views.leaderboard import standings_view
 
-    if kind == "consensus":
+    if kind in ("consensus", "paper"):
         raise UserError(
-            "--table consensus is of scored submissions: score packages with 'harness score'."
-        )
-    if kind == "paper":
-        raise UserError(
-            "the paper's Table 4 is of scored submissions: score a package with 'harness score'. "
-            "Its tables of the splits are printed by 'harness evaluate --table paper'."
+            f"--table {kind} is of scored submissions: score packages with 'harness score'. The "
+            "paper's tables of the splits are printed by 'harness evaluate --table paper'."
         )
     if kind == "ranks":
         _show_ranks_of_splits(evaluated, average, format_)
@@ -200,7 +201,7 @@ def _round_views(
     from harness.evaluation import tables
     from harness.report.views.leaderboard import HASH_SHOWN
     from harness.runs.workspace import Workspace
-    from submissions.leaderboard import by_name
+    from submissions.leaderboard import best_first, by_name
 
     workspace = Workspace(settings.workspace)
     views = []
@@ -208,10 +209,10 @@ def _round_views(
     truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
     groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
     for (round_name, truth), group in groups:
-        current = group[group["current"]].sort_values("score", ascending=False, kind="stable")
+        current = best_first(group[group["current"]])
         if current.empty:
             continue
-        where = f"round {round_name}"
+        where = f"round {round_name}" if round_name else "no round"
         where += f", truth {str(truth)[:HASH_SHOWN]}" if truths[round_name] > 1 else ""
         if left_out := list(by_name(group[~group["current"]])):
             console.note(
@@ -220,7 +221,7 @@ def _round_views(
         rows = by_name(current)
         found, missing = tables.load_scored(workspace, rows)
         for name in missing:
-            again = f"score {rows[name]['package']} again"
+            again = f"score {rows[name]['package']} again, without --out"
             console.warn(f"{name} is left out: its frame table is missing; {again}.")
         if len(found) < 2:
             console.note(f"Fewer than two scored models in {where}, nothing to compare.")
@@ -277,7 +278,7 @@ def _show_ranks_of_splits(
     show_views(views, format_, {"protocol": "paper", "average": average or "sets"})
 
 
-def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
+def _evaluations(settings: Settings, split: str | None, elsewhere: str) -> list[Evaluated]:
     """The evaluations that can be ranked; those that cannot are named, and none is a fault."""
     from harness.evaluation import standings
     from harness.runs.workspace import Workspace
@@ -290,8 +291,8 @@ def _evaluations(settings: Settings, split: str | None) -> list[Evaluated]:
         )
     if not found:
         raise UserError(
-            f"{settings.workspace}: nothing to rank. Score packages: '{command_line('score')}', "
-            f"measure models: '{command_line('evaluate --split test')}' (in a new folder 'harness "
-            "init' comes first), or try everything with 'harness demo'."
+            f"{settings.workspace}: nothing to rank{elsewhere}. Score packages: "
+            f"'{command_line('score')}', measure models: '{command_line('evaluate --split test')}' "
+            "(in a new folder 'harness init' comes first), or try everything with 'harness demo'."
         )
     return found

@@ -45,9 +45,11 @@ def merge(
         there = _listed(old[settings.CLASSES])
         lines.append(f"  [{settings.CLASSES}]: {there} there, {_listed(classes)} here")
     if lines and not force:
-        raise UserError(
-            "\n".join([f"{file} says something else already:", *lines, "Change it with --force."])
-        )
+        moved = ""
+        if "splits" in replaced and "train" in given and "val" not in given:
+            moved = f" Where the frames were only moved, give --splits {old['splits']}, too."
+        advice = f"Change it with --force.{moved}"
+        raise UserError("\n".join([f"{file} says something else already:", *lines, advice]))
     kept = {name: value for name, value in old.items() if name not in replaced}
     merged = {**kept, **given}
     if "test" in given:

@@ -166,6 +166,12 @@ def models_option(meaning: str) -> Callable[[Command], Command]:
     return click.option("--model", "names", multiple=True, metavar="NAME", help=meaning)
 
 
+def without_option() -> Callable[[Command], Command]:
+    """``--without``, repeatable."""
+    meaning = "Leave out a scored team, or one model as 'TEAM MODEL', such as one that withdrew; "
+    return click.option("--without", multiple=True, metavar="NAME", help=f"{meaning}repeatable.")
+
+
 def seed_option(meaning: str) -> Callable[[Command], Command]:
     """``--seed``, from 0 on and by default 0."""
     seeds = click.IntRange(0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import FRAMES, average_option, models_option, with_settings
+from harness.cli.options import FRAMES, average_option, models_option, with_settings, without_option
 from harness.cli.paths import UserPath
 from harness.utils import console
+from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 
@@ -42,8 +45,9 @@ Examples:
 )
 @models_option(
     "Models, of which the newest finished run, or the best package, is shown; repeatable. By "
-    "default all."
+    "default all. With --round MODEL is every team's, 'TEAM MODEL' one team's."
 )
+@without_option()
 @click.option("--run", "chosen", multiple=True, metavar="RUN", help="Runs instead of models.")
 @average_option("How figures over several test sets are averaged")
 @click.option(
@@ -74,6 +78,7 @@ def command(
     split: str | None,
     round_name: str | None,
     names: tuple[str, ...],
+    without: tuple[str, ...],
     chosen: tuple[str, ...],
     average: Average | None,
     truth: Path | None,
@@ -91,8 +96,10 @@ def command(
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
-    if team_pages and round_name is None:
-        raise click.UsageError("--team-pages goes with --round.")
+    if (team_pages or without) and round_name is None:
+        raise click.UsageError(
+            f"{'--team-pages' if team_pages else '--without'} goes with --round."
+        )
     if truth is not None and round_name is None:
         raise click.UsageError("--truth goes with --round; a split has its truth in its dataset.")
     if chosen and round_name is not None:
@@ -100,7 +107,8 @@ def command(
     if out is not None:
         Outputs(out.parent).check([out.name], overwrite=overwrite)
     if round_name is not None:
-        content = _of_round(settings, round_name, names, truth, average, team_pages=team_pages)
+        scores = _scores_of_round(settings, round_name, names, without, average)
+        content = _of_round(settings, round_name, scores, truth, team_pages=team_pages)
     else:
         content = _of_split(settings, split or "test", names, chosen, average)
     shown = f"round-{round_name}" if round_name is not None else split or "test"
@@ -178,31 +186,61 @@ def _of_split(
     return replace(content, is_paper_split=of_the_paper, leaderboard=leaderboard)
 
 
-def _of_round(
+def _scores_of_round(
     settings: Settings,
     name: str,
     models: tuple[str, ...],
-    truth: Path | None,
+    without: tuple[str, ...],
     average: Average | None,
-    *,
-    team_pages: bool,
+) -> pd.DataFrame:
+    """The scores that a round's page is of.
+
+    Raises:
+        UserError: There are none, or none of a name.
+    """
+    from submissions import leaderboard
+    from submissions.ledger import Ledger
+    from submissions.rounds import get_round, load_rounds
+
+    get_round(name, load_rounds(settings.rounds))
+    scores = _scores(settings, average, name)
+    if scores.empty:
+        score = command_line(f"score PACKAGE --round {shlex.quote(name)} --truth DIR")
+        raise UserError(
+            f"no package of round {name} is scored yet by the official protocol"
+            f"{Ledger(settings.workspace).scored()}. Do it with: {score}"
+        )
+    scores = leaderboard.without(scores, without)
+    return of_models(scores, models, name) if models else scores
+
+
+def _of_round(
+    settings: Settings, name: str, scores: pd.DataFrame, truth: Path | None, *, team_pages: bool
 ) -> PageContent:
     from harness.report.page import from_round
     from submissions.rounds import get_round, load_rounds
 
     console.note(f"Gathering the results in round {name} ...")
     round_ = get_round(name, load_rounds(settings.rounds))
-    scores = _scores(settings, average, name)
-    if models and not scores.empty:
-        there = list(dict.fromkeys(scores["model"]))
-        if missing := [model for model in models if model not in there]:
-            raise UserError(
-                f"no scored package of {', '.join(missing)} in round {name}; there are: "
-                f"{', '.join(there)}."
-            )
-        scores = scores[scores["model"].isin(models)]
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
     return replace(content, leaderboard=_leaderboard(scores))
+
+
+def of_models(scores: pd.DataFrame, wanted: Sequence[str], round_name: str) -> pd.DataFrame:
+    """The scores of models: ``MODEL`` is every team's, ``TEAM MODEL`` one team's.
+
+    Raises:
+        UserError: A name has no score.
+    """
+    from submissions.leaderboard import full_names
+
+    full = full_names(scores)
+    if missing := set(wanted) - {*scores["model"], *full}:
+        raise UserError(
+            f"no scored package of {', '.join(sorted(missing))} in round {round_name}; there are: "
+            f"{', '.join(sorted(set(full)))} (as TEAM MODEL; MODEL alone is every team's)."
+        )
+    return scores[scores["model"].isin(wanted) | full.isin(wanted)]
 
 
 def _scores(

@@ -69,6 +69,7 @@ class Listing:
             without its frame.
         notes: What was passed over on purpose, one sentence each.
         others: Files of unknown endings and folders among the frames or masks.
+        tables: Files that say something of the frames.
     """
 
     layout: str
@@ -78,6 +79,7 @@ class Listing:
     oddities: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
+    tables: list[Path] = field(default_factory=list)
 
     @property
     def remark(self) -> str:

@@ -84,8 +84,9 @@ class PairLayout:
                 image_suffix=self.image_suffix,
                 **groups,
             )
-        if self.sequences:
-            of = _read_sequences(listing.root / self.sequences, self.kind)
+        table = listing.root / self.sequences
+        if of := _read_sequences(table, self.kind):
+            listing.tables.append(table)
             listing.frames = [replace(f, sequence=of.get(f.name, "")) for f in listing.frames]
         _name_others(listing, read, images.values(), listing.notes)
         _name_others(listing, read, masks.values(), [])

@@ -22,7 +22,7 @@ from harness.evaluation.parts import Division
 from harness.evaluation.run_labels import label_of, of_all_folds
 from harness.evaluation.stored import PROTOCOLS
 from harness.runs.calibration import keep_temperature, kept_temperature
-from harness.runs.classes import shared_classes
+from harness.runs.classes import shared_classes, warn_of_other_classes
 from harness.runs.register_ensemble import members_among
 from harness.runs.seeds import seeds_of
 from harness.runs.seen import refuse_seen, warn_of_other_training
@@ -96,8 +96,11 @@ class ChosenRuns:
             if len(group) > 1
         }
 
-    def measure(self, split: str) -> pd.DataFrame:
-        """The frame tables of all runs on a split, with a column ``model``."""
+    def measure(self, split: str, named: str = "") -> pd.DataFrame:
+        """The frame tables of all runs on a split, with a column ``model``.
+
+        ``named`` is ``A and B`` where they are for one table of several splits.
+        """
         import pandas as pd
 
         frames_of = self._frames_of(split)
@@ -113,7 +116,7 @@ class ChosenRuns:
                     table = evaluate_run.official_table(
                         run, of_run, split, table, aside=aside, progress=bar.advance
                     )
-            shown.append(table.assign(model=label_of(run, self.found, split)))
+            shown.append(table.assign(model=label_of(run, self.found, named or split)))
         return pd.concat(shown, ignore_index=True)
 
     def write_parts(self, split: str, shard: Shard) -> None:
@@ -147,11 +150,7 @@ class ChosenRuns:
         )
 
     def _frames_of(self, split: str) -> dict[str, pd.DataFrame]:
-        """The frames of a split, by run.
-
-        Raises:
-            UserError: If a run was trained on some of them.
-        """
+        """The frames of a split, by run; a ``UserError`` if a run was trained on some of them."""
         folds = {run.variant.fold for run in self.found}
         if split == "test" and len(folds) > 1:
             console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")
@@ -161,6 +160,7 @@ class ChosenRuns:
         for run in self._runs:
             refuse_seen(run, frames, found[run.run], split)
         warn_of_other_training(self._runs, frames, split, self.workspace.root / "cache")
+        warn_of_other_classes(self._runs, self.settings.classes)
         return found
 
     def map_tables(self, split: str) -> pd.DataFrame:
@@ -283,8 +283,7 @@ class ChosenRuns:
     def _check_truth(self, run: Run, frames: pd.DataFrame, split: str) -> None:
         """Read the true masks, once for all runs that share them, before anything is predicted."""
         classes = shared_classes([run])
-        key = (split, run.variant, classes)
-        if key not in self.checked:
+        if (key := (split, run.variant, classes)) not in self.checked:
             with console.progress(f"Reading the truth of {split}", len(frames)) as bar:
                 check_truth(rows_of(frames), classes, done=bar.advance)
             self.checked.add(key)

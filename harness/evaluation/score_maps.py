@@ -63,6 +63,7 @@ def _write(workspace: Workspace, score: MapScore, out: Path | None, *, overwrite
     outputs = Outputs(folder)
     if out is not None:
         outputs.check([TABLE], overwrite=overwrite)
-    with outputs.staged(last=TABLE) if out is not None else replace_folder(folder) as new:
+    replaced = replace_folder(folder, wait=True)
+    with outputs.staged(last=TABLE) if out is not None else replaced as new:
         (new / TABLE).write_text(csv(score.by_frame()), encoding="utf-8")
     console.note(f"{score.folder}: the figures of each frame in {folder / TABLE}")

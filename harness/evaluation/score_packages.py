@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.settings import Settings
-from harness.evaluation.score_processes import Task, score_tasks, truth_of
+from harness.evaluation.score_processes import Scoring, Task, score_tasks
 from harness.runs.workspace import Workspace
 from harness.utils import console
 from harness.utils.folders import replace_folder
@@ -19,11 +19,10 @@ from metrics.utils.files import write_json
 from metrics.utils.names import counted
 from metrics.utils.text import csv
 from submissions.digest import package_sha256
-from submissions.layout import PackageLayout
 from submissions.ledger import Ledger
 from submissions.plain_folders import score_folder
 from submissions.rounds import Round
-from submissions.scoring import PackageScore, score_package, score_rows
+from submissions.scoring import PackageScore, score_rows
 from submissions.truth import Truth, TruthError
 
 
@@ -70,14 +69,18 @@ class ScoringJob:
         self.workspace = Workspace(settings.workspace)
         self.registers = self._check_register(out)
         self.ledger = Ledger(settings.workspace)
-        self.rounds, self.truth_folder = rounds, truth_folder
-        self.round_name, self.out, self.overwrite = round_name, out, overwrite
-        self.protocol, self.hausdorff, self.team = protocol, hausdorff, team
-        self.threshold = threshold
+        self.rounds, self.round_name, self.team = rounds, round_name, team
+        self.out, self.overwrite = out, overwrite
+        self.scoring = Scoring(
+            folder=truth_folder,
+            protocol=protocol,
+            hausdorff=hausdorff,
+            classes=settings.classes,
+            threshold=threshold,
+        )
         self.submitted = self.ledger.submissions().drop_duplicates("package_sha256")
         self.refused = 0
         self.truths: dict[Round | None, Truth] = {}
-        self.classes = settings.classes
 
     def _check_register(self, out: Path | None) -> bool:
         """Whether scores can be registered; without the right to, ``--out`` still takes the files.
@@ -138,14 +141,7 @@ class ScoringJob:
                 known.append((package, shown, self._entry(package)))
             except UserError as error:
                 self._refuse(error.format_message())
-        tasks = [
-            Task(
-                package=package, truth=self.truth_folder, round=entry.round_,
-                protocol=self.protocol, hausdorff=self.hausdorff, classes=self.classes,
-                threshold=self.threshold,
-            )
-            for package, _, entry in known
-        ]  # fmt: skip
+        tasks = [Task(package, entry.round_, self.scoring) for package, _, entry in known]
         for round_ in {entry.round_ for *_, entry in known}:
             self._truth(round_)  # a fault of the truth is none of a package
         scores: dict[int, tuple[str, PackageScore]] = {}
@@ -169,15 +165,17 @@ class ScoringJob:
         return _Entry(digest=digest, own=own, name=name, round_=self.rounds.get(name))
 
     def _is_scored(self, item: tuple[Path, str, bool]) -> bool:
-        package, _, is_plain = item
+        package, shown, is_plain = item
         if is_plain or not self.registers:
             return False
         try:
             entry = self._entry(package)
         except UserError:
             return False  # said where it is to be scored
-        alike = self.ledger.scores(entry.name, protocol=self.protocol, package_sha256=entry.digest)
-        folder = self.workspace.score_folder(package, entry.digest, self.protocol, top=self.out)
+        protocol = self.scoring.protocol
+        alike = self.ledger.scores(entry.name, protocol=protocol, package_sha256=entry.digest)
+        alike = alike[alike["team"] == self._team(shown, entry)]
+        folder = self.workspace.score_folder(package, entry.digest, protocol, top=self.out)
         truth = self._truth(entry.round_).sha256
         # Only the newest score's frame table is kept.
         newest = alike["truth_sha256"].head(1).tolist()
@@ -186,19 +184,11 @@ class ScoringJob:
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""
         entry = self._entry(package)
-        score = score_package(
-            package,
-            self._truth(entry.round_),
-            self.protocol,
-            layout=entry.round_.layout if entry.round_ else PackageLayout(),
-            hausdorff=self.hausdorff,
-            threshold=self.threshold,
-        )
+        score = self.scoring.score(package, entry.round_, self._truth(entry.round_))
         return self._keep(shown, entry, score)
 
     def _keep(self, shown: str, entry: _Entry, score: PackageScore) -> tuple[str, PackageScore]:
-        # Of 'red/final', found in a folder of teams, red is the team.
-        team = self.team or ("" if entry.own is not None else shown.partition("/")[0])
+        team = self._team(shown, entry)
         self._note_same_bytes(shown, score, team)
         # The files first: a row in the register says that its files are there.
         self._write(score, shown)
@@ -208,16 +198,21 @@ class ScoringJob:
             console.note(f"{shown}: entered without a round; give --round to rank it in one")
         return self.team or str(entry.own["model"] if entry.own is not None else shown), score
 
+    def _team(self, shown: str, entry: _Entry) -> str:
+        """A package's team, empty for our own: of 'red/final', in a folder of teams, red."""
+        return self.team or ("" if entry.own is not None else shown.partition("/")[0])
+
     def score_plain(self, folder: Path, shown: str) -> tuple[str, PackageScore]:
         """Score a plain folder of masks and write its files; it is entered nowhere."""
+        how = self.scoring
         try:
             score = score_folder(
                 folder,
-                self.truth_folder,
-                self.protocol,
-                hausdorff=self.hausdorff,
-                threshold=self.threshold,
-                classes=self.classes,
+                how.folder,
+                how.protocol,
+                hausdorff=how.hausdorff,
+                threshold=how.threshold,
+                classes=how.classes,
             )
         except TruthError:
             raise
@@ -240,7 +235,7 @@ class ScoringJob:
 
     def _truth(self, round_: Round | None) -> Truth:
         if round_ not in self.truths:
-            self.truths[round_] = truth_of(self.truth_folder, round_, self.protocol, self.classes)
+            self.truths[round_] = self.scoring.truth(round_)
         return self.truths[round_]
 
     def _write(self, score: PackageScore, shown: str) -> None:
@@ -258,7 +253,9 @@ class ScoringJob:
         if self.out is not None:
             names = [*(f"{test_set}.json" for test_set in score.organisers), table]
             outputs.check(names, overwrite=self.overwrite)
-        with outputs.staged(last=table) if self.out is not None else replace_folder(folder) as new:
+        # Two calls may score one package at a time: a moment later its folder is free again.
+        replaced = replace_folder(folder, wait=True)
+        with outputs.staged(last=table) if self.out is not None else replaced as new:
             for test_set, result in score.organisers.items():
                 write_json(new / f"{test_set}.json", result)
             (new / table).write_text(csv(score.frames), encoding="utf-8")

@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
+from typing import NamedTuple
 
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
-from submissions.layout import PackageLayout
 from submissions.rounds import Round
 from submissions.scoring import PackageScore, score_package
 from submissions.truth import Truth, find_truth
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A package to score.
+class Scoring:
+    """How the packages of one call are scored.
 
     Attributes:
-        package: The zip or folder.
-        truth: The folder of the true masks.
-        round: Its round; ``None`` for none.
-        protocol: As for ``submissions.scoring.score_package``.
-        hausdorff: As for ``submissions.scoring.score_package``.
+        folder: The folder of the true masks.
         classes: What the values of true masks mean.
-        threshold: As for ``submissions.scoring.score_package``.
+        protocol, hausdorff, threshold: As for ``submissions.scoring.score_package``.
     """
 
-    package: Path
-    truth: Path
-    round: Round | None
+    folder: Path
     protocol: Protocol
     hausdorff: bool
     classes: Classes = ONE
     threshold: float | None = None
+
+    def truth(self, round_: Round | None) -> Truth:
+        """The true masks of a round; ``UserError`` as for ``submissions.truth.find_truth``."""
+        test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
+        return find_truth(self.folder, test_sets, layout, self.protocol, self.classes)
+
+    def score(self, package: Path, round_: Round | None, truth: Truth) -> PackageScore:
+        """The score of a package; errors as for ``submissions.scoring.score_package``."""
+        return score_package(
+            package,
+            truth,
+            self.protocol,
+            layout=round_.layout if round_ else None,
+            hausdorff=self.hausdorff,
+            threshold=self.threshold,
+        )
+
+
+class Task(NamedTuple):
+    """A package to score, and its round."""
+
+    package: Path
+    round_: Round | None
+    scoring: Scoring
 
 
 class _KilledError(Exception):
@@ -85,7 +105,8 @@ def _alone(task: Task) -> PackageScore | str:
 
 def _run(tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, PackageScore | str]]:
     # Processes that decode with threads cannot be forked.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, initializer=end_with_caller) as pool:
         left = iter(list(tasks.items()))
         under_way: dict[Future[PackageScore | str], int] = {}
         try:
@@ -105,31 +126,28 @@ def _run(tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, PackageS
             raise
 
 
+def end_with_caller() -> None:
+    """End this process with the one that started it, also where that is killed.
+
+    A pool's processes would wait for its next task for ever: each holds the queue open for all.
+    """
+    caller = parent_process()
+
+    def end() -> None:
+        if caller:
+            caller.join()
+            os._exit(1)
+
+    Thread(target=end, daemon=True).start()
+
+
 def _score(task: Task) -> PackageScore | str:
     """The score of a package, or what is wrong with it as text: a fault's class is not pickled."""
-    layout = task.round.layout if task.round else PackageLayout()
+    package, round_, scoring = task
     try:
-        truth = _kept_truth(task.truth, task.round, task.protocol, task.classes)
-        return score_package(
-            task.package,
-            truth,
-            task.protocol,
-            layout=layout,
-            hausdorff=task.hausdorff,
-            threshold=task.threshold,
-        )
+        return scoring.score(package, round_, _kept_truth(scoring, round_))
     except UserError as error:
         return error.format_message()
 
 
-def truth_of(folder: Path, round_: Round | None, protocol: Protocol, classes: Classes) -> Truth:
-    """The true masks of a round.
-
-    Raises:
-        UserError: As for ``submissions.truth.find_truth``.
-    """
-    test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
-    return find_truth(folder, test_sets, layout, protocol, classes)
-
-
-_kept_truth = lru_cache(truth_of)  # in a process of one call's own, in which no mask is corrected
+_kept_truth = lru_cache(Scoring.truth)  # in a process of one call's own: no mask is corrected

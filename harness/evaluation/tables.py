@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.data.fingerprint import data_fingerprint
 from harness.evaluation.stored import is_of_row, table_file
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from metrics.endocv import COUNTS
+from metrics.endocv import COUNTS, MEASURED
 from metrics.masks.classes import chosen_class
 from metrics.utils.text import without_quote
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _SAME_SCORE: Final = 1e-9
+_NUMBERS: Final = (*MEASURED, "polyps", "polyps_found", "false_polyps", "hausdorff_rows")
+"""Columns of a package's frame table that are empty where a figure is undefined."""
 
 
 def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -88,13 +91,13 @@ def best_scored(workspace: Workspace, scores: pd.DataFrame) -> pd.DataFrame:
     A package that was scored against several truths has the frame table of the newest alone: it is
     ``current``.
     """
+    from submissions.leaderboard import best_first
+
     named = zip(scores["package"], scores["package_sha256"], scores["protocol"], strict=True)
     folders = [str(workspace.score_folder(*one)) for one in named]
     newest = scores["truth_sha256"].groupby(folders).transform("first")
     best = scores.assign(current=scores["truth_sha256"] == newest)
-    return best.sort_values("score", ascending=False, kind="stable").drop_duplicates(
-        ["round", "team", "model", "truth_sha256"]
-    )
+    return best_first(best).drop_duplicates(["round", "team", "model", "truth_sha256"])
 
 
 def load_scored(
@@ -126,17 +129,25 @@ def load_scored(
         table = pd.read_csv(
             file,
             keep_default_na=False,
-            na_values={"latency_ms": [""]},
+            na_values={name: [""] for name in _NUMBERS},
             converters=dict.fromkeys(("frame", "test_set"), without_quote),
         )
         counted = table[["test_set", "class", *COUNTS]]
         overall = figures_of(counted, row["protocol"]).tail(1)
         found = averaged(overall, row.get("average", "frames")).iloc[0]
-        same = abs(found["score"] - row["score"]) < _SAME_SCORE and found["n"] == row["n"]
+        both = pd.Series([found["score"], row["score"]], dtype=float)  # an undefined one is NULL
+        same = both.isna().all() or abs(both[0] - both[1]) < _SAME_SCORE
         # One that calls the class otherwise is of an earlier version, and would be passed over.
         first = next(iter(tables.values()), table)
-        if same and chosen_class(table) == chosen_class(first):
+        if same and found["n"] == row["n"] and chosen_class(table) == chosen_class(first):
             tables[name] = table
         else:
             missing.append(name)
     return tables, missing
+
+
+def at_hand(workspace: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a score, its package in the workspace where that was renamed since."""
+    package = Path(row["package"])
+    moved = workspace / "submissions" / f"round-{row['round']}" / package.name
+    return {**row, "package": str(moved if moved.exists() and not package.exists() else package)}

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -143,9 +144,10 @@ def _as_toml(round_: Round) -> str:
     """A round as a file that ``submissions.rounds.load_rounds`` reads."""
     values = asdict(round_)
     name, layout = values.pop("name"), values.pop("layout")
-    # JSON's texts, numbers and lists are TOML's as well.
-    lines = [f"{key} = {json.dumps(value)}" for key, value in (values | layout).items()]
-    return "\n".join([f"[rounds.{json.dumps(name)}]", *lines]) + "\n"
+    # JSON's texts, numbers and lists are TOML's as well, but for its escapes of emojis.
+    as_json = partial(json.dumps, ensure_ascii=False)
+    lines = [f"{key} = {as_json(value)}" for key, value in (values | layout).items()]
+    return "\n".join([f"[rounds.{as_json(name)}]", *lines]) + "\n"
 
 
 def _copy_truth(truth: Truth, layout: PackageLayout, folder: Path) -> None:

@@ -78,7 +78,6 @@ def _write_jobs(folder: Path, masks: dict[tuple[str, str], Mask]) -> None:
         place.mkdir(parents=True)
         (place / "output.mha").write_bytes(write_mha(mask.astype(np.uint8)))
         image = {"image": {"name": f"{test_set}_{name}.png"}, "socket": {"slug": "frame"}}
-        jobs.append(
-            {"pk": f"job-{number}", "inputs": [image], "outputs": [{"socket": _SOCKET}]}
-        )  # fmt: skip
+        outputs = [{"socket": _SOCKET}]
+        jobs.append({"pk": f"job-{number}", "inputs": [image], "outputs": outputs})
     (folder / PREDICTIONS).write_text(json.dumps(jobs, indent=2) + "\n", encoding="utf-8")

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from harness.config.training import TrainConfig
 from harness.runs.run import Run
+from harness.utils import console
 from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
+from metrics.utils.names import few
 
 
 def shared_classes(runs: Iterable[Run]) -> Classes:
@@ -33,3 +35,19 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
             "--loss-class"
         )
     return next(iter(found))
+
+
+def warn_of_other_classes(runs: Iterable[Run], today: Classes) -> None:
+    """Warn of runs that read masks by other names and values than today's ``[classes]``."""
+    table = dict(zip(today.names, today.values, strict=False))
+    of_runs = {run.run: shared_classes([run]) for run in runs} if table else {}
+    others = [
+        name
+        for name, own in of_runs.items()
+        if dict(zip(own.names, own.values, strict=False)) != table
+    ]
+    if others:
+        console.warn(
+            "Trained with other classes than [classes] says today, and masks are read by their "
+            f"own: {few(others)}."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.config.training import TrainConfig
 from harness.runs.lock import lock_run
 from harness.runs.run import Run
@@ -12,10 +14,18 @@ from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 
 
-def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int | None) -> Run:
+def lengthen(
+    workspace: Workspace,
+    run: Run,
+    epochs: int | None,
+    patience: int | None,
+    *,
+    before: Callable[[], object] = lambda: None,
+) -> Run:
     """Give a run a new number of epochs or another patience, so that it can go on.
 
-    ``epochs`` is their number in all; ``None`` leaves a value as the recipe has it.
+    ``epochs`` is their number in all; ``None`` leaves a value as the recipe has it. ``before`` is
+    called before anything is written; what it raises leaves the run as it is.
 
     Returns:
         Run: The run, registered as interrupted where there is more to train.
@@ -32,22 +42,23 @@ def lengthen(workspace: Workspace, run: Run, epochs: int | None, patience: int |
             "and imported ones lack. Start a new run from its best weights: "
             + command_line(f"train --init {run.run}")
         )
-    before = TrainConfig.from_dict(run.settings)
+    earlier = TrainConfig.from_dict(run.settings)
     given = {"epochs": epochs, "patience": patience}
     changes = {name: value for name, value in given.items() if value is not None}
-    after = TrainConfig.from_dict({**before.to_dict(), **changes})
+    after = TrainConfig.from_dict({**earlier.to_dict(), **changes})
     done = int(run.row["epochs"] or 0)
     if after.epochs <= done:
         raise UserError(
             f"{run.run} has trained {counted(done, 'epoch')} already; --epochs is the number in "
             f"all, and has to be larger than {done}"
         )
-    if done < before.epochs and run.status == "finished" and patience is None:
+    if done < earlier.epochs and run.status == "finished" and patience is None:
         raise UserError(
             f"{run.run} ended after {counted(done, 'epoch')}, without a better one for "
-            f"{before.patience}. Give another --patience too; 0 trains to the last epoch."
+            f"{earlier.patience}. Give another --patience too; 0 trains to the last epoch."
         )
-    if after.schedule != "step" and after.epochs != before.epochs:
+    before()
+    if after.schedule != "step" and after.epochs != earlier.epochs:
         console.warn(
             f"The schedule {after.schedule} is stretched over {after.epochs} epochs and goes on "
             f"from epoch {done + 1} of these; a run of {after.epochs} epochs from its beginning "

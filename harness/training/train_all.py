@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from harness.config.settings import Settings
 from harness.config.training import TrainConfig
-from harness.data.catalogue import catalogue
+from harness.data.catalogue import catalogue, of_split
+from harness.data.fingerprint import data_fingerprint
+from harness.runs.lock import lock_run
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training import queue, reporter, slurm_jobs
@@ -58,10 +62,32 @@ def run_all(
         on_cluster(workspace, started, cluster)
     else:
         _refuse_queued(workspace, tasks)
+    with _noting_interrupted(workspace, tasks):
         at_once = networks_at_once(setup, tasks.networks, jobs)
-        if at_once > 1:
+        if at_once > 1 and cluster is None:
             start_server()  # which imports what the processes need while frames are decoded here
             side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
+        _one_by_one(workspace, tasks, frames, setup)
+    tasks.finish()
+
+
+@contextmanager
+def _noting_interrupted(workspace: Workspace, tasks: RunQueue) -> Iterator[None]:
+    """Note that runs ended which could not do so themselves: not begun yet, or killed."""
+    try:
+        yield
+    except BaseException:
+        for run in workspace.runs(status="running"):
+            if run.run in tasks.runs.values():
+                with suppress(UserError), lock_run(run):  # another process may train it
+                    workspace.finish_run(run.run, "interrupted")
+        raise
+
+
+def _one_by_one(
+    workspace: Workspace, tasks: RunQueue, frames: pd.DataFrame, setup: TrainingSetup
+) -> None:
+    """Do what is left in the order of the queue."""
     networks, trained = tasks.networks, 0
     for position in range(len(tasks.steps)):
         tasks.refresh()  # 'runs rm' may have struck steps
@@ -78,7 +104,6 @@ def run_all(
                 except UserError:
                     _say_left(workspace, tasks, run)
                     raise
-    tasks.finish()
 
 
 def resume(
@@ -103,8 +128,10 @@ def resume(
     workspace.check_writable()
     workspace.sync()  # a job may have gone on without the process that started it
     named = workspace.run(name) if name else None
+    every = cache(partial(catalogue, settings, needs=["train"]))
     if named is not None and (epochs is not None or patience is not None):
-        named = lengthen(workspace, named, epochs, patience)
+        same_frames = partial(_refuse_changed_frames, workspace, named, every)
+        named = lengthen(workspace, named, epochs, patience, before=same_frames)
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
         return
@@ -113,11 +140,10 @@ def resume(
         there = "every run is finished" if workspace.runs() else f"no run in {settings.workspace}"
         console.note(f"Nothing to go on with: {there}.")
         return
-    every = catalogue(settings, needs=["train"])
     # The device or the number of processes may be others than when these were begun.
     left = [step for _, step in _left(workspace, tasks)]
-    check_batches(left, every, device=setup.device, group=setup.group)
-    run_all(workspace, tasks, every, setup, jobs, cluster)
+    check_batches(left, every(), device=setup.device, group=setup.group)
+    run_all(workspace, tasks, every(), setup, jobs, cluster)
 
 
 def _one(workspace: Workspace, run: Run | None) -> RunQueue | None:
@@ -177,7 +203,7 @@ def _begin(
             seed=step.seed,
             data=ready.data,
         )
-    _refuse_other_frames(run, ready)
+    _refuse_other_frames(run, ready.data)
     return run, ready
 
 
@@ -200,8 +226,18 @@ def _say_left(workspace: Workspace, tasks: RunQueue, run: Run) -> None:
         )
 
 
-def _refuse_other_frames(run: Run, ready: TrainingFrames) -> None:
-    if ready.data != run.row["data"]:
+def _refuse_changed_frames(
+    workspace: Workspace, run: Run, every: Callable[[], pd.DataFrame]
+) -> None:
+    """Refuse to go on with a run whose frames are no longer those that it began on."""
+    frames = variant_of(TrainConfig.from_dict(run.settings)).apply(every())
+    parts = (of_split(frames, split) for split in ("train", "val"))
+    folder = workspace.root / "cache"
+    _refuse_other_frames(run, "+".join(data_fingerprint(part, folder) for part in parts))
+
+
+def _refuse_other_frames(run: Run, data: str) -> None:
+    if data != run.row["data"]:
         raise UserError(
             f"{run.run} began on other training and validation frames than are there now; going "
             "on with these would not reach the same result. Start it anew without --resume."

@@ -20,24 +20,24 @@ _RANDOM: Final = "[!.]" * 8
 
 
 @contextmanager
-def replace_folder(final: Path) -> Iterator[Path]:
+def replace_folder(final: Path, *, wait: bool = False) -> Iterator[Path]:
     """A new, empty folder that takes the place of ``final`` when the block ends well.
 
     The files of a folder so belong together: if the block raises, or the process is killed, what
-    ``final`` held before stays, and never a mixture. One process at a time replaces a folder; what
-    killed ones left is removed by the next.
+    ``final`` held before stays, and never a mixture. One process at a time replaces a folder, and
+    others wait for it or are refused; what killed ones left is removed by the next.
 
     Yields:
         Path: The new folder, a hidden one beside ``final``.
 
     Raises:
-        UserError: If another process is replacing the folder.
+        UserError: Without ``wait``, if another process is replacing the folder.
         UnwritableError: If its parent cannot be written, or the disk is full before the block ends.
     """
     with ExitStack() as stack:
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            if lock(stack, final, wait=False):
+            if lock(stack, final, wait=wait):
                 for left in final.parent.glob(f".{escape(final.name)}.{_RANDOM}{_PARTIAL}"):
                     shutil.rmtree(left, ignore_errors=True)
             new, old = (

@@ -7,13 +7,16 @@ another status than 0 fails the submission, which then costs none of the daily l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from metrics.utils.files import write_json
 from submissions.platforms import evaluation, page
 from submissions.platforms.unpacked import find_submission
+from submissions.reading.mask import Content
+from submissions.reading.validate import PackageReport
+from submissions.scoring import score_masks
 
 OWN: Final = ("metadata",)
 """The file that Codabench itself adds to a submission."""
@@ -32,7 +35,15 @@ def main(program: Path, arguments: Sequence[str]) -> int:
         shown = page.ShownFrames(given / "ref" / page.FRAMES, truth, evaluator.protocol)
         layout = evaluator.round.layout
         package, inspect = find_submission(given / "res", truth.sizes, layout, OWN)
-        scored = evaluation.score(package, truth, inspect, watch=shown.take)
+
+        def inspect_and_draw(on_mask: Callable[[Content], None]) -> PackageReport:
+            def both(content: Content) -> None:
+                on_mask(content)
+                shown.take(content)
+
+            return inspect(on_mask=both)
+
+        scored = score_masks(package, truth, inspect_and_draw, hausdorff=False)
         text = page.scored_page(evaluator, scored, truth, shown)
     except Exception as error:  # a participant sees what is written, so never a traceback
         text = page.refused_page(evaluator, evaluation.faults_of(error))

@@ -16,6 +16,7 @@ from pathlib import Path
 from metrics.utils.files import write_json
 from submissions.platforms import evaluation
 from submissions.reading.validate import inspect_package
+from submissions.scoring import score_masks
 
 
 def main(program: Path, arguments: Sequence[str]) -> int:
@@ -32,7 +33,7 @@ def main(program: Path, arguments: Sequence[str]) -> int:
             truth = evaluator.truth(Path(folder))
             layout = evaluator.round.layout
             inspect = partial(inspect_package, package, truth.sizes, layout=layout)
-            scored = evaluation.score(package, truth, inspect)
+            scored = score_masks(package, truth, inspect, hausdorff=False)
             told = evaluation.result(evaluator, scored, truth)
         except Exception as error:  # a participant sees what is written, so never a traceback
             return evaluation.refuse(error)

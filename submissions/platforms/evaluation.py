@@ -19,10 +19,9 @@ from metrics.masks.read import Protocol
 from metrics.utils.errors import FaultsError, UserError
 from metrics.utils.names import counted
 from submissions.ledger import OVERALL
-from submissions.reading.mask import Content
 from submissions.reading.validate import PackageReport
 from submissions.rounds import Round, load_rounds
-from submissions.scoring import PackageScore, score_masks
+from submissions.scoring import PackageScore
 from submissions.truth import Truth, find_truth
 
 SETTINGS: Final = "evaluator.json"
@@ -114,32 +113,6 @@ def program_digest(program: Path) -> str:
         whole.update(f"{path.relative_to(program).as_posix()}\0".encode())
         whole.update(hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()
-
-
-def score(
-    package: Path,
-    truth: Truth,
-    inspect: Inspect,
-    *,
-    watch: Callable[[Content], object] | None = None,
-) -> PackageScore:
-    """Score a submission as ``harness score`` does, by the masks that ``inspect`` finds.
-
-    ``watch`` is called with each mask, too, from several threads.
-
-    Raises:
-        FaultsError: The submission has faults, all of them at once.
-    """
-
-    def inspect_and_watch(on_mask: Callable[[Content], object]) -> PackageReport:
-        def both(content: Content) -> None:
-            on_mask(content)
-            if watch is not None:
-                watch(content)
-
-        return inspect(on_mask=both)
-
-    return score_masks(package, truth, inspect_and_watch, hausdorff=False)
 
 
 def figures(scored: PackageScore) -> dict[str, float]:

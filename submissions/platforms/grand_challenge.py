@@ -17,6 +17,7 @@ from metrics.utils.files import write_json
 from submissions.platforms import evaluation
 from submissions.platforms.jobs import PREDICTIONS, inspect_jobs
 from submissions.platforms.unpacked import find_submission
+from submissions.scoring import score_masks
 
 PLACES: Final = ("/input", "/opt/ml/input/data/ground_truth", "/output")
 """The platform's folders of input, truth and output."""
@@ -38,7 +39,7 @@ def main(program: Path, arguments: Sequence[str]) -> int:
             inspect: evaluation.Inspect = partial(inspect_jobs, given, truth.sizes)
         else:
             _, inspect = find_submission(given, truth.sizes, evaluator.round.layout, OWN)
-        scored = evaluation.score(given, truth, inspect)
+        scored = score_masks(given, truth, inspect, hausdorff=False)
         told = evaluation.result(evaluator, scored, truth)
         metrics: dict[str, Any] = {
             "case": evaluation.by_frame(scored),

@@ -110,27 +110,24 @@ def read_content(
     Returns:
         The mask (``None`` where it cannot or must not be decoded) and its faults.
     """
+
+    def unreadable(why: str) -> Finding:
+        return Finding("unreadable", place.path, why)
+
     try:
         data = archive.read(place.path)
     except UNREADABLE as error:
-        return None, [
-            Finding("unreadable", place.path, f"cannot be read from the package ({error})")
-        ]
+        return None, [unreadable(f"cannot be read from the package ({error})")]
     try:
         header = read_header(data)
     except HeaderError as error:
-        return None, [
-            Finding("unreadable", place.path, f"expected a mask image, but it is {error}")
-        ]
+        return None, [unreadable(f"expected a mask image, but it is {error}")]
     faults = list(_size_faults(place, header, limits, budget))
     if any(fault.kind == "bomb" for fault in faults):
         return None, faults
     pixels = decode_pixels(data, header)
     if pixels is None:
-        fault = Finding(
-            "unreadable", place.path, f"a damaged {header.kind} that OpenCV cannot decode"
-        )
-        return None, [*faults, fault]
+        return None, [*faults, unreadable(f"a damaged {header.kind} that OpenCV cannot decode")]
     faults += _channel_faults(place, data, header, pixels)
     grey = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
     above_zero = pack(grey)

@@ -13,8 +13,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from submissions.reading.findings import Finding, found
 
@@ -33,8 +32,7 @@ _NAME_EXTRA: Final = 0x7075
 _UNKNOWN: Final = "that belong to no entry"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Local:
+class _Local(NamedTuple):
     """A local header: what a zip says of a member right before its bytes."""
 
     name: str
@@ -136,16 +134,8 @@ def _read_local(stream: BinaryIO, offset: int) -> _Local | None:
     large = dict(_extras(extra)).get(_LARGE_EXTRA, b"")
     if packed == unpacked == _LARGE and len(large) >= _LARGE_SIZES.size:
         unpacked, packed = _LARGE_SIZES.unpack_from(large)
-    return _Local(
-        name=name,
-        flags=flags,
-        method=method,
-        crc=crc,
-        packed=packed,
-        unpacked=unpacked,
-        extra=extra,
-        end=offset + _LOCAL.size + name_bytes + extra_bytes,
-    )
+    end = offset + _LOCAL.size + name_bytes + extra_bytes
+    return _Local(name, flags, method, crc, packed, unpacked, extra, end)
 
 
 def _contradictions(info: zipfile.ZipInfo, local: _Local) -> Iterator[str]:

@@ -64,6 +64,8 @@ def check(
     own = bool((frames["split"] != "").any())
     frames = assign(frames, splits)
     frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
+    known = frames[frames["truth"] != "withheld"]
+    lost = unmatched(known, splits) if splits.name != "paper" else ""  # which is often in parts
     faults = [
         *chain.from_iterable((*listing.faults, *listing.oddities) for listing in listings),
         *chain.from_iterable(report.faults for report in found),
@@ -74,18 +76,12 @@ def check(
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
-            *_unused(frames[frames["truth"] != "withheld"], splits),
+            *filter(None, (left_out(known, splits), lost)),
             *_masks(frames, classes.chosen),
             *_oddities(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
     )
-
-
-def _unused(frames: pd.DataFrame, splits: Splits) -> Iterator[str]:
-    yield from filter(None, [left_out(frames, splits)])
-    if splits.name != "paper":  # whose frames need not all be there
-        yield from filter(None, [unmatched(frames, splits)])
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
@@ -132,7 +128,8 @@ def _oddities(
 def _other_files(listings: Sequence[Listing], faults: Sequence[Fault]) -> Iterator[str]:
     named = {fault.path for fault in faults}
     for listing in listings:
-        used = [p for frame in listing.frames for p in (frame.image, frame.mask) if p]
+        files = (path for frame in listing.frames for path in (frame.image, frame.mask))
+        used = [*filter(None, files), *listing.tables]
         known, others = find_other_files(listing.root, used)
         if known:
             parts = ", ".join(f"{kind} ({count})" for kind, count in known.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,7 +28,7 @@ from metrics.masks.outline import contour_path
 from metrics.masks.read import Mask, fit_prediction
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
-from submissions.leaderboard import by_name
+from submissions.leaderboard import best_first, by_name
 from submissions.ledger import Ledger
 from submissions.reading.archive import Limits, open_archive
 from submissions.reading.mask import Content
@@ -64,10 +63,11 @@ def gather(
     leading models alone.
 
     Raises:
-        UserError: If nothing is scored in the round, or no frame table of a score is left.
+        UserError: If no frame table of a score is left.
     """
-    best = best_scores(scores, round_.name)
+    best = best_scores(scores)
     found, notes = _frame_tables(settings, round_, best)
+    notes += left_out(scores, best)
     table = with_place(tables.join(found))
     content = PageContent(
         name=f"round {round_.name}",
@@ -79,7 +79,9 @@ def gather(
         average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
-    best = {name: row for name, row in best.items() if name in found}
+    best = {
+        name: tables.at_hand(settings.workspace, row) for name, row in best.items() if name in found
+    }
     try:
         return _with_gallery(content, settings, round_, best, truth, team_pages=team_pages)
     except UserError as error:
@@ -87,28 +89,32 @@ def gather(
     return content
 
 
-def best_scores(scores: pd.DataFrame, round_name: str) -> dict[str, dict[str, Any]]:
+def best_scores(scores: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The row of the best score of each team and model, by their names, best first.
 
     Only scores against the same truth can be compared: the truth of the newest score.
-
-    Raises:
-        UserError: If nothing is scored in the round.
     """
-    if scores.empty:
-        raise UserError(
-            f"no package of round {round_name} is scored yet by the official protocol. Do it with: "
-            + command_line(f"score PACKAGE --round {shlex.quote(round_name)} --truth DIR")
-        )
     alike = scores[scores["truth_sha256"] == scores["truth_sha256"].iloc[0]]
-    ordered = alike.sort_values("score", ascending=False, kind="stable")
-    named = by_name(ordered.drop_duplicates(["team", "model"]))
+    named = by_name(best_first(alike).drop_duplicates(["team", "model"]))
     # Plots tell models apart by title, and our 'unet' has that of a package U-Net.zip.
     titles = Counter(map(title_of, named))
     return {
         f"{name} (package)" if name == title_of(name) and titles[name] > 1 else name: row
         for name, row in named.items()
     }
+
+
+def left_out(scores: pd.DataFrame, best: Scores) -> list[str]:
+    """A note on the models that have scores against another truth alone."""
+    shown = {(row["team"], row["model"]) for row in best.values()}
+    every = by_name(scores.drop_duplicates(["team", "model"]))
+    others = [n for n, row in every.items() if (row["team"], row["model"]) not in shown]
+    if not others:
+        return []
+    return [
+        f"left out, since they were scored against another truth than the newest score: "
+        f"{', '.join(others)}; score their packages again"
+    ]
 
 
 def _frame_tables(
@@ -188,10 +194,6 @@ def _drawn(
     }
 
 
-def _write(folder: Path, frame: str, mask: Mask) -> None:
-    write_mask(folder / f"{frame}.png", mask)
-
-
 def _measured(
     content: PageContent,
     frames: pd.DataFrame,
@@ -206,7 +208,11 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
         for name, folder in folders.items():
-            _each_mask(Path(best[name]["package"]), round_, truth, partial(_write, folder))
+
+            def write(frame: str, mask: Mask, folder: Path = folder) -> None:
+                write_mask(folder / f"{frame}.png", mask)
+
+            _each_mask(Path(best[name]["package"]), round_, truth, write)
         table = content.frames[content.frames["model"].isin(own)]
         return from_split.members_of(table, frames, folders)
 

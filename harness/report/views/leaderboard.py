@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View
-from submissions.leaderboard import PAPER
+from submissions.leaderboard import GROUPS, PAPER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def standings_view(ranking: pd.DataFrame, *, protocol: str, group: str) -> View:
     ]
     frame = ranking.assign(paper=ranking["source"] == PAPER)
     columns = _columns(frame, group)
-    several = _several_sets(ranking, group)
+    several = several_sets(ranking, group)
     if several:
         short = frame[several].str[:HASH_SHOWN]
         # Ranks and best figures are of one set of frames: the separator follows it, too.
@@ -68,10 +68,13 @@ def _average_notes(ranking: pd.DataFrame) -> list[str]:
             "Without a rank: its score is undefined in a test set, or was registered before scores "
             "had two averages (score the package again)."
         )
+    ranked = ours[ours["rank"].notna()]
+    if ranked.duplicated([name for name in (*GROUPS, "rank") if name in ranked]).any():
+        notes.append("Equal scores share a rank.")
     return notes
 
 
-def _several_sets(ranking: pd.DataFrame, group: str) -> str:
+def several_sets(ranking: pd.DataFrame, group: str) -> str:
     """The column that tells sets of frames apart where a round or split has several of them."""
     for name in _SETS:
         if name in ranking and bool((ranking.groupby(group)[name].nunique() > 1).any()):

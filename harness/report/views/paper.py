@@ -11,6 +11,7 @@ from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
+from harness.report.views.leaderboard import HASH_SHOWN, several_sets
 
 _CLASSES: Final = {"all": "All", "polyp": "Polyp", "background": "Backgr."}
 _FIGURES: Final = {"iou": "IoU", "f1": "F1", "recall": "REC", "ppv": "PREC"}
@@ -59,7 +60,8 @@ def official_view(ranking: pd.DataFrame) -> View:
     theirs = ranking[is_paper].set_index(keys)[["score", "sd"]]
     rows: list[dict[Any, Any]] = []
     for ours in ranking[~is_paper].to_dict("records"):
-        rows.append({**ours, "title": title_of(ours["model"]), "kind": "ours", "paper": False})
+        title = _with_team(ours.get("team", ""), ours["model"])
+        rows.append({**ours, "title": title, "kind": "ours", "paper": False})
         key = (ours["round"], ours["model"])
         if key in theirs.index:
             rows += _beside(ours, theirs.loc[key].to_dict())
@@ -68,23 +70,32 @@ def official_view(ranking: pd.DataFrame) -> View:
         if (row["round"], row["model"]) not in ranked:
             title = f"{title_of(row['model'])} (paper)"
             rows.append({**row, "title": title, "kind": "paper", "paper": True})
+    frame = pd.DataFrame(rows).sort_values("round", kind="stable", ignore_index=True)
+    columns = [
+        Column("round", "Round"),
+        Column("title", "Model"),
+        Column("score", "Score", decimals=3, best="max"),
+        Column("sd", "SD", decimals=3),
+        Column("sd_name", "SD is"),
+        Column("n", "Frames", decimals=0),
+    ]
+    if several_sets(ranking, "round"):
+        frame["truth"] = frame["truth_sha256"].str[:HASH_SHOWN]
+        columns.append(Column("truth", "Truth"))
     return View(
-        frame=pd.DataFrame(rows).sort_values("round", kind="stable", ignore_index=True),
-        columns=[
-            Column("round", "Round"),
-            Column("title", "Model"),
-            Column("score", "Score", decimals=3, best="max"),
-            Column("sd", "SD", decimals=3),
-            Column("sd_name", "SD is"),
-            Column("n", "Frames", decimals=0),
-        ],
+        frame=frame,
+        columns=columns,
         title="Table 4: official results",
         caption="Score: mean of F1, F2, PPV and recall." + _averaged_by(ranking),
         group="round",
-        data_only_columns=["model", "kind"],
+        data_only_columns=["team", "model", "kind"],
         reference_note="the paper's, on the organisers' frames, and ours minus it; the paper names "
         "no kind of SD.",
     )
+
+
+def _with_team(team: str, model: str) -> str:
+    return f"{team} {model}" if team not in ("", model) else title_of(model)
 
 
 def _averaged_by(ranking: pd.DataFrame) -> str:

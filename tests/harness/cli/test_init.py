@@ -274,7 +274,11 @@ def test_own_frames_take_the_place_of_endocv_with_force_only(here: Path, draw: D
 
 
 def test_a_division_goes_with_the_frames_it_divides(here: Path, draw: Drawer) -> None:
-    assert init("--train", draw.pairs("A", tuple("abcd"))).exit_code == 0
+    first, moved = draw.pairs("A", tuple("abcd")), draw.pairs("B", tuple("abcd"))
+    assert init("--train", first).exit_code == 0
+    assert "only moved, give --splits splits.toml" in init("--train", moved).stderr
+    assert init("--train", moved, "--splits", "splits.toml", "--force").exit_code == 0
+    assert not (here / "splits.toml.bak").exists()
     assert init("--endocv", draw.endocv(), "--force").exit_code == 0
     assert settings.load(here, env={}).splits is None
 

@@ -94,6 +94,12 @@ def test_from_folders_to_figures(here: Path) -> None:
     assert os.fsencode(next(Path("masks").glob("*.png")).name) == b"caf\xe9.png"
     assert pd.read_csv("masks/predictions.csv")["image"].tolist() == ["caf\\xe9.png"]
 
+    # A run that cannot go on, since its frames have changed, stays as it was.
+    write("A/Images/a0.png", "A/GT/a0.png", 50)
+    said = run("train", "--resume", trained.run, "--epochs", "2", status=1).stderr
+    assert "began on other training and validation frames" in said
+    assert Workspace(here / "workspace").run(trained.run).row == trained.row
+
 
 def test_flags_stand_in_for_settings(here: Path) -> None:
     said = run("train", "--model", "fpn", "--preset", "demo", "--train", "A", status=1).stderr

@@ -162,6 +162,8 @@ def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> 
     assert again.exit_code == 0, again.output
     assert "1 package was scored before" in again.stderr
     assert {row["package"] for row in json.loads(again.stdout)["rows"]} == {"team2"}
+    renamed = harness(*line, "--team", "other")  # the same bytes in another team's name
+    assert "scored before" not in renamed.stderr
     cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
     corrected = harness(*line)
     assert "scored before" not in corrected.stderr
@@ -709,3 +711,34 @@ def test_validate_takes_several_packages(here: Path, harness: Harness) -> None:
     listed = harness("validate", "packages", "--frames", "frames", "--format", "json")
     found = {one["metadata"]["package"]: len(one["rows"]) for one in json.loads(listed.stdout)}
     assert found == {"packages/blue.zip": 6, "packages/red.zip": 0}
+
+
+def test_a_round_without_scores_names_those_that_have(here: Path, harness: Harness) -> None:
+    write(here / "a.zip", 1)
+    harness("score", "a.zip", "--truth", "truth", "--round", "2", "--no-hausdorff")
+    for command in ("leaderboard", "report"):
+        refused = harness(command, "--round", "1")
+        assert refused.exit_code == 1
+        assert "scored so far: round 2 (official)" in refused.stderr
+
+
+def test_equal_teams_share_a_rank_and_keep_their_names(here: Path, harness: Harness) -> None:
+    for team in ("red", "blue"):
+        (here / "packages" / team).mkdir(parents=True)
+        write(here / "packages" / team / "final.zip", shift=1)
+    harness("score", "packages", "--truth", "truth", "--round", "1", "--no-hausdorff")
+    board = harness("leaderboard", "--no-paper").stdout
+    assert board.index("blue") < board.index("red")
+    assert "Equal scores share a rank." in board
+    paper = harness("leaderboard", "--table", "paper").stdout
+    assert "blue final" in paper
+    assert "red final" in paper
+    for name in ("red", "red final"):
+        left = harness("leaderboard", "--no-paper", "--without", name)
+        assert "blue" in left.stdout
+        assert "red" not in left.stdout
+    for command in ("leaderboard", "report"):
+        typo = harness(command, "--round", "1", "--without", "final")
+        assert "nothing to leave out for final; scored are, as TEAM MODEL: blue fi" in typo.stderr
+    nothing = harness("leaderboard", "--without", "red", "--without", "blue")
+    assert "every scored package is left out" in nothing.stderr

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import psutil
 
-from harness.evaluation.score_processes import Task, score_tasks
+from harness.evaluation.score_processes import Scoring, Task, score_tasks
 from submissions.scoring import score_package
 from submissions.writing.package import PackageWriter
 
 SET = "EndoCV_DATA1"
+
+POOL = """
+import os, signal, sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from harness.evaluation.score_processes import end_with_caller
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_caller)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_a_killed_process_costs_no_score(tmp_path: Path) -> None:
@@ -29,11 +43,8 @@ def test_a_killed_process_costs_no_score(tmp_path: Path) -> None:
                 mask[5 + shift : 20, 5:20] = True
                 writer.add(test_set=SET, name=f"f{n}", mask=mask, latency_ms=1.0)
     packages[-1].write_bytes(b"no zip")
-    tasks = [
-        Task(package=path, truth=tmp_path / "truth", round=None, protocol="official",
-             hausdorff=False)
-        for path in packages
-    ]  # fmt: skip
+    scoring = Scoring(folder=tmp_path / "truth", protocol="official", hausdorff=False)
+    tasks = [Task(path, None, scoring) for path in packages]
     outcomes = score_tasks(tasks, 2)
     found = dict([next(outcomes)])
     for child in psutil.Process().children():
@@ -48,3 +59,11 @@ def test_a_killed_process_costs_no_score(tmp_path: Path) -> None:
         assert scored.figures.equals(expected.figures)
         assert scored.frames.equals(expected.frames)
     assert "cannot be scored" in str(found[4])
+
+
+def test_processes_end_where_the_caller_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "pool.py").write_text(POOL, encoding="utf-8")
+    command = [sys.executable, tmp_path / "pool.py"]
+    killed = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(killed.stdout)).wait(timeout=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,20 @@ def test_one_at_a_time(final: Path) -> None:
         replace_folder(final),
     ):
         pass
+
+
+def test_another_waits_where_it_may(final: Path) -> None:
+    def second() -> None:
+        with replace_folder(final, wait=True) as new:
+            (new / "second").write_text("2")
+
+    with ThreadPoolExecutor(1) as pool:
+        with replace_folder(final):
+            waiting = pool.submit(second)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+        waiting.result(timeout=30)
+    assert names(final) == ["second"]
 
 
 def test_without_locks_nothing_of_others_is_removed(

@@ -421,12 +421,12 @@ def test_folders_that_a_platform_removed_are_put_before_the_names_again(
         shutil.rmtree(given)
 
 
-def test_a_round_of_another_layout_has_a_bundle_that_scores_its_drawn_masks(
+def test_a_round_of_another_layout_has_a_bundle_that_passes_its_self_test(
     masks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = tmp_path / "rounds.toml"
     rounds.write_text(
-        "[rounds.'a $(b) \"c\"']\ndaily_limit = 3\nprefix = 'set'\nroot = 'Other'\ntask = ''\n"
+        "[rounds.'a $(b) \"c\"']\ndaily_limit = 3\nprefix = 'set'\nroot = 'Other 😀'\ntask = ''\n"
         "folders = '{test_set}'\nmasks = '{frame}'\nsuffixes = ['.png']\ntimings = ''\n"
     )
     (tmp_path / "truth" / "set1" / "masks").mkdir(parents=True)
@@ -454,11 +454,8 @@ def test_a_round_of_another_layout_has_a_bundle_that_scores_its_drawn_masks(
         name = "scores.json" if platform == "codabench" else "metrics.json"
         found = all_figures(json.loads((tmp_path / "scores" / name).read_text()))
         assert found == json.loads((out / "self_test" / "expected.json").read_text())
+    check_run_locally([tmp_path / "codabench" / "run_locally.sh"], sys.executable)
     assert 'NAME="other-round-a-b-c"' in (tmp_path / "grand-challenge" / "do_save.sh").read_text()
-
-
-def test_run_locally_passes(export, tmp_path: Path) -> None:
-    check_run_locally([export("evalai") / "run_locally.sh"], sys.executable)
 
 
 def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_path: Path) -> None:

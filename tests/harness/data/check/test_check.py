@@ -137,6 +137,16 @@ def test_empty_masks_are_no_fault_but_noted(draw: Drawer) -> None:
     assert train[["frames", "polyp", "non_polyp"]].values.tolist() == [[3, 2, 1]]
 
 
+def test_a_table_that_tells_the_sequences_is_used(draw: Drawer, tmp_path: Path) -> None:
+    root = tmp_path / "ClinicDB"
+    draw.frame(root / "Original/1.png")
+    draw.mask(root / "Ground Truth/1.png")
+    (root / "metadata.csv").write_text("sequence_id,png_image_path\n1,PNG/Original/1.png\n")
+    (root / "class_dict.csv").write_text("name,r,g,b\n")
+    report = checked(draw.endocv(), ("hyperkvasir", root))
+    assert f"Not used in {root}: tables (1)." in report.notes
+
+
 def test_progress_sees_every_frame(draw: Drawer) -> None:
     seen = []
 
