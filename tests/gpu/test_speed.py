@@ -10,10 +10,11 @@ batches from the cache through the loader, with all of the paper's augmentations
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ PEAK_TFLOPS: Final = {
 """Dense bf16 in the data sheets of the cards, by a part of the name; the first that fits counts."""
 
 MEASURED: dict[str, dict[str, float]] = {}
+NETWORK: Final = functools.cache(lambda: predicting("divergentnets", SCALE.encoder, SCALE.size))
 
 
 def peak_flops(report: Report) -> float | None:
@@ -126,14 +128,11 @@ def count_flops(network: nn.Module, images: Tensor, masks: Tensor) -> float:
 
 
 def our_loop(trainer: Trainer, loader: BatchLoader) -> tuple[float, float]:
-    """Images a second through cache and loader, and the share of time spent waiting for them.
-
-    Measured after the first epoch, in which the workers start and the steps are recorded.
-    """
+    """Images a second with their loading, and the share of time that it keeps the steps waiting."""
     waited, images, start = 0.0, 0, 0.0
-    batches = all_batches(loader)
+    batches = ((e, *numbered) for e in itertools.count() for numbered in enumerate(loader.train(e)))
     for passed in itertools.count():
-        if passed == loader.steps:
+        if passed == loader.steps:  # workers have started, and steps are recorded
             wait()
             waited, images, start = 0.0, 0, time.perf_counter()
         if start and time.perf_counter() - start > SCALE.measured_s:
@@ -146,12 +145,6 @@ def our_loop(trainer: Trainer, loader: BatchLoader) -> tuple[float, float]:
     wait()
     seconds = time.perf_counter() - start
     return images / seconds, waited / seconds
-
-
-def all_batches(loader: BatchLoader) -> Iterator[tuple[int, int, Any]]:
-    for epoch in itertools.count():
-        for index, batch in enumerate(loader.train(epoch)):
-            yield epoch, index, batch
 
 
 def recipe(name: str, device: torch.device) -> TrainConfig:
@@ -247,17 +240,11 @@ def full_hd(datasets: Datasets, tmp_path_factory: pytest.TempPathFactory) -> lis
     return files
 
 
-@pytest.fixture(scope="module")
-def divergentnets() -> nn.Module:
-    return predicting("divergentnets", SCALE.encoder, SCALE.size)
-
-
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_prediction(
     device: torch.device,
     figures: dict[str, Any],
     report: Report,
-    divergentnets: nn.Module,
     full_hd: list[Path],
     tmp_path: Path,
     precision: str,
@@ -275,7 +262,7 @@ def test_prediction(
             figures["stopped_early"] = True
             break
         how = Inference(device=device, precision=precision, batch_size=batch_size)
-        predictor = Predictor(divergentnets, size=SCALE.size, inference=how)
+        predictor = Predictor(NETWORK(), size=SCALE.size, inference=how)
         predict_images(predictor, sources(full_hd[: 2 * batch_size]), tmp_path)
         if batch_size == 1:
             figures |= one_by_one(predictor, full_hd[:20], tmp_path)
