@@ -3,6 +3,7 @@
 project = "harness"
 author = "The harness authors"
 extensions = ["myst_parser"]
+myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "harness"
 html_copy_source = False

@@ -26,10 +26,13 @@ def forget_current_folder() -> None:
 def main() -> None:
     """Run the command line; never returns."""
     forget_current_folder()
-    try:
-        from harness.cli import main as run
-    except KeyboardInterrupt:
-        sys.exit(130)
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Before and after a command, which has handlers of its own, Ctrl-C shows no traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from harness.cli import main as run
+
     run()
 
 

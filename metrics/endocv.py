@@ -26,7 +26,7 @@ from metrics.masks.classes import chosen_rows
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
-from metrics.utils.groups import combine_codes, group_codes, moments, ratio
+from metrics.utils.groups import combine_codes, frame_codes, group_codes, moments, ratio
 from metrics.utils.validation import look_up, require_columns
 
 Floats = npt.NDArray[np.float64]
@@ -88,11 +88,12 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
     """
     require_columns(table, ("frame", "class", *COUNTS))
     single = table[table["class"] != "all"]
-    keys = [name for name in ("model", "frame") if name in single]
-    groups = single.groupby(keys, sort=False)
-    identity = groups.head(1).set_index(keys)
-    kept = [name for name in _IDENTITY if name in identity]
-    micro = identity[kept].join(groups[list(COUNTS)].sum()).reset_index().assign(**{"class": "all"})
+    codes = frame_codes(single)
+    first = single.iloc[np.unique(codes, return_index=True)[1]]
+    micro = first[[name for name in _IDENTITY if name in first]].assign(
+        **{"class": "all"},
+        **{name: np.bincount(codes, single[name]).astype(np.int64) for name in COUNTS},
+    )
     return pd.concat([single, micro.reindex(columns=single.columns)], ignore_index=True)
 
 

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from metrics.masks.classes import chosen_rows
+from metrics.masks.classes import chosen_class
 from metrics.utils.errors import UserError
+from metrics.utils.groups import frame_codes
 
 STRATA: Final = ("none", "small", "medium", "large")
 EDGES: Final = (0.05, 0.15)
@@ -33,16 +34,13 @@ def add_stratum(table: pd.DataFrame, edges: tuple[float, float] = EDGES) -> pd.D
     """
     if not 0 < edges[0] < edges[1] < 1:
         raise UserError(f"expected two rising area shares between 0 and 1, but got {edges}.")
-    keys = [name for name in ("model", "frame") if name in table]
-    polyp = chosen_rows(table)
-    area = polyp["tp"] + polyp["fn"]
-    share = area / (area + polyp["fp"] + polyp["tn"])
-    codes = np.digitize(share, edges) + 1
-    names = np.asarray(STRATA, dtype=object)[np.where(area > 0, codes, 0)]
-    strata = polyp[keys].assign(stratum=names)
-    joined = table.drop(columns="stratum", errors="ignore").merge(
-        strata, on=keys, how="left", validate="many_to_one"
-    )
+    polyp, codes = table["class"] == chosen_class(table), frame_codes(table)
+    area = table["tp"] + table["fn"]
+    share = area / (area + table["fp"] + table["tn"])
+    names = np.asarray(STRATA, dtype=object)[np.where(area > 0, np.digitize(share, edges) + 1, 0)]
+    strata = np.full(codes.max(initial=-1) + 1, None, dtype=object)
+    strata[codes[polyp]] = names[polyp]
+    joined = table.assign(stratum=strata[codes]).reset_index(drop=True)
     if joined["stratum"].isna().any():
         frame = joined.loc[joined["stratum"].isna(), "frame"].iloc[0]
         raise UserError(f"frame {frame}: expected a row of the class polyp, but there is none.")

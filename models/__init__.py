@@ -14,15 +14,14 @@ from models.registry import (
     PAPER_NETWORKS,
     PAPER_ORDER,
     Architecture,
-    check,
     create,
     get,
     names,
     paper_order,
     smallest_batch,
 )
-from models.summary import Description, describe, outline
-from models.trial import try_out
+from models.summary import Description, describe, outline, try_out
+from models.weights import check_weights
 
 __all__ = [
     "DEFAULT_ENCODER",
@@ -33,7 +32,7 @@ __all__ = [
     "Description",
     "ModelError",
     "PublishedWeights",
-    "check",
+    "check_weights",
     "create",
     "describe",
     "encoder_names",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from models.errors import ModelError, unknown
-from models.weights import check_weights, source
+from models.weights import source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -200,15 +200,6 @@ def create(
         **chosen,
     )
     return network
-
-
-def check(encoder: str, encoder_weights: str | Path | None = None) -> None:
-    """Refuse an encoder or weights that are not available, before anything long begins.
-
-    Raises:
-        ModelError: If the encoder is unknown or the weights are not available.
-    """
-    check_weights(encoder, source(encoder_weights))
 
 
 def smallest_batch(name: str, nodes: Sequence[str] = ()) -> int:

@@ -27,7 +27,7 @@ _ADVICE: Final = (
 )
 
 
-def source(weights: str | Path | None) -> Source:
+def source(weights: Source) -> Source:
     """Tell the name of published weights from a file; ``None`` means random weights.
 
     Args:
@@ -41,10 +41,10 @@ def source(weights: str | Path | None) -> Source:
     return weights
 
 
-def check_weights(encoder: str, weights: Source) -> None:
-    """Refuse an encoder or weights that are not available, before the library retries for long.
+def check_weights(encoder: str, weights: Source = None) -> None:
+    """Refuse an encoder or weights that are not available, before anything long begins.
 
-    The weights are a name such as ``imagenet``, a file, or ``None``.
+    The weights are as for ``models.create``. The library would retry the hub for long.
 
     Raises:
         ModelError: If the encoder or the weights' name is unknown, the file is missing, an
@@ -52,7 +52,7 @@ def check_weights(encoder: str, weights: Source) -> None:
             cache and the hub cannot be reached.
     """
     check_encoder(encoder)
-    if weights is None:
+    if (weights := source(weights)) is None:
         return
     if isinstance(weights, Path):
         if not weights.is_file():

@@ -38,8 +38,8 @@ HEAVY: Final = (
 )
 
 
-def modules(room: str) -> list[Path]:
-    return sorted((ROOT / room).rglob("*.py"))
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -48,27 +48,27 @@ def imported(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide the room"
+            assert node.level == 0, f"{path}: relative imports hide the package"
             yield node.module or ""
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_imports_point_one_way(room: str) -> None:
-    allowed = MAY_IMPORT[room] | {room}
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_one_way(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package}
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for path in modules(room)
+        for path in modules(package)
         for name in imported(path)
         if name.split(".")[0] in {*MAY_IMPORT, "tests"} - allowed
     ]
-    assert modules(room)
+    assert modules(package)
     assert wrong == []
 
 
-@pytest.mark.parametrize("room", MAY_IMPORT)
-def test_a_room_is_typed_and_has_tests(room: str) -> None:
-    assert (ROOT / room / "py.typed").is_file()
-    assert list((ROOT / "tests" / room).rglob("test_*.py"))
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_is_typed_and_has_tests(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
+    assert list((ROOT / "tests" / package).rglob("test_*.py"))
 
 
 def test_the_tests_mirror_the_rooms() -> None:

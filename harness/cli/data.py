@@ -50,11 +50,12 @@ def command() -> None:
 def check(
     context: click.Context, folders: tuple[Path, ...], settings: Settings, format_: Format
 ) -> None:
-    """Decode every frame and mask, count them as the paper's Table 1 does, and name every fault.
+    """Decode every frame and mask, and name every fault.
 
-    Checks the datasets of the settings, or the FOLDERs given, in any known layout: EndoCV 2021
-    (PolypGen), HyperKvasir, Kvasir-SEG, CVC-ClinicDB, PraNet's sets, BKAI-IGH, SUN-SEG, PolypDB,
-    ISIC, nnU-Net, test frames, or images/ with masks/.
+    Prints the paper's Table 1 for the frames found. Checks the datasets of the settings, or the
+    FOLDERs given, in any known layout: EndoCV 2021 (PolypGen), HyperKvasir, Kvasir-SEG,
+    CVC-ClinicDB, PraNet's sets, BKAI-IGH, SUN-SEG, PolypDB, ISIC, nnU-Net, test frames, or images/
+    with masks/.
 
     Faults are files that cannot be read or are truncated, masks that are missing, of another size
     than their frame or not black and white, frames that are in two splits (the same pixels, or
@@ -114,10 +115,10 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
 @seed_option("The same seed draws the same frames.")
 def synth(folder: Path, frames: int, height: int, seed: int) -> None:
-    """Draw a dataset as FOLDER, a new one, in the layout of the real ones.
+    """Draw a dataset in the layout of the real ones.
 
-    It has centres, sequences with and without polyps, segmented images, and test sets, whose true
-    masks are in a folder of their own.
+    FOLDER is new or empty. It gets centres, sequences with and without polyps, segmented images,
+    and test sets, whose true masks are in a folder of their own.
     """
     from harness.data.synthetic.dataset import write_dataset
 
@@ -160,10 +161,10 @@ def _multiples(
     help="Side of the square network input, in pixels; repeatable.",
 )
 def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
-    """Decode the training and validation frames once, for fast training.
+    """Decode the frames once, for fast training.
 
-    'harness train' does this itself where needed. The result is kept in the workspace; frames that
-    change are decoded again.
+    Those for training and validation; 'harness train' does this itself where needed. The result is
+    kept in the workspace; frames that change are decoded again.
     """
     from harness.data.catalogue import catalogue
     from harness.runs.workspace import Workspace

@@ -123,15 +123,18 @@ def command(
 
     if kind != "generalisation" and (by or reference or other):
         raise click.UsageError("--by, --from and --to are for --table generalisation")
+    if kind in OF_MAPS and protocol != "paper":
+        raise click.UsageError(f"--table {kind} has figures of its own; leave out --protocol")
     splits = tuple(dict.fromkeys(wanted))
     chosen = ChosenRuns(settings, protocol, map_table=kind in OF_MAPS, gather=gather, **options)
     if shard:
         for split in splits:
             chosen.write_parts(split, shard)
         return
-    tables = {split: chosen.measure(split) for split in splits}
-    if kind == "generalisation":
-        tables = {" and ".join(splits): pd.concat(tables.values(), ignore_index=True)}
+    joint = " and ".join(splits) if kind == "generalisation" else ""
+    tables = {split: chosen.measure(split, joint) for split in splits}
+    if joint:
+        tables = {joint: pd.concat(tables.values(), ignore_index=True)}
     views = []
     for split, frames in tables.items():
         measured = Measured(
@@ -153,6 +156,8 @@ def _views(chosen: ChosenRuns, measured: Measured, kind: str, format_: Format) -
         maps, temperatures = chosen.map_tables(split), chosen.temperatures(split)
         measured = replace(measured, maps=maps, temperatures=temperatures)
     views = KINDS[kind](measured, format_)
-    seeds, formulas = chosen.seeds(split), measured.formulas
-    spread = seed_view(measured.frames, seeds, split=split, formulas=formulas)
+    spread = seed_view(
+        measured.frames, chosen.seeds(split), split=split, formulas=measured.formulas,
+        average=measured.average,
+    )  # fmt: skip
     return [*views, spread] if spread else views

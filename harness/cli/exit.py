@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise, takewhile
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import IO, Any, Final, NoReturn
 
 import click
@@ -44,6 +44,10 @@ _REMEDIES: Final = {
 }
 
 
+_command: Final = SimpleNamespace(is_running=False)
+"""Whether a command is at work, for the handler of signals."""
+
+
 class Terminated(BaseException):
     """SIGTERM came; raised wherever the program is, so that it closes what is open."""
 
@@ -65,7 +69,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoRet
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if "--debug" not in arguments and not _keep_stderr_to_python():
         os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    with _sigterm_raises(), _library_messages():
+    with _signals_raise(), _library_messages():
         status = _status(command, arguments)
     sys.exit(_flush_stdout(status))
 
@@ -79,7 +83,11 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
             USAGE,
         )
     try:
-        result = command.main(list(arguments), prog_name="harness", standalone_mode=False)
+        _command.is_running = True
+        try:
+            result = command.main(list(arguments), prog_name="harness", standalone_mode=False)
+        finally:
+            _command.is_running = False
     except click.exceptions.NoArgsIsHelpError as error:
         console.note(error.format_message())
         return error.exit_code
@@ -88,12 +96,12 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         if error.exit_code == FAULT:
             _name_settings_above()
         return error.exit_code
-    except click.Abort as error:
-        # click raises this for Ctrl-C and for a prompt without an answer.
-        if isinstance(error.__cause__ or error.__context__, EOFError):
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click raises Abort for Ctrl-C, for a prompt without an answer, and for any EOFError.
+        if isinstance(error.__cause__, EOFError):
+            return _unexpected(error.__cause__, arguments)
+        if isinstance(error.__context__, EOFError):
             return _fail("an answer was needed, but there is no input to read it from")
-        return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
-    except KeyboardInterrupt:
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except Terminated:
         return _fail("stopped by SIGTERM; what was finished stays usable", TERMINATED)
@@ -248,19 +256,28 @@ def _unnamed_file() -> IO[bytes]:
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
+def _signals_raise() -> Iterator[None]:
+    """Have SIGINT and SIGTERM raise while the command runs; before and after it they end all.
+
+    So a second one cannot interrupt the message about the first, which would show a traceback.
+    """
     owner = os.getpid()
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != owner:  # a forked worker ends silently; its parent writes the message
-            os._exit(TERMINATED)
-        raise Terminated
+    def stop(number: int, _frame: FrameType | None) -> None:
+        # A forked worker ends silently; its parent writes the message.
+        if os.getpid() != owner or not _command.is_running:
+            os._exit(128 + number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

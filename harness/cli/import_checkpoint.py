@@ -54,7 +54,7 @@ def command(
     from harness.runs.workspace import Workspace
 
     models.get(model)
-    models.check(options["encoder"], None)
+    models.check_weights(options["encoder"])
     config = TrainConfig.from_dict(
         {
             "model": model,

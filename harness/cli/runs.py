@@ -183,9 +183,9 @@ def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_settings("workspace")
 def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
-    """Remove runs with their weights and evaluations; submissions stay.
+    """Remove runs with their weights and evaluations.
 
-    'train --resume' does not train a removed run again.
+    Submissions stay. 'train --resume' does not train a removed run again.
     """
     from harness.runs.lock import lock_run
     from harness.runs.workspace import Workspace
@@ -212,9 +212,9 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
 @command.command(epilog=EPILOG)
 @with_settings("workspace")
 def sync(settings: Settings) -> None:
-    """Enter into the register what jobs have written in the folders of their runs.
+    """Enter into the register what jobs on other machines wrote.
 
-    A training on this machine does so itself. Jobs on others write their run's folder alone. An
+    A training on this machine does so itself. Jobs on others write only their run's folder. An
     ensemble is registered once all its networks are finished.
     """
     from harness.runs.workspace import Workspace
@@ -239,10 +239,11 @@ def sync(settings: Settings) -> None:
 @click.argument("other", metavar="WORKSPACE", type=UserPath(file_okay=False))
 @with_settings("workspace")
 def import_(settings: Settings, other: Path) -> None:
-    """Take over the runs, evaluations, submissions and scores of another workspace.
+    """Take over the results of another workspace.
 
-    Where something of the same identifier has another content here, all of it is named and nothing
-    is written. What is here already is passed over.
+    Runs, evaluations, submissions and scores with their files. Where something of the same
+    identifier differs here, all of it is named and nothing is written. What is here already is
+    passed over.
     """
     from harness.runs.import_workspace import import_workspace
     from harness.runs.workspace import Workspace

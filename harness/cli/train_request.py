@@ -178,7 +178,7 @@ class Request:
                 raise click.UsageError("--init starts one network; name it with one --model")
             configs = [checked(workspace, self.init, configs[0])]
         for config in configs[:1]:  # the others differ by their model alone
-            models.check(config.encoder, config.encoder_weights)
+            models.check_weights(config.encoder, config.encoder_weights)
         check_networks(configs)
         return configs
 

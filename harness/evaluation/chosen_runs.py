@@ -96,8 +96,11 @@ class ChosenRuns:
             if len(group) > 1
         }
 
-    def measure(self, split: str) -> pd.DataFrame:
-        """The frame tables of all runs on a split, with a column ``model``."""
+    def measure(self, split: str, named: str = "") -> pd.DataFrame:
+        """The frame tables of all runs on a split, with a column ``model``.
+
+        ``named`` is ``A and B`` where they are for one table of several splits.
+        """
         import pandas as pd
 
         frames_of = self._frames_of(split)
@@ -113,7 +116,7 @@ class ChosenRuns:
                     table = evaluate_run.official_table(
                         run, of_run, split, table, aside=aside, progress=bar.advance
                     )
-            shown.append(table.assign(model=label_of(run, self.found, split)))
+            shown.append(table.assign(model=label_of(run, self.found, named or split)))
         return pd.concat(shown, ignore_index=True)
 
     def write_parts(self, split: str, shard: Shard) -> None:
@@ -147,11 +150,7 @@ class ChosenRuns:
         )
 
     def _frames_of(self, split: str) -> dict[str, pd.DataFrame]:
-        """The frames of a split, by run.
-
-        Raises:
-            UserError: If a run was trained on some of them.
-        """
+        """The frames of a split, by run; a ``UserError`` if a run was trained on some of them."""
         folds = {run.variant.fold for run in self.found}
         if split == "test" and len(folds) > 1:
             console.note(f"Each frame of the test split counts {len(folds)} times, once a fold.")

@@ -10,7 +10,7 @@ from harness.data.fingerprint import data_fingerprint
 from harness.evaluation.stored import is_of_row, table_file
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from metrics.endocv import COUNTS
+from metrics.endocv import COUNTS, MEASURED
 from metrics.masks.classes import chosen_class
 from metrics.utils.text import without_quote
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 
 _SAME_SCORE: Final = 1e-9
+_NUMBERS: Final = (*MEASURED, "polyps", "polyps_found", "false_polyps", "hausdorff_rows")
+"""Columns of a package's frame table that are empty where a figure is undefined."""
 
 
 def join(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -127,16 +129,17 @@ def load_scored(
         table = pd.read_csv(
             file,
             keep_default_na=False,
-            na_values={"latency_ms": [""]},
+            na_values={name: [""] for name in _NUMBERS},
             converters=dict.fromkeys(("frame", "test_set"), without_quote),
         )
         counted = table[["test_set", "class", *COUNTS]]
         overall = figures_of(counted, row["protocol"]).tail(1)
         found = averaged(overall, row.get("average", "frames")).iloc[0]
-        same = abs(found["score"] - row["score"]) < _SAME_SCORE and found["n"] == row["n"]
+        both = pd.Series([found["score"], row["score"]], dtype=float)  # an undefined one is NULL
+        same = both.isna().all() or abs(both[0] - both[1]) < _SAME_SCORE
         # One that calls the class otherwise is of an earlier version, and would be passed over.
         first = next(iter(tables.values()), table)
-        if same and chosen_class(table) == chosen_class(first):
+        if same and found["n"] == row["n"] and chosen_class(table) == chosen_class(first):
             tables[name] = table
         else:
             missing.append(name)

@@ -114,8 +114,9 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         try:
             torch.save(dict(state), file)
         except RuntimeError as error:
-            # torch fails again when it closes its archive, which hides the system's error.
-            if isinstance(error.__context__, OSError):
+            # torch fails again when it closes its archive, which hides what ended the writing: an
+            # error of the system, a signal, or a worker that was lost meanwhile.
+            if error.__context__ is not None:
                 raise error.__context__ from None
             raise
 

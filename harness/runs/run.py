@@ -126,8 +126,9 @@ class Run:
         return found
 
     def label(self, split: str) -> str:
-        """Its name in tables of a split; a run that was tuned on the split says so."""
-        return f"{self.run} (tuned on {split})" if self.tuned.get("split") == split else self.run
+        """Its name in tables of a split, or ``A and B``; a run that was tuned on one says so."""
+        tuned_on = self.tuned.get("split")
+        return f"{self.run} (tuned on {tuned_on})" if tuned_on in split.split(" and ") else self.run
 
     def contender(self, split: str) -> str:
         """Its name in a ranking of a split: the model's; a run that was tuned keeps its own."""

@@ -50,8 +50,6 @@ def side_by_side(
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = local_jobs.device_slots(setup.device, count, threads=threads)
         number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
-    for job in waiting:  # those that a signal left no time for
-        workspace.finish_run(job.run.run, "interrupted")
     go_on = command_line(f"train --resume{f' --jobs {asked}' if asked else ''}")
     if number:
         raise Interrupted(f"stopped; nothing is lost. Go on with: {go_on}", number)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
@@ -30,6 +30,7 @@ if sys.platform == "linux":
     _PROCESSES: Final = multiprocessing.get_context("forkserver")
 else:
     _PROCESSES = multiprocessing.get_context("spawn")
+_STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM)
 _IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
 
 
@@ -55,15 +56,16 @@ def start_server() -> None:
     """Start the process that workers are forked from, which imports torch while this one goes on.
 
     It and its children have one thread in the libraries that count them at their start, so that
-    none of them spins on a core that another trains on. Ctrl-C, which a terminal sends to the whole
-    group, is blocked in them until a worker has left the group (see :func:`_work`).
+    none of them spins on a core that another trains on. Ctrl-C and SIGTERM, which may come to the
+    whole process group, are blocked in them until a worker has left the group (see :func:`_work`).
     """
     if sys.platform != "linux":
         return
     forkserver.set_forkserver_preload(_IMPORTED)
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # which leaves the signals unblocked where it has to start
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPED_BY)
     try:
         forkserver.ensure_running()
     finally:
@@ -159,9 +161,9 @@ def _start(job: Job, slot: DeviceSlot, callbacks: WorkerCallbacks) -> _Worker:
 
 def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
     """What a process does: train one run and report to the parent."""
-    # Ctrl-C on a terminal goes to the whole group; the parent passes it on, once.
+    # What comes to the whole group the parent passes on, once.
     os.setpgrp()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def send(*message: Any) -> None:
         try:
@@ -173,4 +175,9 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
         step=lambda done, total: send("step", done, total),
         epoch=lambda epoch: send("epoch", epoch),
     )
-    send("ended", train_job(job, slot, callbacks, lambda message: send("warned", message)))
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPED_BY)
+        fault = train_job(job, slot, callbacks, lambda message: send("warned", message))
+    except KeyboardInterrupt:  # before or after what train_job does
+        fault = "stopped before its first step"
+    send("ended", fault)

@@ -94,7 +94,7 @@ class TrainingLoop:
             raise self.group.only_main_reports(stopped) from None
         except BaseException as error:
             with suppress(UnwritableError):  # it stays 'running' then, and can be resumed like that
-                self._end("failed")
+                self._end("failed" if isinstance(error, Exception) else "interrupted")
             if fault := self._explained(error):
                 raise fault from error
             raise

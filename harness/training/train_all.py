@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from harness.config.settings import Settings
 from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.fingerprint import data_fingerprint
+from harness.runs.lock import lock_run
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training import queue, reporter, slurm_jobs
@@ -61,10 +62,32 @@ def run_all(
         on_cluster(workspace, started, cluster)
     else:
         _refuse_queued(workspace, tasks)
+    with _noting_interrupted(workspace, tasks):
         at_once = networks_at_once(setup, tasks.networks, jobs)
-        if at_once > 1:
+        if at_once > 1 and cluster is None:
             start_server()  # which imports what the processes need while frames are decoded here
             side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
+        _one_by_one(workspace, tasks, frames, setup)
+    tasks.finish()
+
+
+@contextmanager
+def _noting_interrupted(workspace: Workspace, tasks: RunQueue) -> Iterator[None]:
+    """Note that runs ended which could not do so themselves: not begun yet, or killed."""
+    try:
+        yield
+    except BaseException:
+        for run in workspace.runs(status="running"):
+            if run.run in tasks.runs.values():
+                with suppress(UserError), lock_run(run):  # another process may train it
+                    workspace.finish_run(run.run, "interrupted")
+        raise
+
+
+def _one_by_one(
+    workspace: Workspace, tasks: RunQueue, frames: pd.DataFrame, setup: TrainingSetup
+) -> None:
+    """Do what is left in the order of the queue."""
     networks, trained = tasks.networks, 0
     for position in range(len(tasks.steps)):
         tasks.refresh()  # 'runs rm' may have struck steps
@@ -81,7 +104,6 @@ def run_all(
                 except UserError:
                     _say_left(workspace, tasks, run)
                     raise
-    tasks.finish()
 
 
 def resume(

@@ -34,6 +34,7 @@ from harness.utils import device as devices
 from harness.utils.signals import default_signals
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.files import remove_stale_partials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +141,7 @@ def train(
     with lock_run(run), _noting_failure(run):
         run = _with_precision(run.reread(), setup.device)
         log(run, f"begun by process {os.getpid()} of {socket.gethostname()} on {setup.device}")
+        remove_stale_partials(run.folder)  # a killed process left half a state there
         setup.group.share((workspace, run, frames))
         training = _build(workspace, run, frames, setup, callbacks)
         with open_loggers(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Self
+from typing import Final, Self
 
 import click
+
+_ONE_REQUEST_S: Final = 3.0
+"""Signals so soon after the first are the same request: ``timeout``, for one, sends its signal to
+the process and to its whole group."""
 
 
 class Interrupted(click.ClickException):
@@ -29,7 +35,7 @@ class StoppedWaiting(BaseException):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is active; a second one interrupts at once.
+    """Notes SIGINT and SIGTERM while it is active; a second one, seconds later, ends it at once.
 
     Attributes:
         number: The signal that came, or 0.
@@ -37,6 +43,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.number = 0
+        self._came = 0.0
+        self._owner = os.getpid()
         self._is_waiting = False
         self._before: dict[int, signal._HANDLER] = {}
 
@@ -48,15 +56,29 @@ class StopRequest:
 
     def __exit__(self, *_details: object) -> None:
         """Restore the handlers that were there before."""
-        for number, handler in self._before.items():
+        for number, handler in list(self._before.items()):  # a signal may add one
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 (a handler gets it)
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:  # a forked worker; its parent ends it
+            return
         if self.number:
-            raise KeyboardInterrupt
-        self.number = number
+            if time.monotonic() - self._came > _ONE_REQUEST_S:
+                self._end_at_once(number, frame)
+            return
+        self.number, self._came = number, time.monotonic()
+        if hasattr(signal, "SIGCHLD"):
+            # torch's handler takes for a fault that a worker got the same signal and ended. Under
+            # SIG_DFL Python would complain of the end of one that it has not handled yet.
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         if self._is_waiting:
             raise StoppedWaiting
+
+    def _end_at_once(self, number: int, frame: FrameType | None) -> None:
+        before = self._before[number]
+        if not callable(before):
+            raise KeyboardInterrupt
+        before(number, frame)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ from metrics.utils.errors import UserError
 RESAMPLES: Final = 10_000
 
 _CHUNK_CELLS: Final = 2_000_000
+_NOTHING: Final = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +58,7 @@ class Replicates:
         """The settings in one line, to print beside the figures."""
         within = f" within {self.n_sets} test sets" if self.n_sets > 1 else ""
         return (
-            f"bootstrap, {len(self.resampled)} resamples of {len(self.jackknife)} clusters"
+            f"bootstrap, {len(self.resampled):,} resamples of {len(self.jackknife)} clusters"
             f"{within} ({self.n_frames} frames), seed {self.seed}"
         )
 
@@ -187,7 +188,8 @@ def means(sums: Floats, numbers: Floats, figures: tuple[str, ...]) -> Floats:
         array([0.75,  nan])
     """
     undefined = np.full(sums.shape, np.nan)
-    out: Floats = np.divide(sums, numbers, out=undefined, where=numbers > 0)
+    # Numbers that are sums of weights miss 0 by a rounding error.
+    out: Floats = np.divide(sums, numbers, out=undefined, where=numbers > _NOTHING)
     if "score" in figures:
         four = [figures.index(name) for name in SCORED]
         out[..., figures.index("score")] = out[..., four].mean(axis=-1)

@@ -110,6 +110,7 @@ _NAMES: Final = {
     "hausdorff_px": "pixels of Hausdorff distance", "hd95_px": "pixels of HD95",
     "assd_px": "pixels of average surface distance",
     "nsd_2px": "normalised surface distance at 2 pixels", "latency_ms": "ms a frame",
+    "false_polyps": "false polyps a frame",
 }  # fmt: skip
 
 

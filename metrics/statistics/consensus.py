@@ -109,7 +109,7 @@ def consensus(
         disagreement=contradictions(every, best) / max(pairs, 1.0),
         exact=len(models) <= EXACT,
         level=level,
-        settings=f"bootstrap, {resamples} resamples within each of {len(by_set)} test sets, "
+        settings=f"bootstrap, {resamples:,} resamples within each of {len(by_set)} test sets, "
         f"seed {seed}",
     )
 

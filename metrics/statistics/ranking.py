@@ -35,6 +35,7 @@ class Ranking:
             (probability of being first among the resamples, shared by equals), tied_rank (1 +
             the number of models that are significantly better), tied_with (a tuple of the models
             it cannot be told from), mean_rank (over frames) and rank_by_frames (rank-then-mean).
+            Models whose figure is undefined are last.
         kendall_tau: Agreement of the two rankings, -1 to 1; NaN where one has only ties.
         figure: What is ranked.
         level: Of the intervals; 1 - level is the significance level, after Holm's correction.
@@ -159,13 +160,16 @@ def _mean_rank(values: Floats, sets: npt.NDArray[np.int64] | None) -> Floats:
 def _tell_apart(
     models: tuple[str, ...], costs: Floats, differ: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], list[tuple[str, ...]]]:
-    """For each model, how many are significantly better, and which cannot be told from it."""
+    """For each model, how many are significantly better, and which cannot be told from it.
+
+    Nothing is told of models without a figure.
+    """
     better = np.zeros(len(models), dtype=np.int64)
     tied: list[list[str]] = [[] for _ in models]
     for (i, j), apart in zip(combinations(range(len(models)), 2), differ, strict=True):
         if apart:
             better[j if costs[i] < costs[j] else i] += 1
-        else:
+        elif not np.isnan(costs[i] + costs[j]):
             tied[i].append(models[j])
             tied[j].append(models[i])
     return better, [tuple(names) for names in tied]

@@ -28,8 +28,11 @@ Floats = npt.NDArray[np.float64]
 TIE: Final = 1e-12
 """Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
 
-LOWER_IS_BETTER: Final = frozenset({"hausdorff_px", "hd95_px", "assd_px", "latency_ms"})
-"""Of the figures that are built in; see :func:`lower_is_better`."""
+LOWER_IS_BETTER: Final = frozenset(
+    {"hausdorff_px", "hd95_px", "assd_px", "latency_ms",
+     "hausdorff_rows", "false_polyps", "fp", "fn"}
+)  # fmt: skip
+"""Of the columns of a frame table and its figures; see :func:`lower_is_better`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +49,7 @@ class Samples:
         sets: Int array (N,), each frame's test set, 0 to S - 1, where means are over test sets of
             each set's mean over frames; no cluster is in two sets. ``None`` where means are over
             all frames.
+        weights: Float array (M, N, K), how much each value counts; ``None`` where all count alike.
     """
 
     models: tuple[str, ...]
@@ -54,6 +58,7 @@ class Samples:
     clusters: npt.NDArray[np.int64]
     frames: tuple[str, ...]
     sets: npt.NDArray[np.int64] | None = None
+    weights: Floats | None = None
 
     @property
     def n_clusters(self) -> int:
@@ -100,14 +105,15 @@ class Samples:
     def cluster_sums(self) -> tuple[Floats, Floats]:
         """Per cluster, model and figure (C, M, K), the sum of the defined values and their number.
 
-        The mean over any choice of clusters follows from them.
+        Both are weighted. The mean over any choice of clusters follows from them.
         """
         defined = ~np.isnan(self.values)
-        filled = np.where(defined, self.values, 0.0)
+        weights = np.where(defined, 1.0 if self.weights is None else self.weights, 0.0)
+        filled = np.where(defined, self.values, 0.0) * weights
         shape = (self.n_clusters, len(self.models), len(self.figures))
         sums, numbers = np.zeros(shape), np.zeros(shape)
         np.add.at(sums, self.clusters, filled.transpose(1, 0, 2))
-        np.add.at(numbers, self.clusters, defined.transpose(1, 0, 2).astype(np.float64))
+        np.add.at(numbers, self.clusters, weights.transpose(1, 0, 2))
         return sums, numbers
 
 
@@ -224,7 +230,10 @@ def select(samples: Samples, figures: Sequence[str]) -> Samples:
         (1, 1, 1)
     """
     chosen = [samples.figures.index(name) for name in figures]
-    return replace(samples, figures=tuple(figures), values=samples.values[..., chosen])
+    weights = None if samples.weights is None else samples.weights[..., chosen]
+    return replace(
+        samples, figures=tuple(figures), values=samples.values[..., chosen], weights=weights
+    )
 
 
 def scale_of(values: Floats) -> float:

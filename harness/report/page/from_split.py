@@ -70,6 +70,12 @@ def gather(
     ensemble = next((name for name, run in chosen.items() if run.model == ENSEMBLE), "")
     members, notes = _members(workspace, chosen.get(ensemble), shown, frames, split, classes)
     notes += _of_several(workspace, chosen, frames, split)
+    elsewhere = _elsewhere(workspace, chosen, catalogue, _OTHER[split])
+    tuned = [name for name, run in chosen.items() if run.tuned.get("split") == _OTHER[split]]
+    if elsewhere and tuned:
+        notes.append(
+            f"tuned on the {_OTHER[split]} split, where figures are too good: {', '.join(tuned)}"
+        )
     if left_out := [run for run in runs if run not in shown]:
         notes.append(
             "not measured on these frames, and so not shown: "
@@ -92,7 +98,7 @@ def gather(
             name: calibration_of(own, _temperature(workspace, chosen[name], split))
             for name, own in maps.items()
         },
-        elsewhere=_elsewhere(workspace, shown, catalogue, _OTHER[split]),
+        elsewhere=elsewhere,
         notes=notes,
     )
 
@@ -235,12 +241,14 @@ def cards_of(
 
 
 def _elsewhere(
-    workspace: Workspace, runs: Sequence[Run], catalogue: pd.DataFrame, split: str
+    workspace: Workspace, chosen: Mapping[str, Run], catalogue: pd.DataFrame, split: str
 ) -> dict[str, pd.DataFrame]:
     """What the same models reach on the other split, where that was measured."""
     frames = catalogue[catalogue["split"] == split].reset_index(drop=True)
+    runs = list(chosen.values())
     measured = tables.evaluated_on(workspace, runs, frames, split) if len(frames) else []
-    return {f"{split} split": tables.load(measured, split)} if measured else {}
+    found = {name: tables.load([run], split) for name, run in chosen.items() if run in measured}
+    return {f"{split} split": tables.join(found)} if found else {}
 
 
 def _history(run: Run) -> pd.DataFrame:

@@ -104,15 +104,18 @@ def _frame_rows(content: PageContent) -> list[dict[str, Any]]:
 
 def _sections(content: PageContent, samples: Samples | None) -> list[Section]:
     """Everything but the gallery, in the page's order."""
-    leaderboard = [content.leaderboard.table()] if content.leaderboard is not None else []
     ranking = section_ranking.ranking(content, samples) if samples else []
+    if content.leaderboard is not None and content.split:
+        ranking.append(content.leaderboard.table("Submissions to the rounds"))
+    elif content.leaderboard is not None:
+        ranking.insert(0, content.leaderboard.table())
     pairs, pair_tables = section_ranking.pairs(content, samples) if samples else ([], [])
     classes, other_classes = _classes(content)
     gaps, gap_tables = section_centres.gaps(content)
     curves, epochs = section_training.training(content)
     centres, centre_tables = section_centres.by_centre(content), section_centres.tables(content)
     return [
-        Section("ranking", "Ranking", [*leaderboard, *ranking]),
+        Section("ranking", "Ranking", ranking),
         Section("consensus", "Consensus and podium", section_consensus.consensus(content, samples)),
         Section("teams", "Frames and test sets", section_teams.teams(content, samples)),
         Section("classes", "Results by class", classes, other_classes),

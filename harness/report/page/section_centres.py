@@ -16,9 +16,9 @@ from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
 
 _SIZES = (
-    f"By its share of the frame: small below {EDGES[0]:.0%}, medium below {EDGES[1]:.0%}, large "
-    "from there on; none: frames without any, where F1 is 1 if nothing is predicted and 0 if "
-    "anything is"
+    f"By its share of the frame: small below {100 * EDGES[0]:g} %, medium below "
+    f"{100 * EDGES[1]:g} %, large from there on; none: frames without any, where F1 is 1 if "
+    "nothing is predicted and 0 if anything is"
 )
 
 

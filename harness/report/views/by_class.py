@@ -106,14 +106,13 @@ def class_view(
     not the paper's.
     """
     rows = _with_paper(summary[summary["class"] == class_], paper, class_, split)
-    first = class_ == chosen_class(summary)
-    latency = [LATENCY] if first else []
+    latency = [LATENCY] if class_ == chosen_class(summary) else []
     named = "all classes (micro)" if class_ == ALL else class_
     return View(
         frame=rows,
         columns=[MODEL, *_figures(summary), *latency, N, *left_out_columns(rows)],
         title=f"{split} split, {named} ({protocol} protocol)",
-        caption=caption(summary, score=first) + left_out_note(rows, protocol),
+        caption=caption(summary, score=True) + left_out_note(rows, protocol),
         reference_note=_note(rows, split),
     )
 
@@ -145,7 +144,8 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
     columns = [replace(column, best=None) for column in FIGURES]
     class_ = chosen_class(summary)
-    what, explained, spread = "centre or sequence", "Means over frames.", []
+    what, spread = "centre or sequence", []
+    explained = f"Means over frames.{_score_note('frames')}"
     if summary["place"].isin(MEANS.values()).any():
         what = "test set"
         explained += (
@@ -179,10 +179,13 @@ def caption(summary: pd.DataFrame, *, score: bool = False) -> str:
     """
     average = _average(summary)
     said = f"Figures: {AVERAGES[average]}." if "average" in summary else "Means over frames."
-    if score:
-        sd = {"sets": "sd_sets", "frames": "sd_frames"}[average]
-        said += f" Score: mean of F1, F2, PPV and recall, \u00b1 {sd} ({SD_MEANINGS[sd]})."
-    return said
+    return said + (_score_note(average) if score else "")
+
+
+def _score_note(average: Average) -> str:
+    """A sentence on the score, and the SD beside it."""
+    sd = SD_OF[average]
+    return f" Score: mean of F1, F2, PPV and recall, \u00b1 {sd} ({SD_MEANINGS[sd]})."
 
 
 def _average(summary: pd.DataFrame) -> Average:

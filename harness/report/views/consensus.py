@@ -80,9 +80,10 @@ def consensus_view(found: Consensus, *, title: str) -> View:
             *(name for name in found.tasks if name not in tasks),
         ],
         caption=f"Ranked by the mean of the ranks by {len(found.tasks)} figures and test sets; "
-        "equal models share the mean of their ranks. Borda: points for the models behind it; their "
-        "order is that of the mean ranks. Kemeny: the order that contradicts the fewest pairs, "
-        f"found {how} ({100 * found.disagreement:.1f} % of the pairs are the other way round). "
+        "equal models share the mean of their ranks, undefined figures are last. Borda: points for "
+        "the models behind it; their order is that of the mean ranks. Kemeny: the order that "
+        f"contradicts the fewest pairs, found {how} "
+        f"({100 * found.disagreement:.1f} % of the pairs are the other way round). "
         f"{found.settings[0].upper()}{found.settings[1:]}; Kemeny's interval from "
         f"{KEMENY_RESAMPLES} of them.",
     )  # fmt: skip

@@ -14,7 +14,15 @@ import pandas as pd
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
-from harness.report.views.by_class import FIGURES, MODEL, N, caption, left_out_columns, regions
+from harness.report.views.by_class import (
+    FIGURES,
+    MODEL,
+    N,
+    caption,
+    left_out_columns,
+    left_out_note,
+    regions,
+)
 from metrics.averages import (
     SET,
     Average,
@@ -131,8 +139,9 @@ def stratum_view(
         data_only_columns=["model"],
         columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
-        caption=f"{caption(rows)} Share of the frame: small below {EDGES[0]:.0%}, large from "
-        f"{EDGES[1]:.0%}; none: frames without any.",
+        caption=f"{caption(rows, score=True)} Share of the frame: small below "
+        f"{100 * EDGES[0]:g} %, large from {100 * EDGES[1]:g} %; none: frames without any."
+        + left_out_note(rows, formulas),
         group="stratum",
     )
 
@@ -252,6 +261,6 @@ def _between_sets(
         raise UserError(f"expected two sets, but {reference!r} was given as both.")
     order = sorted(
         rows.index,
-        key=lambda i: (natural(str(rows.loc[i, "reference"])), str(rows.loc[i, "other"])),
+        key=lambda i: [natural(str(rows.loc[i, name])) for name in ("reference", "other")],
     )
     return rows.loc[order].reset_index(drop=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
@@ -54,7 +55,8 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
-        f"{ranking.kendall_tau:.3f}.",
+        f"{'undefined' if isnan(ranking.kendall_tau) else f'{ranking.kendall_tau:.3f}'}."
+        + (f" A dash: {figure} is undefined." if ranking.table["estimate"].isna().any() else ""),
     )
 
 
@@ -71,7 +73,12 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
         ", ".join(map(title_of, names)) if len(names) <= MOST_TIES else f"{len(names)} models"
         for names in rows["tied_with"]
     ]
-    return rows.assign(tied_with=rows["tied_with"].map(", ".join))
+    rows = rows.assign(tied_with=rows["tied_with"].map(", ".join))
+    # What is undefined has no rank: it is missing in each of these columns.
+    whole = rows.select_dtypes("integer").columns
+    rows = rows.astype(dict.fromkeys(whole, "Int64"))
+    rows.loc[rows["estimate"].isna(), rows.columns.difference(["model", "title"])] = None
+    return rows
 
 
 def comparison_view(

@@ -9,29 +9,37 @@ import pandas as pd
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, title_of
+from metrics.averages import average_of
 from metrics.statistics.bootstrap import resample
 from metrics.statistics.bootstrap_intervals import LEVEL, intervals
 from metrics.statistics.samples import collect, select
 from metrics.statistics.seeds import SeedSpread, pool, spread
 
 if TYPE_CHECKING:
+    from metrics.averages import Average
     from metrics.masks.read import Protocol
 
 FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "score")
 
 
 def seed_view(
-    frames: pd.DataFrame, seeds: Mapping[str, Sequence[str]], *, split: str, formulas: Protocol
+    frames: pd.DataFrame,
+    seeds: Mapping[str, Sequence[str]],
+    *,
+    split: str,
+    formulas: Protocol,
+    average: Average | None = None,
 ) -> View | None:
     """Means over seeds with both intervals; ``None`` where no model has two seeds.
 
     ``frames`` are frame tables of the same frames, with a column ``model``; ``seeds`` maps each
-    model to the names of its seeds in that column.
+    model to the names of its seeds in that column. ``average`` is that over several test sets.
     """
     several = {model: names for model, names in seeds.items() if len(names) > 1}
     if not several:
         return None
-    samples = select(collect(frames, protocol=formulas), FIGURES)
+    over = average_of(frames, average)
+    samples = select(collect(frames, protocol=formulas, average=over), FIGURES)
     over_sequences = intervals(resample(pool(samples, several)))
     limits = {
         (row["model"], row["figure"]): (row["low"], row["high"])
@@ -46,8 +54,8 @@ def seed_view(
         frame=pd.DataFrame(rows),
         columns=_columns(f"{100 * LEVEL:g} %"),
         title=f"{split} split, over seeds",
-        caption="Over seeds: Student's interval of the mean. Decides: the wider of the two "
-        "intervals, the one that limits what the figures can tell.",
+        caption=f"Figures: {samples.averaged}. Over seeds: Student's interval of the mean. "
+        "Decides: the wider of the two intervals, the one that limits what the figures can tell.",
         group="title",
         data_only_columns=["model"],
     )

@@ -72,6 +72,7 @@ def test_seeds_that_are_left_out_of_folds_are_counted(tmp_path: Path) -> None:
     [
         ("--folds 2 --leave-out C3", "give one of them"),
         ("--from C1", "are for --table generalisation"),
+        ("--table curves --protocol strict", "leave out --protocol"),
         ("--maps full", "add --probabilities"),
         ("--map-bits 16", "add --probabilities"),
         ("--folds 3", "harness train --folds 3"),

@@ -146,6 +146,31 @@ def test_sigterm_is_143_and_closes_what_is_open(capsys: pytest.CaptureFixture[st
     assert "error: stopped by SIGTERM" in capsys.readouterr().err
 
 
+TWICE = """
+import click, os, signal
+from harness.cli.exit import run
+from harness.utils import console
+
+@click.command()
+def wait():
+    os.kill(os.getpid(), signal.{name})
+    signal.pause()
+
+say = console.fail
+console.fail = lambda message: (say(message), os.kill(os.getpid(), signal.{name}), click.echo(""))
+run(wait, [])
+"""
+
+
+@pytest.mark.parametrize(("name", "ends"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_second_signal_does_not_interrupt_the_message(name: str, ends: int) -> None:
+    command = [sys.executable, "-c", TWICE.format(name=name)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == ends
+    assert "error: stopped by " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("number", "advice"), [(errno.ENOSPC, "Make room"), (errno.EACCES, "Grant access")]
 )
@@ -161,11 +186,11 @@ def test_a_system_fault_names_the_file_and_the_remedy(
 def test_a_question_that_nobody_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert status(raiser(EOFError())) == 1
-    assert "an answer was needed" in capsys.readouterr().err
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert status(lambda: click.confirm("Remove?", abort=True)) == 1
     assert "an answer was needed" in capsys.readouterr().err
+    assert status(raiser(EOFError("cut off")), "--debug") == 1  # of a pipe or a file
+    assert "answer" not in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_not_worth_a_word(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import click
 import click.testing
 import pytest
 
+from harness.cli import cli
 from harness.cli.options import device_option, format_option, setting_option, with_settings
 from harness.config.settings import Settings
 
@@ -61,3 +62,11 @@ def test_formats_and_devices() -> None:
     assert run(command).stdout == "table auto None\n"
     assert run(command, "--format", "json", "--device", "cpu").stdout == "json cpu None\n"
     assert run(command, "--format", "csv").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["data", "runs"])
+def test_the_help_of_a_group_cuts_no_subcommand_short(name: str) -> None:
+    text = run(cli, name, "--help").stdout
+    listed = text.partition("Commands:")[2].partition("Examples:")[0]
+    assert len(listed.split("\n")) > 3
+    assert "..." not in listed

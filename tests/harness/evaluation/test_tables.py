@@ -76,8 +76,8 @@ def scored(workspace: Workspace) -> dict[str, object]:
     folder = workspace.root / "scores/unet-01234567/official"
     folder.mkdir(parents=True)
     (folder / "frames.csv").write_text(
-        "frame,test_set,class,tp,fp,fn,tn,centre,latency_ms\n"
-        "S/1,S,polyp,3,1,0,6,,\nT/2,T,polyp,2,0,0,8,C1,2.5\n"
+        "frame,test_set,class,tp,fp,fn,tn,centre,latency_ms,hd95_px\n"
+        "S/1,S,polyp,3,1,0,6,,,\nT/2,T,polyp,2,0,0,8,C1,2.5,1.5\n"
     )
     figures = {"f1": 6 / 7, "f2": 15 / 16, "ppv": 3 / 4, "recall": 1}
     return {
@@ -94,6 +94,23 @@ def test_tables_of_scored_packages(workspace: Workspace, scored: dict[str, objec
     assert missing == ["fpn"]
     assert found["us unet"]["centre"].tolist() == ["", "C1"]
     assert found["us unet"]["latency_ms"].isna().tolist() == [True, False]
+    assert found["us unet"]["hd95_px"].isna().tolist() == [True, False]
+
+
+def test_a_score_that_is_undefined_is_the_tables(
+    workspace: Workspace, scored: dict[str, object]
+) -> None:
+    file = workspace.root / "scores/unet-01234567/official/frames.csv"
+    file.parent.with_name("strict").mkdir()
+    text = file.read_text().replace("polyp,3,1,0,6", "polyp,0,0,0,10")
+    (file.parent.with_name("strict") / file.name).write_text(text)
+    strict = scored | {"protocol": "strict", "average": "sets"}
+
+    found, missing = tables.load_scored(
+        workspace, {"void": strict | {"score": None}, "other": strict}
+    )
+
+    assert (list(found), missing) == (["void"], ["other"])
 
 
 @pytest.mark.parametrize("other", [{"score": 0.5}, {"n": 3}])

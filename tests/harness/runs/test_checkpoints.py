@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -22,6 +25,19 @@ def test_without_room_the_one_before_is_kept(tmp_path, no_room, write, room):
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_ends_the_writing_of_a_state_is_not_hidden(tmp_path, monkeypatch):
+    class Stopped(io.FileIO):
+        def write(self, data):
+            if self.tell():
+                raise KeyboardInterrupt
+            return super().write(data)
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Stopped(path, mode))
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save_state(tmp_path / "file", {"a": torch.ones(30_000)})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_can_be_read_by_those_who_can_read_the_other_files(tmp_path):

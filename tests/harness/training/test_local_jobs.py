@@ -5,21 +5,28 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 import torch
 
 from harness.config.recipe import resolve
+from harness.config.training import TrainConfig
 from harness.data.cache import FrameCache
 from harness.data.layouts import list_frames, read_headers
+from harness.runs.lock import lock_run
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training.distributed import ProcessGroup
 from harness.training.history import Epoch
 from harness.training.job import DeviceSlot, Job, WorkerCallbacks
-from harness.training.local_jobs import _Worker, device_slots, train_all
+from harness.training.local_jobs import _Worker, device_slots, start_server, train_all
+from harness.training.queue import RunQueue
+from harness.training.train_all import run_all
 from harness.training.train_run import TrainingFrames, TrainingSetup
 
 if TYPE_CHECKING:
@@ -119,14 +126,41 @@ def test_a_signal_stops_all_of_them_with_everything_written(
 ) -> None:
     endless = [job(workspace, frames, epochs=100_000) for _ in range(2)]
     heard = Heard(signal_at_first_step=signal.SIGTERM)
+    half = endless[0].run.folder / ".last.pt.0.partial"  # of a process that was killed
+    half.touch()
+    os.utime(half, (0, 0))
+    if sys.platform == "linux":  # 'timeout' sends it to the whole process group
+        start_server()
+        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGTERM)  # type: ignore[attr-defined]
 
     assert train_all(iter(endless), TWO[:1], heard.callbacks()) == signal.SIGTERM
 
     stopped = workspace.sync_run(endless[0].run.run)
     assert stopped.status == "interrupted"
     assert stopped.last.exists()
+    assert not half.exists()
     assert f"--resume {stopped.run}" in heard.ended[stopped.run]
     assert endless[1].run.run not in heard.ended  # not begun any more
+
+
+def test_what_could_not_note_its_end_is_interrupted_unless_another_process_trains_it(
+    workspace: Workspace, frames: TrainingFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [job(workspace, frames, epochs=1).run for _ in range(3)]
+    workspace.finish_run(runs[0].run)
+    steps = [TrainConfig.from_dict(run.settings) for run in runs]
+    tasks = RunQueue.new(workspace, steps)
+    for position, run in enumerate(runs):
+        tasks.begin(position, run.run)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.training.train_all._jobs", stop)
+    with lock_run(runs[1]), pytest.raises(KeyboardInterrupt):
+        run_all(workspace, tasks, pd.DataFrame(), SETUP, 2)
+    ended = [workspace.run(run.run).status for run in runs]
+    assert ended == ["finished", "running", "interrupted"]
 
 
 def test_a_warning_is_passed_on(workspace: Workspace, frames: TrainingFrames) -> None:

@@ -175,6 +175,7 @@ def test_a_kill_as_the_state_is_written_leaves_the_digest_of_the_best_weights(
         make(Workspace(tmp_path), run)()
 
     assert run.reread().row["checkpoint"] == file_sha256(run.best)
+    assert run.reread().status == "interrupted"
 
 
 @pytest.mark.parametrize("steps", [1, STEPS, 2 * STEPS + 1, 4 * STEPS - 1])

@@ -39,6 +39,11 @@ def test_the_sentence_names_the_better_one_first():
     )
 
 
+def test_more_false_polyps_are_not_better():
+    found = comparison(figure="false_polyps", difference=0.2, low=0.1, high=0.3)
+    assert found.sentence().startswith("unet is better than triunet by 0.200 false polyps a frame")
+
+
 def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
     assert comparison(low=-0.01, p_permutation=0.2).sentence() == (
         "The data cannot tell triunet from unet: difference in F1 0.021, "

@@ -37,7 +37,7 @@ def test_a_clear_order(drawn_samples):
     assert table["p_first"].tolist() == [1, 0, 0]
     assert table["tied_with"].tolist() == [(), (), ()]
     assert ranking.kendall_tau == pytest.approx(1)
-    assert "1000 resamples of 60 clusters" in ranking.settings
+    assert "1,000 resamples of 60 clusters" in ranking.settings
 
 
 def test_what_the_data_cannot_tell_is_a_tie(drawn_samples):

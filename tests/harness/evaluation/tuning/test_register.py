@@ -10,6 +10,7 @@ import torch
 
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
+from harness.evaluation.run_labels import label_of
 from harness.evaluation.tables import labels
 from harness.evaluation.tuning.register import register
 from harness.evaluation.tuning.search import Choice
@@ -77,6 +78,8 @@ def test_a_tuned_run_is_taken_by_its_name_and_says_where_it_was_tuned(
     assert [one.run for one in select(workspace, default="best")] == [plain.run]
     assert [one.run for one in select(workspace, runs=[run.run])] == [run.run]
     assert labels([run], "val") == {run.run: f"{run.run} (tuned on val)"}
+    # In a table from split to split it has one name in both.
+    assert label_of(run, [run], "val and test") == f"{run.run} (tuned on val)"
     assert labels([plain, run], "test") == {plain.run: "unet", run.run: run.run}
     other = trained(workspace, "unet")
     assert labels([plain, other], "test") == {one.run: one.run for one in (plain, other)}

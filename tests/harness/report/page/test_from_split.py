@@ -36,21 +36,38 @@ def finished(workspace: Workspace, model: str, members: Mapping[str, str] | None
     return workspace.run(run.run)
 
 
-def evaluate(workspace: Workspace, run: Run, frames: pd.DataFrame, shift: int) -> None:
+def evaluate(
+    workspace: Workspace, run: Run, frames: pd.DataFrame, shift: int, split: str = "val"
+) -> None:
     """Enter an evaluation whose masks lie some columns beside the truth."""
     rows: list[dict[str, object]] = []
     for record in frames.to_dict("records"):
         truth = truth_of(record)
         mask = np.roll(truth, shift, axis=1)
-        write_mask(run.evaluation("val") / MASKS / f"{record['frame']}.png", mask)
+        write_mask(run.evaluation(split) / MASKS / f"{record['frame']}.png", mask)
         rows += rows_of(record, truth, mask, latency_ms=1.0)
-    pd.DataFrame(rows).to_parquet(run.evaluation("val") / TABLE)
-    (run.evaluation("val") / SUMMARY).write_text('{"summary": {}}')
+    pd.DataFrame(rows).to_parquet(run.evaluation(split) / TABLE)
+    (run.evaluation(split) / SUMMARY).write_text('{"summary": {}}')
     workspace.enter_evaluation(
-        run=run.run, model=run.model, split="val", protocol="paper", frames=len(frames),
+        run=run.run, model=run.model, split=split, protocol="paper", frames=len(frames),
         checkpoint=run.row["checkpoint"],
         data=data_fingerprint(frames), settings=CURRENT, summary={},
     )  # fmt: skip
+
+
+def test_the_other_split_shows_each_run_under_its_name_on_this_one(
+    workspace: Workspace, catalogue: pd.DataFrame
+) -> None:
+    runs = [finished(workspace, "fpn"), finished(workspace, "fpn")]
+    both = pd.concat([catalogue, catalogue.assign(split="test")], ignore_index=True)
+    for run in runs:
+        evaluate(workspace, run, catalogue, 1)
+    evaluate(workspace, runs[1], catalogue.assign(split="test"), 1, "test")
+
+    content = from_split.gather(workspace, runs, both, "val")
+
+    assert content.models == [run.run for run in runs]
+    assert content.elsewhere["test split"]["model"].unique().tolist() == [runs[1].run]
 
 
 def test_disagreement_is_of_the_runs_in_the_ensemble(

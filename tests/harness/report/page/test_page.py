@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from harness.report.page.content import PageContent
 from harness.report.page.page import render
+from harness.report.tables.view import View
 
 MEMBERS = ("fpn", "triunet")
 
@@ -65,6 +66,16 @@ def test_everything_is_in_the_file_itself(page: str) -> None:
     assert "window.vegaEmbed" in page
     assert "&lt;preset&gt;" in page
     assert "something is left out" in page
+
+
+def test_a_splits_own_ranking_comes_before_the_rounds(content: PageContent) -> None:
+    rounds = View(frame=pd.DataFrame({"model": ["unet"]}), title="Leaderboard")
+    headings = re.findall(
+        "<h3>(.*?)</h3>",
+        section_of(render(dataclasses.replace(content, leaderboard=rounds)), "ranking"),
+    )
+    assert headings[0] == "Score"
+    assert headings[-1] == "Submissions to the rounds"
 
 
 def test_frames_of_one_sequence_have_no_intervals(content: PageContent) -> None:

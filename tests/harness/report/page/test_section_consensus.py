@@ -42,6 +42,8 @@ def test_podium_and_significance_map_hold_the_frames_and_pairs(round_content: Pa
         return max(plot.spec["datasets"].values(), key=len)
 
     assert len(data(podium)) == 90
+    offsets = [layer["encoding"]["xOffset"]["field"] for layer in podium.spec["layer"]]
+    assert offsets == ["model", "model"]  # lines go through their marks
     first = {row["model"]: row["frames"] for row in data(places) if row["place"] == 1}
     assert first["a"] == 29
     assert sum(first.values()) == 30

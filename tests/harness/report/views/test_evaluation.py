@@ -6,6 +6,7 @@ import pytest
 
 from harness.report.tables.formats import AVERAGES, EVALUATION_TABLES
 from harness.report.views.evaluation import KINDS, Measured
+from harness.report.views.seeds import seed_view
 from metrics.averages import Average
 from tests.harness.report.views.test_by_class import table
 
@@ -49,6 +50,17 @@ def test_every_table_takes_the_average_that_is_asked_for_and_says_it(
     pd.testing.assert_frame_equal(shown(kind, None)[0], over_sets[0])
     assert over_sets[1] != over_frames[1]
     assert "set" in over_sets[1]
+
+
+@pytest.mark.parametrize("average", ["sets", "frames"])
+def test_seeds_are_averaged_over_sets_as_the_table_above_them(average: Average) -> None:
+    frames = table("aaabe", "test_set")
+    both = pd.concat([frames.assign(model="a0"), frames.assign(model="a1")])
+    view = seed_view(both, {"a": ["a0", "a1"]}, split="test", formulas="official", average=average)
+    assert view is not None
+    assert ("over the test sets" in view.caption) == (average == "sets")
+    score = view.frame.set_index("figure").loc["score", "mean"]
+    assert score == pytest.approx(shown("classes", average)[0]["score"].iloc[0])
 
 
 def test_the_score_by_the_other_average_stands_beside_it() -> None:

@@ -23,3 +23,22 @@ def test_what_the_data_cannot_tell_reads_as_a_tie() -> None:
     assert places == {"a": "1 =", "b": "1 =", "c": "3"}
     assert "n = 60 frames in 60" in view.caption
     assert "seed 0" in view.caption
+
+
+def test_what_is_undefined_has_no_rank_and_ties_with_nothing() -> None:
+    values = np.tile(np.linspace(0.1, 0.9, 8), (3, 1))
+    values[1] -= 0.01
+    values[2] = np.nan
+    samples = Samples(
+        models=("a", "b", "void"),
+        figures=("ppv",),
+        values=values[..., None],
+        clusters=np.arange(8),
+        frames=tuple("abcdefgh"),
+    )
+    view = rank_view(samples, title="", figure="ppv")
+    assert [row[:20].split()[0] for row in view.render().splitlines()[2:5]] == ["1", "2", "-"]
+    rows = view.frame.set_index("model")
+    assert rows.loc["void"].drop("title").isna().all()
+    assert rows.loc[["a", "b"], "ties"].tolist() == ["", ""]
+    assert "A dash: ppv is undefined." in view.caption
