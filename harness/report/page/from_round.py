@@ -208,11 +208,8 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
         for name, folder in folders.items():
-
-            def write(frame: str, mask: Mask, folder: Path = folder) -> None:
-                write_mask(folder / f"{frame}.png", mask)
-
-            _each_mask(Path(best[name]["package"]), round_, truth, write)
+            each_mask = partial(_each_mask, Path(best[name]["package"]), round_, truth)
+            each_mask(lambda frame, mask: write_mask(folder / f"{frame}.png", mask))  # noqa: B023
         table = content.frames[content.frames["model"].isin(own)]
         return from_split.members_of(table, frames, folders)
 
