@@ -76,12 +76,7 @@ def gather(
         notes.append(
             f"tuned on the {_OTHER[split]} split, where figures are too good: {', '.join(tuned)}"
         )
-    if left_out := [run for run in runs if run not in shown]:
-        notes.append(
-            "not measured on these frames, and so not shown: "
-            f"{', '.join(run.run for run in left_out)}. Measure them with: "
-            f"{_measure(split, left_out)}"
-        )
+    notes += _not_measured(split, [run for run in runs if run not in shown])
     return PageContent(
         name=f"{split} split",
         split=split,
@@ -101,6 +96,14 @@ def gather(
         elsewhere=elsewhere,
         notes=notes,
     )
+
+
+def _not_measured(split: str, left_out: Sequence[Run]) -> list[str]:
+    if not left_out:
+        return []
+    names = ", ".join(run.run for run in left_out)
+    hint = f"Measure them with: {_measure(split, left_out)}"
+    return [f"not measured on these frames, and so not shown: {names}. {hint}"]
 
 
 def _temperature(workspace: Workspace, run: Run, split: str) -> float | None:
