@@ -156,6 +156,8 @@ def wait():
     os.kill(os.getpid(), signal.{name})
     signal.pause()
 
+# A shell's background processes, such as a test run's, inherit that it is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 say = console.fail
 console.fail = lambda message: (say(message), os.kill(os.getpid(), signal.{name}), click.echo(""))
 run(wait, [])
