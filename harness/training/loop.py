@@ -148,8 +148,8 @@ class TrainingLoop:
     def _smaller(self) -> str:
         """Advice on what takes less memory."""
         return (
-            f"Take --batch-size {max(2, self.config.batch_size // 2)}, a smaller --size or fewer "
-            "--jobs; the best checkpoint so far is kept."
+            f"Take --batch-size {max(2, self.config.batch_size // 2)}, a smaller --size, fewer "
+            "--jobs, or --no-cuda-graphs; the best checkpoint so far is kept."
         )
 
     def _train_epoch(self, stop: StopRequest) -> None:
