@@ -57,7 +57,9 @@ def find_sources(source: Path, *, recursive: bool = False) -> Sources:
     if not images:
         where = source if recursive else f"{source} itself"
         remark = f". {found.remark}" if found.remark else ""
-        raise UserError(f"no images in {where}; expected files {_ENDINGS}{remark}")
+        raise UserError(
+            f"no images in {where}; expected files {_ENDINGS}, or a video by its own path{remark}"
+        )
     _refuse_names(found)
     return found
 
