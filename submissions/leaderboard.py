@@ -96,6 +96,21 @@ def without(rows: pd.DataFrame, names: Collection[str]) -> pd.DataFrame:
     return left
 
 
+def of_models(rows: pd.DataFrame, wanted: Collection[str], round_name: str) -> pd.DataFrame:
+    """The scores of some names: ``MODEL`` is every team's, ``TEAM MODEL`` one team's.
+
+    Raises:
+        UserError: A name has no score.
+    """
+    full = full_names(rows)
+    if missing := set(wanted) - {*rows["model"], *full}:
+        raise UserError(
+            f"no scored package of {', '.join(sorted(missing))} in round {round_name}; there are: "
+            f"{', '.join(sorted(set(full)))} (as TEAM MODEL; MODEL alone is every team's)."
+        )
+    return rows[rows["model"].isin(wanted) | full.isin(wanted)]
+
+
 def best_first(rows: pd.DataFrame) -> pd.DataFrame:
     """Scores in their order: the best first, equal ones by name, of one name the newest first."""
     names = [name for name in ("team", "model") if name in rows]

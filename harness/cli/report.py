@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -211,7 +210,7 @@ def _scores_of_round(
             f"{Ledger(settings.workspace).scored()}. Do it with: {score}"
         )
     scores = leaderboard.without(scores, without)
-    return of_models(scores, models, name) if models else scores
+    return leaderboard.of_models(scores, models, name) if models else scores
 
 
 def _of_round(
@@ -224,23 +223,6 @@ def _of_round(
     round_ = get_round(name, load_rounds(settings.rounds))
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
     return replace(content, leaderboard=_leaderboard(scores))
-
-
-def of_models(scores: pd.DataFrame, wanted: Sequence[str], round_name: str) -> pd.DataFrame:
-    """The scores of models: ``MODEL`` is every team's, ``TEAM MODEL`` one team's.
-
-    Raises:
-        UserError: A name has no score.
-    """
-    from submissions.leaderboard import full_names
-
-    full = full_names(scores)
-    if missing := set(wanted) - {*scores["model"], *full}:
-        raise UserError(
-            f"no scored package of {', '.join(sorted(missing))} in round {round_name}; there are: "
-            f"{', '.join(sorted(set(full)))} (as TEAM MODEL; MODEL alone is every team's)."
-        )
-    return scores[scores["model"].isin(wanted) | full.isin(wanted)]
 
 
 def _scores(

@@ -146,8 +146,11 @@ def load_scored(
     return tables, missing
 
 
-def at_hand(workspace: Path, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a score, its package in the workspace where that was renamed since."""
+def with_package(workspace: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a score, with the place of its package now.
+
+    A workspace that was renamed or moved still holds its submissions, at other paths than recorded.
+    """
     package = Path(row["package"])
     moved = workspace / "submissions" / f"round-{row['round']}" / package.name
     return {**row, "package": str(moved if moved.exists() and not package.exists() else package)}

@@ -193,7 +193,7 @@ def describe(
             "meaning": "probabilities of the classes, 1 in sum",
         },
         "classes": classes,
-        "mask_values": dict(zip(loaded.classes.names, loaded.classes.values, strict=False)),
+        "mask_values": loaded.classes.table,
         "inside": ["normalisation", "all members", "softmax", _fusion_in_words(run)],
         "outside": _outside(loaded, clean_up),
         "weights": "int8" if int8 else "float32",

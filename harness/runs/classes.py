@@ -39,14 +39,10 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
 
 def warn_of_other_classes(runs: Iterable[Run], today: Classes) -> None:
     """Warn of runs that read masks by other names and values than today's ``[classes]``."""
-    table = dict(zip(today.names, today.values, strict=False))
-    of_runs = {run.run: shared_classes([run]) for run in runs} if table else {}
-    others = [
-        name
-        for name, own in of_runs.items()
-        if dict(zip(own.names, own.values, strict=False)) != table
-    ]
-    if others:
+    if not today.values:
+        return
+    wanted = today.table
+    if others := [run.run for run in runs if shared_classes([run]).table != wanted]:
         console.warn(
             "Trained with other classes than [classes] says today, and masks are read by their "
             f"own: {few(others)}."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from harness.config.training import TrainConfig
 from harness.runs.lock import lock_run
 from harness.runs.run import Run
@@ -14,21 +12,10 @@ from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 
 
-def lengthen(
-    workspace: Workspace,
-    run: Run,
-    epochs: int | None,
-    patience: int | None,
-    *,
-    before: Callable[[], object] = lambda: None,
-) -> Run:
-    """Give a run a new number of epochs or another patience, so that it can go on.
+def lengthened(run: Run, epochs: int | None, patience: int | None) -> TrainConfig:
+    """A run's recipe with a new number of epochs or another patience; nothing is written.
 
-    ``epochs`` is their number in all; ``None`` leaves a value as the recipe has it. ``before`` is
-    called before anything is written; what it raises leaves the run as it is.
-
-    Returns:
-        Run: The run, registered as interrupted where there is more to train.
+    ``epochs`` is their number in all; ``None`` leaves a value as the recipe has it.
 
     Raises:
         UserError: If the run cannot be trained longer.
@@ -57,7 +44,12 @@ def lengthen(
             f"{run.run} ended after {counted(done, 'epoch')}, without a better one for "
             f"{earlier.patience}. Give another --patience too; 0 trains to the last epoch."
         )
-    before()
+    return after
+
+
+def lengthen(workspace: Workspace, run: Run, after: TrainConfig) -> Run:
+    """Give a run the recipe of :func:`lengthened`; it is registered as interrupted, to go on."""
+    earlier, done = TrainConfig.from_dict(run.settings), int(run.row["epochs"] or 0)
     if after.schedule != "step" and after.epochs != earlier.epochs:
         console.warn(
             f"The schedule {after.schedule} is stretched over {after.epochs} epochs and goes on "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from harness.training.ensembles import register_ensemble
 from harness.training.history import Epoch
 from harness.training.job import Job
 from harness.training.launch import on_cluster, side_by_side
-from harness.training.lengthen import lengthen
+from harness.training.lengthen import lengthen, lengthened
 from harness.training.local_jobs import start_server
 from harness.training.queue import EnsembleStep, RunQueue, variant_of
 from harness.training.side_by_side import longest_first, networks_at_once
@@ -130,8 +130,9 @@ def resume(
     named = workspace.run(name) if name else None
     every = cache(partial(catalogue, settings, needs=["train"]))
     if named is not None and (epochs is not None or patience is not None):
-        same_frames = partial(_refuse_changed_frames, workspace, named, every)
-        named = lengthen(workspace, named, epochs, patience, before=same_frames)
+        longer = lengthened(named, epochs, patience)
+        _refuse_changed_frames(workspace, named, every())
+        named = lengthen(workspace, named, longer)
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
         return
@@ -226,11 +227,9 @@ def _say_left(workspace: Workspace, tasks: RunQueue, run: Run) -> None:
         )
 
 
-def _refuse_changed_frames(
-    workspace: Workspace, run: Run, every: Callable[[], pd.DataFrame]
-) -> None:
+def _refuse_changed_frames(workspace: Workspace, run: Run, every: pd.DataFrame) -> None:
     """Refuse to go on with a run whose frames are no longer those that it began on."""
-    frames = variant_of(TrainConfig.from_dict(run.settings)).apply(every())
+    frames = variant_of(TrainConfig.from_dict(run.settings)).apply(every)
     parts = (of_split(frames, split) for split in ("train", "val"))
     folder = workspace.root / "cache"
     _refuse_other_frames(run, "+".join(data_fingerprint(part, folder) for part in parts))

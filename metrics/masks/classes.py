@@ -86,6 +86,11 @@ class Classes:
         return self.names.index(self.chosen) + 1
 
     @property
+    def table(self) -> dict[str, Value]:
+        """Each name's value, as in ``[classes]``; empty where masks are black and white."""
+        return dict(zip(self.names, self.values, strict=False))
+
+    @property
     def are_colours(self) -> bool:
         """Whether the values are colours."""
         return bool(self.values) and isinstance(self.values[0], str)

@@ -70,10 +70,12 @@ def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
 
 
 def _weights(samples: Samples) -> Floats:
-    """How much each value counts, (M, N, K), by which all models have as many frames.
+    """How much each value counts, (M, N, K).
 
-    It is 0 where a value is undefined, more than 1 where those of other frames are, and NaN where
-    all are, of a test set or in all.
+    A model's defined values share the weight of its undefined ones, which have none: of n frames,
+    d of them defined, each of these counts n / d. So the mean over seeds counts every seed alike,
+    however many of its values are undefined. Test sets are weighted each by itself. Where a model
+    has no value at all, the weights are NaN.
     """
     defined = ~np.isnan(samples.values)
     sets = np.zeros(len(samples.frames), dtype=np.int64) if samples.sets is None else samples.sets

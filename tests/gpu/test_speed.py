@@ -130,7 +130,7 @@ def count_flops(network: nn.Module, images: Tensor, masks: Tensor) -> float:
 def our_loop(trainer: Trainer, loader: BatchLoader) -> tuple[float, float]:
     """Images a second with their loading, and the share of time that it keeps the steps waiting."""
     waited, images, start = 0.0, 0, 0.0
-    batches = ((e, *numbered) for e in itertools.count() for numbered in enumerate(loader.train(e)))
+    batches = itertools.chain.from_iterable(map(loader.train, itertools.count()))
     for passed in itertools.count():
         if passed == loader.steps:  # workers have started, and steps are recorded
             wait()
@@ -138,8 +138,9 @@ def our_loop(trainer: Trainer, loader: BatchLoader) -> tuple[float, float]:
         if start and time.perf_counter() - start > SCALE.measured_s:
             break
         before = time.perf_counter()
-        epoch, index, batch = next(batches)
+        batch = next(batches)
         waited += time.perf_counter() - before
+        epoch, index = divmod(passed, loader.steps)
         trainer.step(batch[0], batch[1], epoch=epoch, index=index, passed=passed)
         images += len(batch[2])
     wait()

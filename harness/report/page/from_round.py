@@ -80,7 +80,9 @@ def gather(
         notes=notes,
     )
     best = {
-        name: tables.at_hand(settings.workspace, row) for name, row in best.items() if name in found
+        name: tables.with_package(settings.workspace, row)
+        for name, row in best.items()
+        if name in found
     }
     try:
         return _with_gallery(content, settings, round_, best, truth, team_pages=team_pages)
@@ -108,13 +110,9 @@ def left_out(scores: pd.DataFrame, best: Scores) -> list[str]:
     """A note on the models that have scores against another truth alone."""
     shown = {(row["team"], row["model"]) for row in best.values()}
     every = by_name(scores.drop_duplicates(["team", "model"]))
-    others = [n for n, row in every.items() if (row["team"], row["model"]) not in shown]
-    if not others:
-        return []
-    return [
-        f"left out, since they were scored against another truth than the newest score: "
-        f"{', '.join(others)}; score their packages again"
-    ]
+    names = ", ".join(n for n, row in every.items() if (row["team"], row["model"]) not in shown)
+    why = "left out, since they were scored against another truth than the newest score"
+    return [f"{why}: {names}; score their packages again"] if names else []
 
 
 def _frame_tables(
@@ -194,6 +192,10 @@ def _drawn(
     }
 
 
+def _write(folder: Path, frame: str, mask: Mask) -> None:
+    write_mask(folder / f"{frame}.png", mask)
+
+
 def _measured(
     content: PageContent,
     frames: pd.DataFrame,
@@ -208,8 +210,7 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
         for name, folder in folders.items():
-            each_mask = partial(_each_mask, Path(best[name]["package"]), round_, truth)
-            each_mask(lambda frame, mask: write_mask(folder / f"{frame}.png", mask))  # noqa: B023
+            _each_mask(Path(best[name]["package"]), round_, truth, partial(_write, folder))
         table = content.frames[content.frames["model"].isin(own)]
         return from_split.members_of(table, frames, folders)
 

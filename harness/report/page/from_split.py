@@ -266,8 +266,8 @@ def _facts(
     split: str,
     classes: Classes,
 ) -> dict[str, str]:
-    values = zip(classes.names, classes.values, strict=False)
-    read = ", ".join(f"{name} {value}" for name, value in values) or "a pixel above 127 is polyp"
+    values = [f"{name} {value}" for name, value in classes.table.items()]
+    read = ", ".join(values) or "a pixel above 127 is polyp"
     data = data_fingerprint(frames, workspace.root / "cache")
     facts = {
         "frames": f"{split} split, {counted(len(frames), 'frame')}, data {data}",

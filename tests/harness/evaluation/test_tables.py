@@ -123,8 +123,8 @@ def test_the_table_of_another_truth_counts_as_missing(
 
 def test_a_package_is_found_in_a_workspace_that_was_renamed(tmp_path: Path) -> None:
     row = {"round": "2", "package": "old/submissions/round-2/a.zip"}
-    assert tables.at_hand(tmp_path, row) == row
+    assert tables.with_package(tmp_path, row) == row
     package = tmp_path / "submissions" / "round-2" / "a.zip"
     package.parent.mkdir(parents=True)
     package.touch()
-    assert tables.at_hand(tmp_path, row)["package"] == str(package)
+    assert tables.with_package(tmp_path, row)["package"] == str(package)

@@ -23,7 +23,7 @@ from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.training import loop as fitting
 from harness.training.distributed import ProcessGroup
-from harness.training.lengthen import lengthen
+from harness.training.lengthen import lengthen, lengthened
 from harness.training.loop import Callbacks, Epoch, TrainingLoop
 from harness.training.trainer import Trainer, Validation
 from harness.utils import device as devices
@@ -390,7 +390,8 @@ def test_a_lengthened_run_reaches_the_weights_of_a_longer_one(
         run = begin(workspace)
         make(workspace, run)()
         if first == 2:
-            run = lengthen(workspace, workspace.sync_run(run.run), 4, None)
+            run = workspace.sync_run(run.run)
+            run = lengthen(workspace, run, lengthened(run, 4, None))
             assert (run.status, run.settings["epochs"]) == ("interrupted", 4)
             monkeypatch.setitem(CONFIG, "epochs", 4)
             make(workspace, run)()
@@ -404,7 +405,7 @@ def test_what_cannot_be_lengthened_is_said(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     run = begin(workspace)
     with pytest.raises(UserError, match="--init"):
-        lengthen(workspace, run, 9, None)
+        lengthened(run, 9, None)
     make(workspace, run)()
     with pytest.raises(UserError, match="trained 4 epochs already"):
-        lengthen(workspace, workspace.sync_run(run.run), 3, None)
+        lengthened(workspace.sync_run(run.run), 3, None)

@@ -458,6 +458,10 @@ def test_a_round_of_another_layout_has_a_bundle_that_passes_its_self_test(
     assert 'NAME="other-round-a-b-c"' in (tmp_path / "grand-challenge" / "do_save.sh").read_text()
 
 
+def test_run_locally_passes(export, tmp_path: Path) -> None:
+    check_run_locally([export("evalai") / "run_locally.sh"], sys.executable)
+
+
 def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_path: Path) -> None:
     def told(*words: object) -> str:
         line = ["export-evaluation", "--round", "2", "--truth", truth_folder, *words]

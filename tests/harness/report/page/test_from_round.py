@@ -3,10 +3,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from harness.cli.report import of_models
 from harness.report.page.from_round import best_scores, left_out
 from harness.report.tables.view import title_of
 from metrics.utils.errors import UserError
+from submissions.leaderboard import of_models
 
 
 def test_a_package_called_as_a_model_is_titled_is_told_from_it() -> None:
