@@ -84,10 +84,11 @@ def test_channels_last_gives_the_same(network: nn.Module) -> None:
 
 
 def test_bf16_stays_near_float32(network: nn.Module) -> None:
+    small = images(1)[..., : SIZE // 2, : SIZE // 2]  # bf16 may be emulated, which is slow
     with torch.inference_mode():
-        reference = network(images(1)).softmax(1)
+        reference = network(small).softmax(1)
         with torch.autocast("cpu", torch.bfloat16):
-            reduced = network(images(1)).float().softmax(1)
+            reduced = network(small).float().softmax(1)
 
     assert (reference - reduced).abs().max() < 0.05
 

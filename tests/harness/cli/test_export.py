@@ -30,7 +30,9 @@ from harness.export.container import inference
 from harness.inference.postprocess import resize_map, upsample_and_decide
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
+from harness.runs import register_ensemble as ensemble
 from harness.runs.network import load
+from harness.runs.run import Run
 from harness.runs.select import select
 from harness.runs.workspace import Workspace
 
@@ -40,6 +42,16 @@ SIZE = 64
 def call(workspace: Workspace, *arguments: str) -> Result:
     line = ["export", *arguments, "--workspace", str(workspace.root)]
     return CliRunner().invoke(cli, line)
+
+
+@pytest.fixture(scope="module")
+def workspace(
+    tmp_path_factory: pytest.TempPathFactory, enter: Callable[[Workspace, str], Run]
+) -> Workspace:
+    """A workspace with an FPN, a U-Net, which is converted sooner than a U-Net++, and both."""
+    made = Workspace(tmp_path_factory.mktemp("runs") / "workspace")
+    ensemble.register(made, {name: enter(made, name) for name in ("fpn", "unet")})
+    return made
 
 
 @pytest.fixture(scope="module")
