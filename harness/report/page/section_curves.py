@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.page import charts_curves
 from harness.report.page.content import PageContent, Plot
+from harness.report.tables.view import capitalised
 from harness.report.views.by_class import regions
 from harness.report.views.calibration import calibration_view
 from harness.report.views.curves import by_pixel_view, by_region_view
@@ -34,7 +35,7 @@ def curves(content: PageContent) -> list[Table | Plot]:
         by_pixel_view(known, split=content.name).table("By threshold"),
         _froc(content, known),
         by_region_view(known, split=content.name, class_=content.class_).table(
-            f"{regions(content.class_).capitalize()} by score"
+            f"{capitalised(regions(content.class_))} by score"
         ),
     ]
 
@@ -98,7 +99,7 @@ def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
     series = [(content.styles[model], found.by_polyp[columns]) for model, found in known.items()]
     named = regions(content.class_)
     return Plot(
-        title=f"{named.capitalize()} found against false ones",
+        title=f"{capitalised(named)} found against false ones",
         spec=charts_curves.steps(
             series,
             title=f"Sensitivity by false {named} a frame",

@@ -36,7 +36,7 @@ _LATEX: Final = str.maketrans(
 
 
 _NARROWEST_TEXT: Final = 16
-_WIDEST: Final = 400
+_WIDEST: Final = 1_000_000
 
 
 def rich_table(table: Table) -> RichTable:

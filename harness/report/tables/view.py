@@ -140,6 +140,16 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return f"{titles} and {len(names) - most} more" if len(names) > most else titles
 
 
+def capitalised(text: str) -> str:
+    """A text whose first letter is a capital; the others stay, as in the name of a class.
+
+    Example:
+        >>> capitalised("polyps"), capitalised("SSL regions")
+        ('Polyps', 'SSL regions')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def title_of(model: str) -> str:
     """How the paper writes a model's name; the name itself where it is not registered."""
     import models

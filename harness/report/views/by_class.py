@@ -16,7 +16,7 @@ import pandas as pd
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of
 from metrics.averages import SD_OF, Average, average_of, has_several_sets, summarise_by
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
@@ -157,7 +157,7 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
         frame=summary,
         data_only_columns=["model"],
         columns=[
-            Column("place", what.capitalize()),
+            Column("place", capitalised(what)),
             MODEL,
             *columns,
             *spread,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of
 from harness.report.views.by_class import MODEL, N, regions
 from metrics.curves import RATES, RESAMPLES, sensitivity_at
 from metrics.frame.candidates import CUT
@@ -78,7 +78,7 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
             *rates,
             Column("best_threshold", "Best threshold", decimals=3),
             Column("best_dice", "Dice there", decimals=3, best="max"),
-            Column("polyps", named.capitalize()),
+            Column("polyps", capitalised(named)),
             N,
         ],
         title=f"{split} split, {named} by score",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of
 from harness.report.views.by_class import (
     FIGURES,
     MODEL,
@@ -104,7 +104,7 @@ def detection_view(
         data_only_columns=["model"],
         columns=[MODEL, *columns],
         title=f"{split} split, {named} and frames recognised",
-        caption=f"{named.capitalize()} are found by predicted regions of IoU {MIN_IOU:g} or more, "
+        caption=f"{capitalised(named)} are found by predicted regions of IoU {MIN_IOU:g} or more, "
         f"one for one. Frame sensitivity and specificity: is there any {class_} at all (one pixel)."
         + said,
     )
@@ -113,7 +113,7 @@ def detection_view(
 def _detection_columns(class_: str) -> list[Column]:
     named = regions(class_)
     return [
-        Column("lesion_sensitivity", f"{named.capitalize()} found", decimals=3, best="max"),
+        Column("lesion_sensitivity", f"{capitalised(named)} found", decimals=3, best="max"),
         Column("false_polyps_a_frame", f"False {named}/frame", decimals=3, best="min"),
         Column("frame_sensitivity", "Frame sens.", decimals=3, best="max"),
         Column("frame_specificity", "Frame spec.", decimals=3, best="max"),
@@ -137,7 +137,7 @@ def stratum_view(
     return View(
         frame=rows.assign(title=rows["model"].map(title_of)),
         data_only_columns=["model"],
-        columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
+        columns=[Column("stratum", capitalised(class_)), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
         caption=f"{caption(rows, score=True)} Share of the frame: small below "
         f"{100 * EDGES[0]:g} %, large from {100 * EDGES[1]:g} %; none: frames without any."
@@ -174,7 +174,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     there = [metric for name, metric in frame_metrics().items() if name in summary]
     if not there:
         return None
-    notes = [f"{chosen_class(summary).capitalize()}, where the figure is defined."]
+    notes = [f"{capitalised(chosen_class(summary))}, where the figure is defined."]
     notes += [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
         frame=chosen_rows(summary).reset_index(drop=True),
@@ -203,8 +203,8 @@ def by_test_set(frames: pd.DataFrame, kind: str) -> View:
         view = detection_view(frames, split="", by=by)
     columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
     title = {
-        "contours": f"{chosen_class(frames).capitalize()} contours",
-        "polyps": f"{regions(chosen_class(frames)).capitalize()} and frames recognised",
+        "contours": f"{capitalised(chosen_class(frames))} contours",
+        "polyps": f"{capitalised(regions(chosen_class(frames)))} and frames recognised",
     }[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 

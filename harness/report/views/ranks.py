@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of
 from metrics.statistics.ranking import Ranking, rank
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             Column("place", "Rank", justify="right"),
             Column("title", "Model"),
             Column(
-                "estimate", f"{figure.capitalize()} [{level}]", decimals=3, interval=("low", "high")
+                "estimate", f"{capitalised(figure)} [{level}]", decimals=3, interval=("low", "high")
             ),
             Column("ranks", f"Rank, {level}"),
             Column("p_first", "P(first)", decimals=3),
@@ -50,7 +50,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         ],
         title=title,
         data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
-        caption=f"{figure.capitalize()}: {samples.averaged}. "
+        caption=f"{capitalised(figure)}: {samples.averaged}. "
         "Rank: 1 + the number of models that are significantly better (paired permutation "
         "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
