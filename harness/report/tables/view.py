@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -155,3 +155,17 @@ def title_of(model: str) -> str:
     import models
 
     return models.get(model).title if model in models.names() else model
+
+
+def titled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of models, with :func:`title_of` each in a column ``title``."""
+    return rows.assign(title=rows["model"].map(title_of))
+
+
+def in_order(rows: pd.DataFrame, key: Callable[[str], Any], *columns: str) -> pd.DataFrame:
+    """Rows sorted by a key of the texts in some columns; what is equal stays in its order."""
+    for column in reversed(columns):
+        rows = rows.sort_values(
+            column, key=lambda texts: texts.astype(str).map(key), kind="stable", ignore_index=True
+        )
+    return rows

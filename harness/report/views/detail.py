@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, capitalised, title_of
+from harness.report.tables.view import View, capitalised, in_order, titled
 from harness.report.views.by_class import (
     FIGURES,
     MODEL,
@@ -68,12 +68,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
     return View(
         frame=rows,
         data_only_columns=["model"],
-        columns=[
-            MODEL,
-            *_CONTOURS,
-            N,
-            Column("left_out_hausdorff_px", "Left out", decimals=0),
-        ],
+        columns=[MODEL, *_CONTOURS, N, Column("left_out_hausdorff_px", "Left out", decimals=0)],
         title=f"{split} split, {chosen_class(rows)} contours",
         caption=f"{caption(rows)} In pixels of the frame's own size. What is missed, or "
         "seen where there is none, counts as the frame's diagonal; frames without either are left "
@@ -100,7 +95,7 @@ def detection_view(
         rows[shares] = means[shares].to_numpy()
         said = " Shares: the mean over the test sets of each set's, undefined where one's is."
     return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
+        frame=titled(rows),
         data_only_columns=["model"],
         columns=[MODEL, *columns],
         title=f"{split} split, {named} and frames recognised",
@@ -129,13 +124,12 @@ def stratum_view(
     polyp = chosen_rows(add_stratum(frames))
     average, class_ = average_of(polyp, average), chosen_class(polyp)
     rows = summarise_by(average, polyp, ("model", "stratum"), formulas)
-    order = sorted(rows.index, key=lambda i: STRATA.index(str(rows.loc[i, "stratum"])))
-    rows = rows.loc[order].reset_index(drop=True)
+    rows = in_order(rows, STRATA.index, "stratum")
     sd = {"score": f"sd_{average}"}
     columns = [replace(column, best=None, sd=sd.get(column.key, "")) for column in FIGURES]
     columns += [N, *left_out_columns(rows)]
     return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
+        frame=titled(rows),
         data_only_columns=["model"],
         columns=[Column("stratum", capitalised(class_)), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
@@ -161,7 +155,7 @@ def organisers_hausdorff_view(
         rows.append({"model": model, **{key: written[key]["value"] for key in names}})
     means = pd.DataFrame(rows).groupby("model", sort=False, as_index=False).mean()
     return View(
-        frame=means.assign(title=means["model"].map(title_of)),
+        frame=titled(means),
         data_only_columns=["model"],
         columns=[MODEL, *(Column(key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
@@ -194,18 +188,15 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
 
 def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     """Contours or polyps of each package by test set; packages stand as models in the frames."""
-    by = ("model", "test_set")
-    first = [Column("model", "Package"), Column("test_set", "Test set")]
+    by, class_ = ("model", "test_set"), chosen_class(frames)
     if kind == "contours":
-        polyp = chosen_rows(frames)
-        view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
+        view = contour_view(summarise(chosen_rows(frames), (*by, "class"), "strict"), split="")
+        title = f"{capitalised(class_)} contours"
     else:
         view = detection_view(frames, split="", by=by)
+        title = f"{capitalised(regions(class_))} and frames recognised"
+    first = [Column("model", "Package"), Column("test_set", "Test set")]
     columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
-    title = {
-        "contours": f"{capitalised(chosen_class(frames))} contours",
-        "polyps": f"{capitalised(regions(chosen_class(frames)))} and frames recognised",
-    }[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 
 
@@ -230,7 +221,7 @@ def generalisation_view(
     gaps = {key: name for key, name in _GAPS.items() if f"gap_{key}" in rows}
     each = [Column(f"gap_{key}", f"{name} gap", decimals=3) for key, name in gaps.items()]
     return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
+        frame=titled(rows),
         data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
         columns=[*_SETS, MODEL, *each, *_SUMMARY],
         title=title,
@@ -259,8 +250,4 @@ def _between_sets(
         rows = rows[rows[column] == name] if name else rows
     if rows.empty:
         raise UserError(f"expected two sets, but {reference!r} was given as both.")
-    order = sorted(
-        rows.index,
-        key=lambda i: [natural(str(rows.loc[i, name])) for name in ("reference", "other")],
-    )
-    return rows.loc[order].reset_index(drop=True)
+    return in_order(rows, natural, "reference", "other")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, capitalised, title_of
+from harness.report.tables.view import View, capitalised, title_of, titled
 from metrics.statistics.ranking import Ranking, rank
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ MOST_TIES: Final = 6
 """Models that are named as tied with another; of more of them only the number is shown."""
 
 
+# To a cache a call without the figure is another than one with 'score'.
 _kept: Final = lru_cache(maxsize=2)(rank)
 
 
@@ -62,7 +63,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
 
 def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
     """Ranks with titles, ranges and ties as text."""
-    rows = ranking.assign(title=ranking["model"].map(title_of))
+    rows = titled(ranking)
     rows["ranks"] = [
         f"{low}" if low == high else f"{low} to {high}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)
