@@ -67,7 +67,7 @@ def gather(
     """
     best = best_scores(scores)
     found, notes = _frame_tables(settings, round_, best)
-    notes += left_out(scores, best)
+    notes += left_out(scores, best)  # of all: what lacks a table has a note of its own
     best = {
         name: tables.with_package(settings.workspace, row)
         for name, row in best.items()

@@ -240,7 +240,7 @@ def cards_of(
     """
     shown = chosen_frames(table, frames, ensemble, members)
     rows = rows_of(frames[frames["frame"].isin(shown)])
-    return gallery.cards(rows, gallery.outlines_of_files(masks, classes=classes))
+    return gallery.cards(rows, gallery.outlines_of_files(masks, classes))
 
 
 def _elsewhere(

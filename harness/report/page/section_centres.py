@@ -104,12 +104,9 @@ def _plot(
         means.setdefault(row[by], {})[row["model"]] = row["f1"]
         n[row[by]] = max(n.get(row[by], 0), row["n"])
     rows = [
-        (
-            name,
-            n[name],
-            [(content.styles[m], means[name][m]) for m in content.leading if m in means[name]],
-        )
+        (name, n[name], [(content.styles[m], of[m]) for m in content.leading if m in of])
         for name in names
+        for of in [means[name]]
     ]
     spec = charts.groups(rows, title=title, axis="mean F1, 0 to 1")
     if by == "stratum":

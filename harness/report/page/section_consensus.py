@@ -43,7 +43,8 @@ def podium(content: PageContent, samples: Samples) -> list[Plot]:
     """Which models take which places in each frame, by F1, as in challengeR's podium plot."""
     first = [str(name) for name in ranking_of(samples).table["model"][:PLACES]]
     values = select(samples, ["f1"]).values[[samples.position(name) for name in first], :, 0]
-    # Equal models stand side by side in a fixed order, so that each place is taken once.
+    # (places, frames): which of the models takes a place. Equal ones keep a fixed order, so that
+    # each place is taken once.
     order = np.argsort(-np.nan_to_num(values, nan=-1.0), axis=0, kind="stable")
     styles = [content.styles[name] for name in first]
     drawn = range(0, len(samples.frames), math.ceil(len(samples.frames) / FRAMES))
@@ -79,6 +80,7 @@ def significance(samples: Samples) -> Plot:
     table = ranking_of(samples).table
     names = [str(name) for name in table["model"]]
     tied = dict(zip(names, table["tied_with"], strict=True))
+    # Names are in the order of their scores, so only an earlier one can be the better.
     cells = [
         (title_of(row), title_of(column), column not in tied[row] and i < j)
         for i, row in enumerate(names)

@@ -70,7 +70,7 @@ def telling_apart(content: PageContent, samples: Samples) -> Table:
     sets = content.frames.groupby("test_set")
     for name, part in sorted(sets, key=lambda one: natural(str(one[0]))):
         table = rank(collect(part)).table.set_index("model")
-        tied = sum(map(len, table["tied_with"])) / 2
+        tied = sum(map(len, table["tied_with"])) / 2  # each of a pair names the other
         pairs = len(table) * (len(table) - 1) / 2
         scores = table["estimate"]
         rows.append(
