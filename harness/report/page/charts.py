@@ -29,7 +29,7 @@ from harness.report.page.vega import (
     chart,
     colour,
     legend_choice,
-    models,
+    model_rows,
     numbers,
     shape,
     short,
@@ -63,7 +63,7 @@ def intervals(
         ticks = alt.Axis(values=shown, tickCount=len(shown), format="d")
     figures = [alt.Tooltip(f"{name}:Q", format=form) for name in ("value", "low", "high")]
     base = chart(rows).encode(
-        y=models(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]
+        y=model_rows(styles), color=colour(styles, legend=False), tooltip=["model:N", *figures]
     )
     bars = base.mark_rule(strokeWidth=3, strokeCap="round", opacity=0.75).encode(
         x=alt.X("low:Q", title=axis, scale=scale, axis=ticks), x2="high:Q"
@@ -89,8 +89,8 @@ def distributions(
         for number, (frame, value) in enumerate(frames)
     ]
     x = alt.X("value:Q", title=axis, scale=UNIT)
-    base = chart(rows).encode(x=x, y=models(styles))
-    spread = alt.YOffset("spread:Q", scale=alt.Scale(domain=[-4, 20]))
+    base = chart(rows).encode(x=x, y=model_rows(styles))
+    spread = alt.YOffset("spread:Q", scale=alt.Scale(domain=[-4, 20]))  # 0 to 16 and a margin
     dots = base.mark_circle(size=26, opacity=0.45, cursor="pointer").encode(
         yOffset=spread,
         color=colour(styles, legend=False),
@@ -154,7 +154,7 @@ def spans(
     """
     data = [
         {"model": style.label, "start": short(start), "end": short(end),
-         "gap": round(end - start, 3) + 0.0}
+         "gap": round(end - start, 3) + 0.0}  # a sum of -0.0 and 0.0 is 0.0
         for style, start, end in rows
     ]  # fmt: skip
     styles = [style for style, *_ in rows]
@@ -164,7 +164,9 @@ def spans(
         alt.Tooltip("end:Q", title=names[1], format=".3f"),
         alt.Tooltip("gap:Q", format="+.3f"),
     ]
-    base = chart(data).encode(y=models(styles), color=colour(styles, legend=False), tooltip=said)
+    base = chart(data).encode(
+        y=model_rows(styles), color=colour(styles, legend=False), tooltip=said
+    )
     start = alt.X("start:Q", title=axis, scale=NEAR)
     line = base.mark_rule(strokeWidth=2, opacity=0.6).encode(x=start, x2="end:Q")
     ring = base.mark_point(filled=True, fill=PAGE, size=80, opacity=1, strokeWidth=2).encode(

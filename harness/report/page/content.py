@@ -99,7 +99,7 @@ class PageContent:
         curves: Model to its curves over thresholds, of those whose probability maps were measured.
         calibrations: The calibration of the same models.
         is_paper_split: Whether the split is the paper's.
-        average: By which several test sets are averaged; ``frames`` where there is one.
+        average: By which several test sets are averaged, here and in ``elsewhere``.
         notes: What is missing from the page, and how to get it.
         team_pages: Model to the link to its own page; empty without such pages.
     """
@@ -118,7 +118,7 @@ class PageContent:
     curves: Mapping[str, Curves] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     is_paper_split: bool = True
-    average: Average = "frames"
+    average: Average = "sets"
     notes: Sequence[str] = ()
     team_pages: Mapping[str, str] = field(default_factory=dict)
 
@@ -154,8 +154,8 @@ class PageContent:
         """The models with marks and outlines for each frame: all, or the best by mean F1."""
         if len(self.models) <= MANY:
             return self.models
-        means = self.polyp.groupby("model")["f1"].mean().drop(self.main_model)
-        return [self.main_model, *map(str, means.nlargest(MANY - 1).index)]
+        others = self._mean_f1.drop(self.main_model)
+        return [self.main_model, *map(str, others.nlargest(MANY - 1).index)]
 
     def worst(self, model: str, frames: Collection[str], most: int = WORST) -> list[str]:
         """The frames, of those given, in which a model has its lowest F1."""
@@ -166,10 +166,11 @@ class PageContent:
     @cached_property
     def main_model(self) -> str:
         """The model that the gallery shows first: the ensemble, or else the best by mean F1."""
-        if self.ensemble:
-            return self.ensemble
-        means = chosen_rows(self.summary)
-        return str(means.set_index("model")["f1"].idxmax())
+        return self.ensemble or str(self._mean_f1.idxmax())
+
+    @property
+    def _mean_f1(self) -> pd.Series[float]:
+        return chosen_rows(self.summary).set_index("model")["f1"]
 
     @property
     def n(self) -> str:

@@ -67,7 +67,12 @@ def gather(
     """
     best = best_scores(scores)
     found, notes = _frame_tables(settings, round_, best)
-    notes += left_out(scores, best)
+    notes += left_out(scores, best)  # of all: what lacks a table has a note of its own
+    best = {
+        name: tables.with_package(settings.workspace, row)
+        for name, row in best.items()
+        if name in found
+    }
     table = with_place(tables.join(found))
     content = PageContent(
         name=f"round {round_.name}",
@@ -79,11 +84,6 @@ def gather(
         average=average_of(table, scores["average"].iloc[0]),
         notes=notes,
     )
-    best = {
-        name: tables.with_package(settings.workspace, row)
-        for name, row in best.items()
-        if name in found
-    }
     try:
         return _with_gallery(content, settings, round_, best, truth, team_pages=team_pages)
     except UserError as error:

@@ -26,7 +26,7 @@ from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace, now
 from harness.utils.command_line import command_line
 from harness.utils.versions import versions
-from metrics.averages import Average, average_of
+from metrics.averages import Average
 from metrics.endocv import add_figures
 from metrics.masks.classes import ONE, Classes, chosen_rows
 from metrics.utils.errors import UserError
@@ -87,7 +87,7 @@ def gather(
         facts=_facts(workspace, chosen, frames, split, classes),
         ensemble=ensemble,
         members=members,
-        average=average_of(table, average),
+        average=average or "sets",
         curves={name: curves_of(own) for name, own in maps.items()},
         calibrations={
             name: calibration_of(own, _temperature(workspace, chosen[name], split))
@@ -240,7 +240,7 @@ def cards_of(
     """
     shown = chosen_frames(table, frames, ensemble, members)
     rows = rows_of(frames[frames["frame"].isin(shown)])
-    return gallery.cards(rows, gallery.outlines_of_files(masks, classes=classes))
+    return gallery.cards(rows, gallery.outlines_of_files(masks, classes))
 
 
 def _elsewhere(

@@ -20,7 +20,7 @@ from metrics.frame.disagreement import measure_disagreement
 from metrics.masks.class_indices import mask_of, read_labels
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.outline import contour_path
-from metrics.masks.read import Mask, Protocol
+from metrics.masks.read import Mask
 
 WIDEST: Final = {64: 800, 120: 560}
 """Width in pixels of the embedded frames, by how many frames there are at most."""
@@ -73,17 +73,14 @@ def scale_of(width: int, frames: int) -> float:
     return min(1.0, widest / width)
 
 
-def outlines_of_files(
-    masks: Mapping[str, Path], decoding: Protocol = "strict", classes: Classes = ONE
-) -> Outlines:
-    """Outlines of masks that lie in files.
+def outlines_of_files(masks: Mapping[str, Path], classes: Classes = ONE) -> Outlines:
+    """Outlines of masks that lie in files; ``masks`` are the folders of ``FRAME.png`` by model.
 
-    ``masks`` maps each model to the folder of its masks, ``FRAME.png``. The chosen class is drawn,
-    the truth binarised by ``decoding``.
+    The chosen class is drawn.
     """
 
     def outlines(record: Mapping[str, Any], scale: float) -> tuple[str, dict[str, str]]:
-        truth = mask_of(truth_of(record, decoding, classes), classes.channel)
+        truth = mask_of(truth_of(record, "strict", classes), classes.channel)
         return contour_path(truth, scale), {
             model: contour_path(_chosen(folder / f"{record['frame']}.png", classes), scale)
             for model, folder in masks.items()

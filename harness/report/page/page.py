@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
@@ -17,16 +17,20 @@ from harness.report.page import (
     section_training,
 )
 from harness.report.page.content import PageContent, Plot, Section
-from harness.report.tables.view import title_of
+from harness.report.tables.view import capitalised, title_of
 from harness.report.views import by_class, detail
 from harness.report.views import paper as paper_table
+from metrics.averages import average_of
 from metrics.masks.classes import ALL
 from metrics.paper import results as paper_results
 from metrics.statistics.samples import Samples, collect
 from metrics.strata import STRATA, add_stratum
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
-    from harness.report.tables.columns import Table
+    from collections.abc import Mapping
+
+    from harness.report.tables.columns import Line, Table
 
 
 def render(content: PageContent) -> str:
@@ -56,30 +60,43 @@ def _context(content: PageContent) -> dict[str, Any]:
     rows = {row["frame"]: row for row in _frame_rows(content)}
     samples = None
     if len(models) > 1:
-        samples = collect(content.frames, average=content.average)
+        over = average_of(content.frames, content.average)
+        samples = collect(content.frames, average=over)
     return {
         "version": __version__,
-        "name": content.name,
+        "content": content,
+        "title": f"{capitalised(content.name)}: {counted(len(models), 'model')} on "
+        f"{counted(len(rows), 'frame')}",
         "headline": section_ranking.headline(samples) if samples else "",
-        "facts": content.facts,
-        "notes": content.notes,
-        "models": [(name, content.styles[name]) for name in models],
         "drawn": [(models.index(name), name, content.styles[name]) for name in content.leading],
         "sections": [section for section in _sections(content, samples) if section],
-        "cards": content.cards,
         "by_frame": rows,
         "places": sorted({row["place"] for row in rows.values()}, key=natural),
         "strata": [name for name in STRATA if name in {row["stratum"] for row in rows.values()}],
-        "main_model": content.main_model,
-        "ensemble": content.ensemble,
-        "members": content.members,
         "title_of": title_of,
-        "frames": content.frames["frame"].nunique(),
+        "capitalised": capitalised,
+        "page_of": partial(
+            _page_of,
+            content.team_pages,
+            {title_of(model): href for model, href in content.team_pages.items()},
+        ),
         "vega": _vega(),
-        "team_pages": content.team_pages,
-        "class": content.class_,
-        "links": {title_of(model): href for model, href in content.team_pages.items()},
     }
+
+
+def _page_of(
+    by_name: Mapping[str, str], by_title: Mapping[str, str], table: Table, line: Line, place: int
+) -> str:
+    """The link to the own page of the model that a cell names; empty without one."""
+    key = table.columns[place].key
+    if key in ("title", "a", "b", "by", "ties"):
+        return by_title.get(line.cells[place].text, "")
+    if key != "model" or line.reference:
+        return ""
+    # On the leaderboard several teams may have a model of one name, which only the team tells.
+    cells = zip(table.columns, line.cells, strict=True)
+    named = [cell.text for column, cell in cells if column.key in ("team", "model") and cell.text]
+    return by_name.get(" ".join(dict.fromkeys(named)), "")
 
 
 def _frame_rows(content: PageContent) -> list[dict[str, Any]]:
@@ -137,7 +154,7 @@ def _classes(content: PageContent) -> tuple[list[Table | Plot], list[Table]]:
     tables = {
         name: by_class.class_view(
             summary, name, split=content.name, protocol=content.protocol
-        ).table(f"{name.capitalize()} class" if name != ALL else "All classes (micro-average)")
+        ).table(f"{capitalised(name)} class" if name != ALL else "All classes (micro-average)")
         for name in summary["class"].unique()
     }
     shown: list[Table | Plot] = [tables.pop(content.class_)]
@@ -152,10 +169,10 @@ def _details(content: PageContent) -> list[Table | Plot]:
     shown: list[Table | Plot] = []
     if "hd95_px" in content.frames:
         view = detail.contour_view(summary, split=content.name)
-        shown.append(view.table(f"{content.class_.capitalize()} contours"))
+        shown.append(view.table(f"{capitalised(content.class_)} contours"))
     if "polyps" in content.frames:
         view = detail.detection_view(content.frames, split=content.name, average=content.average)
-        named = by_class.regions(content.class_).capitalize()
+        named = capitalised(by_class.regions(content.class_))
         shown.append(view.table(f"{named} found and frames recognised"))
     if (plug_ins := detail.plug_in_view(summary, split=content.name)) is not None:
         shown.append(plug_ins.table("Figures of plug-ins"))

@@ -11,7 +11,7 @@ from harness.report.tables.columns import Column, Table
 from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View
 from harness.report.views import by_class, detail
-from metrics.averages import Average, average_of, has_several_sets, summarise_by
+from metrics.averages import Average, has_several_sets, summarise_by
 from metrics.masks.classes import chosen_rows
 from metrics.strata import EDGES, STRATA, add_stratum
 
@@ -104,16 +104,13 @@ def _plot(
         means.setdefault(row[by], {})[row["model"]] = row["f1"]
         n[row[by]] = max(n.get(row[by], 0), row["n"])
     rows = [
-        (
-            name,
-            n[name],
-            [(content.styles[m], means[name][m]) for m in content.leading if m in means[name]],
-        )
+        (name, n[name], [(content.styles[m], of[m]) for m in content.leading if m in of])
         for name in names
+        for of in [means[name]]
     ]
     spec = charts.groups(rows, title=title, axis="mean F1, 0 to 1")
     if by == "stratum":
-        caption += _averaged(content.frames, content.average)
+        caption += _averaged(content.average, content.frames)
     return Plot(title=title, spec=spec, caption=f"{caption}; {content.n}.{_best(content)}")
 
 
@@ -135,7 +132,7 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
         ),
         caption=f"Ring: {first}, n = {n_first} frames. Dot: {last}, n = {n_last} frames. "
         f"Number: the change in mean F1 of the {content.class_} class"
-        f"{_averaged(content.frames, content.average)}.",
+        f"{_averaged(content.average, content.frames, other)}.",
     )
     cells = [
         {"model": style.label, "first": start, "last": end, "gap": end - start}
@@ -156,11 +153,10 @@ def _gap(content: PageContent, name: str, other: pd.DataFrame) -> tuple[Plot, Ta
 
 def _means(content: PageContent, polyp: pd.DataFrame) -> dict[str, float]:
     """Mean F1 of each model."""
-    over = average_of(polyp, content.average)
-    summary = summarise_by(over, polyp, ("model",))
+    summary = summarise_by(content.average, polyp, ("model",))
     return dict(zip(summary["model"], summary["f1"].tolist(), strict=True))
 
 
-def _averaged(frames: pd.DataFrame, average: Average) -> str:
+def _averaged(average: Average, *tables: pd.DataFrame) -> str:
     """Words on the average of several test sets, to follow in a caption."""
-    return f" ({AVERAGES[average]})" if has_several_sets(frames) else ""
+    return f" ({AVERAGES[average]})" if any(map(has_several_sets, tables)) else ""

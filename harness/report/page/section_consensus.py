@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,7 +24,7 @@ PLACES: Final = 6
 """Models on the podium: the best by score."""
 
 FRAMES: Final = 300
-"""Frames drawn on the podium, evenly chosen; all of them count for the places."""
+"""Most frames drawn on the podium, evenly chosen; all of them count for the places."""
 
 
 def consensus(content: PageContent, samples: Samples | None) -> list[Table | Plot]:
@@ -42,13 +43,14 @@ def podium(content: PageContent, samples: Samples) -> list[Plot]:
     """Which models take which places in each frame, by F1, as in challengeR's podium plot."""
     first = [str(name) for name in ranking_of(samples).table["model"][:PLACES]]
     values = select(samples, ["f1"]).values[[samples.position(name) for name in first], :, 0]
-    # Equal models stand side by side in a fixed order, so that each place is taken once.
+    # (places, frames): which of the models takes a place. Equal ones keep a fixed order, so that
+    # each place is taken once.
     order = np.argsort(-np.nan_to_num(values, nan=-1.0), axis=0, kind="stable")
     styles = [content.styles[name] for name in first]
-    every = max(1, len(samples.frames) // FRAMES)
+    drawn = range(0, len(samples.frames), math.ceil(len(samples.frames) / FRAMES))
     dots = [
         (samples.frames[n], place + 1, styles[int(m)], float(values[m, n]))
-        for n in range(0, len(samples.frames), every)
+        for n in drawn
         for place, m in enumerate(order[:, n])
     ]
     counts = [
@@ -63,7 +65,7 @@ def podium(content: PageContent, samples: Samples) -> list[Plot]:
             spec=charts_ranks.podium(dots, styles, title="F1 by place in each frame"),
             caption=f"The {len(first)} models of the highest scores. Each line is a frame: its "
             f"models from the highest F1 (0 to 1) to the lowest. {n}, of which "
-            f"{len(range(0, len(samples.frames), every))} are drawn.",
+            f"{len(drawn)} are drawn.",
         ),
         Plot(
             title="Places",
@@ -78,6 +80,7 @@ def significance(samples: Samples) -> Plot:
     table = ranking_of(samples).table
     names = [str(name) for name in table["model"]]
     tied = dict(zip(names, table["tied_with"], strict=True))
+    # Names are in the order of their scores, so only an earlier one can be the better.
     cells = [
         (title_of(row), title_of(column), column not in tied[row] and i < j)
         for i, row in enumerate(names)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from harness.report.page import charts_curves
 from harness.report.page.content import PageContent, Plot
+from harness.report.tables.view import capitalised
 from harness.report.views.by_class import regions
-from harness.report.views.calibration import calibration_view
-from harness.report.views.curves import by_pixel_view, by_region_view
+from harness.report.views.maps import by_pixel_view, by_region_view, calibration_view
 from metrics.calibration import BINS
 from metrics.curves import RESAMPLES
 from metrics.frame.candidates import CUT
@@ -29,12 +29,11 @@ def curves(content: PageContent) -> list[Table | Plot]:
     if not known:
         return []
     return [
-        _dice(content, known),
-        _precision(content, known),
+        *_bands(content, known),
         by_pixel_view(known, split=content.name).table("By threshold"),
         _froc(content, known),
         by_region_view(known, split=content.name, class_=content.class_).table(
-            f"{regions(content.class_).capitalize()} by score"
+            f"{capitalised(regions(content.class_))} by score"
         ),
     ]
 
@@ -67,30 +66,32 @@ def calibration(content: PageContent) -> list[Table | Plot]:
     return [*plots, view.table("Calibration")]
 
 
-def _dice(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    columns = ["threshold", "dice", "dice_low", "dice_high"]
-    series = [(content.styles[model], found.by_pixel[columns]) for model, found in known.items()]
-    return Plot(
-        title="Dice over thresholds",
-        spec=charts_curves.bands(
-            series, title="Mean Dice by threshold", axes=("threshold", "mean Dice, 0 to 1")
-        ),
-        caption=f"A pixel is {content.class_} where its probability is above the threshold. "
-        f"{_BANDS} {content.n}.",
-    )
-
-
-def _precision(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    columns = ["recall", "precision", "precision_low", "precision_high"]
-    series = [(content.styles[model], found.by_pixel[columns]) for model, found in known.items()]
-    return Plot(
-        title="Precision and recall by pixel",
-        spec=charts_curves.bands(
-            series, title="Precision by recall", axes=("recall, 0 to 1", "precision, 0 to 1")
-        ),
-        caption="All frames' pixels together, at 255 thresholds; precision's band is that at the "
-        f"same threshold. {_BANDS} {content.n}.",
-    )
+def _bands(content: PageContent, known: Mapping[str, Curves]) -> list[Plot]:
+    """Mean Dice by threshold, and precision by recall, with their bands."""
+    plots = (
+        ("Dice over thresholds", "Mean Dice by threshold", ("threshold", "dice"),
+         ("threshold", "mean Dice, 0 to 1"),
+         f"A pixel is {content.class_} where its probability is above the threshold."),
+        ("Precision and recall by pixel", "Precision by recall", ("recall", "precision"),
+         ("recall, 0 to 1", "precision, 0 to 1"),
+         "All frames' pixels together, at 255 thresholds; precision's band is that at the same "
+         "threshold."),
+    )  # fmt: skip
+    return [
+        Plot(
+            title=heading,
+            spec=charts_curves.bands(
+                [
+                    (content.styles[model], found.by_pixel[[x, y, f"{y}_low", f"{y}_high"]])
+                    for model, found in known.items()
+                ],
+                title=title,
+                axes=axes,
+            ),
+            caption=f"{caption} {_BANDS} {content.n}.",
+        )
+        for heading, title, (x, y), axes, caption in plots
+    ]
 
 
 def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
@@ -98,7 +99,7 @@ def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
     series = [(content.styles[model], found.by_polyp[columns]) for model, found in known.items()]
     named = regions(content.class_)
     return Plot(
-        title=f"{named.capitalize()} found against false ones",
+        title=f"{capitalised(named)} found against false ones",
         spec=charts_curves.steps(
             series,
             title=f"Sensitivity by false {named} a frame",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 from scipy.stats import kendalltau
 
+from harness.data.listing import natural
 from harness.report.tables.columns import Column, Table
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of
 from harness.report.views.ranks import ranking_of
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.error_prediction import POOR
@@ -37,7 +38,7 @@ def hardest(content: PageContent) -> Table:
     """The frames in which the best F1 of all models is the lowest."""
     polyp = add_stratum(content.polyp)
     f1 = polyp.pivot(index="frame", columns="model", values="f1")
-    rows = polyp.drop_duplicates("frame").set_index("frame")[["place", "stratum"]]
+    rows = polyp.drop_duplicates("frame").set_index("frame")[["stratum"]]
     rows = rows.assign(
         best=f1.max(axis=1),
         by=f1.idxmax(axis=1).map(title_of),
@@ -49,15 +50,15 @@ def hardest(content: PageContent) -> Table:
         frame=rows.sort_values(["best", "median", "frame"]).head(HARDEST),
         columns=[
             Column("frame", "Frame"),
-            Column("stratum", content.class_.capitalize()),
+            Column("stratum", capitalised(content.class_)),
             Column("best", "Best F1", decimals=3),
             Column("by", "by"),
             Column("median", "Median F1", decimals=3),
             Column("poor", f"Models below {POOR}"),
         ],
         title="Frames that nobody gets right",
-        caption=f"The {HARDEST} frames with the lowest best F1; in {nobody} of {len(rows)} frames "
-        f"none of the {len(content.models)} models reaches {POOR}.",
+        caption=f"The {min(HARDEST, len(rows))} frames with the lowest best F1; in {nobody} of "
+        f"{len(rows)} frames none of the {len(content.models)} models reaches {POOR}.",
     )
     return view.table()
 
@@ -66,9 +67,10 @@ def telling_apart(content: PageContent, samples: Samples) -> Table:
     """How well each test set alone orders the models, and how many pairs it tells apart."""
     overall = ranking_of(samples).table.set_index("model")["estimate"]
     rows = []
-    for name, part in content.frames.groupby("test_set", sort=True):
+    sets = content.frames.groupby("test_set")
+    for name, part in sorted(sets, key=lambda one: natural(str(one[0]))):
         table = rank(collect(part)).table.set_index("model")
-        tied = sum(map(len, table["tied_with"])) / 2
+        tied = sum(map(len, table["tied_with"])) / 2  # each of a pair names the other
         pairs = len(table) * (len(table) - 1) / 2
         scores = table["estimate"]
         rows.append(

@@ -9,7 +9,7 @@ import pandas as pd
 from harness.report.page import charts_xy
 from harness.report.page.content import PageContent, Plot
 from harness.report.tables.columns import Column, Table
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of
 from metrics.utils.names import counted
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _best_epochs(known: Mapping[str, pd.DataFrame], class_: str) -> Table:
             Column("loss", "Last loss", decimals=3),
         ],
         title="Best and last epochs",
-        caption=f"{class_.capitalize()} class of the validation split, at the size of training; "
+        caption=f"{capitalised(class_)} class of the validation split, at the size of training; "
         f"n = {counted(len(known), 'run')}.",
     )
     return view.table()

@@ -42,14 +42,14 @@ def styles(labels: Sequence[str], highlighted: str = "") -> list[Style]:
 
     ``highlighted`` is the label that stands out, such as the ensemble's.
     """
-    found: list[Style] = []
     others = [label for label in labels if label != highlighted]
-    for label in labels:
+
+    def style(label: str) -> Style:
         if label == highlighted:
-            found.append(Style(label=label, colour=HIGHLIGHT, shape="diamond"))
-            continue
+            return Style(label=label, colour=HIGHLIGHT, shape="diamond")
         # Colours repeat after seven models; then each goes with the next shape.
         turn, place = divmod(others.index(label), len(COLOURS))
         shape = SHAPES[(place + turn) % len(SHAPES)]
-        found.append(Style(label=label, colour=COLOURS[place], shape=shape, dashed=turn > 0))
-    return found
+        return Style(label=label, colour=COLOURS[place], shape=shape, dashed=turn > 0)
+
+    return [style(label) for label in labels]

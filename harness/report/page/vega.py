@@ -57,7 +57,7 @@ def within(pixels: int) -> dict[str, Any]:
     return {"labelExpr": shown, "labelLimit": pixels}
 
 
-def models(styles: Sequence[Style]) -> alt.Y:
+def model_rows(styles: Sequence[Style]) -> alt.Y:
     """One row a model, in the order given."""
     axis = alt.Axis(**within(130))
     return alt.Y("model:N", title=None, sort=[style.label for style in styles], axis=axis)
@@ -69,27 +69,29 @@ def numbers(
     """A figure above the mark of each model."""
     at = alt.X(f"{x}:Q", title=title)
     texts: alt.Chart = chart(rows).mark_text(dy=-13, color=TEXT)
-    return texts.encode(x=at, y=models(styles), text=text)
+    return texts.encode(x=at, y=model_rows(styles), text=text)
 
 
 def dashes(styles: Sequence[Style]) -> alt.StrokeDash:
     """Whole or dashed lines by model."""
     patterns = [[2, 3] if style.dashed else [1, 0] for style in styles]
-    scale = alt.Scale(domain=[style.label for style in styles], range=patterns)
-    return alt.StrokeDash("model:N", scale=scale, legend=key())
+    return alt.StrokeDash("model:N", scale=_by_label(styles, patterns), legend=key())
 
 
 def colour(styles: Sequence[Style], *, legend: bool = True, channel: Any = alt.Color) -> Any:
     """A channel of colour by model."""
-    domain, colours = [s.label for s in styles], [s.colour for s in styles]
-    scale = alt.Scale(domain=domain, range=colours)
+    scale = _by_label(styles, [style.colour for style in styles])
     return channel("model:N", scale=scale, legend=key() if legend else None)
 
 
 def shape(styles: Sequence[Style], *, legend: bool = True) -> alt.Shape:
     """The shape of a mark by model."""
-    scale = alt.Scale(domain=[s.label for s in styles], range=[s.shape for s in styles])
+    scale = _by_label(styles, [style.shape for style in styles])
     return alt.Shape("model:N", scale=scale, legend=key() if legend else None)
+
+
+def _by_label(styles: Sequence[Style], values: Sequence[Any]) -> alt.Scale:
+    return alt.Scale(domain=[style.label for style in styles], range=values)
 
 
 def key() -> alt.Legend:
@@ -115,7 +117,7 @@ def short(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), _DIGITS)
 
 
-def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec:
+def spec(plot: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec:
     """The finished specification, as wide as its place on the page."""
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
     axis = {
@@ -123,7 +125,7 @@ def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec
         "labelPadding": 8, "titleColor": SOFT, "titleFontSize": 13, "titleFontWeight": "normal",
         "titlePadding": 8, "gridColor": LINE, "labelFlush": False,
     }  # fmt: skip
-    drawn = chart.properties(width="container", autosize=fit, description=title).configure(
+    drawn = plot.properties(width="container", autosize=fit, description=title).configure(
         background="transparent",
         font=_FONT,
         padding={"left": 0, "right": 16, "top": 6, "bottom": 4},
@@ -134,5 +136,5 @@ def spec(chart: alt.Chart | alt.LayerChart | alt.FacetChart, title: str) -> Spec
         text={"fontSize": 12.5},
         view={"stroke": None},
     )  # fmt: skip
-    spec: Spec = drawn.to_dict()
-    return spec
+    found: Spec = drawn.to_dict()
+    return found

@@ -128,7 +128,7 @@ def layout(
     found = resolve(frame, columns)
     rows: list[Row] = [{str(k): v for k, v in r.items()} for r in frame.to_dict("records")]
     changes = frame[group].ne(frame[group].shift()) if group else pd.Series(False, frame.index)
-    groups = changes.cumsum().tolist()
+    groups = changes.cumsum().tolist()  # a number for each stretch of equal values
     marks = [bool(row[reference]) if reference else False for row in rows]
     texts = [[text(row, column) for column in found] for row in rows]
     best = [_best(rows, column, groups, marks) for column in found]

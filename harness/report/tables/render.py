@@ -36,7 +36,7 @@ _LATEX: Final = str.maketrans(
 
 
 _NARROWEST_TEXT: Final = 16
-_WIDEST: Final = 400
+_WIDEST: Final = 1_000_000
 
 
 def rich_table(table: Table) -> RichTable:
@@ -80,6 +80,7 @@ def fitted(table: Table, width: int) -> RichTable | None:
         else:
             words = [word for cell in cells for word in cell.split()]
             column.min_width = min(_NARROWEST_TEXT, max(map(len, words), default=0))
+    # The box takes a character before each column, and one at the end.
     needed = sum(column.width or column.min_width or 0 for column in drawn.columns)
     return drawn if needed + len(drawn.columns) + 1 <= width else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -140,8 +140,32 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     return f"{titles} and {len(names) - most} more" if len(names) > most else titles
 
 
+def capitalised(text: str) -> str:
+    """A text whose first letter is a capital; the others stay, as in the name of a class.
+
+    Example:
+        >>> capitalised("polyps"), capitalised("SSL regions")
+        ('Polyps', 'SSL regions')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def title_of(model: str) -> str:
     """How the paper writes a model's name; the name itself where it is not registered."""
     import models
 
     return models.get(model).title if model in models.names() else model
+
+
+def titled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of models, with :func:`title_of` each in a column ``title``."""
+    return rows.assign(title=rows["model"].map(title_of))
+
+
+def in_order(rows: pd.DataFrame, key: Callable[[str], Any], *columns: str) -> pd.DataFrame:
+    """Rows sorted by a key of the texts in some columns; what is equal stays in its order."""
+    for column in reversed(columns):
+        rows = rows.sort_values(
+            column, key=lambda texts: texts.astype(str).map(key), kind="stable", ignore_index=True
+        )
+    return rows

@@ -16,7 +16,7 @@ import pandas as pd
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, in_order, titled
 from metrics.averages import SD_OF, Average, average_of, has_several_sets, summarise_by
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import ALL, BACKGROUND, POLYP, chosen_class, chosen_rows
@@ -56,7 +56,7 @@ def figures(
     """
     average = average_of(frames, average)
     summary = summarise_by(average, with_all_classes(frames), ("model", "class"), formulas)
-    return summary.assign(title=summary["model"].map(title_of))
+    return titled(summary)
 
 
 def by_place(
@@ -70,8 +70,7 @@ def by_place(
     """
     polyp = with_place(chosen_rows(frames))
     summary = summarise(polyp, by=("model", "place"), protocol=formulas)
-    ordered = sorted(summary.index, key=lambda row: natural(str(summary.loc[row, "place"])))
-    summary = summary.loc[ordered].reset_index(drop=True)
+    summary = in_order(summary, natural, "place")
     if has_several_sets(polyp):
         first = average_of(polyp, average)
         parts = [summary.drop(columns="sd_sets")]
@@ -81,7 +80,7 @@ def by_place(
             parts.append(means.drop(columns=SD_OF["frames" if one == "sets" else "sets"]))
         summary = pd.concat(parts, ignore_index=True)
     summary["class"] = chosen_class(frames)
-    return summary.assign(title=summary["model"].map(title_of))
+    return titled(summary)
 
 
 def with_place(frames: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +141,7 @@ def long_view(
 
 def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     """The table of the polyp figures by centre, what :func:`by_place` gives."""
-    columns = [replace(column, best=None) for column in FIGURES]
+    columns, undefined = [replace(one, best=None) for one in FIGURES], left_out_columns(summary)
     class_ = chosen_class(summary)
     what, spread = "centre or sequence", []
     explained = f"Means over frames.{_score_note('frames')}"
@@ -156,14 +155,7 @@ def place_view(summary: pd.DataFrame, *, split: str, protocol: str) -> View:
     return View(
         frame=summary,
         data_only_columns=["model"],
-        columns=[
-            Column("place", what.capitalize()),
-            MODEL,
-            *columns,
-            *spread,
-            N,
-            *left_out_columns(summary),
-        ],
+        columns=[Column("place", capitalised(what)), MODEL, *columns, *spread, N, *undefined],
         title=f"{split} split, {class_}, by {what} ({protocol} protocol)",
         group="place",
         caption=explained + left_out_note(summary, protocol),
@@ -245,22 +237,20 @@ def left_out_note(rows: pd.DataFrame, protocol: str) -> str:
 def _with_paper(
     rows: pd.DataFrame, paper: pd.DataFrame | None, class_: str, split: str
 ) -> pd.DataFrame:
-    ours = rows.assign(paper=False, misprint=False)
+    """Our rows, each with the paper's row of its model under it."""
+    ours = rows.assign(paper=False, misprint=False).reset_index(drop=True)
     if paper is None:
-        return ours.reset_index(drop=True)
+        return ours
     wanted = (paper["split"] == split) & (paper["class"] == class_)
-    theirs = paper[wanted & paper["model"].isin(ours["model"])].assign(paper=True)
-    misprint = theirs["misprint"].map({True: " (misprint?)", False: ""})
-    theirs = theirs.assign(title="  paper" + misprint)
+    theirs = paper[wanted & paper["model"].isin(ours["model"])]
     if theirs.empty:
-        return ours.reset_index(drop=True)
-    order = {model: position for position, model in enumerate(ours["model"])}
+        return ours
+    misprint = theirs["misprint"].map({True: " (misprint?)", False: ""})
+    theirs = theirs.assign(paper=True, title="  paper" + misprint)
     # Without the columns that only ours has, pandas would have to guess their type.
     common = [column for column in ours.columns if column in theirs]
     joined = pd.concat([ours, theirs[common]], ignore_index=True)
-    return joined.sort_values(
-        "model", key=lambda names: names.map(order), kind="stable"
-    ).reset_index(drop=True)
+    return in_order(joined, ours["model"].tolist().index, "model")
 
 
 def _note(rows: pd.DataFrame, split: str) -> str:

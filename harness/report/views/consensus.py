@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, titled
 from metrics.endocv import SCORED
 from metrics.statistics.consensus import KEMENY_RESAMPLES, Consensus
 from metrics.statistics.samples import Samples, collect, select, with_parts
@@ -55,7 +55,7 @@ def samples_by_set(
 def consensus_view(found: Consensus, *, title: str) -> View:
     """A consensus as a table."""
     level = f"{100 * found.level:g} %"
-    rows = found.table.assign(title=found.table["model"].map(title_of))
+    rows = titled(found.table)
     for name in ("rank", "kemeny"):
         limits = zip(rows[f"{name}_low"], rows[f"{name}_high"], strict=True)
         rows[f"{name}s"] = [f"{low}" if low == high else f"{low} to {high}" for low, high in limits]

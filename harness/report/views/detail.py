@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, in_order, titled
 from harness.report.views.by_class import (
     FIGURES,
     MODEL,
@@ -68,12 +68,7 @@ def contour_view(summary: pd.DataFrame, *, split: str) -> View:
     return View(
         frame=rows,
         data_only_columns=["model"],
-        columns=[
-            MODEL,
-            *_CONTOURS,
-            N,
-            Column("left_out_hausdorff_px", "Left out", decimals=0),
-        ],
+        columns=[MODEL, *_CONTOURS, N, Column("left_out_hausdorff_px", "Left out", decimals=0)],
         title=f"{split} split, {chosen_class(rows)} contours",
         caption=f"{caption(rows)} In pixels of the frame's own size. What is missed, or "
         "seen where there is none, counts as the frame's diagonal; frames without either are left "
@@ -100,11 +95,11 @@ def detection_view(
         rows[shares] = means[shares].to_numpy()
         said = " Shares: the mean over the test sets of each set's, undefined where one's is."
     return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
+        frame=titled(rows),
         data_only_columns=["model"],
         columns=[MODEL, *columns],
         title=f"{split} split, {named} and frames recognised",
-        caption=f"{named.capitalize()} are found by predicted regions of IoU {MIN_IOU:g} or more, "
+        caption=f"{capitalised(named)} are found by predicted regions of IoU {MIN_IOU:g} or more, "
         f"one for one. Frame sensitivity and specificity: is there any {class_} at all (one pixel)."
         + said,
     )
@@ -113,7 +108,7 @@ def detection_view(
 def _detection_columns(class_: str) -> list[Column]:
     named = regions(class_)
     return [
-        Column("lesion_sensitivity", f"{named.capitalize()} found", decimals=3, best="max"),
+        Column("lesion_sensitivity", f"{capitalised(named)} found", decimals=3, best="max"),
         Column("false_polyps_a_frame", f"False {named}/frame", decimals=3, best="min"),
         Column("frame_sensitivity", "Frame sens.", decimals=3, best="max"),
         Column("frame_specificity", "Frame spec.", decimals=3, best="max"),
@@ -129,15 +124,14 @@ def stratum_view(
     polyp = chosen_rows(add_stratum(frames))
     average, class_ = average_of(polyp, average), chosen_class(polyp)
     rows = summarise_by(average, polyp, ("model", "stratum"), formulas)
-    order = sorted(rows.index, key=lambda i: STRATA.index(str(rows.loc[i, "stratum"])))
-    rows = rows.loc[order].reset_index(drop=True)
+    rows = in_order(rows, STRATA.index, "stratum")
     sd = {"score": f"sd_{average}"}
     columns = [replace(column, best=None, sd=sd.get(column.key, "")) for column in FIGURES]
     columns += [N, *left_out_columns(rows)]
     return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
+        frame=titled(rows),
         data_only_columns=["model"],
-        columns=[Column("stratum", class_.capitalize()), MODEL, *columns],
+        columns=[Column("stratum", capitalised(class_)), MODEL, *columns],
         title=f"{split} split, by the size of the {class_}",
         caption=f"{caption(rows, score=True)} Share of the frame: small below "
         f"{100 * EDGES[0]:g} %, large from {100 * EDGES[1]:g} %; none: frames without any."
@@ -161,7 +155,7 @@ def organisers_hausdorff_view(
         rows.append({"model": model, **{key: written[key]["value"] for key in names}})
     means = pd.DataFrame(rows).groupby("model", sort=False, as_index=False).mean()
     return View(
-        frame=means.assign(title=means["model"].map(title_of)),
+        frame=titled(means),
         data_only_columns=["model"],
         columns=[MODEL, *(Column(key, decimals=3) for key in names)],
         title=f"{split} split, the organisers' Hausdorff figures",
@@ -174,7 +168,7 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
     there = [metric for name, metric in frame_metrics().items() if name in summary]
     if not there:
         return None
-    notes = [f"{chosen_class(summary).capitalize()}, where the figure is defined."]
+    notes = [f"{capitalised(chosen_class(summary))}, where the figure is defined."]
     notes += [f"{metric.title}: {metric.note}" for metric in there if metric.note]
     return View(
         frame=chosen_rows(summary).reset_index(drop=True),
@@ -194,18 +188,15 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
 
 def by_test_set(frames: pd.DataFrame, kind: str) -> View:
     """Contours or polyps of each package by test set; packages stand as models in the frames."""
-    by = ("model", "test_set")
-    first = [Column("model", "Package"), Column("test_set", "Test set")]
+    by, class_ = ("model", "test_set"), chosen_class(frames)
     if kind == "contours":
-        polyp = chosen_rows(frames)
-        view = contour_view(summarise(polyp, (*by, "class"), "strict"), split="")
+        view = contour_view(summarise(chosen_rows(frames), (*by, "class"), "strict"), split="")
+        title = f"{capitalised(class_)} contours"
     else:
         view = detection_view(frames, split="", by=by)
+        title = f"{capitalised(regions(class_))} and frames recognised"
+    first = [Column("model", "Package"), Column("test_set", "Test set")]
     columns = [*first, *(column for column in view.columns or () if column is not MODEL)]
-    title = {
-        "contours": f"{chosen_class(frames).capitalize()} contours",
-        "polyps": f"{regions(chosen_class(frames)).capitalize()} and frames recognised",
-    }[kind]
     return replace(view, columns=columns, data_only_columns=(), title=f"{title} (strict protocol)")
 
 
@@ -230,7 +221,7 @@ def generalisation_view(
     gaps = {key: name for key, name in _GAPS.items() if f"gap_{key}" in rows}
     each = [Column(f"gap_{key}", f"{name} gap", decimals=3) for key, name in gaps.items()]
     return View(
-        frame=rows.assign(title=rows["model"].map(title_of)),
+        frame=titled(rows),
         data_only_columns=["model", *(f"deviation_{key}" for key in gaps)],
         columns=[*_SETS, MODEL, *each, *_SUMMARY],
         title=title,
@@ -259,8 +250,4 @@ def _between_sets(
         rows = rows[rows[column] == name] if name else rows
     if rows.empty:
         raise UserError(f"expected two sets, but {reference!r} was given as both.")
-    order = sorted(
-        rows.index,
-        key=lambda i: [natural(str(rows.loc[i, name])) for name in ("reference", "other")],
-    )
-    return rows.loc[order].reset_index(drop=True)
+    return in_order(rows, natural, "reference", "other")

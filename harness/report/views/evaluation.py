@@ -13,10 +13,8 @@ from harness.evaluation.curves import curves_of
 from harness.evaluation.map_table import pranet_rows
 from harness.evaluation.stored import PROTOCOLS
 from harness.report.tables.formats import Format
-from harness.report.tables.view import View, title_of
-from harness.report.views import by_class, detail
-from harness.report.views import calibration as calibration_views
-from harness.report.views import curves as curves_view
+from harness.report.tables.view import View, titled
+from harness.report.views import by_class, detail, maps
 from harness.report.views import paper as paper_table
 from harness.report.views.pranet import pranet_views
 from metrics.endocv import add_figures
@@ -117,11 +115,9 @@ def paper(measured: Measured, _format: Format) -> list[View]:
 
 def pranet(measured: Measured, format_: Format) -> list[View]:
     """PraNet's table, by test set, or of the split where its frames are of none."""
-    rows = [
-        pranet_rows(own).assign(model=model, title=title_of(model))
-        for model, own in measured.map_tables.items()
-    ]
-    table = pd.concat(rows, ignore_index=True)
+    tables = measured.map_tables.items()
+    rows = [pranet_rows(own).assign(model=model) for model, own in tables]
+    table = titled(pd.concat(rows, ignore_index=True))
     return pranet_views(table.replace({"test_set": {"": measured.split}}), format_)
 
 
@@ -129,8 +125,8 @@ def curves(measured: Measured, _format: Format) -> list[View]:
     """What each model reaches by threshold, and its polyps by score."""
     found = {model: curves_of(table) for model, table in measured.map_tables.items()}
     return [
-        curves_view.by_pixel_view(found, split=measured.split),
-        curves_view.by_region_view(found, split=measured.split, class_=measured.class_),
+        maps.by_pixel_view(found, split=measured.split),
+        maps.by_region_view(found, split=measured.split, class_=measured.class_),
     ]
 
 
@@ -140,8 +136,8 @@ def calibration(measured: Measured, _format: Format) -> list[View]:
     found = {model: calibration_of(table, kept.get(model)) for model, table in tables.items()}
     risks = {model: risk_rows(table) for model, table in tables.items()}
     return [
-        calibration_views.calibration_view(found, split=measured.split, class_=measured.class_),
-        calibration_views.risk_view(risks, split=measured.split, class_=measured.class_),
+        maps.calibration_view(found, split=measured.split, class_=measured.class_),
+        maps.risk_view(risks, split=measured.split, class_=measured.class_),
     ]
 
 
@@ -161,22 +157,12 @@ def polyps(measured: Measured, _format: Format) -> list[View]:
 
 def strata(measured: Measured, _format: Format) -> list[View]:
     """Polyp figures by size of the polyp."""
-    return [
-        detail.stratum_view(
-            measured.frames,
-            split=measured.split,
-            formulas=measured.formulas,
-            average=measured.average,
-        )
-    ]
+    frames, split, formulas = measured.frames, measured.split, measured.formulas
+    return [detail.stratum_view(frames, split=split, formulas=formulas, average=measured.average)]
 
 
 def generalisation(measured: Measured, _format: Format) -> list[View]:
-    """The drop from one split, centre, sequence, dataset or test set to another.
-
-    Raises:
-        UserError: If there are fewer than two sets, or none of a name asked for.
-    """
+    """The drop from one split, centre, sequence, dataset or test set to another."""
     by = measured.by or _column_of_sets(measured.frames)
     return [
         detail.generalisation_view(
@@ -219,9 +205,8 @@ def by_frame(measured: Measured, _format: Format) -> list[View]:
 
 KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
     "classes": classes, "places": places, "paper": paper, "pranet": pranet, "curves": curves,
-    "calibration": calibration, "contours": contours,
-    "polyps": polyps, "strata": strata, "generalisation": generalisation, "more": more,
-    "frames": by_frame,
+    "calibration": calibration, "contours": contours, "polyps": polyps, "strata": strata,
+    "generalisation": generalisation, "more": more, "frames": by_frame,
 }  # fmt: skip
 
 

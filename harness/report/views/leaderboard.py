@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import AVERAGES, SD_MEANINGS
-from harness.report.tables.view import View
+from harness.report.tables.view import View, capitalised
 from submissions.leaderboard import GROUPS, PAPER
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def several_sets(ranking: pd.DataFrame, group: str) -> str:
 def _columns(frame: pd.DataFrame, group: str) -> list[Column]:
     score: dict[str, Any] = {"decimals": 3, "best": "max"}
     columns = [
-        Column(group, group.capitalize()),
+        Column(group, capitalised(group)),
         Column("rank", "Rank"),
         Column("model", "Model"),
         Column("score", "Score", sd="sd", **score),

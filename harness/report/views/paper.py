@@ -26,7 +26,7 @@ def table_view(summary: pd.DataFrame, split: str, reference: pd.DataFrame) -> Vi
     """
     ours = _wide(summary)
     theirs = _wide(reference[reference["split"] == split])
-    misprints = set(reference.query("split == @split and misprint")["model"])
+    misprints = set(ours.index) & set(reference.query("split == @split and misprint")["model"])
     rows = []
     for name in sorted(ours.index, key=models.paper_order):
         model = {"model": name, "title": title_of(name)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.formats import Format
-from harness.report.tables.view import View
+from harness.report.tables.view import View, in_order
 from metrics.pranet import SETS
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def pranet_views(rows: pd.DataFrame, format_: Format) -> list[View]:
             ``test_set``.
         format_: CSV and JSON have the long table only.
     """
-    ordered = rows.loc[sorted(rows.index, key=lambda row: _place(str(rows.loc[row, "test_set"])))]
+    ordered = in_order(rows, _place, "test_set")
     view = View(
-        frame=ordered.reset_index(drop=True),
+        frame=ordered,
         data_only_columns=["model"],
         columns=[
             Column("test_set", "Test set"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, title_of, titled
 from metrics.statistics.ranking import Ranking, rank
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ MOST_TIES: Final = 6
 """Models that are named as tied with another; of more of them only the number is shown."""
 
 
+# To a cache a call without the figure is another than one with 'score'.
 _kept: Final = lru_cache(maxsize=2)(rank)
 
 
@@ -40,7 +41,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
             Column("place", "Rank", justify="right"),
             Column("title", "Model"),
             Column(
-                "estimate", f"{figure.capitalize()} [{level}]", decimals=3, interval=("low", "high")
+                "estimate", f"{capitalised(figure)} [{level}]", decimals=3, interval=("low", "high")
             ),
             Column("ranks", f"Rank, {level}"),
             Column("p_first", "P(first)", decimals=3),
@@ -50,7 +51,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         ],
         title=title,
         data_only_columns=["model", "rank_low", "rank_high", "mean_rank", "tied_rank", "tied_with"],
-        caption=f"{figure.capitalize()}: {samples.averaged}. "
+        caption=f"{capitalised(figure)}: {samples.averaged}. "
         "Rank: 1 + the number of models that are significantly better (paired permutation "
         "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
@@ -62,7 +63,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
 
 def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
     """Ranks with titles, ranges and ties as text."""
-    rows = ranking.assign(title=ranking["model"].map(title_of))
+    rows = titled(ranking)
     rows["ranks"] = [
         f"{low}" if low == high else f"{low} to {high}"
         for low, high in zip(rows["rank_low"], rows["rank_high"], strict=True)

@@ -64,10 +64,10 @@ def scores_view(
 def _rows(figures: pd.DataFrame, average: Average) -> pd.DataFrame:
     """The test sets, then both averages over them."""
     overall = figures["test_set"] == OVERALL
-    sets = figures[~overall].assign(average="frames", sd_name=SD_OF["frames"])
     other: Average = "frames" if average == "sets" else "sets"
+    sd = SD_OF["frames"]
+    sets = figures[~overall].assign(average="frames", sd_name=sd, sd=figures[sd])
     rows = [_averaged(figures[overall], one) for one in (average, other)]
-    sets["sd"] = sets["sd_frames"]
     return pd.concat([sets, *rows], ignore_index=True)
 
 

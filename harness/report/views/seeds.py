@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, titled
 from metrics.averages import average_of
 from metrics.statistics.bootstrap import resample
 from metrics.statistics.bootstrap_intervals import LEVEL, intervals
@@ -50,9 +50,19 @@ def seed_view(
         for model, names in several.items()
         for found in spread(samples, names)
     ]
+    heading = f"Mean [{100 * LEVEL:g} % over sequences]"
     return View(
-        frame=pd.DataFrame(rows),
-        columns=_columns(f"{100 * LEVEL:g} %"),
+        frame=titled(pd.DataFrame(rows)),
+        columns=[
+            Column("title", "Model"),
+            Column("seeds", "Seeds"),
+            Column("figure", "Figure"),
+            Column("mean", heading, decimals=3, interval=("low", "high")),
+            Column("sd_seeds", "SD of seeds", decimals=3),
+            Column("seeds_low", "Over seeds, from", decimals=3),
+            Column("seeds_high", "to", decimals=3),
+            Column("decides", "Decides"),
+        ],
         title=f"{split} split, over seeds",
         caption=f"Figures: {samples.averaged}. Over seeds: Student's interval of the mean. "
         "Decides: the wider of the two intervals, the one that limits what the figures can tell.",
@@ -61,23 +71,9 @@ def seed_view(
     )
 
 
-def _columns(level: str) -> list[Column]:
-    return [
-        Column("title", "Model"),
-        Column("seeds", "Seeds"),
-        Column("figure", "Figure"),
-        Column("mean", f"Mean [{level} over sequences]", decimals=3, interval=("low", "high")),
-        Column("sd_seeds", "SD of seeds", decimals=3),
-        Column("seeds_low", "Over seeds, from", decimals=3),
-        Column("seeds_high", "to", decimals=3),
-        Column("decides", "Decides"),
-    ]
-
-
 def _row(model: str, found: SeedSpread, low: float, high: float) -> dict[str, Any]:
     return {
         "model": model,
-        "title": title_of(model),
         "seeds": found.seeds[0],
         "figure": found.figure,
         "mean": found.mean,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View
+from harness.report.tables.view import View, capitalised
 
 if TYPE_CHECKING:
     from harness.evaluation.tuning.search import Candidate
@@ -33,7 +33,7 @@ def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
         columns=[
             Column("step", "Step"),
             Column("value", "Candidate"),
-            Column("mean", figure.capitalize(), decimals=3),
+            Column("mean", capitalised(figure), decimals=3),
             Column("difference", "Change [95 %]", decimals=3, interval=("low", "high")),
             Column("told", "Told apart"),
             Column("chosen", "Taken"),

@@ -174,6 +174,18 @@ def test_a_heading_sorts_its_table(opened: Any) -> None:
     assert opened.execute_script(cells) == falling[::-1]
 
 
+def test_names_that_begin_with_the_same_number_are_sorted_by_the_rest(opened: Any) -> None:
+    shown = opened.execute_script(
+        "const table = document.querySelector('#classes table');"
+        "['1/b', '10/a', '1/a', '2/a'].forEach((name, n) => "
+        "{ table.tBodies[0].rows[n].cells[0].textContent = name; });"
+        "const head = table.tHead.rows[0].cells[0].querySelector('button');"
+        "head.click(); head.click();"
+        "return [...table.tBodies[0].rows].map(r => r.cells[0].textContent);"
+    )
+    assert shown == ["1/a", "1/b", "2/a", "10/a"]
+
+
 def test_the_papers_rows_stay_below_their_models(opened: Any) -> None:
     rows = (
         "const table = [...document.querySelectorAll('#classes table')][1];"

@@ -7,9 +7,8 @@
   // A dash, where there is no figure, comes last in both orders.
   const compare = (a, b, sign) => {
     const [x, y] = [number(a), number(b)];
-    if (x !== null && y !== null) return sign * (x - y);
-    if (x !== null || y !== null) return x !== null ? -1 : 1;
-    return sign * a.localeCompare(b, undefined, { numeric: true });
+    if ((x === null) !== (y === null)) return x === null ? 1 : -1;
+    return sign * (x - y || a.localeCompare(b, undefined, { numeric: true }));
   };
   // Rows whose name is indented, such as the paper's, belong to the row above them.
   const families = (rows) => rows.reduce((found, row) => {

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from harness.config.settings import Settings
+from harness.report.page import from_round
 from harness.report.page.from_round import best_scores, left_out
 from harness.report.tables.view import title_of
 from metrics.utils.errors import UserError
 from submissions.leaderboard import of_models
+from submissions.rounds import load_rounds
+from tests.harness.report.views.test_by_class import table
 
 
 def test_a_package_called_as_a_model_is_titled_is_told_from_it() -> None:
@@ -37,3 +43,23 @@ def test_what_was_scored_against_an_older_truth_alone_is_named() -> None:
     scores = pd.DataFrame(rows, columns=["team", "model", "score", "truth_sha256"])
     (note,) = left_out(scores, best_scores(scores))
     assert "newest score: blue b; score" in note
+
+
+def test_the_provenance_is_of_the_packages_that_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("red", "a", 0.7), ("blue", "b", 0.6)]
+    scores = pd.DataFrame(rows, columns=["team", "model", "score"]).assign(
+        truth_sha256="a",
+        average="sets",
+        package="p.zip",
+        package_sha256="b",
+        settings="",
+        round="1",
+    )
+    there = {"blue b": table("a")}, ["red a: its frame table is missing"]
+    monkeypatch.setattr(from_round, "_frame_tables", lambda *_: there)
+    content = from_round.gather(Settings(workspace=tmp_path), load_rounds()["1"], scores)
+    assert content.models == ["blue b"]
+    assert "blue b" in content.facts
+    assert "red a" not in content.facts

@@ -246,7 +246,7 @@ def test_one_model_without_pictures_has_a_page(content: PageContent) -> None:
             histories={}, elsewhere={}, notes=[],
         )
     )  # fmt: skip
-    assert "1 model on 14 frames" in page
+    assert "<title>Val split: 1 model on 14 frames</title>" in page
     assert 'id="pairs"' not in page
     assert "largest gain" not in page
     assert "<dialog" not in page

@@ -52,6 +52,15 @@ def test_podium_and_significance_map_hold_the_frames_and_pairs(round_content: Pa
     assert not better & {("b", "a"), ("c", "a")}
 
 
+def test_no_more_frames_are_drawn_than_there_is_room_for(
+    round_content: PageContent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(section_consensus, "FRAMES", 20)
+    samples = collect(round_content.frames, average="sets")
+    podium, _ = section_consensus.podium(round_content, samples)
+    assert "n = 30 frames, of which 15 are drawn" in podium.caption
+
+
 def test_a_split_has_no_consensus(round_content: PageContent) -> None:
     split = dataclasses.replace(round_content, split="val")
     assert section_consensus.consensus(split, collect(split.frames)) == []

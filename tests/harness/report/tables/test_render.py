@@ -195,3 +195,9 @@ def test_the_picture_is_svg_with_every_row(view: View) -> None:
     for text in ("harness&#160;leaderboard", "divergentnets", "0.544", "Leaderboard"):
         assert text in picture
     assert "url(http" not in picture
+
+
+def test_a_picture_is_as_wide_as_the_table_needs() -> None:
+    wide = pd.DataFrame({f"column_{n}": [(n + 1) / 9] for n in range(40)})
+    picture = View(frame=wide).render("svg")
+    assert all(str((n + 1) / 9) in picture for n in range(40))

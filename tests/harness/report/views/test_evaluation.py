@@ -72,6 +72,13 @@ def test_the_score_by_the_other_average_stands_beside_it() -> None:
         assert f"sd_{average}" in caption
 
 
+def test_the_name_of_a_class_keeps_its_capitals() -> None:
+    frames = table("ab", "test_set").replace({"class": {"polyp": "SSL"}})
+    for kind, heading in (("polyps", "SSL regions found"), ("strata", "SSL")):
+        (view,) = KINDS[kind](Measured(frames=frames, split="test", protocol="paper"), "table")
+        assert heading in [column.heading for column in view.table().columns]
+
+
 @pytest.mark.parametrize("kind", ["polyps", "curves", "calibration"])
 def test_tables_name_the_chosen_class(kind: str) -> None:
     frames = table("aab", "test_set").replace({"class": {"polyp": "nucleus"}})

@@ -32,6 +32,8 @@ def test_the_papers_order_with_its_figures_and_the_difference() -> None:
     assert rows.loc[("unet", "difference"), "background_recall"] == pytest.approx(0.8 - 0.988)
     assert "misprint" in view.reference_note
     assert "misprint" not in table_view(summary(), "val", results()).reference_note
+    without = summary().query("model != 'deeplabv3+'")
+    assert "misprint" not in table_view(without, "test", results()).reference_note
 
 
 def test_the_columns_are_the_papers() -> None:

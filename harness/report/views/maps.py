@@ -1,26 +1,34 @@
-"""Curves over thresholds as tables: what each model reaches at some thresholds, and by region."""
+"""Tables of probability maps: curves over thresholds, calibration, thresholds that keep a risk."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, title_of
+from harness.report.tables.view import View, capitalised, titled
 from harness.report.views.by_class import MODEL, N, regions
+from metrics.calibration import BINS
 from metrics.curves import RATES, RESAMPLES, sensitivity_at
 from metrics.frame.candidates import CUT
 from metrics.frame.lesions import MIN_IOU
 
 if TYPE_CHECKING:
+    from harness.evaluation.calibration import Calibration
     from harness.evaluation.curves import Curves
 
 SHOWN: Final = tuple(round(0.1 * step, 1) for step in range(1, 10))
 """Thresholds of the table by pixel."""
 
 _FIGURES: Final = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
+
+_CALIBRATION: Final = {
+    "ece": "ECE", "ece_t": "ECE, cal.", "brier": "Brier", "brier_t": "Brier, cal.",
+    "ece_polyp": "ECE {}", "ece_polyp_t": "cal.", "brier_polyp": "Brier {}",
+    "brier_polyp_t": "cal.",
+}  # fmt: skip
 
 
 def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
@@ -30,9 +38,9 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
         for threshold in SHOWN:
             away = (found.by_pixel["threshold"] - threshold).abs().to_numpy()
             row = found.by_pixel.iloc[int(away.argmin())].to_dict()
-            rows.append({"model": model, "title": title_of(model), **row, "threshold": threshold})
+            rows.append({"model": model, **row, "threshold": threshold})
     return View(
-        frame=pd.DataFrame(rows),
+        frame=titled(pd.DataFrame(rows)),
         data_only_columns=["model"],
         columns=[
             MODEL,
@@ -59,7 +67,6 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
         rows.append(
             {
                 "model": model,
-                "title": title_of(model),
                 "average_precision": found.average_precision,
                 **{f"sensitivity_{r:g}": sensitivity_at(found.by_polyp, r) for r in RATES},
                 "best_threshold": best["threshold"],
@@ -70,7 +77,7 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
         )
     rates = [Column(f"sensitivity_{r:g}", f"Sens. at {r:g}", decimals=3, best="max") for r in RATES]
     return View(
-        frame=pd.DataFrame(rows),
+        frame=titled(pd.DataFrame(rows)),
         data_only_columns=["model"],
         columns=[
             MODEL,
@@ -78,7 +85,7 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
             *rates,
             Column("best_threshold", "Best threshold", decimals=3),
             Column("best_dice", "Dice there", decimals=3, best="max"),
-            Column("polyps", named.capitalize()),
+            Column("polyps", capitalised(named)),
             N,
         ],
         title=f"{split} split, {named} by score",
@@ -86,4 +93,53 @@ def by_region_view(curves: Mapping[str, Curves], *, split: str, class_: str) -> 
         f"finds a true one by an IoU of {MIN_IOU:g} or more, one for one. AP: area under precision "
         f"over sensitivity. Sens. at: share of {named} found with at most so many false candidates "
         "a frame. Best threshold: of the mean Dice, chosen on these very frames.",
+    )
+
+
+def calibration_view(found: Mapping[str, Calibration], *, split: str, class_: str) -> View:
+    """Calibration error and Brier score of each model, before and after its temperature."""
+    rows = [{"model": model, **one.figures} for model, one in found.items()]
+    return View(
+        frame=titled(pd.DataFrame(rows)),
+        data_only_columns=["model"],
+        columns=[
+            MODEL,
+            Column("temperature", "Temperature", decimals=2),
+            *(
+                Column(key, title.format(regions(class_)), decimals=4, best="min")
+                for key, title in _CALIBRATION.items()
+            ),
+            N,
+        ],
+        title=f"{split} split, calibration",
+        caption=f"ECE: expected calibration error, {BINS} bins; Brier: mean squared error of the "
+        f"probability. By pixel, and by {class_}: candidates' scores against whether they find "
+        "one. Cal.: after the temperature that was fitted on the validation split; on that split "
+        "itself it looks better than it is.",
+    )
+
+
+def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: str) -> View:
+    """The thresholds that keep the share of missed pixels of a class below a risk.
+
+    ``found`` maps each model to ``harness.evaluation.calibration.risk_rows``.
+    """
+    rows = [{"model": model, **row} for model, own in found.items() for row in own]
+    return View(
+        frame=titled(pd.DataFrame(rows)),
+        data_only_columns=["model"],
+        columns=[
+            MODEL,
+            Column("risk", "Risk"),
+            Column("threshold", "Threshold", decimals=3),
+            Column("missed", "Missed, left out", decimals=3),
+            Column("precision", "Precision", decimals=3),
+            Column("sequences", "Sequences"),
+        ],
+        title=f"{split} split, conformal risk control",
+        group="model",
+        caption="Threshold: what 'predict --risk' takes if the split is val. Missed, left out: the "
+        f"mean share of {class_} pixels missed in each sequence at the threshold that the others "
+        f"give. Precision: of all pixels at the threshold. Sequences: those with any {class_}, "
+        "single frames included; a dash: too few of them.",
     )
