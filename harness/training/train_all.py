@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -61,7 +61,8 @@ def run_all(
         started, _ = _jobs(workspace, tasks, frames, setup)
         on_cluster(workspace, started, cluster)
     else:
-        _refuse_queued(workspace, tasks)
+        runs = (tasks.run(workspace, position) for position, _ in _left(workspace, tasks))
+        _refuse_queued(run for run in runs if run is not None)
     with _noting_interrupted(workspace, tasks):
         at_once = networks_at_once(setup, tasks.networks, jobs)
         if at_once > 1 and cluster is None:
@@ -132,6 +133,9 @@ def resume(
     if named is not None and (epochs is not None or patience is not None):
         longer = lengthened(named, epochs, patience)
         _refuse_changed_frames(workspace, named, every())
+        check_batches([longer], every(), device=setup.device, group=setup.group)
+        if cluster is None:
+            _refuse_queued([named])
         named = lengthen(workspace, named, longer)
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
@@ -174,10 +178,9 @@ def _jobs(
     return [jobs[at] for at in longest_first(costs)], costs
 
 
-def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
+def _refuse_queued(runs: Iterable[Run]) -> None:
     """Refuse to train here what waits or runs in a cluster."""
-    runs = (tasks.run(workspace, position) for position, _ in _left(workspace, tasks))
-    if found := slurm_jobs.still_queued(run for run in runs if run is not None):
+    if found := slurm_jobs.still_queued(runs):
         named = ", ".join(f"{run} (job {job})" for run, job in found.items())
         raise UserError(
             f"SLURM has jobs that train {named}. Wait for them by --launcher slurm, or end them "

@@ -203,3 +203,29 @@ def test_what_torchrun_starts_again_goes_on_or_is_done(
     (run,) = workspace.runs()
     assert run.status == "finished"
     assert not list((workspace.root / "plans").iterdir())
+
+
+@pytest.mark.parametrize("reason", ["batches", "cluster"])
+def test_a_run_that_is_refused_more_epochs_stays_finished(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(workspace.root))
+    here = ("--device", "cpu", *folders)
+    trained = train("--preset", "demo", "--model", "unet", "--size", "32", "--epochs", "1",
+                    "--workers", "0", *here)  # fmt: skip
+    (run,) = workspace.runs()
+    if reason == "batches":  # as on more processes than it was trained by
+        monkeypatch.setattr("harness.training.checks.batch_fault", lambda *_, **__: "four needed")
+    else:
+        monkeypatch.setattr("harness.training.slurm_jobs.queued", lambda: {"7"})
+        monkeypatch.setattr("shutil.which", lambda name: name)
+        (run.folder / "slurm.json").write_text('{"job": "7"}')
+
+    refused = train("--resume", run.run, "--epochs", "2", *here)
+
+    assert trained.exit_code == 0, trained.output
+    assert refused.exit_code == 1
+    assert ("four needed" if reason == "batches" else "(job 7)") in refused.output
+    assert workspace.run(run.run).row == run.row
+    assert run.reread().status == "finished"
