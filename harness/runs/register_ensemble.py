@@ -146,13 +146,18 @@ def enter(
     are further ones of the register.
 
     Raises:
-        UserError: If the disk is full.
+        UserError: If a file of weights is gone, or the disk is full.
     """
 
     def write(folder: Path) -> dict[str, Any]:
         try:
             for name, file in weights.items():
                 link(file, member_weights(folder, name))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"the weights of {name} ({error.filename}) are gone; train it again, or name "
+                "another member"
+            ) from error
         except OSError as error:
             raise unwritable(folder, error) from error
         return {}
