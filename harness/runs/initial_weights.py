@@ -140,7 +140,9 @@ def warning(
 
 
 def _run(workspace: Workspace, name: str) -> Run:
-    if Path(name).suffix or Path(name).name != name:
+    # Names of plug-ins' models, and so of their runs, may have dots.
+    is_run = Path(name).name == name and (workspace.root / "runs" / name).is_dir()
+    if not is_run and (Path(name).suffix or Path(name).name != name):
         runs = command_line("runs")
         raise UserError(f"no file {name}; --init takes a run of '{runs}' or a checkpoint")
     run = workspace.described(name)
