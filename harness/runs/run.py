@@ -198,5 +198,8 @@ def write_end(run: Run, status: Status) -> None:
 
 def log(run: Run, text: str) -> None:
     """Add a line to a run's train.log; a disk that is full must not end the training here."""
-    with suppress(OSError), (run.folder / LOG).open("a", encoding="utf-8") as file:
+    with (
+        suppress(OSError),
+        (run.folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         file.write(f"{stamp()} {text}\n")
