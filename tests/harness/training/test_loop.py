@@ -331,9 +331,17 @@ def test_memory_that_is_full_says_what_takes_less(
 
     workspace = Workspace(tmp_path)
     run = begin(workspace)
-    with pytest.raises(UserError, match=f"{said}.*--batch-size 4, "):
+    with pytest.raises(UserError, match=f"{said}.*--batch-size 4, .* or fewer --jobs; "):
         make(workspace, run, change=full)()
     assert workspace.sync_run(run.run).status == "failed"
+
+
+def test_advice_for_full_memory_is_of_the_batch_and_the_device(tmp_path: Path) -> None:
+    training = make(Workspace(tmp_path), begin(Workspace(tmp_path)))
+    training.config = dataclasses.replace(training.config, batch_size=3)
+    assert training._smaller().startswith("Take a smaller --size or fewer --jobs; ")
+    training.trainer.device = torch.device("cuda")
+    assert "fewer --jobs or --no-cuda-graphs; " in training._smaller()
 
 
 def test_an_error_of_our_own_is_passed_on_as_it_is(tmp_path: Path) -> None:
