@@ -28,7 +28,7 @@ _FOLDER: Final = "plans"
 class EnsembleStep:
     """An ensemble to make of networks that are trained by then, with their splits and their seed.
 
-    The ``members`` are models and runs; empty for those of DivergentNets. The seed is ``None`` in
+    The ``members`` are models and runs; empty for DivergentNets' own. The seed is ``None`` in
     queues of earlier versions.
     """
 
@@ -87,7 +87,7 @@ class RunQueue:
             values = json.loads(path.read_text(encoding="utf-8"))
             steps = [_step(step) for step in values["steps"]]
             runs = {int(position): run for position, run in values["runs"].items()}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(
                 f"{path} cannot be read ({error}). It only says what was left to train; delete it, "
                 "and train what is missing by name."
@@ -130,20 +130,26 @@ class RunQueue:
         self.path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, {"steps": [_values(step) for step in self.steps], "runs": self.runs})
 
 
 def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
-    """The newest queue that is not done, or the one that a run belongs to, by its identifier."""
-    queues = all_unfinished(workspace)
+    """The newest queue, or the one that a run belongs to, by its identifier."""
+    queues = all_queues(workspace)
     return next((each for each in queues if run is None or run in each.runs.values()), None)
 
 
-def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
-    """Every queue that is not done, newest first."""
+def all_queues(workspace: Workspace) -> Iterator[RunQueue]:
+    """Every queue on disk, newest first."""
     files = (workspace.root / _FOLDER).glob("*.json")
     return map(RunQueue.read, sorted(files, reverse=True))
+
+
+def finish_done(workspace: Workspace) -> None:
+    """Remove the queues that were done without the process that began them, as by a cluster."""
+    for tasks in all_queues(workspace):
+        if tasks.is_done(workspace):
+            tasks.finish()
 
 
 def strike(workspace: Workspace, run: str) -> bool:
@@ -183,13 +189,11 @@ def queue_of(
 ) -> RunQueue | None:
     """A new queue of some steps; where torchrun starts a command again, the one that it had.
 
-    ``restarted`` is when that torchrun began; ``None`` for the first start.
-
-    Returns:
-        RunQueue | None: ``None`` where all of it was done before the restart.
+    ``restarted`` is when that torchrun began; ``None`` for the first start. The queue is ``None``
+    where all of it was done before the restart.
     """
     if restarted is not None:
-        queues = all_unfinished(workspace)
+        queues = all_queues(workspace)
         if begun := next((queue for queue in queues if queue.steps == list(steps)), None):
             return begun
         if _trained_since(workspace, steps, restarted):
@@ -232,9 +236,8 @@ def _step(values: dict[str, Any] | None) -> Step | None:
 def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[list[str], bool]:
     """The networks to train, each once, and whether an ensemble of the members follows.
 
-    ``names`` are registered ones, or ``all``; without any, the paper's six and their ensemble are
-    meant, or, with members, the ensemble alone. The ``members`` are models and runs; the models
-    among them are trained.
+    ``names`` are models, or ``all``; none stands for the paper's six and their ensemble, or, with
+    members, for the ensemble alone. The ``members`` are models, which are trained, and runs.
 
     Raises:
         UserError: If there are members of a model that is no ensemble.

@@ -57,17 +57,16 @@ def run_all(
         UserError: If frames cannot be read, are others than those that a run began on, the loss is
             no number, or memory or disk are full.
     """
-    if cluster is not None:
-        started, _ = _jobs(workspace, tasks, frames, setup)
-        on_cluster(workspace, started, cluster)
-    else:
+    if cluster is None:
         runs = (tasks.run(workspace, position) for position, _ in _left(workspace, tasks))
         _refuse_queued(run for run in runs if run is not None)
     with _noting_interrupted(workspace, tasks):
-        at_once = networks_at_once(setup, tasks.networks, jobs)
-        if at_once > 1 and cluster is None:
+        if cluster is not None:
+            on_cluster(workspace, _jobs(workspace, tasks, frames, setup)[0], cluster)
+        elif (at_once := networks_at_once(setup, tasks.networks, jobs)) > 1:
             start_server()  # which imports what the processes need while frames are decoded here
             side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
+        # Of what trained side by side or on a cluster, only the ensembles are left.
         _one_by_one(workspace, tasks, frames, setup)
     tasks.finish()
 
@@ -78,8 +77,11 @@ def _noting_interrupted(workspace: Workspace, tasks: RunQueue) -> Iterator[None]
     try:
         yield
     except BaseException:
-        for run in workspace.runs(status="running"):
-            if run.run in tasks.runs.values():
+        runs = workspace.runs(status="running")
+        begun = [run for run in runs if run.run in tasks.runs.values()]
+        queued = slurm_jobs.still_queued(begun)  # those go on without this process
+        for run in begun:
+            if run.run not in queued:
                 with suppress(UserError), lock_run(run):  # another process may train it
                     workspace.finish_run(run.run, "interrupted")
         raise
@@ -128,6 +130,7 @@ def resume(
     workspace = Workspace(settings.workspace.absolute() if cluster else settings.workspace)
     workspace.check_writable()
     workspace.sync()  # a job may have gone on without the process that started it
+    queue.finish_done(workspace)
     named = workspace.run(name) if name else None
     every = cache(partial(catalogue, settings, needs=["train"]))
     if named is not None and (epochs is not None or patience is not None):

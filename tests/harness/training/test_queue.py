@@ -125,11 +125,21 @@ def test_a_restart_finds_what_was_trained_since_the_start_alone(workspace: Works
     assert queue.queue_of(workspace, [recipe], restarted=now + hour) is not None
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"steps": [{}], "runs": {}}',
+        '{"steps": [], "runs": []}',
+        '{"steps": [{"train": {"model": "unet", "newer": 1}}], "runs": {}}',
+        "[1]",
+    ],
+)
 def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None:
     plan = RunQueue.new(workspace, STEPS)
     plan.path.write_text(text)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=f"{plan.path} cannot be read"):
         queue.unfinished(workspace)
 
 
