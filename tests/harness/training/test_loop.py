@@ -409,6 +409,27 @@ def test_a_lengthened_run_reaches_the_weights_of_a_longer_one(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "The schedule one-cycle: stretched over 9 epochs, of which epoch 1 is next"),
+        ({"schedule": "step", "grow_from": 32}, "The growth of images from 32 pixels: stretched"),
+        ({"schedule": "step"}, ""),
+    ],
+)
+def test_what_more_epochs_stretch_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object], said: str
+) -> None:
+    workspace = Workspace(tmp_path)
+    settings = TrainConfig.from_dict({**CONFIG, **changes}).to_dict()
+    run = workspace.new_run("unet", settings=settings, versions={}, seed=0)
+    run.last.touch()
+    lengthen(workspace, run, lengthened(run, 9, None))
+    warned = " ".join(capsys.readouterr().err.split())
+    assert said in warned
+    assert bool(said) == bool(warned)
+
+
 def test_what_cannot_be_lengthened_is_said(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     run = begin(workspace)
