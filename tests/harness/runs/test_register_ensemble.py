@@ -52,7 +52,7 @@ def test_a_member_whose_weights_are_gone_is_said(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "workspace")
     members = {name: member(workspace, name) for name in ("fpn", "unet")}
     members["unet"].best.unlink()
-    with pytest.raises(UserError, match="the weights of unet .* are gone"):
+    with pytest.raises(UserError, match=r"the weights of unet .* are gone"):
         ensemble.register(workspace, members)
 
 
