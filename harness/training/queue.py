@@ -116,7 +116,7 @@ class RunQueue:
 
     def begin(self, position: int, run: str) -> None:
         """Note that a step becomes a run; before it is registered, so that no kill hides it."""
-        self.refresh()
+        self.refresh()  # or writing would bring back what was struck meanwhile
         self.runs[position] = run
         self._write()
 

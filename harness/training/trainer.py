@@ -157,7 +157,7 @@ class Trainer:
 
         Parameters as for :meth:`step`, and the same result.
         """
-        self.network.train()
+        self.network.train()  # validation may have left it in eval mode
         # With None the gradients of a recorded step lie in the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
         with devices.exact_float32(self.device, deterministic=False):
@@ -198,7 +198,7 @@ class Trainer:
             Tensor: (3, N) int64, its columns in the order of all frames.
         """
         self.group.copy_buffers(self._validated)
-        self._validated.eval()
+        self._validated.eval()  # replayed training steps go on as they were recorded
         graphed = self._graphed_validation
         count = partial(graphed, self._overlaps) if graphed else self._overlaps
         with devices.exact_float32(self.device):
