@@ -71,10 +71,11 @@ def members_for(
     found = {name: newest.get(name) for name in names}
     missing = [name for name, run in found.items() if run is None]
     if missing:
-        wanted = " ".join(f"--model {name}" for name in missing)
+        wanted = " ".join(f"--model {name}" for name in missing if name in models.names())
+        train = f" Train models with: {command_line(f'train {wanted}')}" if wanted else ""
         raise UserError(
-            f"{ENSEMBLE} needs a trained run of each member; there is none of "
-            f"{', '.join(missing)}. Train them with: {command_line(f'train {wanted}')}"
+            f"{ENSEMBLE} needs a finished run of each member; there is none of "
+            f"{', '.join(missing)}.{train}"
         )
     return {name: run for name, run in found.items() if run is not None}
 
