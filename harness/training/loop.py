@@ -169,7 +169,7 @@ class TrainingLoop:
             images += frames
             self.step += 1
             self.callbacks.step(passed + 1, steps * self.config.epochs)
-            number = self._agree(stop.number)
+            number = self._agree(stop.number)  # in a group, that of the step before
             if not number and self._is_due():
                 self._settle(pending, ids)
                 self._save()

@@ -77,6 +77,7 @@ class Trainer:
         unused = not group.is_single and has_unused_weights(network, config.size)
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
         # The wrapped and compiled network is another object, so that the weights keep their names.
+        # Wrapping gives them the main process's values, and so comes before they are averaged.
         self._forward = _compiled(config, group.wrap(self.network, device, unused=unused))
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
