@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -66,11 +67,7 @@ class RunQueue:
 
     @classmethod
     def new(cls, workspace: Workspace, steps: Sequence[Step]) -> Self:
-        """Write a new queue.
-
-        Raises:
-            UserError: If the workspace cannot be written.
-        """
+        """Write a new queue; a ``UserError`` where the workspace cannot be written."""
         path = workspace.root / _FOLDER / f"{now():%Y%m%d-%H%M%S-%f}.json"
         made = cls(path=path, steps=list(steps), runs={})
         made._write()
@@ -135,28 +132,31 @@ class RunQueue:
 
 def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
     """The newest queue, or the one that a run belongs to, by its identifier."""
-    queues = all_queues(workspace)
-    return next((each for each in queues if run is None or run in each.runs.values()), None)
+    found = (q for q in all_queues(workspace) if run is None or run in q.runs.values())
+    return next(found, None)
 
 
 def all_queues(workspace: Workspace) -> Iterator[RunQueue]:
     """Every queue on disk, newest first."""
-    files = (workspace.root / _FOLDER).glob("*.json")
-    return map(RunQueue.read, sorted(files, reverse=True))
+    return map(RunQueue.read, reversed(_files(workspace)))
 
 
 def finish_done(workspace: Workspace) -> None:
     """Remove the queues that were done without the process that began them, as by a cluster."""
-    for tasks in all_queues(workspace):
-        if tasks.is_done(workspace):
-            tasks.finish()
+    for path in _files(workspace):
+        with suppress(UserError):  # what cannot be read is said where it is needed
+            if (tasks := RunQueue.read(path)).is_done(workspace):
+                tasks.finish()
+
+
+def _files(workspace: Workspace) -> list[Path]:
+    return sorted((workspace.root / _FOLDER).glob("*.json"))
 
 
 def strike(workspace: Workspace, run: str) -> bool:
     """Strike a run that is to be removed from its queue, and the ensemble that waits for it.
 
-    Returns:
-        bool: Whether an ensemble is struck that was not made yet.
+    The result says whether such an ensemble, not made yet, was struck.
     """
     tasks = unfinished(workspace, run)
     if tasks is None:

@@ -172,6 +172,19 @@ def test_a_seed_that_is_too_large_is_said() -> None:
         steps_for([resolve("unet", "quick", seed=2**32 - 1)], [SplitVariant()], False, seeds=2)
 
 
+def test_a_plan_that_is_done_goes_beside_one_that_cannot_be_read(workspace: Workspace) -> None:
+    damaged, done, newest = (RunQueue.new(workspace, [step]) for step in STEPS)
+    damaged.path.write_text("")
+    run = workspace.new_run("fpn", settings={}, versions={})
+    workspace.finish_run(run.run)
+    done.begin(0, run.run)
+
+    queue.finish_done(workspace)
+
+    assert (damaged.path.exists(), done.path.exists()) == (True, False)
+    assert queue.unfinished(workspace) == newest
+
+
 def test_a_plan_of_an_earlier_version_makes_the_papers_ensemble(workspace: Workspace) -> None:
     plan = RunQueue.new(workspace, [])
     plan.path.write_text('{"steps": [{"ensemble": {"leave_out": "", "fold": "1/2"}}], "runs": {}}')
