@@ -92,7 +92,8 @@ Examples:
     "--epochs",
     type=int,
     help="Passes over the training frames; with --resume RUN the new number in all, also of a "
-    "finished run. With the step schedule its weights become those of a run of that many epochs.",
+    "finished run. With the step schedule and images of one size (--set grow_from=0) its weights "
+    "become those of a run of that many epochs.",
 )
 @click.option(
     "--patience",

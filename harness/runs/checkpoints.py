@@ -29,7 +29,8 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
     Raises:
         UnwritableError: If the disk is full; the file that was there is kept.
     """
-    tensors = {name: t.detach().cpu().contiguous() for name, t in weights.items()}
+    # Copies, since safetensors refuses tensors that share memory, as tied weights do on a CPU.
+    tensors = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in weights.items()}
     with atomic_path(path) as temporary:
         mode = temporary.stat().st_mode
         try:

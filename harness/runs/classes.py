@@ -21,7 +21,7 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
     recipes = {
         name: TrainConfig.from_dict(settings)
         for run in runs
-        for name, settings in run.settings.get("members", {run.run: run.settings}).items()
+        for name, settings in run.recipes.items()
     }
     found = {config.classes: name for name, config in recipes.items()}
     if len(found) > 1:

@@ -176,7 +176,7 @@ def _enter(
                 values["submission"] = numbers.get(row["submission"])
             if key not in known:
                 known[key] = {"number": insert(connection, table, values)}
-            if table == "submissions":
+            if table == "submissions":  # which come before the scores that name them
                 numbers[number] = known[key]["number"]
         new[table] = len(known) - before
     return new

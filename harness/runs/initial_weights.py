@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
@@ -25,6 +25,9 @@ from models.foreign_checkpoint import import_checkpoint
 if TYPE_CHECKING:
     import pandas as pd
 
+_DETERMINED: Final = ("model", "encoder", "nodes", "inputs")
+"""Settings of a recipe that the weights of a run determine."""
+
 
 def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
     """The settings that a run's weights determine; none for a file.
@@ -39,7 +42,7 @@ def settings_of(workspace: Workspace, init: str) -> Mapping[str, Any]:
         return {}
     run = _run(workspace, init)
     config = TrainConfig.from_dict(run.settings)
-    return {name: getattr(config, name) for name in ("model", "encoder", "nodes", "inputs")}
+    return {name: getattr(config, name) for name in _DETERMINED}
 
 
 def checked(workspace: Workspace, init: str, config: TrainConfig) -> TrainConfig:
@@ -140,7 +143,9 @@ def warning(
 
 
 def _run(workspace: Workspace, name: str) -> Run:
-    if Path(name).suffix or Path(name).name != name:
+    # Names of plug-ins' models, and so of their runs, may have dots.
+    is_run = Path(name).name == name and (workspace.root / "runs" / name).is_dir()
+    if not is_run and (Path(name).suffix or Path(name).name != name):
         runs = command_line("runs")
         raise UserError(f"no file {name}; --init takes a run of '{runs}' or a checkpoint")
     run = workspace.described(name)
@@ -151,10 +156,7 @@ def _run(workspace: Workspace, name: str) -> Run:
 
 def _refuse_differences(run: Run, config: TrainConfig) -> None:
     theirs = TrainConfig.from_dict(run.settings)
-    pairs = {
-        name: (getattr(theirs, name), getattr(config, name))
-        for name in ("model", "encoder", "nodes", "inputs")
-    }
+    pairs = {name: (getattr(theirs, name), getattr(config, name)) for name in _DETERMINED}
     names, wanted = (", ".join(one.classes.names) for one in (theirs, config))
     pairs["classes"] = (names, wanted)
     faults = [

@@ -123,8 +123,7 @@ def load(run: Run) -> Loaded:
         return Loaded(
             run=run, network=Softmax(network).eval(), size=config.size, classes=config.classes
         )
-    settings: Mapping[str, Any] = run.settings["members"]
-    configs = {name: TrainConfig.from_dict(values) for name, values in settings.items()}
+    configs = {name: TrainConfig.from_dict(values) for name, values in run.recipes.items()}
     sizes = {name: config.size for name, config in configs.items()}
     members = {
         name: _with_weights(config, member_weights(run.folder, name), run)
@@ -151,7 +150,7 @@ def with_members(loaded: Loaded, names: Sequence[str]) -> Loaded:
         for name, member in zip(whole.names, whole.members, strict=True)
         if name in names and isinstance(member, Member)
     }
-    sizes = {name: int(loaded.run.settings["members"][name]["size"]) for name in members}
+    sizes = {name: int(loaded.run.recipes[name]["size"]) for name in members}
     network = DivergentNets(members, sizes).eval()
     return replace(loaded, network=network, size=max(sizes.values()))
 
@@ -169,7 +168,7 @@ def weights_sha256(run: Run) -> list[str]:
     """
     files = [run.best]
     if run.members:
-        names = [*run.settings["members"], *([FUSION] if "fusion" in run.tuned else [])]
+        names = [*run.recipes, *([FUSION] if "fusion" in run.tuned else [])]
         files = [member_weights(run.folder, name) for name in names]
     try:
         return [file_sha256(file) for file in files]

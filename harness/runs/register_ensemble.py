@@ -71,10 +71,11 @@ def members_for(
     found = {name: newest.get(name) for name in names}
     missing = [name for name, run in found.items() if run is None]
     if missing:
-        wanted = " ".join(f"--model {name}" for name in missing)
+        wanted = " ".join(f"--model {name}" for name in missing if name in models.names())
+        train = f" Train models with: {command_line(f'train {wanted}')}" if wanted else ""
         raise UserError(
-            f"{ENSEMBLE} needs a trained run of each member; there is none of "
-            f"{', '.join(missing)}. Train them with: {command_line(f'train {wanted}')}"
+            f"{ENSEMBLE} needs a finished run of each member; there is none of "
+            f"{', '.join(missing)}.{train}"
         )
     return {name: run for name, run in found.items() if run is not None}
 
@@ -146,13 +147,18 @@ def enter(
     are further ones of the register.
 
     Raises:
-        UserError: If the disk is full.
+        UserError: If a file of weights is gone, or the disk is full.
     """
 
     def write(folder: Path) -> dict[str, Any]:
         try:
             for name, file in weights.items():
                 link(file, member_weights(folder, name))
+        except FileNotFoundError as error:
+            raise UserError(
+                f"the weights of {name} ({error.filename}) are gone; train it again, or name "
+                "another member"
+            ) from error
         except OSError as error:
             raise unwritable(folder, error) from error
         return {}

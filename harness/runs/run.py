@@ -90,6 +90,12 @@ class Run:
         return self.folder / "last.pt"
 
     @property
+    def recipes(self) -> Mapping[str, Mapping[str, Any]]:
+        """An ensemble's recipes by member; of any other run its own, by its identifier."""
+        found: Mapping[str, Any] = self.settings.get("members", {self.run: self.settings})
+        return found
+
+    @property
     def variant(self) -> SplitVariant:
         """The splits that the run was trained on; where members differ, those as they are."""
         variants = self.variants
@@ -98,17 +104,16 @@ class Run:
     @property
     def variants(self) -> list[SplitVariant]:
         """The splits that the run, or each of an ensemble's members, was trained on."""
-        recipes = self.settings["members"].values() if self.members else [self.settings]
         found = (
             SplitVariant(leave_out=one.get("leave_out", ""), fold=one.get("fold", ""))
-            for one in recipes
+            for one in self.recipes.values()
         )
         return list(dict.fromkeys(found))
 
     @property
     def chosen_class(self) -> str:
         """The class that its figures speak of; of an ensemble, its members'."""
-        recipe = next(iter(self.settings.get("members", {"": self.settings}).values()))
+        recipe = next(iter(self.recipes.values()))
         return str(recipe.get("classes", {}).get("chosen") or POLYP)
 
     @property
@@ -116,8 +121,7 @@ class Run:
         """Whether its recipe, or that of every member, predicts with test-time augmentation."""
         if self.tuned:
             return bool(self.tuned["tta"])
-        recipes = self.settings["members"].values() if self.members else [self.settings]
-        return all(recipe.get("tta", False) for recipe in recipes)
+        return all(recipe.get("tta", False) for recipe in self.recipes.values())
 
     @property
     def tuned(self) -> Mapping[str, Any]:
@@ -198,5 +202,8 @@ def write_end(run: Run, status: Status) -> None:
 
 def log(run: Run, text: str) -> None:
     """Add a line to a run's train.log; a disk that is full must not end the training here."""
-    with suppress(OSError), (run.folder / LOG).open("a", encoding="utf-8") as file:
+    with (
+        suppress(OSError),
+        (run.folder / LOG).open("a", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         file.write(f"{stamp()} {text}\n")

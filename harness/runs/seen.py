@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def frames_seen(run: Run, frames: pd.DataFrame) -> set[str]:
-    """Identifiers of the frames that a run, or any member of an ensemble, was trained on.
-
-    ``frames`` is a catalogue with its splits as they are.
-    """
-    divided = (variant.apply(frames) for variant in run.variants)
-    return {str(frame) for one in divided for frame in one.loc[one["split"] == "train", "frame"]}
-
-
 def refuse_seen(run: Run, frames: pd.DataFrame, measured: pd.DataFrame, split: str) -> None:
     """Refuse to measure an ensemble on frames that a member, or its fusion, was trained on.
 
@@ -44,7 +35,11 @@ def refuse_seen(run: Run, frames: pd.DataFrame, measured: pd.DataFrame, split: s
             f"{split}, such as {min(fitted)}, so its figures there would tell nothing. Measure it "
             "on other frames, as with --split test."
         )
-    if len(run.variants) > 1 and (seen := frames_seen(run, frames) & names):
+    if len(run.variants) < 2:
+        return
+    divided = [variant.apply(frames) for variant in run.variants]
+    trained = {str(frame) for one in divided for frame in one.loc[one["split"] == "train", "frame"]}
+    if seen := trained & names:
         raise UserError(
             f"{run.run} has members that were trained on {len(seen)} of the {len(measured)} frames "
             f"of {split}, such as {min(seen)}, so its figures there would tell nothing. Measure it "

@@ -74,7 +74,7 @@ class Workspace:
         Raises:
             UserError: If the workspace cannot be written.
         """
-        run = self.new_folder(model, label, columns.get("seed")).name
+        run = self._new_folder(model, label, columns.get("seed")).name
         before(run)
         return self._enter(run, model=model, status="running", **columns)
 
@@ -94,7 +94,7 @@ class Workspace:
         Raises:
             UserError: If the workspace cannot be written.
         """
-        folder = self.new_folder(model, label, columns.get("seed"))
+        folder = self._new_folder(model, label, columns.get("seed"))
         try:
             columns |= write(folder)
         except BaseException:
@@ -103,12 +103,8 @@ class Workspace:
         values = {"model": model, "status": "finished", "finished": stamp(), **columns}
         return self._enter(folder.name, **values)
 
-    def new_folder(self, model: str, label: str = "", seed: int | None = None) -> Path:
-        """Make the folder of a run that is yet to be registered.
-
-        Raises:
-            UserError: If the workspace cannot be written.
-        """
+    def _new_folder(self, model: str, label: str, seed: int | None) -> Path:
+        """Make the folder of a run that is yet to be registered."""
         self.check_writable()
         words = [model, label, f"seed{seed}" if seed else "", f"{now():%Y%m%d-%H%M%S}"]
         stem = "-".join(word for word in words if word)

@@ -105,7 +105,7 @@ class ProcessGroup:
         counts = [len(range(rank, frames, self.world_size)) for rank in range(self.world_size)]
         all_logits = self._gather_padded(logits.detach(), counts)
         all_masks = self._gather_padded(masks, counts)
-        all_logits[self.rank] = logits
+        all_logits[self.rank] = logits  # in place of their copy, through which nothing flows back
         return torch.cat(all_logits), torch.cat(all_masks)
 
     def _gather_padded(self, values: Tensor, counts: Sequence[int]) -> list[Tensor]:
@@ -181,7 +181,7 @@ class Agreement:
         if self._group.is_single:
             return number
         agreed = self.settle()
-        self._number = torch.tensor([number])
+        self._number = torch.tensor([number])  # written to until it is settled
         self._work = dist.all_reduce(self._number, dist.ReduceOp.MAX, async_op=True)
         return agreed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness.config.training import TrainConfig
 from harness.runs import register_ensemble as ensemble
 from harness.runs.workspace import Workspace
 from harness.training import queue
@@ -14,22 +13,15 @@ from models import ENSEMBLE
 def register_ensemble(
     workspace: Workspace, tasks: RunQueue, position: int, step: EnsembleStep
 ) -> None:
-    """Register the ensemble at a position of a queue, once all its networks are finished."""
+    """Register the ensemble at a position of a queue, once its members are trained."""
     if tasks.is_finished(workspace, position):
         return
-    variant = variant_of(step)
-    networks = [
-        at
-        for at, other in enumerate(tasks.steps)
-        if isinstance(other, TrainConfig)
-        and variant_of(other) == variant
-        and step.seed in (None, other.seed)
-    ]
+    networks = [at for at, other in enumerate(tasks.steps) if step.takes(other)]
     runs = [tasks.run(workspace, at) for at in networks if tasks.is_finished(workspace, at)]
     if len(runs) < len(networks):
         return
     trained = {run.model: run for run in runs if run is not None}
-    members = ensemble.members_for(workspace, step.members, trained, variant)
+    members = ensemble.members_for(workspace, step.members, trained, variant_of(step))
     # Members that are named by their runs may be of other folds; evaluate refuses what they saw.
     if not step.members and len({run.row["data"] for run in members.values()}) > 1:
         console.warn(
@@ -49,12 +41,11 @@ def finish_queues(workspace: Workspace) -> int:
         int: The networks of all queues that are not finished.
     """
     left = 0
-    for tasks in queue.all_unfinished(workspace):
+    for tasks in queue.all_queues(workspace):
         for position, step in enumerate(tasks.steps):
             if isinstance(step, EnsembleStep):
                 register_ensemble(workspace, tasks, position, step)
             elif step is not None:
                 left += not tasks.is_finished(workspace, position)
-        if tasks.is_done(workspace):
-            tasks.finish()
+    queue.finish_done(workspace)
     return left

@@ -102,6 +102,8 @@ class CudaRecorder:
 
     def record(self, step: Step, images: Tensor, masks: Tensor) -> Step:
         """A recording of a step; see :class:`Recorder`."""
+        # Made before the recording, whose own memory is used again by others; a copy of a batch
+        # has its strides, so that images stay channels last.
         inputs = [torch.empty_like(given, device=self._device) for given in (images, masks)]
         gc.collect()  # so that no older graph is destroyed in the middle of the recording
         graph = torch.cuda.CUDAGraph()

@@ -1,9 +1,14 @@
-"""Have jobs trained, on this machine or on a cluster, shown as they go and entered as they end."""
+"""Have jobs trained, on this machine or on a cluster, shown as they go and entered as they end.
+
+How many train at a time on this machine, and in which order, is decided here, too.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Final
 
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
@@ -11,7 +16,6 @@ from harness.training import local_jobs, reporter, slurm_jobs
 from harness.training.cost import Cost
 from harness.training.history import Epoch
 from harness.training.job import Job, WorkerCallbacks
-from harness.training.side_by_side import that_fit
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingSetup
 from harness.utils import console
@@ -20,6 +24,44 @@ from harness.utils.command_line import command_line
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
+
+_USABLE: Final = 0.9
+"""Of the memory that is free: the estimate is rough, and others need some too."""
+
+
+def networks_at_once(setup: TrainingSetup, networks: int, asked: int | None) -> int:
+    """As many as asked for, else on a CPU one for each core, and elsewhere one.
+
+    On a CPU two threads of one network wait for each other at every operator, and two networks of
+    one thread do not.
+
+    ``networks`` counts those that are trained already, too: so each has the same number of threads,
+    on which the last bits of its weights depend, when an interrupted training goes on.
+    """
+    if asked is not None:
+        return asked
+    if setup.device.type != "cpu" or not setup.group.is_single:
+        return 1
+    return min(devices.cores(), networks)
+
+
+def networks_that_fit(at_once: int, costs: Sequence[Cost]) -> int:
+    """At most so many networks as memory holds, whichever of them train together."""
+    free = _USABLE * devices.free_memory()
+    needs = sorted((cost.memory for cost in costs), reverse=True)
+    fitting = max(1, sum(total <= free for total in accumulate(needs[:at_once])))
+    if fitting < min(at_once, len(costs)):
+        console.note(
+            f"{fitting} in place of {at_once} networks train side by side: they need up to "
+            f"{needs[0] / 1e9:.1f} GB each, and {free / 1e9:.1f} GB of memory can be used. --jobs "
+            "sets another number."
+        )
+    return fitting
+
+
+def longest_first(costs: Sequence[Cost]) -> list[int]:
+    """Positions of the networks in the order in which they train, so that all end together."""
+    return sorted(range(len(costs)), key=lambda position: -costs[position].flops)
 
 
 def side_by_side(
@@ -41,14 +83,13 @@ def side_by_side(
     """
     if not jobs:
         return
-    threads = max(1, devices.cores() // at_once)
-    count = min(len(jobs), at_once if asked else that_fit(at_once, costs))
+    count = min(len(jobs), at_once if asked else networks_that_fit(at_once, costs))
     waiting = (job for job in jobs if job.run.folder.is_dir())  # 'runs rm' may have removed it
     with console.progress(
         f"Training {counted(len(jobs), 'network')}, {count} at once, percent"
     ) as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
-        slots = local_jobs.device_slots(setup.device, count, threads=threads)
+        slots = local_jobs.device_slots(setup.device, count, at_once)
         number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
     go_on = command_line(f"train --resume{f' --jobs {asked}' if asked else ''}")
     if number:

@@ -50,11 +50,15 @@ def lengthened(run: Run, epochs: int | None, patience: int | None) -> TrainConfi
 def lengthen(workspace: Workspace, run: Run, after: TrainConfig) -> Run:
     """Give a run the recipe of :func:`lengthened`; it is registered as interrupted, to go on."""
     earlier, done = TrainConfig.from_dict(run.settings), int(run.row["epochs"] or 0)
-    if after.schedule != "step" and after.epochs != earlier.epochs:
+    stretched = [f"the schedule {after.schedule}"] if after.schedule != "step" else []
+    if after.input_size(0) < after.size:
+        stretched.append(f"the growth of images from {after.input_size(0)} pixels")
+    if stretched and after.epochs != earlier.epochs:
+        what = " and ".join(stretched)
         console.warn(
-            f"The schedule {after.schedule} is stretched over {after.epochs} epochs and goes on "
-            f"from epoch {done + 1} of these; a run of {after.epochs} epochs from its beginning "
-            "would have had other learning rates before. The step schedule has no such difference."
+            f"{what[0].upper()}{what[1:]}: stretched over {after.epochs} epochs, of which epoch "
+            f"{done + 1} is next. A run of {after.epochs} epochs from its beginning would have had "
+            "others before; with the step schedule and images of one size there is no difference."
         )
     with lock_run(run):
         return workspace.update_run(run.run, settings=after.to_dict(), status="interrupted")

@@ -34,18 +34,15 @@ _STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM)
 _IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
 
 
-def device_slots(
-    device: torch.device, count: int, *, threads: int | None = None
-) -> list[DeviceSlot]:
-    """Slots for runs: a GPU for each, or a share of the cores.
+def device_slots(device: torch.device, count: int, at_once: int) -> list[DeviceSlot]:
+    """Slots for runs: a GPU for each, and the share of the cores that one of ``at_once`` has.
 
-    One GPU that is named by its number is shared by all ``count``. Each has ``threads``, by default
-    its share of the cores.
+    One GPU that is named by its number is shared by all ``count``.
     """
     names = [str(device)]
     if names == ["cuda"]:
         names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    threads = threads or max(1, devices.cores() // count)
+    threads = max(1, devices.cores() // at_once)
     return [
         DeviceSlot(device=names[index % len(names)], threads=threads, trainings=count)
         for index in range(count)
@@ -133,6 +130,7 @@ class _Worker:
         return True
 
     def interrupt(self, number: int) -> None:
+        """Pass a signal on."""
         self.fault = "stopped before its first step"  # unless it says more, or anything, about it
         if self.process.is_alive() and self.process.pid is not None:
             os.kill(self.process.pid, number)

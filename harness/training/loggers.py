@@ -30,7 +30,15 @@ Log = Callable[[Epoch], None]
 
 EXPERIMENT: Final = "harness"
 TAG: Final = "harness.run"
-_CURVES: Final = ("loss", "iou", "f1", "learning_rate", "images_per_second", "waiting")
+_CURVES: Final = {
+    "loss": "loss/train",
+    "iou": "validation/iou",
+    "f1": "validation/f1",
+    "learning_rate": "learning_rate",
+    "images_per_second": "speed/images_per_second",
+    "waiting": "speed/waiting_for_data",
+}
+"""Figures of an epoch that are logged, and their names in TensorBoard."""
 
 SHOWN: Final = 4
 TRUTH: Final = (0, 158, 115)
@@ -72,16 +80,8 @@ def log_to_tensorboard(
     with SummaryWriter(str(folder), purge_step=passed + 1) as writer:
 
         def log(epoch: Epoch) -> None:
-            scalars = {
-                "loss/train": epoch.loss,
-                "validation/iou": epoch.iou,
-                "validation/f1": epoch.f1,
-                "learning_rate": epoch.learning_rate,
-                "speed/images_per_second": epoch.images_per_second,
-                "speed/waiting_for_data": epoch.waiting,
-            }
-            for name, value in scalars.items():
-                writer.add_scalar(name, value, epoch.epoch)
+            for name, tag in _CURVES.items():
+                writer.add_scalar(tag, getattr(epoch, name), epoch.epoch)
             if len(images):
                 predicted = trainer.probabilities(images).argmax(dim=1).cpu()
                 drawn = overlays(images, masks == trainer.channel, predicted == trainer.channel)

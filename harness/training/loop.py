@@ -122,15 +122,16 @@ class TrainingLoop:
                 f"last writing. Go on with '{go_on} --workers 0', or give a container more "
                 "shared memory: docker run --shm-size 2g."
             )
+        config, device = self.config, self.trainer.device
+        work = f"{config.model} at a batch of {config.batch_size} frames of {config.size} pixels"
         if devices.is_out_of_memory(error):
-            what = f"does not hold {self._work()}. {self._smaller()}"
-            return UserError(f"the memory of {self.trainer.device} {what}")
+            return UserError(f"the memory of {device} does not hold {work}. {self._smaller()}")
         if devices.is_perhaps_out_of_memory(error):
             reason = str(error).splitlines()[0]
             return UserError(
-                f"a library of {self.trainer.device} failed while training {self._work()}: "
-                f"{reason}. Where the GPU's memory is full, this is how it may show; 'nvidia-smi' "
-                f"tells what else holds it. {self._smaller()}"
+                f"a library of {device} failed while training {work}: {reason}. Where the GPU's "
+                "memory is full, this is how it may show; 'nvidia-smi' tells what else holds it. "
+                f"{self._smaller()}"
             )
         if not self.group.is_single and is_lost_peer(error):
             fault = UserError(
@@ -141,16 +142,15 @@ class TrainingLoop:
             return self.group.only_main_reports(fault)
         return None
 
-    def _work(self) -> str:
-        config = self.config
-        return f"{config.model} at a batch of {config.batch_size} frames of {config.size} pixels"
-
     def _smaller(self) -> str:
         """Advice on what takes less memory."""
-        return (
-            f"Take --batch-size {max(2, self.config.batch_size // 2)}, a smaller --size, fewer "
-            "--jobs, or --no-cuda-graphs; the best checkpoint so far is kept."
-        )
+        half = self.config.batch_size // 2
+        batch = f"--batch-size {half}, " if half > 1 else ""  # few networks can be trained on 1
+        rest = ["a smaller --size", "fewer --jobs"]
+        if self.trainer.device.type == "cuda":
+            rest.append("--no-cuda-graphs")
+        listed = f"{', '.join(rest[:-1])} or {rest[-1]}"
+        return f"Take {batch}{listed}; the best checkpoint so far is kept."
 
     def _train_epoch(self, stop: StopRequest) -> None:
         started, images, number = time.monotonic(), 0, 0
@@ -169,7 +169,7 @@ class TrainingLoop:
             images += frames
             self.step += 1
             self.callbacks.step(passed + 1, steps * self.config.epochs)
-            number = self._agree(stop.number)
+            number = self._agree(stop.number)  # in a group, that of the step before
             if not number and self._is_due():
                 self._settle(pending, ids)
                 self._save()

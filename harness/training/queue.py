@@ -7,6 +7,7 @@ import datetime as dt
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -28,7 +29,7 @@ _FOLDER: Final = "plans"
 class EnsembleStep:
     """An ensemble to make of networks that are trained by then, with their splits and their seed.
 
-    The ``members`` are models and runs; empty for those of DivergentNets. The seed is ``None`` in
+    The ``members`` are models and runs; empty for DivergentNets' own. The seed is ``None`` in
     queues of earlier versions.
     """
 
@@ -66,11 +67,7 @@ class RunQueue:
 
     @classmethod
     def new(cls, workspace: Workspace, steps: Sequence[Step]) -> Self:
-        """Write a new queue.
-
-        Raises:
-            UserError: If the workspace cannot be written.
-        """
+        """Write a new queue; a ``UserError`` where the workspace cannot be written."""
         path = workspace.root / _FOLDER / f"{now():%Y%m%d-%H%M%S-%f}.json"
         made = cls(path=path, steps=list(steps), runs={})
         made._write()
@@ -87,7 +84,7 @@ class RunQueue:
             values = json.loads(path.read_text(encoding="utf-8"))
             steps = [_step(step) for step in values["steps"]]
             runs = {int(position): run for position, run in values["runs"].items()}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(
                 f"{path} cannot be read ({error}). It only says what was left to train; delete it, "
                 "and train what is missing by name."
@@ -116,7 +113,7 @@ class RunQueue:
 
     def begin(self, position: int, run: str) -> None:
         """Note that a step becomes a run; before it is registered, so that no kill hides it."""
-        self.refresh()
+        self.refresh()  # or writing would bring back what was struck meanwhile
         self.runs[position] = run
         self._write()
 
@@ -130,27 +127,36 @@ class RunQueue:
         self.path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, {"steps": [_values(step) for step in self.steps], "runs": self.runs})
 
 
 def unfinished(workspace: Workspace, run: str | None = None) -> RunQueue | None:
-    """The newest queue that is not done, or the one that a run belongs to, by its identifier."""
-    queues = all_unfinished(workspace)
-    return next((each for each in queues if run is None or run in each.runs.values()), None)
+    """The newest queue, or the one that a run belongs to, by its identifier."""
+    found = (q for q in all_queues(workspace) if run is None or run in q.runs.values())
+    return next(found, None)
 
 
-def all_unfinished(workspace: Workspace) -> Iterator[RunQueue]:
-    """Every queue that is not done, newest first."""
-    files = (workspace.root / _FOLDER).glob("*.json")
-    return map(RunQueue.read, sorted(files, reverse=True))
+def all_queues(workspace: Workspace) -> Iterator[RunQueue]:
+    """Every queue on disk, newest first."""
+    return map(RunQueue.read, reversed(_files(workspace)))
+
+
+def finish_done(workspace: Workspace) -> None:
+    """Remove the queues that were done without the process that began them, as by a cluster."""
+    for path in _files(workspace):
+        with suppress(UserError):  # what cannot be read is said where it is needed
+            if (tasks := RunQueue.read(path)).is_done(workspace):
+                tasks.finish()
+
+
+def _files(workspace: Workspace) -> list[Path]:
+    return sorted((workspace.root / _FOLDER).glob("*.json"))
 
 
 def strike(workspace: Workspace, run: str) -> bool:
     """Strike a run that is to be removed from its queue, and the ensemble that waits for it.
 
-    Returns:
-        bool: Whether an ensemble is struck that was not made yet.
+    The result says whether such an ensemble, not made yet, was struck.
     """
     tasks = unfinished(workspace, run)
     if tasks is None:
@@ -183,13 +189,11 @@ def queue_of(
 ) -> RunQueue | None:
     """A new queue of some steps; where torchrun starts a command again, the one that it had.
 
-    ``restarted`` is when that torchrun began; ``None`` for the first start.
-
-    Returns:
-        RunQueue | None: ``None`` where all of it was done before the restart.
+    ``restarted`` is when that torchrun began; ``None`` for the first start. The queue is ``None``
+    where all of it was done before the restart.
     """
     if restarted is not None:
-        queues = all_unfinished(workspace)
+        queues = all_queues(workspace)
         if begun := next((queue for queue in queues if queue.steps == list(steps)), None):
             return begun
         if _trained_since(workspace, steps, restarted):
@@ -232,9 +236,8 @@ def _step(values: dict[str, Any] | None) -> Step | None:
 def networks_for(names: Sequence[str], members: Sequence[str] = ()) -> tuple[list[str], bool]:
     """The networks to train, each once, and whether an ensemble of the members follows.
 
-    ``names`` are registered ones, or ``all``; without any, the paper's six and their ensemble are
-    meant, or, with members, the ensemble alone. The ``members`` are models and runs; the models
-    among them are trained.
+    ``names`` are models, or ``all``; none stands for the paper's six and their ensemble, or, with
+    members, for the ensemble alone. The ``members`` are models, which are trained, and runs.
 
     Raises:
         UserError: If there are members of a model that is no ensemble.

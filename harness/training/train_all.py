@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -22,11 +22,10 @@ from harness.training.cost import Cost, estimate
 from harness.training.ensembles import register_ensemble
 from harness.training.history import Epoch
 from harness.training.job import Job
-from harness.training.launch import on_cluster, side_by_side
+from harness.training.launch import longest_first, networks_at_once, on_cluster, side_by_side
 from harness.training.lengthen import lengthen, lengthened
 from harness.training.local_jobs import start_server
 from harness.training.queue import EnsembleStep, RunQueue, variant_of
-from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console
@@ -57,16 +56,16 @@ def run_all(
         UserError: If frames cannot be read, are others than those that a run began on, the loss is
             no number, or memory or disk are full.
     """
-    if cluster is not None:
-        started, _ = _jobs(workspace, tasks, frames, setup)
-        on_cluster(workspace, started, cluster)
-    else:
-        _refuse_queued(workspace, tasks)
+    if cluster is None:
+        runs = (tasks.run(workspace, position) for position, _ in _left(workspace, tasks))
+        _refuse_queued(run for run in runs if run is not None)
     with _noting_interrupted(workspace, tasks):
-        at_once = networks_at_once(setup, tasks.networks, jobs)
-        if at_once > 1 and cluster is None:
+        if cluster is not None:
+            on_cluster(workspace, _jobs(workspace, tasks, frames, setup)[0], cluster)
+        elif (at_once := networks_at_once(setup, tasks.networks, jobs)) > 1:
             start_server()  # which imports what the processes need while frames are decoded here
             side_by_side(workspace, *_jobs(workspace, tasks, frames, setup), setup, at_once, jobs)
+        # Of what trained side by side or on a cluster, only the ensembles are left.
         _one_by_one(workspace, tasks, frames, setup)
     tasks.finish()
 
@@ -77,8 +76,11 @@ def _noting_interrupted(workspace: Workspace, tasks: RunQueue) -> Iterator[None]
     try:
         yield
     except BaseException:
-        for run in workspace.runs(status="running"):
-            if run.run in tasks.runs.values():
+        runs = workspace.runs(status="running")
+        begun = [run for run in runs if run.run in tasks.runs.values()]
+        queued = slurm_jobs.still_queued(begun)  # those go on without this process
+        for run in begun:
+            if run.run not in queued:
                 with suppress(UserError), lock_run(run):  # another process may train it
                     workspace.finish_run(run.run, "interrupted")
         raise
@@ -127,11 +129,15 @@ def resume(
     workspace = Workspace(settings.workspace.absolute() if cluster else settings.workspace)
     workspace.check_writable()
     workspace.sync()  # a job may have gone on without the process that started it
+    queue.finish_done(workspace)
     named = workspace.run(name) if name else None
     every = cache(partial(catalogue, settings, needs=["train"]))
     if named is not None and (epochs is not None or patience is not None):
         longer = lengthened(named, epochs, patience)
         _refuse_changed_frames(workspace, named, every())
+        check_batches([longer], every(), device=setup.device, group=setup.group)
+        if cluster is None:
+            _refuse_queued([named])
         named = lengthen(workspace, named, longer)
     if named is not None and named.status == "finished":
         console.note(f"{named.run} is finished already.")
@@ -174,10 +180,9 @@ def _jobs(
     return [jobs[at] for at in longest_first(costs)], costs
 
 
-def _refuse_queued(workspace: Workspace, tasks: RunQueue) -> None:
+def _refuse_queued(runs: Iterable[Run]) -> None:
     """Refuse to train here what waits or runs in a cluster."""
-    runs = (tasks.run(workspace, position) for position, _ in _left(workspace, tasks))
-    if found := slurm_jobs.still_queued(run for run in runs if run is not None):
+    if found := slurm_jobs.still_queued(runs):
         named = ", ".join(f"{run} (job {job})" for run, job in found.items())
         raise UserError(
             f"SLURM has jobs that train {named}. Wait for them by --launcher slurm, or end them "

@@ -104,17 +104,17 @@ def prepare(
 
     caches: list[cache.FrameCache] = []
     faults: list[Fault] = []
-    for of, before in ((train, 0), (val, len(train))):
+    for part, before in ((train, 0), (val, len(train))):
 
         def advance(done: int, _all: int, before: int = before) -> None:
             progress(before + done, total)
 
         try:
-            built = cache.FrameCache.build(of, size, folder, progress=advance, classes=classes)
+            caches.append(
+                cache.FrameCache.build(part, size, folder, progress=advance, classes=classes)
+            )
         except FaultsError as error:
             faults += error.faults
-        else:
-            caches.append(built)
     if faults:
         raise FaultsError(faults, f"frames cannot be used, of {total} in all")
     return TrainingFrames(train=caches[0], val=caches[1])

@@ -77,6 +77,7 @@ class Trainer:
         unused = not group.is_single and has_unused_weights(network, config.size)
         self.network = group.prepare(network.to(device).to(memory_format=torch.channels_last))
         # The wrapped and compiled network is another object, so that the weights keep their names.
+        # Wrapping gives them the main process's values, and so comes before they are averaged.
         self._forward = _compiled(config, group.wrap(self.network, device, unused=unused))
         self.channel = config.classes.channel
         self.loss = losses.create(config.loss, channel=self.channel)
@@ -157,7 +158,7 @@ class Trainer:
 
         Parameters as for :meth:`step`, and the same result.
         """
-        self.network.train()
+        self.network.train()  # validation may have left it in eval mode
         # With None the gradients of a recorded step lie in the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
         with devices.exact_float32(self.device, deterministic=False):
@@ -198,7 +199,7 @@ class Trainer:
             Tensor: (3, N) int64, its columns in the order of all frames.
         """
         self.group.copy_buffers(self._validated)
-        self._validated.eval()
+        self._validated.eval()  # replayed training steps go on as they were recorded
         graphed = self._graphed_validation
         count = partial(graphed, self._overlaps) if graphed else self._overlaps
         with devices.exact_float32(self.device):

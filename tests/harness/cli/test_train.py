@@ -14,7 +14,10 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
 from harness.cli import cli
+from harness.config.recipe import resolve
+from harness.runs.run import write_run_json
 from harness.runs.workspace import Workspace
+from harness.training.queue import RunQueue
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -203,3 +206,60 @@ def test_what_torchrun_starts_again_goes_on_or_is_done(
     (run,) = workspace.runs()
     assert run.status == "finished"
     assert not list((workspace.root / "plans").iterdir())
+
+
+@pytest.mark.parametrize("reason", ["batches", "cluster"])
+def test_a_run_that_is_refused_more_epochs_stays_finished(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(workspace.root))
+    here = ("--device", "cpu", *folders)
+    trained = train("--preset", "demo", "--model", "unet", "--size", "32", "--epochs", "1",
+                    "--workers", "0", *here)  # fmt: skip
+    (run,) = workspace.runs()
+    if reason == "batches":  # as on more processes than it was trained by
+        monkeypatch.setattr("harness.training.checks.batch_fault", lambda *_, **__: "four needed")
+    else:
+        monkeypatch.setattr("harness.training.slurm_jobs.queued", lambda: {"7"})
+        monkeypatch.setattr("shutil.which", lambda name: name)
+        (run.folder / "slurm.json").write_text('{"job": "7"}')
+
+    refused = train("--resume", run.run, "--epochs", "2", *here)
+
+    assert trained.exit_code == 0, trained.output
+    assert refused.exit_code == 1
+    assert ("four needed" if reason == "batches" else "(job 7)") in refused.output
+    assert workspace.run(run.run).row == run.row
+    assert run.reread().status == "finished"
+
+
+def test_what_a_cluster_has_done_meanwhile_is_said(draw: Drawer, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    tasks = RunQueue.new(workspace, [resolve("unet", "demo")])
+    run = workspace.new_run("unet", settings={}, versions={})
+    tasks.begin(0, run.run)
+    write_run_json(run, status="finished")
+
+    said = train("--resume", "--endocv", str(draw.endocv()), "--workspace", str(workspace.root))
+
+    assert said.exit_code == 0
+    assert "Nothing to go on with: every run is finished" in said.output
+    assert not tasks.path.exists()
+
+
+def test_a_run_that_sbatch_does_not_take_is_interrupted(
+    draw: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserError("SLURM did not take the jobs")
+
+    monkeypatch.setattr("harness.training.slurm_jobs._submit", refuse)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    folders = ("--endocv", str(draw.endocv()), "--workspace", str(tmp_path / "workspace"))
+
+    said = train("--preset", "demo", "--model", "unet", "--launcher", "slurm", *folders)
+
+    assert "SLURM did not take the jobs" in said.output
+    (run,) = Workspace(tmp_path / "workspace").runs()
+    assert run.status == "interrupted"

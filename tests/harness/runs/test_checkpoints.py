@@ -47,6 +47,19 @@ def test_weights_can_be_read_by_those_who_can_read_the_other_files(tmp_path):
     assert len(modes) == 1
 
 
+def test_weights_that_two_layers_share_are_kept(tmp_path):
+    def tied(seed):
+        torch.manual_seed(seed)
+        network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+        network[1].weight = network[0].weight
+        return network
+
+    first, second = tied(0), tied(1)
+    checkpoints.save_weights(tmp_path / "file", first.state_dict())
+    checkpoints.load_weights(tmp_path / "file", second)
+    assert torch.equal(first[0].weight, second[1].weight)
+
+
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
     network = torch.nn.Linear(2, 2)
     broken = {**network.state_dict(), "bias": torch.tensor([0.0, torch.nan])}

@@ -12,7 +12,7 @@ from harness.data.catalogue import of_split
 from harness.data.cross_validation import SplitVariant, folds
 from harness.data.fingerprint import data_fingerprint
 from harness.data.layouts import list_frames, read_headers
-from harness.runs.initial_weights import seen_frames, warning
+from harness.runs.initial_weights import seen_frames, settings_of, warning
 from harness.runs.workspace import Workspace
 from tests.harness.conftest import Drawer
 
@@ -79,3 +79,9 @@ def test_what_a_run_started_from_may_be_gone(workspace: Workspace, catalogue: pd
     for gone in ("fpn-20260726-101500", "/gone/best.pth"):
         run = trained(workspace, catalogue, SplitVariant(), init=gone)
         assert seen_frames(workspace, run, catalogue) is None
+
+
+def test_a_run_whose_name_has_a_dot_is_a_run(workspace: Workspace) -> None:
+    settings = TrainConfig(model="fpn").to_dict()
+    run = workspace.new_run("colonkit.fpn", settings=settings, versions={})  # a plug-in's
+    assert settings_of(workspace, run.run)["model"] == "fpn"

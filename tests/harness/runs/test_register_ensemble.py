@@ -48,6 +48,25 @@ def test_an_interrupted_ensemble_is_not_registered_and_leaves_no_files(
     assert {path.name for path in (workspace.root / "runs").iterdir()} == {r.run for r in before}
 
 
+def test_only_models_can_be_trained_to_be_members(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    removed = "fpn-20260726-101500"
+    for names, advice in (
+        (["unet", removed], r"train --model unet$"),
+        ([removed], f"{removed}\\.$"),
+    ):
+        with pytest.raises(UserError, match=f"none of .*{advice}"):
+            ensemble.members_for(workspace, names)
+
+
+def test_a_member_whose_weights_are_gone_is_said(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    members = {name: member(workspace, name) for name in ("fpn", "unet")}
+    members["unet"].best.unlink()
+    with pytest.raises(UserError, match=r"the weights of unet .* are gone"):
+        ensemble.register(workspace, members)
+
+
 def test_resume_leaves_an_ensemble_of_an_earlier_version_that_was_killed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

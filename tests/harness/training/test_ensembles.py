@@ -65,3 +65,33 @@ def test_an_ensemble_follows_once_its_jobs_are_finished(
     assert not tasks.path.exists()
     assert finish_queues(workspace) == 0
     assert sync()[1] == [0, 1]
+
+
+def test_an_ensemble_waits_for_its_members_alone(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    networks = [TrainConfig(model=model, seed=7) for model in ("fpn", "unet", "triunet")]
+    tasks = RunQueue.new(workspace, [*networks, EnsembleStep(members=("fpn", "unet"), seed=7)])
+    for position in (0, 1):
+        write_run_json(begun(workspace, tasks, position), status="finished", checkpoint="sha")
+    workspace.sync()
+
+    assert finish_queues(workspace) == 1  # the triunet
+    (ensemble,) = (run for run in workspace.runs() if run.members)
+    assert ensemble.row["seed"] == 7
+
+
+def test_an_ensemble_of_runs_has_their_seed(tmp_path: Path) -> None:
+    """Also where a network is trained beside it, which is no member."""
+    workspace = Workspace(tmp_path / "workspace")
+    other = TrainConfig(model="unet", seed=7)
+    first = RunQueue.new(workspace, [TrainConfig(model=model) for model in ("fpn", "pspnet")])
+    members = [begun(workspace, first, position) for position in (0, 1)]
+    names = tuple(run.run for run in members)
+    tasks = RunQueue.new(workspace, [other, EnsembleStep(members=names, seed=7)])
+    for run in (*members, begun(workspace, tasks, 0)):
+        write_run_json(run, status="finished", checkpoint="sha")
+    workspace.sync()
+
+    assert finish_queues(workspace) == 0
+    (ensemble,) = (run for run in workspace.runs() if run.members)
+    assert ensemble.row["seed"] == 0

@@ -179,13 +179,17 @@ def test_places_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("harness.utils.device.cores", lambda: 8)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
-    assert device_slots(CPU, 3) == [DeviceSlot(device="cpu", threads=2, trainings=3)] * 3
-    assert [slot.device for slot in device_slots(torch.device("cuda"), 3)] == [
+    assert device_slots(CPU, 3, 3) == [DeviceSlot(device="cpu", threads=2, trainings=3)] * 3
+    assert [slot.threads for slot in device_slots(CPU, 1, 6)] == [1]
+    assert [slot.device for slot in device_slots(torch.device("cuda"), 3, 3)] == [
         "cuda:0",
         "cuda:1",
         "cuda:0",
     ]
-    assert [slot.device for slot in device_slots(torch.device("cuda:1"), 2)] == ["cuda:1", "cuda:1"]
+    assert [slot.device for slot in device_slots(torch.device("cuda:1"), 2, 2)] == [
+        "cuda:1",
+        "cuda:1",
+    ]
 
 
 def test_the_cores_are_shared_by_everything_that_trains_on_the_machine() -> None:

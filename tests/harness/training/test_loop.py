@@ -331,9 +331,17 @@ def test_memory_that_is_full_says_what_takes_less(
 
     workspace = Workspace(tmp_path)
     run = begin(workspace)
-    with pytest.raises(UserError, match=f"{said}.*--batch-size 4, "):
+    with pytest.raises(UserError, match=f"{said}.*--batch-size 4, .* or fewer --jobs; "):
         make(workspace, run, change=full)()
     assert workspace.sync_run(run.run).status == "failed"
+
+
+def test_advice_for_full_memory_is_of_the_batch_and_the_device(tmp_path: Path) -> None:
+    training = make(Workspace(tmp_path), begin(Workspace(tmp_path)))
+    training.config = dataclasses.replace(training.config, batch_size=3)
+    assert training._smaller().startswith("Take a smaller --size or fewer --jobs; ")
+    training.trainer.device = torch.device("cuda")
+    assert "fewer --jobs or --no-cuda-graphs; " in training._smaller()
 
 
 def test_an_error_of_our_own_is_passed_on_as_it_is(tmp_path: Path) -> None:
@@ -399,6 +407,27 @@ def test_a_lengthened_run_reaches_the_weights_of_a_longer_one(
         weights.append(torch.load(run.last, weights_only=True)["trainer"]["network"])
 
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "The schedule one-cycle: stretched over 9 epochs, of which epoch 1 is next"),
+        ({"schedule": "step", "grow_from": 32}, "The growth of images from 32 pixels: stretched"),
+        ({"schedule": "step"}, ""),
+    ],
+)
+def test_what_more_epochs_stretch_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, object], said: str
+) -> None:
+    workspace = Workspace(tmp_path)
+    settings = TrainConfig.from_dict({**CONFIG, **changes}).to_dict()
+    run = workspace.new_run("unet", settings=settings, versions={}, seed=0)
+    run.last.touch()
+    lengthen(workspace, run, lengthened(run, 9, None))
+    warned = " ".join(capsys.readouterr().err.split())
+    assert said in warned
+    assert bool(said) == bool(warned)
 
 
 def test_what_cannot_be_lengthened_is_said(tmp_path: Path) -> None:

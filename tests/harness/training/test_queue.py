@@ -125,11 +125,21 @@ def test_a_restart_finds_what_was_trained_since_the_start_alone(workspace: Works
     assert queue.queue_of(workspace, [recipe], restarted=now + hour) is not None
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"steps": [{}], "runs": {}}', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"steps": [{}], "runs": {}}',
+        '{"steps": [], "runs": []}',
+        '{"steps": [{"train": {"model": "unet", "newer": 1}}], "runs": {}}',
+        "[1]",
+    ],
+)
 def test_a_file_that_is_no_plan_is_said(workspace: Workspace, text: str) -> None:
     plan = RunQueue.new(workspace, STEPS)
     plan.path.write_text(text)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=f"{plan.path} cannot be read"):
         queue.unfinished(workspace)
 
 
@@ -160,6 +170,19 @@ def test_each_seed_is_trained_in_each_fold_and_makes_an_ensemble() -> None:
 def test_a_seed_that_is_too_large_is_said() -> None:
     with pytest.raises(FaultsError, match="seed: expected a whole number from 0"):
         steps_for([resolve("unet", "quick", seed=2**32 - 1)], [SplitVariant()], False, seeds=2)
+
+
+def test_a_plan_that_is_done_goes_beside_one_that_cannot_be_read(workspace: Workspace) -> None:
+    damaged, done, newest = (RunQueue.new(workspace, [step]) for step in STEPS)
+    damaged.path.write_text("")
+    run = workspace.new_run("fpn", settings={}, versions={})
+    workspace.finish_run(run.run)
+    done.begin(0, run.run)
+
+    queue.finish_done(workspace)
+
+    assert (damaged.path.exists(), done.path.exists()) == (True, False)
+    assert queue.unfinished(workspace) == newest
 
 
 def test_a_plan_of_an_earlier_version_makes_the_papers_ensemble(workspace: Workspace) -> None:

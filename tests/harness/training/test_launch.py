@@ -14,7 +14,7 @@ from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.training.cost import Cost, estimate, has_unused_weights
 from harness.training.distributed import ProcessGroup
-from harness.training.side_by_side import longest_first, networks_at_once, that_fit
+from harness.training.launch import longest_first, networks_at_once, networks_that_fit
 from harness.training.train_run import TrainingSetup
 
 CPU = TrainingSetup(device=torch.device("cpu"))
@@ -62,7 +62,7 @@ def test_fewer_train_where_memory_holds_no_more(
     costs = [Cost(flops=1, memory=gigabytes * 1e9) for gigabytes in (1, 5, 3)]
     for free, fitting in ((20e9, 2), (8.5e9, 1), (1e9, 1)):
         monkeypatch.setattr("harness.utils.device.free_memory", lambda free=free: free)
-        assert that_fit(2, costs) == fitting
+        assert networks_that_fit(2, costs) == fitting
         assert ("1 in place of 2" in capsys.readouterr().err) == (fitting == 1)
 
 
