@@ -85,6 +85,8 @@ class Outputs:
                 continue
             if path.is_dir():
                 message = "expected a file or a free name, found a folder"
+            elif path.exists() and not path.is_file():  # to read a terminal would wait for ever
+                message = "expected a file or a free name, found a device or the like"
             elif _identity(path) in read:
                 message = "would be replaced, and it is one of the files to read"
             elif not overwrite and _sha256(path) not in written.get(name, "").split():
