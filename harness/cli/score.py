@@ -171,10 +171,13 @@ def _refuse_mixed(given: Mapping[str, Any]) -> None:
         others = {"--table": kind != "scores", "--jobs": given["jobs"] > 1}
         others |= {"--skip-scored": given["skip_scored"], "--average": given["average"]}
         others |= {"--round": given["round_name"], "--threshold": threshold}
+        others |= {"--team": given["team"]}
         if named := [name for name, value in others.items() if value]:
             raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
     if given["skip_scored"] and threshold:
         raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
+    if kind != "scores" and given["average"]:
+        raise click.UsageError(f"--table {kind} is of each test set; leave out --average")
     if kind in ("contours", "polyps") and protocol != "strict":
         raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
 
