@@ -168,8 +168,8 @@ def caches() -> Iterator[Check]:
     with suppress(UserError):  # folders() reports settings that cannot be read
         folder = settings.load().workspace / "cache"
         held = _bytes_below(folder)
-        there = f"{_size(held)} of decoded frames" if held else "empty"
-        yield Check("cache", "frames", f"{folder}, {there}")
+        found = f"{_size(held)} of decoded frames" if held else "empty"
+        yield Check("cache", "frames", f"{folder}, {found}")
 
 
 def _bytes_below(folder: Path) -> int:

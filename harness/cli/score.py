@@ -168,10 +168,9 @@ def _refuse_mixed(given: Mapping[str, Any]) -> None:
     """Refuse options that do not go together, by the command's parameters."""
     kind, protocol, threshold = given["kind"], given["protocol"], given["threshold"]
     if protocol == "pranet":
-        others = {"--table": kind != "scores", "--jobs": given["jobs"] > 1}
+        others = {"--table": kind != "scores", "--jobs": given["jobs"] > 1, "--team": given["team"]}
         others |= {"--skip-scored": given["skip_scored"], "--average": given["average"]}
         others |= {"--round": given["round_name"], "--threshold": threshold}
-        others |= {"--team": given["team"]}
         if named := [name for name, value in others.items() if value]:
             raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
     if given["skip_scored"] and threshold:
