@@ -145,6 +145,7 @@ class Outputs:
             for path in staging.rglob("*")
             if path.is_file()
         }
+        # The last stands at the end: it is removed first, and comes when all others are there.
         names = sorted(paths, key=lambda name: (name == last, name))
         try:
             # Where this is killed, the next command may replace both the earlier files and the new.
