@@ -1,7 +1,8 @@
 """The command line.
 
 A command lives in a module of this package as ``command`` and is imported when it is called, so
-that ``harness --help`` loads neither torch nor pandas. ``SECTIONS`` lists all of them.
+that ``harness --help`` loads neither torch nor pandas. ``SECTIONS`` lists all of them, with what
+the help says of each.
 """
 
 from __future__ import annotations
@@ -12,37 +13,35 @@ import click
 
 from harness import __version__
 from harness.cli.exit import run
-from harness.cli.lazy import Entry, LazyGroup
+from harness.cli.lazy import LazyGroup
 from harness.utils import console
 
-SECTIONS: Final[dict[str, dict[str, Entry]]] = {
+SECTIONS: Final[dict[str, dict[str, str]]] = {
     "Set up": {
-        "demo": Entry("demo", "Run the whole pipeline on drawn frames."),
-        "init": Entry("init", "Write harness.toml: where the frames are."),
-        "data": Entry("data", "Check, draw and decode datasets."),
-        "doctor": Entry("doctor", "Check this machine and the settings."),
+        "demo": "Run the whole pipeline on drawn frames.",
+        "init": "Write harness.toml: where the frames are.",
+        "data": "Check, draw and decode datasets.",
+        "doctor": "Check this machine and the settings.",
     },
     "Train and evaluate": {
-        "models": Entry("models", "List the architectures."),
-        "train": Entry("train", "Train models and register them."),
-        "import-checkpoint": Entry("import_checkpoint", "Register a checkpoint trained elsewhere."),
-        "runs": Entry("runs", "List the trained models."),
-        "evaluate": Entry("evaluate", "Evaluate trained models on a split."),
-        "compare": Entry("compare", "Test whether one model is better than another."),
-        "tune": Entry("tune", "Choose members, threshold and clean-up on a split."),
-        "report": Entry("report", "Write an HTML page of all results."),
-        "predict": Entry("predict", "Write masks for a folder of images or a video."),
-        "export": Entry("export", "Export a model as ONNX or a container."),
+        "models": "List the architectures.",
+        "train": "Train models and register them.",
+        "import-checkpoint": "Register a checkpoint trained elsewhere.",
+        "runs": "List the trained models.",
+        "evaluate": "Evaluate trained models on a split.",
+        "compare": "Test whether one model is better than another.",
+        "tune": "Choose members, threshold and clean-up on a split.",
+        "report": "Write an HTML page of all results.",
+        "predict": "Write masks for a folder of images or a video.",
+        "export": "Export a model as ONNX or a container.",
     },
     "Submit and rank": {
-        "submit": Entry("submit", "Predict a round and submit the package."),
-        "validate": Entry("validate", "Show every fault of packages."),
-        "score": Entry("score", "Score a package against the truth."),
-        "submissions": Entry("submissions", "List what was submitted."),
-        "export-evaluation": Entry(
-            "export_evaluation", "Export a round's evaluation for a platform."
-        ),
-        "leaderboard": Entry("leaderboard", "Rank submissions or evaluations."),
+        "submit": "Predict a round and submit the package.",
+        "validate": "Show every fault of packages.",
+        "score": "Score a package against the truth.",
+        "submissions": "List what was submitted.",
+        "export-evaluation": "Export a round's evaluation for a platform.",
+        "leaderboard": "Rank submissions or evaluations.",
     },
 }
 

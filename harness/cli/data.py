@@ -64,6 +64,8 @@ def check(
     from harness.data.catalogue import splits_of
     from harness.data.check.check import check as check_data
 
+    if folders and any(context.params[name] for name in (*FRAMES, "test_frames")):
+        raise click.UsageError("give FOLDERs, or options that name datasets, not both")
     if folders and context.params["splits"] is None:
         settings = replace(settings, splits=None)  # harness.toml's names frames of other folders
     listings = _listings(folders, settings)

@@ -167,9 +167,19 @@ def caches() -> Iterator[Check]:
     yield from _packaged_weights()
     with suppress(UserError):  # folders() reports settings that cannot be read
         folder = settings.load().workspace / "cache"
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        held = f"{_size(sum(sizes))} of decoded frames" if sizes else "empty"
-        yield Check("cache", "frames", f"{folder}, {held}")
+        held = _bytes_below(folder)
+        found = f"{_size(held)} of decoded frames" if held else "empty"
+        yield Check("cache", "frames", f"{folder}, {found}")
+
+
+def _bytes_below(folder: Path) -> int:
+    """The size of all files in a folder; those that a training removes meanwhile do not count."""
+    total = 0
+    for root, _, names in os.walk(folder):  # unlike Path.rglob it passes over folders that vanish
+        for name in names:
+            with suppress(OSError):
+                total += Path(root, name).stat().st_size
+    return total
 
 
 def _packaged_weights() -> Iterator[Check]:
@@ -216,16 +226,24 @@ def _setting(name: str, path: Path | None, *, needed: bool = True) -> Check:
         return Check(
             "settings", name, "not set", "warning", f"Set it with 'harness init {flag} DIR'."
         )
-    if path.exists():
+    found = f"{path} is not there"
+    try:
+        path.stat()
+    except PermissionError:
+        found = f"{path} lies in a folder without access"
+    except OSError:
+        pass
+    else:
         return Check("settings", name, str(path))
     advice = f"Correct {flag}, {settings.variable(key)} or {settings.FILE_NAME}."
-    return Check("settings", name, f"{path} is not there", "fault", advice)
+    return Check("settings", name, found, "fault", advice)
 
 
 def _workspace(path: Path) -> Check:
     import psutil
 
-    there = next(p for p in (path, *path.parents) if p.exists())
+    # Path.exists raises where a folder above may not be looked into.
+    there = next(p for p in (path, *path.parents) if os.path.exists(p))  # noqa: PTH110
     if there == path and path.is_dir() and not os.access(path, os.W_OK):
         found = f"{path} can be read only: its runs can be listed, evaluated and predicted with"
         advice = "To train, submit or keep results, give another folder with --workspace."

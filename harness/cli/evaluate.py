@@ -19,7 +19,7 @@ from harness.cli.options import (
     shard_options,
     with_settings,
 )
-from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS
+from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS, SETS, WITHOUT_AVERAGE
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
@@ -82,7 +82,7 @@ Examples:
 )
 @click.option(
     "--by",
-    type=click.Choice(["split", "centre", "sequence", "dataset", "test_set"]),
+    type=click.Choice(SETS),
     help="How --table generalisation groups the frames; by default the first of these that gives "
     "two groups or more.",
 )
@@ -125,6 +125,8 @@ def command(
         raise click.UsageError("--by, --from and --to are for --table generalisation")
     if kind in OF_MAPS and protocol != "paper":
         raise click.UsageError(f"--table {kind} has figures of its own; leave out --protocol")
+    if average and kind in WITHOUT_AVERAGE:
+        raise click.UsageError(f"--table {kind} averages over no test sets; leave out --average")
     splits = tuple(dict.fromkeys(wanted))
     chosen = ChosenRuns(settings, protocol, map_table=kind in OF_MAPS, gather=gather, **options)
     if shard:

@@ -105,8 +105,6 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
     except Terminated:
         return _fail("stopped by SIGTERM; what was finished stays usable", TERMINATED)
-    except BrokenPipeError:
-        return _reader_left()
     except Exception as error:
         return _unexpected(error, arguments)
     return result if isinstance(result, int) else 0
@@ -207,24 +205,13 @@ def _flush_stdout(status: int) -> int:
     """Write out what stdout still holds; a full disk shows only now."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        return _reader_left()
     except OSError as error:
-        _discard_stdout()
+        with suppress(OSError, ValueError):  # or Python fails again as it flushes at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return FAULT  # the reader of a pipe has enough, as 'head' does; click ends so, too
         return _fail(f"cannot write the output: {_system_fault(error)}")
     return status
-
-
-def _reader_left() -> int:
-    """The reader of a pipe has enough, as 'head' does: no message."""
-    _discard_stdout()
-    return FAULT
-
-
-def _discard_stdout() -> None:
-    """Keep Python from failing again when it flushes stdout at its exit."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _keep_stderr_to_python() -> bool:

@@ -127,14 +127,15 @@ def command(
     drawn = look_at(given, merged, split_seed or 0, force=force)
     if split_seed is not None and drawn is None:
         raise click.UsageError("--split-seed goes with --train alone; something else divides it")
-    kept = []
+    kept = {}
     if drawn is not None:
         merged["splits"] = SPLITS_FILE
-        kept.append(_write_splits(Path(SPLITS_FILE), drawn.text))
-    kept.append(write_file(file, merged))
+        kept[SPLITS_FILE] = _write_splits(Path(SPLITS_FILE), drawn.text)
+    kept[file.name] = write_file(file, merged)
     console.success(f"Wrote {file.absolute()}.")
-    for path in filter(None, kept):
-        console.warn(f"The earlier {path.stem} is kept as {path.name}.")
+    for name, copy in kept.items():
+        if copy is not None:
+            console.warn(f"The earlier {name} is kept as {copy.name}.")
     if drawn is not None:
         counts = ", ".join(f"{name} {count:,}" for name, count in drawn.counts.items() if count)
         console.note(f"Drew a division by seed {split_seed or 0}, kept in {SPLITS_FILE}: {counts}.")
@@ -169,7 +170,8 @@ def _add_pairs(
             raise click.UsageError(f"{role} is given twice")
         table = {"images": images, "masks": masks}
         names[role] = table | ({"mask_name": mask_name} if mask_name else {})
-        for fault in source_faults(role if names is given else "test", given.get(role, names)):
+        at = role if names is given else "test"
+        for fault in source_faults(at, given[at]):
             raise click.UsageError(fault)
 
 

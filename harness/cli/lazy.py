@@ -5,37 +5,33 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 
-class Entry(NamedTuple):
-    """A command that is not imported yet: ``command`` of a module of ``harness.cli``."""
-
-    module: str
-    summary: str
-
-
 class LazyGroup(click.Group):
-    """A group known by a table of names, by the heading they stand under in the help."""
+    """A group known by a table: heading of the help to command to what the help says of it.
 
-    def __init__(self, *, sections: Mapping[str, Mapping[str, Entry]], **settings: Any) -> None:
+    A command ``a-name`` is ``command`` of the module ``harness.cli.a_name``.
+    """
+
+    def __init__(self, *, sections: Mapping[str, Mapping[str, str]], **settings: Any) -> None:
         super().__init__(**settings)
         self.sections = sections
-        self.entries = {name: entry for part in sections.values() for name, entry in part.items()}
+        self.summaries = {name: text for part in sections.values() for name, text in part.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         """Names in the order of the help."""
-        return list(self.entries)
+        return list(self.summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the command; ``None`` for a name that is not in the table."""
-        if cmd_name not in self.entries:
+        if cmd_name not in self.summaries:
             return None
-        module = importlib.import_module(f"harness.cli.{self.entries[cmd_name].module}")
-        command: click.Command = module.command
+        name = cmd_name.replace("-", "_")
+        command: click.Command = importlib.import_module(f"harness.cli.{name}").command
         return command
 
     def resolve_command(
@@ -43,26 +39,24 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, but an unknown name is answered with the nearest ones."""
         name = args[0]
-        if name not in self.entries and not name.startswith("-") and not ctx.resilient_parsing:
-            nearest = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.5)
+        if name not in self.summaries and not name.startswith("-") and not ctx.resilient_parsing:
+            nearest = difflib.get_close_matches(name, self.summaries, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(nearest)}?" if nearest else "see 'harness --help'"
             ctx.fail(f"no command {name!r}; {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands under their headings, from the table alone."""
-        width = max(map(len, self.entries))
-        for heading, entries in self.sections.items():
+        width = max(map(len, self.summaries))
+        for heading, summaries in self.sections.items():
             with formatter.section(heading):
-                formatter.write_dl(
-                    [(name.ljust(width), entry.summary) for name, entry in entries.items()]
-                )
+                formatter.write_dl([(name.ljust(width), text) for name, text in summaries.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and options, without importing a command."""
         names = [
-            CompletionItem(name, help=entry.summary)
-            for name, entry in self.entries.items()
+            CompletionItem(name, help=text)
+            for name, text in self.summaries.items()
             if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)

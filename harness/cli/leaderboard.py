@@ -115,6 +115,8 @@ def command(
 
     if any(chosen.values()) and kind != "consensus":
         raise click.UsageError("--figure and --test-set go with --table consensus")
+    if sd is not None and kind in ("ranks", "consensus"):
+        raise click.UsageError(f"--table {kind} shows no standard deviation; leave out --sd")
     if split is not None and (round_name is not None or protocol != "official" or without):
         raise click.UsageError(
             "--round, --protocol and --without are of scored submissions, --split of evaluations; "

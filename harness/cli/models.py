@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
@@ -39,8 +40,6 @@ def command(encoder: str | None, encoders: bool, format_: Format) -> None:
 
 
 def _list_architectures(encoder: str | None, format_: Format) -> None:
-    import dataclasses
-
     import pandas as pd
 
     import models
@@ -76,8 +75,6 @@ def _list_architectures(encoder: str | None, format_: Format) -> None:
 
 
 def _list_encoders(format_: Format) -> None:
-    import dataclasses
-
     import pandas as pd
 
     import models

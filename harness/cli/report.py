@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.report.page.content import PageContent
     from harness.report.tables.view import View
     from metrics.averages import Average
+    from submissions.rounds import Round
 
 EPILOG = """\b
 Examples:
@@ -92,6 +93,7 @@ def command(
     terms apply to it.
     """
     from harness.utils.outputs import Outputs
+    from submissions.rounds import get_round, load_rounds
 
     if split and round_name is not None:
         raise click.UsageError("--split and --round are two pages; give one of them.")
@@ -106,8 +108,9 @@ def command(
     if out is not None:
         Outputs(out.parent).check([out.name], overwrite=overwrite)
     if round_name is not None:
+        round_ = get_round(round_name, load_rounds(settings.rounds))
         scores = _scores_of_round(settings, round_name, names, without, average)
-        content = _of_round(settings, round_name, scores, truth, team_pages=team_pages)
+        content = _of_round(settings, round_, scores, truth, team_pages=team_pages)
     else:
         content = _of_split(settings, split or "test", names, chosen, average)
     shown = f"round-{round_name}" if round_name is not None else split or "test"
@@ -199,9 +202,7 @@ def _scores_of_round(
     """
     from submissions import leaderboard
     from submissions.ledger import Ledger
-    from submissions.rounds import get_round, load_rounds
 
-    get_round(name, load_rounds(settings.rounds))
     scores = _scores(settings, average, name)
     if scores.empty:
         score = command_line(f"score PACKAGE --round {shlex.quote(name)} --truth DIR")
@@ -214,13 +215,11 @@ def _scores_of_round(
 
 
 def _of_round(
-    settings: Settings, name: str, scores: pd.DataFrame, truth: Path | None, *, team_pages: bool
+    settings: Settings, round_: Round, scores: pd.DataFrame, truth: Path | None, *, team_pages: bool
 ) -> PageContent:
     from harness.report.page import from_round
-    from submissions.rounds import get_round, load_rounds
 
-    console.note(f"Gathering the results in round {name} ...")
-    round_ = get_round(name, load_rounds(settings.rounds))
+    console.note(f"Gathering the results in round {round_.name} ...")
     content = from_round.gather(settings, round_, scores, truth, team_pages=team_pages)
     return replace(content, leaderboard=_leaderboard(scores))
 

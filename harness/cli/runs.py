@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
@@ -41,6 +43,10 @@ Examples:
 def command(context: click.Context, settings: Settings, format_: Format) -> None:
     """List the trained models, newest first."""
     if context.invoked_subcommand is not None:
+        if context.get_parameter_source("format_") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                "--format before a subcommand is of the list of runs; 'show' has one of its own"
+            )
         return
     import pandas as pd
 
@@ -99,8 +105,6 @@ def _name_unregistered(folder: Path, known: set[str]) -> None:
 @with_settings("workspace")
 def show(settings: Settings, run: str, format_: str) -> None:
     """Show a run: results, settings, curves and history."""
-    import json
-
     import pandas as pd
 
     from harness.runs.workspace import Workspace
@@ -119,8 +123,6 @@ def show(settings: Settings, run: str, format_: str) -> None:
 
 def _show_run(run: Run, history: pd.DataFrame) -> None:
     """A few lines, then the table of epochs."""
-    import json
-
     from harness.report.tables.columns import Column
     from harness.report.tables.sparkline import sparkline
     from harness.report.tables.view import View

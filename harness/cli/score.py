@@ -168,13 +168,15 @@ def _refuse_mixed(given: Mapping[str, Any]) -> None:
     """Refuse options that do not go together, by the command's parameters."""
     kind, protocol, threshold = given["kind"], given["protocol"], given["threshold"]
     if protocol == "pranet":
-        others = {"--table": kind != "scores", "--jobs": given["jobs"] > 1}
+        others = {"--table": kind != "scores", "--jobs": given["jobs"] > 1, "--team": given["team"]}
         others |= {"--skip-scored": given["skip_scored"], "--average": given["average"]}
         others |= {"--round": given["round_name"], "--threshold": threshold}
         if named := [name for name, value in others.items() if value]:
             raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
     if given["skip_scored"] and threshold:
         raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
+    if kind != "scores" and given["average"]:
+        raise click.UsageError(f"--table {kind} is of each test set; leave out --average")
     if kind in ("contours", "polyps") and protocol != "strict":
         raise click.UsageError(f"--table {kind} is of true contours: add --protocol strict")
 

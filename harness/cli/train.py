@@ -190,6 +190,10 @@ def command(
     named = None if resume == _NEWEST else resume
     if resume is not None:
         request.refuse_changes(allowed=_RESUMED if named else _RESUMED[:1])
+    if print_recipe and resume is not None:
+        raise click.UsageError(
+            "--print-recipe is of a new training; 'harness runs show RUN' shows a run's settings"
+        )
     if print_recipe:
         request.print(settings)
         return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.options import FRAMES, format_option, inference_options, names_of, with_settings
 from harness.utils import console
@@ -100,10 +101,7 @@ def command(
 
     if unknown := [name for name in steps or () if name not in STEPS]:
         raise click.UsageError(f"no step {', '.join(unknown)}; there are {', '.join(STEPS)}")
-    if fusion == "mean" and folds:
-        raise click.UsageError("--folds is for --fusion weighted or network")
-    if fusion != "mean" and steps:
-        raise click.UsageError("--fusion and --steps are two commands; fit the fusion by itself")
+    _refuse_mixed(fusion, steps, folds)
     workspace = Workspace(settings.workspace)
     chosen = chosen_run(settings, run)
     frames = catalogue(settings, needs=["train"])
@@ -118,6 +116,20 @@ def command(
         made = _fused(workspace, chosen, frames, split, folds, fusion, inference)
     measure = command_line(f"evaluate --split test --run {made.run}")
     console.success(f"{made.run}: measure it with: {measure}")
+
+
+def _refuse_mixed(fusion: str, steps: Sequence[str] | None, folds: int | None) -> None:
+    """Refuse options of the steps beside a fusion, and the other way round."""
+    if fusion == "mean":
+        if folds:
+            raise click.UsageError("--folds is for --fusion weighted or network")
+        return
+    if steps:
+        raise click.UsageError("--fusion and --steps are two commands; fit the fusion by itself")
+    source_of = click.get_current_context().get_parameter_source
+    for name, option in (("figure", "--figure"), ("only_certain", "--only-certain")):
+        if source_of(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} is of --steps: a fusion is fitted to the truth")
 
 
 def _tuned(

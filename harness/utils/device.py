@@ -76,12 +76,10 @@ def choose(name: str = "auto") -> torch.device:
 
 
 def make_current(device: torch.device) -> None:
-    """Make a GPU the current device of this process, which libraries take where none is named.
+    """Make a GPU that has a number the current device of this process; others change nothing.
 
     Some of torch's own parts ask for the current device alone: the thread that pins batches, the
     streams of the data loader, NCCL.
-
-    Only a GPU with a number changes anything.
     """
     import torch
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from glob import escape
@@ -16,7 +15,7 @@ from metrics.utils.files import FULL, unwritable
 
 _PARTIAL: Final = ".partial"
 _RANDOM: Final = "[!.]" * 8
-"""What mkdtemp puts in between; with a dot it would be of a folder whose name begins alike."""
+"""What stands in between; with a dot it would be of a folder whose name begins alike."""
 
 
 @contextmanager
@@ -40,21 +39,28 @@ def replace_folder(final: Path, *, wait: bool = False) -> Iterator[Path]:
             if lock(stack, final, wait=wait):
                 for left in final.parent.glob(f".{escape(final.name)}.{_RANDOM}{_PARTIAL}"):
                     shutil.rmtree(left, ignore_errors=True)
-            new, old = (
-                Path(tempfile.mkdtemp(_PARTIAL, f".{final.name}.", final.parent)) for _ in range(2)
-            )
+            new, old = (_hidden(stack, final) for _ in range(2))
         except OSError as error:
             raise unwritable(final.parent, error) from error
-        for folder in (new, old):
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             yield new
-            new.chmod(0o777 & ~_umask())
             _exchange(new, final, old / final.name)
         except OSError as error:
             if error.errno in FULL:
                 raise unwritable(final.parent, error) from error
             raise
+
+
+def _hidden(stack: ExitStack, final: Path) -> Path:
+    """A new folder beside the final one, to the end of the stack.
+
+    Unlike mkdtemp's it has the rights of any folder made there: by the umask, and of a group that
+    shares the parent (setgid).
+    """
+    folder = final.with_name(f".{final.name}.{os.urandom(4).hex()}{_PARTIAL}")
+    folder.mkdir()
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _exchange(new: Path, final: Path, kept: Path) -> None:
@@ -110,9 +116,3 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

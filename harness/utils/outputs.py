@@ -85,6 +85,8 @@ class Outputs:
                 continue
             if path.is_dir():
                 message = "expected a file or a free name, found a folder"
+            elif path.exists() and not path.is_file():  # to read a terminal would wait for ever
+                message = "expected a file or a free name, found a device or the like"
             elif _identity(path) in read:
                 message = "would be replaced, and it is one of the files to read"
             elif not overwrite and _sha256(path) not in written.get(name, "").split():
@@ -143,6 +145,7 @@ class Outputs:
             for path in staging.rglob("*")
             if path.is_file()
         }
+        # The last stands at the end: it is removed first, and comes when all others are there.
         names = sorted(paths, key=lambda name: (name == last, name))
         try:
             # Where this is killed, the next command may replace both the earlier files and the new.

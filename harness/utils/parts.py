@@ -98,7 +98,7 @@ def find_parts(
     if not there:
         return {}, [Fault(path=str(root), message="no parts; write them with --shard K/N")]
     counts = [shard.of for shard in there]
-    of = max(sorted(set(counts)), key=counts.count)
+    of = max(sorted(set(counts)), key=counts.count)  # what most are of; of two as many, the smaller
     wanted = [Shard(number=number, of=of) for number in range(1, of + 1)]
     faults = [
         Fault(

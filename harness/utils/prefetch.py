@@ -36,6 +36,7 @@ def map_ahead(
     try:
         while waiting:
             result = waiting.popleft().result()
+            # The next begins before the caller works on this one, so that no thread waits for it.
             waiting.extend(pool.submit(function, item) for item in islice(source, 1))
             yield result
     finally:

@@ -28,6 +28,12 @@ EVALUATION_TABLES: Final[Mapping[str, str]] = {
 OF_MAPS: Final = frozenset({"pranet", "curves", "calibration"})
 """Those that need the map table."""
 
+WITHOUT_AVERAGE: Final = OF_MAPS | {"generalisation", "frames"}
+"""Those whose figures are of no average over several test sets."""
+
+SETS: Final = ("split", "centre", "test_set", "sequence", "dataset")
+"""The columns that name sets for generalisation, in the order in which they are tried."""
+
 AVERAGES: Final[Mapping[str, str]] = {
     "sets": "the mean over the test sets of each set's mean over frames",
     "frames": "the mean over all frames",

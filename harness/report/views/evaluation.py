@@ -12,7 +12,7 @@ from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
 from harness.evaluation.map_table import pranet_rows
 from harness.evaluation.stored import PROTOCOLS
-from harness.report.tables.formats import Format
+from harness.report.tables.formats import SETS, Format
 from harness.report.tables.view import View, titled
 from harness.report.views import by_class, detail, maps
 from harness.report.views import paper as paper_table
@@ -211,5 +211,4 @@ KINDS: Final[Mapping[str, Callable[[Measured, Format], list[View]]]] = {
 
 
 def _column_of_sets(frames: pd.DataFrame) -> str:
-    columns = ("split", "centre", "test_set", "sequence")
-    return next((name for name in columns if detail.has_several(frames, name)), "centre")
+    return next((name for name in SETS if detail.has_several(frames, name)), "centre")

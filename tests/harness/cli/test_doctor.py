@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +195,47 @@ def test_caches_are_said_and_never_a_fault(tmp_path: Path, monkeypatch: pytest.M
     assert "0.5 GiB" in full["frames"].found
     assert "se_resnext50_32x4d" in full["weights"].found
     assert {check.status for check in full.values()} == {"ok"}
+
+
+def test_a_folder_without_access_is_a_fault_among_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def refuse(path: Path, **how: bool) -> os.stat_result:
+        if "locked" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setenv("HARNESS_ENDOCV", str(tmp_path / "locked/endocv"))
+    monkeypatch.setenv("HARNESS_WORKSPACE", str(tmp_path / "locked/workspace"))
+
+    found = by_name(doctor.folders())
+
+    assert found["endocv"].status == "fault"
+    assert "without access" in found["endocv"].found
+    assert "workspace" in found
+
+
+def test_a_file_that_leaves_the_cache_meanwhile_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    file = tmp_path / "cache/frames.bin"
+    file.touch()
+
+    stat = Path.stat
+
+    def and_gone(path: Path, **how: bool) -> os.stat_result:
+        status = stat(path, **how)
+        if path == file:
+            file.unlink()
+        return status
+
+    monkeypatch.setattr(Path, "stat", and_gone)
+    monkeypatch.setenv("HARNESS_WORKSPACE", str(tmp_path))
+    assert by_name(doctor.caches())["frames"].found.endswith("empty")
 
 
 def test_each_card_is_named_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:

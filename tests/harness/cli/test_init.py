@@ -120,6 +120,22 @@ def test_a_file_that_cannot_be_used_is_kept_aside_with_force_only(
     assert settings.load(here, env={}).endocv is None
 
 
+def test_each_file_that_is_kept_aside_is_named_as_it_was(here: Path) -> None:
+    for copy in ("harness.toml.bak", "harness.toml-2.bak"):
+        (here / "harness.toml").write_text("workspace = [")
+        result = init("--workspace", "w", "--force")
+        assert f"The earlier harness.toml is kept as {copy}." in result.stderr
+
+
+def test_a_pair_may_have_the_name_of_a_setting(here: Path, draw: Drawer) -> None:
+    root = draw.pairs("own", ("a", "b"))
+    result = init(
+        "--pair", "workspace", root / "images", root / "masks", "--workspace", "w",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert set(settings.load(here, env={}).test) == {"workspace"}
+
+
 def test_comments_and_order_of_a_file_are_kept(here: Path, draw: Drawer) -> None:
     text = (
         "# ours\r\nworkspace = 'w' # big disk\r\n\r\n[classes]\r\n# white\r\npolyp = 255\r\n"

@@ -39,6 +39,15 @@ def test_the_new_folder_takes_the_place_of_the_old(final: Path) -> None:
     assert final.stat().st_mode & 0o777 == 0o777 & ~umask
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no groups of folders")
+def test_the_group_of_a_shared_folder_is_kept(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2775)
+    (tmp_path / "any").mkdir()
+    with replace_folder(tmp_path / "final"):
+        pass
+    assert (tmp_path / "final").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_interrupted_block_leaves_what_was_there(
     final: Path, error: type[BaseException]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,14 @@ def test_a_source_is_known_where_capitals_do_not_count(tmp_path: Path) -> None:
         (tmp_path / "IMG.png").hardlink_to(tmp_path / "IMG.PNG")
     with pytest.raises(FaultsError, match="one of the files to read"):
         Outputs(tmp_path).check(["IMG.png"], overwrite=True, sources=[tmp_path / "IMG.PNG"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_what_is_no_file_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")  # as a terminal does, it gives nothing to read until one writes
+    for overwrite in (True, False):
+        with pytest.raises(FaultsError, match="found a device"):
+            Outputs(tmp_path).check(["a"], overwrite=overwrite)
 
 
 def test_a_folder_in_the_place_of_a_file_is_a_fault(tmp_path: Path) -> None:

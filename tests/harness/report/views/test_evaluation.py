@@ -91,3 +91,10 @@ def test_tables_name_the_chosen_class(kind: str) -> None:
         said = " ".join([shown.title, *shown.captions, *(c.heading for c in shown.columns)])
         assert "polyp" not in said.lower()
         assert "nucleus" in said or "by threshold" in shown.title
+
+
+def test_frames_of_two_datasets_alone_are_grouped_by_them() -> None:
+    frames = table("aab", "dataset").assign(split="test", centre="", test_set="", sequence="")
+    measured = Measured(frames=frames, split="test", protocol="paper")
+    (view,) = KINDS["generalisation"](measured, "table")
+    assert "from dataset to dataset" in view.title
