@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from harness.utils import device as devices
 from metrics.frame.pixel_counts import count
 from metrics.masks.class_indices import mask_of
 from metrics.masks.read import Mask
+from metrics.utils.files import unwritable
 from models.divergentnets import DivergentNets
 
 if TYPE_CHECKING:
@@ -55,14 +57,17 @@ def predict_maps(
 
     Returns:
         dict: Member to its maps, float32 (N, S, S).
+
+    Raises:
+        UserError: If a frame cannot be read.
+        UnwritableError: If the disk has no room for all maps.
     """
     network = loaded.network
     networks = network.members if isinstance(network, DivergentNets) else [network]
     by_name = dict(zip(member_names(loaded), networks, strict=True))
     wanted = [name for name in by_name if not members or name in members]
     images = [Path(image) for image in frames["image"]]
-    shape = (len(wanted), len(images), loaded.size, loaded.size)
-    maps = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    maps = _new_array(file, (len(wanted), len(images), loaded.size, loaded.size))
     channel = loaded.classes.channel - 1
     for place, name in enumerate(wanted):
         predictor = Predictor(
@@ -72,6 +77,20 @@ def predict_maps(
             maps[place, at] = prediction.probabilities[channel]
             done()
     return dict(zip(wanted, maps, strict=True))
+
+
+def _new_array(file: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An array of zeros, float32, in a new file."""
+    try:
+        array: NDArray[np.float32] = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+        # The new file is one hole. Where the disk is full when a value is written into it, the
+        # system ends the process (SIGBUS) without a word, so the room is taken now.
+        if hasattr(os, "posix_fallocate"):
+            with file.open("r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+    except OSError as error:
+        raise unwritable(file.parent, error) from error
+    return array
 
 
 @dataclass(frozen=True, kw_only=True)
