@@ -143,7 +143,7 @@ def writing(path: Path, rate: float) -> Iterator[Writer]:
     """Write a video (``rate`` in frames a second), which gets its name when the block ends well.
 
     Raises:
-        UserError: If the folder cannot be written.
+        UnwritableError: If the folder cannot be written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +158,9 @@ def writing(path: Path, rate: float) -> Iterator[Writer]:
         finally:
             writer.close()
         if writer.path.exists():
+            # OpenCV says nothing of a full disk, but what it wrote has no index then.
+            if not cv2.VideoCapture(str(writer.path)).isOpened():
+                raise unwritable(path.parent, Exception("the video could not be written in full"))
             writer.path.replace(path)
 
 
