@@ -85,6 +85,7 @@ def changed_pixels(a: Iterable[Prediction], b: Iterable[Prediction]) -> MaskDiff
 
 def sample_of(images: Sequence[Path]) -> Sample:
     """At most ``SAMPLE`` of the images, evenly spread over them."""
-    chosen = images[:: max(1, len(images) // SAMPLE)][:SAMPLE]
+    count = min(SAMPLE, len(images))
+    chosen = [images[at * len(images) // count] for at in range(count)]
     # A frame that cannot be read is named when all of them are predicted.
     return lambda predictor: predictor.predict(chosen, on_fault=lambda _: None)

@@ -134,7 +134,9 @@ class Predictor:
         try:
             yield from self._predict(images, read)
         except DamagedError as error:
-            raise FaultsError(find_unreadable(images), "frames cannot be read") from error
+            # On a network drive, what could not be read may be readable a moment later.
+            faults = find_unreadable(images) or [Fault(path="", message=str(error))]
+            raise FaultsError(faults, "frames cannot be read") from error
 
     def predict_pixels(
         self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
