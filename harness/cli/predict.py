@@ -168,7 +168,6 @@ def _write(
         console.success(f"{out}: {counted(len(rows), 'mask')} by {run}, part {shard}")
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
-        prediction.check_whole(len(rows))
         if left := outputs.left():
             console.warn(left)
         console.success(f"{out}: {counted(len(rows), 'mask')} by {run}")

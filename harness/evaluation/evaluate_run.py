@@ -26,7 +26,7 @@ from harness.evaluation.stored import (
     table_file,
 )
 from harness.inference import maps
-from harness.inference.precision_check import make_predictor, sample_of
+from harness.inference.make_predictor import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.classes import shared_classes
 from harness.runs.network import load

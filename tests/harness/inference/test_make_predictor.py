@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.inference.precision_check import changed_pixels, make_predictor, sample_of
+from harness.inference.make_predictor import changed_pixels, make_predictor, sample_of
 from harness.inference.prediction import Inference, Prediction
 from harness.runs.network import Loaded
 from harness.runs.run import Run
