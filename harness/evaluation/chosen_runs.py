@@ -182,9 +182,9 @@ class ChosenRuns:
                 temperature = fit_temperature(*levels)
                 with suppress(UnwritableError):  # of a workspace that is shared read-only
                     keep_temperature(run, temperature, inference=how)
+                found[label] = None if label in found else temperature
             else:
-                temperature = kept_temperature(run, how)
-            found[label] = None if label in found else temperature
+                found[label] = None if label in found else kept_temperature(run, how)
         return found
 
     @property
@@ -259,7 +259,7 @@ class ChosenRuns:
                 split,
                 inference=self.inference,
                 members=members,
-                keep=keep,
+                keep=self.keep if self.aside else keep,  # aside, nothing is replaced
                 aside=self.aside / split if self.aside else None,
                 progress=bar.advance,
                 say=console.note,
