@@ -51,13 +51,9 @@ def file_names(name: str, classes: Classes) -> list[str]:
 
 
 def write_maps(folder: Path, name: str, prediction: Prediction, options: MapOptions) -> None:
-    """Write the maps of an image.
+    """Write the maps of an image into a folder, as the files of :func:`file_names`.
 
-    Args:
-        folder: Takes the files of :func:`file_names`.
-        name: The name of the image's mask, ``NAME.png``.
-        prediction: Of the image.
-        options: How maps are written.
+    ``name`` is that of the image's mask, ``NAME.png``.
 
     Raises:
         UserError: If they cannot be written.

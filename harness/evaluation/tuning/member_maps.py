@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from harness.data.frames import truth_of
@@ -25,6 +26,7 @@ from metrics.masks.class_indices import mask_of
 from metrics.masks.read import Mask
 from metrics.utils.files import unwritable
 from models.divergentnets import DivergentNets
+from models.fusion import mean_of_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,10 +152,7 @@ class Truths:
     ) -> list[dict[str, Any]]:
         """The frame table's rows of masks that are decided from maps at the network's size.
 
-        Args:
-            map_of: The map (S, S) of a frame, by its place.
-            threshold: A pixel is of the class above it.
-            clean_up: What is changed of the masks.
+        ``map_of`` gives the map (S, S) of a frame by its place; masks are above the threshold.
         """
 
         def one(at: int) -> dict[str, Any]:
@@ -172,10 +171,6 @@ def mean_of(
     """The mean of members' maps by frame, added in the order of the names, as prediction does."""
 
     def mean(at: int) -> NDArray[np.float32]:
-        total = np.array(maps[names[0]][at])
-        for name in names[1:]:
-            total = total + maps[name][at]
-        divided: NDArray[np.float32] = np.divide(total, len(names), dtype=np.float32)
-        return divided
+        return mean_of_members(torch.from_numpy(maps[name][at]) for name in names).numpy()
 
     return mean
