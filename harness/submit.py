@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.inference.precision_check import make_predictor, sample_of
+from harness.inference.make_predictor import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.network import load
 from harness.runs.run import Run

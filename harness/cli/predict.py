@@ -168,7 +168,6 @@ def _write(
         console.success(f"{out}: {counted(len(rows), 'mask')} by {run}, part {shard}")
     else:
         rows, faults = prediction.gather(outputs) if gather else prediction.whole(outputs)
-        prediction.check_whole(len(rows))
         if left := outputs.left():
             console.warn(left)
         console.success(f"{out}: {counted(len(rows), 'mask')} by {run}")
@@ -194,7 +193,9 @@ def _inference(
     threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
     by = f"by {sequences} validation sequences"
     what = loaded.classes.chosen
-    console.note(f"{what} above {threshold:.4f}: expected to miss at most {risk:.0%} of it, {by}")
+    console.note(
+        f"{what} above {threshold:.4f}: expected to miss at most {100 * risk:g}% of it, {by}"
+    )
     # The risk is of probability maps: a region that is dropped afterwards would be missed as well.
     kept = CleanUp(fill=bool(inference.clean_up and inference.clean_up.fill))
     if inference.clean_up != kept:

@@ -46,17 +46,14 @@ def calibration_of(table: pd.DataFrame, temperature: float | None) -> Calibratio
     scores = np.concatenate([found, false])
     is_found = np.arange(len(scores)) < len(found)
     polyps = (scores, is_found.astype(np.float64), (~is_found).astype(np.float64))
-    figures = {"temperature": np.nan, "n": len(table)}
+    figures = {"temperature": np.nan if temperature is None else temperature, "n": len(table)}
     for end, (values, right, wrong) in {"": pixels, "_polyp": polyps}.items():
-        figures |= _figures(end, values, right, wrong)
-        after = values if temperature is None else tempered(values, temperature)
-        figures |= {
-            f"{name}_t": value for name, value in _figures(end, after, right, wrong).items()
-        }
-    if temperature is None:
-        figures |= {name: np.nan for name in figures if name.endswith("_t")}
-    else:
-        figures["temperature"] = temperature
+        before = _figures(end, values, right, wrong)
+        if temperature is None:
+            after = dict.fromkeys(before, np.nan)
+        else:
+            after = _figures(end, tempered(values, temperature), right, wrong)
+        figures |= before | {f"{name}_t": value for name, value in after.items()}
     return Calibration(
         figures=figures, by_pixel=reliability(*pixels), by_polyp=reliability(*polyps)
     )
@@ -69,6 +66,7 @@ def risk_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         table: One model's map table.
     """
     losses = missed_shares(np.stack(table["polyp_levels"].tolist()), clusters_of(table))
+    # By level, the pixels at it or above: those that a threshold just below it takes for the class.
     hits, false = (
         np.cumsum(level_sums(table, name)[::-1])[::-1] for name in ("polyp_levels", "rest_levels")
     )

@@ -122,17 +122,17 @@ class ChosenRuns:
     def write_parts(self, split: str, shard: Shard) -> None:
         """Predict a process's part of a split for all runs; see ``harness.evaluation.parts``."""
         frames_of = self._frames_of(split)
-        division = self._division(split)
-        pending = []
-        for run in self._runs:
-            frames = frames_of[run.run]
-            if shard.of > len(frames):
-                there = counted(len(frames), "frame")
-                raise UserError(f"--shard {shard}: {split} has only {there} to divide")
-            if not self.again and division.is_done(run, frames, shard):
+        fewest = min(map(len, frames_of.values()))
+        if shard.of > fewest:
+            there = counted(fewest, "frame")
+            raise UserError(f"--shard {shard}: {split} has only {there} to divide")
+        _, keeps = self._evaluated(frames_of, split)
+        division = Division(self.workspace, split, self.inference, keeps)
+        pending = dict(keeps)
+        for run in () if self.again else self._runs:
+            if run.run in pending and division.is_done(run, frames_of[run.run], shard):
                 console.note(f"{run.run}: part {shard} is there; --again predicts it again")
-            else:
-                pending.append(run)
+                del pending[run.run]
         for run, members in self._passes(pending):
             frames = frames_of[run.run]
             own = frames.iloc[shard.frames]
@@ -143,11 +143,6 @@ class ChosenRuns:
                 )
             for one in (run, *members.values()):
                 console.note(f"{one.run}: part {shard}, {counted(len(own), 'frame')}")
-
-    def _division(self, split: str) -> Division:
-        return Division(
-            workspace=self.workspace, split=split, inference=self.inference, keep=self.keep
-        )
 
     def _frames_of(self, split: str) -> dict[str, pd.DataFrame]:
         """The frames of a split, by run; a ``UserError`` if a run was trained on some of them."""
@@ -183,8 +178,8 @@ class ChosenRuns:
             label, how = label_of(run, self.found, split), self.inference.of(run).settings
             if split == "val":
                 table = self._map_table(run, split)
-                polyp, rest = (level_sums(table, name) for name in ("polyp_levels", "rest_levels"))
-                temperature = fit_temperature(polyp, rest)
+                levels = (level_sums(table, name) for name in ("polyp_levels", "rest_levels"))
+                temperature = fit_temperature(*levels)
                 with suppress(UnwritableError):  # of a workspace that is shared read-only
                     keep_temperature(run, temperature, inference=how)
                 found[label] = None if label in found else temperature
@@ -209,43 +204,48 @@ class ChosenRuns:
 
     def _tables(self, frames: Mapping[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
         """The frame table of each run, read where it was evaluated before."""
-        runs = {run.run: run for run in self._runs}
-        tables = {
-            name: kept
-            for name, run in runs.items()
-            if (kept := self._kept(run, frames[name], split)) is not None
-        }
-        pending = [run for name, run in runs.items() if name not in tables]
-        if self.gather and pending:
-            return tables | self._division(split).join(pending, frames)
-        for run, members in self._passes(pending):
-            tables |= self._predict(run, members, frames[run.run], split)
+        tables, keeps = self._evaluated(frames, split)
+        if self.gather and keeps:
+            pending = [run for run in self._runs if run.run in keeps]
+            division = Division(self.workspace, split, self.inference, keeps)
+            return tables | division.join(pending, frames)
+        for run, members in self._passes(keeps):
+            tables |= self._predict(run, members, frames[run.run], split, keeps[run.run])
         return tables
 
-    def _passes(self, pending: Sequence[Run]) -> Iterator[tuple[Run, dict[int, Run]]]:
+    def _evaluated(
+        self, frames: Mapping[str, pd.DataFrame], split: str
+    ) -> tuple[dict[str, pd.DataFrame], dict[str, Keep]]:
+        """Frame tables of the runs that were evaluated before, and what to keep of the others."""
+        tables, keeps = {}, {}
+        for run in self._runs:
+            how = evaluate_run.evaluation_settings(self.inference.of(run).settings)
+            asked = self.workspace, run, frames[run.run], split, how
+            table = None if self.again else evaluate_run.cached_table(*asked)
+            # The new evaluation replaces the earlier one, so it is to have what that one has, too.
+            there = Keep() if table is None else evaluate_run.kept_by(run, split)
+            keeps[run.run] = self.keep | there
+            if table is not None and keeps[run.run] == there:
+                console.note(f"{run.run}: evaluated before; --again predicts it again")
+                tables[run.run] = table
+        return tables, {name: keep for name, keep in keeps.items() if name not in tables}
+
+    def _passes(self, pending: Mapping[str, Keep]) -> Iterator[tuple[Run, dict[int, Run]]]:
         """The passes that predict some runs: a run, and those of its members that go with it."""
-        done: set[str] = set()
-        for run in sorted(pending, key=lambda run: not run.members):  # ensembles first
-            if run.run not in done:
-                how = self.inference.of(run)
-                alike = [one for one in pending if self.inference.of(one) == how]
-                members = members_among(run, [one for one in alike if one.run not in done])
-                done |= {run.run, *(one.run for one in members.values())}
+
+        def how(run: Run) -> tuple[Inference, Keep]:
+            return self.inference.of(run), pending[run.run]
+
+        left = {run.run: run for run in self._runs if run.run in pending}
+        for run in sorted(left.values(), key=lambda run: not run.members):  # ensembles first
+            if run.run in left:
+                members = members_among(run, [one for one in left.values() if how(one) == how(run)])
+                for one in (run, *members.values()):
+                    del left[one.run]
                 yield run, members
 
-    def _kept(self, run: Run, frames: pd.DataFrame, split: str) -> pd.DataFrame | None:
-        """The frame table of an earlier evaluation, where it has all that is wanted."""
-        if self.again:
-            return None
-        settings = evaluate_run.evaluation_settings(self.inference.of(run).settings)
-        kept = evaluate_run.cached_table(self.workspace, run, frames, split, settings)
-        if kept is None or not evaluate_run.keeps(run, split, self.keep):
-            return None
-        console.note(f"{run.run}: evaluated before; --again predicts it again")
-        return kept
-
     def _predict(
-        self, run: Run, members: Mapping[int, Run], frames: pd.DataFrame, split: str
+        self, run: Run, members: Mapping[int, Run], frames: pd.DataFrame, split: str, keep: Keep
     ) -> dict[str, pd.DataFrame]:
         """Evaluate a run, and some of its members with it."""
         self._check_truth(run, frames, split)
@@ -259,7 +259,7 @@ class ChosenRuns:
                 split,
                 inference=self.inference,
                 members=members,
-                keep=self.keep,
+                keep=self.keep if self.aside else keep,  # aside, nothing is replaced
                 aside=self.aside / split if self.aside else None,
                 progress=bar.advance,
                 say=console.note,

@@ -26,7 +26,7 @@ from harness.evaluation.stored import (
     table_file,
 )
 from harness.inference import maps
-from harness.inference.precision_check import make_predictor, sample_of
+from harness.inference.make_predictor import make_predictor, sample_of
 from harness.inference.prediction import Inference
 from harness.runs.classes import shared_classes
 from harness.runs.network import load
@@ -37,7 +37,7 @@ from harness.utils.versions import versions
 from metrics.endocv import summarise, with_all_classes
 from metrics.masks.classes import chosen_class
 from metrics.registry import frame_metrics
-from metrics.utils.files import UnwritableError, read_mapping, write_json
+from metrics.utils.files import UnwritableError, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,15 +64,13 @@ def cached_table(
     return pd.read_parquet(run.evaluation(split) / TABLE)
 
 
-def keeps(run: Run, split: str, keep: Keep) -> bool:
-    """Whether an earlier evaluation has kept what is to be kept."""
+def kept_by(run: Run, split: str) -> Keep:
+    """What an earlier evaluation has kept besides masks and frame table."""
     folder = run.evaluation(split)
-    if keep.map_table and not (folder / map_table.TABLE).exists():
-        return False
-    if keep.maps is None:
-        return True
-    found = read_mapping(folder / maps.FOLDER / maps.MANIFEST)
-    return bool(found == maps.manifest(keep.maps, shared_classes([run])))
+    return Keep(
+        maps=maps.options_in(folder / maps.FOLDER, shared_classes([run])),
+        map_table=(folder / map_table.TABLE).exists(),
+    )
 
 
 def evaluate_run(

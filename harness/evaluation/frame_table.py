@@ -55,6 +55,10 @@ class Keep:
     maps: MapOptions | None = None
     map_table: bool = False
 
+    def __or__(self, other: Keep) -> Keep:
+        """What this keeps, and what the other keeps besides."""
+        return Keep(maps=self.maps or other.maps, map_table=self.map_table or other.map_table)
+
 
 def evaluate_frames(
     predictor: Predictor,

@@ -25,13 +25,9 @@ COPIED: Final = ("frame", "dataset", "centre", "sequence", "test_set")
 def map_row(
     frame: Mapping[str, Any], probability: NDArray[np.float32], truth: Mask, prediction: Mask
 ) -> dict[str, Any]:
-    """A frame's row.
+    """The row of a frame of the catalogue.
 
-    Args:
-        frame: Its row of the catalogue.
-        probability: (H, W) of the chosen class, at the frame's own size.
-        truth: The true mask of that class.
-        prediction: The predicted one.
+    Probabilities, truth and prediction, (H, W), are of the chosen class, at the frame's own size.
     """
     polyp, rest = level_counts(probability, truth)
     return {

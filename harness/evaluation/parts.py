@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Division:
     """A split that several processes evaluate.
 
@@ -39,13 +39,13 @@ class Division:
         workspace: Where the runs are.
         split: The split's name.
         inference: How the runs predict; what is left to a run is filled in for each.
-        keep: What is kept besides masks and frame table.
+        keeps: What is kept of each run besides masks and frame table.
     """
 
     workspace: Workspace
     split: str
     inference: Inference
-    keep: Keep
+    keeps: Mapping[str, Keep]
 
     def is_done(self, run: Run, frames: pd.DataFrame, shard: Shard) -> bool:
         """Whether a part is there, of the frames, weights and settings that are asked for."""
@@ -78,7 +78,7 @@ class Division:
             [self._folder(one) / shard.folder for one in runs],
             self.inference.of(run),
             places=[*members],
-            keep=self.keep,
+            keep=self.keeps[run.run],
             progress=progress,
             say=say,
         ) as written:
@@ -117,6 +117,7 @@ class Division:
     def _join(
         self, run: Run, frames: pd.DataFrame, parts: Sequence[Path], data: str
     ) -> pd.DataFrame:
+        keep = self.keeps[run.run]
         with replace_folder(run.evaluation(self.split)) as folder:
             for part in parts:
                 for kept in (MASKS, maps.FOLDER):
@@ -124,9 +125,9 @@ class Division:
                         link(file, folder / file.relative_to(part))
             table = _joined(parts, TABLE, frames)
             write_table(folder / TABLE, table)
-            if self.keep.maps:
-                maps.write_manifest(folder / maps.FOLDER, self.keep.maps, shared_classes([run]))
-            if self.keep.map_table:
+            if keep.maps:
+                maps.write_manifest(folder / maps.FOLDER, keep.maps, shared_classes([run]))
+            if keep.map_table:
                 maps_joined = _joined(parts, map_table.TABLE, frames)
                 write_table(folder / map_table.TABLE, maps_joined)
             inference = self.inference.of(run)
@@ -150,7 +151,7 @@ class Division:
 
     def _made_of(self, run: Run) -> dict[str, Any]:
         """What a part of the run is made of, without its frames."""
-        kept = self.keep
+        kept = self.keeps[run.run]
         return {
             "weights": weights_sha256(run),
             "settings": evaluation_settings(self.inference.of(run).settings),

@@ -114,7 +114,9 @@ class ScoringJob:
         if len(wanted) < len(found):
             before = counted(len(found) - len(wanted), "package was", "packages were")
             console.note(f"{before} scored before: passed over")
-        if jobs > 1 and len(wanted) > 1 and not any(is_plain for *_, is_plain in wanted):
+        if jobs > 1 and any(is_plain for *_, is_plain in wanted):
+            console.note("--jobs is for packages; with plain folders, one is scored after another")
+        elif jobs > 1 and len(wanted) > 1:
             return self._score_side_by_side(wanted, jobs)
         scores = []
         several = len(wanted) > 1

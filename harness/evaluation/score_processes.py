@@ -116,6 +116,8 @@ def _run(tasks: dict[int, Task], processes: int) -> Iterator[tuple[int, PackageS
                     under_way[pool.submit(_score, task)] = position
                 if not under_way:
                     return
+                # What is not taken out here counts as under way: where one future says that a
+                # process was killed, those that were done with it are scored anew.
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     outcome = future.result()
                     yield under_way.pop(future), outcome

@@ -80,9 +80,9 @@ def evaluated_on(
 ) -> list[Run]:
     """Those of the runs whose evaluation is of exactly these frames, by today's rules."""
     rows = workspace.evaluations(split)
-    rows = rows[rows["data"] == data_fingerprint(frames, workspace.root / "cache")].set_index("run")
-    current = {str(run): row for run, row in rows.to_dict("index").items()}
-    return [run for run in runs if run.run in current and is_of_row(run, split, current[run.run])]
+    data = data_fingerprint(frames, workspace.root / "cache")
+    of_these = set(rows.loc[rows["data"] == data, "run"])
+    return [run for run in evaluated(workspace, runs, split) if run.run in of_these]
 
 
 def best_scored(workspace: Workspace, scores: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +133,7 @@ def load_scored(
             converters=dict.fromkeys(("frame", "test_set"), without_quote),
         )
         counted = table[["test_set", "class", *COUNTS]]
-        overall = figures_of(counted, row["protocol"]).tail(1)
+        overall = figures_of(counted, row["protocol"]).tail(1)  # over all test sets
         found = averaged(overall, row.get("average", "frames")).iloc[0]
         both = pd.Series([found["score"], row["score"]], dtype=float)  # an undefined one is NULL
         same = both.isna().all() or abs(both[0] - both[1]) < _SAME_SCORE

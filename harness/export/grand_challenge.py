@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from harness import __version__
-from harness.data.frames import read_image
-from harness.data.synthetic.dataset import write_dataset
+from harness.data.synthetic.endoscope import LOOKS, photograph
+from harness.data.synthetic.scene import Scene, draw_texture
 from harness.export.onnx import Difference, export_onnx, require
 from harness.export.pins import pinned
 from harness.runs.network import Loaded
@@ -27,7 +26,7 @@ OUTPUT_SLUG: Final = "polyp-segmentation"
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REQUIREMENTS: Final = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "simpleitk")
 _SCRIPTS: Final = ("do_test_run.sh", "do_save.sh")
-_FEWEST_DRAWN: Final = 60
+_DRAWN_HEIGHT: Final = 128  # pixels
 
 
 def export_container(
@@ -93,13 +92,12 @@ def _write_case(folder: Path, slug: str) -> None:
     """Write a synthetic frame the way the platform passes one."""
     import SimpleITK
 
-    with tempfile.TemporaryDirectory() as name:
-        written = write_dataset(Path(name) / "drawn", frames=_FEWEST_DRAWN, height=128)
-        drawn = min(written.test_frames.glob("EndoCV_DATA1/*.jpg"))
-        pixels = read_image(drawn)
+    rng, look = np.random.default_rng(0), LOOKS["C1"]
+    scene = Scene(rng, draw_texture(rng), look.shape(_DRAWN_HEIGHT), polyps=1)
+    pixels, _ = photograph(scene, look, rng)
     place = folder / "images" / slug
     place.mkdir(parents=True)
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(pixels), isVector=True)
+    image = SimpleITK.GetImageFromArray(pixels, isVector=True)
     SimpleITK.WriteImage(image, str(place / "frame.mha"), useCompression=True)
     socket = {"slug": slug, "kind": "Image", "relative_path": f"images/{slug}"}
     inputs = [{"image": {"name": "frame.mha"}, "socket": socket}]

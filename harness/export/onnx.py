@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from harness.data.frames import read_image, resize_image
 from harness.export.int8 import check, quantise
 from harness.inference.clean_up import CleanUp
-from harness.inference.postprocess import THRESHOLD, argmax_labels, resize_map
+from harness.inference.maps import class_maps
+from harness.inference.postprocess import THRESHOLD, upsample_and_decide
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
@@ -152,8 +153,7 @@ def compare(
         images = np.ascontiguousarray(small.transpose(2, 0, 1)[None])
         theirs: NDArray[np.float32] = session.run([OUTPUT], {INPUT: images})[0][0, 1:]
         height, width = prediction.labels.shape
-        full = [resize_map(one, height=height, width=width) for one in theirs]
-        differs = argmax_labels(full) != prediction.labels
+        differs = upsample_and_decide(theirs, (height, width), "full-size") != prediction.labels
         near = _margin(prediction) <= 2 * TIE
         pixels += differs.size
         ties += int((differs & near).sum())
@@ -164,8 +164,7 @@ def compare(
 
 def _margin(prediction: Prediction) -> NDArray[np.float32]:
     """The difference of each pixel's two highest probabilities, float32 (H, W)."""
-    height, width = prediction.labels.shape
-    full = [resize_map(one, height=height, width=width) for one in prediction.probabilities]
+    full = list(class_maps(prediction).values())
     every = np.sort(np.stack([1 - sum(full), *full]), axis=0)
     margin: NDArray[np.float32] = every[-1] - every[-2]
     return margin

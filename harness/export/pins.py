@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from metrics.utils.errors import Fault, FaultsError
 
@@ -49,8 +50,9 @@ def copy_wheels(pins: Sequence[str], source: Path, target: Path) -> None:
     """
     there: dict[str, list[Path]] = {}
     for path in sorted(source.glob("*.whl")):
-        name, version, *_ = parse_wheel_filename(path.name)
-        there.setdefault(f"{name}=={version}", []).append(path)
+        with suppress(InvalidWheelFilename):  # pip would not take it either
+            name, version, *_ = parse_wheel_filename(path.name)
+            there.setdefault(f"{name}=={version}", []).append(path)
     message = "expected its wheel, found none"
     faults = [Fault(path=pin, message=message) for pin in pins if pin not in there]
     if faults:

@@ -15,7 +15,7 @@ from harness.inference.prediction import Prediction
 from metrics.calibration import tempered
 from metrics.masks.classes import Classes
 from metrics.masks.maps import to_map, write_map
-from metrics.utils.files import write_json
+from metrics.utils.files import read_mapping, write_json
 
 FOLDER: Final = "probabilities"
 MANIFEST: Final = "maps.json"
@@ -51,13 +51,9 @@ def file_names(name: str, classes: Classes) -> list[str]:
 
 
 def write_maps(folder: Path, name: str, prediction: Prediction, options: MapOptions) -> None:
-    """Write the maps of an image.
+    """Write the maps of an image into a folder, as the files of :func:`file_names`.
 
-    Args:
-        folder: Takes the files of :func:`file_names`.
-        name: The name of the image's mask, ``NAME.png``.
-        prediction: Of the image.
-        options: How maps are written.
+    ``name`` is that of the image's mask, ``NAME.png``.
 
     Raises:
         UserError: If they cannot be written.
@@ -79,6 +75,14 @@ def write_manifest(folder: Path, options: MapOptions, classes: Classes) -> None:
         UserError: If it cannot be written.
     """
     write_json(folder / MANIFEST, manifest(options, classes))
+
+
+def options_in(folder: Path, classes: Classes) -> MapOptions | None:
+    """How the maps in a folder were written; ``None`` where there are none of these classes."""
+    found = read_mapping(folder / MANIFEST)
+    known = {name: found[name] for name in ("size", "bits", "temperature") if name in found}
+    options = MapOptions(**known)
+    return options if found == manifest(options, classes) else None
 
 
 def manifest(options: MapOptions, classes: Classes) -> Mapping[str, Any]:

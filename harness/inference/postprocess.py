@@ -52,14 +52,7 @@ def upsample_and_decide_on_device(
     rounding: DecisionSize,
     threshold: float = THRESHOLD,
 ) -> Tensor:
-    """As :func:`upsample_and_decide`, on the device that the probabilities are on.
-
-    Args:
-        probabilities: float32 (K, S, S).
-        size: Height and width wanted.
-        rounding: See :data:`DecisionSize`.
-        threshold: As for :func:`upsample_and_decide`.
-    """
+    """As :func:`upsample_and_decide`, on the device that the probabilities are on."""
     if rounding == "network-size":
         indices = torch.arange(1, 1 + len(probabilities), device=probabilities.device)
         decided = _most_probable_on_device(probabilities, threshold)
@@ -78,12 +71,8 @@ def argmax_labels(
     The background's probability is 1 minus the others'. With a single class that is the paper's
     mean rounded at one half (p > 1 - p exactly where p > 1/2, in floating point too).
 
-    Args:
-        probabilities: float32 (H, W) of each foreground class.
-        threshold: As for :func:`upsample_and_decide`.
-
-    Returns:
-        Labels: bool (H, W) for one class, else uint8 class indices.
+    Of the probabilities of each foreground class, float32 (H, W), it makes labels (H, W): bool for
+    one class, where the threshold counts, else uint8 class indices.
     """
     maps = list(probabilities)
     if len(maps) == 1:
@@ -102,15 +91,6 @@ def _most_probable_on_device(probabilities: Tensor, threshold: float) -> Tensor:
 
 
 def resize_map(probability: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:
-    """A probability map at another size, bilinearly (paper, Section 3.2).
-
-    Args:
-        probability: float32 (S, S).
-        height: Rows wanted.
-        width: Columns wanted.
-
-    Returns:
-        NDArray: float32 (height, width).
-    """
+    """A probability map (S, S), float32, at another size, bilinearly (paper, Section 3.2)."""
     resized = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized, dtype=np.float32)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from harness.data.fingerprint import FileDigests, sha256
 from harness.inference import maps as map_files
-from harness.inference.precision_check import Sample, make_predictor, sample_of
+from harness.inference.make_predictor import Sample, make_predictor, sample_of
 from harness.inference.sources import Sources
 from harness.inference.video import Video, check_whole
 from harness.inference.write_masks import (
@@ -80,11 +80,14 @@ class SourcePrediction:
 
         Raises:
             FaultsError: Images cannot be read: any, or all of them with ``keep_going``.
-            UserError: The folder cannot be written.
+            UserError: The folder cannot be written, or a video is cut off; what could be read of it
+                is written.
         """
         with outputs.staged(last=TABLE) as staging:
             rows, faults = self._predict(staging)
             _write_table(staging, rows, faults)
+        if isinstance(self.source, Video):
+            check_whole(self.source, len(rows))
         return rows, faults
 
     def part(self, out: Path, shard: Shard) -> Done:
@@ -131,6 +134,8 @@ class SourcePrediction:
                     write_overlay(self.source, staging, self.loaded.classes, done=bar.advance)
             _write_table(staging, rows, left_out)
         shutil.rmtree(root, ignore_errors=True)
+        if isinstance(self.source, Video):
+            check_whole(self.source, len(rows))
         return rows, sorted(left_out, key=str)
 
     def _predict(self, out: Path, shard: Shard | None = None) -> Done:
@@ -178,15 +183,6 @@ class SourcePrediction:
             say=console.note,
             uncertainty=self.uncertainty,
         )
-
-    def check_whole(self, masks: int) -> None:
-        """Refuse a video of which clearly fewer frames were read than its header says.
-
-        Raises:
-            UserError: It is cut off.
-        """
-        if isinstance(self.source, Video):
-            check_whole(self.source, masks)
 
     def _made_of(self) -> Callable[[Shard], dict[str, Any]]:
         """What the part of each process is made of."""

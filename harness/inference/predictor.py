@@ -134,7 +134,9 @@ class Predictor:
         try:
             yield from self._predict(images, read)
         except DamagedError as error:
-            raise FaultsError(find_unreadable(images), "frames cannot be read") from error
+            # On a network drive, what could not be read may be readable a moment later.
+            faults = find_unreadable(images) or [Fault(path="", message=str(error))]
+            raise FaultsError(faults, "frames cannot be read") from error
 
     def predict_pixels(
         self, frames: Iterable[tuple[Path, NDArray[np.uint8]]]
@@ -151,6 +153,8 @@ class Predictor:
             ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool,
             ThreadPoolExecutor(1, thread_name_prefix="batches") as network,
         ):
+            # Each stage is lazy: what the caller takes from the last is drawn through all of them
+            # in the caller's thread, `items` included.
             decoded = map_ahead(pool, lambda item: self._decode(item, read), items, ahead)
             whole = (frame for frame in decoded if frame is not None)
             batches = _batches(whole, self.inference.batch_size)
@@ -212,12 +216,13 @@ class Predictor:
                 if device.type != "cpu"
             ]
             small, *full = on_cpu([foreground, *decided])
-        labels = iter(full)
+        labels = iter(full)  # those of a frame one after another, then the next frame's
         spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
         return [
             _Forwarded(
                 frame=frame,
                 probabilities=maps,
+                # The places come first: so zip takes no label too many. On a CPU there are none.
                 labels=dict(zip(self._places, labels, strict=False)),
                 milliseconds=spent,
             )

@@ -77,6 +77,7 @@ def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
 
     Which one that is shows when the example passes through: hooks compare the identity of tensors.
     """
+    # The tensors are kept, too: the identity of one that was freed would be given to another.
     outputs: dict[int, tuple[str, Tensor]] = {}
     pairs: dict[str, str] = {}
 

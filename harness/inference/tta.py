@@ -43,12 +43,9 @@ def average_views(predict: Callable[[Tensor], Tensor], images: Tensor) -> Tensor
 def scaled_sides(size: int) -> tuple[int, ...]:
     """The further input sizes, multiples of 32 as the encoders need them.
 
-    Each is the multiple nearest to its share of the network's size, but at least one multiple away
-    from that size: otherwise the plain view would count twice. At a size of 32 there is no smaller
-    one.
-
-    Args:
-        size: Side of the network's input, a multiple of 32.
+    Each is the multiple nearest to its share of the network's size, a multiple itself, but at least
+    one away from that size: otherwise the plain view would count twice. At a size of 32 there is no
+    smaller one.
     """
     smaller, larger = (round(size * scale / _MULTIPLE) * _MULTIPLE for scale in SCALES)
     sides = (min(smaller, size - _MULTIPLE), max(larger, size + _MULTIPLE))

@@ -72,7 +72,7 @@ def read_frames(
             there, frame = capture.read()
             if not there:
                 return
-            if number % own.of == own.number % own.of:
+            if number % own.of == own.number % own.of:  # process N of N takes N, 2 N and so on
                 yield number, np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
     finally:
         capture.release()
@@ -92,15 +92,7 @@ def check_whole(video: Video, found: int) -> None:
 
 
 def overlay(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Draw a mask's outline on a frame.
-
-    Args:
-        pixels: uint8 (H, W, 3), RGB.
-        mask: bool (H, W).
-
-    Returns:
-        NDArray: uint8 (H, W, 3), BGR, as OpenCV writes it.
-    """
+    """A frame, uint8 (H, W, 3) RGB, with a mask's outline: in BGR, as OpenCV writes it."""
     drawn = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     contours = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
     cv2.drawContours(drawn, contours, -1, _OUTLINE, max(1, min(mask.shape) // 300))
@@ -143,7 +135,7 @@ def writing(path: Path, rate: float) -> Iterator[Writer]:
     """Write a video (``rate`` in frames a second), which gets its name when the block ends well.
 
     Raises:
-        UserError: If the folder cannot be written.
+        UnwritableError: If the folder cannot be written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +150,9 @@ def writing(path: Path, rate: float) -> Iterator[Writer]:
         finally:
             writer.close()
         if writer.path.exists():
+            # OpenCV says nothing of a full disk, but what it wrote has no index then.
+            if not cv2.VideoCapture(str(writer.path)).isOpened():
+                raise unwritable(path.parent, Exception("the video could not be written in full"))
             writer.path.replace(path)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.inference.make_predictor import SAMPLE, Sample
 from harness.inference.maps import FOLDER, MapOptions, write_manifest, write_maps
-from harness.inference.precision_check import SAMPLE, Sample
 from harness.inference.prediction import Prediction
 from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources

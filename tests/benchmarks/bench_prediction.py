@@ -26,8 +26,8 @@ from torch import nn
 import models
 from harness.data.frames import read_image, resize_image, resize_mask
 from harness.data.synthetic.dataset import write_dataset
+from harness.inference.make_predictor import changed_pixels
 from harness.inference.postprocess import upsample_and_decide
-from harness.inference.precision_check import changed_pixels
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.predictor import Predictor
 from harness.inference.sources import Sources

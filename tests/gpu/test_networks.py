@@ -18,7 +18,7 @@ from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import BatchLoader
 from harness.inference.engine import Engine
-from harness.inference.precision_check import changed_pixels
+from harness.inference.make_predictor import changed_pixels
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
 from harness.runs.network import Normalised, Softmax, build, normalisation

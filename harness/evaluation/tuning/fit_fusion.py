@@ -51,6 +51,7 @@ def fit(
         for _ in range(STEPS):
             chosen = torch.randperm(len(frames))[:_BATCH].tolist()
             maps, masks = _batch([frames[at] for at in chosen])
+            # Losses take logits: the softmax of the logarithms is the probabilities again.
             loss = loss_of(network(maps).clamp_min(_SMALLEST).log(), masks)
             optimiser.zero_grad()
             loss.backward()

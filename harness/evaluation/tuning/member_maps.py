@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from harness.data.frames import truth_of
@@ -22,7 +24,9 @@ from harness.utils import device as devices
 from metrics.frame.pixel_counts import count
 from metrics.masks.class_indices import mask_of
 from metrics.masks.read import Mask
+from metrics.utils.files import unwritable
 from models.divergentnets import DivergentNets
+from models.fusion import mean_of_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,14 +59,17 @@ def predict_maps(
 
     Returns:
         dict: Member to its maps, float32 (N, S, S).
+
+    Raises:
+        UserError: If a frame cannot be read.
+        UnwritableError: If the disk has no room for all maps.
     """
     network = loaded.network
     networks = network.members if isinstance(network, DivergentNets) else [network]
     by_name = dict(zip(member_names(loaded), networks, strict=True))
     wanted = [name for name in by_name if not members or name in members]
     images = [Path(image) for image in frames["image"]]
-    shape = (len(wanted), len(images), loaded.size, loaded.size)
-    maps = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+    maps = _new_array(file, (len(wanted), len(images), loaded.size, loaded.size))
     channel = loaded.classes.channel - 1
     for place, name in enumerate(wanted):
         predictor = Predictor(
@@ -72,6 +79,20 @@ def predict_maps(
             maps[place, at] = prediction.probabilities[channel]
             done()
     return dict(zip(wanted, maps, strict=True))
+
+
+def _new_array(file: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """An array of zeros, float32, in a new file."""
+    try:
+        array: NDArray[np.float32] = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+        # The new file is one hole. Where the disk is full when a value is written into it, the
+        # system ends the process (SIGBUS) without a word, so the room is taken now.
+        if hasattr(os, "posix_fallocate"):
+            with file.open("r+b") as stream:
+                os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+    except OSError as error:
+        raise unwritable(file.parent, error) from error
+    return array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +152,7 @@ class Truths:
     ) -> list[dict[str, Any]]:
         """The frame table's rows of masks that are decided from maps at the network's size.
 
-        Args:
-            map_of: The map (S, S) of a frame, by its place.
-            threshold: A pixel is of the class above it.
-            clean_up: What is changed of the masks.
+        ``map_of`` gives the map (S, S) of a frame by its place; masks are above the threshold.
         """
 
         def one(at: int) -> dict[str, Any]:
@@ -153,10 +171,6 @@ def mean_of(
     """The mean of members' maps by frame, added in the order of the names, as prediction does."""
 
     def mean(at: int) -> NDArray[np.float32]:
-        total = np.array(maps[names[0]][at])
-        for name in names[1:]:
-            total = total + maps[name][at]
-        divided: NDArray[np.float32] = np.divide(total, len(names), dtype=np.float32)
-        return divided
+        return mean_of_members(torch.from_numpy(maps[name][at]) for name in names).numpy()
 
     return mean

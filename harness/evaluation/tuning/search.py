@@ -142,6 +142,7 @@ class Search:
         tables = [self._rows(one, augmented if one.tta and augmented else maps) for one in options]
         found = list(self._compared(step, [words(one) for one in options], tables))
         able = [0] + [at for at, one in enumerate(found) if one.is_certain or not self.only_certain]
+        # Of equal ones the first, so that nothing is changed for nothing.
         taken = max(able, key=lambda at: (found[at].mean, -at))
         self.tried += [replace(one, taken=at == taken) for at, one in enumerate(found)]
         return options[taken]

@@ -111,7 +111,7 @@ def fuse(
 
     Raises:
         UserError: If the run has one member or several classes, the members of the parts are
-            others, or the disk is full.
+            others or take images of different sizes, or the disk is full.
     """
     names = tuple(run.settings.get("members", ()))
     if len(names) < 2:
@@ -126,6 +126,11 @@ def fuse(
                 raise UserError(
                     f"a fusion is for one class and the members {', '.join(names)}; {one.run} has "
                     f"{len(loaded.classes)} classes and {', '.join(member_names(loaded))}"
+                )
+            if fitted and loaded.size != (first := fitted[0].maps[0].shape[-1]):
+                raise UserError(
+                    f"a fusion is fitted to maps of one size; {one.run} takes images of "
+                    f"{loaded.size} pixels, {parts[0][0].run} of {first}. Train all folds alike."
                 )
             # As the run predicts that is made: the recipes say whether with augmentation.
             how = dataclasses.replace(inference, tta=run.tta)

@@ -90,6 +90,8 @@ def test_calibration_is_fitted_on_validation_and_used_by_predict(
 
     for words in (("--calibrated",), ("--risk", "0.2", "--threshold", "0.4")):
         assert call(own, "predict", source, "--out", out, *model, *words).exit_code == 2
+    halves = call(own, "predict", source, "--out", out, *model, "--risk", "0.225")
+    assert "expected to miss at most 22.5% of it" in halves.stderr
     few = call(own, "predict", source, "--out", out, *model, "--risk", "0.001")
     assert few.exit_code == 1
     assert "at least 999 sequences" in few.stderr

@@ -121,6 +121,19 @@ def test_what_was_not_kept_is_made_when_it_is_asked_for(own: Workspace, evaluate
     assert 0 < higher < half
 
 
+def test_what_was_kept_stays_where_more_is_asked_for(own: Workspace, evaluate: Evaluate) -> None:
+    evaluate("--model", "unet++", "--again", "--probabilities", "--map-bits", "16")
+    evaluate("--model", "unet++", "--table", "pranet")
+    folder = folders(own)["unet++"]
+    assert (folder / "maps.parquet").exists()
+    described = json.loads((folder / "probabilities" / "maps.json").read_text())
+    assert described["bits"] == 16
+    assert len([*folder.glob("probabilities/**/*.png")]) == len(masks(folder))
+    evaluate("--model", "unet++", "--probabilities", "--map-bits", "8")
+    assert (folder / "maps.parquet").exists()
+    assert "evaluated before" in evaluate("--model", "unet++", "--table", "pranet").stderr
+
+
 def test_a_plug_in_may_ask_for_the_map(
     own: Workspace, evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,23 @@ def test_a_part_that_was_changed_is_made_again(own: Workspace, call: Call) -> No
     assert "evaluated before" in of_fpn("--gather").stderr
 
 
+def test_no_part_of_what_was_evaluated_before(own: Workspace, call: Call) -> None:
+    def of_fpn(*arguments: str) -> Result:
+        return call(own, "--model", "fpn", *arguments)
+
+    (fpn,) = (run for run in own.runs() if run.model == "fpn")
+    assert of_fpn("--probabilities").exit_code == 0
+    assert "evaluated before; --again" in of_fpn("--shard", "1/1").stderr
+    assert not (fpn.folder / "parts").exists()
+    pranet = ("--table", "pranet")
+    assert "part 1/1, " in of_fpn("--shard", "1/1", *pranet).stderr
+    assert of_fpn("--gather", *pranet).exit_code == 0
+    kept = {path.name for path in fpn.evaluation("test").iterdir()}
+    assert kept > {"frames.parquet", "maps.parquet", "masks", "probabilities"}
+    assert not (fpn.folder / "parts" / "test").exists()
+    assert "part 1/1, " in of_fpn("--shard", "1/1", "--again").stderr
+
+
 @pytest.mark.parametrize("shard", ["0/4", "5/4", "1/0", "1", "a/b", "-1/4"])
 def test_shards_that_are_none(own: Workspace, call: Call, shard: str) -> None:
     assert "expected K/N" in call(own, "--shard", shard).output

@@ -434,9 +434,10 @@ def test_plain_folders_are_scored_and_not_entered(here: Path, harness: Harness) 
                 file = here / "methods" / name / test_set / f"{frame}.png"
                 cv2.imwrite(str(file), disc(3 * shift) * np.uint8(255))
 
-    result = harness("score", "methods", "--truth", "truth", "--format", "csv")
+    result = harness("score", "methods", "--truth", "truth", "--format", "csv", "--jobs", "2")
 
     assert result.exit_code == 0, result.output
+    assert "--jobs is for packages" in result.stderr
     rows = [row for row in csv.DictReader(result.stdout.splitlines()) if row["test_set"] == "all"]
     assert [row["package"] for row in rows] == ["ours", "theirs"]
     assert float(rows[0]["score"]) == pytest.approx(1)

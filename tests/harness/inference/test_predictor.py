@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.data.frames import read_image
+from harness.data.frames import find_unreadable, read_image
 from harness.inference.engine import on_cpu
 from harness.inference.postprocess import (
     argmax_labels,
@@ -228,6 +228,21 @@ def test_every_frame_that_cannot_be_read_is_named(frames: list[Path]) -> None:
         frames[number].write_bytes(frames[number].read_bytes()[:60])
 
     with pytest.raises(FaultsError, match=r"(?s)1\.png.*3\.png"):
+        list(predictor().predict(frames))
+
+
+def test_a_frame_that_can_be_read_a_moment_later_is_named(
+    frames: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = frames[1].read_bytes()
+    frames[1].write_bytes(b"not yet")
+
+    def find_later(images: list[Path]) -> list[Fault]:
+        frames[1].write_bytes(whole)
+        return find_unreadable(images)
+
+    monkeypatch.setattr("harness.inference.predictor.find_unreadable", find_later)
+    with pytest.raises(FaultsError, match=r"1\.png: expected"):
         list(predictor().predict(frames))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import pytest
 
 from harness.inference.video import check_whole, inspect, overlay, read_frames, writing
 from metrics.utils.errors import UserError
+from metrics.utils.files import UnwritableError
 
 FRAMES, HEIGHT, WIDTH = 40, 48, 64
 CODES = {"mp4": "mp4v", "avi": "MJPG"}
@@ -98,3 +101,19 @@ def interrupted(path: Path) -> None:
     with writing(path, 10.0) as writer:
         writer.add(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
         raise KeyboardInterrupt
+
+
+def test_a_video_that_the_disk_has_no_room_for_is_no_video(
+    tmp_path: Path, no_room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (40, 128, 128, 3), np.uint8)
+
+    def write() -> None:
+        with writing(tmp_path / "v.mp4", 25) as film:
+            for frame in noise:
+                film.add(frame)
+
+    with no_room(100_000), pytest.raises(UnwritableError, match="in full"):
+        write()
+
+    assert not [*tmp_path.iterdir()]

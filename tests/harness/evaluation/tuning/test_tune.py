@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 import torch
 
 from harness.evaluation.tuning import tune as module
-from harness.evaluation.tuning.member_maps import Truths
+from harness.evaluation.tuning.member_maps import Truths, _new_array
 from harness.inference.prediction import Inference
 from harness.runs.network import Loaded
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from metrics.masks.classes import ONE
 from metrics.utils.errors import UserError
+from metrics.utils.files import UnwritableError
 from models.divergentnets import DivergentNets
 
 
@@ -124,6 +126,43 @@ def test_a_fusion_is_fitted_to_maps_that_are_predicted_as_its_run_predicts(
     )  # fmt: skip
 
     assert asked == [choice.tta] == [True]
+
+
+def test_folds_of_different_sizes_cannot_be_fused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truths: Truths, maps_of: Callable[..., Any]
+) -> None:
+    large, small = (
+        Run(
+            run=f"divergentnets-{size}", model="divergentnets", status="finished", folder=tmp_path,
+            settings={"members": {"fpn": {}, "unet": {}}}, members={"fpn": "a"}, row={},
+        )
+        for size in (64, 32)
+    )  # fmt: skip
+    maps = maps_of(fpn=(0.9, 0.1), unet=(0.9, 0.1))  # of 32 pixels
+    monkeypatch.setattr(
+        module, "load", lambda run: SimpleNamespace(classes=["polyp"], size=int(run.run[-2:]))
+    )
+    monkeypatch.setattr(module, "member_names", lambda _loaded: ("fpn", "unet"))
+    monkeypatch.setattr(module.Truths, "read", lambda *_: truths)
+    monkeypatch.setattr(module, "_predict", lambda *_: maps)
+
+    with pytest.raises(UserError, match="divergentnets-64 takes images of 64 pixels"):
+        module.fuse(
+            Workspace(tmp_path), small, [(small, pd.DataFrame()), (large, pd.DataFrame())], "val",
+            kind="weighted", inference=Inference(device=torch.device("cpu")),
+        )  # fmt: skip
+
+
+def test_maps_take_their_room_on_the_disk_at_once(
+    tmp_path: Path, no_room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    maps = _new_array(tmp_path / "maps.npy", (2, 3, 64, 64))
+    assert maps.shape == (2, 3, 64, 64)
+    assert not maps.any()
+    taken = (tmp_path / "maps.npy").stat()
+    assert taken.st_blocks * 512 >= taken.st_size > maps.nbytes
+    with no_room(10_000), pytest.raises(UnwritableError, match="cannot write in"):
+        _new_array(tmp_path / "more.npy", (2, 3, 64, 64))
 
 
 def test_members_of_a_single_network_are_not_tuned(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
-"""Compare the masks of a faster precision with those of float32 before predicting with it."""
+"""The predictor of a run; the masks of a faster precision are first compared with float32's."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
 
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.predictor import Predictor
@@ -17,15 +18,6 @@ SAMPLE: Final = 8
 """Number of frames that are predicted both ways."""
 
 Sample = Callable[[Predictor], Iterable[Prediction]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskDifference:
-    """How many of the pixels of some frames have another class in another prediction."""
-
-    frames: int
-    changed: int
-    pixels: int
 
 
 def make_predictor(
@@ -72,19 +64,27 @@ def make_predictor(
     return predictor
 
 
+class MaskDifference(NamedTuple):
+    """How many of the pixels of some frames have another class in another prediction."""
+
+    frames: int
+    changed: int
+    pixels: int
+
+
 def changed_pixels(a: Iterable[Prediction], b: Iterable[Prediction]) -> MaskDifference:
     """Count the pixels in which two predictions of the same frames, in one order, differ."""
-    pairs = zip(a, b, strict=True)
-    counted = [(int((one.labels != other.labels).sum()), one.labels.size) for one, other in pairs]
-    return MaskDifference(
-        frames=len(counted),
-        changed=sum(changed for changed, _ in counted),
-        pixels=sum(pixels for _, pixels in counted),
-    )
+    frames = changed = pixels = 0
+    for one, other in zip(a, b, strict=True):
+        frames += 1
+        changed += int(np.count_nonzero(one.labels != other.labels))
+        pixels += one.labels.size
+    return MaskDifference(frames, changed, pixels)
 
 
 def sample_of(images: Sequence[Path]) -> Sample:
     """At most ``SAMPLE`` of the images, evenly spread over them."""
-    chosen = images[:: max(1, len(images) // SAMPLE)][:SAMPLE]
+    count = min(SAMPLE, len(images))
+    chosen = [images[at * len(images) // count] for at in range(count)]
     # A frame that cannot be read is named when all of them are predicted.
     return lambda predictor: predictor.predict(chosen, on_fault=lambda _: None)

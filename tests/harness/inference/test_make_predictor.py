@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.inference.precision_check import changed_pixels, make_predictor, sample_of
+from harness.inference.make_predictor import changed_pixels, make_predictor, sample_of
 from harness.inference.prediction import Inference, Prediction
 from harness.runs.network import Loaded
 from harness.runs.run import Run
@@ -94,5 +94,6 @@ def test_a_sample_is_spread_over_the_frames(frames: list[Path]) -> None:
         def predict(self, images: list[Path], **_: object) -> list[Path]:
             return images
 
-    assert sample_of(frames)(Seen()) == frames[::2][:8]
+    assert sample_of(frames[:16])(Seen()) == frames[:16:2]
+    assert sample_of(frames[:15])(Seen()) == [frames[at] for at in (0, 1, 3, 5, 7, 9, 11, 13)]
     assert sample_of(frames[:3])(Seen()) == frames[:3]
