@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from metrics.utils.errors import UserError
+from submissions.layout import PackageLayout
 from submissions.reading.archive import Archive, Limits, name_fault
 from submissions.reading.findings import Finding, found
 from submissions.reading.mask import Content, Place
@@ -23,7 +24,7 @@ PREDICTIONS: Final = "predictions.json"
 
 
 def inspect_jobs(
-    folder: Path, expected: Sizes, on_mask: Callable[[Content], None]
+    folder: Path, expected: Sizes, layout: PackageLayout, on_mask: Callable[[Content], None]
 ) -> PackageReport:
     """Inspect the masks that jobs have written.
 
@@ -33,6 +34,7 @@ def inspect_jobs(
     Args:
         folder: The platform's ``/input``, with ``predictions.json``.
         expected: Test set to frame name to height and width of every frame that needs a mask.
+        layout: Says whether masks are grey.
         on_mask: Called with each mask, from several threads.
 
     Raises:
@@ -58,8 +60,10 @@ def inspect_jobs(
     structure = Structure(
         masks=tuple(places.values()), timings={}, findings=tuple(findings), junk=()
     )
-    archive = Archive(read=lambda path: _read(folder / path))
-    return inspect_masks(archive, structure, expected, on_mask=on_mask)
+    archive = Archive(read=lambda path: _read(folder / path, grey=layout.grey))
+    return inspect_masks(
+        archive, structure, expected, threshold=layout.threshold, on_mask=on_mask
+    )
 
 
 def _jobs(file: Path) -> list[dict[str, Any]]:
@@ -117,8 +121,11 @@ def _missing(expected: Sizes, seen: set[tuple[str, str] | None]) -> Iterator[Fin
                 yield found("missing", f"{test_set}/{name}", message)
 
 
-def _read(path: Path) -> bytes:
-    """A mask's file; a MetaImage as a PNG, and 0 and 1, as masks have there, as 0 and 255."""
+def _read(path: Path, *, grey: bool) -> bytes:
+    """A mask's file; a MetaImage as a PNG, and 0 and 1, as masks have there, as 0 and 255.
+
+    In a round of grey masks 1 is a probability of next to nothing, and stays one.
+    """
     from submissions.platforms.mha import read_mha
 
     with path.open("rb") as stream:
@@ -126,6 +133,6 @@ def _read(path: Path) -> bytes:
     if path.suffix.lower() != ".mha":
         return data
     pixels = read_mha(data)
-    if pixels.max() == 1:
+    if pixels.max() == 1 and not grey:
         pixels = pixels * np.uint8(255)
     return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())

@@ -59,7 +59,9 @@ def inspect_unpacked(
             read=lambda name: read(name.removeprefix(prefix)),
         )
         structure = arrange(named, layout, expected=expected)
-        return inspect_masks(named, structure, expected, on_mask=on_mask)
+        return inspect_masks(
+            named, structure, expected, threshold=layout.threshold, on_mask=on_mask
+        )
 
 
 def _removed(folder: Path, layout: PackageLayout, test_sets: list[str]) -> str:

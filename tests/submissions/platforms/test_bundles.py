@@ -462,6 +462,13 @@ def test_run_locally_passes(export, tmp_path: Path) -> None:
     check_run_locally([export("evalai") / "run_locally.sh"], sys.executable)
 
 
+def test_run_locally_passes_whatever_suffix_a_round_names_first(export, tmp_path: Path) -> None:
+    rounds = tmp_path / "rounds.toml"
+    rounds.write_text("[rounds.2]\ndaily_limit = 2\nsuffixes = ['.tif', '.jpg']\n")
+    bundle = export("codabench", "--rounds", rounds)
+    check_run_locally([bundle / "run_locally.sh"], sys.executable)
+
+
 def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_path: Path) -> None:
     def told(*words: object) -> str:
         line = ["export-evaluation", "--round", "2", "--truth", truth_folder, *words]
