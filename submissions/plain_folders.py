@@ -57,9 +57,12 @@ def find_masks(folder: Path) -> MaskFolder:
     found = MaskFolder(folder=folder)
     if masks := _masks_in(folder, found):
         found.sets[""] = masks
-        found.others.extend(f"{path.name}/" for path in _visible(folder) if path.is_dir())
+        used = inner(folder, MASK_FOLDERS)
+        folders = [path for path in _visible(folder) if path.is_dir() and path != used]
+        found.others.extend(f"{path.name}/" for path in folders)
         return found
     found.others.clear()
+    found.findings.clear()
     for path in _visible(folder):
         if path.is_dir():
             if masks := _masks_in(path, found):

@@ -18,6 +18,7 @@ from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.reading.archive import name_fault
 from submissions.reading.findings import shown
+from submissions.timing import AVERAGE
 from submissions.writing.encoding import SUFFIXES
 
 Frames = dict[str, dict[str, Path]]
@@ -220,17 +221,19 @@ def _frames_of(
     faults += [
         Fault(path=str(path), message=problem)
         for name, path in frames.items()
-        if (problem := _name_problem(path, layout.mask(test_set, name)))
+        if (problem := _name_problem(path, name, layout.mask(test_set, name), layout.timings))
     ]
     if not frames:
         faults.append(Fault(path=str(folder), message=f"holds no frames. {_INIT}"))
     return frames
 
 
-def _name_problem(frame: Path, mask: str) -> str:
+def _name_problem(frame: Path, name: str, mask: str, timings: str) -> str:
     """Why the mask of a frame cannot lie in a package; empty where it can."""
     if valid_text(frame.name) != frame.name:
         return "its name has bytes that are no UTF-8, which no package can hold; rename it"
+    if timings and (name != name.strip() or name == AVERAGE):
+        return f"no timing file can hold its name {name!r}; rename it"
     fault = name_fault(mask)
     return f"no package can hold its mask {shown(mask)}: {fault}; rename it" if fault else ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -69,7 +68,7 @@ def command(
     check_format(file_format, round_.layout)
     (folder,) = settings.require("test_frames")
     frames = find_frames(round_, folder)
-    _say_what_is_passed_over(folder, frames)
+    _say_what_is_passed_over(frames)
     workspace = Workspace(settings.workspace)
     chosen = select(workspace, names, runs, default="best")
     workspace.check_writable()
@@ -78,15 +77,16 @@ def command(
         _submit(workspace, run, round_, frames, inference, file_format)
 
 
-def _say_what_is_passed_over(folder: Path, frames: Frames) -> None:
-    for test_set, files in frames.items():
+def _say_what_is_passed_over(frames: Frames) -> None:
+    for files in frames.values():
         used = set(files.values())
+        folder = min(used).parent
         others = [
             path.name
-            for path in sorted((folder / test_set).iterdir())
+            for path in sorted(folder.iterdir())
             if path not in used and not path.name.startswith(".")
         ]
-        if remark := passed_over(others, str(folder / test_set)):
+        if remark := passed_over(others, str(folder)):
             console.warn(remark)
 
 

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from metrics.utils.errors import UserError
+from metrics.utils.names import normal
 from submissions.layout import PackageLayout
 from submissions.reading.archive import Archive, Limits, name_fault
 from submissions.reading.findings import Finding, found
@@ -61,9 +62,7 @@ def inspect_jobs(
         masks=tuple(places.values()), timings={}, findings=tuple(findings), junk=()
     )
     archive = Archive(read=lambda path: _read(folder / path, grey=layout.grey))
-    return inspect_masks(
-        archive, structure, expected, threshold=layout.threshold, on_mask=on_mask
-    )
+    return inspect_masks(archive, structure, expected, threshold=layout.threshold, on_mask=on_mask)
 
 
 def _jobs(file: Path) -> list[dict[str, Any]]:
@@ -95,7 +94,7 @@ def _image_name(job: Mapping[str, Any]) -> str:
     """The name of a job's input image without its suffix; empty where it has none."""
     images = (value.get("image") for value in _values(job, "inputs"))
     names = [str(image["name"]) for image in images if isinstance(image, dict) and "name" in image]
-    return Path(names[0]).stem if names else ""
+    return normal(Path(names[0]).stem) if names else ""
 
 
 def _output(folder: Path, job: Mapping[str, Any]) -> str | Finding:
@@ -104,8 +103,10 @@ def _output(folder: Path, job: Mapping[str, Any]) -> str | Finding:
     paths = [str(one.get("relative_path", "")) for one in sockets if isinstance(one, dict)]
     images = [f"{job.get('pk')}/output/{path}" for path in paths if path.startswith("images/")]
     image = _image_name(job)
-    if len(images) != 1 or name_fault(images[0]):
+    if len(images) != 1:
         return found("missing", image, f"expected one output image, got {len(images)}")
+    if fault := name_fault(images[0]):
+        return found("missing", image, f"its output image has {fault}")
     place = folder / images[0]
     files = sorted(place.glob("*")) if place.is_dir() else []
     if len(files) != 1 or files[0].is_symlink() or not files[0].is_file():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from submissions.layout import PackageLayout
+from submissions.layout import PackageLayout, is_junk
 from submissions.reading.archive import Limits, open_archive
 from submissions.reading.mask import Content
 from submissions.reading.structure import arrange
@@ -21,9 +21,9 @@ def find_submission(
     """What a participant gave, and what inspects it.
 
     It is the folder itself, or the zip in it where it holds nothing else but files of the
-    platform's ``own``: a package that was zipped twice.
+    platform's ``own`` or of an operating system: a package that was zipped twice.
     """
-    paths = [path for path in folder.iterdir() if path.name not in own]
+    paths = [path for path in folder.iterdir() if not (path.name in own or is_junk(path.name))]
     if len(paths) == 1 and paths[0].suffix.lower() == ".zip" and paths[0].is_file():
         return paths[0], partial(inspect_package, paths[0], expected, layout=layout)
     return folder, partial(inspect_unpacked, folder, expected, layout, ignored=own)

@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import unicodedata
 import venv
 import zipfile
 from collections.abc import Callable, Mapping
@@ -26,8 +27,11 @@ from harness.cli import cli
 from harness.export import pins
 from metrics.endocv import FIGURES
 from metrics.utils.errors import FaultsError
+from submissions.layout import PackageLayout
 from submissions.platforms.evaluation import PACKAGES
+from submissions.platforms.jobs import inspect_jobs
 from submissions.platforms.mha import write_mha
+from submissions.platforms.unpacked import find_submission
 from submissions.scoring import score_package
 
 PLATFORMS = ("codabench", "grand-challenge", "evalai")
@@ -395,7 +399,7 @@ def test_the_jobs_of_an_algorithm_are_scored_like_a_package(
     assert status == 1
     assert not (tmp_path / "bad-out").exists()
     for fault in (
-        "a_0: expected one output image",
+        "a_0: its output image has '..' in its name",
         "nobody: no frame of the round has this image's name",
         "b_0: a second job for this frame",
         "EndoCV_DATA1/a_1: the mask of this frame is missing",
@@ -489,3 +493,20 @@ def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_pa
     assert not (tmp_path / "new").exists()
     assert {"numpy", "scipy", "python-dateutil"} <= set(pins.with_all_they_need(PACKAGES))
     assert "torch" not in pins.with_all_they_need(PACKAGES)
+
+
+def test_a_zip_in_the_zip_is_found_beside_what_a_mac_adds(package: Path, sizes, tmp_path) -> None:
+    given = tmp_path / "given"
+    (given / "__MACOSX").mkdir(parents=True)
+    shutil.copy(package, given)
+    found, _ = find_submission(given, sizes, PackageLayout(), ("metadata",))
+    assert found == given / package.name
+
+
+def test_the_image_of_a_job_is_known_however_its_accents_are_encoded(tmp_path: Path) -> None:
+    image = {"image": {"name": unicodedata.normalize("NFD", "é.png")}}
+    jobs = [{"pk": "../j", "inputs": [image], "outputs": [{"socket": SOCKET}]}]
+    (tmp_path / "predictions.json").write_text(json.dumps(jobs))
+    report = inspect_jobs(tmp_path, {"s": {"é": (4, 4)}}, PackageLayout(), lambda _: None)
+    (fault,) = report.faults()
+    assert "its output image has '..' in its name" in str(fault)
