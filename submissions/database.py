@@ -89,6 +89,7 @@ class Register:
         with self._faults(writing=True), closing(_connect(str(self.path))) as connection:
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
+            # In WAL mode less would let a power cut undo what was committed.
             connection.execute("PRAGMA synchronous = FULL")
             with _transaction(connection):
                 _migrate(connection, self.path)

@@ -27,6 +27,7 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import file_sha256
 from metrics.utils.names import counted
 from submissions.database import Register, frame, insert, stamp
+from submissions.reading.find_packages import package_name
 from submissions.rounds import Round
 from submissions.writing.publish import SealedPackage
 
@@ -154,7 +155,7 @@ class Ledger:
             for row in rows:
                 values = dict(row) | {
                     "submission": number,
-                    "model": row.get("model") or model or Path(row["package"]).stem,
+                    "model": row.get("model") or model or package_name(Path(row["package"])),
                     "round": row.get("round") or round_name,
                     "created": stamp(),
                 }

@@ -16,7 +16,7 @@ from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
-from metrics.utils.names import counted, normal
+from metrics.utils.names import counted, few, normal
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding
 from submissions.reading.mask import Place
@@ -205,10 +205,7 @@ def _structure(
 
 
 def _note(found: MaskFolder) -> str:
-    named = ", ".join(found.others[:_NAMED])
-    more = len(found.others) - _NAMED
-    rest = f" and {more} more" if more > 0 else ""
-    return f"passed over in {found.folder}: {named}{rest}" if named else ""
+    return f"passed over in {found.folder}: {few(found.others, _NAMED)}" if found.others else ""
 
 
 def _visible(folder: Path) -> list[Path]:

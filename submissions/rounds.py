@@ -11,7 +11,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from metrics.masks.image import read_size
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from metrics.utils.names import clashes, normal, valid_text
 from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
@@ -158,19 +158,15 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
         FaultsError: Frames cannot be read, all of them at once.
     """
     faults: list[Fault] = []
-
-    def size(path: Path) -> tuple[int, int]:
-        try:
-            return read_size(path)
-        except UserError as error:
-            faults.append(Fault(path="", message=error.message))
-            return (0, 0)
-
+    sizes: dict[str, dict[str, tuple[int, int]]] = {test_set: {} for test_set in frames}
     with ThreadPoolExecutor(4) as pool:
-        sizes = {
-            test_set: dict(zip(paths, pool.map(size, paths.values()), strict=True))
-            for test_set, paths in frames.items()
-        }
+        for test_set, paths in frames.items():
+            found = pool.map(or_fault(read_size), paths.values())
+            for name, size in zip(paths, found, strict=True):
+                if isinstance(size, Fault):
+                    faults.append(size)
+                else:
+                    sizes[test_set][name] = size
     if faults:
         raise FaultsError(faults, "frames cannot be read")
     return sizes

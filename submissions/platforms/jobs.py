@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,6 @@ import cv2
 import numpy as np
 
 from metrics.utils.errors import UserError
-from metrics.utils.names import normal
 from submissions.layout import PackageLayout
 from submissions.reading.archive import Archive, Limits, name_fault
 from submissions.reading.findings import Finding, found
@@ -94,7 +94,7 @@ def _image_name(job: Mapping[str, Any]) -> str:
     """The name of a job's input image without its suffix; empty where it has none."""
     images = (value.get("image") for value in _values(job, "inputs"))
     names = [str(image["name"]) for image in images if isinstance(image, dict) and "name" in image]
-    return normal(Path(names[0]).stem) if names else ""
+    return unicodedata.normalize("NFC", Path(names[0]).stem) if names else ""
 
 
 def _output(folder: Path, job: Mapping[str, Any]) -> str | Finding:

@@ -119,11 +119,10 @@ def _tiff(data: bytes) -> Header:
 
 
 def _deflated(tags: Mapping[int, tuple[int, ...]]) -> slice | None:
-    if not set(tags) <= _PLAIN.keys() | _SIZE_TAGS or len(tags.get(273, ())) != 1:
+    known = _PLAIN.keys() | _SIZE_TAGS
+    if not {258, 259, 262} <= tags.keys() <= known or len(tags.get(273, ())) != 1:
         return None
     if any(tags.get(tag, (value,)) != (value,) for tag, value in _PLAIN.items()):
-        return None
-    if tags.get(258) != (8,) or tags.get(259) != (_DEFLATE,) or tags.get(262) != (1,):
         return None
     if _single(tags, 278, tags[257][0]) < tags[257][0]:
         return None

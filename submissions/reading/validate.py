@@ -129,19 +129,19 @@ def inspect_masks(
     The arguments are those of :func:`inspect_package`.
     """
     findings = [*archive.findings, *structure.findings]
-    notes, lossy_note = _junk_note(structure), ""
+    notes, lossy_note = [_junk_note(structure)], ""
     latencies: dict[str, dict[str, float]] = {}
     if not any(finding.kind in HOSTILE for finding in findings):
         contents = _contents(archive, structure, limits or Limits(), threshold, on_mask, findings)
         if threshold is not None:
             notes.append(f"polyp where the probability is above {threshold:g}")
         lossy_note = _lossy_note(contents)
-        notes += [*filter(None, [lossy_note]), *_uniform_notes(contents)]
+        notes += [lossy_note, *_uniform_notes(contents)]
         latencies = _timings(archive, structure, expected, findings)
         findings += _unreadable_junk(archive, structure)
     return PackageReport(
         findings=tuple(findings),
-        notes=tuple(notes),
+        notes=tuple(filter(None, notes)),
         lossy_note=lossy_note,
         frames=_frames(structure),
         latencies_ms=latencies,
@@ -215,13 +215,10 @@ def _frames(structure: Structure) -> dict[str, tuple[str, ...]]:
     return {test_set: tuple(names) for test_set, names in frames.items()}
 
 
-def _junk_note(structure: Structure) -> list[str]:
-    if not structure.junk:
-        return []
-    return [
-        f"passed over: {counted(len(structure.junk), 'file')} that an operating system left in the "
-        "package"
-    ]
+def _junk_note(structure: Structure) -> str:
+    files = counted(len(structure.junk), "file")
+    left = f"passed over: {files} that an operating system left in the package"
+    return left if structure.junk else ""
 
 
 def _lossy_note(read: list[Totals]) -> str:

@@ -88,8 +88,8 @@ class PackageWriter:
         except OSError as error:
             raise unwritable(path.parent, error) from error
         # Beside the package: a folder for temporary files may be small, or in memory.
-        spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=path.parent)  # noqa: SIM115
-        self._spool: IO[bytes] = spool
+        folder = str(path.parent)
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=folder)  # noqa: SIM115
         self._sealed: SealedPackage | None = None
 
     def add(
@@ -287,6 +287,6 @@ def _share(part: int, whole: int) -> float:
 
 def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     info = zipfile.ZipInfo(name, date_time=_DATE)
-    info.create_system = 3
+    info.create_system = 3  # Unix on every system, so that the bytes are the same
     info.external_attr = 0o100644 << 16
     archive.writestr(info, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)

@@ -288,6 +288,14 @@ def test_a_foreign_package_is_named_after_its_file(ledger) -> None:
     assert (row["model"], row["team"], row["submission"]) == ("team7", "team7", None)
 
 
+def test_a_foreign_folder_is_named_whole(ledger, tmp_path) -> None:
+    for version in "ab":
+        (tmp_path / f"net.{version}").mkdir()
+        row = score_row(package=str(tmp_path / f"net.{version}"), package_sha256=version)
+        ledger.enter_scores([row])
+    assert sorted(ledger.scores()["model"]) == ["net.a", "net.b"]
+
+
 def test_scoring_again_replaces_and_another_protocol_does_not(ledger) -> None:
     ledger.enter_scores([score_row(), score_row(test_set="EndoCV_DATA1", score=0.4)])
     ledger.enter_scores([score_row(score=0.6), score_row(protocol="strict", score=0.3)])
