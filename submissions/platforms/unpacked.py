@@ -69,8 +69,10 @@ def _removed(folder: Path, layout: PackageLayout, test_sets: list[str]) -> str:
     every = layout.folder(test_sets[0]).split("/")
     tops = every if len(test_sets) == 1 else every[:-1]
     there = [number for number, name in enumerate(tops) if (folder / name).is_dir()]
+    # Two of them may be called alike: where all that should follow is there, too, it is the one.
+    whole = [number for number in there if folder.joinpath(*tops[number:]).is_dir()]
     if there:
-        return "".join(f"{name}/" for name in tops[: there[0]])
+        return "".join(f"{name}/" for name in tops[: (whole or there)[0]])
     inside = any((folder / layout.folder(name).split("/")[-1]).is_dir() for name in test_sets)
     masks = len(test_sets) == 1 and any(layout.frame_of(path.stem) for path in folder.iterdir())
     return "".join(f"{name}/" for name in tops) if inside or masks else ""

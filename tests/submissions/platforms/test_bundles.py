@@ -33,6 +33,7 @@ from submissions.platforms.jobs import inspect_jobs
 from submissions.platforms.mha import write_mha
 from submissions.platforms.unpacked import find_submission
 from submissions.scoring import score_package
+from submissions.writing.package import PackageWriter
 
 PLATFORMS = ("codabench", "grand-challenge", "evalai")
 PROGRAMS = {"codabench": "scoring_program", "grand-challenge": "program"}
@@ -425,6 +426,18 @@ def test_folders_that_a_platform_removed_are_put_before_the_names_again(
         shutil.rmtree(given)
 
 
+def test_removed_folders_that_are_called_alike_are_told_apart(tmp_path: Path, masks) -> None:
+    layout = PackageLayout(root="results", task="results", timings="")
+    mask = masks["EndoCV_DATA1"]["a_0"]
+    with PackageWriter(tmp_path / "p.zip", layout=layout) as writer:
+        writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1)
+    shutil.unpack_archive(tmp_path / "p.zip", tmp_path / "whole")
+    sizes = {"EndoCV_DATA1": {"a": mask.shape}}
+    for given in ("whole", "whole/results", "whole/results/results"):
+        _, inspect = find_submission(tmp_path / given, sizes, layout, ())
+        assert inspect().faults() == []
+
+
 def test_a_round_of_another_layout_has_a_bundle_that_passes_its_self_test(
     masks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,7 +476,8 @@ def test_a_round_of_another_layout_has_a_bundle_that_passes_its_self_test(
 
 
 def test_run_locally_passes(export, tmp_path: Path) -> None:
-    check_run_locally([export("evalai") / "run_locally.sh"], sys.executable)
+    command = [export("evalai") / "run_locally.sh"]
+    check_run_locally(command, os.path.relpath(sys.executable))
 
 
 def test_run_locally_passes_whatever_suffix_a_round_names_first(export, tmp_path: Path) -> None:
