@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,16 +111,12 @@ class Register:
 
     def _open_read_only(self) -> sqlite3.Connection:
         connection = _connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            version = _version(connection, self.path)
-            memory = self._in_memory(connection) if version < len(MIGRATIONS) else None
-        except BaseException:
-            connection.close()
-            raise
-        if memory is None:
-            return connection
-        connection.close()
-        return memory
+        with ExitStack() as stack:
+            stack.callback(connection.close)
+            if _version(connection, self.path) < len(MIGRATIONS):
+                return self._in_memory(connection)
+            stack.pop_all()  # it stays open
+        return connection
 
     def _from_copy(self) -> sqlite3.Connection:
         """The register of a folder without rights or locks, where SQLite cannot read a WAL file."""
@@ -150,13 +146,12 @@ class Register:
 
     def _in_memory(self, source: sqlite3.Connection | None) -> sqlite3.Connection:
         memory = _connect(":memory:")
-        try:
+        with ExitStack() as stack:
+            stack.callback(memory.close)
             if source is not None:
                 source.backup(memory)
             _migrate(memory, self.path)
-        except BaseException:
-            memory.close()
-            raise
+            stack.pop_all()  # it stays open
         return memory
 
     @contextmanager

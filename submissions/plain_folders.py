@@ -54,18 +54,16 @@ def find_masks(folder: Path) -> MaskFolder:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of masks.")
-    found = MaskFolder(folder=folder)
-    if masks := _masks_in(folder, found):
+    found, own = MaskFolder(folder=folder), inner(folder, MASK_FOLDERS)
+    if masks := _masks_in(own, found):
         found.sets[""] = masks
-        used = inner(folder, MASK_FOLDERS)
-        folders = [path for path in _visible(folder) if path.is_dir() and path != used]
+        folders = [path for path in _visible(folder) if path.is_dir() and path != own]
         found.others.extend(f"{path.name}/" for path in folders)
         return found
-    found.others.clear()
-    found.findings.clear()
+    found = MaskFolder(folder=folder)  # what lies beside the test sets is looked at once more
     for path in _visible(folder):
         if path.is_dir():
-            if masks := _masks_in(path, found):
+            if masks := _masks_in(inner(path, MASK_FOLDERS), found):
                 found.sets[normal(path.name)] = masks
             else:
                 found.others.append(f"{path.name}/")
@@ -142,11 +140,6 @@ def pair_folders(
 
 
 def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:
-    """The masks directly in a folder, or else in its folder of masks."""
-    return _by_name(inner(folder, MASK_FOLDERS), found)
-
-
-def _by_name(folder: Path, found: MaskFolder) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for path in _visible(folder):
         if path.is_dir():

@@ -14,6 +14,7 @@ import numpy as np
 
 from metrics.utils.errors import UserError
 from submissions.layout import PackageLayout
+from submissions.platforms.mha import read_mha
 from submissions.reading.archive import Archive, Limits, name_fault
 from submissions.reading.findings import Finding, found
 from submissions.reading.mask import Content, Place
@@ -127,8 +128,6 @@ def _read(path: Path, *, grey: bool) -> bytes:
 
     In a round of grey masks 1 is a probability of next to nothing, and stays one.
     """
-    from submissions.platforms.mha import read_mha
-
     with path.open("rb") as stream:
         data = stream.read(Limits.entry_bytes + 1)
     if path.suffix.lower() != ".mha":
