@@ -31,6 +31,7 @@ from submissions.layout import PackageLayout
 from submissions.platforms.evaluation import PACKAGES
 from submissions.platforms.jobs import inspect_jobs
 from submissions.platforms.mha import write_mha
+from submissions.platforms.page import SubmissionPage
 from submissions.platforms.unpacked import find_submission
 from submissions.scoring import score_package
 from submissions.writing.package import PackageWriter
@@ -524,3 +525,11 @@ def test_the_image_of_a_job_is_known_however_its_accents_are_encoded(tmp_path: P
     report = inspect_jobs(tmp_path, {"s": {"é": (4, 4)}}, PackageLayout(), lambda _: None)
     (fault,) = report.faults()
     assert "its output image has '..' in its name" in str(fault)
+
+
+def test_a_page_has_a_dash_where_a_figure_is_undefined(package: Path, truth_folder: Path) -> None:
+    scored = score_package(package, truth_folder, "strict")
+    empty = scored.frames.assign(tp=0, fp=0, fn=0)
+    html = SubmissionPage(title="t", frames=empty, protocol="strict", resamples=100).html()
+    assert "<td>-</td>" in html
+    assert "nan" not in html
