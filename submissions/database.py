@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,6 +89,7 @@ class Register:
         with self._faults(writing=True), closing(_connect(str(self.path))) as connection:
             connection.row_factory = sqlite3.Row
             _use_wal(connection)
+            # In WAL mode less would let a power cut undo what was committed.
             connection.execute("PRAGMA synchronous = FULL")
             with _transaction(connection):
                 _migrate(connection, self.path)
@@ -110,16 +111,12 @@ class Register:
 
     def _open_read_only(self) -> sqlite3.Connection:
         connection = _connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            version = _version(connection, self.path)
-            memory = self._in_memory(connection) if version < len(MIGRATIONS) else None
-        except BaseException:
-            connection.close()
-            raise
-        if memory is None:
-            return connection
-        connection.close()
-        return memory
+        with ExitStack() as stack:
+            stack.callback(connection.close)
+            if _version(connection, self.path) < len(MIGRATIONS):
+                return self._in_memory(connection)
+            stack.pop_all()  # it stays open
+        return connection
 
     def _from_copy(self) -> sqlite3.Connection:
         """The register of a folder without rights or locks, where SQLite cannot read a WAL file."""
@@ -149,13 +146,12 @@ class Register:
 
     def _in_memory(self, source: sqlite3.Connection | None) -> sqlite3.Connection:
         memory = _connect(":memory:")
-        try:
+        with ExitStack() as stack:
+            stack.callback(memory.close)
             if source is not None:
                 source.backup(memory)
             _migrate(memory, self.path)
-        except BaseException:
-            memory.close()
-            raise
+            stack.pop_all()  # it stays open
         return memory
 
     @contextmanager

@@ -11,6 +11,9 @@ TEST_SET: Final = "{test_set}"
 FRAME: Final = "{frame}"
 TEST_SET_PREFIX: Final = "EndoCV_DATA"
 
+HALF: Final = 0.5
+"""Above this a probability is polyp if nothing else is said."""
+
 _JUNK_NAMES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _JUNK_FOLDER: Final = "__MACOSX"
 
@@ -41,6 +44,11 @@ class PackageLayout:
     timings: str = "timeElaspsed{test_set}.txt"  # the organisers' spelling
     prefix: str = TEST_SET_PREFIX
     grey: bool = False
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability above which a pixel is polyp; ``None`` for masks of black and white."""
+        return HALF if self.grey else None
 
     @property
     def top(self) -> tuple[str, ...]:

@@ -151,6 +151,7 @@ def rank(rows: pd.DataFrame, *, sd: str = "sd_frames", source: str = OURS) -> pd
     ranks = scores.rank(method="min", ascending=False).astype("Int64")
     best = best.assign(rank=ranks, source=source, sd_name=sd)
     best["sd"] = best[sd] if sd in best else float("nan")
+    # By the order of the rows, newest first, and not by the digests, which mean nothing.
     truths = rows["truth_sha256"].unique().tolist() if "truth_sha256" in rows else []
     ordered = best.sort_values(
         [*groups, "rank"],

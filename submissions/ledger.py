@@ -27,6 +27,7 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import file_sha256
 from metrics.utils.names import counted
 from submissions.database import Register, frame, insert, stamp
+from submissions.reading.find_packages import package_name
 from submissions.rounds import Round
 from submissions.writing.publish import SealedPackage
 
@@ -129,10 +130,11 @@ class Ledger:
 
         A process that is killed between renaming a package and entering it leaves one.
         """
+        # Listed first: a package that another process enters meanwhile is not among them.
+        packages = [path for path in sorted(folder.glob("*.zip")) if path.is_file()]
         with self._register.read() as connection:
             rows = connection.execute("SELECT package, package_sha256 FROM submissions").fetchall()
         entered = {(Path(package).name, sha256) for package, sha256 in rows}
-        packages = sorted(folder.glob("*.zip"))
         return [path for path in packages if (path.name, file_sha256(path)) not in entered]
 
     def enter_scores(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -146,14 +148,14 @@ class Ledger:
         with self._register.write() as connection:
             known = connection.execute(
                 "SELECT number, model, round FROM submissions WHERE package_sha256 = ?"
-                " ORDER BY number DESC LIMIT 1",
-                [rows[0]["package_sha256"]],
+                " ORDER BY round = ? DESC, number DESC LIMIT 1",  # the same bytes may be of several
+                [rows[0]["package_sha256"], rows[0].get("round")],
             ).fetchone()
             number, model, round_name = known or (None, "", "")
             for row in rows:
                 values = dict(row) | {
                     "submission": number,
-                    "model": row.get("model") or model or Path(row["package"]).stem,
+                    "model": row.get("model") or model or package_name(Path(row["package"])),
                     "round": row.get("round") or round_name,
                     "created": stamp(),
                 }
@@ -165,13 +167,13 @@ class Ledger:
         ``score`` is the round's, the mean over its test sets; ``score_frames`` is over all frames.
         """
         newest = (
-            "SELECT submission, score, score_sets, row_number() OVER (PARTITION BY submission"
-            " ORDER BY created DESC, number DESC) AS place FROM scores"
-            " WHERE test_set = ? AND protocol = 'official'"
+            "SELECT *, row_number() OVER (PARTITION BY package_sha256, round ORDER BY created DESC,"
+            " number DESC) AS place FROM scores WHERE test_set = ? AND protocol = 'official'"
         )
         query = (
             "SELECT s.*, c.score_sets AS score, c.score AS score_frames FROM submissions AS s"
-            f" LEFT JOIN ({newest}) AS c ON c.submission = s.number AND c.place = 1"
+            f" LEFT JOIN ({newest}) AS c ON c.place = 1"
+            " AND c.package_sha256 = s.package_sha256 AND c.round = s.round"
         )
         return self._frame(query, [OVERALL], {"s.round": round_name}, "s.number DESC")
 

@@ -16,7 +16,7 @@ from metrics.masks.maps import read_map
 from metrics.masks.read import decode_grey
 from metrics.pranet import TRUTH_ABOVE, MapFigures, fit_map, measure_map, summarise_maps
 from metrics.utils.cgroups import cores
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, or_fault
 from submissions.plain_folders import pair_folders
 
 
@@ -72,14 +72,14 @@ def score_maps(folder: Path, truth_folder: Path, classes: Classes = ONE) -> MapS
     places = pairs.structure.masks
     paths = [(folder / one.path, pairs.truth.masks[one.test_set][one.name]) for one in places]
     with ThreadPoolExecutor(cores()) as pool:
-        measured = list(pool.map(partial(_measured, classes=classes), paths))
+        measured = list(pool.map(or_fault(partial(_measured, classes=classes)), paths))
     faults = [Fault(path=one.path, message=one.message) for one in pairs.structure.findings]
-    faults += [Fault(path="", message=one) for one in measured if isinstance(one, str)]
+    faults += [one for one in measured if isinstance(one, Fault)]
     if faults:
         raise FaultsError(faults, f"{folder}: cannot be scored")
     frames: dict[str, dict[str, MapFigures]] = {name: {} for name in pairs.truth.masks}
     for place, figures in zip(places, measured, strict=True):
-        if not isinstance(figures, str):
+        if not isinstance(figures, Fault):
             frames[place.test_set][place.name] = figures
     return MapScore(
         folder=folder,
@@ -89,13 +89,10 @@ def score_maps(folder: Path, truth_folder: Path, classes: Classes = ONE) -> MapS
     )
 
 
-def _measured(paths: tuple[Path, Path], classes: Classes) -> MapFigures | str:
-    """The figures of a map and its truth, or what is wrong with the map."""
+def _measured(paths: tuple[Path, Path], classes: Classes) -> MapFigures:
+    """The figures of a map and its truth."""
     path, truth_path = paths
-    try:
-        name = str(truth_path)
-        data = chosen_alone(read_file(truth_path), classes, name=name)
-        truth = decode_grey(data, name=name) > TRUTH_ABOVE
-        return measure_map(fit_map(read_map(path), truth.shape), truth)
-    except UserError as error:
-        return error.message
+    name = str(truth_path)
+    data = chosen_alone(read_file(truth_path), classes, name=name)
+    truth = decode_grey(data, name=name) > TRUTH_ABOVE
+    return measure_map(fit_map(read_map(path), truth.shape), truth)

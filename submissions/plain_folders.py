@@ -16,7 +16,7 @@ from metrics.masks.class_indices import chosen_alone
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
-from metrics.utils.names import counted, normal
+from metrics.utils.names import counted, few, normal
 from submissions.reading.archive import Archive
 from submissions.reading.findings import Finding
 from submissions.reading.mask import Place
@@ -54,15 +54,16 @@ def find_masks(folder: Path) -> MaskFolder:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected a folder of masks.")
-    found = MaskFolder(folder=folder)
-    if masks := _masks_in(folder, found):
+    found, own = MaskFolder(folder=folder), inner(folder, MASK_FOLDERS)
+    if masks := _masks_in(own, found):
         found.sets[""] = masks
-        found.others.extend(f"{path.name}/" for path in _visible(folder) if path.is_dir())
+        folders = [path for path in _visible(folder) if path.is_dir() and path != own]
+        found.others.extend(f"{path.name}/" for path in folders)
         return found
-    found.others.clear()
+    found = MaskFolder(folder=folder)  # what lies beside the test sets is looked at once more
     for path in _visible(folder):
         if path.is_dir():
-            if masks := _masks_in(path, found):
+            if masks := _masks_in(inner(path, MASK_FOLDERS), found):
                 found.sets[normal(path.name)] = masks
             else:
                 found.others.append(f"{path.name}/")
@@ -139,11 +140,6 @@ def pair_folders(
 
 
 def _masks_in(folder: Path, found: MaskFolder) -> dict[str, Path]:
-    """The masks directly in a folder, or else in its folder of masks."""
-    return _by_name(inner(folder, MASK_FOLDERS), found)
-
-
-def _by_name(folder: Path, found: MaskFolder) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for path in _visible(folder):
         if path.is_dir():
@@ -202,10 +198,7 @@ def _structure(
 
 
 def _note(found: MaskFolder) -> str:
-    named = ", ".join(found.others[:_NAMED])
-    more = len(found.others) - _NAMED
-    rest = f" and {more} more" if more > 0 else ""
-    return f"passed over in {found.folder}: {named}{rest}" if named else ""
+    return f"passed over in {found.folder}: {few(found.others, _NAMED)}" if found.others else ""
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -11,13 +11,14 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from metrics.masks.image import read_size
-from metrics.utils.errors import Fault, FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
 from metrics.utils.names import clashes, normal, valid_text
 from metrics.utils.text import read_toml
 from metrics.utils.validation import suggest
 from submissions.layout import FRAME, TEST_SET, PackageLayout
 from submissions.reading.archive import name_fault
 from submissions.reading.findings import shown
+from submissions.timing import AVERAGE
 from submissions.writing.encoding import SUFFIXES
 
 Frames = dict[str, dict[str, Path]]
@@ -157,19 +158,15 @@ def frame_sizes(frames: Mapping[str, Mapping[str, Path]]) -> dict[str, dict[str,
         FaultsError: Frames cannot be read, all of them at once.
     """
     faults: list[Fault] = []
-
-    def size(path: Path) -> tuple[int, int]:
-        try:
-            return read_size(path)
-        except UserError as error:
-            faults.append(Fault(path="", message=error.message))
-            return (0, 0)
-
+    sizes: dict[str, dict[str, tuple[int, int]]] = {test_set: {} for test_set in frames}
     with ThreadPoolExecutor(4) as pool:
-        sizes = {
-            test_set: dict(zip(paths, pool.map(size, paths.values()), strict=True))
-            for test_set, paths in frames.items()
-        }
+        for test_set, paths in frames.items():
+            found = pool.map(or_fault(read_size), paths.values())
+            for name, size in zip(paths, found, strict=True):
+                if isinstance(size, Fault):
+                    faults.append(size)
+                else:
+                    sizes[test_set][name] = size
     if faults:
         raise FaultsError(faults, "frames cannot be read")
     return sizes
@@ -220,17 +217,19 @@ def _frames_of(
     faults += [
         Fault(path=str(path), message=problem)
         for name, path in frames.items()
-        if (problem := _name_problem(path, layout.mask(test_set, name)))
+        if (problem := _name_problem(path, name, layout.mask(test_set, name), layout.timings))
     ]
     if not frames:
         faults.append(Fault(path=str(folder), message=f"holds no frames. {_INIT}"))
     return frames
 
 
-def _name_problem(frame: Path, mask: str) -> str:
+def _name_problem(frame: Path, name: str, mask: str, timings: str) -> str:
     """Why the mask of a frame cannot lie in a package; empty where it can."""
     if valid_text(frame.name) != frame.name:
         return "its name has bytes that are no UTF-8, which no package can hold; rename it"
+    if timings and (name != name.strip() or name == AVERAGE):
+        return f"no timing file can hold its name {name!r}; rename it"
     fault = name_fault(mask)
     return f"no package can hold its mask {shown(mask)}: {fault}; rename it" if fault else ""
 

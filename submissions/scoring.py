@@ -62,6 +62,7 @@ class PackageScore:
             over the test sets too, as ``NAME_sets``; see ``leaderboard.averaged``.
         organisers: Test set to the organisers' result file, by the official protocol only.
         notes: Remarks that are not faults.
+        threshold: The probability above which a pixel is polyp; ``None`` for masks.
     """
 
     package: Path
@@ -73,6 +74,7 @@ class PackageScore:
     figures: pd.DataFrame
     organisers: Mapping[str, Any]
     notes: tuple[str, ...]
+    threshold: float | None = None
 
     @property
     def overall(self) -> pd.Series[Any]:
@@ -152,6 +154,7 @@ def score_masks(
             *_tolerated_notes(inspection.findings),
             *_truth_notes(truth, table, protocol),
         ),
+        threshold=inspection.threshold,
     )
 
 
@@ -163,6 +166,11 @@ def score_rows(
     Round and model are taken from the package's submission where they are empty; the team is empty
     for our own.
     """
+    settings = {
+        "notes": list(score.notes),
+        "truth": str(score.truth.resolve()),
+        "threshold": score.threshold,
+    }
     return [
         {
             "round": round_name,
@@ -173,7 +181,7 @@ def score_rows(
             "protocol": score.protocol,
             "truth_sha256": score.truth_sha256,
             "test_set": row["test_set"],
-            "settings": {"notes": list(score.notes), "truth": str(score.truth.resolve())},
+            "settings": settings,
         }
         | {name: _plain(row[name]) for name in _FIGURES if name in row}
         for row in score.figures.to_dict("records")

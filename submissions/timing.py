@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from metrics.utils.errors import UserError
-from metrics.utils.names import normal
+from metrics.utils.names import few, normal
 
 ARROW: Final = "----->"
 AVERAGE: Final = "average_t"
@@ -16,7 +16,8 @@ TOLERANCE: Final = 0.01
 """Largest relative difference between the average line and the mean of the others."""
 
 _DECIMALS: Final = 3
-_MOST_LINES: Final = 4
+_LONGEST_MS: Final = 1e12  # thirty years; means of far larger ones overflow
+_MOST_LINES: Final = 4  # times as many as there should be
 _SHOWN: Final = 5
 
 
@@ -62,22 +63,23 @@ def parse_timing(text: str, names: Sequence[str]) -> tuple[dict[str, float], lis
             if name in latencies:
                 repeated.append(name)
             latencies[name] = latency
-    faults = list(
-        _listed(
-            {
-                f"lines that are not 'NAME {ARROW} MILLISECONDS'": bad,
-                "frames with more than one line": repeated,
-                "frames without a line": sorted(wanted - latencies.keys()),
-                "lines of frames that have no mask": sorted(latencies.keys() - wanted),
-            }
-        )
-    )
+    groups = {
+        f"lines that are not 'NAME {ARROW} MILLISECONDS'": bad,
+        "frames with more than one line": repeated,
+        "frames without a line": sorted(wanted - latencies.keys()),
+        "lines of frames that have no mask": sorted(latencies.keys() - wanted),
+    }
+    faults = [
+        f"{what}: {few([ascii(item)[1:-1] for item in items], _SHOWN)}"
+        for what, items in groups.items()
+        if items
+    ]
     last_is_average = bool(lines) and _parsed(lines[-1])[0] == AVERAGE
     faults += _average_faults(averages, latencies, last_is_average=last_is_average)
     return {name: ms for name, ms in latencies.items() if name in wanted}, faults
 
 
-def check_latency(latency_ms: float, name: str) -> float:
+def check_latency(latency_ms: float, name: str) -> None:
     """Check a prediction time.
 
     Raises:
@@ -85,7 +87,6 @@ def check_latency(latency_ms: float, name: str) -> float:
     """
     if not (math.isfinite(latency_ms) and latency_ms >= 0):
         raise UserError(f"{name}: expected its prediction time in milliseconds, got {latency_ms}")
-    return float(latency_ms)
 
 
 def _line(name: str, latency_ms: float) -> str:
@@ -99,15 +100,8 @@ def _parsed(line: str) -> tuple[str, float | None]:
     except ValueError:
         return name.strip(), None
     plain = value.isascii() and "_" not in value  # Python alone reads the rest as numbers
-    valid = bool(arrow and name.strip()) and plain and math.isfinite(latency) and latency >= 0
+    valid = bool(arrow and name.strip()) and plain and 0 <= latency < _LONGEST_MS
     return name.strip(), latency if valid else None
-
-
-def _listed(groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    for what, items in groups.items():
-        if items:
-            more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-            yield f"{what}: {', '.join(ascii(item)[1:-1] for item in items[:_SHOWN])}{more}"
 
 
 def _average_faults(

@@ -35,6 +35,8 @@ from submissions.platforms import evaluation as platforms
 from submissions.platforms.page import FRAMES
 from submissions.rounds import Round, find_frames
 from submissions.truth import Truth, find_truth
+from submissions.writing.encoding import SUFFIXES
+from submissions.writing.package import format_for
 
 Platform = Literal["codabench", "grand-challenge", "evalai"]
 
@@ -194,6 +196,7 @@ def _words(request: Request, truth: Truth, digest: str) -> dict[str, Any]:
         "columns": columns,
         "extra_columns": json.dumps(extra, indent=2),
         "example": [layout.mask(first, frame), *([layout.timing(first)] if layout.timings else [])],
+        "suffix": SUFFIXES[format_for(layout)],
         "image_name": f"{first}_{frame}.png",
         "protocol": request.protocol,
         "version": __version__,

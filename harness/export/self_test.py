@@ -76,7 +76,7 @@ def _write_jobs(folder: Path, masks: dict[tuple[str, str], Mask]) -> None:
     for number, ((test_set, name), mask) in enumerate(masks.items()):
         place = folder / f"job-{number}" / "output" / _SOCKET["relative_path"]
         place.mkdir(parents=True)
-        (place / "output.mha").write_bytes(write_mha(mask.astype(np.uint8)))
+        (place / "output.mha").write_bytes(write_mha(mask * np.uint8(255)))
         image = {"image": {"name": f"{test_set}_{name}.png"}, "socket": {"slug": "frame"}}
         outputs = [{"socket": _SOCKET}]
         jobs.append({"pk": f"job-{number}", "inputs": [image], "outputs": outputs})

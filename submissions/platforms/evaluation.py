@@ -128,6 +128,7 @@ def figures(scored: PackageScore) -> dict[str, float]:
         if test_set == OVERALL:
             found |= {name: row[f"{name}_sets"] for name in names}
         found |= {f"{n}_{'frames' if test_set == OVERALL else test_set}": row[n] for n in names}
+    # The means over sets first, then every other score, then the rest.
     ordered = sorted(found, key=lambda name: (name not in names, not name.startswith("score")))
     return {name: float(found[name]) for name in ordered if not math.isnan(found[name])}
 

@@ -35,10 +35,11 @@ def main(program: Path, arguments: Sequence[str]) -> int:
     evaluator = evaluation.load(program)
     try:
         truth = evaluator.truth(reference)
+        layout = evaluator.round.layout
         if (given / PREDICTIONS).is_file():
-            inspect: evaluation.Inspect = partial(inspect_jobs, given, truth.sizes)
+            inspect: evaluation.Inspect = partial(inspect_jobs, given, truth.sizes, layout)
         else:
-            _, inspect = find_submission(given, truth.sizes, evaluator.round.layout, OWN)
+            _, inspect = find_submission(given, truth.sizes, layout, OWN)
         scored = score_masks(given, truth, inspect, hausdorff=False)
         told = evaluation.result(evaluator, scored, truth)
         metrics: dict[str, Any] = {

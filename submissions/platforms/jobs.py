@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ import cv2
 import numpy as np
 
 from metrics.utils.errors import UserError
+from submissions.layout import PackageLayout
+from submissions.platforms.mha import read_mha
 from submissions.reading.archive import Archive, Limits, name_fault
 from submissions.reading.findings import Finding, found
 from submissions.reading.mask import Content, Place
@@ -23,7 +26,7 @@ PREDICTIONS: Final = "predictions.json"
 
 
 def inspect_jobs(
-    folder: Path, expected: Sizes, on_mask: Callable[[Content], None]
+    folder: Path, expected: Sizes, layout: PackageLayout, on_mask: Callable[[Content], None]
 ) -> PackageReport:
     """Inspect the masks that jobs have written.
 
@@ -33,6 +36,7 @@ def inspect_jobs(
     Args:
         folder: The platform's ``/input``, with ``predictions.json``.
         expected: Test set to frame name to height and width of every frame that needs a mask.
+        layout: Says whether masks are grey.
         on_mask: Called with each mask, from several threads.
 
     Raises:
@@ -58,8 +62,8 @@ def inspect_jobs(
     structure = Structure(
         masks=tuple(places.values()), timings={}, findings=tuple(findings), junk=()
     )
-    archive = Archive(read=lambda path: _read(folder / path))
-    return inspect_masks(archive, structure, expected, on_mask=on_mask)
+    archive = Archive(read=lambda path: _read(folder / path, grey=layout.grey))
+    return inspect_masks(archive, structure, expected, threshold=layout.threshold, on_mask=on_mask)
 
 
 def _jobs(file: Path) -> list[dict[str, Any]]:
@@ -91,7 +95,7 @@ def _image_name(job: Mapping[str, Any]) -> str:
     """The name of a job's input image without its suffix; empty where it has none."""
     images = (value.get("image") for value in _values(job, "inputs"))
     names = [str(image["name"]) for image in images if isinstance(image, dict) and "name" in image]
-    return Path(names[0]).stem if names else ""
+    return unicodedata.normalize("NFC", Path(names[0]).stem) if names else ""
 
 
 def _output(folder: Path, job: Mapping[str, Any]) -> str | Finding:
@@ -100,8 +104,10 @@ def _output(folder: Path, job: Mapping[str, Any]) -> str | Finding:
     paths = [str(one.get("relative_path", "")) for one in sockets if isinstance(one, dict)]
     images = [f"{job.get('pk')}/output/{path}" for path in paths if path.startswith("images/")]
     image = _image_name(job)
-    if len(images) != 1 or name_fault(images[0]):
+    if len(images) != 1:
         return found("missing", image, f"expected one output image, got {len(images)}")
+    if fault := name_fault(images[0]):
+        return found("missing", image, f"its output image has {fault}")
     place = folder / images[0]
     files = sorted(place.glob("*")) if place.is_dir() else []
     if len(files) != 1 or files[0].is_symlink() or not files[0].is_file():
@@ -117,15 +123,16 @@ def _missing(expected: Sizes, seen: set[tuple[str, str] | None]) -> Iterator[Fin
                 yield found("missing", f"{test_set}/{name}", message)
 
 
-def _read(path: Path) -> bytes:
-    """A mask's file; a MetaImage as a PNG, and 0 and 1, as masks have there, as 0 and 255."""
-    from submissions.platforms.mha import read_mha
+def _read(path: Path, *, grey: bool) -> bytes:
+    """A mask's file; a MetaImage as a PNG, and 0 and 1, as masks have there, as 0 and 255.
 
+    In a round of grey masks 1 is a probability of next to nothing, and stays one.
+    """
     with path.open("rb") as stream:
         data = stream.read(Limits.entry_bytes + 1)
     if path.suffix.lower() != ".mha":
         return data
     pixels = read_mha(data)
-    if pixels.max() == 1:
+    if pixels.max() == 1 and not grey:
         pixels = pixels * np.uint8(255)
     return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes())

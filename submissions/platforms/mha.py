@@ -72,6 +72,7 @@ def write_mha(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 def _header(data: bytes) -> tuple[dict[str, str], int]:
     """The lines up to the pixels, and where the pixels begin."""
+    # The line that says where the pixels are is the last one.
     end = data.find(b"\n", data.find(_END, 0, _LONGEST_HEADER))
     if _END not in data[:_LONGEST_HEADER] or end < 0:
         raise ValueError("not a MetaImage")

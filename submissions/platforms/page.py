@@ -7,6 +7,7 @@ a platform shows it in.
 from __future__ import annotations
 
 import base64
+import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -211,12 +212,20 @@ def _facts(evaluator: Evaluator, truth_sha256: str = "") -> dict[str, str]:
 
 
 def _with_interval(found: Mapping[Any, Any]) -> str:
+    estimate = _number(found["estimate"])
+    if math.isnan(found["low"]):  # of a single frame or sequence
+        return estimate
     limits = f"[{found['low']:.3f}, {found['high']:.3f}]"
-    return f"{found['estimate']:.3f}<br><span class=interval>{limits}</span>"
+    return f"{estimate}<br><span class=interval>{limits}</span>"
+
+
+def _number(value: float) -> str:
+    """A figure for people; a dash where it is undefined."""
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _frames_table(rows: Iterable[Mapping[Any, Any]]) -> str:
-    body = [[escape(str(row["frame"])), *(f"{row[n]:.3f}" for n in _FIGURES)] for row in rows]
+    body = [[escape(str(row["frame"])), *(_number(row[n]) for n in _FIGURES)] for row in rows]
     return _table(["Frame", *(_TITLES[name] for name in _FIGURES)], body)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from submissions.layout import PackageLayout
+from submissions.layout import PackageLayout, is_junk
 from submissions.reading.archive import Limits, open_archive
 from submissions.reading.mask import Content
 from submissions.reading.structure import arrange
@@ -21,9 +21,9 @@ def find_submission(
     """What a participant gave, and what inspects it.
 
     It is the folder itself, or the zip in it where it holds nothing else but files of the
-    platform's ``own``: a package that was zipped twice.
+    platform's ``own`` or of an operating system: a package that was zipped twice.
     """
-    paths = [path for path in folder.iterdir() if path.name not in own]
+    paths = [path for path in folder.iterdir() if not (path.name in own or is_junk(path.name))]
     if len(paths) == 1 and paths[0].suffix.lower() == ".zip" and paths[0].is_file():
         return paths[0], partial(inspect_package, paths[0], expected, layout=layout)
     return folder, partial(inspect_unpacked, folder, expected, layout, ignored=own)
@@ -59,7 +59,9 @@ def inspect_unpacked(
             read=lambda name: read(name.removeprefix(prefix)),
         )
         structure = arrange(named, layout, expected=expected)
-        return inspect_masks(named, structure, expected, on_mask=on_mask)
+        return inspect_masks(
+            named, structure, expected, threshold=layout.threshold, on_mask=on_mask
+        )
 
 
 def _removed(folder: Path, layout: PackageLayout, test_sets: list[str]) -> str:
@@ -67,8 +69,10 @@ def _removed(folder: Path, layout: PackageLayout, test_sets: list[str]) -> str:
     every = layout.folder(test_sets[0]).split("/")
     tops = every if len(test_sets) == 1 else every[:-1]
     there = [number for number, name in enumerate(tops) if (folder / name).is_dir()]
+    # Two of them may be called alike: where all that should follow is there, too, it is the one.
+    whole = [number for number in there if folder.joinpath(*tops[number:]).is_dir()]
     if there:
-        return "".join(f"{name}/" for name in tops[: there[0]])
+        return "".join(f"{name}/" for name in tops[: (whole or there)[0]])
     inside = any((folder / layout.folder(name).split("/")[-1]).is_dir() for name in test_sets)
     masks = len(test_sets) == 1 and any(layout.frame_of(path.stem) for path in folder.iterdir())
     return "".join(f"{name}/" for name in tops) if inside or masks else ""

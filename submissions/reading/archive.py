@@ -28,7 +28,7 @@ from submissions.reading.zip_members import ENCRYPTED, locate, reader
 
 UNREADABLE: Final = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, OSError,
-    RuntimeError, NotImplementedError, ValueError,
+    RuntimeError, ValueError,
 )  # fmt: skip
 """Exceptions that reading a damaged archive may raise."""
 

@@ -41,17 +41,16 @@ def decode_pixels(data: bytes, header: Header) -> Pixels | None:
         )
     except cv2.error:
         return None
-    if stored is None or stored.dtype != np.uint8:
-        return None
-    if stored.shape[:2] != (header.height, header.width):
+    size = (header.height, header.width)
+    if stored is None or stored.dtype != np.uint8 or stored.shape[:2] != size:
         return None
     # OpenCV fills in what it cannot decode. Pillow refuses a damaged image, except a JPEG, of which
     # libjpeg's lines tell, or a fax, where nothing can.
     if header.kind == "JPEG":
-        return None if jpeg_damage(said) else np.asarray(stored, dtype=np.uint8)
-    if not header.faxed and not _is_whole(data, header):
-        return None
-    return np.asarray(stored, dtype=np.uint8)
+        whole = not jpeg_damage(said)
+    else:
+        whole = header.faxed or _is_whole(data, header)
+    return np.asarray(stored, dtype=np.uint8) if whole else None
 
 
 def _inflated(strip: bytes, height: int, width: int) -> Pixels | None:

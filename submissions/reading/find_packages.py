@@ -35,19 +35,22 @@ def find_packages(path: Path, rounds: Sequence[Round]) -> Found:
     """
     path = named(path)
     if not path.is_dir() or _is_package(path, rounds):
-        return Found([(path, path.stem)], [])
+        return Found([(path, package_name(path))], [])
     packages = list(_inside(path, rounds))
     if not packages:
         raise UserError(f"{path}: expected a package or a folder of packages, found neither.")
     manifests = (package.with_suffix(".json") for package in packages)  # of 'harness submit'
     used = {*packages, *(package.parent for package in packages), *manifests}
     others = [child.name for child in sorted(path.iterdir()) if child not in used]
-    return Found([(package, _name(package, path)) for package in packages], others)
+    names = (package.with_name(package_name(package)).relative_to(path) for package in packages)
+    return Found(
+        [(one, name.as_posix()) for one, name in zip(packages, names, strict=True)], others
+    )
 
 
-def _name(package: Path, folder: Path) -> str:
-    whole = package.relative_to(folder)
-    return (whole if package.is_dir() else whole.with_suffix("")).as_posix()
+def package_name(path: Path) -> str:
+    """A package's name: a zip's without its suffix; that of a folder has none."""
+    return path.name if path.is_dir() else path.stem
 
 
 def _inside(folder: Path, rounds: Sequence[Round], *, deeper: bool = True) -> Iterator[Path]:

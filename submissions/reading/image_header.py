@@ -11,27 +11,28 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, Literal
 
 from metrics.masks.png import SIGNATURE, PngError, chunks
 
 Kind = Literal["TIFF", "JPEG", "PNG", "BMP"]
 
-_PNG_SAMPLES: Final[Mapping[int, int]] = MappingProxyType({0: 1, 2: 3, 3: 3, 4: 2, 6: 4})
+_PNG_SAMPLES: Final[Mapping[int, int]] = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _TURNED: Final = "turned by an orientation tag, which readers treat differently"
 _INKS: Final = "in the colours of a printer or a camera; expected black and white"
 _MAX_TAGS: Final = 200
 _MAX_SAMPLES: Final = 4
 _MAX_STRIPS: Final = 1 << 16
-_TYPE_BYTES: Final[Mapping[int, str]] = MappingProxyType({1: "B", 3: "H", 4: "I"})
+_TYPE_BYTES: Final[Mapping[int, str]] = {1: "B", 3: "H", 4: "I"}
 _TEXTS_AND_RATIOS: Final = frozenset({2, 5})  # software, resolution and so on
 
+# The tags of TIFF: 256 width, 257 height, 258 bits a sample, 259 packing, 262 what 0 means, 273 and
+# 279 where the strips are and their bytes, 274 orientation, 277 samples a pixel, 278 rows a strip,
+# 284 planes, 317 predictor, 322 to 325 size, places and bytes of tiles.
 _FAX: Final = 4
 _DEFLATE: Final = 8
-_PLAIN: Final[Mapping[int, int]] = MappingProxyType(
-    {258: 8, 259: _DEFLATE, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1}
-)
+_PLAIN: Final[Mapping[int, int]] = {258: 8, 259: _DEFLATE, 262: 1, 274: 1, 277: 1, 284: 1, 317: 1}
+"""Tags of a TIFF of one deflated strip of grey bytes, and the values that they may have there."""
 _SIZE_TAGS: Final = frozenset({256, 257, 273, 278, 279})
 _READ_TAGS: Final = _PLAIN.keys() | _SIZE_TAGS | {322, 323, 324, 325}
 _PACKINGS: Final = frozenset({1, 2, 3, 4, 5, _DEFLATE, 32946, 32773})
@@ -119,11 +120,10 @@ def _tiff(data: bytes) -> Header:
 
 
 def _deflated(tags: Mapping[int, tuple[int, ...]]) -> slice | None:
-    if not set(tags) <= _PLAIN.keys() | _SIZE_TAGS or len(tags.get(273, ())) != 1:
+    known = _PLAIN.keys() | _SIZE_TAGS
+    if not {258, 259, 262} <= tags.keys() <= known or len(tags.get(273, ())) != 1:
         return None
     if any(tags.get(tag, (value,)) != (value,) for tag, value in _PLAIN.items()):
-        return None
-    if tags.get(258) != (8,) or tags.get(259) != (_DEFLATE,) or tags.get(262) != (1,):
         return None
     if _single(tags, 278, tags[257][0]) < tags[257][0]:
         return None
@@ -273,6 +273,7 @@ def _bmp(data: bytes) -> Header:
     (start,) = struct.unpack_from("<I", data, 10)
     if compression != 0:
         raise HeaderError("a compressed BMP, which is not read")
+    # A negative height means that the rows begin at the top; each is padded to 4 bytes.
     if start + abs(height) * ((width * bits + 31) // 32 * 4) > len(data):
         raise HeaderError("a BMP cut short")
     return Header("BMP", abs(height), width, max(1, bits // 8))

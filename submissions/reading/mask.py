@@ -194,20 +194,15 @@ def _value_faults(
     place: Place, header: Header, histogram: npt.NDArray[np.int64]
 ) -> Iterator[Finding]:
     total = int(histogram.sum())
-    between = total - int(histogram[0]) - int(histogram[255])
-    if header.kind != "JPEG":
-        if between:
-            values = np.flatnonzero(histogram[1:255])[:5] + 1
-            listed = ", ".join(map(str, values))
-            are = counted(between, "pixel is", "pixels are")
-            yield Finding("values", place.path, f"{are} neither 0 nor 255 (such as {listed})")
-    elif int(histogram[GREY].sum()) > MAX_GREY_SHARE * total:
-        share = int(histogram[GREY].sum()) / total
-        yield Finding(
-            "values",
-            place.path,
-            f"{share:.0%} of the pixels are grey; expected a mask of 0 and 255",
-        )
+    grey, between = int(histogram[GREY].sum()), int(histogram[1:255].sum())
+    if header.kind == "JPEG":
+        if grey > MAX_GREY_SHARE * total:
+            message = f"{grey / total:.0%} of the pixels are grey; expected a mask of 0 and 255"
+            yield Finding("values", place.path, message)
+    elif between:
+        listed = ", ".join(map(str, np.flatnonzero(histogram[1:255])[:5] + 1))
+        are = counted(between, "pixel is", "pixels are")
+        yield Finding("values", place.path, f"{are} neither 0 nor 255 (such as {listed})")
 
 
 def _content(

@@ -54,8 +54,8 @@ def arrange(
         *_root_findings(files, layout),
         *sorting.findings,
         *sorting.misplaced(),
-        *_folder_findings(archive.folders, files, layout, known),
-        *_missing(sorting, layout, expected, known),
+        *sorting.extra_folders(archive.folders, files),
+        *sorting.missing(),
     ]
     return Structure(
         masks=tuple(sorted(sorting.masks.values(), key=lambda place: place.path)),
@@ -67,6 +67,8 @@ def arrange(
 
 @dataclass(kw_only=True)
 class _Sorting:
+    """The files sorted so far; ``known`` are the test sets that are asked for, ``None`` for any."""
+
     layout: PackageLayout
     expected: Sizes | None
     known: Collection[str] | None
@@ -81,13 +83,12 @@ class _Sorting:
         top = self.layout.top
         if len(parts) != len(top) + 2 or tuple(map(normal, parts[: len(top)])) != top:
             nested = path.suffix.lower() == ".zip"
-            hint = f"{'a zip in the zip; ' if nested else ''}{_where(self.layout, self.known)}"
+            hint = f"{'a zip in the zip; ' if nested else ''}{self._where()}"
             self.strays[str(path.parent), hint].append(name)
             return
         test_set = self.layout.predicted_test_set(parts[-2])
-        if test_set is None or not _is_asked_for(test_set, self.known, self.layout):
-            hint = _folder_hint(parts[-2], self.known, self.layout)
-            self.strays[str(path.parent), hint].append(name)
+        if test_set is None or not self._is_asked_for(test_set):
+            self.strays[str(path.parent), self._folder_hint(parts[-2])].append(name)
         elif self.layout.timed_test_set(path.name) == test_set:
             self.timings[test_set] = name
         else:
@@ -117,30 +118,62 @@ class _Sorting:
             path = folder if len(names) > 1 else names[0]
             yield found("layout", path, f"{count} out of place: {hint}")
 
+    def extra_folders(self, folders: Sequence[str], files: Sequence[str]) -> Iterator[Finding]:
+        used = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+        top = self.layout.top
+        for folder in folders:
+            name = folder.rstrip("/")
+            parts = tuple(map(normal, name.split("/")))
+            if name in used or is_junk(name) or parts == top[: len(parts)]:
+                continue
+            test_set = self.layout.predicted_test_set(parts[-1])
+            if parts[:-1] != top or test_set is None or not self._is_asked_for(test_set):
+                yield found("layout", folder, f"an extra folder; {self._where()}")
+
+    def missing(self) -> Iterator[Finding]:
+        layout, expected, known = self.layout, self.expected, self.known
+        present = {test_set for test_set, _ in self.masks}
+        for test_set in sorted(known if known is not None else present | self.timings.keys()):
+            if test_set not in present:
+                count = counted(len(expected[test_set]), "mask") if expected else "its masks"
+                message = f"missing: {count} of {test_set}"
+                yield Finding("missing", layout.folder(test_set), message)
+                continue
+            for name in sorted(expected[test_set]) if expected is not None else ():
+                if (test_set, name) not in self.masks:
+                    path, message = layout.mask(test_set, name), "the mask of this frame is missing"
+                    yield Finding("missing", path, message)
+            if layout.timings and test_set not in self.timings:
+                yield Finding("timing", layout.timing(test_set), "the timing file is missing")
+        if known is None and not present:
+            yield Finding("missing", "", f"no masks at all; {self._where()}")
+
     def _find(self, kind: Kind, path: PurePosixPath, message: str) -> None:
         self.findings.append(found(kind, str(path), message))
 
+    def _is_asked_for(self, test_set: str) -> bool:
+        if self.known is None:
+            return test_set.startswith(self.layout.prefix)
+        return test_set in self.known
 
-def _where(layout: PackageLayout, known: Collection[str] | None) -> str:
-    folder = layout.folder(min(known) if known else f"{layout.prefix}*")
-    return f"expected names such as {folder}/{_mask_name(layout)}"
+    def _where(self) -> str:
+        folder = self.layout.folder(min(self.known) if self.known else f"{self.layout.prefix}*")
+        return f"expected names such as {folder}/{_mask_name(self.layout)}"
+
+    def _folder_hint(self, folder: str) -> str:
+        def name(test_set: str) -> str:
+            return PurePosixPath(self.layout.folder(test_set)).name
+
+        if self.known is None:
+            return f"expected a folder {name(f'{self.layout.prefix}*')}"
+        folders = list(map(name, self.known))
+        nearest = difflib.get_close_matches(folder, folders, n=1, cutoff=0.8)
+        hint = f"; the nearest is {nearest[0]}" if nearest else ""
+        return f"expected one of {', '.join(folders)}{hint}"
 
 
 def _mask_name(layout: PackageLayout, suffix: str | None = None) -> str:
     return f"{layout.masks.replace(FRAME, 'NAME')}{suffix or layout.suffixes[0]}"
-
-
-def _is_asked_for(test_set: str, known: Collection[str] | None, layout: PackageLayout) -> bool:
-    return test_set in known if known is not None else test_set.startswith(layout.prefix)
-
-
-def _folder_hint(folder: str, known: Collection[str] | None, layout: PackageLayout) -> str:
-    if known is None:
-        return f"expected a folder {PurePosixPath(layout.folder(f'{layout.prefix}*')).name}"
-    folders = [PurePosixPath(layout.folder(test_set)).name for test_set in known]
-    nearest = difflib.get_close_matches(folder, folders, n=1, cutoff=0.8)
-    hint = f"; the nearest is {nearest[0]}" if nearest else ""
-    return f"expected one of {', '.join(folders)}{hint}"
 
 
 def _root_findings(files: Sequence[str], layout: PackageLayout) -> Iterator[Finding]:
@@ -149,42 +182,3 @@ def _root_findings(files: Sequence[str], layout: PackageLayout) -> Iterator[Find
         listed = ", ".join(shown(root) for root in roots[:5])
         message = f"more than one root ({listed}); expected everything in {layout.root}/"
         yield found("layout", "", message)
-
-
-def _folder_findings(
-    folders: Sequence[str],
-    files: Sequence[str],
-    layout: PackageLayout,
-    known: Collection[str] | None,
-) -> Iterator[Finding]:
-    used = {str(parent) for name in files for parent in PurePosixPath(name).parents}
-    for folder in folders:
-        name = folder.rstrip("/")
-        parts = name.split("/")
-        if name in used or is_junk(name) or tuple(map(normal, parts)) == layout.top[: len(parts)]:
-            continue
-        test_set = layout.predicted_test_set(parts[-1])
-        placed = tuple(map(normal, parts[:-1])) == layout.top
-        if not (placed and test_set is not None and _is_asked_for(test_set, known, layout)):
-            yield found("layout", folder, f"an extra folder; {_where(layout, known)}")
-
-
-def _missing(
-    sorting: _Sorting, layout: PackageLayout, expected: Sizes | None, known: Collection[str] | None
-) -> Iterator[Finding]:
-    present = {test_set for test_set, _ in sorting.masks}
-    for test_set in sorted(known if known is not None else present | sorting.timings.keys()):
-        if test_set not in present:
-            count = counted(len(expected[test_set]), "mask") if expected else "its masks"
-            folder = layout.folder(test_set)
-            yield Finding("missing", folder, f"missing: {count} of {test_set}")
-            continue
-        for name in sorted(expected[test_set]) if expected is not None else ():
-            if (test_set, name) not in sorting.masks:
-                path, message = layout.mask(test_set, name), "the mask of this frame is missing"
-                yield Finding("missing", path, message)
-        if layout.timings and test_set not in sorting.timings:
-            path = layout.timing(test_set)
-            yield Finding("timing", path, "the timing file is missing")
-    if known is None and not present:
-        yield Finding("missing", "", f"no masks at all; {_where(layout, known)}")

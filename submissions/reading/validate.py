@@ -43,9 +43,6 @@ NEARLY_WHITE: Final = 0.75
 """A set whose every mask is polyp to this share or more is noted as inverted: no polyp is so large
 in every frame, while an inverted mask is white but for the polyp."""
 
-HALF: Final = 0.5
-"""Above this a probability is polyp if nothing else is said."""
-
 MAX_WORKERS: Final = 4
 """Masks decoded at the same time; together with the limits this bounds the memory."""
 
@@ -60,6 +57,7 @@ class PackageReport:
         lossy_note: The one of them on lossy masks; empty without any.
         frames: Test set to the names of the frames that have a mask.
         latencies_ms: Test set to frame name to prediction time in milliseconds, as far as known.
+        threshold: The probability above which a pixel is polyp; ``None`` for masks.
     """
 
     findings: tuple[Finding, ...]
@@ -67,6 +65,7 @@ class PackageReport:
     lossy_note: str = ""
     frames: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     latencies_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    threshold: float | None = None
 
     def faults(self, *, besides: Collection[Kind] = ()) -> list[Fault]:
         """The faults, except those of the kinds in ``besides``."""
@@ -109,8 +108,8 @@ def inspect_package(
         if not archive.files and any(f.kind in HOSTILE for f in archive.findings):
             return PackageReport(findings=archive.findings)
         structure = arrange(archive, layout, expected=expected, test_sets=test_sets)
-        if threshold is None and layout.grey:
-            threshold = HALF
+        if threshold is None:
+            threshold = layout.threshold
         return inspect_masks(
             archive, structure, expected, threshold=threshold, limits=limits, on_mask=on_mask
         )
@@ -130,22 +129,23 @@ def inspect_masks(
     The arguments are those of :func:`inspect_package`.
     """
     findings = [*archive.findings, *structure.findings]
-    notes, lossy_note = _junk_note(structure), ""
+    notes, lossy_note = [_junk_note(structure)], ""
     latencies: dict[str, dict[str, float]] = {}
     if not any(finding.kind in HOSTILE for finding in findings):
         contents = _contents(archive, structure, limits or Limits(), threshold, on_mask, findings)
         if threshold is not None:
             notes.append(f"polyp where the probability is above {threshold:g}")
         lossy_note = _lossy_note(contents)
-        notes += [*filter(None, [lossy_note]), *_uniform_notes(contents)]
+        notes += [lossy_note, *_uniform_notes(contents)]
         latencies = _timings(archive, structure, expected, findings)
         findings += _unreadable_junk(archive, structure)
     return PackageReport(
         findings=tuple(findings),
-        notes=tuple(notes),
+        notes=tuple(filter(None, notes)),
         lossy_note=lossy_note,
         frames=_frames(structure),
         latencies_ms=latencies,
+        threshold=threshold,
     )
 
 
@@ -215,13 +215,10 @@ def _frames(structure: Structure) -> dict[str, tuple[str, ...]]:
     return {test_set: tuple(names) for test_set, names in frames.items()}
 
 
-def _junk_note(structure: Structure) -> list[str]:
-    if not structure.junk:
-        return []
-    return [
-        f"passed over: {counted(len(structure.junk), 'file')} that an operating system left in the "
-        "package"
-    ]
+def _junk_note(structure: Structure) -> str:
+    files = counted(len(structure.junk), "file")
+    left = f"passed over: {files} that an operating system left in the package"
+    return left if structure.junk else ""
 
 
 def _lossy_note(read: list[Totals]) -> str:

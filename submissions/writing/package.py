@@ -44,8 +44,8 @@ class PackageWriter:
     """Collects a round's masks and writes the zip.
 
     Masks may be added in any order and from several threads. Each is encoded and checked at once,
-    and only its encoded bytes are kept (in memory up to 32 MiB, then in a temporary file). Used as
-    a context manager, the package is published when the block ends without an error, unless
+    and only its encoded bytes are kept (in memory up to 32 MiB, then on the disk). Used as a
+    context manager, the package is published when the block ends without an error, unless
     :meth:`seal` was called; partial files are removed in any case.
 
     Args:
@@ -87,7 +87,9 @@ class PackageWriter:
             self._file, self._temporary = create_partial(path)
         except OSError as error:
             raise unwritable(path.parent, error) from error
-        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115
+        # Beside the package: a folder for temporary files may be small, or in memory.
+        folder = str(path.parent)
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, dir=folder)  # noqa: SIM115
         self._sealed: SealedPackage | None = None
 
     def add(
@@ -110,7 +112,8 @@ class PackageWriter:
                 ``expected`` where that was given.
 
         Raises:
-            UserError: The mask is of another size or kind, was added before, or is not expected.
+            UserError: The mask is of another size or kind, was added before, or is not expected;
+                or the disk is full.
         """
         what = f"{test_set}/{name}"
         if self._expected is not None:
@@ -129,7 +132,10 @@ class PackageWriter:
             if name in masks:
                 raise UserError(f"{what}: its mask was added before.")
             start = self._spool.seek(0, os.SEEK_END)
-            self._spool.write(encoded.data)
+            try:
+                self._spool.write(encoded.data)
+            except OSError as error:
+                raise unwritable(self.path.parent, error) from error
             masks[name] = _Spooled(
                 size=(mask.shape[0], mask.shape[1]),
                 start=start,
@@ -281,6 +287,6 @@ def _share(part: int, whole: int) -> float:
 
 def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     info = zipfile.ZipInfo(name, date_time=_DATE)
-    info.create_system = 3
+    info.create_system = 3  # Unix on every system, so that the bytes are the same
     info.external_attr = 0o100644 << 16
     archive.writestr(info, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=9)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from harness.report.page.from_round import _each_mask
 from metrics.utils.errors import FaultsError
 from submissions.layout import PackageLayout
 from submissions.plain_folders import score_folder
+from submissions.platforms.jobs import inspect_jobs
+from submissions.platforms.mha import write_mha
+from submissions.platforms.unpacked import find_submission
 from submissions.reading.validate import inspect_package
-from submissions.rounds import load_rounds
-from submissions.scoring import score_package
+from submissions.rounds import Round, load_rounds
+from submissions.scoring import score_masks, score_package, score_rows
+from submissions.truth import find_truth
 from tests.submissions.conftest import Masks
 
 GREY = PackageLayout(suffixes=(".png",), timings="", grey=True)
@@ -82,3 +90,52 @@ def test_a_plain_folder_is_cut_at_the_threshold(
     assert ours.notes[0] == "polyp where the probability is above 0.3"
     theirs = score_folder(plain["low"], truth_folder, "strict")
     pd.testing.assert_frame_equal(ours.frames, theirs.frames)
+
+
+def test_a_platform_that_unpacked_a_package_scores_it_alike(
+    folders: dict[str, Path], truth_folder: Path
+) -> None:
+    truth = find_truth(truth_folder, layout=GREY)
+    _, inspect = find_submission(folders["grey"].parent, truth.sizes, GREY, ())
+    ours = score_masks(folders["grey"], truth, inspect, hausdorff=False)
+    theirs = score_package(folders["half"], truth, layout=GREY, hausdorff=False)
+    pd.testing.assert_frame_equal(ours.frames, theirs.frames)
+
+
+def test_the_jobs_of_an_algorithm_may_write_grey_masks(
+    folders: dict[str, Path], truth_folder: Path, tmp_path: Path
+) -> None:
+    truth = find_truth(truth_folder, layout=GREY)
+    jobs: list[dict[str, Any]] = []
+    for test_set, names in truth.masks.items():
+        for name in names:
+            place = tmp_path / "input" / f"{len(jobs)}" / "output" / "images" / "m" / "output.mha"
+            place.parent.mkdir(parents=True)
+            grey = cv2.imread(str(tmp_path / "grey" / GREY.mask(test_set, name)), 0)
+            # A probability of 1 in 255 everywhere is not a mask of 0 and 1.
+            place.write_bytes(write_mha(np.minimum(grey, 1) if name == "a_2" else grey))
+            socket = {"socket": {"relative_path": "images/m"}}
+            image = {"image": {"name": f"{name}.png"}}
+            jobs.append({"pk": str(len(jobs)), "inputs": [image], "outputs": [socket]})
+    (tmp_path / "input" / "predictions.json").write_text(json.dumps(jobs))
+    inspect = partial(inspect_jobs, tmp_path / "input", truth.sizes, GREY)
+    ours = score_masks(tmp_path / "input", truth, inspect, hausdorff=False)
+    theirs = score_package(folders["half"], truth, layout=GREY, hausdorff=False)
+    names = ["frame", "class", "tp", "fp", "fn", "tn"]
+    pd.testing.assert_frame_equal(ours.frames[names], theirs.frames[names])
+
+
+@pytest.mark.parametrize(("threshold", "kind"), [(None, "half"), (0.3, "low")])
+def test_the_page_of_a_round_draws_the_masks_that_were_scored(
+    folders: dict[str, Path], truth_folder: Path, threshold: float | None, kind: str
+) -> None:
+    truth = find_truth(truth_folder, layout=GREY)
+    scored = score_package(folders["grey"], truth, layout=GREY, threshold=threshold)
+    row = score_rows(scored)[0]
+    row["settings"] = json.dumps(row["settings"])
+    drawn: dict[str, np.ndarray] = {}
+    _each_mask(row, Round(name="maps", daily_limit=1, layout=GREY), truth, drawn.__setitem__)
+    assert len(drawn) == 5
+    for frame, mask in drawn.items():
+        path = folders[kind].parent / GREY.mask(*frame.split("/"))
+        assert np.array_equal(mask, cv2.imread(str(path), 0) > 0)

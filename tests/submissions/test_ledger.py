@@ -4,6 +4,8 @@ import datetime as dt
 import json
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -249,10 +251,49 @@ def test_of_scores_of_one_second_the_later_stands_beside_the_submission(ledger, 
     assert ledger.submissions()["score_frames"].tolist() == [0.55]
 
 
+def test_the_same_bytes_in_two_rounds_have_the_score_of_each(ledger, tmp_path) -> None:
+    other = load_rounds()["1"]
+    for number, round_ in enumerate((ROUND, ROUND, other)):
+        submit(ledger, tmp_path / f"{number}.zip", round_, model=f"model-{round_.name}")
+    (sha256,) = set(ledger.submissions()["package_sha256"])
+    ledger.enter_scores([score_row(package_sha256=sha256, round="2")])
+    assert ledger.scores()[["model", "submission"]].to_numpy().tolist() == [["model-2", 2]]
+    scores = ledger.submissions().set_index("number")["score"]
+    assert scores.loc[[1, 2]].tolist() == [0.4, 0.4]
+    assert np.isnan(scores[3])
+
+
+def test_a_package_that_is_entered_meanwhile_is_not_said_to_be_missing(
+    ledger, tmp_path, monkeypatch
+) -> None:
+    folder = tmp_path / "packages"
+    (folder / "no-package.zip").mkdir(parents=True)
+    read = ledger._register.read
+
+    @contextmanager
+    def read_then_another_submits() -> Iterator[object]:
+        with read() as connection:
+            yield connection
+        submit(Ledger(tmp_path / "workspace"), folder / "p.zip")
+
+    monkeypatch.setattr(ledger._register, "read", read_then_another_submits)
+    assert ledger.not_entered(folder) == []
+    monkeypatch.undo()
+    assert (folder / "p.zip").exists()
+
+
 def test_a_foreign_package_is_named_after_its_file(ledger) -> None:
     ledger.enter_scores([score_row(package="/somewhere/team7.zip", team="team7")])
     (row,) = ledger.scores().to_dict("records")
     assert (row["model"], row["team"], row["submission"]) == ("team7", "team7", None)
+
+
+def test_a_foreign_folder_is_named_whole(ledger, tmp_path) -> None:
+    for version in "ab":
+        (tmp_path / f"net.{version}").mkdir()
+        row = score_row(package=str(tmp_path / f"net.{version}"), package_sha256=version)
+        ledger.enter_scores([row])
+    assert sorted(ledger.scores()["model"]) == ["net.a", "net.b"]
 
 
 def test_scoring_again_replaces_and_another_protocol_does_not(ledger) -> None:

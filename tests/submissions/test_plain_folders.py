@@ -13,7 +13,7 @@ import pytest
 
 from metrics.masks.classes import Classes
 from metrics.utils.errors import FaultsError, UserError
-from submissions.plain_folders import score_folder
+from submissions.plain_folders import find_masks, score_folder
 from submissions.scoring import score_package
 from tests.submissions.conftest import Masks
 
@@ -85,6 +85,7 @@ def test_every_fault_is_named(plain: Path, truth_folder: Path) -> None:
     shutil.copy(first / "a_2.png", first / "a_2.bmp")
     (first / "b.png").symlink_to("nowhere")
     (plain / "EndoCV_DATA2").rename(plain / "EndoCV_DATA9")
+    (plain / "c.png").symlink_to("nowhere")
 
     with pytest.raises(FaultsError) as caught:
         score_folder(plain, truth_folder)
@@ -96,11 +97,12 @@ def test_every_fault_is_named(plain: Path, truth_folder: Path) -> None:
         ("a_1.png", "expected a mask"),
         ("a_2.png", "second mask"),
         ("b.png", "dead link"),
+        ("c.png", "dead link"),
         ("plain", "missing: 2 masks of EndoCV_DATA2"),
         ("EndoCV_DATA9", "2 masks without a true mask"),
     ):
         assert any(place == name and words in message for place, message in told), name
-    assert len(told) == 7
+    assert len(told) == 8
 
 
 def test_sizes_must_match_or_are_resized_by_the_official_protocol(
@@ -133,6 +135,12 @@ def test_what_is_passed_over_is_noted(plain: Path, truth_folder: Path) -> None:
 
     assert "EndoCV_DATA1/predictions.csv" in notes
     assert "empty/" in notes
+
+
+def test_the_folder_of_the_masks_is_not_said_to_be_passed_over(plain: Path) -> None:
+    (plain / "EndoCV_DATA1").rename(plain / "masks")
+
+    assert find_masks(plain).others == ["EndoCV_DATA2/"]
 
 
 def test_a_folder_without_masks_is_refused(plain: Path, tmp_path: Path) -> None:

@@ -84,6 +84,15 @@ def test_two_frames_of_one_name_are_a_fault(release: Path) -> None:
         find_frames(load_rounds()["1"], release)
 
 
+@pytest.mark.parametrize("name", ["f ", " f", "average_t"])
+def test_a_name_that_a_timing_file_cannot_hold_is_a_fault(release: Path, name: str) -> None:
+    (release / "EndoCV_DATA1" / "f1_0.jpg").rename(release / "EndoCV_DATA1" / f"{name}.jpg")
+    with pytest.raises(FaultsError, match="no timing file can hold its name"):
+        find_frames(load_rounds()["1"], release)
+    untimed = Round(name="3", daily_limit=1, layout=PackageLayout(timings=""))
+    assert name in find_frames(untimed, release)["EndoCV_DATA1"]
+
+
 def test_a_file_adds_rounds_without_code(tmp_path: Path) -> None:
     file = tmp_path / "rounds.toml"
     file.write_text(

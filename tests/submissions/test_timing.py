@@ -43,6 +43,7 @@ def test_a_frame_may_carry_its_suffix() -> None:
         ("a -----> 1\nb -----> fast\naverage_t -----> 1\n", "lines that are not"),
         ("a 1\nb -----> 1\naverage_t -----> 1\n", "lines that are not"),
         ("a -----> -1\nb -----> 1\naverage_t -----> 1\n", "lines that are not"),
+        ("a -----> 1e308\nb -----> 1e308\naverage_t -----> 1\n", "lines that are not"),
         ("a -----> inf\nb -----> 1\naverage_t -----> 1\n", "lines that are not"),
         ("a -----> 1\nb -----> 1\n", "got 0 of them"),
         ("a -----> 1\naverage_t -----> 1\nb -----> 1\n", "not the last"),

@@ -158,7 +158,7 @@ def _with_gallery(
     outlines = _Outlines(truth, [str(row["frame"]) for row in records])
     for name, wanted in _drawn(content, records, team_pages=team_pages).items():
         take = partial(outlines.take, name)
-        _each_mask(Path(best[name]["package"]), round_, truth, take, wanted)
+        _each_mask(best[name], round_, truth, take, wanted)
     return replace(content, cards=gallery.cards(records, outlines.of), members=members)
 
 
@@ -210,7 +210,7 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix="harness-report-") as place:
         folders = {name: Path(place) / str(number) for number, name in enumerate(own)}
         for name, folder in folders.items():
-            _each_mask(Path(best[name]["package"]), round_, truth, partial(_write, folder))
+            _each_mask(best[name], round_, truth, partial(_write, folder))
         table = content.frames[content.frames["model"].isin(own)]
         return from_split.members_of(table, frames, folders)
 
@@ -259,13 +259,13 @@ def _frames(settings: Settings, round_: Round, truth: Truth) -> pd.DataFrame:
 
 
 def _each_mask(
-    package: Path,
+    row: Mapping[str, Any],
     round_: Round,
     truth: Truth,
     take: Callable[[str, Mask], None],
     wanted: Collection[str] | None = None,
 ) -> None:
-    """Give the masks of a package with their frames, at these frames' sizes; by default all.
+    """Give the masks of a scored package with their frames, at these' sizes; by default all.
 
     Raises:
         UserError: If it lacks masks by the names that the round has now.
@@ -277,14 +277,14 @@ def _each_mask(
         mask = fit_prediction(content.decode("official"), size, protocol="official")
         take(f"{place.test_set}/{place.name}", mask)
 
-    with open_archive(package, round_.layout.root, Limits()) as archive:
+    threshold = json.loads(row["settings"] or "{}").get("threshold", round_.layout.threshold)
+    with open_archive(Path(row["package"]), round_.layout.root, Limits()) as archive:
         structure = arrange(archive, round_.layout, expected=truth.sizes)
-        masks = structure.masks
-        if len(masks) < truth.frames:
-            raise UserError(f"{package} is not laid out as round {round_.name} says now")
-        if wanted is not None:
-            masks = tuple(one for one in masks if f"{one.test_set}/{one.name}" in wanted)
-        inspect_masks(archive, replace(structure, masks=masks), truth.sizes, on_mask=fitted)
+        if len(every := structure.masks) < truth.frames:
+            raise UserError(f"{row['package']} is not laid out as round {round_.name} says now")
+        taken = (m for m in every if wanted is None or f"{m.test_set}/{m.name}" in wanted)
+        chosen = replace(structure, masks=tuple(taken))
+        inspect_masks(archive, chosen, truth.sizes, threshold=threshold, on_mask=fitted)
 
 
 def _facts(best: Scores, table: pd.DataFrame) -> dict[str, str]:

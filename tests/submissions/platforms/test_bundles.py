@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import unicodedata
 import venv
 import zipfile
 from collections.abc import Callable, Mapping
@@ -26,9 +27,14 @@ from harness.cli import cli
 from harness.export import pins
 from metrics.endocv import FIGURES
 from metrics.utils.errors import FaultsError
+from submissions.layout import PackageLayout
 from submissions.platforms.evaluation import PACKAGES
+from submissions.platforms.jobs import inspect_jobs
 from submissions.platforms.mha import write_mha
+from submissions.platforms.page import SubmissionPage
+from submissions.platforms.unpacked import find_submission
 from submissions.scoring import score_package
+from submissions.writing.package import PackageWriter
 
 PLATFORMS = ("codabench", "grand-challenge", "evalai")
 PROGRAMS = {"codabench": "scoring_program", "grand-challenge": "program"}
@@ -395,7 +401,7 @@ def test_the_jobs_of_an_algorithm_are_scored_like_a_package(
     assert status == 1
     assert not (tmp_path / "bad-out").exists()
     for fault in (
-        "a_0: expected one output image",
+        "a_0: its output image has '..' in its name",
         "nobody: no frame of the round has this image's name",
         "b_0: a second job for this frame",
         "EndoCV_DATA1/a_1: the mask of this frame is missing",
@@ -419,6 +425,18 @@ def test_folders_that_a_platform_removed_are_put_before_the_names_again(
         arguments = [str(given), str(bundle / "ground_truth"), str(out)]
         assert main(program_of(bundle, "grand-challenge"), arguments) == 0
         shutil.rmtree(given)
+
+
+def test_removed_folders_that_are_called_alike_are_told_apart(tmp_path: Path, masks) -> None:
+    layout = PackageLayout(root="results", task="results", timings="")
+    mask = masks["EndoCV_DATA1"]["a_0"]
+    with PackageWriter(tmp_path / "p.zip", layout=layout) as writer:
+        writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1)
+    shutil.unpack_archive(tmp_path / "p.zip", tmp_path / "whole")
+    sizes = {"EndoCV_DATA1": {"a": mask.shape}}
+    for given in ("whole", "whole/results", "whole/results/results"):
+        _, inspect = find_submission(tmp_path / given, sizes, layout, ())
+        assert inspect().faults() == []
 
 
 def test_a_round_of_another_layout_has_a_bundle_that_passes_its_self_test(
@@ -459,7 +477,15 @@ def test_a_round_of_another_layout_has_a_bundle_that_passes_its_self_test(
 
 
 def test_run_locally_passes(export, tmp_path: Path) -> None:
-    check_run_locally([export("evalai") / "run_locally.sh"], sys.executable)
+    command = [export("evalai") / "run_locally.sh"]
+    check_run_locally(command, os.path.relpath(sys.executable))
+
+
+def test_run_locally_passes_whatever_suffix_a_round_names_first(export, tmp_path: Path) -> None:
+    rounds = tmp_path / "rounds.toml"
+    rounds.write_text("[rounds.2]\ndaily_limit = 2\nsuffixes = ['.tif', '.jpg']\n")
+    bundle = export("codabench", "--rounds", rounds)
+    check_run_locally([bundle / "run_locally.sh"], sys.executable)
 
 
 def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_path: Path) -> None:
@@ -482,3 +508,28 @@ def test_bad_requests_are_told(export, package: Path, truth_folder: Path, tmp_pa
     assert not (tmp_path / "new").exists()
     assert {"numpy", "scipy", "python-dateutil"} <= set(pins.with_all_they_need(PACKAGES))
     assert "torch" not in pins.with_all_they_need(PACKAGES)
+
+
+def test_a_zip_in_the_zip_is_found_beside_what_a_mac_adds(package: Path, sizes, tmp_path) -> None:
+    given = tmp_path / "given"
+    (given / "__MACOSX").mkdir(parents=True)
+    shutil.copy(package, given)
+    found, _ = find_submission(given, sizes, PackageLayout(), ("metadata",))
+    assert found == given / package.name
+
+
+def test_the_image_of_a_job_is_known_however_its_accents_are_encoded(tmp_path: Path) -> None:
+    image = {"image": {"name": unicodedata.normalize("NFD", "é.png")}}
+    jobs = [{"pk": "../j", "inputs": [image], "outputs": [{"socket": SOCKET}]}]
+    (tmp_path / "predictions.json").write_text(json.dumps(jobs))
+    report = inspect_jobs(tmp_path, {"s": {"é": (4, 4)}}, PackageLayout(), lambda _: None)
+    (fault,) = report.faults()
+    assert "its output image has '..' in its name" in str(fault)
+
+
+def test_a_page_has_a_dash_where_a_figure_is_undefined(package: Path, truth_folder: Path) -> None:
+    scored = score_package(package, truth_folder, "strict")
+    empty = scored.frames.assign(tp=0, fp=0, fn=0)
+    html = SubmissionPage(title="t", frames=empty, protocol="strict", resamples=100).html()
+    assert "<td>-</td>" in html
+    assert "nan" not in html

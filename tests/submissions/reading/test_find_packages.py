@@ -27,7 +27,7 @@ def make(root: Path, *paths: str) -> Path:
 
 def test_a_zip_and_an_unpacked_package_are_themselves(tmp_path: Path) -> None:
     make(tmp_path, "a.zip", "b/EndoCV2021", "c.v2/inner/EndoCV2021")
-    for name, shown in (("a.zip", "a"), ("b", "b"), ("c.v2", "c")):
+    for name, shown in (("a.zip", "a"), ("b", "b"), ("c.v2", "c.v2")):
         assert find_packages(tmp_path / name, ROUNDS) == ([(tmp_path / name, shown)], [])
 
 
@@ -53,3 +53,10 @@ def test_a_package_without_a_task_is_known_by_its_test_sets(tmp_path: Path) -> N
         ]
     with pytest.raises(UserError, match="found neither"):
         find_packages(tmp_path / "others", ROUNDS)
+
+
+def test_a_folder_has_its_whole_name_also_with_a_dot(tmp_path: Path) -> None:
+    make(tmp_path, "net.v1/x/EndoCV2021", "net.v2.zip")
+    assert find_packages(tmp_path / "net.v1", ROUNDS).packages == [(tmp_path / "net.v1", "net.v1")]
+    names = [name for _, name in find_packages(tmp_path, ROUNDS).packages]
+    assert names == ["net.v1", "net.v2"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -202,6 +204,21 @@ def test_a_folder_that_cannot_be_written_is_a_clear_fault(tmp_path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot write in"):
         PackageWriter(tmp_path / "file" / "p.zip")
+
+
+class Full(BytesIO):
+    def write(self, _data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_names_the_packages_folder(tmp_path) -> None:
+    with PackageWriter(tmp_path / "ws" / "p.zip") as writer:
+        spool, writer._spool = writer._spool, Full()
+        mask = np.eye(9, dtype=bool)
+        with pytest.raises(UserError, match=f"cannot write in {tmp_path / 'ws'}"):
+            writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1)
+        writer._spool = spool
+        writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1)
 
 
 def test_sealing_gives_no_final_name_until_it_is_published(tmp_path, masks, sizes) -> None:

@@ -7,7 +7,7 @@ cp -R self_test/truth "$work/input/ref"
 "$python" -I scoring_program/score.py "$work/input" "$work/output"
 "$python" -I self_test/check.py "$work/output/scores.json" self_test/expected.json
 
-rm "$(find "$work/input/res" -type f -name '*{{ round.layout.suffixes[0] }}' | sort | head -n 1)"
+rm "$(find "$work/input/res" -type f -name '*{{ suffix }}' | sort | head -n 1)"
 if "$python" -I scoring_program/score.py "$work/input" "$work/refused" 2> /dev/null; then
     echo "A submission without one of its masks was scored." >&2
     exit 1
