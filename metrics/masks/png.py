@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from zlib_ng import zlib_ng
 
+from metrics.masks.image import MAX_PIXELS
+
 _Bytes = npt.NDArray[np.uint8]
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -60,7 +62,7 @@ def decode_png(data: bytes) -> _Bytes | None:
     Returns:
         uint8 (H, W); ``None`` for whatever is better left to a library: other PNGs (in colour, of
         other bits, interlaced, with chunks that readers may heed, with rows filtered by Average
-        or Paeth), damaged ones, and what is no PNG.
+        or Paeth, of more than ``MAX_PIXELS``), damaged ones, and what is no PNG.
 
     Example:
         >>> decode_png(b"no PNG") is None
@@ -69,8 +71,7 @@ def decode_png(data: bytes) -> _Bytes | None:
     if not data.startswith(_BEGINNING) or data[24:29] != _GREY_OF_8_BITS:
         return None
     width, height = struct.unpack_from(">II", data, 16)
-    packed = _packed_pixels(data)
-    if packed is None or not width or not height:
+    if not 0 < width * height <= MAX_PIXELS or (packed := _packed_pixels(data)) is None:
         return None
     stream = zlib_ng.decompressobj()
     try:
