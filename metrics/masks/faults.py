@@ -45,7 +45,6 @@ _EXIF: Final = (b"Exif\0\0", b"eXIf", b"EXIF")  # JPEG and TIFF, PNG, WebP
 _ORIENTATION: Final = 274
 _UPRIGHT: Final = (0, 1)
 _OPAQUE: Final = 255
-_UNREADABLE: Final = (OSError, ValueError, SyntaxError, KeyError, TypeError)
 
 _EXPECTED: Final[dict[Kind, str]] = {
     "black and white": "a mask of black (0) and white (255)",
@@ -133,7 +132,7 @@ def alpha_of(data: bytes) -> _Bytes | None:
             if not image.has_transparency_data:
                 return None
             return np.asarray(image.convert("RGBA").getchannel("A"), dtype=np.uint8)
-    except _UNREADABLE:
+    except Exception:  # Pillow raises almost anything for a damaged file
         return None
 
 
@@ -188,7 +187,7 @@ def turned_by_tag(data: bytes) -> bool:
     try:
         with quiet(), Image.open(io.BytesIO(data)) as image:
             return image.getexif().get(_ORIENTATION, 1) not in _UPRIGHT
-    except _UNREADABLE:
+    except Exception:  # as above; and for one that is too large
         return False
 
 

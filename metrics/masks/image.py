@@ -9,10 +9,8 @@ refuses to open are left to tifffile.
 from __future__ import annotations
 
 import io
-import lzma
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +41,6 @@ _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
 _PNG_END_BYTES: Final = 64
 _WARNINGS: Final = threading.Lock()
-_REFUSALS: Final = (OSError, ValueError, SyntaxError)  # what Pillow raises for a bad file
-_ODD_REFUSALS: Final = (*_REFUSALS, LookupError, zlib.error, lzma.LZMAError)  # and tifffile
 
 
 def read_file(path: str | Path) -> bytes:
@@ -69,7 +65,7 @@ def is_still(path: Path) -> bool:
     try:
         with quiet(), Image.open(path, formats=_STILL) as image:
             return getattr(image, "n_frames", 1) == 1
-    except (*_REFUSALS, Image.DecompressionBombError):
+    except Exception:  # Pillow raises almost anything for a damaged file
         return False
 
 
@@ -124,7 +120,9 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         return colours if flags == RGB_AS_STORED else np.ascontiguousarray(colours[..., ::-1])
     with image:
         _refuse_several(image, name=name)
-        if not _has_end(data, image):
+        with _refusing(name):
+            is_whole = _has_end(data, image)
+        if not is_whole:
             if image.format == "TIFF":
                 raise _damaged(name, "data lies beyond the end of the file")
             _load(image, name=name)
@@ -154,7 +152,7 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
             image = Image.open(stream)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more") from error
-    except _REFUSALS as error:
+    except Exception as error:  # of whatever kind, for a damaged file
         stream.seek(0)
         what = "cannot be recognised as an image" if stream.read(1) else "is empty"
         raise UserError(
@@ -171,15 +169,12 @@ def _refuse_several(image: Image.Image, *, name: str) -> None:
     if image.format in _JPEG:
         return
     size, count, is_thumbnail = image.size, 1, False
-    try:
-        with quiet():
-            count = getattr(image, "n_frames", 1)
-            if count > 1:
-                image.seek(1)
-                is_thumbnail = image.size != size
-                image.seek(0)
-    except (*_REFUSALS, EOFError) as error:
-        raise _damaged(name, error) from error
+    with _refusing(name), quiet():
+        count = getattr(image, "n_frames", 1)
+        if count > 1:
+            image.seek(1)
+            is_thumbnail = image.size != size
+            image.seek(0)
     if count > 1 and not is_thumbnail:
         raise UserError(
             f"{name}: a {image.format} of {count} images, of which only the first would be read. "
@@ -224,11 +219,8 @@ def _has_end(data: bytes, image: Image.Image) -> bool:
 
 def _load(image: Image.Image, *, name: str) -> None:
     """Decode with Pillow, and raise if it misses anything."""
-    try:
-        with quiet():
-            image.load()
-    except _REFUSALS as error:
-        raise _damaged(name, error) from error
+    with _refusing(name), quiet():
+        image.load()
 
 
 def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArray[np.uint8]:
@@ -237,29 +229,41 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
     CVC-ClinicDB ships such files; OpenCV reads the first channel alone, and Pillow nothing.
     Without ``pixels`` the array has the right shape and no content.
     """
-    import struct
-
     import tifffile
 
     stream.seek(0)
+    with _refusing(name), tifffile.TiffFile(stream) as file:
+        page = file.pages.first
+        size = page.imagelength, page.imagewidth
+        if size[0] * size[1] > MAX_PIXELS:
+            raise _too_large(name, f"{size[1]} x {size[0]}")
+        if page.samplesperpixel != 3 or page.dtype != np.uint8:
+            raise UserError(
+                f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
+                "not read. Save it with 1 or 3 channels of 8 bits."
+            )
+        compression = tifffile.COMPRESSION(page.compression).name
+        if compression not in _READ_BY_TIFFFILE:
+            raise UserError(
+                f"{name}: a TIFF whose colours are declared as grey and extra channels, "
+                f"compressed by {compression}, which is not read. Save it as PNG."
+            )
+        found = page.asarray() if pixels else np.empty(page.shape, np.uint8)
+        if page.axes == "SYX":  # a plane for each channel
+            found = np.ascontiguousarray(np.moveaxis(found, 0, -1))
+        if not found.size or found.shape != (*size, 3):
+            raise ValueError(f"pixels of shape {found.shape}")
+        return found
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Tell what Pillow and tifffile raise, almost anything for a damaged file, as one fault."""
     try:
-        with tifffile.TiffFile(stream) as file:
-            page = file.pages.first
-            if page.imagelength * page.imagewidth > MAX_PIXELS:
-                raise _too_large(name, f"{page.imagewidth} x {page.imagelength}")
-            if page.samplesperpixel != 3 or page.dtype != np.uint8:
-                raise UserError(
-                    f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
-                    "not read. Save it with 1 or 3 channels of 8 bits."
-                )
-            compression = tifffile.COMPRESSION(page.compression).name
-            if compression not in _READ_BY_TIFFFILE:
-                raise UserError(
-                    f"{name}: a TIFF whose colours are declared as grey and extra channels, "
-                    f"compressed by {compression}, which is not read. Save it as PNG."
-                )
-            return page.asarray() if pixels else np.empty(page.shape, np.uint8)
-    except (*_ODD_REFUSALS, struct.error, tifffile.TiffFileError) as error:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
         raise _damaged(name, error) from error
 
 
