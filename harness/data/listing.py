@@ -117,6 +117,9 @@ class Listing:
         """
         unclaimed = self._by_name(masks, "masks")
         frames = self._without_suffix(self._by_name(images, "frames"), image_suffix)
+        # One of the two folders may lie in the other.
+        both = (*images.parents, *masks.parents, images, masks)
+        self.others = [path for path in self.others if path not in both]
         found = _match(frames, unclaimed, mask_names)
         sequence = normal(sequence)
         if len(frames) > 1 and unclaimed and not found:  # named otherwise: once, not for each file
