@@ -14,11 +14,11 @@ import pandas as pd
 
 from harness.data.check import duplicates
 from harness.data.check.inspect_frame import FrameReport, inspect_all
-from harness.data.check.other_files import find_other_files
 from harness.data.check.summary import summarise
 from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles, Listing
+from harness.data.other_files import find_other_files
 from harness.data.splits import Splits, assign, left_out, unmatched
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
@@ -47,7 +47,7 @@ def check(
     *,
     classes: Classes = ONE,
     workers: int = 2,
-    track: Track | None = None,
+    track: Track = lambda reports, _total: reports,
 ) -> DataReport:
     """Decode all frames and masks, count them, and collect all faults.
 
@@ -58,8 +58,7 @@ def check(
         FaultsError: If the splits overlap.
     """
     files = [frame for listing in listings for frame in listing.frames]
-    stream: Iterable[FrameReport] = inspect_all(files, workers, classes)
-    found = list(track(stream, len(files)) if track else stream)
+    found = list(track(inspect_all(files, workers, classes), len(files)))
     frames = to_catalogue(files, [(i.height, i.width) for i in found])
     own = bool((frames["split"] != "").any())
     frames = assign(frames, splits)
