@@ -30,7 +30,9 @@ MAX_PIXELS: Final = 100_000_000
 RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 """Flags for three channels of 8 bits; an EXIF orientation is not followed."""
 
-_TIFF: Final = (b"II*\0", b"MM\0*")
+TIFF: Final = (b"II*\0", b"MM\0*")
+"""How a TIFF begins, by byte order."""
+
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
 _READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
@@ -90,7 +92,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
                     return image.height, image.width
             except UserError:
                 stream.seek(0)
-                if stream.read(4) not in _TIFF:
+                if stream.read(4) not in TIFF:
                     raise
                 return _odd_tiff(stream, name=str(path), pixels=False).shape[:2]
     except OSError as error:
@@ -114,7 +116,7 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     try:
         image = _header(io.BytesIO(data), name=name)
     except UserError:
-        if data[:4] not in _TIFF:
+        if data[:4] not in TIFF:
             raise
         colours = _odd_tiff(io.BytesIO(data), name=name)
         return colours if flags == RGB_AS_STORED else np.ascontiguousarray(colours[..., ::-1])
