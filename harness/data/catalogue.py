@@ -16,15 +16,7 @@ from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
 from harness.data.roles import refuse_without_truth, role_listings, same_names
-from harness.data.splits import (
-    OWN,
-    SPLITS,
-    Splits,
-    assign,
-    left_out,
-    load_splits,
-    unmatched,
-)
+from harness.data.splits import OWN, SPLITS, Splits, assign, left_out, load_splits, unmatched
 from harness.utils import console
 from harness.utils.command_line import command_line
 from harness.utils.device import cores

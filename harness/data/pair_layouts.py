@@ -76,8 +76,7 @@ class PairLayout:
             words = [groups.get(name, "") for name in ("split", "test_set", "centre")]
             words.append(groups.pop("folder", "") or groups.get("sequence", ""))
             listing.add_pairs(
-                pair[0],
-                pair[1],
+                *pair,
                 dataset=dataset,
                 group="/".join(filter(None, words)),
                 mask_names=self.mask_names,

@@ -136,6 +136,8 @@ def _unfiltered(filters: _Bytes, pixels: _Bytes) -> _Bytes | None:
     """Undo the row filters, in place; ``None`` where a row has another than these three."""
     if filters.max() > FILTER_UP:
         return None
+    # Sub looks at its own row alone, so all such rows come first, at once; Up needs the row above
+    # as it is in the end, so these follow from the top. Above the first row lie zeros.
     _undo_sub(pixels, np.flatnonzero(filters == FILTER_SUB))
     for row in np.flatnonzero(filters[1:] == FILTER_UP) + 1:
         pixels[row] += pixels[row - 1]
