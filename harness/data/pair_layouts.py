@@ -15,7 +15,7 @@ from typing import Final
 
 from harness.data.listing import MASK_NAMES, Listing, entries_of, folders_in, is_image, name_of
 from metrics.masks.image import read_file
-from metrics.utils.errors import Fault
+from metrics.utils.errors import Fault, UserError
 from metrics.utils.names import normal
 
 Key = tuple[tuple[str, str], ...]
@@ -76,7 +76,8 @@ class PairLayout:
             words = [groups.get(name, "") for name in ("split", "test_set", "centre")]
             words.append(groups.pop("folder", "") or groups.get("sequence", ""))
             listing.add_pairs(
-                *pair,
+                pair[0],
+                pair[1],
                 dataset=dataset,
                 group="/".join(filter(None, words)),
                 mask_names=self.mask_names,
@@ -92,15 +93,25 @@ class PairLayout:
 
 
 def _read_sequences(file: Path, kind: str) -> dict[str, str]:
-    """The sequences of frames by name; none of a file that is missing or has other columns."""
+    """The sequences of frames by name; none of a file that is missing or has other columns.
+
+    Raises:
+        UserError: If it is no table, or cannot be read.
+    """
     if not file.is_file():
         return {}
     rows = csv.DictReader(read_file(file).decode("utf-8-sig", "replace").splitlines())
-    return {
-        name_of(Path(row["png_image_path"])): f"{kind}-{row['sequence_id']}"
-        for row in rows
-        if row.get("png_image_path") and row.get("sequence_id")
-    }
+    try:
+        return {
+            name_of(Path(row["png_image_path"])): f"{kind}-{row['sequence_id']}"
+            for row in rows
+            if row.get("png_image_path") and row.get("sequence_id")
+        }
+    except csv.Error as error:
+        raise UserError(
+            f"{file}: expected a table of the frames' sequences, but it is none ({error}). Replace "
+            "it with a whole copy, or take it away."
+        ) from error
 
 
 def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
