@@ -27,9 +27,9 @@ from harness.data.fingerprint import (
     combine,
     frame_digest,
     frame_digests,
-    raise_faults,
     rows_of,
     sha256,
+    without_faults,
 )
 from harness.data.frames import (
     inverted_note,
@@ -248,8 +248,7 @@ def _write(
         for file in (images, masks):
             file.flush()
             os.fsync(file.fileno())
-    raise_faults(results)
-    digests = [result for result in results if isinstance(result, str)]
+    digests = without_faults(results)
     index = {
         "version": VERSION,
         "size": size,
