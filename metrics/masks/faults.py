@@ -128,6 +128,8 @@ def alpha_of(data: bytes) -> _Bytes | None:
             if not image.has_transparency_data:
                 return None
             return np.asarray(image.convert("RGBA").getchannel("A"), dtype=np.uint8)
+    except MemoryError:
+        raise
     except Exception:  # Pillow raises almost anything for a damaged file
         return None
 

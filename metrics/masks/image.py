@@ -170,7 +170,7 @@ def _refuse_several(image: Image.Image, *, name: str) -> None:
     """Raise for a stack or an animation, of which only the first image would be read."""
     if image.format in _JPEG:
         return
-    size, count, is_thumbnail = image.size, 1, False
+    size, is_thumbnail = image.size, False
     with _refusing(name), quiet():
         count = getattr(image, "n_frames", 1)
         if count > 1:
@@ -263,7 +263,7 @@ def _refusing(name: str) -> Iterator[None]:
     """Tell what Pillow and tifffile raise, almost anything for a damaged file, as one fault."""
     try:
         yield
-    except UserError:
+    except (UserError, MemoryError):
         raise
     except Exception as error:
         raise _damaged(name, error) from error

@@ -58,11 +58,13 @@ def check(
         FaultsError: If the splits overlap.
     """
     files = [frame for listing in listings for frame in listing.frames]
-    found = list(track(inspect_all(files, workers, classes), len(files)))
-    frames = to_catalogue(files, [(i.height, i.width) for i in found])
+    frames = to_catalogue(files, [(0, 0)] * len(files))
     own = bool((frames["split"] != "").any())
-    frames = assign(frames, splits)
-    frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
+    frames = assign(frames, splits)  # refuses splits that overlap, before anything is decoded
+    found = list(track(inspect_all(files, workers, classes), len(files)))
+    frames["height"] = [report.height for report in found]
+    frames["width"] = [report.width for report in found]
+    frames["polyp"] = pd.Series([report.polyp for report in found], dtype=object)
     known = frames[frames["truth"] != "withheld"]
     # Of the paper's datasets many users have a part alone, so what is missing there is no news.
     lost = unmatched(known, splits) if splits.name != "paper" else ""
@@ -85,8 +87,6 @@ def check(
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
-    if not found:
-        return []
     labels = frames["split"].where(frames["truth"] != "withheld", WITHHELD).tolist()
     paths = frames["image"].tolist()
     digests = [report.digest for report in found]
