@@ -129,6 +129,7 @@ def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
             fitting = [path for path in inner if _fits(part, path)]
             fitting.sort(key=lambda path: path.name.lower() not in _USUAL)
             deeper += [(path, groups | _groups(part, path)) for path in fitting]
+            # A part that may be left out; behind those that it fits, so that the deepest is first.
             deeper += [(folder, groups)] if re.fullmatch(part, "") else []
         found = deeper
     folders: dict[Key, list[Path]] = {}

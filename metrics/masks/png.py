@@ -48,7 +48,7 @@ def encode_png(pixels: _Bytes) -> bytes:
     rows = np.empty((height, 1 + width), np.uint8)
     rows[:, 0] = FILTER_UP  # leaves of a mask the outline alone
     rows[0, 1:] = pixels[0]
-    np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])
+    np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])  # modulo 256, as the format has it
     header = struct.pack(">II", width, height) + _GREY_OF_8_BITS
     parts = ((b"IHDR", header), (b"IDAT", zlib_ng.compress(rows, _LEVEL)), (b"IEND", b""))
     return SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
