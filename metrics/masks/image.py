@@ -38,6 +38,8 @@ _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "1
 _READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
 _JPEG: Final = ("JPEG", "MPO")
 _STILL: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+# What OpenCV decodes, too. Pillow would have Ghostscript run a PostScript file, of whatever name.
+_FORMATS: Final = (*_STILL, "JPEG2000", "PPM", "SUN", "AVIF")
 _PNG_BITS: Final = 24  # the place in the file
 _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
@@ -151,7 +153,7 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     """The image as Pillow sees it before it decodes a pixel."""
     try:
         with quiet():
-            image = Image.open(stream)
+            image = Image.open(stream, formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more") from error
     except Exception as error:  # of whatever kind, for a damaged file

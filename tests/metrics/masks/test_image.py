@@ -106,6 +106,13 @@ def test_such_a_tiff_may_be_too_large(tmp_path: Path) -> None:
         read_size(path)
 
 
+def test_postscript_is_no_image() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).save(stream, "EPS")
+    with pytest.raises(UserError, match=r"frame\.jpg: .* cannot be recognised as an image"):
+        decode(stream.getvalue(), RGB_AS_STORED, name="frame.jpg")
+
+
 def test_an_empty_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "empty.png"
     path.touch()
