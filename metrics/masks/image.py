@@ -30,16 +30,12 @@ MAX_PIXELS: Final = 100_000_000
 RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 """Flags for three channels of 8 bits; an EXIF orientation is not followed."""
 
-TIFF: Final = (b"II*\0", b"MM\0*")
-"""How a TIFF begins, by byte order."""
-
+TIFF: Final = (b"II*\0", b"MM\0*")  # how one begins, by the order of its bytes
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
 _READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
 _JPEG: Final = ("JPEG", "MPO")
 _STILL: Final = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
-# What OpenCV decodes, too. Pillow would have Ghostscript run a PostScript file, of whatever name.
-_FORMATS: Final = (*_STILL, "JPEG2000", "PPM", "SUN", "AVIF")
 _PNG_BITS: Final = 24  # the place in the file
 _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
@@ -139,13 +135,9 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         if said and image.format not in _JPEG:
             _load(image, name=name)
     if pixels is None:
-        what = f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
-        raise UserError(
-            f"{name}: {what}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 bits a "
-            "channel."
-        )
-    if flags == RGB_AS_STORED and _is_deep(data, image):
-        _refuse_dark(pixels, name=name)
+        raise _not_decoded(image, name)
+    if flags == RGB_AS_STORED:
+        _refuse_dark(pixels, data, image, name=name)
     return np.asarray(pixels)
 
 
@@ -153,7 +145,7 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
     """The image as Pillow sees it before it decodes a pixel."""
     try:
         with quiet():
-            image = Image.open(stream, formats=_FORMATS)
+            image = Image.open(stream)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more") from error
     except Exception as error:  # of whatever kind, for a damaged file
@@ -186,16 +178,12 @@ def _refuse_several(image: Image.Image, *, name: str) -> None:
         )
 
 
-def _is_deep(data: bytes, image: Image.Image) -> bool:
-    """Whether a PNG or TIFF has more than 8 bits a channel."""
-    if image.format == "PNG":
-        return data[_PNG_BITS] > 8
-    return image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))) > 8
-
-
-def _refuse_dark(pixels: npt.NDArray[Any], *, name: str) -> None:
-    """Raise where 8 bits keep next to nothing of an image of 16 bits."""
-    if pixels.max() < _DARK:
+def _refuse_dark(pixels: npt.NDArray[Any], data: bytes, image: Image.Image, *, name: str) -> None:
+    """Raise where 8 bits keep next to nothing of a PNG or TIFF of 16 bits a channel."""
+    bits = data[_PNG_BITS] if image.format == "PNG" else 8
+    if image.format == "TIFF":
+        bits = max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,)))
+    if bits > 8 and pixels.max() < _DARK:
         raise UserError(
             f"{name}: an image of 16 bits a channel of which the upper ones are not used, so that "
             f"it is black in 8 bits (up to {pixels.max()} of 255). Save it in 8 bits."
@@ -223,6 +211,8 @@ def _has_end(data: bytes, image: Image.Image) -> bool:
 
 def _load(image: Image.Image, *, name: str) -> None:
     """Decode with Pillow, and raise if it misses anything."""
+    if image.format == "EPS":  # Pillow would have Ghostscript run it, whatever the file's name
+        raise _not_decoded(image, name)
     with _refusing(name), quiet():
         image.load()
 
@@ -282,6 +272,14 @@ def quiet() -> Iterator[None]:
 def _unreadable(path: str | Path, error: OSError) -> UserError:
     return UserError(
         f"{path}: cannot be read ({error.strerror or error}). Check the path and its permissions."
+    )
+
+
+def _not_decoded(image: Image.Image, name: str) -> UserError:
+    what = f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
+    return UserError(
+        f"{name}: {what}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 bits a "
+        "channel."
     )
 
 

@@ -106,11 +106,16 @@ def test_such_a_tiff_may_be_too_large(tmp_path: Path) -> None:
         read_size(path)
 
 
-def test_postscript_is_no_image() -> None:
+def test_postscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/was_run\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     stream = io.BytesIO()
     Image.fromarray(PIXELS).save(stream, "EPS")
-    with pytest.raises(UserError, match=r"frame\.jpg: .* cannot be recognised as an image"):
+    with pytest.raises(UserError, match=r"frame\.jpg: a EPS of mode RGB, which OpenCV cannot"):
         decode(stream.getvalue(), RGB_AS_STORED, name="frame.jpg")
+    assert not (tmp_path / "was_run").exists()
 
 
 def test_an_empty_file_is_told(tmp_path: Path) -> None:
