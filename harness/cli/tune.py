@@ -164,7 +164,7 @@ def _fused(
     inference: Inference,
 ) -> Run:
     from harness.data.catalogue import of_split
-    from harness.data.cross_validation import folds as variants
+    from harness.data.cross_validation import every_fold
     from harness.evaluation.tuning.tune import fuse
     from harness.runs.seen import refuse_seen
     from harness.runs.select import select
@@ -173,7 +173,7 @@ def _fused(
     if folds:
         parts = [
             (select(workspace, [run.model], variant=one)[0], of_split(one.apply(frames), split))
-            for one in variants(folds)
+            for one in every_fold(folds)
         ]
     for one, measured in parts:
         refuse_seen(one, frames, measured, split)

@@ -27,9 +27,9 @@ from harness.data.fingerprint import (
     combine,
     frame_digest,
     frame_digests,
-    raise_faults,
     rows_of,
     sha256,
+    without_faults,
 )
 from harness.data.frames import (
     inverted_note,
@@ -131,8 +131,7 @@ class FrameCache:
             try:
                 cache = cls.open(folder / settings.key(frame_digests(rows, files)))
             except UserError:
-                built = _build(rows, settings, folder, progress)
-                cache = cls.open(built)
+                cache = cls.open(_build(rows, settings, folder, progress))
             files.save()
         except OSError as error:
             needed = len(rows) * size * size * 4 / 1e6
@@ -210,11 +209,11 @@ def _decode(row: Mapping[str, Any], settings: _Settings) -> _Entry:
     if row["truth"] == "withheld":
         raise UserError(f"{row['image']}: its truth is withheld, so it cannot train or validate.")
     size = settings.size
-    image_data = read_file(row["image"])
-    mask_data = read_file(row["mask"]) if row["mask"] else b""
+    image_data, mask_data = read_file(row["image"]), b""
     image = decode(image_data, RGB_AS_STORED, name=str(row["image"]))
     mask = np.zeros((size, size), np.uint8)
     if row["mask"]:
+        mask_data = read_file(row["mask"])
         truth = decode_labels(mask_data, settings.classes, name=str(row["mask"]))
         if problem := size_problem(truth.shape, image.shape[:2]):
             raise UserError(f"{row['mask']}: {problem}. Replace it, or leave the frame out.")
@@ -249,8 +248,7 @@ def _write(
         for file in (images, masks):
             file.flush()
             os.fsync(file.fileno())
-    raise_faults(results)
-    digests = [result for result in results if isinstance(result, str)]
+    digests = without_faults(results)
     index = {
         "version": VERSION,
         "size": size,

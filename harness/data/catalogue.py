@@ -15,16 +15,8 @@ from harness.config.settings import Settings, flag
 from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
 from harness.data.listing import Listing
-from harness.data.roles import role_listings, same_names
-from harness.data.splits import (
-    OWN,
-    SPLITS,
-    Splits,
-    assign,
-    left_out,
-    load_splits,
-    unmatched,
-)
+from harness.data.roles import refuse_without_truth, role_listings, same_names
+from harness.data.splits import OWN, SPLITS, Splits, assign, left_out, load_splits, unmatched
 from harness.utils import console
 from harness.utils.command_line import command_line
 from harness.utils.device import cores
@@ -195,7 +187,10 @@ def listings_of(
             kinds = (*_KINDS[name], *(plug_in_kinds() if name in _WITH_TRUTH else ()))
             # Any dataset that is given as --hyperkvasir stands for HyperKvasir in the splits.
             dataset = name if name == "hyperkvasir" else None
-            listings[name] = listing or list_frames(path, kinds=kinds, dataset=dataset)
+            listing = listing or list_frames(path, kinds=kinds, dataset=dataset)
+            if name in _WITH_TRUTH:
+                refuse_without_truth(listing)
+            listings[name] = listing
         except UserError as error:
             hint = "\nThose of a round of yours: --rounds FILE." if name == "test_frames" else ""
             faults.append(Fault(path=flag(name), message=error.message + hint))

@@ -64,9 +64,9 @@ def variants(leave_out: str | None, count: int | None) -> list[SplitVariant]:
     """
     if leave_out and count:
         raise UserError("--leave-out and --folds are two divisions; give one of them")
-    return folds(count) if count else [SplitVariant(leave_out=leave_out or "")]
+    return every_fold(count) if count else [SplitVariant(leave_out=leave_out or "")]
 
 
-def folds(count: int) -> list[SplitVariant]:
+def every_fold(count: int) -> list[SplitVariant]:
     """Every fold of a cross-validation."""
     return [SplitVariant(fold=f"{part}/{count}") for part in range(1, count + 1)]

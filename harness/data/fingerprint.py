@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from harness.utils.device import cores
 from metrics.masks.image import read_file
@@ -17,6 +17,8 @@ from metrics.utils.files import UnwritableError, read_mapping, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Result = TypeVar("Result")
 
 DIGITS: Final = 16
 """Hexadecimal digits of a fingerprint."""
@@ -80,11 +82,15 @@ def data_fingerprint(catalogue: pd.DataFrame, folder: Path | None = None) -> str
     Raises:
         FaultsError: If files cannot be read, every one of them named.
     """
-    digests = FileDigests(folder)
-    results = frame_digests(rows_of(catalogue), digests)
-    raise_faults(results)
-    digests.save()
-    return combine(result for result in results if isinstance(result, str))
+    return combine(read_digests(catalogue, folder))
+
+
+def read_digests(catalogue: pd.DataFrame, folder: Path | None) -> list[str]:
+    """The identity of each frame, in order; ``folder`` and errors as :func:`data_fingerprint`."""
+    files = FileDigests(folder)
+    digests = without_faults(frame_digests(rows_of(catalogue), files))
+    files.save()
+    return digests
 
 
 def frame_digests(rows: Sequence[Mapping[str, Any]], digests: FileDigests) -> list[str | Fault]:
@@ -117,11 +123,11 @@ def rows_of(catalogue: pd.DataFrame) -> list[Mapping[str, Any]]:
     return cast("list[Mapping[str, Any]]", catalogue.to_dict("records"))
 
 
-def raise_faults(results: Sequence[object]) -> None:
-    """Raise every fault among the results, if there are any."""
-    faults = [result for result in results if isinstance(result, Fault)]
-    if faults:
+def without_faults(results: Sequence[Result | Fault]) -> list[Result]:
+    """The results of all frames; where there are faults among them, every one is raised."""
+    if faults := [result for result in results if isinstance(result, Fault)]:
         raise FaultsError(faults, f"frames cannot be used, of {len(results)} in all")
+    return [result for result in results if not isinstance(result, Fault)]
 
 
 def _stamp(path: str) -> list[int]:

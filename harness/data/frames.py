@@ -67,14 +67,12 @@ def read_or(image: Path, on_fault: Callable[[Fault], object] | None) -> NDArray[
 
 def find_unreadable(images: Sequence[Path]) -> list[Fault]:
     """Decode all frames, in threads; what is wrong with those that cannot be read."""
-    faults: list[Fault] = []
 
     def look(image: Path) -> None:  # returns no pixels, which the pool would keep to the end
-        read_or(image, faults.append)
+        read_image(image)
 
     with ThreadPoolExecutor(cores(), thread_name_prefix="frames") as pool:
-        list(pool.map(look, images))
-    return sorted(faults, key=str)
+        return [fault for fault in pool.map(or_fault(look), images) if fault is not None]
 
 
 def resize_image(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

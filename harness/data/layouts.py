@@ -20,7 +20,7 @@ from harness.data.listing import ENDINGS, FrameFiles, Listing, folders_in, image
 from harness.data.pair_layouts import GENERAL, SPECIFIC
 from metrics.masks.image import read_size
 from metrics.utils.errors import Fault, FaultsError, UserError, or_fault
-from metrics.utils.names import few
+from metrics.utils.names import counted, few
 from metrics.utils.plugins import load
 
 GROUP: Final = "harness.datasets"
@@ -219,7 +219,7 @@ def to_catalogue(frames: Sequence[FrameFiles], sizes: Sequence[tuple[int, int]])
 def _unrecognised(root: Path) -> str:
     found = [f"{path.name}/" for path in folders_in(root)]
     images = len(images_in(root))
-    found += [f"{images} images"] if images else []
+    found += [counted(images, "image")] if images else []
     lines = [f"{root} is laid out as no dataset known here.", "Expected one of:"]
     lines += [f"  {layout.name}: {layout.expects}" for layout in known_layouts()]
     lines.append(f"Found: {few(found, _SHOWN) or 'nothing'}.")

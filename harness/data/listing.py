@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from harness.data.check.other_files import dead_links, kind_of
+from harness.data.other_files import dead_links, kind_of
 from metrics.utils.errors import Fault, UserError
 from metrics.utils.names import few, normal, passed_over, valid_text
 
@@ -117,6 +117,9 @@ class Listing:
         """
         unclaimed = self._by_name(masks, "masks")
         frames = self._without_suffix(self._by_name(images, "frames"), image_suffix)
+        # One of the two folders may lie in the other.
+        both = (*images.parents, *masks.parents, images, masks)
+        self.others = [path for path in self.others if path not in both]
         found = _match(frames, unclaimed, mask_names)
         sequence = normal(sequence)
         if len(frames) > 1 and unclaimed and not found:  # named otherwise: once, not for each file
@@ -202,7 +205,7 @@ def _match(
     found: dict[str, Path] = {}
     for pattern in names:
         for name in frames:
-            (stem,) = mask_stems(name, (pattern,))
+            stem = mask_stem(name, pattern)
             if name not in found and stem in unclaimed:
                 found[name] = unclaimed.pop(stem)
     return found
@@ -227,13 +230,13 @@ def _none_fits(
 
 def _likely(name: str, names: Sequence[str]) -> str:
     """The two likeliest names of a frame's mask."""
-    return " or ".join(f"{stem}.*" for stem in dict.fromkeys(mask_stems(name, names)[:2]))
+    stems = dict.fromkeys(mask_stem(name, pattern) for pattern in names[:2])
+    return " or ".join(f"{stem}.*" for stem in stems)
 
 
-def mask_stems(stem: str, names: Sequence[str] = MASK_NAMES) -> tuple[str, ...]:
-    """Stems that the mask of a frame may have, likeliest first; see ``MASK_NAMES``."""
-    bare = stem.rstrip("_")
-    return tuple(name.replace("{stem}", stem).replace("{bare}", bare) for name in names)
+def mask_stem(stem: str, pattern: str) -> str:
+    """The stem that the mask of a frame has by one of ``MASK_NAMES``."""
+    return pattern.replace("{stem}", stem).replace("{bare}", stem.rstrip("_"))
 
 
 def name_of(path: Path) -> str:
@@ -288,6 +291,7 @@ def part(folder: Path, kind: str, name: str) -> Path:
 
 def natural(text: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Sort key that compares runs of digits as numbers, and ties as text."""
+    # Triples, since a number cannot be compared with a text: numbers come first.
     parts = re.findall(r"[0-9]+|[^0-9]+", text)
     key = tuple((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts)
     return key, text

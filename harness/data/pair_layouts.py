@@ -15,7 +15,7 @@ from typing import Final
 
 from harness.data.listing import MASK_NAMES, Listing, entries_of, folders_in, is_image, name_of
 from metrics.masks.image import read_file
-from metrics.utils.errors import Fault
+from metrics.utils.errors import Fault, UserError
 from metrics.utils.names import normal
 
 Key = tuple[tuple[str, str], ...]
@@ -93,15 +93,25 @@ class PairLayout:
 
 
 def _read_sequences(file: Path, kind: str) -> dict[str, str]:
-    """The sequences of frames by name; none of a file that is missing or has other columns."""
+    """The sequences of frames by name; none of a file that is missing or has other columns.
+
+    Raises:
+        UserError: If it is no table, or cannot be read.
+    """
     if not file.is_file():
         return {}
     rows = csv.DictReader(read_file(file).decode("utf-8-sig", "replace").splitlines())
-    return {
-        name_of(Path(row["png_image_path"])): f"{kind}-{row['sequence_id']}"
-        for row in rows
-        if row.get("png_image_path") and row.get("sequence_id")
-    }
+    try:
+        return {
+            name_of(Path(row["png_image_path"])): f"{kind}-{row['sequence_id']}"
+            for row in rows
+            if row.get("png_image_path") and row.get("sequence_id")
+        }
+    except csv.Error as error:
+        raise UserError(
+            f"{file}: expected a table of the frames' sequences, but it is none ({error}). Replace "
+            "it with a whole copy, or take it away."
+        ) from error
 
 
 def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
@@ -119,6 +129,7 @@ def _find(root: Path, pattern: str) -> dict[Key, list[Path]]:
             fitting = [path for path in inner if _fits(part, path)]
             fitting.sort(key=lambda path: path.name.lower() not in _USUAL)
             deeper += [(path, groups | _groups(part, path)) for path in fitting]
+            # A part that may be left out; behind those that it fits, so that the deepest is first.
             deeper += [(folder, groups)] if re.fullmatch(part, "") else []
         found = deeper
     folders: dict[Key, list[Path]] = {}

@@ -32,7 +32,7 @@ def role_listings(settings: Settings) -> tuple[dict[str, Listing], list[Fault]]:
     for option, role, name, source in _sources(settings):
         try:
             listing = list_source(source)
-            _refuse_without_truth(listing)
+            refuse_without_truth(listing)
             if role != "test":
                 _refuse_several(listing)
             if role == "train" and settings.val is None:
@@ -124,7 +124,12 @@ def _assign(listing: Listing, role: str, name: str) -> None:
     listing.frames = [_renamed(frame, role, name) for frame in listing.frames]
 
 
-def _refuse_without_truth(listing: Listing) -> None:
+def refuse_without_truth(listing: Listing) -> None:
+    """Refuse frames whose truth is withheld, where it is needed.
+
+    Raises:
+        UserError: If there are such frames.
+    """
     if any(frame.truth == "withheld" for frame in listing.frames):
         raise UserError(f"{listing.root} has no masks; frames without are for --test-frames")
 

@@ -221,7 +221,8 @@ def _matches(catalogue: pd.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
     hit = np.zeros(len(catalogue), dtype=bool)
     for key, column in KEYS.items():
         if names := [normal(name) for name in getattr(rule, key)]:
-            # Plain names are looked up: thousands of alternatives would be tried one by one.
+            # Plain names are looked up: thousands of alternatives would be tried one by one. Where
+            # there are no others, (?!) fits nothing.
             patterns = [name for name in names if set(name) & set("*?[")]
             whole = re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)")
             hit |= catalogue[column].isin(names).to_numpy()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.fingerprint import FileDigests, combine, frame_digests, raise_faults, rows_of
+from harness.data.fingerprint import combine, read_digests
 from harness.evaluation import map_table
 from harness.evaluation.evaluate_run import evaluation_settings, predicted, write_summary
 from harness.evaluation.frame_table import Keep, write_table
@@ -143,11 +143,7 @@ class Division:
         return run.folder / "parts" / self.split
 
     def _digests(self, frames: pd.DataFrame) -> list[str]:
-        files = FileDigests(self.workspace.root / "cache")
-        found = frame_digests(rows_of(frames), files)
-        raise_faults(found)
-        files.save()
-        return [one for one in found if isinstance(one, str)]
+        return read_digests(frames, self.workspace.root / "cache")
 
     def _made_of(self, run: Run) -> dict[str, Any]:
         """What a part of the run is made of, without its frames."""

@@ -106,6 +106,7 @@ def _nearest_values(
 ) -> tuple[npt.NDArray[np.uint8], str]:
     """The index of the nearest class's value, uint8 (H, W), and which values are of no class."""
     known = classes.palette.astype(np.int64)
+    # Worked out for each of 256 values, (256, classes + 1), and looked up for the pixels.
     distances = np.abs(np.arange(_WHITE + 1)[:, None] - known)
     present = np.bincount(grey.reshape(-1), minlength=_WHITE + 1)
     strays = np.flatnonzero((distances.min(axis=1) > classes.tolerance) & (present > 0))

@@ -8,7 +8,6 @@ Datasets, true masks and packages are held to the same findings. Whatever reader
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 import cv2
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from metrics.masks.image import decode, quiet
+from metrics.masks.image import TIFF, decode, quiet
 from metrics.masks.png import decode_png
 
 Kind = Literal["black and white", "grey", "coloured"]
@@ -40,12 +39,10 @@ WHITE_FROM: Final = 128
 """Values from here on are white, those below black."""
 
 _JPEG: Final = b"\xff\xd8"
-_TIFF: Final = (b"II*\0", b"MM\0*")
 _EXIF: Final = (b"Exif\0\0", b"eXIf", b"EXIF")  # JPEG and TIFF, PNG, WebP
 _ORIENTATION: Final = 274
 _UPRIGHT: Final = (0, 1)
 _OPAQUE: Final = 255
-_UNREADABLE: Final = (OSError, ValueError, SyntaxError, KeyError, TypeError)
 
 _EXPECTED: Final[dict[Kind, str]] = {
     "black and white": "a mask of black (0) and white (255)",
@@ -61,8 +58,6 @@ _INDICES: Final = (
     "the values 0 and 1 alone, which is all black (save it as 0 and 255, or name the value with "
     "'harness init --class polyp=1')"
 )
-
-
 _CLASSES: Final = "where values mean classes, name each with 'harness init --class NAME=VALUE'"
 
 
@@ -98,21 +93,21 @@ def examine(data: bytes, *, kind: Kind = "black and white", name: str = "mask") 
     """
     plain = decode_png(data)
     if plain is not None:  # grey, of 8 bits, without alpha and tags
-        pixels, problems, has_alpha = plain, [], False
+        pixels, found, has_alpha = plain, [], False
     else:
         pixels, depth = _to_8_bits(decode(data, cv2.IMREAD_UNCHANGED, name=name))
         alpha = alpha_of(data)
         has_alpha = alpha is not None
-        found = (depth, _TURNED if turned_by_tag(data) else "", alpha_problem(alpha))
-        problems = [problem for problem in found if problem]
-    if pixels.ndim == 3 and kind != "coloured":
-        problems += colour_problems(pixels)
-        pixels = np.ascontiguousarray(pixels[..., 0])
-    elif kind == "coloured":
+        found = [depth, _TURNED if turned_by_tag(data) else "", alpha_problem(alpha)]
+    if kind == "coloured":
         pixels = pixels[..., :3] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    elif pixels.ndim == 3:
+        found.append(colour_problem(pixels))
+        pixels = np.ascontiguousarray(pixels[..., 0])
     if kind == "black and white":
-        problems += _grey_problems(pixels, lossy=data.startswith(_JPEG))
-    told = f"expected {_EXPECTED[kind]}, but it has {'; '.join(problems)}" if problems else ""
+        found.append(_grey_problem(pixels, lossy=data.startswith(_JPEG)))
+    problems = "; ".join(filter(None, found))
+    told = f"expected {_EXPECTED[kind]}, but it has {problems}" if problems else ""
     return Examined(pixels, told, has_alpha)
 
 
@@ -133,7 +128,9 @@ def alpha_of(data: bytes) -> _Bytes | None:
             if not image.has_transparency_data:
                 return None
             return np.asarray(image.convert("RGBA").getchannel("A"), dtype=np.uint8)
-    except _UNREADABLE:
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises almost anything for a damaged file
         return None
 
 
@@ -147,23 +144,23 @@ def alpha_problem(alpha: _Bytes | None) -> str:
     return _CUT_OUT if alpha is not None and np.any(alpha != _OPAQUE) else ""
 
 
-def colour_problems(pixels: _Bytes) -> Iterator[str]:
-    """Colours of a mask that should be grey, uint8 (H, W, channels).
+def colour_problem(pixels: _Bytes) -> str:
+    """Colours of a mask that should be grey, uint8 (H, W, channels); empty where it is.
 
     Example:
-        >>> red = np.array([[[0, 0, 255]]], dtype=np.uint8)
-        >>> [problem[:38] for problem in colour_problems(red)]
-        ['colours (channels differ by up to 255 ']
+        >>> colour_problem(np.array([[[0, 0, 255]]], dtype=np.uint8))[:38]
+        'colours (channels differ by up to 255 '
     """
     if pixels.shape[2] < 3:
-        return
+        return ""
     first, second, third = cv2.split(pixels[..., :3])
     spread = int(max(cv2.norm(first, other, cv2.NORM_INF) for other in (second, third)))
-    if spread > MAX_CHANNEL_SPREAD:
-        yield (
-            f"colours (channels differ by up to {spread} of 255; where they mean classes, name "
-            "each with 'harness init --class NAME=#RRGGBB')"
-        )
+    if spread <= MAX_CHANNEL_SPREAD:
+        return ""
+    return (
+        f"colours (channels differ by up to {spread} of 255; where they mean classes, name "
+        "each with 'harness init --class NAME=#RRGGBB')"
+    )
 
 
 def _to_8_bits(stored: npt.NDArray[Any]) -> tuple[_Bytes, str]:
@@ -183,28 +180,29 @@ def _to_8_bits(stored: npt.NDArray[Any]) -> tuple[_Bytes, str]:
 
 def turned_by_tag(data: bytes) -> bool:
     """Whether an EXIF or TIFF tag says that an encoded image's pixels are not upright."""
-    if data[:4] not in _TIFF and not any(mark in data for mark in _EXIF):
+    if data[:4] not in TIFF and not any(mark in data for mark in _EXIF):
         return False
     try:
         with quiet(), Image.open(io.BytesIO(data)) as image:
             return image.getexif().get(_ORIENTATION, 1) not in _UPRIGHT
-    except _UNREADABLE:
+    except Exception:  # as above; and for one that is too large
         return False
 
 
-def _grey_problems(grey: _Bytes, *, lossy: bool) -> Iterator[str]:
-    """Values that are neither black nor white, uint8 (H, W)."""
+def _grey_problem(grey: _Bytes, *, lossy: bool) -> str:
+    """Values that are neither black nor white, uint8 (H, W); empty where there are none."""
     brightest = int(grey.max())
     side = FAINT_SIDE if lossy else FAINT_SIDE_LOSSLESS
     if brightest == 1:
-        yield _INDICES
-    elif brightest < WHITE_FROM and _has_area_of(grey, 1, brightest, side):
+        return _INDICES
+    if brightest < WHITE_FROM and _has_area_of(grey, 1, brightest, side):
         none = f"values up to {brightest} only, so that no pixel counts as polyp"
-        yield f"{none} (white is 255; {_CLASSES})"
-    elif _has_area_of(grey, *GREY, AREA_SIDE):
-        yield f"an area of greys between {GREY[0]} and {GREY[1]} ({_CLASSES})"
-    elif _has_area_of(grey, 1, GREY[0] - 1, FAINT_SIDE):
-        yield f"an area of values between 1 and {GREY[0] - 1}, which is black to some readers"
+        return f"{none} (white is 255; {_CLASSES})"
+    if _has_area_of(grey, *GREY, AREA_SIDE):
+        return f"an area of greys between {GREY[0]} and {GREY[1]} ({_CLASSES})"
+    if _has_area_of(grey, 1, GREY[0] - 1, FAINT_SIDE):
+        return f"an area of values between 1 and {GREY[0] - 1}, which is black to some readers"
+    return ""
 
 
 def _has_area_of(grey: _Bytes, low: int, high: int, side: int) -> bool:

@@ -9,10 +9,8 @@ refuses to open are left to tifffile.
 from __future__ import annotations
 
 import io
-import lzma
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +30,7 @@ MAX_PIXELS: Final = 100_000_000
 RGB_AS_STORED: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 """Flags for three channels of 8 bits; an EXIF orientation is not followed."""
 
-_TIFF: Final = (b"II*\0", b"MM\0*")
+TIFF: Final = (b"II*\0", b"MM\0*")  # how one begins, by the order of its bytes
 _TIFF_CHUNKS: Final = ((273, 279), (324, 325))  # offsets and byte counts of strips, of tiles
 _BITS: Final = {"I": "32-bit integers", "F": "32-bit floating point", "I;16": "16 bits"}
 _READ_BY_TIFFFILE: Final = ("NONE", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "LZMA")
@@ -43,8 +41,6 @@ _TIFF_BITS: Final = 258  # the tag
 _DARK: Final = 16  # what is left in 8 bits of 12 bits that are stored as 16
 _PNG_END_BYTES: Final = 64
 _WARNINGS: Final = threading.Lock()
-_REFUSALS: Final = (OSError, ValueError, SyntaxError)  # what Pillow raises for a bad file
-_ODD_REFUSALS: Final = (*_REFUSALS, LookupError, zlib.error, lzma.LZMAError)  # and tifffile
 
 
 def read_file(path: str | Path) -> bytes:
@@ -69,7 +65,7 @@ def is_still(path: Path) -> bool:
     try:
         with quiet(), Image.open(path, formats=_STILL) as image:
             return getattr(image, "n_frames", 1) == 1
-    except (*_REFUSALS, Image.DecompressionBombError):
+    except Exception:  # Pillow raises almost anything for a damaged file
         return False
 
 
@@ -94,7 +90,7 @@ def read_size(path: str | Path) -> tuple[int, int]:
                     return image.height, image.width
             except UserError:
                 stream.seek(0)
-                if stream.read(4) not in _TIFF:
+                if stream.read(4) not in TIFF:
                     raise
                 return _odd_tiff(stream, name=str(path), pixels=False).shape[:2]
     except OSError as error:
@@ -118,13 +114,15 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
     try:
         image = _header(io.BytesIO(data), name=name)
     except UserError:
-        if data[:4] not in _TIFF:
+        if data[:4] not in TIFF:
             raise
         colours = _odd_tiff(io.BytesIO(data), name=name)
         return colours if flags == RGB_AS_STORED else np.ascontiguousarray(colours[..., ::-1])
     with image:
         _refuse_several(image, name=name)
-        if not _has_end(data, image):
+        with _refusing(name):
+            is_whole = _has_end(data, image)
+        if not is_whole:
             if image.format == "TIFF":
                 raise _damaged(name, "data lies beyond the end of the file")
             _load(image, name=name)
@@ -137,13 +135,9 @@ def decode(data: bytes, flags: int, *, name: str) -> npt.NDArray[Any]:
         if said and image.format not in _JPEG:
             _load(image, name=name)
     if pixels is None:
-        what = f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
-        raise UserError(
-            f"{name}: {what}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 bits a "
-            "channel."
-        )
-    if flags == RGB_AS_STORED and _is_deep(data, image):
-        _refuse_dark(pixels, name=name)
+        raise _not_decoded(image, name)
+    if flags == RGB_AS_STORED:
+        _refuse_dark(pixels, data, image, name=name)
     return np.asarray(pixels)
 
 
@@ -154,7 +148,7 @@ def _header(stream: BinaryIO, *, name: str) -> Image.Image:
             image = Image.open(stream)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "more") from error
-    except _REFUSALS as error:
+    except Exception as error:  # of whatever kind, for a damaged file
         stream.seek(0)
         what = "cannot be recognised as an image" if stream.read(1) else "is empty"
         raise UserError(
@@ -170,16 +164,13 @@ def _refuse_several(image: Image.Image, *, name: str) -> None:
     """Raise for a stack or an animation, of which only the first image would be read."""
     if image.format in _JPEG:
         return
-    size, count, is_thumbnail = image.size, 1, False
-    try:
-        with quiet():
-            count = getattr(image, "n_frames", 1)
-            if count > 1:
-                image.seek(1)
-                is_thumbnail = image.size != size
-                image.seek(0)
-    except (*_REFUSALS, EOFError) as error:
-        raise _damaged(name, error) from error
+    size, is_thumbnail = image.size, False
+    with _refusing(name), quiet():
+        count = getattr(image, "n_frames", 1)
+        if count > 1:
+            image.seek(1)
+            is_thumbnail = image.size != size
+            image.seek(0)
     if count > 1 and not is_thumbnail:
         raise UserError(
             f"{name}: a {image.format} of {count} images, of which only the first would be read. "
@@ -187,16 +178,12 @@ def _refuse_several(image: Image.Image, *, name: str) -> None:
         )
 
 
-def _is_deep(data: bytes, image: Image.Image) -> bool:
-    """Whether a PNG or TIFF has more than 8 bits a channel."""
-    if image.format == "PNG":
-        return data[_PNG_BITS] > 8
-    return image.format == "TIFF" and max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))) > 8
-
-
-def _refuse_dark(pixels: npt.NDArray[Any], *, name: str) -> None:
-    """Raise where 8 bits keep next to nothing of an image of 16 bits."""
-    if pixels.max() < _DARK:
+def _refuse_dark(pixels: npt.NDArray[Any], data: bytes, image: Image.Image, *, name: str) -> None:
+    """Raise where 8 bits keep next to nothing of a PNG or TIFF of 16 bits a channel."""
+    bits = data[_PNG_BITS] if image.format == "PNG" else 8
+    if image.format == "TIFF":
+        bits = max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,)))
+    if bits > 8 and pixels.max() < _DARK:
         raise UserError(
             f"{name}: an image of 16 bits a channel of which the upper ones are not used, so that "
             f"it is black in 8 bits (up to {pixels.max()} of 255). Save it in 8 bits."
@@ -224,11 +211,10 @@ def _has_end(data: bytes, image: Image.Image) -> bool:
 
 def _load(image: Image.Image, *, name: str) -> None:
     """Decode with Pillow, and raise if it misses anything."""
-    try:
-        with quiet():
-            image.load()
-    except _REFUSALS as error:
-        raise _damaged(name, error) from error
+    if image.format == "EPS":  # Pillow would have Ghostscript run it, whatever the file's name
+        raise _not_decoded(image, name)
+    with _refusing(name), quiet():
+        image.load()
 
 
 def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArray[np.uint8]:
@@ -237,29 +223,41 @@ def _odd_tiff(stream: BinaryIO, *, name: str, pixels: bool = True) -> npt.NDArra
     CVC-ClinicDB ships such files; OpenCV reads the first channel alone, and Pillow nothing.
     Without ``pixels`` the array has the right shape and no content.
     """
-    import struct
-
     import tifffile
 
     stream.seek(0)
+    with _refusing(name), tifffile.TiffFile(stream) as file:
+        page = file.pages.first
+        size = page.imagelength, page.imagewidth
+        if size[0] * size[1] > MAX_PIXELS:
+            raise _too_large(name, f"{size[1]} x {size[0]}")
+        if page.samplesperpixel != 3 or page.dtype != np.uint8:
+            raise UserError(
+                f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
+                "not read. Save it with 1 or 3 channels of 8 bits."
+            )
+        compression = tifffile.COMPRESSION(page.compression).name
+        if compression not in _READ_BY_TIFFFILE:
+            raise UserError(
+                f"{name}: a TIFF whose colours are declared as grey and extra channels, "
+                f"compressed by {compression}, which is not read. Save it as PNG."
+            )
+        found = page.asarray() if pixels else np.empty(page.shape, np.uint8)
+        if page.axes == "SYX":  # a plane for each channel
+            found = np.ascontiguousarray(np.moveaxis(found, 0, -1))
+        if not found.size or found.shape != (*size, 3):
+            raise ValueError(f"pixels of shape {found.shape}")
+        return found
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Tell what Pillow and tifffile raise, almost anything for a damaged file, as one fault."""
     try:
-        with tifffile.TiffFile(stream) as file:
-            page = file.pages.first
-            if page.imagelength * page.imagewidth > MAX_PIXELS:
-                raise _too_large(name, f"{page.imagewidth} x {page.imagelength}")
-            if page.samplesperpixel != 3 or page.dtype != np.uint8:
-                raise UserError(
-                    f"{name}: a TIFF of {page.samplesperpixel} channels of {page.dtype}, which is "
-                    "not read. Save it with 1 or 3 channels of 8 bits."
-                )
-            compression = tifffile.COMPRESSION(page.compression).name
-            if compression not in _READ_BY_TIFFFILE:
-                raise UserError(
-                    f"{name}: a TIFF whose colours are declared as grey and extra channels, "
-                    f"compressed by {compression}, which is not read. Save it as PNG."
-                )
-            return page.asarray() if pixels else np.empty(page.shape, np.uint8)
-    except (*_ODD_REFUSALS, struct.error, tifffile.TiffFileError) as error:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
         raise _damaged(name, error) from error
 
 
@@ -274,6 +272,14 @@ def quiet() -> Iterator[None]:
 def _unreadable(path: str | Path, error: OSError) -> UserError:
     return UserError(
         f"{path}: cannot be read ({error.strerror or error}). Check the path and its permissions."
+    )
+
+
+def _not_decoded(image: Image.Image, name: str) -> UserError:
+    what = f"a {image.format} of {_BITS.get(image.mode, f'mode {image.mode}')}"
+    return UserError(
+        f"{name}: {what}, which OpenCV cannot decode. Save it as PNG, TIFF or JPEG of 8 bits a "
+        "channel."
     )
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from zlib_ng import zlib_ng
 
+from metrics.masks.image import MAX_PIXELS
+
 _Bytes = npt.NDArray[np.uint8]
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +48,7 @@ def encode_png(pixels: _Bytes) -> bytes:
     rows = np.empty((height, 1 + width), np.uint8)
     rows[:, 0] = FILTER_UP  # leaves of a mask the outline alone
     rows[0, 1:] = pixels[0]
-    np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])
+    np.subtract(pixels[1:], pixels[:-1], out=rows[1:, 1:])  # modulo 256, as the format has it
     header = struct.pack(">II", width, height) + _GREY_OF_8_BITS
     parts = ((b"IHDR", header), (b"IDAT", zlib_ng.compress(rows, _LEVEL)), (b"IEND", b""))
     return SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts)
@@ -60,7 +62,7 @@ def decode_png(data: bytes) -> _Bytes | None:
     Returns:
         uint8 (H, W); ``None`` for whatever is better left to a library: other PNGs (in colour, of
         other bits, interlaced, with chunks that readers may heed, with rows filtered by Average
-        or Paeth), damaged ones, and what is no PNG.
+        or Paeth, of more than ``MAX_PIXELS``), damaged ones, and what is no PNG.
 
     Example:
         >>> decode_png(b"no PNG") is None
@@ -69,8 +71,7 @@ def decode_png(data: bytes) -> _Bytes | None:
     if not data.startswith(_BEGINNING) or data[24:29] != _GREY_OF_8_BITS:
         return None
     width, height = struct.unpack_from(">II", data, 16)
-    packed = _packed_pixels(data)
-    if packed is None or not width or not height:
+    if not 0 < width * height <= MAX_PIXELS or (packed := _packed_pixels(data)) is None:
         return None
     stream = zlib_ng.decompressobj()
     try:
@@ -135,6 +136,8 @@ def _unfiltered(filters: _Bytes, pixels: _Bytes) -> _Bytes | None:
     """Undo the row filters, in place; ``None`` where a row has another than these three."""
     if filters.max() > FILTER_UP:
         return None
+    # Sub looks at its own row alone, so all such rows come first, at once; Up needs the row above
+    # as it is in the end, so these follow from the top. Above the first row lie zeros.
     _undo_sub(pixels, np.flatnonzero(filters == FILTER_SUB))
     for row in np.flatnonzero(filters[1:] == FILTER_UP) + 1:
         pixels[row] += pixels[row - 1]

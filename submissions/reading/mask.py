@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.masks.bits import Bits, pack
-from metrics.masks.faults import alpha_of, alpha_problem, colour_problems
+from metrics.masks.faults import alpha_of, alpha_problem, colour_problem
 from metrics.masks.read import THRESHOLDS, Mask, Protocol, decode_turned, is_turned, pack_grey
 from metrics.utils.names import counted
 from submissions.reading.archive import UNREADABLE, Archive, Limits
@@ -162,7 +162,7 @@ def _size_faults(place: Place, header: Header, limits: Limits, budget: Budget) -
 
 def _channel_faults(place: Place, data: bytes, header: Header, pixels: Pixels) -> Iterator[Finding]:
     """Colours, and shapes that are told by transparency."""
-    if pixels.ndim == 3 and any(colour_problems(pixels)):
+    if pixels.ndim == 3 and colour_problem(pixels):
         yield Finding("values", place.path, "coloured; expected a black and white mask")
     may_have_alpha = header.samples in _WITH_ALPHA or (header.kind == "PNG" and b"tRNS" in data)
     if may_have_alpha and (problem := alpha_problem(alpha_of(data))):

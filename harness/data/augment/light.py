@@ -71,6 +71,7 @@ class Light:
         linear = np.array([[cos, -sin], [sin, cos]]) @ np.array(
             [[1.0, self.shear * _signed(draws[6])], [self.shear * _signed(draws[7]), 1.0]]
         )
+        # A row of factors scales the columns: flips and aspect act before the rotation.
         linear = scale * linear * (flips * (wide, 1 / wide))
         matrix = np.eye(3)
         matrix[:2, :2] = linear

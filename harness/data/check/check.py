@@ -14,11 +14,11 @@ import pandas as pd
 
 from harness.data.check import duplicates
 from harness.data.check.inspect_frame import FrameReport, inspect_all
-from harness.data.check.other_files import find_other_files
 from harness.data.check.summary import summarise
 from harness.data.frames import inverted_note
 from harness.data.layouts import to_catalogue
 from harness.data.listing import FrameFiles, Listing
+from harness.data.other_files import find_other_files
 from harness.data.splits import Splits, assign, left_out, unmatched
 from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault
@@ -47,7 +47,7 @@ def check(
     *,
     classes: Classes = ONE,
     workers: int = 2,
-    track: Track | None = None,
+    track: Track = lambda reports, _total: reports,
 ) -> DataReport:
     """Decode all frames and masks, count them, and collect all faults.
 
@@ -58,12 +58,13 @@ def check(
         FaultsError: If the splits overlap.
     """
     files = [frame for listing in listings for frame in listing.frames]
-    stream: Iterable[FrameReport] = inspect_all(files, workers, classes)
-    found = list(track(stream, len(files)) if track else stream)
-    frames = to_catalogue(files, [(i.height, i.width) for i in found])
+    frames = to_catalogue(files, [(0, 0)] * len(files))
     own = bool((frames["split"] != "").any())
-    frames = assign(frames, splits)
-    frames["polyp"] = pd.Series([i.polyp for i in found], dtype=object)
+    frames = assign(frames, splits)  # refuses splits that overlap, before anything is decoded
+    found = list(track(inspect_all(files, workers, classes), len(files)))
+    frames["height"] = [report.height for report in found]
+    frames["width"] = [report.width for report in found]
+    frames["polyp"] = pd.Series([report.polyp for report in found], dtype=object)
     known = frames[frames["truth"] != "withheld"]
     # Of the paper's datasets many users have a part alone, so what is missing there is no news.
     lost = unmatched(known, splits) if splits.name != "paper" else ""
@@ -86,8 +87,6 @@ def check(
 
 
 def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
-    if not found:
-        return []
     labels = frames["split"].where(frames["truth"] != "withheld", WITHHELD).tolist()
     paths = frames["image"].tolist()
     digests = [report.digest for report in found]

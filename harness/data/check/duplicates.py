@@ -97,6 +97,8 @@ def _pairs(
     whole = np.concatenate([_coarse(thumbnails[start : start + _BLOCK]) for start in starts])
     pairs = []
     for start in starts:
+        # A block is compared with all before it and with itself; of itself too much, which the
+        # ``[i, :row]`` below leaves out.
         rows, earlier = slice(start, start + _BLOCK), slice(start + _BLOCK)
         likeness = whole[rows] @ whole[earlier].T
         likeness[splits[rows, None] == splits[None, earlier]] = -1.0

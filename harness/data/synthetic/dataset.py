@@ -210,11 +210,5 @@ def _write(path: Path, pixels: NDArray[Any]) -> None:
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
     options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY] if path.suffix == ".jpg" else []
-    encoded = cv2.imencode(path.suffix, pixels, options)[1]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}). Give another folder."
-        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, pixels, options)[1].tobytes())

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness.cli.evaluate import command
 from harness.config.training import TrainConfig
-from harness.data.cross_validation import SplitVariant, folds
+from harness.data.cross_validation import SplitVariant, every_fold
 from harness.evaluation.run_labels import label_of, of_all_folds
 from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
@@ -49,10 +49,10 @@ def test_a_model_without_a_run_of_every_fold_is_left_out_by_name(
     unet = [run("unet", f"unet-{part}", fold=f"{part}/2") for part in (1, 2)]
     fpn = run("fpn", "fpn-1", fold="1/2")
 
-    assert of_all_folds([*unet, fpn], folds(2)) == unet
+    assert of_all_folds([*unet, fpn], every_fold(2)) == unet
     assert "fpn has no run of fold 2/2" in capsys.readouterr().err
     with pytest.raises(UserError, match="fpn has no run of fold 2/2"):
-        of_all_folds([fpn], folds(2))
+        of_all_folds([fpn], every_fold(2))
 
 
 def test_seeds_that_are_left_out_of_folds_are_counted(tmp_path: Path) -> None:

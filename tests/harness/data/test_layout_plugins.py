@@ -80,6 +80,17 @@ def test_it_may_take_the_place_of_the_test_set(entries: list[Entry], cases: Path
     assert found["hyperkvasir"].layout == "cases with ground truth"
 
 
+@pytest.mark.parametrize("setting", ["endocv", "hyperkvasir"])
+def test_one_without_truth_does_not(entries: list[Entry], cases: Path, setting: str) -> None:
+    def fill_without(listing: Listing, dataset: str) -> None:
+        listing.add_single(listing.root / "case1", dataset=dataset, truth="withheld")
+
+    entries.append(Entry(CASES._replace(fill=fill_without)))
+    found, faults = listings_of({setting: cases})
+    assert not found
+    assert "has no masks; frames without are for --test-frames" in str(faults[0])
+
+
 def test_a_frame_without_its_mask_is_a_fault_there_too(entries: list[Entry], cases: Path) -> None:
     entries.append(Entry(CASES))
     (cases / "case2_GT/c.png").unlink()

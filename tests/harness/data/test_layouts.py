@@ -112,6 +112,11 @@ def test_clinicdb_with_its_odd_tiffs(draw: Drawer, tmp_path: Path) -> None:
     assert known["sequence"].tolist() == ["cvc-clinicdb-1", "", "cvc-clinicdb-2"]
     assert known["frame"].tolist() == found["frame"].tolist()
     assert set(zip(found["height"], found["width"], strict=True)) == {(24, 32)}
+    (root / "metadata.csv").write_bytes(b"\x89PNG\0" * 30_000)
+    with pytest.raises(
+        UserError, match=r"metadata\.csv: expected a table of the frames' sequences"
+    ):
+        layouts.list_frames(root)
 
 
 def test_an_unknown_folder_says_what_was_expected_and_found(draw: Drawer, tmp_path: Path) -> None:
@@ -121,7 +126,7 @@ def test_an_unknown_folder_says_what_was_expected_and_found(draw: Drawer, tmp_pa
         layouts.read_headers(layouts.list_frames(tmp_path / "odd"))
     text = caught.value.message
     assert all(layout.expects in text for layout in layouts.known_layouts())
-    assert "Found: deeper/, 1 images." in text
+    assert "Found: deeper/, 1 image." in text
 
 
 def test_the_folder_above_is_named_where_it_is_the_one_meant(draw: Drawer) -> None:

@@ -27,7 +27,7 @@ def test_digits_sort_as_numbers() -> None:
     ("stem", "expected"), [("a", ("a", "a_mask", "a_mask")), ("a_", ("a_", "a__mask", "a_mask"))]
 )
 def test_mask_names(stem: str, expected: tuple[str, ...]) -> None:
-    assert listing.mask_stems(stem) == expected
+    assert tuple(listing.mask_stem(stem, name) for name in listing.MASK_NAMES) == expected
 
 
 def test_a_mask_serves_one_frame_only(draw: Drawer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from harness.data import layouts
-from harness.data.check.other_files import find_other_files
+from harness.data.other_files import find_other_files
 from metrics.utils.errors import UserError
 
 if TYPE_CHECKING:

@@ -136,3 +136,12 @@ def test_a_missing_folder_of_a_pair_is_named(tmp_path: Path, missing: str) -> No
         (tmp_path / name).mkdir()
     pair = Pair(images=tmp_path / "images", masks=tmp_path / "masks")
     assert f"{tmp_path / missing} is no folder" in faults(Settings(train=pair, val=pair))
+
+
+@pytest.mark.parametrize(("images", "masks"), [("A", "A/masks"), ("A/images", "A")])
+def test_two_folders_may_lie_in_each_other(draw: Drawer, images: str, masks: str) -> None:
+    draw.frame(draw.root / images / "x.png")
+    draw.mask(draw.root / masks / "x.png")
+    listing = roles.list_source(Pair(images=draw.root / images, masks=draw.root / masks))
+    assert [frame.mask for frame in listing.frames] == [draw.root / masks / "x.png"]
+    assert listing.remark == ""

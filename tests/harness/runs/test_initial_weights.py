@@ -9,7 +9,7 @@ import pytest
 
 from harness.config.training import TrainConfig
 from harness.data.catalogue import of_split
-from harness.data.cross_validation import SplitVariant, folds
+from harness.data.cross_validation import SplitVariant, every_fold
 from harness.data.fingerprint import data_fingerprint
 from harness.data.layouts import list_frames, read_headers
 from harness.runs.initial_weights import seen_frames, settings_of, warning
@@ -44,7 +44,7 @@ def test_a_run_that_saw_what_a_fold_holds_out_is_said(
     workspace: Workspace, catalogue: pd.DataFrame
 ) -> None:
     whole = trained(workspace, catalogue, SplitVariant())
-    said = warning(workspace, whole, catalogue, folds(3))
+    said = warning(workspace, whole, catalogue, every_fold(3))
     assert f"{whole} was trained on frames that are held out here (fold 1/3: " in said
     assert warning(workspace, whole, catalogue, [SplitVariant()]) == ""
     assert "(without C1: 3)" in warning(workspace, whole, catalogue, [SplitVariant(leave_out="C1")])
@@ -70,7 +70,7 @@ def test_other_frames_and_files_cannot_be_told(
     for init in (run, str(file)):
         assert seen_frames(workspace, init, catalogue) is None
         assert f"cannot be told which frames {init}" in warning(
-            workspace, init, catalogue, folds(2)
+            workspace, init, catalogue, every_fold(2)
         )
         assert warning(workspace, init, catalogue, [SplitVariant()]) == ""
 

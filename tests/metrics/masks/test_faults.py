@@ -155,3 +155,13 @@ def test_a_grid_of_points_misses_no_area(low: int, high: int, side: int) -> None
         assert _has_area_of(grey, low, high, side) == wanted
         found.append(wanted)
     assert {*found} == {True, False}
+
+
+def test_a_lack_of_memory_is_not_taken_for_a_file_without_alpha(monkeypatch) -> None:
+    def convert(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", convert)
+    cut_out = np.zeros((4, 4, 4), np.uint8)
+    with pytest.raises(MemoryError):
+        examine(cv2.imencode(".png", cut_out)[1].tobytes())

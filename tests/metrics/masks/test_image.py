@@ -11,8 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from metrics.masks.image import MAX_PIXELS, RGB_AS_STORED, decode, read_size
-from metrics.utils.errors import UserError
+from metrics.masks.image import MAX_PIXELS, RGB_AS_STORED, decode, is_still, read_size
+from metrics.utils.errors import Fault, UserError, or_fault
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
@@ -40,6 +40,14 @@ def test_a_tiff_that_pillow_refuses_is_read_in_colour(order: str, tmp_path: Path
 
     assert read_size(path) == (24, 32)
     assert np.array_equal(decode(path.read_bytes(), RGB_AS_STORED, name="odd.tif"), PIXELS)
+
+
+def test_such_a_tiff_may_hold_one_channel_after_the_other(tmp_path: Path) -> None:
+    path = tmp_path / "planes.tif"
+    planes = np.moveaxis(PIXELS, -1, 0)
+    tifffile.imwrite(path, planes, photometric="minisblack", planarconfig="separate")
+    assert read_size(path) == (24, 32)
+    assert np.array_equal(decode(path.read_bytes(), RGB_AS_STORED, name="planes.tif"), PIXELS)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.99])
@@ -98,6 +106,18 @@ def test_such_a_tiff_may_be_too_large(tmp_path: Path) -> None:
         read_size(path)
 
 
+def test_postscript_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/was_run\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).save(stream, "EPS")
+    with pytest.raises(UserError, match=r"frame\.jpg: a EPS of mode RGB, which OpenCV cannot"):
+        decode(stream.getvalue(), RGB_AS_STORED, name="frame.jpg")
+    assert not (tmp_path / "was_run").exists()
+
+
 def test_an_empty_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "empty.png"
     path.touch()
@@ -127,3 +147,21 @@ def test_a_file_of_several_images_is_refused_unless_the_others_are_thumbnails(ki
     if kind == "TIFF":
         first.save(streams[1], kind, save_all=True, append_images=[first.resize((8, 6))])
         assert np.array_equal(decode(streams[1].getvalue(), RGB_AS_STORED, name="one"), PIXELS)
+
+
+@pytest.mark.parametrize("tag", [256, 258, 259, 273, 279])
+def test_a_tiff_with_a_damaged_header_is_refused_or_read(tag: int, tmp_path: Path) -> None:
+    """The tag gets another number, or another type; libraries raise anything for that."""
+    path = tmp_path / "damaged.tif"
+    for data in (odd_tiff(), bytes(cv2.imencode(".tif", PIXELS)[1])):
+        place = data.index(tag.to_bytes(2, "little"), 8)
+        for at, value in ((place, 255), *((place + 2, kind) for kind in (2, 5, 11, 12))):
+            path.write_bytes(data[:at] + bytes([value]) + data[at + 1 :])
+            for found in (
+                or_fault(read_size)(path),
+                or_fault(lambda whole: decode(whole, RGB_AS_STORED, name=path.name))(
+                    path.read_bytes()
+                ),
+            ):
+                assert not isinstance(found, Fault) or "damaged.tif: " in found.message
+            is_still(path)

@@ -17,6 +17,8 @@ from PIL import Image
 from skimage import io as skimage_io
 
 from metrics.masks.png import SIGNATURE, decode_png, encode_png
+from metrics.masks.read import decode_mask
+from metrics.utils.errors import UserError
 
 WHITE = np.uint8(255)
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40))
@@ -144,3 +146,12 @@ def test_no_more_is_unpacked_than_the_size_needs() -> None:
         assert decode_png(SIGNATURE + b"".join(parts) + stored(b"IEND", b"")) is None
         assert tracemalloc.get_traced_memory()[1] < 1 << 22
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("side", [10_001, 2**32 - 1])
+def test_one_that_is_too_large_is_refused_before_it_is_unpacked(side: int) -> None:
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(side * (1 + side))) if side < 20_000 else b""
+    parts = stored(b"IHDR", head), stored(b"IDAT", rows), stored(b"IEND", b"")
+    with pytest.raises(UserError, match="100 megapixels"):
+        decode_mask(SIGNATURE + b"".join(parts))

@@ -13,7 +13,8 @@ from harness.config.settings import load
 from harness.data import catalogue
 from harness.data.check.check import DataReport, check
 from harness.data.listing import Listing
-from harness.data.splits import load_splits
+from harness.data.splits import Rule, Splits, load_splits
+from metrics.utils.errors import FaultsError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -42,6 +43,16 @@ def test_a_sound_dataset_has_no_faults(draw: Drawer) -> None:
     ]
     assert any("In no split of 'paper'" in note and "C6 (1)" in note for note in report.notes)
     assert any("bounding boxes (2)" in note for note in report.notes)
+
+
+def test_splits_that_overlap_are_refused_before_frames_are_decoded(draw: Drawer) -> None:
+    both = Rule(datasets=("endocv2021",))
+    with pytest.raises(FaultsError, match="overlap"):
+        check(
+            listed({"endocv": draw.endocv()}),
+            Splits(train=both, val=both),
+            track=lambda _reports, _total: pytest.fail("frames are decoded"),
+        )
 
 
 def test_every_fault_is_found_at_once(draw: Drawer) -> None:

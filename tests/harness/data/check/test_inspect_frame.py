@@ -99,3 +99,17 @@ def test_the_odd_tiffs_are_read_in_colour(draw: Drawer, tmp_path: Path) -> None:
 def test_all_are_inspected_in_order(draw: Drawer, tmp_path: Path) -> None:
     frames = [frame_of(draw.frame(tmp_path / f"{i}.png", (30, 30 + i)), None) for i in range(9)]
     assert [found.width for found in inspect_all(frames, 3)] == list(range(30, 39))
+
+
+def test_a_frame_of_too_many_pixels_with_a_tag_is_a_fault(draw: Drawer, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    path = tmp_path / "huge.jpg"
+    Image.new("L", (8, 8)).save(path, exif=exif)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\xff\xc0") + 5
+    data[start : start + 4] = (20_000).to_bytes(2, "big") * 2
+    path.write_bytes(data)
+    found = inspect(frame_of(path, draw.mask(tmp_path / "m.png")))
+    assert "at most 100 megapixels" in found.faults[0].message
+    assert not found.is_turned

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,14 @@ def test_everything_follows_from_the_seed(tmp_path: Path) -> None:
     assert first == again
     same = [name for name in set(first) & set(other) if first[name] == other[name]]
     assert all("mask" in name for name in same)
+
+
+def test_a_full_disk_is_told_by_the_folder_that_was_given(
+    tmp_path: Path, no_room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with no_room(1000), pytest.raises(UserError, match=f"cannot write in {tmp_path}: File too"):
+        dataset.write_dataset(tmp_path / "drawn", frames=40, height=64)
+    assert not list(tmp_path.glob("*drawn*"))
 
 
 def test_is_read_as_the_real_datasets_are(drawn: dataset.Synthetic, labelled: pd.DataFrame) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.data.check.other_files import find_other_files
 from harness.data.layouts import list_frames
+from harness.data.other_files import find_other_files
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
