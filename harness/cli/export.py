@@ -87,16 +87,20 @@ def command(
     it describes it. The container reads one case and writes its mask; its weights are apart.
     """
     from harness.export.onnx import require
+    from harness.runs.select import select_one
+    from harness.runs.workspace import Workspace
     from harness.utils.device import keep_memory
 
     given = {name: slug for name, slug in slugs.items() if slug}
     if format_ == "onnx" and given:
         raise click.UsageError("--input-slug and --output-slug go with --format grand-challenge")
+    if format_ != "onnx" and overwrite:
+        raise click.UsageError("--overwrite goes with --format onnx; a container's folder is new")
     if int8 and (format_ != "onnx" or frames is None):
         raise click.UsageError("--int8 goes with --format onnx, and needs --frames to compare on")
     require()
     keep_memory()
-    chosen = chosen_run(settings, run)
+    chosen = select_one(Workspace(settings.workspace), run)
     if chosen.tta:
         console.warn(
             f"{chosen.run} predicts with test-time augmentation, which is not part of the file: "
@@ -153,13 +157,3 @@ def _to_container(
     loaded = load(run)
     with console.progress(f"{run.model} as grand-challenge", len(images) or None) as bar:
         return export_container(loaded, target, **slugs, frames=images, done=bar.advance)
-
-
-def chosen_run(settings: Settings, name: str) -> Run:
-    """The run of that name, or the newest run of that model."""
-    import models
-    from harness.runs.select import select
-    from harness.runs.workspace import Workspace
-
-    names, runs = ([name], []) if name in models.names() else ([], [name])
-    return select(Workspace(settings.workspace), names, runs)[0]

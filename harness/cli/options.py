@@ -173,8 +173,8 @@ def without_option() -> Callable[[Command], Command]:
 
 
 def seed_option(meaning: str) -> Callable[[Command], Command]:
-    """``--seed``, from 0 on and by default 0."""
-    seeds = click.IntRange(0)
+    """``--seed``, what NumPy and torch both take, by default 0."""
+    seeds = click.IntRange(0, 2**32 - 1)
     return click.option("--seed", type=seeds, default=0, show_default=True, help=meaning)
 
 

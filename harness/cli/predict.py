@@ -119,11 +119,16 @@ def command(
     With --shard each of several processes predicts its part, and --gather joins the parts in OUT.
     """
     from harness.inference.predict_source import SourcePrediction
+    from harness.inference.video import Video
     from harness.runs.network import load
     from harness.runs.workspace import Workspace
     from harness.utils.outputs import Outputs
 
+    if recursive and source.is_file():
+        raise click.UsageError(f"--recursive is for a folder; {source} is a file")
     found = _find(source, recursive=recursive)
+    if keep_going and isinstance(found, Video):
+        raise click.UsageError(f"--keep-going is for images; {source} is a video")
     outputs = Outputs(out)
     workspace = Workspace(settings.workspace)
     loaded = load(_chosen(workspace, name, run_name))

@@ -209,6 +209,8 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
             workspace.remove_run(run.run)
             shutil.rmtree(run.folder, ignore_errors=True)
             console.success(f"removed {run.run}")
+            if run.folder.exists():
+                console.warn(f"{run.folder} cannot be deleted whole; delete what is left of it")
 
 
 @command.command(epilog=EPILOG)

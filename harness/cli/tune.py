@@ -94,16 +94,16 @@ def command(
     which evaluate, predict, submit and export take by its name. Tables of the split that it was
     tuned on say so.
     """
-    from harness.cli.export import chosen_run
     from harness.data.catalogue import catalogue
     from harness.runs.seen import warn_of_other_training
+    from harness.runs.select import select_one
     from harness.runs.workspace import Workspace
 
     if unknown := [name for name in steps or () if name not in STEPS]:
         raise click.UsageError(f"no step {', '.join(unknown)}; there are {', '.join(STEPS)}")
     _refuse_mixed(fusion, steps, folds)
     workspace = Workspace(settings.workspace)
-    chosen = chosen_run(settings, run)
+    chosen = select_one(workspace, run)
     frames = catalogue(settings, needs=["train"])
     warn_of_other_training([chosen], frames, split, workspace.root / "cache")
     if fusion == "mean":
@@ -127,9 +127,12 @@ def _refuse_mixed(fusion: str, steps: Sequence[str] | None, folds: int | None) -
     if steps:
         raise click.UsageError("--fusion and --steps are two commands; fit the fusion by itself")
     source_of = click.get_current_context().get_parameter_source
-    for name, option in (("figure", "--figure"), ("only_certain", "--only-certain")):
+    of_steps = {"figure": "--figure", "only_certain": "--only-certain", "format_": "--format"}
+    for name, option in of_steps.items():
         if source_of(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option} is of --steps: a fusion is fitted to the truth")
+            raise click.UsageError(
+                f"{option} is of --steps: a fusion is fitted to the truth and has no table"
+            )
 
 
 def _tuned(

@@ -54,6 +54,12 @@ def select(
     return [newest[name] for name in sorted(newest, key=models.paper_order)]
 
 
+def select_one(workspace: Workspace, name: str) -> Run:
+    """The finished run of that name, or the newest of that model; raises as :func:`select`."""
+    names, runs = ([name], []) if name in models.names() else ([], [name])
+    return select(workspace, names, runs)[0]
+
+
 def newest_by_model(runs: Iterable[Run], variant: SplitVariant) -> dict[str, Run]:
     """The newest run of each model in a variant of the splits; ``runs`` are newest first."""
     untuned = [run for run in runs if not run.tuned]  # what was tuned is taken by name only

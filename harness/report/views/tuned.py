@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View, capitalised
+from harness.report.tables.view import View
+from harness.report.views.by_class import FIGURES
 
 if TYPE_CHECKING:
     from harness.evaluation.tuning.search import Candidate
@@ -28,12 +29,13 @@ def tuned_view(tried: Sequence[Candidate], figure: str, *, title: str) -> View:
             for one in tried
         ]
     )
+    titles = {column.key: column.title for column in FIGURES}
     return View(
         frame=rows,
         columns=[
             Column("step", "Step"),
             Column("value", "Candidate"),
-            Column("mean", capitalised(figure), decimals=3),
+            Column("mean", titles.get(figure, figure), decimals=3),
             Column("difference", "Change [95 %]", decimals=3, interval=("low", "high")),
             Column("told", "Told apart"),
             Column("chosen", "Taken"),

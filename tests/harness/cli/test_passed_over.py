@@ -27,6 +27,10 @@ SCORE = ("score", "masks", "--truth", "truth")
         (("train", "--resume", "unet-1", "--print-recipe"), "harness runs show RUN"),
         ((*FUSION, "--figure", "f1"), "--figure is of --steps"),
         ((*FUSION, "--only-certain"), "--only-certain is of --steps"),
+        ((*FUSION, "--format", "json"), "--format is of --steps"),
+        (("export", "fpn", "--format", "grand-challenge", "--overwrite"), "--format onnx"),
+        (("predict", __file__, "--out", "masks", "--recursive"), "--recursive is for a folder"),
+        (("demo", "--seed", str(2**32)), "4294967295"),
     ],
 )
 def test_it_is_wrong_usage(

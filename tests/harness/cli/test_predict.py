@@ -120,6 +120,8 @@ def test_a_video_that_breaks_off_keeps_what_came_before(
         writer.write(frame)
     writer.release()
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    refused = call(workspace, video, tmp_path / "out", "--model", "fpn", "--keep-going")
+    assert (refused.exit_code, "--keep-going is for images" in refused.output) == (2, True)
 
     result = call(workspace, video, tmp_path / "out", "--model", "fpn")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def test_a_no_removes_nothing_and_is_no_interruption(workspace: Workspace) -> No
     assert result.exit_code == 1
     assert "nothing was removed" in result.stderr
     assert workspace.run(run).folder.is_dir()
+
+
+def test_what_is_left_of_a_removed_folder_is_named(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Workspace(tmp_path / "own")
+    shutil.copytree(workspace.root, own.root)
+    run = own.runs()[0]
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as of another user's files
+    line = ["runs", "--workspace", str(own.root), "rm", "--yes", run.run]
+
+    result = CliRunner().invoke(cli, line)
+
+    assert result.exit_code == 0
+    assert f"{run.folder} cannot be deleted whole" in " ".join(result.stderr.split())
 
 
 def test_the_option_after_the_subcommand_wins(workspace: Workspace) -> None:
