@@ -82,13 +82,16 @@ def consensus(
     """
     models = _models_of(by_set)
     ranks: dict[str, tuple[Floats, Floats]] = {}
+    known = True
     for number, (test_set, samples) in enumerate(by_set.items()):
         # Sets of as many clusters must not be drawn alike, so each has a seed of its own.
         drawn = resample(samples, resamples=resamples, seed=seed + number)
         for figure in figures or samples.figures:
             ranks[f"{figure} {test_set}".strip()] = _ranks_by(figure, drawn, models)
+            # What no model has on a set is a tie of all and says nothing of how ranks vary.
+            is_there = not np.isnan(drawn.estimates[:, drawn.figures.index(figure)]).all()
+            known &= drawn.is_spread(figure) or not is_there
     every, several = map(np.array, zip(*ranks.values(), strict=True))  # (tasks, M), (tasks, R, M)
-    known = all(samples.can_resample for samples in by_set.values())
     mean_rank, best = every.mean(axis=0), kemeny(every)
     table = pd.DataFrame(
         {

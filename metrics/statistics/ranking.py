@@ -88,11 +88,11 @@ def rank(
     p_values = permutation_test(samples, pairs, resamples=swaps, seed=seed, figure=figure)[:, 0]
     better, tied_with = _tell_apart(samples.models, costs, holm(p_values) < 1 - level)
     mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
+    resampled = sign * replicates.resampled[:, :, k]
+    resampled = resampled[~np.isnan(resampled).all(axis=1)]  # others say nothing of any model
     table = table.assign(
         rank=rank_columns(costs[None])[0],
-        **spread(
-            rank_columns(sign * replicates.resampled[:, :, k]), level, known=samples.can_resample
-        ),
+        **spread(rank_columns(resampled), level, known=replicates.is_spread(figure)),
         tied_rank=1 + better,
         tied_with=pd.Series(tied_with),
         mean_rank=mean_rank,

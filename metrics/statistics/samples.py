@@ -84,11 +84,6 @@ class Samples:
         over_sets = "means over the test sets of each set's mean over frames"
         return "means over frames" if self.sets is None else over_sets
 
-    @property
-    def can_resample(self) -> bool:
-        """Whether every test set has several clusters; how a single one varies, nothing tells."""
-        return all(len(clusters) > 1 for clusters in self.clusters_by_set())
-
     def clusters_by_set(self) -> list[npt.NDArray[np.int64]]:
         """The clusters of each test set; all of them at once where means are over all frames."""
         if self.sets is None:
