@@ -3,7 +3,7 @@
 By pixel, a frame's map is two histograms of 256 grey levels, of polyp pixels and of others;
 cumulated from above they are the hits and false pixels at every threshold. By polyp, a map is a
 list of candidates, each with its score (``metrics.frame.candidates``). Bands are percentile
-intervals of a bootstrap that resamples sequences.
+intervals of a bootstrap that resamples sequences (``metrics.statistics.bootstrap``).
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def threshold_curves(
     Returns:
         A row a threshold, with ``threshold``, and ``dice``, ``precision``, ``recall`` with their
         limits ``NAME_low``, ``NAME_high``. Dice is the mean over frames (the challenge's F1),
-        precision and recall are of all frames' pixels together. A precision of nothing is NaN.
+        precision and recall are of all frames' pixels together. A precision of nothing is NaN, and
+        so are the limits of what a single sequence has.
 
     Example:
         >>> truth = np.array([[True, False]])
@@ -79,7 +80,7 @@ def threshold_curves(
     ]
     names = ("dice", "precision", "recall")
     whole = _means(sums.sum(axis=0)[None], np.array([frames.sum()]))[:, 0]
-    low, high = _limits(np.concatenate(drawn, axis=1))
+    low, high = _limits(np.concatenate(drawn, axis=1), _how_many_have(sums))
     table = {"threshold": (np.arange(LEVELS - 1) + 0.5) / (LEVELS - 1)}
     for place, name in enumerate(names):
         table |= {name: whole[place], f"{name}_low": low[place], f"{name}_high": high[place]}
@@ -158,8 +159,15 @@ def _means(sums: Floats, frames: Floats) -> Floats:
     return np.stack([dice / frames[:, None], precision, recall])
 
 
-def _limits(drawn: Floats) -> tuple[Floats, Floats]:
-    """The band of each figure and threshold; NaN where no resample has the figure."""
-    missing = np.asarray(np.isnan(drawn).all(axis=1))
+def _how_many_have(sums: Floats) -> Counts:
+    """How many sequences have Dice, precision and recall at a threshold, (3, 255)."""
+    _, hits, false, true = np.moveaxis(sums, 1, 0)
+    has = np.stack([np.ones(true.shape, dtype=np.bool_), hits + false > 0, true > 0])
+    return np.asarray(has.sum(axis=1))
+
+
+def _limits(drawn: Floats, sequences: Counts) -> tuple[Floats, Floats]:
+    """The band of each figure and threshold; NaN where fewer than two sequences have the figure."""
+    missing = (sequences < 2) | np.isnan(drawn).all(axis=1)
     low, high = np.nanquantile(np.where(missing[:, None], 0, drawn), TAILS, axis=1)
     return np.where(missing, np.nan, low), np.where(missing, np.nan, high)
