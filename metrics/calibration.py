@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from metrics.statistics.samples import Floats
+from metrics.utils.groups import Floats
 
 BINS: Final = 15
 LEVELS: Final = np.arange(256) / 255

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from metrics.endocv import SMOOTHING
-from metrics.masks.read import as_mask
+from metrics.masks.read import Mask, as_mask
 from metrics.statistics.bootstrap import draws
-from metrics.statistics.samples import Floats
+from metrics.utils.groups import Floats, ratio
 
 LEVELS: Final = 256
 RESAMPLES: Final = 1000
@@ -29,9 +29,7 @@ RATES: Final = (0.125, 0.25, 0.5, 1.0)
 Counts = npt.NDArray[np.int64]
 
 
-def level_counts(
-    probability: npt.NDArray[np.floating], truth: npt.NDArray[np.bool_]
-) -> tuple[Counts, Counts]:
+def level_counts(probability: npt.NDArray[np.floating], truth: Mask) -> tuple[Counts, Counts]:
     """Polyp pixels and others by grey level, (256,) each; level k is a probability of k / 255.
 
     Example:
@@ -153,10 +151,7 @@ def sensitivity_at(curve: pd.DataFrame, rate: float) -> float:
 def _means(sums: Floats, frames: Floats) -> Floats:
     """Dice, precision and recall (3, R, 255) from their sums (R, 4, 255)."""
     dice, hits, false, true = np.moveaxis(sums, 1, 0)
-    undefined = np.full(hits.shape, np.nan)
-    precision = np.divide(hits, hits + false, out=undefined.copy(), where=hits + false > 0)
-    recall = np.divide(hits, true, out=undefined.copy(), where=true > 0)
-    return np.stack([dice / frames[:, None], precision, recall])
+    return np.stack([dice / frames[:, None], ratio(hits, hits + false), ratio(hits, true)])
 
 
 def _how_many_have(sums: Floats) -> Counts:

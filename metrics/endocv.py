@@ -15,7 +15,7 @@ and, in the same manner, specificity = (tn + s) / (tn + fp + s), which they do n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,10 +26,8 @@ from metrics.masks.classes import chosen_rows
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
-from metrics.utils.groups import combine_codes, frame_codes, group_codes, moments, ratio
+from metrics.utils.groups import Floats, combine_codes, frame_codes, group_codes, moments, ratio
 from metrics.utils.validation import look_up, require_columns
-
-Floats = npt.NDArray[np.float64]
 
 SMOOTHING: Final = 1e-15
 """The organisers' s, in numerator and denominator."""
@@ -37,7 +35,7 @@ SMOOTHING: Final = 1e-15
 COUNTS: Final = ("tp", "fp", "fn", "tn")
 FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "accuracy", "specificity")
 SCORED: Final = ("f1", "f2", "ppv", "recall")
-"""The figures whose mean is the score."""
+"""The figures whose mean is the challenge's score."""
 
 MEASURED: Final = ("hausdorff_px", "hd95_px", "assd_px", "nsd_2px", "latency_ms")
 """Further columns of the frame table that ``summarise`` averages where they are there."""
@@ -95,16 +93,6 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
         **{name: np.bincount(codes, single[name]).astype(np.int64) for name in COUNTS},
     )
     return pd.concat([single, micro.reindex(columns=single.columns)], ignore_index=True)
-
-
-def score(figures: Mapping[str, float]) -> float:
-    """The challenge's score: the mean of F1, F2, PPV and recall.
-
-    Example:
-        >>> score({"f1": 0.8, "f2": 0.7, "ppv": 0.9, "recall": 0.6})
-        0.75
-    """
-    return float(sum(figures[name] for name in SCORED) / len(SCORED))
 
 
 def summarise(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metrics.statistics.samples import Floats
+from metrics.utils.groups import Floats
 
 
 def missed_shares(polyp: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64]) -> Floats:

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from metrics.frame.lesions import MIN_IOU, regions, shared_pixels
 from metrics.frame.pixel_counts import pair_of_masks
+from metrics.masks.read import Mask
 
 CUT: Final = 0.1
 """A candidate's pixels lie above it. Low, so that faint candidates count, with their low score."""
@@ -34,7 +35,7 @@ class Candidates(NamedTuple):
     false: list[float]
 
 
-def candidates(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]) -> Candidates:
+def candidates(truth: Mask, probability: npt.NDArray[np.float32]) -> Candidates:
     """The candidates of a frame, from its true mask and probability map (H, W).
 
     Example:

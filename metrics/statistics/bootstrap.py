@@ -17,8 +17,9 @@ from typing import Final
 import numpy as np
 
 from metrics.endocv import SCORED
-from metrics.statistics.samples import Floats, Samples
+from metrics.statistics.samples import Samples
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 RESAMPLES: Final = 10_000
 

@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from metrics.statistics.bootstrap import Replicates
-from metrics.statistics.samples import Floats
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 Method = Literal["percentile", "bca"]
 

@@ -23,8 +23,9 @@ from scipy import stats
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank_columns, spread
-from metrics.statistics.samples import Floats, Samples, lower_is_better, scale_of
+from metrics.statistics.samples import Samples, lower_is_better, scale_of
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 EXACT: Final = 10
 """Up to so many models Kemeny's order is found exactly, else by a local search."""

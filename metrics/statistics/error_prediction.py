@@ -19,8 +19,8 @@ import numpy.typing as npt
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, draws
 from metrics.statistics.bootstrap_intervals import interval
 from metrics.statistics.clusters import effective_number
-from metrics.statistics.samples import Floats
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 POOR: Final = 0.5
 """A frame whose F1 is below this counts as an error to predict."""

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, means
-from metrics.statistics.samples import TIE, Floats, Samples, scale_of
+from metrics.statistics.samples import TIE, Samples, scale_of
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 _MOST_CELLS: Final = 500_000
 """Of swaps times pairs times figures at a time: 4 MB, which stay in the processor's cache."""

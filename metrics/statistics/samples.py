@@ -21,10 +21,9 @@ from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.statistics.clusters import clusters_of, effective_number
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.groups import combine_codes
+from metrics.utils.groups import Floats, combine_codes
 from metrics.utils.validation import require_columns
 
-Floats = npt.NDArray[np.float64]
 TIE: Final = 1e-12
 """Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
 
