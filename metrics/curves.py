@@ -90,8 +90,8 @@ def froc(
 ) -> pd.DataFrame:
     """The free-response curve: sensitivity against false polyps a frame, by the score asked for.
 
-    By frame come the scores of the candidates that find a polyp, of the others, and the number of
-    polyps.
+    FROC: Bunch et al. (1977). By frame come the scores of the candidates that find a polyp, of the
+    others, and the number of polyps.
 
     Returns:
         A row a score that occurs, from the highest: ``score``, ``sensitivity``,
@@ -106,7 +106,9 @@ def froc(
     scores = np.concatenate([*found, *false, []])
     n_found = sum(map(len, found))
     order = np.argsort(-scores, kind="stable")
+    # The first n_found scores are those of candidates that find a polyp.
     hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
+    # Equal scores are one point, the last of them.
     last = np.diff(scores[order], append=-np.inf) != 0
     total = sum(polyps)
     table: pd.DataFrame = pd.DataFrame(
@@ -124,6 +126,8 @@ def froc(
 
 def average_precision(curve: pd.DataFrame) -> float:
     """The area under precision over sensitivity of :func:`froc`, in steps; NaN without polyps.
+
+    The sum of (R_n - R_(n-1)) P_n, as scikit-learn's; polyps without a candidate are never reached.
 
     Example:
         >>> average_precision(froc([[0.9], [0.2]], [[], [0.6]], [1, 1])).__round__(4)

@@ -1,11 +1,11 @@
-"""Bootstrap of means over frames, by resampling sequences.
+"""Bootstrap of means over frames, by resampling sequences (Davison and Hinkley 1997).
 
 A resample is a vector of how often each cluster was drawn, so that all means of all models come
 from one matrix product, weights times the clusters' sums. A mean is the sum over the drawn frames
 by their number, which differs from draw to draw, as sequences differ in length.
 
 A mean over test sets is resampled within each set, so that every resample has as many clusters of
-each set as there are (Davison and Hinkley 1997, section 3.2). Intervals: ``intervals``.
+each set as there are (ibid., section 3.2). Intervals: ``metrics.statistics.bootstrap_intervals``.
 """
 
 from __future__ import annotations

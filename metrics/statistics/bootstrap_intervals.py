@@ -120,11 +120,15 @@ def _widening(values: Floats, left_out: Floats) -> float:
 
 
 def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats:
-    # Efron (1987): the bias is how far the estimate lies from the resamples' median, the
-    # acceleration the skew of the clusters' influence, both in normal quantiles.
+    """The normal quantiles z, corrected for bias and skew (Efron 1987).
+
+    The bias is how far the estimate lies from the resamples' median, the acceleration the skew of
+    the clusters' influence, both in normal quantiles.
+    """
     # Models that differ in few frames differ equally in many resamples, but for rounding.
     tie = _SMALLEST * values.std()
     below = np.mean(values < estimate - tie) + np.mean(np.abs(values - estimate) <= tie) / 2
+    # An estimate beyond all resamples would have an infinite bias.
     bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
     influence = left_out.mean() - left_out
     spread = float(np.sum(influence**2)) ** 1.5

@@ -30,6 +30,8 @@ def clusters_of(frames: pd.DataFrame) -> npt.NDArray[np.int64]:
 def effective_number(clusters: npt.NDArray[np.int64]) -> float:
     """(sum n)^2 / sum n^2 over clusters of n frames, of which int64 (N,) holds each frame's.
 
+    Kish's effective sample size (1965), with a cluster's frames as its weight.
+
     Example:
         >>> effective_number(np.array([0, 1, 2, 3])), effective_number(np.array([0, 0, 0, 1]))
         (4.0, 1.6)

@@ -33,9 +33,12 @@ class Comparison:
         low, high: Ends of the difference's interval.
         level: The interval's level.
         p_permutation: Two-sided, paired permutation test.
-        p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters; NaN for no cluster.
-        cohens_dz: Mean over SD of the clusters' differences; NaN where they do not vary.
-        rank_biserial: Matched-pairs rank-biserial correlation, -1 to 1; 0 for no difference.
+        p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters, of those that differ; NaN
+            for no cluster.
+        cohens_dz: Mean over SD of the clusters' differences (Cohen 1988); NaN where they do not
+            vary.
+        rank_biserial: Matched-pairs rank-biserial correlation (Kerby 2014), -1 to 1: Wilcoxon's
+            ranks for a less those for b, over all; 0 for no difference.
         superiority: Share of frames where a is better, ties as half, 0 to 1.
         n_frames: Frames compared.
         n_clusters: Sequences and single frames that they make.

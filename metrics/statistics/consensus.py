@@ -6,7 +6,7 @@ rules make one of them:
 * the mean of the ranks, as challengeR's consensus (Wiesenfarth et al. 2021: method 'euclidean');
 * Borda's: a model gets a point for each model behind it in each ranking, half a point for an equal
   one. With ties counted so, its order is that of the mean ranks;
-* Kemeny's: the order that contradicts the rankings in the fewest pairs of models.
+* Kemeny's (1959): the order that contradicts the rankings in the fewest pairs of models.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Rankings of models, with the uncertainty of each rank.
 
-Two ways to rank: mean-then-rank (the challenge's: average over frames, then rank the averages)
-and rank-then-mean (rank the models in each frame, then average the ranks); Kendall's tau says how
-far they agree. Ranks get intervals, and models that the data cannot tell apart are shown as tied.
+Two ways to rank (Wiesenfarth et al. 2021): mean-then-rank (the challenge's: average over frames,
+then rank the averages) and rank-then-mean (rank the models in each frame, then average the ranks);
+Kendall's tau-b says how far they agree. Ranks get intervals, and models that the data cannot tell
+apart are shown as tied.
 """
 
 from __future__ import annotations

@@ -138,7 +138,10 @@ def _of_seeds(samples: Samples, seeds: Sequence[str]) -> Floats:
 
 
 def _welch(a: Floats, b: Floats) -> tuple[float, float]:
-    """Standard error and degrees of freedom of a difference of means; NaN for a single value."""
+    """Standard error and degrees of freedom of a difference of means; NaN for a single value.
+
+    The degrees of freedom are Welch and Satterthwaite's, for variances that differ (Welch 1947).
+    """
     if min(len(a), len(b)) < 2:
         return float("nan"), float("nan")
     of_a, of_b = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)
