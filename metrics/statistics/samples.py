@@ -168,16 +168,14 @@ def collect(
     except ValueError as error:
         raise UserError(f"expected figures that are numbers, but {error}.") from error
     chosen, values = _with_score(tuple(figures), values)
-    frames_once = full.drop_duplicates("frame")
-    clusters, sets = clusters_of(frames_once), None
+    frames_once, sets = full.drop_duplicates("frame"), None
     if average == "sets":
         sets = combine_codes(np.zeros(len(frames), dtype=np.int64), frames_once["test_set"])
-        clusters = combine_codes(clusters, frames_once["test_set"])
     return Samples(
         models=tuple(str(name) for name in models),
         figures=chosen,
         values=values,
-        clusters=clusters,
+        clusters=clusters_of(frames_once),
         frames=tuple(str(name) for name in frames),
         sets=sets,
     )
