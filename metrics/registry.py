@@ -27,10 +27,11 @@ TAKEN: Final = frozenset(
         "width", "latency_ms", "stratum", "place", "class", "tp", "fp", "fn", "tn", "iou", "f1",
         "f2", "ppv", "recall", "accuracy", "specificity", "score", "n", "hausdorff_px", "hd95_px",
         "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps", "average",
-        "score_sets", "score_frames", "sd_sets", "sd_frames", "sd_metrics",
+        "score_sets", "score_frames", "sd_sets", "sd_frames", "sd_metrics", "title", "paper",
+        "misprint",
     }
 )  # fmt: skip
-"""Columns of the frame table and of its summaries that no plug-in may take."""
+"""Columns of the frame table, of its summaries and of tables that no plug-in may take."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,7 @@ def test_smaller_is_better_where_the_plug_in_says_so(entries: list[Entry]) -> No
     [
         (FrameMetric(name="f1", title="F1", compute=area_error), "'f1' is taken"),
         (replace(AREA, name="score_sets"), "'score_sets' is taken"),
+        (replace(AREA, name="title"), "'title' is taken"),
         (area_error, "expected a metrics.registry.FrameMetric"),
     ],
 )
