@@ -44,7 +44,7 @@ _IDENTITY: Final = (
     "model", "frame", "name", "dataset", "centre", "sequence", "test_set", "split", "height",
     "width", "latency_ms", "stratum",
 )  # fmt: skip
-_SET: Final = "test_set"
+SET: Final = "test_set"
 
 
 def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFrame:
@@ -142,8 +142,8 @@ def summarise(
         "sd_frames": deviations[:, four].mean(axis=1),
         "sd_metrics": means[:, four].std(axis=1),
     }
-    if _SET in table:
-        columns["sd_sets"] = _spread_of_sets(table[_SET], codes, len(groups), values[:, four])
+    if SET in table:
+        columns["sd_sets"] = _spread_of_sets(table[SET], codes, len(groups), values[:, four])
     for name, deviation in zip(FIGURES, deviations.T, strict=False):
         columns[f"sd_{name}"] = deviation
     for name, number in zip(names, defined.T, strict=True):
@@ -175,7 +175,7 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
         ({'value': 0.75}, {'value': 0.75})
     """
     polyp = chosen_rows(table) if "class" in table else table
-    sets, models = (polyp[name].nunique() if name in polyp else 1 for name in (_SET, "model"))
+    sets, models = (polyp[name].nunique() if name in polyp else 1 for name in (SET, "model"))
     if polyp.empty or sets > 1 or models > 1:
         raise UserError(
             f"expected the polyp rows of one model and test set, but the table has {len(polyp)} of "

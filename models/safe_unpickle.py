@@ -113,7 +113,7 @@ class _Unpickler(pickle.Unpickler):
     """Knows tensors and containers by name, and makes the rest inert."""
 
     def __init__(self, file: IO[bytes], **options: Any) -> None:
-        start = file.tell()
+        start = file.tell()  # torch's older format has several pickles, one after another
         _check_opcodes(file, start)
         file.seek(start)
         super().__init__(file, **options)

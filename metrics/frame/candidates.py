@@ -56,7 +56,7 @@ def candidates(truth: Mask, probability: npt.NDArray[np.float32]) -> Candidates:
     for place in np.argsort(-scores, kind="stable"):
         best = int(iou[:, place].argmax()) if len(iou) else -1
         if best >= 0 and iou[best, place] >= MIN_IOU:
-            iou[best] = 0.0
+            iou[best] = 0.0  # later candidates cannot find it again
             found.append(float(scores[place]))
         else:
             false.append(float(scores[place]))

@@ -98,6 +98,7 @@ def _object(values: Floats) -> float:
 def _regions(values: Floats, truth: Mask) -> float:
     """The similarity of the four rectangles that meet at the polyp's centre, weighted by area."""
     height, width = truth.shape
+    # The centre's own row and column belong to the first rectangle, as MATLAB counts from 1.
     row, column = (
         int(np.round(np.average(np.arange(len(counts)), weights=counts))) + 1
         for counts in (np.count_nonzero(truth, axis=1), np.count_nonzero(truth, axis=0))

@@ -210,10 +210,12 @@ def _compare(
 def _effects(
     differences: Floats, clusters: npt.NDArray[np.int64], *, tie: float, lower_is_better: bool
 ) -> dict[str, float]:
+    """Wilcoxon's p-value and the effect sizes, from the differences in each frame, (N,)."""
     defined = ~np.isnan(differences)
     differences, clusters = differences[defined], clusters[defined]
     if not len(differences):
-        return dict.fromkeys(_EFFECTS, float("nan"))
+        names = ("p_wilcoxon", "cohens_dz", "rank_biserial", "superiority")
+        return dict.fromkeys(names, float("nan"))
     sizes = np.bincount(clusters)
     sums = np.bincount(clusters, weights=differences)
     units = sums[sizes > 0] / sizes[sizes > 0]
@@ -231,6 +233,3 @@ def _effects(
         "rank_biserial": balance,
         "superiority": float(better.mean()),
     }
-
-
-_EFFECTS: Final = ("p_wilcoxon", "cohens_dz", "rank_biserial", "superiority")
