@@ -41,8 +41,8 @@ class FrameMetric:
     Attributes:
         name: Its column in the frame table, with its unit: ``area_error_px``.
         title: Its heading in tables, with its unit.
-        compute: From truth and prediction, bool (H, W) of one shape, to the figure of the polyp
-            class; NaN where it is undefined, which leaves the frame out of its mean.
+        compute: From truth and prediction, bool (H, W) of one shape, to the finite figure of the
+            polyp class; NaN where it is undefined, which leaves the frame out of its mean.
         takes_map: Whether ``compute`` takes the class's probability map, too, float32 (H, W), as
             its third argument. Where masks are all there is, the figure is NaN.
         better: Whether the largest or the smallest is the best.
@@ -91,7 +91,7 @@ def measured(
         map_: The probabilities (H, W) behind the prediction, where they are known.
 
     Raises:
-        UserError: A plug-in fails.
+        UserError: A plug-in fails, or its figure is infinite.
     """
     found = {}
     for name, metric in frame_metrics().items():
@@ -100,6 +100,8 @@ def measured(
         try:
             value = metric.compute(mask_truth, mask_prediction, *further) if known else np.nan
             found[name] = float(value)
+            if np.isinf(found[name]):  # one such frame would make every mean and interval useless
+                raise ValueError("its figure is infinite")
         except Exception as error:  # a plug-in may fail in any way
             raise UserError(
                 f"the metric {name} of a plug-in fails: {type(error).__name__}: {error}. Where it "

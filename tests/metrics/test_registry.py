@@ -109,7 +109,7 @@ def test_a_broken_plug_in_is_named_and_left_out(
         assert list(registry.frame_metrics()) == ["area_error_px"]
 
 
-@pytest.mark.parametrize("answer", [lambda a, b: 1 / 0, lambda a, b: None])
+@pytest.mark.parametrize("answer", [lambda a, b: 1 / 0, lambda a, b: None, lambda a, b: np.inf])
 def test_a_plug_in_that_fails_is_named(
     entries: list[Entry], answer: Callable[[Mask, Mask], float]
 ) -> None:
