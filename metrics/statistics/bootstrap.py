@@ -61,7 +61,7 @@ class Replicates:
         How the value of a single one varies, nothing tells.
         """
         of_figure = self.jackknife[..., self.figures.index(figure)]
-        return bool((~np.isnan(of_figure).any(axis=0)).any())
+        return not np.isnan(of_figure).any(axis=0).all()
 
     def settings(self) -> str:
         """The settings in one line, to print beside the figures."""

@@ -99,7 +99,9 @@ def rank(
         mean_rank=mean_rank,
         rank_by_frames=rank_columns(mean_rank[None])[0],
     )
-    tau = _kendall(table["rank"].to_numpy(), table["rank_by_frames"].to_numpy())
+    tau = np.nan  # of a single model; scipy would warn
+    if len(table) > 1:
+        tau = float(stats.kendalltau(table["rank"], table["rank_by_frames"]).statistic)
     table = table.sort_values(["rank", "model"], kind="stable", ignore_index=True)
     return Ranking(
         table=table, kendall_tau=tau, figure=figure, level=level, settings=replicates.settings()
@@ -174,9 +176,3 @@ def _tell_apart(
             tied[i].append(models[j])
             tied[j].append(models[i])
     return better, [tuple(names) for names in tied]
-
-
-def _kendall(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:
-    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
-        return float("nan")
-    return float(stats.kendalltau(a, b).statistic)
