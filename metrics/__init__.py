@@ -11,10 +11,10 @@ Rooms, each of which imports only those above it:
 * ``endocv``: the organisers' overlap figures, their means, the score and its deviations, and with
   it ``averages`` (over frames or test sets), ``generalisation``, ``strata`` (frames by the size of
   their polyp), ``registry`` (plug-ins' figures) and ``paper`` (the published figures);
-* ``pranet``, ``curves``, ``calibration`` and ``risk``: figures of probability maps;
 * ``statistics``: over frames and models: ``samples`` pairs the frames, ``clusters`` are resampled
   together, ``bootstrap`` and ``bootstrap_intervals``, ``permutation`` and ``comparison`` test,
-  ``ranking`` and ``consensus`` rank, ``seeds`` and ``error_prediction``.
+  ``ranking`` and ``consensus`` rank, ``seeds`` and ``error_prediction``;
+* ``pranet``, ``curves``, ``calibration`` and ``risk``: figures of probability maps.
 
 docs/protocol.md has examples ('From Python').
 

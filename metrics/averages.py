@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import pandas as pd
 
-from metrics.endocv import FIGURES, MEASURED, summarise
+from metrics.endocv import FIGURES, MEASURED, SET, summarise
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 
@@ -20,8 +20,6 @@ Average = Literal["sets", "frames"]
 
 SD_OF: Final[Mapping[Average, str]] = {"sets": "sd_sets", "frames": "sd_frames"}
 """The SD that belongs to a score by each average."""
-
-SET: Final = "test_set"
 
 
 def has_several_sets(table: pd.DataFrame) -> bool:

@@ -5,7 +5,7 @@ data set are two histograms of 256 levels, and a polyp's candidates one entry ea
 
 Expected calibration error: Guo et al., On Calibration of Modern Neural Networks (ICML 2017), with
 15 bins of equal width, on the probability of polyp. Temperature: ibid., one number that the
-logit is divided by.
+logit is divided by. Brier score: Brier, Verification of forecasts (1950), of polyp alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from metrics.statistics.samples import Floats
+from metrics.utils.groups import Floats
 
 BINS: Final = 15
 LEVELS: Final = np.arange(256) / 255

@@ -3,7 +3,7 @@
 By pixel, a frame's map is two histograms of 256 grey levels, of polyp pixels and of others;
 cumulated from above they are the hits and false pixels at every threshold. By polyp, a map is a
 list of candidates, each with its score (``metrics.frame.candidates``). Bands are percentile
-intervals of a bootstrap that resamples sequences.
+intervals of a bootstrap that resamples sequences (``metrics.statistics.bootstrap``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from metrics.endocv import SMOOTHING
-from metrics.masks.read import as_mask
+from metrics.masks.read import Mask, as_mask
 from metrics.statistics.bootstrap import draws
-from metrics.statistics.samples import Floats
+from metrics.utils.groups import Floats, ratio
 
 LEVELS: Final = 256
 RESAMPLES: Final = 1000
@@ -29,9 +29,7 @@ RATES: Final = (0.125, 0.25, 0.5, 1.0)
 Counts = npt.NDArray[np.int64]
 
 
-def level_counts(
-    probability: npt.NDArray[np.floating], truth: npt.NDArray[np.bool_]
-) -> tuple[Counts, Counts]:
+def level_counts(probability: npt.NDArray[np.floating], truth: Mask) -> tuple[Counts, Counts]:
     """Polyp pixels and others by grey level, (256,) each; level k is a probability of k / 255.
 
     Example:
@@ -55,7 +53,8 @@ def threshold_curves(
     Returns:
         A row a threshold, with ``threshold``, and ``dice``, ``precision``, ``recall`` with their
         limits ``NAME_low``, ``NAME_high``. Dice is the mean over frames (the challenge's F1),
-        precision and recall are of all frames' pixels together. A precision of nothing is NaN.
+        precision and recall are of all frames' pixels together. A precision of nothing is NaN, and
+        so are the limits of what a single sequence has.
 
     Example:
         >>> truth = np.array([[True, False]])
@@ -79,7 +78,7 @@ def threshold_curves(
     ]
     names = ("dice", "precision", "recall")
     whole = _means(sums.sum(axis=0)[None], np.array([frames.sum()]))[:, 0]
-    low, high = _limits(np.concatenate(drawn, axis=1))
+    low, high = _limits(np.concatenate(drawn, axis=1), _how_many_have(sums))
     table = {"threshold": (np.arange(LEVELS - 1) + 0.5) / (LEVELS - 1)}
     for place, name in enumerate(names):
         table |= {name: whole[place], f"{name}_low": low[place], f"{name}_high": high[place]}
@@ -91,8 +90,8 @@ def froc(
 ) -> pd.DataFrame:
     """The free-response curve: sensitivity against false polyps a frame, by the score asked for.
 
-    By frame come the scores of the candidates that find a polyp, of the others, and the number of
-    polyps.
+    FROC: Bunch et al. (1977). By frame come the scores of the candidates that find a polyp, of the
+    others, and the number of polyps.
 
     Returns:
         A row a score that occurs, from the highest: ``score``, ``sensitivity``,
@@ -107,7 +106,9 @@ def froc(
     scores = np.concatenate([*found, *false, []])
     n_found = sum(map(len, found))
     order = np.argsort(-scores, kind="stable")
+    # The first n_found scores are those of candidates that find a polyp.
     hits, wrong = np.cumsum(order < n_found), np.cumsum(order >= n_found)
+    # Equal scores are one point, the last of them.
     last = np.diff(scores[order], append=-np.inf) != 0
     total = sum(polyps)
     table: pd.DataFrame = pd.DataFrame(
@@ -125,6 +126,8 @@ def froc(
 
 def average_precision(curve: pd.DataFrame) -> float:
     """The area under precision over sensitivity of :func:`froc`, in steps; NaN without polyps.
+
+    The sum of (R_n - R_(n-1)) P_n, as scikit-learn's; polyps without a candidate are never reached.
 
     Example:
         >>> average_precision(froc([[0.9], [0.2]], [[], [0.6]], [1, 1])).__round__(4)
@@ -152,14 +155,18 @@ def sensitivity_at(curve: pd.DataFrame, rate: float) -> float:
 def _means(sums: Floats, frames: Floats) -> Floats:
     """Dice, precision and recall (3, R, 255) from their sums (R, 4, 255)."""
     dice, hits, false, true = np.moveaxis(sums, 1, 0)
-    undefined = np.full(hits.shape, np.nan)
-    precision = np.divide(hits, hits + false, out=undefined.copy(), where=hits + false > 0)
-    recall = np.divide(hits, true, out=undefined.copy(), where=true > 0)
-    return np.stack([dice / frames[:, None], precision, recall])
+    return np.stack([dice / frames[:, None], ratio(hits, hits + false), ratio(hits, true)])
 
 
-def _limits(drawn: Floats) -> tuple[Floats, Floats]:
-    """The band of each figure and threshold; NaN where no resample has the figure."""
-    missing = np.asarray(np.isnan(drawn).all(axis=1))
+def _how_many_have(sums: Floats) -> Counts:
+    """How many sequences have Dice, precision and recall at a threshold, (3, 255)."""
+    _, hits, false, true = np.moveaxis(sums, 1, 0)
+    has = np.stack([np.ones(true.shape, dtype=np.bool_), hits + false > 0, true > 0])
+    return np.asarray(has.sum(axis=1))
+
+
+def _limits(drawn: Floats, sequences: Counts) -> tuple[Floats, Floats]:
+    """The band of each figure and threshold; NaN where fewer than two sequences have the figure."""
+    missing = (sequences < 2) | np.isnan(drawn).all(axis=1)
     low, high = np.nanquantile(np.where(missing[:, None], 0, drawn), TAILS, axis=1)
     return np.where(missing, np.nan, low), np.where(missing, np.nan, high)

@@ -15,7 +15,7 @@ and, in the same manner, specificity = (tn + s) / (tn + fp + s), which they do n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,10 +26,8 @@ from metrics.masks.classes import chosen_rows
 from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.utils.errors import UserError
-from metrics.utils.groups import combine_codes, frame_codes, group_codes, moments, ratio
+from metrics.utils.groups import Floats, combine_codes, frame_codes, group_codes, moments, ratio
 from metrics.utils.validation import look_up, require_columns
-
-Floats = npt.NDArray[np.float64]
 
 SMOOTHING: Final = 1e-15
 """The organisers' s, in numerator and denominator."""
@@ -37,7 +35,7 @@ SMOOTHING: Final = 1e-15
 COUNTS: Final = ("tp", "fp", "fn", "tn")
 FIGURES: Final = ("iou", "f1", "f2", "ppv", "recall", "accuracy", "specificity")
 SCORED: Final = ("f1", "f2", "ppv", "recall")
-"""The figures whose mean is the score."""
+"""The figures whose mean is the challenge's score."""
 
 MEASURED: Final = ("hausdorff_px", "hd95_px", "assd_px", "nsd_2px", "latency_ms")
 """Further columns of the frame table that ``summarise`` averages where they are there."""
@@ -46,7 +44,7 @@ _IDENTITY: Final = (
     "model", "frame", "name", "dataset", "centre", "sequence", "test_set", "split", "height",
     "width", "latency_ms", "stratum",
 )  # fmt: skip
-_SET: Final = "test_set"
+SET: Final = "test_set"
 
 
 def add_figures(table: pd.DataFrame, protocol: Protocol = "official") -> pd.DataFrame:
@@ -97,16 +95,6 @@ def with_all_classes(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([single, micro.reindex(columns=single.columns)], ignore_index=True)
 
 
-def score(figures: Mapping[str, float]) -> float:
-    """The challenge's score: the mean of F1, F2, PPV and recall.
-
-    Example:
-        >>> score({"f1": 0.8, "f2": 0.7, "ppv": 0.9, "recall": 0.6})
-        0.75
-    """
-    return float(sum(figures[name] for name in SCORED) / len(SCORED))
-
-
 def summarise(
     table: pd.DataFrame, by: Sequence[str] = ("class",), protocol: Protocol = "official"
 ) -> pd.DataFrame:
@@ -154,8 +142,8 @@ def summarise(
         "sd_frames": deviations[:, four].mean(axis=1),
         "sd_metrics": means[:, four].std(axis=1),
     }
-    if _SET in table:
-        columns["sd_sets"] = _spread_of_sets(table[_SET], codes, len(groups), values[:, four])
+    if SET in table:
+        columns["sd_sets"] = _spread_of_sets(table[SET], codes, len(groups), values[:, four])
     for name, deviation in zip(FIGURES, deviations.T, strict=False):
         columns[f"sd_{name}"] = deviation
     for name, number in zip(names, defined.T, strict=True):
@@ -187,7 +175,7 @@ def organisers_json(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]
         ({'value': 0.75}, {'value': 0.75})
     """
     polyp = chosen_rows(table) if "class" in table else table
-    sets, models = (polyp[name].nunique() if name in polyp else 1 for name in (_SET, "model"))
+    sets, models = (polyp[name].nunique() if name in polyp else 1 for name in (SET, "model"))
     if polyp.empty or sets > 1 or models > 1:
         raise UserError(
             f"expected the polyp rows of one model and test set, but the table has {len(polyp)} of "

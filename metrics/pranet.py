@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metrics.frame.saliency import EPS, Values, s_measure, weighted_f
+from metrics.frame.saliency import EPS, s_measure, weighted_f
 from metrics.masks.maps import Map
-from metrics.masks.read import as_mask
+from metrics.masks.read import Mask, as_mask
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 LEVELS: Final = 256
 TRUTH_ABOVE: Final = 128
@@ -65,9 +66,7 @@ def as_saved(probability: npt.NDArray[np.float32]) -> Map:
     return saved
 
 
-def measure_map(
-    map_: Map, truth: npt.NDArray[np.bool_], mask: npt.NDArray[np.bool_] | None = None
-) -> MapFigures:
+def measure_map(map_: Map, truth: Mask, mask: Mask | None = None) -> MapFigures:
     """Measure a frame's map (H, W), of 8 or 16 bits, against its true mask.
 
     ``mask`` is the prediction at one half, by default the map's upper half.
@@ -175,7 +174,7 @@ def fit_map(map_: Map, shape: tuple[int, int]) -> Map:
     return map_
 
 
-def _cubic(length: int, wanted: int) -> Values:
+def _cubic(length: int, wanted: int) -> Floats:
     """The weights (wanted, length) of a line's pixels in those of the resized line."""
     scale = wanted / length
     width = max(1.0, 1 / scale)
@@ -192,7 +191,7 @@ def _cubic(length: int, wanted: int) -> Values:
     return matrix
 
 
-def _stretched(map_: Map) -> Values:
+def _stretched(map_: Map) -> Floats:
     """The value of each possible level after the map's own extremes are brought to 0 and 1.
 
     A map of one level is left as it is. The order of the operations is that of pysodmetrics, so
@@ -205,7 +204,7 @@ def _stretched(map_: Map) -> Values:
     return np.clip(stretched, 0, 1)
 
 
-def _of_thresholds(one: MapFigures) -> tuple[Values, Values, Values]:
+def _of_thresholds(one: MapFigures) -> tuple[Floats, Floats, Floats]:
     """Dice, IoU and E-measure of a frame at the thresholds 0, 1/255, ... 1: (256,)."""
     hits, rest = (np.cumsum(levels[::-1])[::-1] for levels in (one.levels_truth, one.levels_rest))
     polyp, pixels = hits[0], hits[0] + rest[0]
@@ -213,13 +212,13 @@ def _of_thresholds(one: MapFigures) -> tuple[Values, Values, Values]:
     return dice, iou, _e_measure(hits, hits + rest, polyp, pixels)
 
 
-def _overlaps(hits: Any, predicted: Any, polyp: int) -> tuple[Values, Values]:
+def _overlaps(hits: Any, predicted: Any, polyp: int) -> tuple[Floats, Floats]:
     """Dice and IoU; 0 where nothing is hit, also where there is nothing to hit."""
     either = np.maximum(predicted + polyp - hits, 1)
     return 2 * hits / np.maximum(predicted + polyp, 1), hits / either
 
 
-def _e_measure(hits: Any, predicted: Any, polyp: int, pixels: int) -> Values:
+def _e_measure(hits: Any, predicted: Any, polyp: int, pixels: int) -> Floats:
     """Enhanced-alignment measure, from counts alone.
 
     A pixel's alignment depends on nothing but whether it is in the truth and in the prediction, so

@@ -27,10 +27,11 @@ TAKEN: Final = frozenset(
         "width", "latency_ms", "stratum", "place", "class", "tp", "fp", "fn", "tn", "iou", "f1",
         "f2", "ppv", "recall", "accuracy", "specificity", "score", "n", "hausdorff_px", "hd95_px",
         "assd_px", "nsd_2px", "hausdorff_rows", "polyps", "polyps_found", "false_polyps", "average",
-        "score_sets", "score_frames", "sd_sets", "sd_frames", "sd_metrics",
+        "score_sets", "score_frames", "sd_sets", "sd_frames", "sd_metrics", "title", "paper",
+        "misprint",
     }
 )  # fmt: skip
-"""Columns of the frame table and of its summaries that no plug-in may take."""
+"""Columns of the frame table, of its summaries and of tables that no plug-in may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class FrameMetric:
     Attributes:
         name: Its column in the frame table, with its unit: ``area_error_px``.
         title: Its heading in tables, with its unit.
-        compute: From truth and prediction, bool (H, W) of one shape, to the figure of the polyp
-            class; NaN where it is undefined, which leaves the frame out of its mean.
+        compute: From truth and prediction, bool (H, W) of one shape, to the finite figure of the
+            polyp class; NaN where it is undefined, which leaves the frame out of its mean.
         takes_map: Whether ``compute`` takes the class's probability map, too, float32 (H, W), as
             its third argument. Where masks are all there is, the figure is NaN.
         better: Whether the largest or the smallest is the best.
@@ -90,7 +91,7 @@ def measured(
         map_: The probabilities (H, W) behind the prediction, where they are known.
 
     Raises:
-        UserError: A plug-in fails.
+        UserError: A plug-in fails, or its figure is infinite.
     """
     found = {}
     for name, metric in frame_metrics().items():
@@ -99,6 +100,8 @@ def measured(
         try:
             value = metric.compute(mask_truth, mask_prediction, *further) if known else np.nan
             found[name] = float(value)
+            if np.isinf(found[name]):  # one such frame would make every mean and interval useless
+                raise ValueError("its figure is infinite")
         except Exception as error:  # a plug-in may fail in any way
             raise UserError(
                 f"the metric {name} of a plug-in fails: {type(error).__name__}: {error}. Where it "

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metrics.statistics.samples import Floats
+from metrics.utils.groups import Floats
 
 
 def missed_shares(polyp: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64]) -> Floats:
@@ -29,6 +29,7 @@ def missed_shares(polyp: npt.NDArray[np.int64], clusters: npt.NDArray[np.int64])
     """
     total = polyp.sum(axis=1)
     known = total > 0
+    # At the threshold behind level k, the pixels of levels up to k are missed.
     missed = np.cumsum(polyp[known], axis=1)[:, :-1] / total[known, None]
     _, places = np.unique(clusters[known], return_inverse=True)
     sums = np.zeros((int(places.max(initial=-1)) + 1, missed.shape[1]))

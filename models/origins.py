@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +71,7 @@ def origin(encoder: str, weights: str | Path | None) -> dict[str, str]:
     if chosen is None:
         return {}
     if isinstance(chosen, Path):
-        return {"file": str(chosen.absolute()), "sha256": _sha256(chosen)}
+        return {"file": str(chosen.absolute()), "sha256": packaged.file_sha256(chosen)}
     if package := packaged.installed(encoder, chosen):
         return {
             "package": package.name,
@@ -83,7 +82,7 @@ def origin(encoder: str, weights: str | Path | None) -> dict[str, str]:
     found = {"repository": repository, "revision": revision or ""}
     if file := hub.cached_file(encoder, chosen):
         # The cache keeps a file in a folder named by the commit.
-        found |= {"revision": file.parent.name, "sha256": _sha256(file)}
+        found |= {"revision": file.parent.name, "sha256": packaged.file_sha256(file)}
     return found
 
 
@@ -138,8 +137,3 @@ def _licence(encoder: str, weights: str) -> str:
         return str(settings.license or "") if settings is not None else ""
     family = next((text for start, text in _BY_FAMILY.items() if encoder.startswith(start)), "")
     return family or _BY_WEIGHTS.get(weights, "")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

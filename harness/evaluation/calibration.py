@@ -14,7 +14,7 @@ from metrics.statistics.clusters import clusters_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metrics.statistics.samples import Floats
+    from metrics.utils.groups import Floats
 
 RISKS: Final = (0.05, 0.1, 0.2, 0.3)
 

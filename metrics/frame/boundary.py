@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from metrics.frame.pixel_counts import pair_of_masks
+from metrics.masks.read import Mask
 
 TOLERANCE_PX: Final = 2.0
 """How far a contour may lie off and still count as right in ``nsd_2px``."""
@@ -40,9 +41,7 @@ class BoundaryDistances(NamedTuple):
     nsd_2px: float
 
 
-def boundary_distances(
-    mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
-) -> BoundaryDistances:
+def boundary_distances(mask_truth: Mask, mask_prediction: Mask) -> BoundaryDistances:
     """Compare the contours of two bool masks (H, W).
 
     With both masks empty there is no contour and all figures are NaN, to be left out of a mean.
@@ -79,7 +78,7 @@ def boundary_distances(
     )
 
 
-def contour(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def contour(mask: Mask) -> npt.NDArray[np.int64]:
     """The pixels of a mask that touch what is not mask, as rows and columns (K, 2).
 
     Example:

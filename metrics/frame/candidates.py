@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from metrics.frame.lesions import MIN_IOU, regions, shared_pixels
 from metrics.frame.pixel_counts import pair_of_masks
+from metrics.masks.read import Mask
 
 CUT: Final = 0.1
 """A candidate's pixels lie above it. Low, so that faint candidates count, with their low score."""
@@ -34,7 +35,7 @@ class Candidates(NamedTuple):
     false: list[float]
 
 
-def candidates(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]) -> Candidates:
+def candidates(truth: Mask, probability: npt.NDArray[np.float32]) -> Candidates:
     """The candidates of a frame, from its true mask and probability map (H, W).
 
     Example:
@@ -45,17 +46,15 @@ def candidates(truth: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32
     truth, mask = pair_of_masks(truth, probability > CUT)
     labels_truth, sizes_truth = regions(truth)
     labels, sizes = regions(mask)
-    if not len(sizes):
-        return Candidates(len(sizes_truth), [], [])
     scores = np.asarray(ndimage.maximum(probability, labels, np.arange(1, 1 + len(sizes))))
     both = truth & mask
     shared = shared_pixels(labels_truth[both], labels[both], len(sizes_truth), len(sizes))
     iou = shared / (sizes_truth[:, None] + sizes[None, :] - shared)
     found, false = [], []
     for place in np.argsort(-scores, kind="stable"):
-        best = int(iou[:, place].argmax()) if len(iou) else -1
-        if best >= 0 and iou[best, place] >= MIN_IOU:
-            iou[best] = 0.0
+        overlaps = iou[:, place]
+        if overlaps.max(initial=0.0) >= MIN_IOU:
+            iou[overlaps.argmax()] = 0.0  # later candidates cannot find it again
             found.append(float(scores[place]))
         else:
             false.append(float(scores[place]))

@@ -13,10 +13,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from metrics.frame.pixel_counts import count
-from metrics.masks.read import as_mask
+from metrics.masks.read import Mask, as_mask
 from metrics.utils.errors import UserError
 
 
@@ -33,7 +32,7 @@ class Disagreement(NamedTuple):
     vote_variance: float
 
 
-def measure_disagreement(masks: Sequence[npt.NDArray[np.bool_]]) -> Disagreement:
+def measure_disagreement(masks: Sequence[Mask]) -> Disagreement:
     """Disagreement of members on a frame, from a bool mask (H, W) of each.
 
     Raises:

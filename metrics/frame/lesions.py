@@ -19,6 +19,7 @@ from skimage import measure
 
 from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.classes import chosen_rows
+from metrics.masks.read import Mask
 from metrics.utils.errors import UserError
 from metrics.utils.validation import require_columns
 
@@ -43,10 +44,7 @@ class LesionCounts(NamedTuple):
 
 
 def count_lesions(
-    mask_truth: npt.NDArray[np.bool_],
-    mask_prediction: npt.NDArray[np.bool_],
-    *,
-    min_iou: float = MIN_IOU,
+    mask_truth: Mask, mask_prediction: Mask, *, min_iou: float = MIN_IOU
 ) -> LesionCounts:
     """Count polyps, polyps found and false polyps of a frame, of bool masks (H, W).
 
@@ -126,7 +124,7 @@ def summarise_detection(table: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataF
     return out.drop(columns=["seen", "spared"])
 
 
-def regions(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def regions(mask: Mask) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Labels (H, W), 0 outside, and the size in pixels of each region 1, 2, ...
 
     Example:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from metrics.frame.pixel_counts import pair_of_masks
 from metrics.masks.bits import Bits, Words, pack
+from metrics.masks.read import Mask
 
 _BLOCK_ROWS: Final = 8
 _NEIGHBOURS: Final = 2
@@ -27,9 +28,7 @@ WARNING: Final = (
 )
 
 
-def hausdorff_rows(
-    mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]
-) -> float:
+def hausdorff_rows(mask_truth: Mask, mask_prediction: Mask) -> float:
     """Hausdorff distance between the rows of two masks, each row one point of zeros and ones.
 
     Columns that are empty in both masks, a row like the one above it and rows that both masks have

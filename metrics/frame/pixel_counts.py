@@ -35,7 +35,7 @@ class Counts(NamedTuple):
         return Counts(tp=self.tn, fp=self.fn, fn=self.fp, tn=self.tp)
 
 
-def count(mask_truth: npt.NDArray[np.bool_], mask_prediction: npt.NDArray[np.bool_]) -> Counts:
+def count(mask_truth: Mask, mask_prediction: Mask) -> Counts:
     """Count a frame's pixels by truth and prediction, two bool masks (H, W).
 
     Raises:

@@ -10,12 +10,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import correlate1d, distance_transform_edt
 
 from metrics.masks.read import Mask, as_mask
-
-Values = npt.NDArray[np.float64]
+from metrics.utils.groups import Floats
 
 EPS: Final = float(np.spacing(1.0))
 """What the authors add to divisors."""
@@ -25,7 +23,7 @@ _GAUSS: Final = np.exp(-(np.arange(-_RADIUS, _RADIUS + 1) ** 2) / (2 * 5.0**2))
 _HALVES_IN_PX: Final = 5
 
 
-def s_measure(values: Values, truth: Mask) -> float:
+def s_measure(values: Floats, truth: Mask) -> float:
     """Structure measure: half the similarity of object and background, half that of four regions.
 
     ``values`` (H, W) are 0 to 1, and so is the figure. Without a polyp it is 1 minus the map's
@@ -45,7 +43,7 @@ def s_measure(values: Values, truth: Mask) -> float:
     return max(0.0, float(0.5 * objects + 0.5 * _regions(values, truth)))
 
 
-def weighted_f(values: Values, truth: Mask) -> float:
+def weighted_f(values: Floats, truth: Mask) -> float:
     """Weighted F-measure: errors count less beside other hits, more far from the polyp.
 
     ``values`` (H, W) are 0 to 1, and so is the figure; it is 0 without a polyp.
@@ -72,7 +70,7 @@ def weighted_f(values: Values, truth: Mask) -> float:
     return float(2 * recall * precision / (recall + precision + EPS))
 
 
-def _smoothed_errors(values: Values, truth: Mask) -> float:
+def _smoothed_errors(values: Floats, truth: Mask) -> float:
     """The errors in the polyp summed, each the smaller of itself and its smoothed neighbourhood.
 
     Smoothing takes the background to have the error of the nearest polyp pixel. Only pixels
@@ -91,15 +89,16 @@ def _smoothed_errors(values: Values, truth: Mask) -> float:
     return float(np.minimum(errors, smooth)[polyp].sum())
 
 
-def _object(values: Values) -> float:
+def _object(values: Floats) -> float:
     mean = values.mean()
     deviation = values.std(ddof=1) if values.size > 1 else 0.0
     return float(2 * mean / (mean**2 + 1 + deviation + EPS))
 
 
-def _regions(values: Values, truth: Mask) -> float:
+def _regions(values: Floats, truth: Mask) -> float:
     """The similarity of the four rectangles that meet at the polyp's centre, weighted by area."""
     height, width = truth.shape
+    # The centre's own row and column belong to the first rectangle, as MATLAB counts from 1.
     row, column = (
         int(np.round(np.average(np.arange(len(counts)), weights=counts))) + 1
         for counts in (np.count_nonzero(truth, axis=1), np.count_nonzero(truth, axis=0))
@@ -113,7 +112,7 @@ def _regions(values: Values, truth: Mask) -> float:
     return total
 
 
-def _similarity(values: Values, truth: Mask) -> float:
+def _similarity(values: Floats, truth: Mask) -> float:
     """Structural similarity of one rectangle."""
     divisor = truth.size - 1 + EPS
     x, y = values.mean(), truth.mean()

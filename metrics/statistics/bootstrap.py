@@ -1,11 +1,11 @@
-"""Bootstrap of means over frames, by resampling sequences.
+"""Bootstrap of means over frames, by resampling sequences (Davison and Hinkley 1997).
 
 A resample is a vector of how often each cluster was drawn, so that all means of all models come
 from one matrix product, weights times the clusters' sums. A mean is the sum over the drawn frames
 by their number, which differs from draw to draw, as sequences differ in length.
 
 A mean over test sets is resampled within each set, so that every resample has as many clusters of
-each set as there are (Davison and Hinkley 1997, section 3.2). Intervals: ``intervals``.
+each set as there are (ibid., section 3.2). Intervals: ``metrics.statistics.bootstrap_intervals``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Final
 import numpy as np
 
 from metrics.endocv import SCORED
-from metrics.statistics.samples import Floats, Samples
+from metrics.statistics.samples import Samples
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 RESAMPLES: Final = 10_000
 
@@ -36,8 +37,8 @@ class Replicates:
         estimates: Float array (M, K), the means, see ``Samples.averaged``.
         resampled: Float array (R, M, K), the means of each resample.
         jackknife: Float array (C, M, K), the means without each cluster; for means over test sets
-            so scaled that their spread gives the standard error of the jackknife within sets, and
-            NaN where a set is a single cluster.
+            so scaled that their spread gives the standard error of the jackknife within sets. NaN
+            where nothing is left, since all values (of a set) are of one cluster.
         effective_clusters: How many clusters of equal length would vary as much as these.
         n_frames: How many frames there are.
         seed: What the resamples were drawn with.
@@ -53,6 +54,14 @@ class Replicates:
     n_frames: int
     seed: int
     n_sets: int = 1
+
+    def is_spread(self, figure: str) -> bool:
+        """Whether some model has a figure in several clusters, of every test set.
+
+        How the value of a single one varies, nothing tells.
+        """
+        of_figure = self.jackknife[..., self.figures.index(figure)]
+        return not np.isnan(of_figure).any(axis=0).all()
 
     def settings(self) -> str:
         """The settings in one line, to print beside the figures."""
@@ -132,11 +141,8 @@ def _jackknife(of_sets: Sequence[Floats], left_out: Sequence[Floats]) -> Floats:
     """
     if len(left_out) == 1:
         return left_out[0]
-    every = np.concatenate(left_out)
-    if any(len(one) == 1 for one in left_out):
-        return np.full_like(every, np.nan)
     whole = np.mean(of_sets, axis=0)
-    clusters = len(every)
+    clusters = sum(map(len, left_out))
     scaled = []
     for estimate, without in zip(of_sets, left_out, strict=True):
         n = len(without)

@@ -17,14 +17,16 @@ import pandas as pd
 from scipy import stats
 
 from metrics.statistics.bootstrap import Replicates
-from metrics.statistics.samples import Floats
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 Method = Literal["percentile", "bca"]
 
 LEVEL: Final = 0.95
 
-NO_INTERVAL: Final = "no interval, since all frames, or all of a test set, are of one sequence"
+NO_INTERVAL: Final = (
+    "no interval, since all frames with a value, or all of a test set, are of one sequence"
+)
 """What is said where an estimate has no interval."""
 
 _SMALLEST: Final = 1e-6
@@ -35,8 +37,8 @@ def intervals(
 ) -> pd.DataFrame:
     """The interval of every model and figure: model, figure, estimate, low, high.
 
-    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`. With a single
-    cluster, in all or in a test set, there is nothing to resample, and low and high are NaN.
+    ``widen`` is for few clusters, see above; the rest is as for :func:`interval`. Where all values,
+    or all of a test set, are of one cluster, nothing tells how it varies: low and high are NaN.
 
     Example:
         >>> from metrics.statistics.bootstrap import resample
@@ -80,7 +82,8 @@ def interval(
         method: ``percentile``, or ``bca``, which corrects its bias and skew.
 
     Returns:
-        Both ends; NaN for fewer than two clusters or an undefined estimate.
+        Both ends; NaN for an undefined estimate, or where it is undefined without one of the
+        clusters, which then alone has what it is made of.
 
     Raises:
         UserError: The level does not lie between 0 and 1.
@@ -95,15 +98,15 @@ def interval(
     """
     if not 0 < level < 1:
         raise UserError(f"expected a level between 0 and 1 such as 0.95, but got {level}.")
-    values, left_out = resampled[~np.isnan(resampled)], jackknife[~np.isnan(jackknife)]
-    if len(left_out) < 2 or not len(values) or np.isnan(estimate):
+    values = resampled[~np.isnan(resampled)]
+    if np.isnan(estimate) or np.isnan(jackknife).any() or not len(values):
         return float("nan"), float("nan")
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     z = np.asarray(stats.norm.ppf(tails), dtype=np.float64)
     if effective_clusters is not None:
-        z = stats.t.ppf(tails, df=max(effective_clusters - 1, 1)) * _widening(values, left_out)
+        z = stats.t.ppf(tails, df=max(effective_clusters - 1, 1)) * _widening(values, jackknife)
     if method == "bca":
-        z = _bca(z, estimate, values, left_out)
+        z = _bca(z, estimate, values, jackknife)
     low, high = np.quantile(values, stats.norm.cdf(z))
     return float(low), float(high)
 
@@ -117,11 +120,15 @@ def _widening(values: Floats, left_out: Floats) -> float:
 
 
 def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats:
-    # Efron (1987): the bias is how far the estimate lies from the resamples' median, the
-    # acceleration the skew of the clusters' influence, both in normal quantiles.
+    """The normal quantiles z, corrected for bias and skew (Efron 1987).
+
+    The bias is how far the estimate lies from the resamples' median, the acceleration the skew of
+    the clusters' influence, both in normal quantiles.
+    """
     # Models that differ in few frames differ equally in many resamples, but for rounding.
     tie = _SMALLEST * values.std()
     below = np.mean(values < estimate - tie) + np.mean(np.abs(values - estimate) <= tie) / 2
+    # An estimate beyond all resamples would have an infinite bias.
     bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
     influence = left_out.mean() - left_out
     spread = float(np.sum(influence**2)) ** 1.5

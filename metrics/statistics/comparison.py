@@ -16,8 +16,9 @@ from scipy import stats
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL, Method, interval
 from metrics.statistics.permutation import holm, permutation_test
-from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of
+from metrics.statistics.samples import TIE, Samples, lower_is_better, scale_of
 from metrics.statistics.seeds import SeedSpread
+from metrics.utils.groups import Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +33,12 @@ class Comparison:
         low, high: Ends of the difference's interval.
         level: The interval's level.
         p_permutation: Two-sided, paired permutation test.
-        p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters; NaN for no cluster.
-        cohens_dz: Mean over SD of the clusters' differences; NaN where they do not vary.
-        rank_biserial: Matched-pairs rank-biserial correlation, -1 to 1; 0 for no difference.
+        p_wilcoxon: Two-sided Wilcoxon signed-rank test over clusters, of those that differ; NaN
+            for no cluster.
+        cohens_dz: Mean over SD of the clusters' differences (Cohen 1988); NaN where they do not
+            vary.
+        rank_biserial: Matched-pairs rank-biserial correlation (Kerby 2014), -1 to 1: Wilcoxon's
+            ranks for a less those for b, over all; 0 for no difference.
         superiority: Share of frames where a is better, ties as half, 0 to 1.
         n_frames: Frames compared.
         n_clusters: Sequences and single frames that they make.
@@ -206,10 +210,12 @@ def _compare(
 def _effects(
     differences: Floats, clusters: npt.NDArray[np.int64], *, tie: float, lower_is_better: bool
 ) -> dict[str, float]:
+    """Wilcoxon's p-value and the effect sizes, from the differences in each frame, (N,)."""
     defined = ~np.isnan(differences)
     differences, clusters = differences[defined], clusters[defined]
     if not len(differences):
-        return dict.fromkeys(_EFFECTS, float("nan"))
+        names = ("p_wilcoxon", "cohens_dz", "rank_biserial", "superiority")
+        return dict.fromkeys(names, float("nan"))
     sizes = np.bincount(clusters)
     sums = np.bincount(clusters, weights=differences)
     units = sums[sizes > 0] / sizes[sizes > 0]
@@ -227,6 +233,3 @@ def _effects(
         "rank_biserial": balance,
         "superiority": float(better.mean()),
     }
-
-
-_EFFECTS: Final = ("p_wilcoxon", "cohens_dz", "rank_biserial", "superiority")

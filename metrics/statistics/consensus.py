@@ -6,7 +6,7 @@ rules make one of them:
 * the mean of the ranks, as challengeR's consensus (Wiesenfarth et al. 2021: method 'euclidean');
 * Borda's: a model gets a point for each model behind it in each ranking, half a point for an equal
   one. With ties counted so, its order is that of the mean ranks;
-* Kemeny's: the order that contradicts the rankings in the fewest pairs of models.
+* Kemeny's (1959): the order that contradicts the rankings in the fewest pairs of models.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from scipy import stats
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
 from metrics.statistics.bootstrap_intervals import LEVEL
 from metrics.statistics.ranking import rank_columns, spread
-from metrics.statistics.samples import Floats, Samples, lower_is_better, scale_of
+from metrics.statistics.samples import Samples, lower_is_better, scale_of
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 EXACT: Final = 10
 """Up to so many models Kemeny's order is found exactly, else by a local search."""
@@ -82,13 +83,16 @@ def consensus(
     """
     models = _models_of(by_set)
     ranks: dict[str, tuple[Floats, Floats]] = {}
+    known = True
     for number, (test_set, samples) in enumerate(by_set.items()):
         # Sets of as many clusters must not be drawn alike, so each has a seed of its own.
         drawn = resample(samples, resamples=resamples, seed=seed + number)
         for figure in figures or samples.figures:
             ranks[f"{figure} {test_set}".strip()] = _ranks_by(figure, drawn, models)
+            # What no model has on a set is a tie of all and says nothing of how ranks vary.
+            is_there = not np.isnan(drawn.estimates[:, drawn.figures.index(figure)]).all()
+            known &= drawn.is_spread(figure) or not is_there
     every, several = map(np.array, zip(*ranks.values(), strict=True))  # (tasks, M), (tasks, R, M)
-    known = all(samples.can_resample for samples in by_set.values())
     mean_rank, best = every.mean(axis=0), kemeny(every)
     table = pd.DataFrame(
         {

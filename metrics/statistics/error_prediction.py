@@ -1,8 +1,9 @@
 """Does the disagreement of an ensemble's members predict its errors?
 
 Two figures: Spearman's rank correlation of disagreement and F1, and the area under the ROC curve
-of disagreement for 'this frame is poor'. Their intervals come from resampled sequences, as those of
-the means do (:mod:`metrics.statistics.bootstrap`).
+of disagreement for 'this frame is poor', by Mann and Whitney's U (Hanley and McNeil 1982). Their
+intervals come from resampled sequences, as those of the means do
+(:mod:`metrics.statistics.bootstrap`).
 
 A resample is a weight a frame, how often it was drawn, and both figures follow from weighted
 midranks. So the frames are sorted once and all resamples are ranked together, some twenty times
@@ -19,8 +20,8 @@ import numpy.typing as npt
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, draws
 from metrics.statistics.bootstrap_intervals import interval
 from metrics.statistics.clusters import effective_number
-from metrics.statistics.samples import Floats
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 POOR: Final = 0.5
 """A frame whose F1 is below this counts as an error to predict."""

@@ -1,7 +1,8 @@
 """Paired permutation tests, and Holm's correction for several of them.
 
 If two models were equally good, swapping their results on a cluster would change nothing. The
-p-value is how often swapping at random makes a difference as large as the one observed.
+p-value is how often swapping at random makes a difference as large as the one observed. The
+observed one counts among the random ones, so p is never 0 (Phipson and Smyth 2010).
 
 A random swap is a vector of zeros and ones, one a cluster. Swapped clusters move their sums from
 one side to the other. What each model gives away in all swaps is one matrix product, swaps times
@@ -17,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from metrics.statistics.bootstrap import RESAMPLES, chunk_sizes, means
-from metrics.statistics.samples import TIE, Floats, Samples, scale_of
+from metrics.statistics.samples import TIE, Samples, scale_of
 from metrics.utils.errors import UserError
+from metrics.utils.groups import Floats
 
 _MOST_CELLS: Final = 500_000
 """Of swaps times pairs times figures at a time: 4 MB, which stay in the processor's cache."""
@@ -180,7 +182,10 @@ def swaps_for(pairs: int, level: float, least: int = RESAMPLES) -> int:
 
 
 def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's step-down correction for several tests; NaN stands for one that could not be made.
+    """Holm's step-down correction (1979); NaN stands for a test that could not be made.
+
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none falls below
+    the one before.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

@@ -1,8 +1,9 @@
 """Rankings of models, with the uncertainty of each rank.
 
-Two ways to rank: mean-then-rank (the challenge's: average over frames, then rank the averages)
-and rank-then-mean (rank the models in each frame, then average the ranks); Kendall's tau says how
-far they agree. Ranks get intervals, and models that the data cannot tell apart are shown as tied.
+Two ways to rank (Wiesenfarth et al. 2021): mean-then-rank (the challenge's: average over frames,
+then rank the averages) and rank-then-mean (rank the models in each frame, then average the ranks);
+Kendall's tau-b says how far they agree. Ranks get intervals, and models that the data cannot tell
+apart are shown as tied.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from metrics.endocv import SCORED
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, Method, intervals
 from metrics.statistics.permutation import holm, permutation_test, swaps_for
-from metrics.statistics.samples import TIE, Floats, Samples, lower_is_better, scale_of, select
+from metrics.statistics.samples import TIE, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError
-from metrics.utils.groups import moments
+from metrics.utils.groups import Floats, moments
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,17 +89,19 @@ def rank(
     p_values = permutation_test(samples, pairs, resamples=swaps, seed=seed, figure=figure)[:, 0]
     better, tied_with = _tell_apart(samples.models, costs, holm(p_values) < 1 - level)
     mean_rank = _mean_rank(sign * samples.values[:, :, k], samples.sets)
+    resampled = sign * replicates.resampled[:, :, k]
+    resampled = resampled[~np.isnan(resampled).all(axis=1)]  # others say nothing of any model
     table = table.assign(
         rank=rank_columns(costs[None])[0],
-        **spread(
-            rank_columns(sign * replicates.resampled[:, :, k]), level, known=samples.can_resample
-        ),
+        **spread(rank_columns(resampled), level, known=replicates.is_spread(figure)),
         tied_rank=1 + better,
         tied_with=pd.Series(tied_with),
         mean_rank=mean_rank,
         rank_by_frames=rank_columns(mean_rank[None])[0],
     )
-    tau = _kendall(table["rank"].to_numpy(), table["rank_by_frames"].to_numpy())
+    tau = np.nan  # of a single model; scipy would warn
+    if len(table) > 1:
+        tau = float(stats.kendalltau(table["rank"], table["rank_by_frames"]).statistic)
     table = table.sort_values(["rank", "model"], kind="stable", ignore_index=True)
     return Ranking(
         table=table, kendall_tau=tau, figure=figure, level=level, settings=replicates.settings()
@@ -173,9 +176,3 @@ def _tell_apart(
             tied[i].append(models[j])
             tied[j].append(models[i])
     return better, [tuple(names) for names in tied]
-
-
-def _kendall(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> float:
-    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
-        return float("nan")
-    return float(stats.kendalltau(a, b).statistic)

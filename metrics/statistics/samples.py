@@ -21,10 +21,9 @@ from metrics.masks.read import Protocol
 from metrics.registry import frame_metrics
 from metrics.statistics.clusters import clusters_of, effective_number
 from metrics.utils.errors import Fault, FaultsError, UserError
-from metrics.utils.groups import combine_codes
+from metrics.utils.groups import Floats, combine_codes
 from metrics.utils.validation import require_columns
 
-Floats = npt.NDArray[np.float64]
 TIE: Final = 1e-12
 """Values closer than this share of their :func:`scale_of` are equal: sums differ by rounding."""
 
@@ -83,11 +82,6 @@ class Samples:
         """What the means are over, in words."""
         over_sets = "means over the test sets of each set's mean over frames"
         return "means over frames" if self.sets is None else over_sets
-
-    @property
-    def can_resample(self) -> bool:
-        """Whether every test set has several clusters; how a single one varies, nothing tells."""
-        return all(len(clusters) > 1 for clusters in self.clusters_by_set())
 
     def clusters_by_set(self) -> list[npt.NDArray[np.int64]]:
         """The clusters of each test set; all of them at once where means are over all frames."""
@@ -174,16 +168,14 @@ def collect(
     except ValueError as error:
         raise UserError(f"expected figures that are numbers, but {error}.") from error
     chosen, values = _with_score(tuple(figures), values)
-    frames_once = full.drop_duplicates("frame")
-    clusters, sets = clusters_of(frames_once), None
+    frames_once, sets = full.drop_duplicates("frame"), None
     if average == "sets":
         sets = combine_codes(np.zeros(len(frames), dtype=np.int64), frames_once["test_set"])
-        clusters = combine_codes(clusters, frames_once["test_set"])
     return Samples(
         models=tuple(str(name) for name in models),
         figures=chosen,
         values=values,
-        clusters=clusters,
+        clusters=clusters_of(frames_once),
         frames=tuple(str(name) for name in frames),
         sets=sets,
     )

@@ -16,7 +16,8 @@ from scipy import stats
 
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL
-from metrics.statistics.samples import Floats, Samples
+from metrics.statistics.samples import Samples
+from metrics.utils.groups import Floats, ratio
 
 
 class SeedSpread(NamedTuple):
@@ -65,8 +66,7 @@ def pool(samples: Samples, groups: Mapping[str, Sequence[str]]) -> Samples:
     sums, pooled = (
         np.stack([each[part].mean(axis=0) for part in parts]) for each in (weighted, weights)
     )
-    values = np.divide(sums, pooled, out=np.full_like(sums, np.nan), where=pooled > 0)
-    return replace(samples, models=tuple(groups), values=values, weights=pooled)
+    return replace(samples, models=tuple(groups), values=ratio(sums, pooled), weights=pooled)
 
 
 def _weights(samples: Samples) -> Floats:
@@ -82,11 +82,8 @@ def _weights(samples: Samples) -> Floats:
     weights = np.full(samples.values.shape, np.nan)
     for one in np.unique(sets):
         own = defined[:, sets == one]
-        number = np.broadcast_to(own.sum(axis=1, keepdims=True), own.shape)
-        of_set = np.full(own.shape, np.nan)
-        weights[:, sets == one] = np.divide(
-            own * own.shape[1], number, out=of_set, where=number > 0
-        )
+        with np.errstate(invalid="ignore"):  # 0 / 0 is the NaN that is wanted
+            weights[:, sets == one] = own * own.shape[1] / own.sum(axis=1, keepdims=True)
     return weights
 
 
@@ -141,7 +138,10 @@ def _of_seeds(samples: Samples, seeds: Sequence[str]) -> Floats:
 
 
 def _welch(a: Floats, b: Floats) -> tuple[float, float]:
-    """Standard error and degrees of freedom of a difference of means; NaN for a single value."""
+    """Standard error and degrees of freedom of a difference of means; NaN for a single value.
+
+    The degrees of freedom are Welch and Satterthwaite's, for variances that differ (Welch 1947).
+    """
     if min(len(a), len(b)) < 2:
         return float("nan"), float("nan")
     of_a, of_b = float(a.var(ddof=1)) / len(a), float(b.var(ddof=1)) / len(b)

@@ -24,6 +24,7 @@ def group_codes(table: pd.DataFrame, by: Sequence[str]) -> tuple[Codes, pd.DataF
     codes = np.zeros(len(table), dtype=np.int64)
     for name in by:
         codes = combine_codes(codes, table[name])
+    # Codes count up as groups appear, so the sorted ones stand in order of appearance.
     first = np.unique(codes, return_index=True)[1]
     return codes, table[list(by)].iloc[first].reset_index(drop=True)
 

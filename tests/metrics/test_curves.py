@@ -63,6 +63,21 @@ def test_bands_hold_the_curve_and_widen_with_fewer_sequences() -> None:
     assert width[0] != width[1]
 
 
+def test_what_a_single_sequence_has_gets_no_band() -> None:
+    table = curves(np.zeros(12, np.int64))
+    assert table[["dice", "precision", "recall"]].loc[0.5].notna().all()
+    assert table.filter(regex="_(low|high)").isna().all(axis=None)
+    polyp, rest = level_counts(np.array([0.9, 0.2, 0.3, 0.4]), np.array([True] + [False] * 3))
+    nothing = np.zeros_like(polyp)
+    alone = threshold_curves(
+        np.stack([polyp, nothing]), np.stack([rest, rest]), np.arange(2)
+    ).set_index("threshold")
+    half = alone.loc[0.5]  # where the first sequence alone predicts anything
+    assert half[["dice_low", "precision", "recall"]].tolist() == [1, 1, 1]
+    assert half[["precision_low", "recall_low"]].isna().all()
+    assert alone["precision_low"].iloc[50] == 0  # a false pixel in both
+
+
 def test_froc_is_that_of_monai() -> None:
     from monai.metrics import compute_froc_curve_data
 

@@ -97,6 +97,7 @@ def test_smaller_is_better_where_the_plug_in_says_so(entries: list[Entry]) -> No
     [
         (FrameMetric(name="f1", title="F1", compute=area_error), "'f1' is taken"),
         (replace(AREA, name="score_sets"), "'score_sets' is taken"),
+        (replace(AREA, name="title"), "'title' is taken"),
         (area_error, "expected a metrics.registry.FrameMetric"),
     ],
 )
@@ -108,7 +109,7 @@ def test_a_broken_plug_in_is_named_and_left_out(
         assert list(registry.frame_metrics()) == ["area_error_px"]
 
 
-@pytest.mark.parametrize("answer", [lambda a, b: 1 / 0, lambda a, b: None])
+@pytest.mark.parametrize("answer", [lambda a, b: 1 / 0, lambda a, b: None, lambda a, b: np.inf])
 def test_a_plug_in_that_fails_is_named(
     entries: list[Entry], answer: Callable[[Mask, Mask], float]
 ) -> None:

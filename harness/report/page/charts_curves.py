@@ -34,7 +34,7 @@ Series = Sequence[tuple["Style", "pd.DataFrame"]]
 def bands(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
     """A line with its band for each model, both axes from 0 to 1.
 
-    ``series`` has four columns a model: across, upwards, and the band's limits.
+    ``series`` has four columns a model: across, upwards, and the band's limits, NaN for none.
     """
     return _lines(series, ("x", "y", "low", "high"), title=title, axes=axes)
 
@@ -74,7 +74,7 @@ def _lines(
         {"model": style.label, "at": number}
         | {name: short(value) for name, value in zip(names, values, strict=True)}
         for style, table in series
-        for number, values in enumerate(table.dropna().to_numpy().tolist())
+        for number, values in enumerate(table.dropna(subset=table.columns[:2]).to_numpy().tolist())
     ]
     styles = [style for style, _ in series]
     chosen, opacity = legend_choice()

@@ -24,14 +24,13 @@ from harness.report.views.by_class import (
     regions,
 )
 from metrics.averages import (
-    SET,
     Average,
     average_of,
     has_several_sets,
     mean_over_sets,
     summarise_by,
 )
-from metrics.endocv import organisers_json, summarise
+from metrics.endocv import SET, organisers_json, summarise
 from metrics.frame.lesions import MIN_IOU, summarise_detection
 from metrics.frame.official_hausdorff import WARNING
 from metrics.generalisation import between_sets

@@ -315,3 +315,23 @@ def test_a_set_of_a_single_sequence_leaves_no_interval():
     (row,) = intervals(replicates).to_dict("records")
     assert not np.isnan(row["estimate"])
     assert np.isnan([row["low"], row["high"]]).all()
+
+
+def test_a_figure_of_one_sequence_has_no_interval():
+    # Recall is undefined in frames without a polyp, and the polyps are all in one video.
+    values = np.full((2, 8, 1), np.nan)
+    values[:, :3, 0] = [[0.9, 0.8, 0.7], [0.5, 0.6, 0.4]]
+    one = Samples(
+        models=("a", "b"),
+        figures=("recall",),
+        values=values,
+        clusters=np.array([0, 0, 0, 1, 2, 3, 4, 5]),
+        frames=tuple("abcdefgh"),
+    )
+    found = intervals(resample(one, resamples=100))
+    assert found["estimate"].tolist() == pytest.approx([0.8, 0.5])
+    assert found[["low", "high"]].isna().all(axis=None)
+    values[:, 7] = 0.6
+    assert intervals(resample(one, resamples=100)).notna().all(axis=None)
+    of_sets = replace(one, sets=np.array([0, 0, 0, 0, 0, 1, 1, 1]))  # each set has one of the two
+    assert intervals(resample(of_sets, resamples=100))["low"].isna().all()

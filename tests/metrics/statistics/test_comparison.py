@@ -56,7 +56,7 @@ def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
 def test_the_sentence_where_nothing_can_be_resampled_or_compared():
     nan = float("nan")
     alone = comparison(low=nan, high=nan, p_permutation=1.0).sentence()
-    assert "all frames, or all of a test set, are of one sequence; p = 1.00" in alone
+    assert "all frames with a value, or all of a test set, are of one sequence; p = 1.00" in alone
     undefined = comparison(difference=nan, low=nan, high=nan, p_permutation=nan).sentence()
     assert undefined == "Nothing to compare: F1 of triunet or unet is undefined."
 

@@ -70,6 +70,10 @@ def test_what_cannot_be_told():
     one_video = predict_errors(rising, rising, np.zeros(4, np.int64))
     assert one_video.spearman.value == 1
     assert math.isnan(one_video.spearman.low)
+    poor_video = predict_errors(rising, np.array([0.9, 0.8, 0.2, 0.1]), np.array([0, 1, 2, 2]))
+    assert poor_video.auroc.value == 1
+    assert math.isnan(poor_video.auroc.low)
+    assert poor_video.spearman.low <= poor_video.spearman.value
 
 
 def test_arrays_that_do_not_fit():

@@ -163,6 +163,25 @@ def test_a_single_sequence_tells_nothing_of_the_ranks() -> None:
     assert agreed[["rank_low", "rank_high", "kemeny_low"]].to_numpy().tolist() == [[1, 2, 1]] * 2
 
 
+def test_a_figure_of_one_sequence_tells_nothing_of_the_ranks() -> None:
+    samples = of([[0.9, np.nan, np.nan], [0.5, np.nan, np.nan]])
+    table = rank(samples, "f1", **FEW).table
+    assert table[["rank", "rank_low", "rank_high"]].to_numpy().tolist() == [[1, 1, 2], [2, 1, 2]]
+    assert table["p_first"].isna().all()
+    both = {"one": samples, "two": of([[0.9, 0.8, 0.7], [0.5, 0.6, 0.4]])}
+    assert consensus(both, resamples=5).table["rank_high"].tolist() == [2, 2]
+    both["one"].values[:] = np.nan  # which no model has, so that the other set decides
+    assert consensus(both, resamples=5).table["rank_high"].tolist() == [1, 2]
+
+
+def test_resamples_without_a_value_rank_no_model_first() -> None:
+    # A third of the resamples draws none of the first two frames; in all others a is better.
+    values = np.full((2, 10), np.nan)
+    values[:, :2] = [[0.9, 0.8], [0.5, 0.4]]
+    table = rank(of(values), "f1", **FEW).table
+    assert table[["rank_low", "rank_high", "p_first"]].to_numpy().tolist() == [[1, 1, 1], [2, 2, 0]]
+
+
 def test_samples_that_were_changed_are_ranked_anew():
     samples = from_values({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.4, 0.6]})
     assert rank(samples, "f1").table["model"].tolist() == ["a", "b"]

@@ -4,6 +4,7 @@ import pytest
 
 from metrics.statistics.bootstrap import resample
 from metrics.statistics.bootstrap_intervals import intervals
+from metrics.statistics.clusters import clusters_of
 from metrics.statistics.samples import collect, from_values, select
 from metrics.utils.errors import FaultsError, UserError
 
@@ -59,6 +60,16 @@ def test_sequences_are_clusters_and_other_frames_stand_alone(table):
     assert samples.models == ("",)
     # One cluster of two frames and four of one: 6^2 / (4 + 4).
     assert samples.effective_clusters == pytest.approx(36 / 8)
+
+
+def test_sequences_of_one_name_in_two_test_sets_are_two():
+    frames = pd.DataFrame({"frame": list("abcdef"), "dataset": "endocv2021"})
+    frames["sequence"] = ["seq1", "seq1", "seq1", "seq1", "", ""]
+    frames["test_set"] = ["A", "A", "B", "B", "B", "B"]
+    assert clusters_of(frames).tolist() == [0, 0, 1, 1, 2, 3]
+    # Names that run together are no reason to take two sequences for one.
+    frames["dataset"], frames["sequence"] = ["x y"] * 3 + ["x"] * 3, ["z"] * 3 + ["y z"] * 3
+    assert clusters_of(frames.drop(columns="test_set")).tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_a_missing_frame_is_a_fault_and_never_skipped(table):

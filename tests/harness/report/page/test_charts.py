@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import vl_convert
 
-from harness.report.page import charts, charts_xy, vega
+from harness.report.page import charts, charts_curves, charts_xy, vega
 from harness.report.page.charts_xy import probability
 from harness.report.page.style import Style, styles
 from harness.report.page.vega import Spec
@@ -97,6 +99,15 @@ def test_curves_end_with_their_mark() -> None:
     svg = drawn(spec)
     assert svg.count('stroke-dasharray="2,3"') >= 1
     assert svg.count('aria-roledescription="point"') == 2
+
+
+def test_a_curve_without_a_band_is_still_drawn() -> None:
+    curve = pd.DataFrame({"x": [0.1, 0.9], "y": [0.2, 0.4], "low": np.nan, "high": np.nan})
+    spec = charts_curves.bands([(A, curve)], title="Dice", axes=("threshold", "Dice"))
+    assert [(row["x"], row["y"], row["low"]) for row in rows_of(spec)] == [
+        (0.1, 0.2, None),
+        (0.9, 0.4, None),
+    ]
 
 
 def test_the_matrix_says_which_model_is_better() -> None:

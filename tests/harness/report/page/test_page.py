@@ -81,7 +81,7 @@ def test_a_splits_own_ranking_comes_before_the_rounds(content: PageContent) -> N
 def test_frames_of_one_sequence_have_no_intervals(content: PageContent) -> None:
     one = dataclasses.replace(content, frames=content.frames.assign(sequence="seq1"), members=None)
     page = render(one)
-    assert "no interval, since all frames, or all of a test set, are of one sequence" in page
+    assert "all frames with a value, or all of a test set, are of one sequence" in page
     (score, *_) = plots_of(page, "ranking")
     assert {row["low"] for row in score} == {None}
     for text in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page):
