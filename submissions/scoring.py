@@ -166,11 +166,8 @@ def score_rows(
     Round and model are taken from the package's submission where they are empty; the team is empty
     for our own.
     """
-    settings = {
-        "notes": list(score.notes),
-        "truth": str(score.truth.resolve()),
-        "threshold": score.threshold,
-    }
+    truth = str(score.truth.resolve())
+    settings = {"notes": list(score.notes), "truth": truth, "threshold": score.threshold}
     return [
         {
             "round": round_name,

@@ -42,12 +42,15 @@ Examples:
 @click.pass_context
 def command(context: click.Context, settings: Settings, format_: Format) -> None:
     """List the trained models, newest first."""
-    if context.invoked_subcommand is not None:
-        if context.get_parameter_source("format_") is ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                "--format before a subcommand is of the list of runs; 'show' has one of its own"
-            )
-        return
+    if context.invoked_subcommand is None:
+        _list(settings, format_)
+    elif context.get_parameter_source("format_") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            "--format before a subcommand is of the list of runs; 'show' has one of its own"
+        )
+
+
+def _list(settings: Settings, format_: Format) -> None:
     import pandas as pd
 
     from harness.report.tables.columns import Column
@@ -78,14 +81,13 @@ def command(context: click.Context, settings: Settings, format_: Format) -> None
     ]
     if format_ in ("csv", "json"):
         columns = [*names, "splits"]
-    view = View(
+    View(
         frame=rows,
         columns=columns,
         title="Runs",
         caption="IoU and F1: of the chosen class, by default polyp, on the validation split, at "
         "network size, in the best epoch.",
-    )
-    view.show(format_)
+    ).show(format_)
 
 
 def _name_unregistered(folder: Path, known: set[str]) -> None:
