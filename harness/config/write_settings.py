@@ -41,11 +41,13 @@ def write_file(path: Path, values: Mapping[str, Any]) -> Path | None:
     try:
         read_file(path)
         text = _edited(decode_text(path.read_bytes()) if path.exists() else _HEAD, wanted)
+        is_right = tomllib.loads(text) == wanted
     except (UserError, LookupError, ValueError):
-        # tomlkit cannot change tables written in pieces, nor put a table into one on a line.
-        text = ""
+        # tomlkit cannot change tables written in pieces, nor put a table into one on a line;
+        # up to 0.15.0 it writes what is no TOML then.
+        is_right = False
     kept = None
-    if not text or tomllib.loads(text) != wanted:
+    if not is_right:
         kept = set_aside(path)
         text = _edited(_HEAD, wanted)
     with atomic_path(path) as temporary:

@@ -42,11 +42,12 @@ FOLDER = "EndoCV2021/segmentation/EndoCV_DATA1_pred"
 MASK = f"{FOLDER}/a_0_mask.jpg"
 SOCKET = {"slug": "mask", "relative_path": "images/mask"}
 
-# Runs a program where only those installed packages can be imported that the bundle asks for.
+# Runs a program where only those installed packages can be imported that the bundle asks for;
+# pytz is pandas 2's.
 ONLY_PINNED = """
 import importlib.machinery, runpy, sys
 allowed = {"PIL", "click", "cv2", "dateutil", "filelock", "imageio", "lazy_loader", "networkx",
-           "numpy", "packaging", "pandas", "scipy", "skimage", "tifffile", "zlib_ng"}
+           "numpy", "packaging", "pandas", "pytz", "scipy", "skimage", "tifffile", "zlib_ng"}
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if "." in name or name in allowed:
