@@ -12,8 +12,8 @@ Rooms, each of which imports only those above it:
   it ``averages`` (over frames or test sets), ``generalisation``, ``strata`` (frames by the size of
   their polyp), ``registry`` (plug-ins' figures) and ``paper`` (the published figures);
 * ``statistics``: over frames and models: ``samples`` pairs the frames, ``clusters`` are resampled
-  together, ``bootstrap`` and ``bootstrap_intervals``, ``permutation`` and ``comparison`` test,
-  ``ranking`` and ``consensus`` rank, ``seeds`` and ``error_prediction``;
+  together, ``bootstrap`` and ``bootstrap_intervals``, ``permutation``, ``holm`` and ``comparison``
+  test, ``ranking`` and ``consensus`` rank, ``seeds`` and ``error_prediction``;
 * ``pranet``, ``curves``, ``calibration`` and ``risk``: figures of probability maps.
 
 docs/protocol.md has examples ('From Python').

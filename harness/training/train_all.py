@@ -22,10 +22,11 @@ from harness.training.cost import Cost, estimate
 from harness.training.ensembles import register_ensemble
 from harness.training.history import Epoch
 from harness.training.job import Job
-from harness.training.launch import longest_first, networks_at_once, on_cluster, side_by_side
+from harness.training.launch import on_cluster, side_by_side
 from harness.training.lengthen import lengthen, lengthened
 from harness.training.local_jobs import start_server
 from harness.training.queue import EnsembleStep, RunQueue, variant_of
+from harness.training.side_by_side import longest_first, networks_at_once
 from harness.training.slurm_jobs import Cluster
 from harness.training.train_run import TrainingFrames, TrainingSetup
 from harness.utils import console

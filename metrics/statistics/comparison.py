@@ -15,7 +15,8 @@ from scipy import stats
 
 from metrics.statistics.bootstrap import RESAMPLES, Replicates, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL, Method, interval
-from metrics.statistics.permutation import holm, permutation_test
+from metrics.statistics.holm import holm
+from metrics.statistics.permutation import permutation_test
 from metrics.statistics.samples import TIE, Samples, lower_is_better, scale_of
 from metrics.statistics.seeds import SeedSpread
 from metrics.utils.groups import Floats

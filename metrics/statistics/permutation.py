@@ -1,4 +1,4 @@
-"""Paired permutation tests, and Holm's correction for several of them.
+"""Paired permutation tests.
 
 If two models were equally good, swapping their results on a cluster would change nothing. The
 p-value is how often swapping at random makes a difference as large as the one observed. The
@@ -179,25 +179,6 @@ def swaps_for(pairs: int, level: float, least: int = RESAMPLES) -> int:
         (10000, 98000)
     """
     return max(least, round(_FINENESS * pairs / (1 - level)))
-
-
-def holm(p_values: npt.ArrayLike) -> Floats:
-    """Holm's step-down correction (1979); NaN stands for a test that could not be made.
-
-    The smallest of m p-values is multiplied by m, the next by m - 1, and so on; none falls below
-    the one before.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03])
-        array([0.03, 0.06, 0.06])
-    """
-    p = np.asarray(p_values, dtype=np.float64)
-    corrected = np.full(p.shape, np.nan)
-    order = np.flatnonzero(~np.isnan(p))
-    order = order[np.argsort(p[order], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return corrected
 
 
 def _every(clusters: int) -> Iterator[Floats]:

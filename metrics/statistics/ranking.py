@@ -20,7 +20,8 @@ from scipy import stats
 from metrics.endocv import SCORED
 from metrics.statistics.bootstrap import RESAMPLES, resample
 from metrics.statistics.bootstrap_intervals import LEVEL, Method, intervals
-from metrics.statistics.permutation import holm, permutation_test, swaps_for
+from metrics.statistics.holm import holm
+from metrics.statistics.permutation import permutation_test, swaps_for
 from metrics.statistics.samples import TIE, Samples, lower_is_better, scale_of, select
 from metrics.utils.errors import UserError
 from metrics.utils.groups import Floats, moments

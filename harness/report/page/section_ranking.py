@@ -15,7 +15,8 @@ from harness.report.tables.view import View, listed, title_of
 from harness.report.views import ranks
 from metrics.statistics.bootstrap import estimates
 from metrics.statistics.bootstrap_intervals import LEVEL, NO_INTERVAL
-from metrics.statistics.permutation import holm, permutation_test, swaps_for
+from metrics.statistics.holm import holm
+from metrics.statistics.permutation import permutation_test, swaps_for
 from metrics.statistics.samples import Samples, select
 
 if TYPE_CHECKING:

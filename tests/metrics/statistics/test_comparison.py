@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from metrics.statistics.comparison import Comparison, compare
-from metrics.statistics.permutation import holm
+from metrics.statistics.holm import holm
 from metrics.statistics.samples import Samples, from_values
 from metrics.statistics.seeds import SeedSpread
 from metrics.utils.errors import UserError

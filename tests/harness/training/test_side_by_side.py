@@ -14,7 +14,7 @@ from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
 from harness.training.cost import Cost, estimate, has_unused_weights
 from harness.training.distributed import ProcessGroup
-from harness.training.launch import longest_first, networks_at_once, networks_that_fit
+from harness.training.side_by_side import longest_first, networks_at_once, networks_that_fit
 from harness.training.train_run import TrainingSetup
 
 CPU = TrainingSetup(device=torch.device("cpu"))
