@@ -29,7 +29,6 @@ from metrics.utils.errors import UserError
 SMALL = (
     *("--preset", "demo", "--epochs", "1", "--size", "32"),
     *("--encoder", "tu-test_resnet", "--encoder-weights", "none", "--device", "cpu"),
-    *("--jobs", "1"),  # so small a network trains in less time than a process takes to start
 )
 
 
