@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
     from metrics.averages import Average

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.data.check.inspect_frame import FrameReport
     from harness.data.listing import Listing
     from harness.data.splits import Splits
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from harness.report.tables.view import View
 
 

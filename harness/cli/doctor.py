@@ -15,7 +15,7 @@ import click
 from harness.cli.options import format_option
 from harness.config import settings
 from harness.config.sources import ROLES, Pair
-from harness.report.tables.formats import Format
+from harness.report.tables.choices import Format
 from harness.utils.device import cores, free_memory
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted

@@ -19,12 +19,12 @@ from harness.cli.options import (
     shard_options,
     with_settings,
 )
-from harness.report.tables.formats import EVALUATION_TABLES, OF_MAPS, SETS, WITHOUT_AVERAGE
+from harness.report.tables.choices import EVALUATION_TABLES, OF_MAPS, SETS, WITHOUT_AVERAGE
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
     from harness.evaluation.chosen_runs import ChosenRuns
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from harness.report.tables.view import View
     from harness.report.views.evaluation import Measured
     from harness.utils.parts import Shard

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from harness.cli.merge_settings import merge
+from harness.cli.init_settings import merge
 from harness.cli.next_steps import DATA, name_next_steps, name_overriding_variables
 from harness.cli.options import setting_option
 from harness.config import settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import average_option, format_option, with_settings, without_option
-from harness.report.tables.formats import FORMATS, SD_MEANINGS
+from harness.report.tables.choices import FORMATS, SD_MEANINGS
 from harness.utils import console
 from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.evaluation.standings import Evaluated
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from harness.report.tables.view import View
     from metrics.averages import Average
     from metrics.masks.read import Protocol

@@ -11,7 +11,7 @@ from harness.cli.options import format_option
 from harness.utils import console
 
 if TYPE_CHECKING:
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from models import PublishedWeights
 
 EPILOG = """\b

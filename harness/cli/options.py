@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from harness.cli.paths import UserPath
 from harness.config import settings
-from harness.report.tables.formats import AVERAGES, FORMATS
+from harness.report.tables.choices import AVERAGES, FORMATS
 from harness.utils.command_line import SettingOption
 from harness.utils.parts import Shard
 

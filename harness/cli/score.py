@@ -17,7 +17,7 @@ from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from metrics.averages import Average
     from metrics.masks.read import Protocol
     from submissions.rounds import Round

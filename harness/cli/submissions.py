@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.config.settings import Settings
+    from harness.report.tables.choices import Format
     from harness.report.tables.columns import Column
-    from harness.report.tables.formats import Format
     from submissions.ledger import Ledger
 
 

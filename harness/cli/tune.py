@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.inference.prediction import Inference
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
 

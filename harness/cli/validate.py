@@ -17,7 +17,7 @@ from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from harness.config.settings import Settings
-    from harness.report.tables.formats import Format
+    from harness.report.tables.choices import Format
     from harness.report.tables.view import View
     from submissions.reading.validate import PackageReport
     from submissions.rounds import Round

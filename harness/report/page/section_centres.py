@@ -7,8 +7,8 @@ import pandas as pd
 from harness.data.listing import natural
 from harness.report.page import charts
 from harness.report.page.content import PageContent, Plot
+from harness.report.tables.choices import AVERAGES
 from harness.report.tables.columns import Column, Table
-from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View
 from harness.report.views import by_class, detail
 from metrics.averages import Average, has_several_sets, summarise_by

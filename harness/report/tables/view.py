@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.report.tables import render
+from harness.report.tables.choices import Format
 from harness.report.tables.columns import DAGGER, Column, Table, layout, resolve
-from harness.report.tables.formats import Format
 from harness.utils import console
 from metrics.utils.errors import UserError
 from metrics.utils.text import csv

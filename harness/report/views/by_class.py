@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from harness.data.listing import natural
+from harness.report.tables.choices import AVERAGES, SD_MEANINGS
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View, capitalised, in_order, titled
 from metrics.averages import SD_OF, Average, average_of, has_several_sets, summarise_by
 from metrics.endocv import summarise, with_all_classes

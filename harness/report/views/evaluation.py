@@ -12,7 +12,7 @@ from harness.evaluation.calibration import calibration_of, risk_rows
 from harness.evaluation.curves import curves_of
 from harness.evaluation.map_table import pranet_rows
 from harness.evaluation.stored import PROTOCOLS
-from harness.report.tables.formats import SETS, Format
+from harness.report.tables.choices import SETS, Format
 from harness.report.tables.view import View, titled
 from harness.report.views import by_class, detail, maps
 from harness.report.views import paper as paper_table

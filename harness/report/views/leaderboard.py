@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.report.tables.choices import AVERAGES, SD_MEANINGS
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import AVERAGES, SD_MEANINGS
 from harness.report.tables.view import View, capitalised
 from submissions.leaderboard import GROUPS, PAPER
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pandas as pd
 
 import models
+from harness.report.tables.choices import AVERAGES
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import AVERAGES
 from harness.report.tables.view import View, title_of
 from harness.report.views.by_class import PAPER_TABLES
 from harness.report.views.leaderboard import HASH_SHOWN, several_sets

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from harness.data.listing import natural
+from harness.report.tables.choices import Format
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import Format
 from harness.report.tables.view import View, in_order
 from metrics.pranet import SETS
 

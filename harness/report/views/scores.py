@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from harness.report.tables.choices import AVERAGES, Format
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import AVERAGES, Format
 from harness.report.tables.view import View
 from harness.report.views.by_class import left_out_columns, left_out_note
 from metrics.averages import SD_OF, Average

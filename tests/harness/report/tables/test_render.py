@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from harness.report.tables import render
+from harness.report.tables.choices import FORMATS, Format
 from harness.report.tables.columns import Column
-from harness.report.tables.formats import FORMATS, Format
 from harness.report.tables.view import View
 
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from harness.report.tables.formats import Format
+from harness.report.tables.choices import Format
 from harness.report.tables.view import View, show_views
 from metrics.utils.errors import UserError
 

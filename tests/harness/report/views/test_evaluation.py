@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.report.tables.formats import AVERAGES, EVALUATION_TABLES
+from harness.report.tables.choices import AVERAGES, EVALUATION_TABLES
 from harness.report.views.evaluation import KINDS, Measured
 from harness.report.views.seeds import seed_view
 from metrics.averages import Average

@@ -1,4 +1,4 @@
-"""Names of formats and tables for the command line; imports nothing heavy."""
+"""Formats and tables to choose from on the command line; imports nothing heavy."""
 
 from __future__ import annotations
 
