@@ -6,7 +6,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -139,9 +139,11 @@ def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
     mlflow = import_mlflow()
     uri = mlflow_store(workspace)
     try:
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_experiment(EXPERIMENT)
-        passed = _start(mlflow, run)
+        # Of networks that train side by side, only one may create the tables of a new store.
+        with _one_at_a_time(workspace):
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_experiment(EXPERIMENT)
+            passed = _start(mlflow, run)
     except mlflow.exceptions.MlflowException as error:
         raise UserError(
             f"MLflow cannot use its store {uri}: {error}. Set MLFLOW_TRACKING_URI to another, "
@@ -167,6 +169,17 @@ def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
     finally:
         with _warned(mlflow, f"that the run ended as {ended}"):
             mlflow.end_run(ended)
+
+
+@contextmanager
+def _one_at_a_time(workspace: Path) -> Iterator[None]:
+    """One process of a workspace in the block, where its file system has locks."""
+    from filelock import FileLock
+
+    with ExitStack() as held:
+        with suppress(OSError):
+            held.enter_context(FileLock(workspace / ".mlflow.lock", fallback_to_soft=False))
+        yield
 
 
 @contextmanager

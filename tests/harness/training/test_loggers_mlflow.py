@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from filelock import FileLock, Timeout
 
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
@@ -159,6 +160,23 @@ def test_a_store_that_fails_later_is_warned_of_and_ends_no_training(
     assert [text.partition(" take ")[2].partition(":")[0] for text in said] == [
         "epoch 1", "that the run ended as FINISHED",
     ]  # fmt: skip
+
+
+def test_one_process_at_a_time_creates_the_store(
+    tmp_path: Path, run: Run, stand_in: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+
+    def other(_: str) -> None:
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / ".mlflow.lock", timeout=0).acquire()
+        held.append(True)
+
+    monkeypatch.setattr(sys.modules["mlflow"], "set_experiment", other)
+    with log_to_mlflow(tmp_path, run):
+        FileLock(tmp_path / ".mlflow.lock", timeout=0).acquire()  # the training itself holds none
+
+    assert held == [True]
 
 
 def test_a_store_that_cannot_be_used_is_said(
