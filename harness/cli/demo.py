@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 DATA: Final = "drawn"
 FRAMES: Final = 200
 
-CORE_MINUTES: Final = 3.6
-"""What it takes of one core, with as many frames and epochs as by default."""
+CORE_MINUTES: Final = (4, 8)
+"""What it takes of one core, with as many frames and epochs as by default: of an Intel Xeon with
+AMX, and of an AMD EPYC of 2021 (``docs/performance.md``)."""
 
 EPILOG = """\b
 Examples:
@@ -82,13 +83,14 @@ def _say_what_comes(frames: int, *, usual: bool) -> None:
     from harness.utils.device import cores
 
     free = cores()
-    minutes = CORE_MINUTES / min(free, 3)  # more than three cores have no more to do for long
+    shared = min(free, 3)  # more cores have no more to do for long
+    least, most = (round(minutes / shared) for minutes in CORE_MINUTES)
     idle = f"{free} cores that are otherwise idle" if free > 1 else "a core that is otherwise idle"
     console.note(
         f"This draws about {frames} frames, trains small versions of the paper's six networks on "
         "them, makes DivergentNets of five, evaluates all seven, submits two of them to both "
         "rounds, scores and ranks the packages, and writes a page of all results."
-        + (f" It takes about {minutes:.0f} minutes on {idle}." if usual else "")
+        + (f" It takes {least} to {most} minutes on {idle}." if usual else "")
     )
 
 

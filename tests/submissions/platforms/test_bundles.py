@@ -482,6 +482,7 @@ def test_run_locally_passes(export, tmp_path: Path) -> None:
     check_run_locally(command, os.path.relpath(sys.executable))
 
 
+@pytest.mark.slow
 def test_run_locally_passes_whatever_suffix_a_round_names_first(export, tmp_path: Path) -> None:
     rounds = tmp_path / "rounds.toml"
     rounds.write_text("[rounds.2]\ndaily_limit = 2\nsuffixes = ['.tif', '.jpg']\n")
