@@ -6,7 +6,7 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from harness.runs.run import Run
 from harness.training.history import Epoch
 from harness.training.trainer import Trainer
+from harness.utils.folders import lock
 from harness.utils.signals import Interrupted
 from metrics.utils.errors import UserError
 
@@ -140,7 +141,8 @@ def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
     uri = mlflow_store(workspace)
     try:
         # Of networks that train side by side, only one may create the tables of a new store.
-        with _one_at_a_time(workspace):
+        with ExitStack() as held:
+            lock(held, workspace / "mlflow.db", wait=True)
             mlflow.set_tracking_uri(uri)
             mlflow.set_experiment(EXPERIMENT)
             passed = _start(mlflow, run)
@@ -169,17 +171,6 @@ def log_to_mlflow(workspace: Path, run: Run) -> Iterator[Log]:
     finally:
         with _warned(mlflow, f"that the run ended as {ended}"):
             mlflow.end_run(ended)
-
-
-@contextmanager
-def _one_at_a_time(workspace: Path) -> Iterator[None]:
-    """One process of a workspace in the block, where its file system has locks."""
-    from filelock import FileLock
-
-    with ExitStack() as held:
-        with suppress(OSError):
-            held.enter_context(FileLock(workspace / ".mlflow.lock", fallback_to_soft=False))
-        yield
 
 
 @contextmanager

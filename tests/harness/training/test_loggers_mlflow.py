@@ -169,12 +169,12 @@ def test_one_process_at_a_time_creates_the_store(
 
     def other(_: str) -> None:
         with pytest.raises(Timeout):
-            FileLock(tmp_path / ".mlflow.lock", timeout=0).acquire()
+            FileLock(tmp_path / ".mlflow.db.lock", timeout=0).acquire()
         held.append(True)
 
     monkeypatch.setattr(sys.modules["mlflow"], "set_experiment", other)
     with log_to_mlflow(tmp_path, run):
-        FileLock(tmp_path / ".mlflow.lock", timeout=0).acquire()  # the training itself holds none
+        FileLock(tmp_path / ".mlflow.db.lock", timeout=0).acquire()  # a training holds none
 
     assert held == [True]
 
