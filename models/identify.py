@@ -15,6 +15,7 @@ from models import registry
 from models.encoders import encoder_names, library
 from models.errors import ModelError
 from models.packaged import PACKAGES
+from models.skip_init import SkipInit
 from models.weights import differences
 
 Names = Mapping[str, Tensor]
@@ -77,7 +78,7 @@ def _model_of(encoder: str, classes: int, fits: Callable[[Names], bool]) -> str:
 def _tensors(build: Callable[[], Any]) -> Names:
     """The tensors of a network; none where it cannot be built without content or at all."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), SkipInit():
             state: Names = build().state_dict()
     except (ModelError, RuntimeError, TypeError, ValueError, KeyError, ImportError):
         return {}

@@ -71,11 +71,13 @@ def outline(name: str, **options: Any) -> nn.Module:
     """
     import torch
 
+    from models.skip_init import SkipInit
+
     build = partial(create, name, encoder_weights=None, **options)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), SkipInit():
                 return build()
         except Exception as error:  # each library raises its own kind
             if "meta" not in str(error):

@@ -17,7 +17,8 @@ There are two rewritings, both exact but for float32 rounding:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,9 +56,10 @@ def fused(
     """
     with torch.no_grad():
         made = _copy(network)
-        expected = made(example)
-        _fold_batch_norms(made, example)
-        _split_upsampling(made, example)
+        with _folding(made) as norms, _upsampling(made) as blocks:
+            expected = made(example)
+        _fold_batch_norms(made, norms)
+        _split_upsampling(made, blocks)
         difference = (made(example) - expected).abs().max()
         share = float(difference / expected.abs().max().clamp(min=1))
     if share <= TOLERANCE:
@@ -72,10 +74,11 @@ def _copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
-def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
-    """Fold each batch norm whose input is a convolution's output.
+@contextmanager
+def _folding(network: nn.Module) -> Iterator[dict[str, str]]:
+    """Names of batch norms, each with the convolution whose output is its input.
 
-    Which one that is shows when the example passes through: hooks compare the identity of tensors.
+    These show when an example passes through: hooks compare the identity of tensors.
     """
     # The tensors are kept, too: the identity of one that was freed would be given to another.
     outputs: dict[int, tuple[str, Tensor]] = {}
@@ -94,9 +97,13 @@ def _fold_batch_norms(network: nn.Module, example: Tensor) -> None:
             hooks.append(module.register_forward_hook(partial(note_output, name)))
         elif isinstance(module, nn.BatchNorm2d):
             hooks.append(module.register_forward_pre_hook(partial(note_input, name)))
-    network(example)
+    yield pairs
     for hook in hooks:
         hook.remove()
+
+
+def _fold_batch_norms(network: nn.Module, pairs: Mapping[str, str]) -> None:
+    """Fold batch norms into the convolutions that :func:`_folding` found."""
     for norm, convolution in pairs.items():
         folded = fuse_conv_bn_eval(
             network.get_submodule(convolution),  # type: ignore[type-var]
@@ -181,10 +188,11 @@ class _Block(nn.Module):
         return self.rest(self.first(small, skip if isinstance(skip, Tensor) else None))  # type: ignore[no-any-return]
 
 
-def _split_upsampling(network: nn.Module, example: Tensor) -> None:
-    """Replace the decoder blocks that double their map.
+@contextmanager
+def _upsampling(network: nn.Module) -> Iterator[dict[str, int]]:
+    """Names of the decoder blocks that double their map, each with the map's channels.
 
-    How many channels the map has, and how many the skip, shows when the example passes through.
+    How many channels these are shows when an example passes through.
     """
     # The library takes seconds to import, and what only reads results does without it.
     from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoderBlock
@@ -195,19 +203,20 @@ def _split_upsampling(network: nn.Module, example: Tensor) -> None:
     def note(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
         channels[name] = inputs[0].shape[1]
 
-    blocks = {
-        name: module
+    hooks = [
+        module.register_forward_pre_hook(partial(note, name))
         for name, module in network.named_modules()
         if isinstance(module, UnetDecoderBlock | DecoderBlock) and _can_be_split(module)
-    }
-    hooks = [
-        module.register_forward_pre_hook(partial(note, name)) for name, module in blocks.items()
     ]
-    network(example)
+    yield channels
     for hook in hooks:
         hook.remove()
+
+
+def _split_upsampling(network: nn.Module, channels: Mapping[str, int]) -> None:
+    """Replace the decoder blocks that :func:`_upsampling` found."""
     for name, count in channels.items():
-        network.set_submodule(name, _Block(blocks[name], count))
+        network.set_submodule(name, _Block(network.get_submodule(name), count))
 
 
 def _can_be_split(block: UnetDecoderBlock | DecoderBlock) -> bool:

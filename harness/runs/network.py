@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from metrics.utils.errors import UserError
 from metrics.utils.files import file_sha256
 from models import fusion
 from models.divergentnets import DivergentNets, Member
+from models.skip_init import SkipInit
 
 FUSION: Final = "fusion"
 """Name of a learned fusion's weights beside the members'."""
@@ -98,8 +100,11 @@ def options(config: TrainConfig) -> dict[str, Any]:
 
 def build(config: TrainConfig, *, weights: bool = True) -> nn.Module:
     """The architecture of a recipe; ``weights=False`` where a checkpoint is loaded next."""
-    chosen = config.encoder_weights if weights else None
-    return models.create(config.model, encoder_weights=chosen, **options(config))
+    create = partial(models.create, config.model, **options(config))
+    if weights:
+        return create(encoder_weights=config.encoder_weights)
+    with SkipInit():
+        return create(encoder_weights=None)
 
 
 def normalisation(config: TrainConfig) -> Normalisation:

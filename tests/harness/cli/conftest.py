@@ -41,7 +41,7 @@ def enter() -> Callable[[Workspace, str], Run]:
     def entered(workspace: Workspace, model: str) -> Run:
         config = TrainConfig(model=model, encoder="tu-test_resnet", encoder_weights="none", size=64)
         torch.manual_seed(len(model))
-        network = build(config, weights=False)
+        network = build(config)
         balance(network, normalisation(config))
         run = workspace.new_run(
             model, settings=config.to_dict(), versions=versions(), seed=0, parameters=0, data="none"

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,8 @@ def add_weights(run: Run) -> None:
     """The members' weights, which are too large to keep with the tests."""
     for member, recipe in run.settings["members"].items():
         torch.manual_seed(0)
-        network = build(TrainConfig.from_dict(recipe), weights=False)
+        config = replace(TrainConfig.from_dict(recipe), encoder_weights="none")
+        network = build(config)
         path = member_weights(run.folder, member)
         path.parent.mkdir(parents=True, exist_ok=True)
         checkpoints.save_weights(path, network.state_dict())

@@ -83,7 +83,7 @@ def test_batches_that_batch_norm_cannot_train_on_are_found(
 def test_the_check_says_what_torch_says(values: dict[str, Any], fails: bool) -> None:
     recipe = config(**values)
     images = torch.zeros(1, 3, recipe.size, recipe.size)
-    network = build(recipe, weights=False).train()
+    network = build(recipe).train()
 
     if fails:
         with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
