@@ -272,6 +272,7 @@ def test_a_worker_that_dies_or_hands_over_nothing_ends_the_wait(
     dying = loader.BatchLoader(config(workers=1), cache, cache)
     with pytest.raises(RuntimeError, match="DataLoader worker") as dead:
         next(dying.train(0))
+    loader.end_workers()  # torch would wait for the one that sleeps
 
     assert loader.is_lost_worker(late.value)
     assert loader.is_lost_worker(dead.value)

@@ -26,6 +26,7 @@ from harness.config.training import TrainConfig
 from harness.data.synthetic.dataset import Synthetic, write_dataset
 from harness.runs.workspace import Workspace
 from harness.training.distributed import SINGLE, Agreement, ProcessGroup, connect, is_lost_peer
+from harness.training.local_jobs import start_server
 from harness.training.trainer import Trainer
 from metrics.utils.errors import UserError
 
@@ -196,7 +197,7 @@ def _work(rank: int, folder: Path) -> None:
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes got from all the work; started once, since that takes seconds."""
     folder = tmp_path_factory.mktemp("team")
-    # The server that they are forked from loads torch once for both.
+    start_server()  # which loads torch once for both
     processes.start_processes(_work, (folder,), nprocs=RANKS, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt") for rank in range(RANKS)]
 

@@ -130,7 +130,6 @@ def test_a_signal_stops_all_of_them_with_everything_written(
     half.touch()
     os.utime(half, (0, 0))
     if sys.platform == "linux":  # 'timeout' sends it to the whole process group
-        forkserver._forkserver._stop()  # type: ignore[attr-defined]  # that of another test
         start_server()
         os.kill(forkserver._forkserver._forkserver_pid, signal.SIGTERM)  # type: ignore[attr-defined]
 
