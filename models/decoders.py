@@ -9,6 +9,7 @@ from typing import Any, Final
 from torch import nn
 
 from models import hub
+from models.dilated import skip_padding
 from models.encoders import TIMM, any_size, library
 from models.errors import ModelError
 from models.registry import Architecture, get, nodes_known
@@ -103,4 +104,5 @@ def _built(name: str, encoder: str, weights: Source, **options: int) -> nn.Modul
         said = str(error)
         reason = next((plain for part, plain in _REASONS.items() if part in said), said)
         raise ModelError(f"{name} cannot be built on the encoder {encoder}: {reason}") from error
+    skip_padding(network)
     return network
