@@ -34,6 +34,7 @@ class Column:
         interval: Columns of the frame with the lower and upper limit, shown in brackets.
         scale: What a number is multiplied by before it is shown (100 for per cent); CSV and JSON
             keep it as it is.
+        least: Of the figures below this one it is only said that they are, as usual for p-values.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Column:
     sd: str = ""
     interval: tuple[str, str] | None = None
     scale: float = 1.0
+    least: float | None = None
 
     @property
     def heading(self) -> str:
@@ -171,8 +173,10 @@ def _number(value: Any, column: Column) -> str:
     if not is_number(value):
         return " ".join(str(value).splitlines())
     scaled = value if column.scale == 1 else value * column.scale
+    if column.least is not None and scaled < column.least:
+        return f"<{column.least:,.{column.decimals or 0}f}"
     if column.decimals is not None:
-        return f"{scaled:,.{column.decimals}f}"
+        return f"{scaled:z,.{column.decimals}f}"  # z: no minus sign before a zero
     return f"{scaled:,}" if isinstance(scaled, Integral) else str(scaled)
 
 
