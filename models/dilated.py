@@ -1,4 +1,4 @@
-"""Dilated convolutions that skip what reads only padding.
+"""Dilated convolutions that skip what reads only padding, and are fast where they are depthwise.
 
 DeepLabv3's pyramid has rates of 12, 24 and 36. Of its 27 taps 8 read only zeros on a map of 32 x 32
 (images of 256 pixels at an output stride of 8), 16 on one of 16 x 16.
@@ -93,6 +93,8 @@ class _Depthwise(torch.autograd.Function):
         (gradient,) = gradients
         input, weight = ctx.saved_tensors
         padding, dilation = ctx.padding, ctx.dilation
+        # As for any convolution: towards the input the kernel is flipped, and a tap's gradient is
+        # the sum of what it read times the gradient of what it wrote.
         of_input = _convolve(gradient, weight.flip(2, 3), None, padding, dilation)
         of_weight = torch.empty_like(weight)
         height, width = input.shape[2:]

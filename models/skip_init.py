@@ -6,16 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-_DRAWING: Final = (Tensor.normal_, Tensor.uniform_)
+# These are what torch passes to a mode; its other random initialisations call the tensor's.
+_DRAWING: Final = (
+    *(init.normal_, init.uniform_, init.kaiming_uniform_),
+    *(Tensor.normal_, Tensor.uniform_),
+)
 
 
 class SkipInit(TorchFunctionMode):
-    """Within this context tensors are not filled with random numbers, nor by ``torch.nn.init``.
+    """Within this context no tensor is filled with random numbers.
 
-    What a network computes for itself, such as buffers, is computed. ``torch.nn.utils.skip_init``
-    does the same for one module whose class takes a device.
+    Constants, and what a network computes for itself, such as buffers, are set.
+    ``torch.nn.utils.skip_init`` is for one module whose class takes a device.
     """
 
     def __torch_function__(
@@ -28,6 +33,6 @@ class SkipInit(TorchFunctionMode):
         """Take a call of torch's; of those that fill a tensor only the tensor comes back."""
         del types
         named = kwargs or {}
-        if func in _DRAWING or getattr(func, "__module__", "") == "torch.nn.init":
+        if func in _DRAWING:
             return named["tensor"] if "tensor" in named else args[0]
         return func(*args, **named)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DATA: Final = "drawn"
 FRAMES: Final = 200
 
-CORE_MINUTES: Final = (4, 8)
+CORE_MINUTES: Final = (4, 6)
 """What it takes of one core, with as many frames and epochs as by default: of an Intel Xeon with
 AMX, and of an AMD EPYC of 2021 (``docs/performance.md``)."""
 
