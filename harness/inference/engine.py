@@ -18,16 +18,15 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.inference.simplify_network import TOLERANCE, fused
+from harness.inference.turns import current_device
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.device import Precision
@@ -36,25 +35,6 @@ from models.fusion import mean_of_members
 
 _TRIAL: Final = 64  # side, in pixels, of the image that a rewritten network is compared on
 _WARM_UPS: Final = 2
-
-
-def current_device(device: torch.device) -> AbstractContextManager[object]:
-    """Make a CUDA ``device`` the calling thread's current one; other devices need nothing.
-
-    Every thread starts with cuda:0 as its current device, on which pinned memory, events and graphs
-    are made.
-    """
-    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
-
-
-def on_cpu(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
-    """Copy tensors of one device to arrays; on CUDA with a single wait for all of them."""
-    device = tensors[0].device
-    if device.type != "cuda":
-        return [tensor.cpu().numpy() for tensor in tensors]
-    copies = [tensor.to("cpu", non_blocking=True) for tensor in tensors]  # into pinned memory
-    torch.cuda.current_stream(device).synchronize()
-    return [copy.numpy() for copy in copies]
 
 
 class Engine:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.frames import DamagedError, find_unreadable, read_or, resize_image
-from harness.inference.engine import Engine, current_device, on_cpu
+from harness.inference.engine import Engine
 from harness.inference.postprocess import (
     THRESHOLD,
     resize_map,
@@ -31,6 +31,7 @@ from harness.inference.postprocess import (
 )
 from harness.inference.prediction import Inference, Prediction
 from harness.inference.tta import average_views
+from harness.inference.turns import Turns, current_device
 from harness.inference.uncertainty import measure
 from harness.utils import device as devices
 from harness.utils.prefetch import few_ahead, map_ahead
@@ -39,7 +40,6 @@ from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import Fault, FaultsError, UserError
 
 _MILLISECONDS = 1000
-_BATCHES_AHEAD = 2
 
 Item = TypeVar("Item")
 
@@ -112,6 +112,7 @@ class Predictor:
         self.classes = classes
         self.size = size
         self.inference = inference
+        self._turns = Turns(self.engine.device)
         self._is_warm = self.engine.device.type == "cpu"
 
     def predict(
@@ -151,14 +152,14 @@ class Predictor:
         ahead = max(2 * self.inference.batch_size, devices.cores())
         with (
             ThreadPoolExecutor(devices.cores(), thread_name_prefix="frames") as pool,
-            ThreadPoolExecutor(1, thread_name_prefix="batches") as network,
+            ThreadPoolExecutor(self._turns.threads, thread_name_prefix="batches") as network,
         ):
             # Each stage is lazy: what the caller takes from the last is drawn through all of them
             # in the caller's thread, `items` included.
             decoded = map_ahead(pool, lambda item: self._decode(item, read), items, ahead)
             whole = (frame for frame in decoded if frame is not None)
             batches = _batches(whole, self.inference.batch_size)
-            forwarded = map_ahead(network, self._forward, batches, _BATCHES_AHEAD)
+            forwarded = map_ahead(network, self._forward, batches, 1 + self._turns.threads)
             frames = chain.from_iterable(forwarded)
             yield from map_ahead(pool, self._finish, frames, few_ahead())
 
@@ -195,39 +196,44 @@ class Predictor:
             self._forward([frame])
             self._is_warm = True
 
-    @torch.inference_mode()
     def _forward(self, batch: list[_Decoded]) -> list[_Forwarded]:
         """Foreground probabilities of each frame, on a GPU also its pixels' classes."""
         start = time.perf_counter()
-        device = self.engine.device
-        how = self.inference
-        with current_device(device):
-            pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
-            pixels = pixels.pin_memory() if device.type == "cuda" else pixels
-            probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
-            each = probabilities.view(
-                len(batch), -1, 1 + len(self.classes), *probabilities.shape[2:]
-            )
-            foreground = each[:, :, 1:].contiguous()  # (N, 1 + M, K, S, S)
-            decided = [
-                upsample_and_decide_on_device(maps[place], frame.size, how.rounding, how.cut)
-                for maps, frame in zip(foreground, batch, strict=True)
-                for place in self._places
-                if device.type != "cpu"
-            ]
-            small, *full = on_cpu([foreground, *decided])
+        pixels = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
+        if self.engine.device.type == "cuda":
+            with current_device(self.engine.device):
+                pixels = pixels.pin_memory()
+        (small, *full), others = self._turns.take(lambda: self._decided(pixels, batch))
         labels = iter(full)  # those of a frame one after another, then the next frame's
-        spent = (time.perf_counter() - start) * _MILLISECONDS / len(batch)
+        spent = (time.perf_counter() - start) * _MILLISECONDS - others
         return [
             _Forwarded(
                 frame=frame,
                 probabilities=maps,
                 # The places come first: so zip takes no label too many. On a CPU there are none.
                 labels=dict(zip(self._places, labels, strict=False)),
-                milliseconds=spent,
+                milliseconds=spent / len(batch),
             )
             for frame, maps in zip(batch, small, strict=True)
         ]
+
+    @torch.inference_mode()
+    def _decided(self, pixels: Tensor, batch: list[_Decoded]) -> list[Tensor]:
+        """Foreground probabilities (N, 1 + M, K, S, S) of a batch's pixels (N, S, S, 3).
+
+        On a GPU each frame's classes at its own size follow, one tensor for each of its places.
+        """
+        how = self.inference
+        probabilities = self.probabilities(pixels.permute(0, 3, 1, 2))
+        each = probabilities.view(len(batch), -1, 1 + len(self.classes), *probabilities.shape[2:])
+        foreground = each[:, :, 1:].contiguous()
+        decided = [
+            upsample_and_decide_on_device(maps[place], frame.size, how.rounding, how.cut)
+            for maps, frame in zip(foreground, batch, strict=True)
+            for place in self._places
+            if self.engine.device.type != "cpu"
+        ]
+        return [foreground, *decided]
 
     @property
     def _places(self) -> tuple[int, ...]:

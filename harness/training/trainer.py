@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from harness.config.training import TrainConfig
 from harness.training import optimiser as optimisers
 from harness.training import schedules
+from harness.training.bf16_weights import Bf16Weights
 from harness.training.cost import has_unused_weights
 from harness.training.distributed import SINGLE, ProcessGroup
 from harness.training.ema import MovingAverage
@@ -55,7 +56,7 @@ class Trainer:
         group: The processes that train it together; each has a trainer.
         teacher: Gives the probabilities of images that the network learns beside the masks.
         graphs: Whether the work on a batch, in training and in validation, is recorded as CUDA
-            graphs, which takes a GPU, a single process and a network that is not compiled.
+            graphs, which takes a GPU and a single process.
     """
 
     def __init__(
@@ -90,8 +91,11 @@ class Trainer:
         self._infer = self._forward if own else _compiled(config, self._validated)
         mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) * 255 for v in normalisation)
         self._mean, self._std = mean, std
+        in_bf16 = devices.precision(config.precision, device) == "bf16"
+        plain = group.is_single and not config.compile
+        self._bf16 = Bf16Weights(self.network) if in_bf16 and plain else None
         self._pace = Pace(device)
-        graphed = graphs and device.type == "cuda" and group.is_single and not config.compile
+        graphed = graphs and device.type == "cuda" and group.is_single
         recorder = CudaRecorder(device) if graphed else None
         self._graphed = GraphedSteps(recorder) if recorder else None
         self._graphed_validation = GraphedSteps(recorder) if recorder else None
@@ -163,7 +167,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         with devices.exact_float32(self.device, deterministic=False):
             truth = masks.to(self.device, non_blocking=True).long()
-            logits = self._logits(self._forward, images)
+            logits = self._logits(self._bf16 or self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
             if self.teacher is not None:
                 with self._autocast():
@@ -172,6 +176,8 @@ class Trainer:
             loss: Tensor = self.loss(logits, truth)
             # DDP averages the gradients of the processes, but the whole batch's are their sum.
             loss.backward(torch.full_like(loss, self.group.world_size))  # type: ignore[no-untyped-call]
+            if self._bf16 is not None:
+                self._bf16.move_gradients()
         self.optimiser.step()
         return loss.detach()
 

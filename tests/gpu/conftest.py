@@ -8,7 +8,7 @@ The parts share eight minutes on one H100:
 
 right (``test_networks.py``, ``test_commands.py``)
     Results on the GPU agree with those of the CPU; runs that are stopped go on.
-fast (``test_speed.py``)
+fast (``test_prediction_speed.py``, ``test_training_speed.py``)
     Training and prediction with the paper's encoder. Speeds are recorded beside what is asked of
     them, and fail no check.
 whole (``test_recipe.py``)
@@ -61,8 +61,8 @@ FIRST: Final = (
     "test_networks.py::test_probabilities[triunet",
     "test_networks.py::test_five_steps[triunet",
     f"test_networks.py::test_five_steps[unet-{SCALE.encoder}",
-    "test_speed.py::test_prediction",
-    "test_speed.py",
+    "test_prediction_speed.py",
+    "test_training_speed.py::test_training",
     "test_recipe.py",
 )
 """Parts of the checks' names, in the order in which they run; the others follow."""

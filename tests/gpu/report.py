@@ -22,7 +22,8 @@ ROOT: Final = Path(__file__).parents[2]
 PARTS: Final = {
     "test_networks": "right",
     "test_commands": "right",
-    "test_speed": "fast",
+    "test_prediction_speed": "fast",
+    "test_training_speed": "fast",
     "test_recipe": "whole",
 }
 """The part that a file of checks belongs to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from itertools import count, islice
 from pathlib import Path
@@ -221,3 +222,25 @@ def test_five_steps(
         "weights_moved_by_a_rounding": by_rounding,
     }
     assert apart <= max(LOSS, ROUNDING * by_rounding)
+
+
+def test_compiled_steps(
+    device: torch.device, figures: dict[str, Any], frames: TrainingFrames
+) -> None:
+    """A compiled network learns what the plain one does, and its steps are recorded as well."""
+    config = resolve(
+        "fpn", "paper", encoder=SCALE.small_encoder, encoder_weights="none",
+        size=SCALE.small_size, precision="fp32",
+    )  # fmt: skip
+    images = torch.from_numpy(frames.train.images[:8].copy()).permute(0, 3, 1, 2)
+    masks = torch.from_numpy(frames.train.masks[:8].copy())
+    losses = {}
+    for compiled in (False, True):
+        trainer = trainer_of(dataclasses.replace(config, compile=compiled), device, STEPS)
+        losses["compiled" if compiled else "plain"] = [
+            trainer.step(images, masks, epoch=0, index=0, passed=0).item() for _ in range(STEPS)
+        ]
+    figures["losses"] = losses
+    pairs = zip(losses["plain"], losses["compiled"], strict=True)
+    figures["max_difference"] = max(abs(a - b) for a, b in pairs)
+    assert figures["max_difference"] <= LOSS

@@ -1,45 +1,34 @@
-"""Training and prediction with the paper's encoder. Nothing here fails for being slow.
+"""Training with the paper's encoder. Nothing here fails for being slow.
 
-The reference of training is the authors' loop, written anew: the network of
-segmentation-models-pytorch as it is (eager, float32, channels first, cuDNN's default TF32), their
-Dice loss, Adam, the loss read at every step. It gets one batch that lies on the GPU already, so it
-decodes, augments and waits for nothing. Ours has the precision that the presets take and draws its
-batches from the cache through the loader, with all of the paper's augmentations.
+The reference of training is the authors' loop, written anew: the same network, eager, float32,
+channels first, cuDNN's default TF32, their Dice loss, Adam, the loss read at every step. It gets
+one batch that lies on the GPU already, so it decodes, augments and waits for nothing. Ours has the
+precision that the presets take and draws its batches from the cache through the loader, with all of
+the paper's augmentations.
 """
 
 from __future__ import annotations
 
 import copy
-import functools
+import dataclasses
 import itertools
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-import models
 from harness.config.recipe import resolve
 from harness.config.training import TrainConfig
-from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import BatchLoader
-from harness.inference.prediction import Inference
-from harness.inference.predictor import Predictor
-from harness.inference.sources import Sources
-from harness.inference.write_masks import predict_images
 from harness.runs.network import build, normalisation
 from harness.training.train_run import TrainingFrames
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from models import PAPER_NETWORKS
-from tests.gpu.conftest import Datasets
-from tests.gpu.networks import predicting
 from tests.gpu.report import Report, asked
 from tests.gpu.scale import SCALE
 
@@ -49,13 +38,9 @@ pytestmark = [
 ]
 
 BATCH: Final = 8
-FULL_HD: Final = (1920, 1080)
-DISTINCT: Final = 16  # frames of 1920 x 1080; the others are copies of them
 TIMES: Final = 4.0
 SHARE_OF_PEAK: Final = 0.15
 WAITING: Final = 0.05
-FRAME_MS: Final = 10.0
-FRAMES_A_SECOND: Final = 400.0
 
 PEAK_TFLOPS: Final = {
     "H100 PCIe": 756.0,
@@ -67,7 +52,6 @@ PEAK_TFLOPS: Final = {
 """Dense bf16 in the data sheets of the cards, by a part of the name; the first that fits counts."""
 
 MEASURED: dict[str, dict[str, float]] = {}
-NETWORK: Final = functools.cache(lambda: predicting("divergentnets", SCALE.encoder, SCALE.size))
 
 
 def peak_flops(report: Report) -> float | None:
@@ -225,76 +209,17 @@ def test_training_all(figures: dict[str, Any], report: Report) -> None:
     assert set(MEASURED) == set(PAPER_NETWORKS)
 
 
-@pytest.fixture(scope="module")
-def full_hd(datasets: Datasets, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Files of 1920 x 1080, made of validation frames."""
-    folder = tmp_path_factory.mktemp("full-hd")
-    sources = of_split(catalogue(datasets.settings), "val")["image"][:DISTINCT]
-    first = []
-    for number, source in enumerate(sources):
-        first.append(folder / f"{number:04d}.jpg")
-        large = cv2.resize(cv2.imread(source), FULL_HD, interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(first[-1]), large, [cv2.IMWRITE_JPEG_QUALITY, 95])
-    files = [folder / f"{number:04d}.jpg" for number in range(SCALE.full_hd)]
-    for number, file in enumerate(files[len(first) :], start=len(first)):
-        shutil.copy(first[number % len(first)], file)
-    return files
-
-
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_prediction(
-    device: torch.device,
-    figures: dict[str, Any],
-    report: Report,
-    full_hd: list[Path],
-    tmp_path: Path,
-    precision: str,
-) -> None:
-    """DivergentNets from the frames' files to the masks' files."""
-    by_batch: dict[int, float] = {}
-    figures |= {
-        "frames": len(full_hd),
-        "members": list(models.get("divergentnets").members),
-        "frames_per_second_by_batch": by_batch,
-    }
-    # Float32 is there for comparison; its best batch is not looked for.
-    for batch_size in SCALE.batches if precision == "bf16" else SCALE.batches[::3]:
-        if report.elapsed > SCALE.fast_s and by_batch:
-            figures["stopped_early"] = True
-            break
-        how = Inference(device=device, precision=precision, batch_size=batch_size)
-        predictor = Predictor(NETWORK(), size=SCALE.size, inference=how)
-        predict_images(predictor, sources(full_hd[: 2 * batch_size]), tmp_path)
-        if batch_size == 1:
-            figures |= one_by_one(predictor, full_hd[:20], tmp_path)
-        start = time.perf_counter()
-        rows = predict_images(predictor, sources(full_hd), tmp_path)
-        by_batch[batch_size] = len(full_hd) / (time.perf_counter() - start)
-    figures |= {
-        "ms_a_frame_at_batch_1": asked(1e3 / by_batch[1], at_most=FRAME_MS),
-        "best_batch": max(by_batch, key=by_batch.__getitem__),
-        "frames_per_second": asked(max(by_batch.values()), at_least=FRAMES_A_SECOND),
-        "polyp_share": sum(row["polyp_share"] for row in rows) / len(rows),
-    }
-    written = sorted(tmp_path.glob("*.png"))
-    assert len(written) == len(full_hd)
-    assert cv2.imread(str(written[0]), cv2.IMREAD_UNCHANGED).shape == FULL_HD[::-1]
-
-
-def sources(files: list[Path]) -> Sources:
-    return Sources(root=files[0].parent, images=tuple(files))
-
-
-def one_by_one(predictor: Predictor, files: list[Path], out: Path) -> dict[str, Any]:
-    """What one frame takes while nothing else is under way."""
-    taken, reported = [], []
-    for file in files:
-        start = time.perf_counter()
-        (row,) = predict_images(predictor, sources([file]), out)
-        taken.append(1e3 * (time.perf_counter() - start))
-        reported.append(row["latency_ms"])
-    median = sorted(taken)[len(taken) // 2]
-    return {
-        "ms_of_a_frame_alone": asked(median, at_most=FRAME_MS),
-        "ms_of_a_frame_alone_as_reported": sorted(reported)[len(reported) // 2],
-    }
+def test_compiled_training(device: torch.device, figures: dict[str, Any]) -> None:
+    """Steps of a compiled network on one batch; nothing is loaded."""
+    config = dataclasses.replace(recipe("unet", device), compile=True)
+    trainer = Trainer(
+        config, build(config), device=device, normalisation=normalisation(config), steps=100_000
+    )
+    images = torch.randint(0, 256, (BATCH, 3, SCALE.size, SCALE.size), dtype=torch.uint8)
+    masks = (images[:, 0] > 127).to(torch.uint8)
+    start = time.perf_counter()
+    trainer.step(images, masks, epoch=0, index=0, passed=0)
+    wait()
+    figures["first_step_s"] = time.perf_counter() - start
+    speed = images_a_second(lambda: trainer.step(images, masks, epoch=0, index=0, passed=0))
+    figures["images_per_second_without_loading"] = speed
