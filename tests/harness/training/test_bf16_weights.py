@@ -16,7 +16,7 @@ def autocast() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
 
 
-def images(size: int = 64) -> Tensor:
+def images(size: int = 32) -> Tensor:
     return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
