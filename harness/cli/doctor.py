@@ -16,7 +16,7 @@ from harness.cli.options import format_option
 from harness.config import settings
 from harness.config.sources import ROLES, Pair
 from harness.report.tables.choices import Format
-from harness.utils.device import cores, free_memory
+from harness.utils.device import cores, free_memory, gpus
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 
@@ -112,12 +112,13 @@ def devices() -> Iterator[Check]:
         yield Check("devices", "torch", str(error).splitlines()[0], "fault", "Reinstall torch.")
         return
     yield Check("devices", "cpu", f"{cores()} cores, {torch.get_num_threads()} threads")
-    for index in range(torch.cuda.device_count()):
+    for index in range(gpus()):
         card = torch.cuda.get_device_properties(index)
         yield Check("devices", f"cuda:{index}", f"{card.name}, {_size(card.total_memory)}")
     if torch.backends.mps.is_available():
         yield Check("devices", "mps", platform.machine())
-    if Path("/proc/driver/nvidia/version").exists() and not torch.cuda.is_available():
+    driver = torch.cuda.device_count() or Path("/proc/driver/nvidia/version").exists()
+    if driver and not torch.cuda.is_available():
         found = f"an NVIDIA driver, but torch {torch.__version__} cannot use it"
         advice = "This torch is a CPU build; install the one of PyPI."
         if torch.version.cuda:

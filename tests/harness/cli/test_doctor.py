@@ -243,12 +243,28 @@ def test_each_card_is_named_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> 
         return SimpleNamespace(name=f"Card {index}", total_memory=80 * doctor.GIB)
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", card)
 
     found = by_name(doctor.devices())
 
     assert found["cuda:0"].found == "Card 0, 80.0 GiB"
     assert found["cuda:1"].found == "Card 1, 80.0 GiB"
+
+
+def test_a_driver_that_is_too_old_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def card(_index: int) -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # by NVML, which needs no CUDA
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", card)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+
+    check = by_name(doctor.devices())["cuda"]
+
+    assert check.status == "warning"
+    assert check.advice == "Update the driver for CUDA 13.0."
 
 
 def test_a_read_only_workspace_is_a_warning_and_a_folder_that_cannot_be_made_a_fault(
