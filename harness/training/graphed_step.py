@@ -67,11 +67,13 @@ class GraphedSteps:
     def __call__(self, step: Step, images: Tensor, masks: Tensor) -> Tensor:
         """Take a step; the same ``step`` each time."""
         shape = images.shape
-        if self._taken[shape] == WARM_UP and not (self._failed or self._recorder.broken):
+        if self._recorder.broken:
+            self._recordings.clear()
+        elif self._taken[shape] == WARM_UP and not self._failed:
             self._record(step, images, masks)
         self._taken[shape] += 1
         take = self._recordings.get(shape)
-        if take is not None and not self._recorder.broken:
+        if take is not None:
             return take(images, masks)
         return self._recorder.take(step, images, masks)
 
