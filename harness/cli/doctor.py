@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from harness.cli.options import format_option
 from harness.config import settings
 from harness.config.sources import ROLES, Pair
 from harness.report.tables.choices import Format
-from harness.utils.device import cores, free_memory
+from harness.utils.device import cores, free_memory, gpus
 from metrics.utils.errors import UserError
 from metrics.utils.names import counted
 
@@ -112,17 +113,40 @@ def devices() -> Iterator[Check]:
         yield Check("devices", "torch", str(error).splitlines()[0], "fault", "Reinstall torch.")
         return
     yield Check("devices", "cpu", f"{cores()} cores, {torch.get_num_threads()} threads")
-    for index in range(torch.cuda.device_count()):
+    for index in range(gpus()):
         card = torch.cuda.get_device_properties(index)
-        yield Check("devices", f"cuda:{index}", f"{card.name}, {_size(card.total_memory)}")
+        found = f"{card.name}, {_size(card.total_memory)}"
+        if _is_built_for(card.major, card.minor):
+            yield Check("devices", f"cuda:{index}", found)
+            continue
+        found += f", of compute capability {card.major}.{card.minor}"
+        advice = (
+            f"torch {torch.__version__} is not built for it. Install one of an older CUDA, or of a "
+            "newer one for a newer card, or use --device cpu."
+        )
+        yield Check("devices", f"cuda:{index}", found, "warning", advice)
     if torch.backends.mps.is_available():
         yield Check("devices", "mps", platform.machine())
-    if Path("/proc/driver/nvidia/version").exists() and not torch.cuda.is_available():
+    driver = torch.cuda.device_count() or Path("/proc/driver/nvidia/version").exists()
+    if driver and not torch.cuda.is_available():
         found = f"an NVIDIA driver, but torch {torch.__version__} cannot use it"
         advice = "This torch is a CPU build; install the one of PyPI."
         if torch.version.cuda:
             advice = f"Update the driver for CUDA {torch.version.cuda}."
         yield Check("devices", "cuda", found, "warning", advice)
+
+
+def _is_built_for(major: int, minor: int) -> bool:
+    """Whether torch has code for a compute capability; without a list (ROCm) it is taken to."""
+    import torch
+
+    built = re.findall(r"(sm|compute)_(\d+)", " ".join(torch.cuda.get_arch_list()))
+    # Code runs on later cards of its generation; what the driver compiles, on all later ones.
+    return not built or any(
+        divmod(int(number), 10) <= (major, minor)
+        and (kind == "compute" or int(number) // 10 == major)
+        for kind, number in built
+    )
 
 
 def memory() -> Iterator[Check]:

@@ -14,10 +14,12 @@ is given thousands of small kernels one by one waits for most of them.
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final
 
@@ -35,6 +37,10 @@ from models.fusion import mean_of_members
 
 _TRIAL: Final = 64  # side, in pixels, of the image that a rewritten network is compared on
 _WARM_UPS: Final = 2
+
+
+_Graph = tuple[torch.cuda.CUDAGraph, Tensor, Tensor]
+"""A recorded batch, the tensor that it reads and the one that it writes."""
 
 
 class Engine:
@@ -69,7 +75,8 @@ class Engine:
         fusion = network.fusion if isinstance(network, DivergentNets) else None
         self._fusion = fusion.to(self.device).eval() if fusion is not None else None
         self._seconds = [0.0] * len(self.members)
-        self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+        self._graphs: dict[torch.Size, _Graph] = {}
+        self._records = True
         self._replaying = threading.Lock()
 
     @torch.inference_mode()
@@ -163,12 +170,19 @@ class Engine:
         One thread at a time, since all batches of a shape pass through the graph's own tensors.
         """
         with self._replaying:
+            if images.shape not in self._graphs and self._records:
+                self._record(images)
             if images.shape not in self._graphs:
-                self._graphs[images.shape] = self._recorded(images)
+                with devices.CUDA_SWITCHES, self._exact():
+                    return self._together(images)
             graph, inputs, output = self._graphs[images.shape]
             inputs.copy_(images)
             graph.replay()
             return output.clone()
+
+    def _exact(self) -> AbstractContextManager[object]:
+        is_exact = self.precision == "fp32"
+        return devices.exact_float32(self.device) if is_exact else contextlib.nullcontext()
 
     def _time_members(self, images: Tensor) -> None:
         """Time one member after the other, since those in a graph cannot be told apart."""
@@ -180,22 +194,16 @@ class Engine:
             torch.cuda.synchronize(self.device)
             self._seconds[place] = time.perf_counter() - start
 
-    def _recorded(self, images: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
-        """Record all members' work on a batch: the graph, its input and its output."""
+    def _record(self, images: Tensor) -> None:
+        """Record all members' work on a batch of this shape, if it can be recorded."""
         # A graph is a list of kernels with the addresses that they read and write. Each batch is
         # therefore copied into `inputs`, and the result out of `output`. Before the recording, a
         # warm-up lets cuDNN and cuBLAS choose kernels and reserve memory, which a graph cannot
         # hold. Both happen on a side stream, since the default stream cannot be recorded.
         # 'thread_local' makes calls that cannot be recorded fail in this thread only; others go on
         # with their work.
-        exact = (
-            devices.exact_float32(self.device)
-            if self.precision == "fp32"
-            else contextlib.nullcontext()
-        )
-        with devices.CUDA_SWITCHES, exact:
+        with devices.CUDA_SWITCHES, self._exact():
             inputs = images.clone(memory_format=torch.channels_last)
-            graph = torch.cuda.CUDAGraph()
             stream, *streams = [
                 torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
                 for _ in range(1 + len(self.members))
@@ -206,9 +214,22 @@ class Engine:
                     self._on_streams(inputs, streams)
             torch.cuda.current_stream(self.device).wait_stream(stream)
             self._time_members(inputs)
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                output = self._on_streams(inputs, streams)
-        return graph, inputs, output
+            gc.collect()  # so that no older graph is destroyed in the midst of the recording
+            graph = torch.cuda.CUDAGraph()
+            try:
+                with (
+                    torch.cuda.stream(stream),  # which a recording that fails does not leave itself
+                    torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"),
+                ):
+                    output = self._on_streams(inputs, streams)
+            except RuntimeError as error:
+                self._records = False  # what cannot be recorded at one shape cannot at another
+                console.warn(
+                    "the network could not be recorded as a CUDA graph "
+                    f"({devices.graph_fault(error)}). It predicts without, which is slower."
+                )
+            else:
+                self._graphs[images.shape] = graph, inputs, output
 
 
 def _members(network: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -1,9 +1,9 @@
 """From frames to masks at the frames' own sizes.
 
 `evaluate`, `predict` and `submit` all take this path. Threads decode frames ahead of the network,
-the network runs in a thread of its own, and its probability maps are brought to the frames' own
-sizes, by the GPU or else in threads again. Each stage works a fixed number of frames ahead, so
-memory does not grow with the number of frames.
+the network has a thread of its own, on CUDA two, and its probability maps are brought to the
+frames' own sizes, by the GPU or else in threads again. Each stage works a fixed number of frames
+ahead, so memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Predictor:
         Pixels (N, 3, S, S) uint8 on any device give (N, C, S, S) float32 on the predictor's; where
         members are asked for, (N, C + C members, S, S): their probabilities follow the mean's.
         """
-        inputs = pixels.to(self.engine.device, non_blocking=True).float()
+        inputs = devices.moved(pixels, self.engine.device).float()
         return average_views(self.engine, inputs) if self.inference.tta else self.engine(inputs)
 
     def _decode(

@@ -46,6 +46,8 @@ class Bf16Weights:
 
     def __call__(self, images: Tensor) -> Tensor:
         """The network's output; to be called within autocast."""
+        for weight in self._low.values():
+            weight.grad = None  # left by a recording that failed in the midst of its backward pass
         with torch.no_grad():
             _copy(self._full.values(), self._low.values())
         output: Tensor = functional_call(self._network, self._low, (images,))

@@ -18,6 +18,8 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
+from harness.utils import device as devices
+
 Step = Callable[[Tensor, Tensor], Tensor]
 """A step over images (N, 3, H, W) and masks (N, H, W), both uint8, that gives a tensor.
 
@@ -34,7 +36,13 @@ memory, none of which can be recorded.
 
 
 class Recorder(Protocol):
-    """What takes steps, as they come or recorded."""
+    """What takes steps, as they come or recorded.
+
+    Attributes:
+        broken: Whether nothing can be recorded or replayed any more.
+    """
+
+    broken: bool
 
     def take(self, step: Step, images: Tensor, masks: Tensor) -> Tensor:
         """Take a step as it comes, under the conditions of a recording."""
@@ -59,7 +67,9 @@ class GraphedSteps:
     def __call__(self, step: Step, images: Tensor, masks: Tensor) -> Tensor:
         """Take a step; the same ``step`` each time."""
         shape = images.shape
-        if self._taken[shape] == WARM_UP and not self._failed:
+        if self._recorder.broken:
+            self._recordings.clear()
+        elif self._taken[shape] == WARM_UP and not self._failed:
             self._record(step, images, masks)
         self._taken[shape] += 1
         take = self._recordings.get(shape)
@@ -79,9 +89,9 @@ class GraphedSteps:
             # Once is enough: what cannot be recorded at one shape cannot at another.
             self._failed = True
             warnings.warn(
-                f"the step of a network could not be recorded as a CUDA graph "
-                f"({str(error).splitlines()[0]}). Training goes on without, which at small batches "
-                "is slower; --no-cuda-graphs leaves out the attempt.",
+                "the step of a network could not be recorded as a CUDA graph "
+                f"({devices.graph_fault(error)}). Training goes on without, which at small "
+                "batches is slower; --no-cuda-graphs leaves out the attempt.",
                 stacklevel=3,
             )
 
@@ -90,6 +100,7 @@ class CudaRecorder:
     """Takes and records steps on a GPU."""
 
     def __init__(self, device: torch.device) -> None:
+        self.broken = False
         self._device = device
         # Recording needs a stream of its own, and what is set up beforehand belongs to a stream.
         self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -107,14 +118,20 @@ class CudaRecorder:
         inputs = [torch.empty_like(given, device=self._device) for given in (images, masks)]
         gc.collect()  # so that no older graph is destroyed in the middle of the recording
         graph = torch.cuda.CUDAGraph()
-        with (
-            self._on_own_stream(),  # also where the recording fails and does not leave it itself
-            # The thread that pins batches goes on allocating, which this mode allows.
-            torch.cuda.graph(
-                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
-            ),
-        ):
-            result = step(*inputs)
+        try:
+            with (
+                devices.CUDA_SWITCHES,
+                self._on_own_stream(),  # also where the recording fails and does not leave it
+                # The thread that pins batches goes on allocating, which this mode allows.
+                torch.cuda.graph(
+                    graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+                ),
+            ):
+                result = step(*inputs)
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):  # which does not end CUDA's recording
+                self._give_up()
+            raise
         # Recordings take turns and leave nothing behind but their results, so they share memory.
         self._pool = graph.pool()
 
@@ -126,6 +143,19 @@ class CudaRecorder:
             return result.clone()  # the next replay writes to the same place
 
         return replay
+
+    def _give_up(self) -> None:
+        """Go on without recordings, after CUDA has ended one.
+
+        torch's allocator may then refuse to begin another. Up to torch 2.12 the generator takes
+        itself for one that is being recorded, and draws nothing. One in the same state does, but
+        earlier recordings, of the other one, would repeat their dropout from now on.
+        """
+        self.broken = True
+        place = self._device.index
+        generators: Any = torch.cuda.default_generators
+        own = generators[torch.cuda.current_device() if place is None else place]
+        own.graphsafe_set_state(own.clone_state())
 
     @contextmanager
     def _on_own_stream(self) -> Iterator[None]:

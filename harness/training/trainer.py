@@ -114,8 +114,8 @@ class Trainer:
         Returns:
             Tensor: (N, 3, H, W) float32, channels last, on the trainer's device.
         """
-        moved = images.to(self.device, non_blocking=True).float()
-        return ((moved - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        values = devices.moved(images, self.device).float()
+        return ((values - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
 
     def step(
         self,
@@ -166,12 +166,12 @@ class Trainer:
         # With None the gradients of a recorded step lie in the graph's own memory.
         self.optimiser.zero_grad(set_to_none=True)
         with devices.exact_float32(self.device, deterministic=False):
-            truth = masks.to(self.device, non_blocking=True).long()
+            truth = devices.moved(masks, self.device).long()
             logits = self._logits(self._bf16 or self._forward, images)
             logits, truth = self.group.whole_batch(logits, truth, frames or len(images))
             if self.teacher is not None:
                 with self._autocast():
-                    taught = self.teacher(images.to(self.device, non_blocking=True))
+                    taught = self.teacher(devices.moved(images, self.device))
                 truth = blend(truth, taught, self.config.teacher_weight)
             loss: Tensor = self.loss(logits, truth)
             # DDP averages the gradients of the processes, but the whole batch's are their sum.
@@ -216,7 +216,7 @@ class Trainer:
         """Per frame: the class's pixels in both, in the prediction, in the truth; (3, N) int64."""
         logits = self._logits(self._infer, images)
         prediction = logits.argmax(dim=1) == self.channel
-        truth = masks.to(self.device, non_blocking=True) == self.channel
+        truth = devices.moved(masks, self.device) == self.channel
         return torch.stack([prediction & truth, prediction, truth]).sum(dim=(2, 3))
 
     @torch.no_grad()

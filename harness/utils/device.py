@@ -58,8 +58,8 @@ def choose(name: str = "auto") -> torch.device:
     """
     import torch
 
-    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    here = [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    here = [f"cuda:{index}" for index in range(gpus())]
+    here += ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
     if name == "auto":
         return torch.device(here[0].partition(":")[0])
     try:
@@ -73,6 +73,21 @@ def choose(name: str = "auto") -> torch.device:
             "more."
         )
     return device
+
+
+def gpus() -> int:
+    """The number of CUDA devices that torch can use; it counts them with too old a driver, too."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device. Nothing waits for a copy to CUDA, which keeps pinned memory till then.
+
+    MPS would read a tensor that is freed meanwhile (pytorch issue 189690).
+    """
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def make_current(device: torch.device) -> None:
@@ -100,6 +115,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_perhaps_out_of_memory(error: BaseException) -> bool:
     """Whether an error often, but not always, means that a GPU's memory is full."""
     return isinstance(error, RuntimeError) and bool(_PERHAPS_OUT_OF_MEMORY.search(str(error)))
+
+
+def graph_fault(error: RuntimeError) -> str:
+    """Why a CUDA graph could not be recorded; what torch says at its end often only follows."""
+    first = error.__context__ if isinstance(error.__context__, RuntimeError) else error
+    return str(first).partition("\n")[0]
 
 
 def workers(device: torch.device, *, trainings: int = 1) -> int:

@@ -6,8 +6,9 @@
 
 The parts share eight minutes on one H100:
 
-right (``test_networks.py``, ``test_commands.py``)
-    Results on the GPU agree with those of the CPU; runs that are stopped go on.
+right (``test_networks.py``, ``test_recording.py``, ``test_commands.py``)
+    Results on the GPU agree with those of the CPU, recorded work with the same as it comes; runs
+    that are stopped go on.
 fast (``test_prediction_speed.py``, ``test_training_speed.py``)
     Training and prediction with the paper's encoder. Speeds are recorded beside what is asked of
     them, and fail no check.
@@ -58,6 +59,7 @@ REPORT: Final = Report(Path(OUT or ".").resolve()) if READY else None
 FIRST: Final = (
     "test_sigterm",
     "test_two_networks",
+    "test_recording.py",
     "test_networks.py::test_probabilities[triunet",
     "test_networks.py::test_five_steps[triunet",
     f"test_networks.py::test_five_steps[unet-{SCALE.encoder}",

@@ -21,6 +21,7 @@ from tests.gpu.scale import DRY
 ROOT: Final = Path(__file__).parents[2]
 PARTS: Final = {
     "test_networks": "right",
+    "test_recording": "right",
     "test_commands": "right",
     "test_prediction_speed": "fast",
     "test_training_speed": "fast",

@@ -85,6 +85,7 @@ def runs(empty: Runs) -> Runs:
     empty.train("torchrun", "--model", "unet", *SHORT, NCCL_DEBUG="INFO",
                 launcher=(*TORCHRUN, "-m", "harness"))  # fmt: skip
     empty.train("memory", *TOO_MUCH, launcher=(HERE / "little_memory.py",))
+    empty.start("unrecordable", launcher=(HERE / "unrecordable.py",))
     empty.start("doctor", "doctor", "--format", "json")
     if NCCL:
         empty.start("nccl", launcher=NCCL, NCCL_DEBUG="INFO")
@@ -182,6 +183,21 @@ def test_a_team_through_nccl(figures: dict[str, Any], runs: Runs) -> None:
     assert figures["max_difference"] <= 1e-3
     assert figures["shared"] == "value"
     assert figures["gathered"] == [[1.0, 1.0]]
+
+
+def test_a_network_that_cannot_be_recorded(figures: dict[str, Any], runs: Runs) -> None:
+    command = runs.commands["unrecordable"]
+    command.succeed()
+
+    (line,) = [line for line in command.said.splitlines() if line.startswith("{")]
+    figures |= json.loads(line) | {"said": command.said.replace(line, "").strip()[-600:]}
+    pairs = zip(figures["with"], figures["without"], strict=True)
+    figures["max_difference"] = max(abs(a - b) for a, b in pairs)
+    assert figures["max_difference"] <= 1e-3
+    assert len(set(figures["with"])) > 1
+    assert figures["predicted"] == 5
+    assert DRY or len(figures["warned"]) == 1
+    assert DRY or "It predicts without" in " ".join(command.said.split())
 
 
 def test_too_little_memory(figures: dict[str, Any], runs: Runs) -> None:

@@ -184,6 +184,13 @@ def trainer_of(
     return Trainer(config, network, device=device, normalisation=normalisation(config), steps=steps)
 
 
+def drop_nothing(trainer: Trainer) -> None:
+    """Devices, and compiled networks on a GPU, draw other numbers from the same seed."""
+    for module in trainer.network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+
+
 @pytest.mark.parametrize(("name", "encoder", "size"), SMALL[:-1] + PAPER)
 def test_five_steps(
     device: torch.device,
@@ -204,9 +211,7 @@ def test_five_steps(
     losses = {}
     for run, place, moved in (("cpu", CPU, False), ("moved", CPU, True), ("gpu", device, False)):
         trainer = trainer_of(config, place, STEPS, moved=moved)
-        for module in trainer.network.modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd):
-                module.p = 0.0  # devices draw other numbers from the same seed
+        drop_nothing(trainer)
         losses[run] = [
             trainer.step(*batch, epoch=0, index=step, passed=step).item()
             for step, batch in enumerate(batches)
@@ -237,6 +242,7 @@ def test_compiled_steps(
     losses = {}
     for compiled in (False, True):
         trainer = trainer_of(dataclasses.replace(config, compile=compiled), device, STEPS)
+        drop_nothing(trainer)
         losses["compiled" if compiled else "plain"] = [
             trainer.step(images, masks, epoch=0, index=0, passed=0).item() for _ in range(STEPS)
         ]

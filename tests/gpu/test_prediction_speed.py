@@ -93,11 +93,16 @@ def test_prediction(
     }
     written = sorted(tmp_path.glob("*.png"))
     assert len(written) == len(full_hd)
-    # Frames side by side get the masks that they get alone, padded to the same batch.
+    # Frames side by side get the masks that they get alone, padded to the same batch, but for
+    # pixels near one half: at another place in the batch a GPU may add in another order.
+    changed = 0.0
     for file in full_hd[:DISTINCT:4]:
         predict_images(predictor, sources([file]), tmp_path / "alone")
         mask = file.with_suffix(".png").name
-        assert (tmp_path / mask).read_bytes() == (tmp_path / "alone" / mask).read_bytes()
+        one, other = (cv2.imread(str(out / mask)) for out in (tmp_path, tmp_path / "alone"))
+        changed = max(changed, float((one != other).mean()))
+    figures["pixels_changed_beside_others"] = changed
+    assert changed <= 1e-2  # with random weights many are near it
     assert cv2.imread(str(written[0]), cv2.IMREAD_UNCHANGED).shape == FULL_HD[::-1]
 
 

@@ -240,15 +240,54 @@ def test_a_file_that_leaves_the_cache_meanwhile_is_no_crash(
 
 def test_each_card_is_named_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def card(index: int) -> SimpleNamespace:
-        return SimpleNamespace(name=f"Card {index}", total_memory=80 * doctor.GIB)
+        capability = {"major": 9 - 3 * index, "minor": index}
+        return SimpleNamespace(name=f"Card {index}", total_memory=80 * doctor.GIB, **capability)
 
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90", "sm_120"])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", card)
 
     found = by_name(doctor.devices())
 
     assert found["cuda:0"].found == "Card 0, 80.0 GiB"
-    assert found["cuda:1"].found == "Card 1, 80.0 GiB"
+    assert found["cuda:0"].status == "ok"
+    assert found["cuda:1"].found == "Card 1, 80.0 GiB, of compute capability 6.1"
+    assert found["cuda:1"].status == "warning"
+    assert "--device cpu" in found["cuda:1"].advice
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "expected"),
+    [
+        ((8, 6), ["sm_75", "sm_80"], True),
+        ((7, 0), ["sm_75", "sm_80"], False),
+        ((12, 0), ["sm_75", "sm_90"], False),
+        ((12, 0), ["sm_75", "sm_90", "compute_90"], True),
+        ((10, 3), ["sm_100", "sm_120"], True),
+        ((9, 0), ["gfx90a"], True),
+    ],
+)
+def test_code_runs_on_later_cards_of_its_generation(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built: list[str], expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: built)
+    assert doctor._is_built_for(*capability) == expected
+
+
+def test_a_driver_that_is_too_old_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def card(_index: int) -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # by NVML, which needs no CUDA
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", card)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+
+    check = by_name(doctor.devices())["cuda"]
+
+    assert check.status == "warning"
+    assert check.advice == "Update the driver for CUDA 13.0."
 
 
 def test_a_read_only_workspace_is_a_warning_and_a_folder_that_cannot_be_made_a_fault(

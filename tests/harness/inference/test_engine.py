@@ -301,6 +301,27 @@ def test_a_graph_is_recorded_once_a_shape_on_the_engines_own_device(
     assert cuda.current() == torch.device("cuda", 0)
 
 
+def test_a_network_that_cannot_be_recorded_predicts_without(
+    cuda: FakeCuda,
+    frames: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Looks(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            if cuda.recording.locked():
+                raise RuntimeError("operation not permitted when stream is capturing\nand more")
+            return images[:, :2] / 255
+
+    made = cuda.engine(Looks(), monkeypatch)
+    small = frames[:, :, :32, :32]
+
+    assert torch.equal(made(frames[:3]), frames[:3, :2] / 255)
+    assert torch.equal(made(small[:2]), small[:2, :2] / 255)
+    assert len(cuda.recordings) == 1
+    assert capsys.readouterr().err.count("(operation not permitted when stream is capturing)") == 1
+
+
 def test_engines_in_two_threads_record_one_after_the_other(
     cuda: FakeCuda, frames: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,3 +97,39 @@ def test_a_subclass_may_do_more_with_its_weights() -> None:
     with autocast():
         found = Bf16Weights(network)(images())
         assert torch.equal(found, network(images()))
+
+
+def test_gradients_of_a_step_that_failed_are_left_out() -> None:
+    """As where the memory is full in the midst of a recording's backward pass."""
+
+    class Fails(torch.autograd.Function):
+        @staticmethod
+        def forward(_ctx: object, images: Tensor) -> Tensor:
+            return images.clone()
+
+        @staticmethod
+        def backward(_ctx: object, *_gradients: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 1, 1), nn.Conv2d(1, 1, 1)
+            self.fails = True
+
+        def forward(self, images: Tensor) -> Tensor:
+            between = self.first(images)
+            return self.second(Fails.apply(between) if self.fails else between)
+
+    network = Network()
+    weights = Bf16Weights(network)
+    with autocast():
+        output = weights(images())
+    with pytest.raises(torch.OutOfMemoryError):
+        output.float().sum().backward()
+    network.fails = False
+    with autocast():
+        weights(images()).float().sum().backward()
+    weights.move_gradients()
+
+    assert network.second.bias.grad == 2 * 64 * 64  # type: ignore[union-attr]

@@ -32,6 +32,7 @@ class Log:
     """Notes what is asked of it, and computes like a GPU's recorder: on inputs of its own."""
 
     def __init__(self, refuse: bool = False) -> None:
+        self.broken = False
         self.done: list[str] = []
         self.refuse = refuse
 
@@ -164,6 +165,10 @@ class FakeCuda:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: list[Any] = []
         self.graphs = 0
+        self.fails: RuntimeError | None = None
+        self.generators: list[str] = []
+        monkeypatch.setattr(torch.cuda, "default_generators", [self])
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
         monkeypatch.setattr(torch.cuda, "Stream", self.new_stream)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", self.new_graph)
         for name in ("current_stream", "stream", "device", "graph"):
@@ -211,7 +216,17 @@ class FakeCuda:
     @contextmanager
     def graph(self, _graph: Any, **options: Any) -> Iterator[None]:
         self.events.append((options["pool"], options["stream"].name, options["capture_error_mode"]))
-        yield
+        try:
+            yield
+        finally:
+            if self.fails is not None:
+                raise self.fails
+
+    def clone_state(self) -> str:
+        return "anew"
+
+    def graphsafe_set_state(self, state: str) -> None:
+        self.generators.append(state)
 
 
 def test_steps_are_recorded_on_a_stream_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,3 +260,27 @@ def test_steps_are_recorded_on_a_stream_of_their_own(monkeypatch: pytest.MonkeyP
     assert cuda.events == ["replay 1"]
     assert torch.equal(seen[1], given)  # where the recorded step reads
     assert got.item() == 0.5
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_after_a_recording_that_cuda_ended_steps_draw_and_none_is_replayed(
+    monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    cuda = FakeCuda(monkeypatch)
+    recorder = CudaRecorder(CPU)
+
+    def item(images: Tensor, _masks: Tensor) -> Tensor:
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand more")
+
+    cuda.fails = RuntimeError("CUDA error: operation failed due to a previous error")
+    if full:  # torch's allocator says so without an error of CUDA
+        cuda.fails = torch.OutOfMemoryError("CUDA out of memory.")
+    steps = GraphedSteps(recorder)
+    steps._taken[images(8).shape] = WARM_UP
+    with pytest.raises(RuntimeError, match="not permitted"), pytest.warns() as said:
+        steps(item, images(8), masks(8))
+
+    (warned,) = said
+    assert "(CUDA error: operation not permitted when stream is capturing)" in str(warned.message)
+    assert recorder.broken is not full
+    assert cuda.generators == ["anew"] * (not full)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from harness.utils import device as devices
+from metrics.utils.errors import UserError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -106,6 +107,38 @@ def test_trainings_share_the_cores_for_their_workers(
 
     assert devices.workers(CUDA, trainings=trainings) == expected
     assert devices.workers(CPU, trainings=trainings) == 0
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_gpu_that_torch_counts_but_cannot_use_is_not_chosen(
+    monkeypatch: pytest.MonkeyPatch, usable: bool
+) -> None:
+    """NVML counts GPUs whose driver is too old for torch's CUDA, too."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+    assert devices.choose().type == ("cuda" if usable else "cpu")
+    if usable:
+        assert devices.choose("cuda:1") == torch.device("cuda", 1)
+    else:
+        with pytest.raises(UserError, match="no device 'cuda:1' here; expected one of cpu"):
+            devices.choose("cuda:1")
+
+
+def test_a_copy_to_mps_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would read a tensor that is freed meanwhile, in place of keeping it."""
+    asked: dict[torch.device, bool] = {}
+
+    def to(tensor: torch.Tensor, device: torch.device, *, non_blocking: bool) -> torch.Tensor:
+        asked[device] = non_blocking
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    for device in (CPU, CUDA, torch.device("mps")):
+        devices.moved(torch.zeros(1), device)
+
+    assert [device.type for device, is_async in asked.items() if is_async] == ["cuda"]
 
 
 def test_only_a_gpu_with_a_number_becomes_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
