@@ -3,7 +3,8 @@
 By pixel, a frame's map is two histograms of 256 grey levels, of polyp pixels and of others;
 cumulated from above they are the hits and false pixels at every threshold. By polyp, a map is a
 list of candidates, each with its score (``metrics.frame.candidates``). Bands are percentile
-intervals of a bootstrap that resamples sequences (``metrics.statistics.bootstrap``).
+intervals of a bootstrap that resamples sequences, as wide as those of all other figures
+(``metrics.statistics.bootstrap_intervals``).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import pandas as pd
 from metrics.endocv import SMOOTHING
 from metrics.masks.read import Mask, as_mask
 from metrics.statistics.bootstrap import draws
+from metrics.statistics.bootstrap_intervals import interval
+from metrics.statistics.clusters import effective_number
 from metrics.utils.groups import Floats, ratio
 
 LEVELS: Final = 256
 RESAMPLES: Final = 1000
-TAILS: Final = (0.025, 0.975)
 RATES: Final = (0.125, 0.25, 0.5, 1.0)
 """False polyps a frame at which the sensitivity is told."""
 
@@ -77,8 +79,10 @@ def threshold_curves(
         for weights in draws(np.random.default_rng(0), resamples, len(sums))
     ]
     names = ("dice", "precision", "recall")
-    whole = _means(sums.sum(axis=0)[None], np.array([frames.sum()]))[:, 0]
-    low, high = _limits(np.concatenate(drawn, axis=1), _how_many_have(sums))
+    total = sums.sum(axis=0)
+    whole = _means(total[None], np.array([frames.sum()]))[:, 0]
+    left_out = _means(total - sums, frames.sum() - frames)
+    low, high = _limits(whole, np.concatenate(drawn, axis=1), left_out, effective_number(clusters))
     table = {"threshold": (np.arange(LEVELS - 1) + 0.5) / (LEVELS - 1)}
     for place, name in enumerate(names):
         table |= {name: whole[place], f"{name}_low": low[place], f"{name}_high": high[place]}
@@ -155,18 +159,21 @@ def sensitivity_at(curve: pd.DataFrame, rate: float) -> float:
 def _means(sums: Floats, frames: Floats) -> Floats:
     """Dice, precision and recall (3, R, 255) from their sums (R, 4, 255)."""
     dice, hits, false, true = np.moveaxis(sums, 1, 0)
-    return np.stack([dice / frames[:, None], ratio(hits, hits + false), ratio(hits, true)])
+    return np.stack([ratio(dice, frames[:, None]), ratio(hits, hits + false), ratio(hits, true)])
 
 
-def _how_many_have(sums: Floats) -> Counts:
-    """How many sequences have Dice, precision and recall at a threshold, (3, 255)."""
-    _, hits, false, true = np.moveaxis(sums, 1, 0)
-    has = np.stack([np.ones(true.shape, dtype=np.bool_), hits + false > 0, true > 0])
-    return np.asarray(has.sum(axis=1))
+def _limits(
+    whole: Floats, drawn: Floats, left_out: Floats, effective: float
+) -> tuple[Floats, Floats]:
+    """The band (3, 255) of each figure and threshold; NaN where a single sequence has the figure.
 
-
-def _limits(drawn: Floats, sequences: Counts) -> tuple[Floats, Floats]:
-    """The band of each figure and threshold; NaN where fewer than two sequences have the figure."""
-    missing = (sequences < 2) | np.isnan(drawn).all(axis=1)
-    low, high = np.nanquantile(np.where(missing[:, None], 0, drawn), TAILS, axis=1)
-    return np.where(missing, np.nan, low), np.where(missing, np.nan, high)
+    From the figures of all frames (3, 255), of the resamples and without each sequence.
+    """
+    low, high = np.empty(whole.shape), np.empty(whole.shape)
+    for place, value in np.ndenumerate(whole):
+        figure, threshold = place
+        of_resamples, without = drawn[figure, :, threshold], left_out[figure, :, threshold]
+        low[place], high[place] = interval(
+            value, of_resamples, without, effective_clusters=effective, method="percentile"
+        )
+    return low, high

@@ -111,9 +111,9 @@ def summarise(
         that the table has; score;
         sd_frames (mean of the SDs over frames of F1, F2, PPV and recall); sd_metrics (SD of
         those four means); sd_sets (SD of the score over the test sets, where the table has a
-        test_set column; NaN for fewer than two); sd_FIGURE (SD over frames); left_out_FIGURE
-        (frames where it is undefined, left out of its mean). All SDs are population SDs. A mean
-        over no frames is NaN.
+        test_set column; NaN for fewer than two, or where a set has no score); sd_FIGURE (SD over
+        frames); left_out_FIGURE (frames where it is undefined, left out of its mean). All SDs are
+        population SDs. A mean over no frames is NaN.
 
     Raises:
         UserError: A column is missing.
@@ -244,11 +244,15 @@ def _strict(tp: Floats, fp: Floats, fn: Floats, tn: Floats) -> dict[str, Floats]
 def _spread_of_sets(
     test_sets: pd.Series[Any], codes: npt.NDArray[np.int64], groups: int, four: Floats
 ) -> Floats:
-    """For each group, the SD of the score over its test sets; NaN for fewer than two."""
+    """For each group, the SD of the score over its test sets.
+
+    NaN for fewer than two, or where one of them has no score: without it the others spread less.
+    """
     in_a_set = (test_sets.fillna("") != "").to_numpy()
     codes = codes[in_a_set]
     of_set = combine_codes(codes, test_sets[in_a_set])
     first = np.unique(of_set, return_index=True)[1]
     scores = moments(of_set, four[in_a_set], len(first))[0].mean(axis=1, keepdims=True)
     _, deviations, defined = moments(codes[first], scores, groups)
-    return np.where(defined[:, 0] > 1, deviations[:, 0], np.nan)
+    sets = np.bincount(codes[first], minlength=groups)
+    return np.where((sets > 1) & (defined[:, 0] == sets), deviations[:, 0], np.nan)

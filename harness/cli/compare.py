@@ -96,6 +96,7 @@ def command(
     from harness.runs.workspace import Workspace
     from metrics.averages import average_of
     from metrics.masks.classes import chosen_class
+    from metrics.statistics.clusters import few_clusters_note
     from metrics.statistics.comparison import compare
     from metrics.statistics.samples import collect, select, with_parts
     from metrics.statistics.seeds import pool
@@ -114,7 +115,8 @@ def command(
         over_seeds,
         title=f"{first} compared on the {split} split, {chosen_class(table)} ({protocol} protocol)",
         settings=f"Figures: {samples.averaged}. "
-        "Interval: {method}, {resamples} resamples, seed {seed}.".format(**options),
+        "Interval: {method}, {resamples} resamples, seed {seed}.".format(**options)
+        + few_clusters_note(samples.effective_clusters),
     )
     view.show(format_, {"split": split, "protocol": protocol, "average": average, **options})
     if format_ == "table":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metrics.curves import average_precision, froc, threshold_curves
-from metrics.statistics.clusters import clusters_of
+from metrics.statistics.clusters import clusters_of, effective_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,7 @@ class Curves:
         average_precision: By polyp.
         polyps: How many there are.
         frames: How many frames.
+        effective_clusters: How many sequences of one length would vary as much as theirs.
     """
 
     by_pixel: pd.DataFrame
@@ -31,19 +32,22 @@ class Curves:
     average_precision: float
     polyps: int
     frames: int
+    effective_clusters: float
 
 
 def curves_of(table: pd.DataFrame) -> Curves:
     """The curves of one model's map table."""
+    clusters = clusters_of(table)
     by_polyp = froc(table["found"].tolist(), table["false"].tolist(), table["polyps"].tolist())
     return Curves(
         by_pixel=threshold_curves(
             np.stack(table["polyp_levels"].tolist()),
             np.stack(table["rest_levels"].tolist()),
-            clusters_of(table),
+            clusters,
         ),
         by_polyp=by_polyp,
         average_precision=average_precision(by_polyp),
         polyps=int(table["polyps"].sum()),
         frames=len(table),
+        effective_clusters=effective_number(clusters),
     )

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from metrics.statistics.bootstrap import Replicates
 from metrics.utils.errors import UserError
@@ -102,12 +102,14 @@ def interval(
     if np.isnan(estimate) or np.isnan(jackknife).any() or not len(values):
         return float("nan"), float("nan")
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    z = np.asarray(stats.norm.ppf(tails), dtype=np.float64)
+    # The quantiles of scipy.stats, bit for bit, without what it checks before each.
+    z: Floats = special.ndtri(tails)
     if effective_clusters is not None:
-        z = stats.t.ppf(tails, df=max(effective_clusters - 1, 1)) * _widening(values, jackknife)
+        of_t = np.asarray(special.stdtrit(max(effective_clusters - 1, 1), tails))
+        z = of_t.astype(np.float64) * _widening(values, jackknife)
     if method == "bca":
         z = _bca(z, estimate, values, jackknife)
-    low, high = np.quantile(values, stats.norm.cdf(z))
+    low, high = np.quantile(values, special.ndtr(z))
     return float(low), float(high)
 
 
@@ -129,7 +131,7 @@ def _bca(z: Floats, estimate: float, values: Floats, left_out: Floats) -> Floats
     tie = _SMALLEST * values.std()
     below = np.mean(values < estimate - tie) + np.mean(np.abs(values - estimate) <= tie) / 2
     # An estimate beyond all resamples would have an infinite bias.
-    bias = stats.norm.ppf(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
+    bias = special.ndtri(np.clip(below, 0.5 / len(values), 1 - 0.5 / len(values)))
     influence = left_out.mean() - left_out
     spread = float(np.sum(influence**2)) ** 1.5
     acceleration = float(np.sum(influence**3)) / (6 * spread) if spread > 0 else 0.0

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from metrics.curves import (
     RATES,
+    RESAMPLES,
     average_precision,
     froc,
     level_counts,
@@ -20,6 +21,9 @@ from metrics.curves import (
 from metrics.endocv import add_figures
 from metrics.frame.candidates import candidates
 from metrics.frame.pixel_counts import count, frame_rows
+from metrics.statistics.bootstrap import resample
+from metrics.statistics.bootstrap_intervals import intervals
+from metrics.statistics.samples import from_values
 
 RNG = np.random.default_rng(3)
 TRUTH = RNG.random((12, 20, 24)) < np.linspace(0, 0.4, 12)[:, None, None]
@@ -50,6 +54,16 @@ def test_dice_at_one_half_is_the_f1_of_the_tables() -> None:
             for n, (t, m) in enumerate(zip(TRUTH, MAPS, strict=True))]  # fmt: skip
     expected = add_figures(pd.DataFrame(rows))["f1"].mean()
     assert curves(np.arange(12)).loc[0.5, "dice"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_band_of_dice_is_the_interval_of_f1() -> None:
+    clusters = np.arange(12) // 3
+    rows = [frame_rows(count(t, m > 0.5), frame=str(n))[0]
+            for n, (t, m) in enumerate(zip(TRUTH, MAPS, strict=True))]  # fmt: skip
+    f1 = from_values({"a": add_figures(pd.DataFrame(rows))["f1"]}, clusters=clusters)
+    expected = intervals(resample(f1, resamples=RESAMPLES), method="percentile")
+    band = curves(clusters).loc[0.5, ["dice_low", "dice_high"]]
+    assert band.tolist() == pytest.approx(expected[["low", "high"]].iloc[0].tolist(), abs=1e-12)
 
 
 def test_bands_hold_the_curve_and_widen_with_fewer_sequences() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import fbeta_score, jaccard_score, precision_score, recall_score
 
+from metrics.averages import summarise_by
 from metrics.endocv import (
     FIGURES,
     SCORED,
@@ -16,6 +17,7 @@ from metrics.endocv import (
     summarise,
     with_all_classes,
 )
+from metrics.masks.classes import chosen_rows
 from metrics.masks.png import encode_png
 from metrics.masks.read import decode_mask, fit_prediction
 from metrics.utils.errors import UserError
@@ -202,6 +204,14 @@ def test_sd_over_sets_is_that_of_the_sets_scores(table):
     assert scores[0] != pytest.approx(scores[1])
     alone = summarise(polyp, by=("test_set",))
     assert alone["sd_sets"].isna().all()
+
+
+def test_a_set_without_a_score_leaves_no_sd_over_sets(table):
+    sets = {"one": (6, 2, 4, 8), "two": (5, 0, 0, 5), "three": (0, 0, 4, 4)}  # no PPV in the last
+    polyp = chosen_rows(table(list(sets.values()), test_set=list(sets)))
+    assert np.isnan(summarise(polyp, protocol="strict")["sd_sets"].item())
+    assert np.isnan(summarise_by("sets", polyp, protocol="strict")["sd_sets"].item())
+    assert summarise(polyp)["sd_sets"].item() > 0
 
 
 def test_frames_of_no_test_set_have_no_sd_over_sets(table):

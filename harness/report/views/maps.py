@@ -14,6 +14,7 @@ from metrics.calibration import BINS
 from metrics.curves import RATES, RESAMPLES, sensitivity_at
 from metrics.frame.candidates import CUT
 from metrics.frame.lesions import MIN_IOU
+from metrics.statistics.clusters import few_clusters_note
 
 if TYPE_CHECKING:
     from harness.evaluation.calibration import Calibration
@@ -54,7 +55,8 @@ def by_pixel_view(curves: Mapping[str, Curves], *, split: str) -> View:
         group="model",
         caption="Dice: mean over frames; precision and recall: of all frames' pixels together. In "
         f"brackets, 95 % bootstrap bands ({RESAMPLES:,} resamples of sequences, seed 0); n = "
-        f"{max(found.frames for found in curves.values())} frames.",
+        f"{max(found.frames for found in curves.values())} frames."
+        + few_clusters_note(min(found.effective_clusters for found in curves.values())),
     )
 
 

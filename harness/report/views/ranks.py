@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, capitalised, title_of, titled
+from metrics.statistics.clusters import few_clusters_note
 from metrics.statistics.ranking import Ranking, rank
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
         f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
         f"{'undefined' if isnan(ranking.kendall_tau) else f'{ranking.kendall_tau:.3f}'}."
+        + few_clusters_note(samples.effective_clusters)
         + (f" A dash: {figure} is undefined." if ranking.table["estimate"].isna().any() else ""),
     )
 

@@ -12,6 +12,7 @@ from harness.report.tables.view import View, titled
 from metrics.averages import average_of
 from metrics.statistics.bootstrap import resample
 from metrics.statistics.bootstrap_intervals import LEVEL, intervals
+from metrics.statistics.clusters import few_clusters_note
 from metrics.statistics.samples import collect, select
 from metrics.statistics.seeds import SeedSpread, pool, spread
 
@@ -65,7 +66,8 @@ def seed_view(
         ],
         title=f"{split} split, over seeds",
         caption=f"Figures: {samples.averaged}. Over seeds: Student's interval of the mean. "
-        "Decides: the wider of the two intervals, the one that limits what the figures can tell.",
+        "Decides: the wider of the two intervals, the one that limits what the figures can tell."
+        + few_clusters_note(samples.effective_clusters),
         group="title",
         data_only_columns=["model"],
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.report.views.ranks import rank_view
-from metrics.statistics.samples import Samples
+from metrics.statistics.samples import Samples, from_values
 
 
 def test_what_the_data_cannot_tell_reads_as_a_tie() -> None:
@@ -23,6 +23,19 @@ def test_what_the_data_cannot_tell_reads_as_a_tie() -> None:
     assert places == {"a": "1 =", "b": "1 =", "c": "3"}
     assert "n = 60 frames in 60" in view.caption
     assert "seed 0" in view.caption
+
+
+def test_intervals_of_few_sequences_are_said_to_be_too_narrow() -> None:
+    values = np.random.default_rng(0).random(12)
+    captions = [
+        rank_view(
+            from_values({"a": values, "b": values / 2}, clusters=np.arange(12) % sequences),
+            title="",
+            figure="f1",
+        ).caption
+        for sequences in (1, 4, 6)
+    ]
+    assert ["too narrow" in caption for caption in captions] == [False, True, False]
 
 
 def test_what_is_undefined_has_no_rank_and_ties_with_nothing() -> None:
