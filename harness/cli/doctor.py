@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import format_option
 from harness.config import settings
 from harness.config.sources import ROLES, Pair
@@ -44,7 +45,7 @@ class Check:
     advice: str = ""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @format_option("table", "json")
 def command(format_: Format) -> None:
     """Show what this machine has, and how to mend each fault.
