@@ -24,8 +24,8 @@ def test_the_headline_names_rivals_from_the_best_down(models: str, end: str) -> 
         values[name] = mean + noise - noise.mean()
     samples = Samples(
         models=tuple(models.split()),
-        figures=("score",),
-        values=np.stack([values[name] for name in models.split()])[..., None],
+        figures=("score", "f1", "f2", "ppv", "recall"),
+        values=np.stack([values[name] for name in models.split()])[..., None].repeat(5, axis=2),
         clusters=np.arange(40),
         frames=tuple(map(str, range(40))),
     )
