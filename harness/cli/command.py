@@ -63,8 +63,8 @@ class SeedOption(click.Option):
     """What NumPy and torch both take, by default 0."""
 
     def __init__(self, *names: Any, **rest: Any) -> None:
-        seeds = click.IntRange(0, 2**32 - 1)
-        super().__init__(*names, type=seeds, default=0, show_default=True, **rest)
+        seeds = {"type": click.IntRange(0, 2**32 - 1), "default": 0, "show_default": True}
+        super().__init__(*names, **{**seeds, **rest})
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
         """All but the range, whose end nobody needs to read."""
