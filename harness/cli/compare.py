@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import (
     average_option,
     format_option,
@@ -38,7 +39,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("a")
 @click.argument("b", required=False)
 @click.option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Group, examples
 from harness.cli.options import FRAMES, format_option, seed_option, with_settings
 from harness.cli.paths import UserPath
 from harness.config.settings import Settings
@@ -37,12 +38,14 @@ Examples:
 """
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=Group, epilog=EPILOG)
 def command() -> None:
     """Check, draw and decode datasets."""
 
 
-@command.command(epilog=EPILOG)
+@command.command(
+    epilog=examples("harness data check", "harness data check some/folder --format json")
+)
 @click.argument("folders", nargs=-1, type=UserPath(), metavar="[FOLDER]...")
 @with_settings(*FRAMES, "test_frames", "splits")
 @format_option()
@@ -111,7 +114,7 @@ def _listings(folders: tuple[Path, ...], settings: Settings) -> list[Listing]:
     return list(found.values())
 
 
-@command.command(epilog=EPILOG)
+@command.command(epilog=examples("harness data synth drawn --frames 300"))
 @click.argument("folder", type=UserPath())
 @click.option("--frames", default=300, show_default=True, help="About how many in total.")
 @click.option("--height", default=256, show_default=True, help="Height of most frames, in pixels.")
@@ -150,7 +153,7 @@ def _multiples(
     return sizes
 
 
-@command.command(epilog=EPILOG)
+@command.command(epilog=examples("harness data cache --size 256"))
 @with_settings(*FRAMES, "workspace", "splits")
 @click.option(
     "--size",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import seed_option
 from harness.cli.paths import UserPath
 from harness.config import settings
@@ -39,7 +40,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("folder", type=UserPath(file_okay=False), default="demo")
 @click.option(
     "--frames",

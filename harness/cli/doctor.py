@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import format_option
 from harness.config import settings
 from harness.config.sources import ROLES, Pair
@@ -45,7 +46,7 @@ class Check:
     advice: str = ""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @format_option("table", "json")
 def command(format_: Format) -> None:
     """Show what this machine has, and how to mend each fault.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import (
     FRAMES,
     average_option,
@@ -48,7 +49,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG, headings={"protocol": "Figures", "shard": "Prediction"})
 @click.option(
     "--split",
     "wanted",
@@ -76,6 +77,7 @@ Examples:
     "--table",
     "kind",
     type=click.Choice(list(EVALUATION_TABLES)),
+    metavar="NAME",
     default="classes",
     show_default=True,
     help="; ".join(f"{name}: {meaning}" for name, meaning in EVALUATION_TABLES.items()) + ".",
@@ -89,10 +91,10 @@ Examples:
 @click.option("--from", "reference", metavar="SET", help="Generalisation from this set only.")
 @click.option("--to", "other", metavar="SET", help="Generalisation to this set only.")
 @average_option("How figures over several test sets are averaged")
+@format_option()
 @shard_options()
 @map_options()
 @inference_options()
-@format_option()
 @with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,

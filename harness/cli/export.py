@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -28,7 +29,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("run")
 @click.option(
     "--format",

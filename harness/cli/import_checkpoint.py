@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import encoder_option, nodes_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -22,7 +23,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("file", type=UserPath(exists=True, dir_okay=False))
 @click.option("--model", required=True, metavar="NAME", help="A network of 'harness models'.")
 @encoder_option(default="se_resnext50_32x4d", show_default=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import average_option, format_option, with_settings, without_option
 from harness.report.tables.choices import FORMATS, SD_MEANINGS
 from harness.utils import console
@@ -35,7 +36,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.option("--round", "round_name", metavar="NAME", help="One round only.")
 @click.option(
     "--split",

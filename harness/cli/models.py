@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import format_option
 from harness.utils import console
 
@@ -23,7 +24,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.option(
     "--encoder", metavar="NAME", help="Encoder to count parameters with; by default the paper's."
 )

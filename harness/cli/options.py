@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
+from harness.cli.command import SeedOption
 from harness.cli.paths import UserPath
 from harness.config import settings
 from harness.report.tables.choices import AVERAGES, FORMATS
@@ -123,7 +124,7 @@ _SHARDS: Final = (
         "--shard",
         metavar="K/N",
         callback=_shard,
-        help="Predict only each N-th frame, from the K-th on, and keep that part for --gather. N "
+        help="Predict only every N-th frame, from the K-th on, and keep that part for --gather. N "
         "processes, on any machines that share the folder, so predict all.",
     ),
     click.option(
@@ -145,12 +146,12 @@ def setting_option(
     kind = "FILE" if name in ("splits", "rounds") else "DIR"
     meaning = settings.MEANINGS[name]
     help_text = f"{meaning[0].upper()}{meaning[1:]}."
-    if env:
-        help_text += f"  [env: {settings.variable(name)}]"
     how: dict[str, Any] = {"type": UserPath(), "metavar": kind}
     if name == "test":
-        help_text += " Repeatable."
+        help_text = help_text[:-1] + "; repeatable."
         how = {"multiple": True, "callback": callback, "metavar": "NAME=DIR"}
+    if env:
+        help_text += f"  [env: {settings.variable(name)}]"
     return click.option(settings.flag(name), name, cls=SettingOption, help=help_text, **how)
 
 
@@ -174,8 +175,7 @@ def without_option() -> Callable[[Command], Command]:
 
 def seed_option(meaning: str) -> Callable[[Command], Command]:
     """``--seed``, what NumPy and torch both take, by default 0."""
-    seeds = click.IntRange(0, 2**32 - 1)
-    return click.option("--seed", type=seeds, default=0, show_default=True, help=meaning)
+    return click.option("--seed", cls=SeedOption, help=meaning)
 
 
 def encoder_option(**settings: Any) -> Callable[[Command], Command]:

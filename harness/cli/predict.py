@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import inference_options, map_options, shard_options, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -45,7 +46,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG, headings={"shard": "Prediction"})
 @click.argument("source", type=UserPath(exists=True))
 @click.option(
     "--out", type=UserPath(), required=True, metavar="DIR", help="Where masks go, as NAME.png."

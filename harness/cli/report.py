@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import FRAMES, average_option, models_option, with_settings, without_option
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -36,7 +37,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.option(
     "--split", type=click.Choice(["val", "test"]), help="Show the evaluations of this split."
 )

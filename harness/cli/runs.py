@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from harness.cli.command import Group, examples
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -36,7 +37,7 @@ Examples:
 """
 
 
-@click.group(invoke_without_command=True, epilog=EPILOG)
+@click.group(cls=Group, invoke_without_command=True, epilog=EPILOG)
 @format_option()
 @with_settings("workspace")
 @click.pass_context
@@ -101,7 +102,7 @@ def _name_unregistered(folder: Path, known: set[str]) -> None:
         )
 
 
-@command.command(epilog=EPILOG)
+@command.command(epilog=examples("harness runs show unet-20261124-031500"))
 @click.argument("run")
 @format_option("table", "json")
 @with_settings("workspace")
@@ -182,7 +183,7 @@ def _how_tuned(tuned: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@command.command(epilog=EPILOG)
+@command.command(epilog=examples("harness runs rm unet-20261124-031500 fpn-20261124-040200"))
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @with_settings("workspace")
@@ -215,7 +216,7 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
                 console.warn(f"{run.folder} cannot be deleted whole; delete what is left of it")
 
 
-@command.command(epilog=EPILOG)
+@command.command(epilog=examples("harness runs sync"))
 @with_settings("workspace")
 def sync(settings: Settings) -> None:
     """Enter into the register what jobs on other machines wrote.
@@ -241,7 +242,7 @@ def sync(settings: Settings) -> None:
         console.note(f"Networks not finished: {left}. Go on with: {command_line('train --resume')}")
 
 
-@command.command("import", epilog=EPILOG)
+@command.command("import", epilog=examples("harness runs import ../colleague/workspace"))
 @click.argument("other", metavar="WORKSPACE", type=UserPath(file_okay=False))
 @with_settings("workspace")
 def import_(settings: Settings, other: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import average_option, format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -36,7 +37,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("packages", nargs=-1, required=True, type=UserPath(), metavar="PACKAGE...")
 @click.option(
     "--truth",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import format_option, with_settings
 from harness.utils import console
 from harness.utils.command_line import command_line
@@ -30,7 +31,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.option("--round", "round_name", metavar="NAME", help="One round only.")
 @format_option()
 @with_settings("workspace", "rounds")

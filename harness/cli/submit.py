@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import inference_options, models_option, with_settings
 from harness.utils import console
 from metrics.utils.names import counted, passed_over
@@ -26,7 +27,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG, headings={"batch_size": "Prediction"})
 @click.option("--round", "round_name", required=True, metavar="NAME", help="1, 2 or one of yours.")
 @models_option(
     "Models, of which the newest finished run is taken; repeatable. By default DivergentNets, "

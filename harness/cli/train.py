@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import FRAMES, device_option, models_option, names_of, with_settings
 from harness.cli.train_request import (
     Request,
@@ -47,7 +48,11 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(
+    cls=Command,
+    epilog=EPILOG,
+    headings={"preset": "The recipe", "device": "How it runs"},
+)
 @models_option(
     "A model of 'harness models', or all; repeatable. By default the paper's six networks, "
     "then DivergentNets from their best checkpoints."
@@ -60,12 +65,41 @@ Examples:
     "and finished runs by their identifiers, of any seed, fold, encoder and size.",
 )
 @click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    metavar="[RUN]",
+    help="Go on with an unfinished run, and with what was still to do after it; without RUN, the "
+    "newest. On a CPU the weights become those of an unbroken run; on a GPU batches and "
+    "augmentations are the same, and the weights are so up to rounding.",
+)
+@click.option(
+    "--init",
+    type=os.path.expanduser,
+    metavar="RUN|FILE",
+    help="Start from all weights of a run, or of a checkpoint as import-checkpoint takes it. "
+    "Model, encoder, nodes and inputs are the run's; a file takes --model, --encoder, and --set "
+    "inputs=0-255 where its images were not normalised.",
+)
+@click.option("--leave-out", metavar="CENTRE", help="Train without a centre and test on it.")
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    help="Cross-validate: each network once a fold; sequences stay whole.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Train each network N times, from --seed on; DivergentNets is made once for each seed.",
+)
+@click.option(
     "--preset",
     type=os.path.expanduser,
-    show_default="paper",
     metavar="NAME|FILE",
-    help="The recipe to start from: paper, quick (learns real frames on a CPU), strong (a GPU), "
-    "demo (for the drawn frames of 'harness demo'), or a TOML file like those of --print-recipe.",
+    help="The recipe to start from: paper (the default), quick (learns real frames on a CPU), "
+    "strong (a GPU), demo (for the drawn frames of 'harness demo'), or a TOML file like those of "
+    "--print-recipe.",
 )
 @click.option(
     "--set",
@@ -78,15 +112,6 @@ Examples:
     "--print-recipe",
     is_flag=True,
     help="Print the whole recipe as TOML, which --preset takes, and train nothing.",
-)
-@click.option(
-    "--resume",
-    is_flag=False,
-    flag_value=_NEWEST,
-    metavar="[RUN]",
-    help="Go on with an unfinished run, and with what was still to do after it; without RUN, the "
-    "newest. On a CPU the weights become those of an unbroken run; on a GPU batches and "
-    "augmentations are the same, and the weights are so up to rounding.",
 )
 @click.option(
     "--epochs",
@@ -102,54 +127,14 @@ Examples:
     help="End a training whose validation IoU has not improved for N epochs; 0 never does.",
 )
 @click.option(
-    "--init",
-    type=os.path.expanduser,
-    metavar="RUN|FILE",
-    help="Start from all weights of a run, or of a checkpoint as import-checkpoint takes it. "
-    "Model, encoder, nodes and inputs are the run's; a file takes --model, --encoder, and --set "
-    "inputs=0-255 where its images were not normalised.",
-)
-@click.option(
     "--teacher",
     metavar="RUN|MODEL",
     help="Also learn the probabilities of a run, such as DivergentNets (distillation), computed "
     "for each batch; --set teacher_weight=W is their share, 0 to 1, beside the masks.",
 )
 @request_options()
-@click.option(
-    "--cuda-graphs/--no-cuda-graphs",
-    "graphs",
-    default=True,
-    show_default=True,
-    help="On a GPU, record a training step and replay it, which at small batches is faster.",
-)
 @click.option("--seed", type=int, help="Fixes weights, order and augmentations.")
-@click.option(
-    "--seeds",
-    type=click.IntRange(2),
-    metavar="N",
-    help="Train each network N times, from --seed on; DivergentNets is made once for each seed.",
-)
-@click.option(
-    "--workers",
-    type=int,
-    help="Processes that augment beside each training; by default as many as the cores allow, "
-    "divided among all trainings of the machine. 0 augments in the training process; --resume "
-    "takes it too.",
-)
-@click.option(
-    "--save-every",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    help="Seconds between two writings of what --resume needs.",
-)
-@click.option("--leave-out", metavar="CENTRE", help="Train without a centre and test on it.")
-@click.option(
-    "--folds",
-    type=click.IntRange(2),
-    help="Cross-validate: each network once a fold; sequences stay whole.",
-)
+@device_option()
 @click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -159,13 +144,33 @@ Examples:
     "trains one after another.",
 )
 @click.option(
+    "--workers",
+    type=int,
+    help="Processes that augment beside each training; by default as many as the cores allow, "
+    "divided among all trainings of the machine. 0 augments in the training process; --resume "
+    "takes it too.",
+)
+@click.option(
+    "--cuda-graphs/--no-cuda-graphs",
+    "graphs",
+    default=True,
+    show_default=True,
+    help="On a GPU, record a training step and replay it, which at small batches is faster.",
+)
+@click.option(
+    "--save-every",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two writings of what --resume needs.",
+)
+@launcher_options
+@click.option(
     "--tracker",
     type=click.Choice(["mlflow"]),
     help="Tell MLflow of each epoch as well; its store is workspace/mlflow.db, or what "
     "MLFLOW_TRACKING_URI names.",
 )
-@launcher_options
-@device_option()
 @with_settings(*FRAMES, "workspace", "splits")
 def command(
     settings: Settings,

@@ -35,7 +35,7 @@ _RECIPE: Final = {
     "encoder_weights": click.option(
         "--encoder-weights",
         metavar="NAME|FILE",
-        help="What it starts from: imagenet, none or a file.",
+        help="What the encoder starts from: imagenet, none or a file.",
     ),
     "nodes": nodes_option(),
     "size": click.option("--size", type=int, help="Side of the network input, in pixels."),
@@ -50,7 +50,9 @@ _RECIPE: Final = {
     ),
     "learning_rate": click.option("--learning-rate", type=float, help="Peak learning rate."),
     "schedule": click.option(
-        "--schedule", metavar="NAME", help="Of the learning rate: step, one-cycle or cosine."
+        "--schedule",
+        metavar="NAME",
+        help="How the learning rate changes: step, one-cycle or cosine.",
     ),
     "optimiser": click.option(
         "--optimiser", metavar="NAME", help="How weights are updated: adam or adamw."

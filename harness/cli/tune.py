@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from harness.cli.command import Command
 from harness.cli.options import FRAMES, format_option, inference_options, names_of, with_settings
 from harness.utils import console
 from harness.utils.command_line import command_line
@@ -32,7 +33,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("run")
 @click.option(
     "--split",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from harness.cli.command import Command
 from harness.cli.options import format_option, with_settings
 from harness.cli.paths import UserPath
 from harness.utils import console
@@ -33,7 +34,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Command, epilog=EPILOG)
 @click.argument("paths", nargs=-1, required=True, metavar="PACKAGE...", type=UserPath())
 @click.option(
     "--frames",

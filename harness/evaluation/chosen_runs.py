@@ -226,8 +226,10 @@ class ChosenRuns:
             there = Keep() if table is None else evaluate_run.kept_by(run, split)
             keeps[run.run] = self.keep | there
             if table is not None and keeps[run.run] == there:
-                console.note(f"{run.run}: evaluated before; --again predicts it again")
                 tables[run.run] = table
+        if tables:
+            named = next(iter(tables)) if len(tables) == 1 else f"{len(tables)} runs"
+            console.note(f"{named}: evaluated before; --again predicts again")
         return tables, {name: keep for name, keep in keeps.items() if name not in tables}
 
     def _passes(self, pending: Mapping[str, Keep]) -> Iterator[tuple[Run, dict[int, Run]]]:

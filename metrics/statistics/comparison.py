@@ -86,7 +86,7 @@ class Comparison:
 
     def _over_frames(self) -> str:
         name = _NAMES.get(self.figure, self.figure)
-        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{2 if self.p >= 0.01 else 3}f}"
+        p = "p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}"
         if np.isnan(self.difference):
             return f"Nothing to compare: {name} of {self.a} or {self.b} is undefined."
         if not self.p < 1 - self.level:

@@ -91,7 +91,7 @@ def distributions(
     x = alt.X("value:Q", title=axis, scale=UNIT)
     base = chart(rows).encode(x=x, y=model_rows(styles))
     spread = alt.YOffset("spread:Q", scale=alt.Scale(domain=[-4, 20]))  # 0 to 16 and a margin
-    dots = base.mark_circle(size=26, opacity=0.45, cursor="pointer").encode(
+    dots = base.mark_circle(size=26, opacity=0.6, cursor="pointer").encode(
         yOffset=spread,
         color=colour(styles, legend=False),
         tooltip=["frame:N", "model:N", alt.Tooltip("value:Q", title="F1", format=".3f")],

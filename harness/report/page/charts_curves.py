@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from harness.report.page.vega import (
-    LIMIT,
-    UNIT,
+    SOFT,
+    WITH_EDGES,
     Spec,
     chart,
     colour,
@@ -55,7 +55,7 @@ def reliability(series: Series, *, title: str, axes: tuple[str, str]) -> Spec:
     """
     plain = [(style, bins[["confidence", "frequency"]]) for style, bins in series]
     ends = chart([{"x": 0, "y": 0}, {"x": 1, "y": 1}])
-    diagonal = ends.mark_line(color=LIMIT, strokeDash=[6, 4]).encode(x="x:Q", y="y:Q")
+    diagonal = ends.mark_line(color=SOFT, strokeDash=[6, 4]).encode(x="x:Q", y="y:Q")
     return _lines(plain, ("x", "y"), title=title, axes=axes, under=[diagonal], point=True)
 
 
@@ -78,14 +78,16 @@ def _lines(
     ]
     styles = [style for style, _ in series]
     chosen, opacity = legend_choice()
-    across = alt.X("x:Q", title=axes[0], scale=alt.Scale(domain=[0, most], nice=False))
+    # With room for a whole line at both ends, as above and below.
+    edges = alt.Scale(domain=[-0.02 * most, 1.02 * most], nice=False)
+    across = alt.X("x:Q", title=axes[0], scale=edges)
     base = chart(rows).encode(x=across, color=colour(styles), opacity=opacity)
     layers = [*under]
     if "low" in names:
-        low = alt.Y("low:Q", title=axes[1], scale=UNIT)
+        low = alt.Y("low:Q", title=axes[1], scale=WITH_EDGES)
         layers.append(base.mark_area(fillOpacity=0.15, clip=True).encode(y=low, y2="high:Q"))
     lines = base.mark_line(strokeWidth=2, clip=True, **line).encode(
-        y=alt.Y("y:Q", title=axes[1], scale=UNIT),
+        y=alt.Y("y:Q", title=axes[1], scale=WITH_EDGES),
         order="at:Q",
         strokeDash=dashes(styles),
         tooltip=["model:N", *(alt.Tooltip(name, format=".3f") for name in ("x:Q", "y:Q"))],

@@ -14,7 +14,6 @@ from harness.report.page.vega import (
     LIMIT,
     MARK,
     PAGE,
-    SOFT,
     TEXT,
     WITH_EDGES,
     Spec,
@@ -128,7 +127,7 @@ def matrix(
         dy=alt.expr(f"{side} < 64 ? 0 : -7"), color=TEXT, opacity=alt.expr(f"{side} < 36 ? 0 : 1")
     ).encode(text=alt.Text("difference:Q", format="+.2f"))
     p = base.mark_text(
-        dy=9, color=SOFT, fontSize=11, opacity=alt.expr(f"{side} < 64 ? 0 : 1")
+        dy=9, color=TEXT, fontSize=11, opacity=alt.expr(f"{side} < 64 ? 0 : 1")
     ).encode(text="p:N")
     return spec(alt.layer(squares, number, p).properties(height=46 * len(labels)), title)
 

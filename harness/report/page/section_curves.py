@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
 
 from harness.report.page import charts_curves
 from harness.report.page.content import PageContent, Plot
@@ -12,6 +15,7 @@ from harness.report.views.maps import by_pixel_view, by_region_view, calibration
 from metrics.calibration import BINS
 from metrics.curves import RESAMPLES
 from metrics.frame.candidates import CUT
+from metrics.utils.names import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from harness.report.tables.columns import Table
 
 _BANDS = f"Bands: 95 % bootstrap, {RESAMPLES:,} resamples of sequences."
-_MOST_FALSE = 4.0
+_MOST_FALSE: Final = 4
 
 
 def curves(content: PageContent) -> list[Table | Plot]:
@@ -95,8 +99,14 @@ def _bands(content: PageContent, known: Mapping[str, Curves]) -> list[Plot]:
 
 
 def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
-    columns = ["false_a_frame", "sensitivity"]
-    series = [(content.styles[model], found.by_polyp[columns]) for model, found in known.items()]
+    # Above all scores nothing is found and nothing is wrong; many curves have but one more point.
+    first = pd.DataFrame({"false_a_frame": [0.0], "sensitivity": [0.0]})
+    series = [
+        (content.styles[model], pd.concat([first, found.by_polyp[[*first]]]))
+        for model, found in known.items()
+    ]
+    furthest = max(float(points["false_a_frame"].max()) for _, points in series)
+    most = float(min(_MOST_FALSE, max(1, math.ceil(furthest))))
     named = regions(content.class_)
     return Plot(
         title=f"{capitalised(named)} found against false ones",
@@ -104,9 +114,9 @@ def _froc(content: PageContent, known: Mapping[str, Curves]) -> Plot:
             series,
             title=f"Sensitivity by false {named} a frame",
             axes=(f"false {named} a frame", f"share of {named} found, 0 to 1"),
-            most=_MOST_FALSE,
+            most=most,
         ),
         caption=f"Candidates (regions above {CUT:g}) from the best score down; up to "
-        f"{_MOST_FALSE:g} false ones a frame. n = "
+        f"{counted(int(most), 'false one')} a frame. n = "
         f"{max(found.polyps for found in known.values())} {named}.",
     )

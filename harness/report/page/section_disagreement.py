@@ -37,7 +37,7 @@ def disagreement(content: PageContent) -> list[Table | Plot]:
             points,
             title="Disagreement of the members and F1 by frame",
             across="disagreement, 1 - mean pairwise IoU",
-            up=f"F1 of {name}, 0 to 1",
+            up="F1 of the ensemble, 0 to 1",
             below=POOR,
         ),
         caption=f"One mark a frame, {content.n}; a click opens the frame. Crosses: F1 below "

@@ -27,9 +27,12 @@ _LEVEL = f"{100 * LEVEL:g} %"
 
 def headline(samples: Samples) -> str:
     """Which model is first, and which are not significantly worse, in a sentence."""
-    first = ranks.ranking_of(samples).table.iloc[0]
-    tied = first["tied_with"]
+    table = ranks.ranking_of(samples).table
+    first = table.iloc[0]
+    tied = [name for name in table["model"] if name in first["tied_with"]]
     rest = f" Not significantly worse: {listed(tied)}." if tied else ""
+    if len(tied) == len(table) - 1 > 1:
+        rest = " No other is significantly worse."
     interval = f"{_LEVEL} interval {first['low']:.3f} to {first['high']:.3f}"
     if math.isnan(first["low"]):
         interval = NO_INTERVAL

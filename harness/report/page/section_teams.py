@@ -1,4 +1,4 @@
-"""A round of many models: frames that nobody gets right, and what tells the models apart."""
+"""A round of many models: its hardest frames, and what tells the models apart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEWEST: Final = 3
 """Of fewer models the page of a round has no such tables."""
 
 HARDEST: Final = 20
-"""Frames in the table of those that nobody gets right."""
+"""Frames in the table of the hardest."""
 
 
 def teams(content: PageContent, samples: Samples | None) -> list[Table | Plot]:
@@ -52,11 +52,11 @@ def hardest(content: PageContent) -> Table:
             Column("frame", "Frame"),
             Column("stratum", capitalised(content.class_)),
             Column("best", "Best F1", decimals=3),
-            Column("by", "by"),
+            Column("by", "By"),
             Column("median", "Median F1", decimals=3),
             Column("poor", f"Models below {POOR}"),
         ],
-        title="Frames that nobody gets right",
+        title="The hardest frames",
         caption=f"The {min(HARDEST, len(rows))} frames with the lowest best F1; in {nobody} of "
         f"{len(rows)} frames none of the {len(content.models)} models reaches {POOR}.",
     )

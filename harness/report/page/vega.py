@@ -51,10 +51,13 @@ def within(pixels: int) -> dict[str, Any]:
 
     Runs and teams of one name differ at the end, which Vega's own limit cuts off.
     """
+    return {"labelExpr": _shortened(pixels), "labelLimit": pixels}
+
+
+def _shortened(pixels: int) -> str:
     half = pixels // 18
     short = f"slice(datum.label, 0, {half}) + '\u2026' + slice(datum.label, -{half})"
-    shown = f"length(datum.label) > {pixels // 7} ? {short} : datum.label"
-    return {"labelExpr": shown, "labelLimit": pixels}
+    return f"(length(datum.label) > {pixels // 7} ? {short} : datum.label)"
 
 
 def model_rows(styles: Sequence[Style]) -> alt.Y:
@@ -97,8 +100,15 @@ def _by_label(styles: Sequence[Style], values: Sequence[Any]) -> alt.Scale:
 def key() -> alt.Legend:
     """Above the plot, in as many columns as the screen has room for."""
     # By the window: a plot's own width changes while it is laid out, and its height then does not.
-    columns = alt.expr("windowSize()[0] < 560 ? 2 : 3")
-    return alt.Legend(title=None, orient="top", columns=columns, symbolOpacity=1, **within(95))
+    narrow = "windowSize()[0] < 560"
+    return alt.Legend(
+        title=None,
+        orient="top",
+        columns=alt.expr(f"{narrow} ? 2 : 3"),
+        symbolOpacity=1,
+        labelExpr=f"{narrow} ? {_shortened(95)} : {_shortened(140)}",
+        labelLimit=140,
+    )
 
 
 def legend_choice() -> tuple[alt.Parameter, Any]:

@@ -6,6 +6,7 @@ import io
 import json as json_
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.report.tables.columns import DAGGER, Table, is_missing
@@ -13,6 +14,7 @@ from harness.report.tables.columns import DAGGER, Table, is_missing
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table as RichTable
+    from rich.text import Text
     from tabulate import TableFormat
 
 _LATEX: Final = str.maketrans(
@@ -73,16 +75,68 @@ def fitted(table: Table, width: int) -> RichTable | None:
     if _natural_width(drawn) <= width:
         return drawn
     drawn.padding = 0
-    for k, (column, side) in enumerate(zip(drawn.columns, table.justify, strict=True)):
-        cells = [line.cells[k].text for line in table.lines]
-        if side == "right":
-            column.width = max(map(len, [*cells, *table.columns[k].heading.split()]))
-        else:
-            words = [word for cell in cells for word in cell.split()]
-            column.min_width = min(_NARROWEST_TEXT, max(map(len, words), default=0))
+    texts = [
+        [column.heading, *(line.cells[k].text for line in table.lines)]
+        for k, column in enumerate(table.columns)
+    ]
+    widths, whole = [], []
+    for side, (heading, *cells) in zip(table.justify, texts, strict=True):
+        words = [word for text in (heading, *cells) for word in text.split()]
+        words += [cell for cell in cells if cell.startswith(" ")]  # set in, below its row
+        longest = max(map(len, words), default=0)
+        whole.append(max(len(heading), *map(len, cells), 0))
+        # Figures stay whole, and so do the words of texts, as far as these are not paths.
+        figures = max([longest, *map(len, cells)])
+        widths.append(figures if side == "right" else min(_NARROWEST_TEXT, longest))
     # The box takes a character before each column, and one at the end.
-    needed = sum(column.width or column.min_width or 0 for column in drawn.columns)
-    return drawn if needed + len(drawn.columns) + 1 <= width else None
+    spare = width - sum(widths) - len(widths) - 1
+    if spare < 0:
+        return None
+    # rich itself would cut what it cannot fold: it gets every width. What is nearly whole is first.
+    for k in sorted(range(len(widths)), key=lambda k: whole[k] - widths[k]):
+        more = 0 if table.justify[k] == "right" else min(spare, max(0, whole[k] - widths[k]))
+        drawn.columns[k].width = widths[k] + more
+        spare -= more
+    return drawn
+
+
+def in_parts(table: Table, width: int) -> list[RichTable | Text]:
+    """The table for a terminal of so many columns, in parts below each other if it has to be.
+
+    Each part has as many figures as fit, beside the columns before the first figure, which name the
+    row. Empty where not even one of them fits.
+    """
+    from rich.text import Text
+
+    if whole := fitted(table, width):
+        return [whole]
+    figures = [k for k, column in enumerate(table.columns) if column.decimals is not None]
+    named = list(range(figures[0] if figures else 1))
+    parts: list[list[int]] = [[]]
+    for k in range(len(named), len(table.columns)):
+        if parts[-1] and fitted(_of_columns(table, [*named, *parts[-1], k]), width) is None:
+            parts.append([])
+        parts[-1].append(k)
+    drawn: list[RichTable | Text] = []
+    for part in parts:
+        own = replace(_of_columns(table, [*named, *part]), captions=())
+        one = fitted(own if part is parts[0] else replace(own, title=""), width)
+        if one is None:
+            return []
+        drawn.append(one)
+    # By itself, for a caption is only as wide as its table.
+    return [*drawn, Text("\n".join(table.captions), style="dim")]
+
+
+def _of_columns(table: Table, kept: Sequence[int]) -> Table:
+    return replace(
+        table,
+        columns=tuple(table.columns[k] for k in kept),
+        justify=tuple(table.justify[k] for k in kept),
+        lines=tuple(
+            replace(line, cells=tuple(line.cells[k] for k in kept)) for line in table.lines
+        ),
+    )
 
 
 def _natural_width(drawn: RichTable) -> int:

@@ -46,14 +46,17 @@ class View:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def show(self, format_: Format = "table", metadata: Mapping[str, Any] | None = None) -> None:
-        """Print it on stdout: drawn by rich on a terminal that is wide enough, else as plain text.
+        """Print it on stdout: drawn by rich on a terminal, in parts where it is too wide for it.
+
+        Elsewhere, and where not even a part fits, it is plain text.
 
         The arguments are those of :meth:`render`.
         """
         terminal = console.stdout()
         on_screen = format_ == "table" and terminal.is_terminal
-        if on_screen and (drawn := render.fitted(self.table(), terminal.width)):
-            console.show(drawn)
+        if on_screen and (parts := render.in_parts(self.table(), terminal.width)):
+            for part in parts:
+                console.show(part)
         else:
             sys.stdout.write(console.escape(self.render(format_, metadata)))
 

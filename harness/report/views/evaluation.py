@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -25,6 +25,10 @@ from metrics.utils.errors import UserError
 if TYPE_CHECKING:
     from metrics.averages import Average
     from metrics.masks.read import Protocol
+
+
+MOST_LINES: Final = 60
+"""Of a table that stands below others on a terminal; a longer one is asked for by its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,10 @@ class Measured:
 
 
 def classes(measured: Measured, format_: Format) -> list[View]:
-    """One table a class, and polyp figures by centre; a single long table for CSV and JSON."""
+    """One table a class, and polyp figures by centre; a single long table for CSV and JSON.
+
+    On a terminal that by centre is left out where it is long.
+    """
     reference = paper_results() if measured.is_papers else None
     summary = measured.summary
     named = {"split": measured.split, "protocol": measured.protocol}
@@ -93,7 +100,11 @@ def classes(measured: Measured, format_: Format) -> list[View]:
         return [by_class.long_view(summary, paper=reference, **named)]
     names = summary["class"].unique()
     views = [by_class.class_view(summary, c, paper=reference, **named) for c in names]
-    return [*views, *places(measured, format_)]
+    below = places(measured, format_)
+    if format_ == "table" and len(below[0].frame) > MOST_LINES:
+        hint = f" The {len(below[0].frame)} lines by centre or sequence: --table places."
+        return [*views[:-1], replace(views[-1], caption=views[-1].caption + hint)]
+    return [*views, *below]
 
 
 def places(measured: Measured, _format: Format) -> list[View]:

@@ -27,8 +27,8 @@ _FIGURES: Final = {"dice": "Dice", "precision": "Precision", "recall": "Recall"}
 
 _CALIBRATION: Final = {
     "ece": "ECE", "ece_t": "ECE, cal.", "brier": "Brier", "brier_t": "Brier, cal.",
-    "ece_polyp": "ECE {}", "ece_polyp_t": "cal.", "brier_polyp": "Brier {}",
-    "brier_polyp_t": "cal.",
+    "ece_polyp": "ECE {}", "ece_polyp_t": "ECE {}, cal.", "brier_polyp": "Brier {}",
+    "brier_polyp_t": "Brier {}, cal.",
 }  # fmt: skip
 
 

@@ -56,7 +56,8 @@ def rank_view(samples: Samples, *, title: str, figure: str = "score") -> View:
         "Rank: 1 + the number of models that are significantly better (paired permutation "
         "tests of all pairs, Holm's correction); =: not significantly different from others. "
         f"n = {len(samples.frames)} frames in {samples.n_clusters} sequences or single "
-        f"frames; {ranking.settings}. Kendall's tau between mean-then-rank and rank-then-mean: "
+        f"frames; {ranking.settings}. Mean then rank: by the mean {figure}; rank then mean: by the "
+        "mean of its ranks in each frame. Kendall's tau between these two: "
         f"{'undefined' if isnan(ranking.kendall_tau) else f'{ranking.kendall_tau:.3f}'}."
         + few_clusters_note(samples.effective_clusters)
         + (f" A dash: {figure} is undefined." if ranking.table["estimate"].isna().any() else ""),
@@ -72,16 +73,22 @@ def _readable(ranking: pd.DataFrame) -> pd.DataFrame:
     ]
     tied = rows["tied_with"].map(bool)
     rows["place"] = rows["tied_rank"].astype(str) + tied.map({True: " =", False: ""})
-    rows["ties"] = [
-        ", ".join(map(title_of, names)) if len(names) <= MOST_TIES else f"{len(names)} models"
-        for names in rows["tied_with"]
-    ]
+    rows["ties"] = [_ties(names, list(rows["model"])) for names in rows["tied_with"]]
     rows = rows.assign(tied_with=rows["tied_with"].map(", ".join))
     # What is undefined has no rank: it is missing in each of these columns.
     whole = rows.select_dtypes("integer").columns
     rows = rows.astype(dict.fromkeys(whole, "Int64"))
     rows.loc[rows["estimate"].isna(), rows.columns.difference(["model", "title"])] = None
     return rows
+
+
+def _ties(tied: Sequence[str], ranked: Sequence[str]) -> str:
+    """The models that one is tied with, the best first."""
+    if len(tied) == len(ranked) - 1 > 1:
+        return "all others"
+    if len(tied) > MOST_TIES:
+        return f"{len(tied)} models"
+    return ", ".join(title_of(name) for name in ranked if name in tied)
 
 
 def comparison_view(

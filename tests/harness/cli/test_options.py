@@ -70,3 +70,36 @@ def test_the_help_of_a_group_cuts_no_subcommand_short(name: str) -> None:
     listed = text.partition("Commands:")[2].partition("Examples:")[0]
     assert len(listed.split("\n")) > 3
     assert "..." not in listed
+
+
+@pytest.mark.parametrize(
+    ("command", "example"),
+    [("data cache", "harness data cache --size 256"), ("runs sync", "harness runs sync")],
+)
+def test_a_subcommand_ends_in_its_own_examples_alone(command: str, example: str) -> None:
+    text = run(cli, *command.split(), "--help").stdout
+    assert text.partition("Examples:")[2].split("\n")[1:] == [f"    {example}", ""]
+
+
+def test_a_help_has_its_options_under_headings_and_the_settings_last() -> None:
+    text = run(cli, "train", "--help").stdout
+    headings = [line for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == [
+        "Options:",
+        "The recipe:",
+        "How it runs:",
+        "Settings, by default those of harness.toml:",
+    ]
+    for heading, option in zip(
+        headings, ["--model", "--preset", "--device", "--endocv"], strict=True
+    ):
+        assert text.partition(heading)[2].split()[0] == option
+
+
+def test_numbers_of_a_help_are_short_and_the_range_of_seeds_is_left_out() -> None:
+    text = run(cli, "compare", "--help").stdout
+    assert "--resamples N" in text
+    assert "INTEGER" not in text
+    assert "[default: 0]" in " ".join(text.split())
+    assert "4294967295" not in text
+    assert run(cli, "compare", "a", "b", "--seed", "-1").exit_code == 2

@@ -23,7 +23,7 @@ def comparison(**changes):
 
 def test_the_sentence():
     assert comparison().sentence() == (
-        "triunet is better than unet by 0.021 F1, 95 % interval 0.004 to 0.038; p = 0.01."
+        "triunet is better than unet by 0.021 F1, 95 % interval 0.004 to 0.038; p = 0.012."
     )
 
 
@@ -39,6 +39,10 @@ def test_the_sentence_names_the_better_one_first():
     )
 
 
+def test_a_p_value_below_the_level_does_not_read_as_the_level():
+    assert comparison(p_permutation=0.049).sentence().endswith("; p = 0.049.")
+
+
 def test_more_false_polyps_are_not_better():
     found = comparison(figure="false_polyps", difference=0.2, low=0.1, high=0.3)
     assert found.sentence().startswith("unet is better than triunet by 0.200 false polyps a frame")
@@ -47,7 +51,7 @@ def test_more_false_polyps_are_not_better():
 def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
     assert comparison(low=-0.01, p_permutation=0.2).sentence() == (
         "The data cannot tell triunet from unet: difference in F1 0.021, "
-        "95 % interval -0.010 to 0.038; p = 0.20."
+        "95 % interval -0.010 to 0.038; p = 0.200."
     )
     assert "cannot tell" in comparison(p_holm=0.07).sentence()
     assert "cannot tell" in comparison(p_permutation=float("nan")).sentence()
@@ -56,7 +60,7 @@ def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
 def test_the_sentence_where_nothing_can_be_resampled_or_compared():
     nan = float("nan")
     alone = comparison(low=nan, high=nan, p_permutation=1.0).sentence()
-    assert "all frames with a value, or all of a test set, are of one sequence; p = 1.00" in alone
+    assert "all frames with a value, or all of a test set, are of one sequence; p = 1.000" in alone
     undefined = comparison(difference=nan, low=nan, high=nan, p_permutation=nan).sentence()
     assert undefined == "Nothing to compare: F1 of triunet or unet is undefined."
 

@@ -203,6 +203,22 @@ def test_reliability_is_of_pixels_and_of_polyps(page: str, content: PageContent)
     assert "1.30" in section_of(page, "calibration")
 
 
+def test_a_curve_of_polyps_found_starts_where_none_is_and_ends_with_the_data(page: str) -> None:
+    found = plots_of(page, "curves")[-1]
+    for model in ("U-Net", "DivergentNets"):
+        first, *others = [(row["x"], row["y"]) for row in found if row["model"] == model]
+        assert first == (0, 0)
+        assert others
+    (spec,) = re.findall(r'"domain": \[-[\d.]+, ([\d.]+)\]', section_of(page, "curves"))[-2:-1]
+    assert float(spec) < 4
+
+
+def test_a_section_of_tables_alone_is_unfolded(page: str, content: PageContent) -> None:
+    assert "<details>" in section_of(page, "generalisation")
+    alone = render(dataclasses.replace(content, elsewhere={}))
+    assert "<details open>" in section_of(alone, "generalisation")
+
+
 def test_no_figure_is_without_n_and_unit(page: str) -> None:
     plots = re.findall(r'<figure class="plot">(.*?)</figure>', page, flags=re.DOTALL)
     assert len(plots) == 15

@@ -115,7 +115,7 @@ def test_the_best_models_are_those_by_the_pages_own_average(
 def test_the_page_of_many_models_shows_marks_of_the_best_only() -> None:
     content = content_of(MANY + 2)
     text = page.render(content)
-    for title in ("Frames that nobody gets right", "Significance map", "Podium"):
+    for title in ("The hardest frames", "Significance map", "Podium"):
         assert f"<h3>{title}</h3>" in text
     assert "<h3>Difference in F1, row minus column</h3>" not in text
     assert f"The best {MANY} by mean F1" in text

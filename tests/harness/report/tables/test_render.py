@@ -172,6 +172,37 @@ def test_a_narrow_terminal_breaks_no_number_and_hides_nothing(view: View) -> Non
         assert "…" not in screen.getvalue()
 
 
+def test_a_table_too_wide_for_a_terminal_comes_in_parts_that_name_their_rows(view: View) -> None:
+    table = view.table()
+    narrowest = next(width for width in range(10, 200) if render.fitted(table, width))
+    for width in (narrowest - 1, narrowest - 4):
+        screen = io.StringIO()
+        parts = render.in_parts(table, width)
+        assert len(parts) > 2
+        for part in parts:
+            Console(file=screen, width=width).print(part)
+        lines = screen.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        assert "0.544 ± 0.200" in screen.getvalue()
+        assert sum("unet †" in line for line in lines) == len(parts) - 1
+        assert sum(table.title in line for line in lines) == 1
+    assert len(render.in_parts(table, narrowest)) == 1
+    assert render.in_parts(table, 10) == []
+
+
+def test_text_that_is_folded_leaves_the_figures_whole(view: View) -> None:
+    long = view.frame.assign(model="a team with quite a long name", note="as printed there")
+    columns = ["model", "note", *(view.columns or ())[1:]]
+    table = replace(view, frame=long, columns=columns).table()
+    narrowest = next(width for width in range(10, 200) if render.fitted(table, width))
+    for width in range(narrowest, narrowest + 40):
+        screen = io.StringIO()
+        Console(file=screen, width=width).print(render.fitted(table, width))
+        assert all(cell.text in screen.getvalue() for cell in table.lines[0].cells[2:])
+        for word in ["quite", "printed", "there"]:
+            assert word in screen.getvalue()
+
+
 def test_show_writes_plain_text_into_a_pipe(view: View, capsys: pytest.CaptureFixture[str]) -> None:
     view.show()
     assert capsys.readouterr().out == view.render()

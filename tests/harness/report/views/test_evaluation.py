@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from harness.report.tables.choices import AVERAGES, EVALUATION_TABLES
-from harness.report.views.evaluation import KINDS, Measured
+from harness.report.views.evaluation import KINDS, MOST_LINES, Measured
 from harness.report.views.seeds import seed_view
 from metrics.averages import Average
 from tests.harness.report.views.test_by_class import table
@@ -98,3 +98,16 @@ def test_frames_of_two_datasets_alone_are_grouped_by_them() -> None:
     measured = Measured(frames=frames, split="test", protocol="paper")
     (view,) = KINDS["generalisation"](measured, "table")
     assert "from dataset to dataset" in view.title
+
+
+def test_on_a_terminal_a_long_table_by_sequence_is_left_to_a_command_of_its_own() -> None:
+    one = table("a", "sequence")
+    frames = [one.assign(sequence=f"seq{k}", frame=f"{k}") for k in range(MOST_LINES + 1)]
+    long = Measured(frames=pd.concat(frames), split="val", protocol="strict")
+    short = Measured(frames=pd.concat(frames[:3]), split="val", protocol="strict")
+
+    assert len(KINDS["classes"](short, "table")) == len(KINDS["classes"](long, "table")) + 1
+    caption = KINDS["classes"](long, "table")[-1].caption
+    assert caption.endswith("The 61 lines by centre or sequence: --table places.")
+    assert len(KINDS["classes"](long, "markdown")[-1].frame) == MOST_LINES + 1
+    assert len(KINDS["places"](long, "table")[0].frame) == MOST_LINES + 1

@@ -55,3 +55,29 @@ def test_what_is_undefined_has_no_rank_and_ties_with_nothing() -> None:
     assert rows.loc["void"].drop("title").isna().all()
     assert rows.loc[["a", "b"], "ties"].tolist() == ["", ""]
     assert "A dash: ppv is undefined." in view.caption
+
+
+def test_ties_are_named_from_the_best_down() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0.5, 0.1, 60)
+    better = {"a": 0.0, "b": 0.02, "c": 0.01, "far": 0.4}
+    values = np.stack([hard + gain + rng.normal(0, 0.1, 60) for gain in better.values()])
+
+    def ties(*models: str) -> dict[str, str]:
+        samples = Samples(
+            models=models,
+            figures=("f1",),
+            values=values[[[*better].index(name) for name in models], :, None],
+            clusters=np.arange(60),
+            frames=tuple(map(str, range(60))),
+        )
+        view = rank_view(samples, title="", figure="f1")
+        order = [name for name in view.frame["model"] if name != "far"]
+        found = view.frame.set_index("model")["ties"].to_dict()
+        for name in order:
+            others = ", ".join(other for other in order if other != name)
+            assert found.pop(name) == (others if "far" in models else "all others")
+        return found
+
+    assert ties("a", "b", "c", "far") == {"far": ""}
+    assert ties("a", "b", "c") == {}
