@@ -198,6 +198,20 @@ def draw_cells(folder: Path, names: list[str], masks: Path) -> None:
         Image.fromarray(mask).save(masks / f"{name}.png")
 
 
+def test_masks_of_single_classes_are_joined_as_the_guide_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = np.eye(2, dtype=np.uint8) * 255
+    for folder, name in (("images", "a"), ("images", "b"), ("shaft", "a"), ("tip", "a")):
+        Path(folder).mkdir(exist_ok=True)
+        Image.fromarray(found if folder != "tip" else found[::-1]).save(f"{folder}/{name}.png")
+    exec("".join(blocks((ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), "python")))
+    joined, empty = (np.asarray(Image.open(f"masks/{name}.png")) for name in "ab")
+    assert joined.tolist() == [[128, 255], [255, 128]]
+    assert not empty.any()
+
+
 @pytest.mark.slow
 def test_the_page_of_another_field_can_be_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
