@@ -111,7 +111,7 @@ def test_the_plug_ins_of_the_page_do_what_it_says(plug_in: Path) -> None:
     assert re.search(r"^plain +Plain", output["models"], flags=re.MULTILINE)
     checked = output["data check --hyperkvasir cases"]
     assert re.search(r"^test +\w+ +4 ", checked, flags=re.MULTILINE)
-    assert "Area error" in output["evaluate --split test --model plain --table more"]
+    assert "Area error, left out" in output["evaluate --split test --model plain --table more"]
     assert "Plain" in output["evaluate --split test --model plain --hyperkvasir cases"]
     ranked = output["leaderboard --round 3 --rounds rounds.toml"]
     assert "plain" in ranked
@@ -196,6 +196,20 @@ def draw_cells(folder: Path, names: list[str], masks: Path) -> None:
         picture = np.stack([255 - mask // 2 - noise, 120 + noise, mask // 2 + noise], axis=-1)
         Image.fromarray(picture.astype(np.uint8)).save(folder / f"{name}.png")
         Image.fromarray(mask).save(masks / f"{name}.png")
+
+
+def test_masks_of_single_classes_are_joined_as_the_guide_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = np.eye(2, dtype=np.uint8) * 255
+    for folder, name in (("images", "a"), ("images", "b"), ("shaft", "a"), ("tip", "a")):
+        Path(folder).mkdir(exist_ok=True)
+        Image.fromarray(found if folder != "tip" else found[::-1]).save(f"{folder}/{name}.png")
+    exec("".join(blocks((ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), "python")))
+    joined, empty = (np.asarray(Image.open(f"masks/{name}.png")) for name in "ab")
+    assert joined.tolist() == [[128, 255], [255, 128]]
+    assert not empty.any()
 
 
 @pytest.mark.slow

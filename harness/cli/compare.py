@@ -107,6 +107,7 @@ def command(
     average = average_of(table, average)
     formulas = PROTOCOLS[protocol].formulas
     samples = collect(table, figures=figures, protocol=formulas, average=average)
+    _warn_of_no_values(table, figures, split)
     samples = select(samples, with_parts(figures))
     every = compare(pool(samples, seeds), first, second or None, **options)
     found = [row for row in every if row.figure in figures]
@@ -123,6 +124,19 @@ def command(
     if format_ == "table":
         pairs = zip(found, over_seeds, strict=True)
         console.show("\n".join(c.sentence(seeds) for c, seeds in pairs if c.figure == figures[0]))
+
+
+def _warn_of_no_values(table: pd.DataFrame, figures: Sequence[str], split: str) -> None:
+    """Name the models whose frame tables lack a figure, such as that of a plug-in added since."""
+    names = [name for name in figures if name in table]
+    lacks = table[names].isna().groupby(table["model"], sort=False).all()
+    for name in names:
+        if models := [str(model) for model in lacks.index[lacks[name]]]:
+            measure = command_line(f"evaluate --split {split}")
+            console.warn(
+                f"{name} is undefined in every frame of {', '.join(models)}, or was not measured "
+                f"there; '{measure}' measures what is missing."
+            )
 
 
 def _over_seeds(

@@ -195,6 +195,11 @@ def _inference(
         return asked.of(loaded.run)
     if asked.threshold is not None:
         raise click.UsageError("--risk chooses the threshold; leave out --threshold")
+    if len(loaded.classes) > 1:
+        raise UserError(
+            f"--risk is for a single class, but the network tells {len(loaded.classes)} apart, and "
+            "each pixel gets the most probable one"
+        )
     inference = asked.of(loaded.run)
     threshold, sequences = risk_threshold(workspace, loaded.run, inference, risk)
     by = f"by {sequences} validation sequences"

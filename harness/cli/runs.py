@@ -86,8 +86,8 @@ def _list(settings: Settings, format_: Format) -> None:
         frame=rows,
         columns=columns,
         title="Runs",
-        caption="IoU and F1: of the chosen class, by default polyp, on the validation split, at "
-        "network size, in the best epoch.",
+        caption="IoU and F1: of the chosen class, by default the first, on the validation split, "
+        "at network size, in the best epoch.",
     ).show(format_)
 
 

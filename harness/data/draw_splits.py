@@ -65,7 +65,10 @@ def _note(pool: pd.DataFrame) -> str:
     if not single:
         return f"{pool['sequence'].nunique()} sequences are left whole."
     which = "No sequences known" if single == len(pool) else f"No sequence known of {single} frames"
-    return f"{which}: frames of one video may stand on both sides; give --splits."
+    return (
+        f"{which}: frames of one video or patient may stand on both sides. Put each one's into a "
+        "folder of its own (images/PATIENT/ with masks/PATIENT/), or give --splits."
+    )
 
 
 def _text(table: pd.DataFrame, seed: int) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from harness.data.mask_names import MASK_NAMES, in_folders, likely, match, none_fits
 from harness.data.other_files import dead_links, kind_of
 from metrics.utils.errors import Fault, UserError
-from metrics.utils.names import few, normal, passed_over, valid_text
+from metrics.utils.names import normal, passed_over, valid_text
 
 Truth = Literal["mask", "empty", "withheld"]
 
@@ -19,11 +20,6 @@ IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".b
 ENDINGS: Final = ".jpg, .png, .tif or .bmp"
 
 _DEAD: Final = "a dead link; restore what it leads to, or remove it"
-
-MASK_NAMES: Final = ("{stem}", "{stem}_mask", "{bare}_mask")
-"""How masks are named after their frames, likeliest first, without the ending. HyperKvasir names a
-mask as its frame, EndoCV appends ``_mask``. ``{bare}`` is the frame's name without underscores at
-its end: the mask of ``00489_`` is ``00489_mask``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +116,17 @@ class Listing:
         # One of the two folders may lie in the other.
         both = (*images.parents, *masks.parents, images, masks)
         self.others = [path for path in self.others if path not in both]
-        found = _match(frames, unclaimed, mask_names)
+        found = match(frames, unclaimed, mask_names)
         sequence = normal(sequence)
         if len(frames) > 1 and unclaimed and not found:  # named otherwise: once, not for each file
-            self.faults.append(_none_fits(images, masks, frames, unclaimed, mask_names))
+            self.faults.append(none_fits(masks, frames, unclaimed, mask_names))
+            return
+        if frames and not found and not unclaimed and (inside := _with_images(masks)):
+            self.faults.append(in_folders(masks, inside))
             return
         for name, image in frames.items():
             if name not in found:
-                message = f"its mask is missing; expected {_likely(name, mask_names)} in {masks}"
+                message = f"its mask is missing; expected {likely(name, mask_names)} in {masks}"
                 self.faults.append(Fault(path=str(image), message=message))
                 continue
             self.frames.append(
@@ -194,51 +193,6 @@ class Listing:
         return found
 
 
-def _match(
-    frames: Iterable[str], unclaimed: dict[str, Path], names: Sequence[str]
-) -> dict[str, Path]:
-    """The mask of each frame, taken out of ``unclaimed``.
-
-    One way of naming after the other, so that no frame takes the mask that another one's name
-    fits better: of frames ``1`` and ``p1`` with a mask ``p1``, the second has it.
-    """
-    found: dict[str, Path] = {}
-    for pattern in names:
-        for name in frames:
-            stem = mask_stem(name, pattern)
-            if name not in found and stem in unclaimed:
-                found[name] = unclaimed.pop(stem)
-    return found
-
-
-def _none_fits(
-    images: Path,
-    masks: Path,
-    frames: Mapping[str, Path],
-    unclaimed: Mapping[str, Path],
-    names: Sequence[str],
-) -> Fault:
-    first, *_ = frames
-    message = (
-        f"none of the {len(frames)} frames has its mask in {masks}: expected "
-        f"{_likely(first, names)} for {frames[first].name}, found "
-        f"{few([path.name for path in unclaimed.values()], 3)}. How masks are named is said by "
-        "'harness init --pair ROLE FRAMES MASKS --mask-name TEXT'"
-    )
-    return Fault(path=str(images), message=message)
-
-
-def _likely(name: str, names: Sequence[str]) -> str:
-    """The two likeliest names of a frame's mask."""
-    stems = dict.fromkeys(mask_stem(name, pattern) for pattern in names[:2])
-    return " or ".join(f"{stem}.*" for stem in stems)
-
-
-def mask_stem(stem: str, pattern: str) -> str:
-    """The stem that the mask of a frame has by one of ``MASK_NAMES``."""
-    return pattern.replace("{stem}", stem).replace("{bare}", stem.rstrip("_"))
-
-
 def name_of(path: Path) -> str:
     """A file's name without its ending, as ``metrics.utils.names.normal`` has it."""
     return normal(path.stem)
@@ -247,6 +201,10 @@ def name_of(path: Path) -> str:
 def images_in(folder: Path) -> list[Path]:
     """Image files directly in a folder, by their endings, without hidden ones, in natural order."""
     return in_order(path for path in entries_of(folder) if is_image(path))
+
+
+def _with_images(folder: Path) -> list[str]:
+    return [path.name for path in folders_in(folder) if images_in(path)]
 
 
 def is_image(path: Path) -> bool:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from harness.data.listing import MASK_NAMES, Listing, entries_of, folders_in, is_image, name_of
+from harness.data.listing import Listing, entries_of, folders_in, is_image, name_of
+from harness.data.mask_names import MASK_NAMES
 from metrics.masks.image import read_file
 from metrics.utils.errors import Fault, UserError
 from metrics.utils.names import normal
@@ -241,6 +242,13 @@ GENERAL: Final = (
         expects="images/train/ with masks/train/, and val/, test/",
         images=f"{_IMAGES}/{_PART}",
         masks=f"{_MASKS}/{_PART}",
+    ),
+    PairLayout(
+        kind="by-sequence",
+        name="images and masks, a folder a patient or video",
+        expects="images/PATIENT/ with masks/PATIENT/",
+        images=f"{_IMAGES}/(?P<sequence>.+)",
+        masks=f"{_MASKS}/(?P<sequence>.+)",
     ),
     PairLayout(
         kind="plain",

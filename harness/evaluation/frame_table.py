@@ -153,7 +153,7 @@ def _count_and_keep(
     if not keep.map_table:
         return rows, {}
     chosen = mask_of(truth, classes.channel)
-    return rows, map_table.map_row(frame, maps[classes.chosen], chosen, prediction.mask)
+    return rows, map_table.map_row(frame, maps[classes.chosen], chosen)
 
 
 def recount(

@@ -23,16 +23,16 @@ COPIED: Final = ("frame", "dataset", "centre", "sequence", "test_set")
 
 
 def map_row(
-    frame: Mapping[str, Any], probability: NDArray[np.float32], truth: Mask, prediction: Mask
+    frame: Mapping[str, Any], probability: NDArray[np.float32], truth: Mask
 ) -> dict[str, Any]:
     """The row of a frame of the catalogue.
 
-    Probabilities, truth and prediction, (H, W), are of the chosen class, at the frame's own size.
+    Probabilities and truth, (H, W), are of the chosen class, at the frame's own size.
     """
     polyp, rest = level_counts(probability, truth)
     return {
         **{name: frame[name] for name in COPIED},
-        **measure_map(as_saved(probability), truth, prediction)._asdict(),
+        **measure_map(as_saved(probability), truth, probability > 0.5)._asdict(),
         "polyp_levels": polyp,
         "rest_levels": rest,
         **candidates(truth, probability)._asdict(),

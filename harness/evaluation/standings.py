@@ -56,6 +56,15 @@ def find(workspace: Workspace, split: str | None = None) -> tuple[list[Evaluated
     return list(found.values()), outdated
 
 
+def other_training(evaluations: Sequence[Evaluated]) -> list[str]:
+    """The runs that were trained on other frames than the newest of the same frames of a split."""
+    others = []
+    for _, _, runs in evaluations:
+        known = [run for run in runs if run.training_frames]
+        others += [run.run for run in known if run.training_frames != known[0].training_frames]
+    return list(dict.fromkeys(others))
+
+
 def ranked(
     evaluations: Sequence[Evaluated], average: Average | None = None, sd: str | None = None
 ) -> pd.DataFrame:

@@ -212,7 +212,8 @@ def _outside(loaded: Loaded, clean_up: CleanUp) -> list[str]:
     """What is left to do around the network, in words."""
     size, tuned = loaded.size, loaded.run.tuned
     return [
-        f"the frame to {size} x {size}, bilinearly with antialiasing, its shape not kept",
+        f"the frame to {size} x {size}, bilinearly with antialiasing to 8 bits (Pillow: BILINEAR), "
+        "its shape not kept",
         "the probabilities to the frame's size, bilinearly, pixel centre to centre",
         f"a mask: true above {tuned.get('threshold', THRESHOLD)}"
         if len(loaded.classes) == 1

@@ -93,6 +93,7 @@ class Comparison:
             return (
                 f"The data cannot tell {self.a} from {self.b}: difference in {name} "
                 f"{self.difference:.3f}, {self._interval(self.low, self.high)}; {p}."
+                f"{self._too_few()}"
             )
         better = (self.difference < 0) == lower_is_better(self.figure)
         first, second = (self.a, self.b) if better else (self.b, self.a)
@@ -103,6 +104,14 @@ class Comparison:
             f"{first} is better than {second} by {abs(self.difference):.3f} {name}, "
             f"{self._interval(*ends)}; {p}."
         )
+
+    def _too_few(self) -> str:
+        """Of n clusters the smallest p is 2 of all 2**n swaps, whatever the difference."""
+        least = 2 / 2**self.n_clusters
+        if np.isnan(self.low) or least < 1 - self.level:
+            return ""
+        several = f"{self.n_clusters} sequences or single frames"
+        return f" With {several} no p below {least:.2f} is possible."
 
     def _interval(self, low: float, high: float) -> str:
         if np.isnan(low):

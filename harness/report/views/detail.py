@@ -179,6 +179,10 @@ def plug_in_view(summary: pd.DataFrame, *, split: str) -> View | None:
                 for metric in there
             ),
             N,
+            *(
+                Column(f"left_out_{metric.name}", f"{metric.title}, left out", decimals=0)
+                for metric in there
+            ),
         ],
         title=f"{split} split, figures of plug-ins",
         caption=" ".join([caption(summary), *notes]),

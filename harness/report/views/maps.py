@@ -140,8 +140,8 @@ def risk_view(found: Mapping[str, list[dict[str, Any]]], *, split: str, class_: 
         ],
         title=f"{split} split, conformal risk control",
         group="model",
-        caption="Threshold: what 'predict --risk' takes if the split is val. Missed, left out: the "
-        f"mean share of {class_} pixels missed in each sequence at the threshold that the others "
-        f"give. Precision: of all pixels at the threshold. Sequences: those with any {class_}, "
-        "single frames included; a dash: too few of them.",
+        caption="Threshold: what 'predict --risk' takes of a network of one class if the split is "
+        f"val. Missed, left out: the mean share of {class_} pixels missed in each sequence at the "
+        "threshold that the others give. Precision: of all pixels at the threshold. Sequences: "
+        f"those with any {class_}, single frames included; a dash: too few of them.",
     )

@@ -118,6 +118,9 @@ def test_two_classes_from_training_to_tables(here: Path) -> None:
     assert "Instrument class" in page
     assert "instrument 128" in page
     succeeds("predict", FRAMES, "--out", "masks")
+    refused = call("predict", FRAMES, "--out", "risk", "--risk", "0.3")
+    assert refused.exit_code == 1
+    assert "--risk is for a single class" in refused.output
     values = np.unique(cv2.imread("masks/c0.png", cv2.IMREAD_UNCHANGED))
     assert set(values.tolist()) <= {0, POLYP, INSTRUMENT}
     told = succeeds("export", run.run, "--format", "onnx", "--out", "m.onnx", "--frames", FRAMES)

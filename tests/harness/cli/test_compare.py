@@ -111,3 +111,14 @@ def test_seeds_are_compared_by_their_means_and_the_wider_interval_decides(
     assert json.loads(score.output)["rows"] == json.loads(every.output)["rows"][:1]
     alone = compare("unet", run.run, "--figure", "recall", "--format", "json", "--resamples", "100")
     assert json.loads(alone.output)["rows"][0]["decides"] == ""  # one seed tells no spread
+
+
+def test_a_model_that_was_evaluated_before_a_figure_was_added_is_named(
+    workspace: Workspace,
+) -> None:
+    run, _ = seed(workspace, "unet", 0, [6] * 8), seed(workspace, "fpn", 0, [5] * 8)
+    file = run.evaluation("test") / TABLE
+    pd.read_parquet(file).assign(area_error=0.5).to_parquet(file)
+    found = compare("unet", "fpn", "--figure", "area_error", "--resamples", "100")
+    assert "area_error is undefined in every frame of fpn, or was not measured" in found.stderr
+    assert "harness evaluate --split test" in found.stderr

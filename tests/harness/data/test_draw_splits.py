@@ -46,7 +46,7 @@ def test_the_file_gives_every_frame_its_split(tmp_path: Path) -> None:
     splits = split_of(drawn, given, tmp_path)
     assert drawn.counts == {"train": 32, "val": 4, "test": 4}
     assert drawn.counts == {name: list(splits.values()).count(name) for name in drawn.counts}
-    assert drawn.note.startswith("No sequences known: frames of one video may stand on both sides")
+    assert drawn.note.startswith("No sequences known: frames of one video or patient")
 
 
 def test_the_seed_decides(tmp_path: Path) -> None:

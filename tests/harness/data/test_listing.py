@@ -23,13 +23,6 @@ def test_digits_sort_as_numbers() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("stem", "expected"), [("a", ("a", "a_mask", "a_mask")), ("a_", ("a_", "a__mask", "a_mask"))]
-)
-def test_mask_names(stem: str, expected: tuple[str, ...]) -> None:
-    assert tuple(listing.mask_stem(stem, name) for name in listing.MASK_NAMES) == expected
-
-
 def test_a_mask_serves_one_frame_only(draw: Drawer, tmp_path: Path) -> None:
     draw.frame(tmp_path / "images/a.jpg")
     draw.frame(tmp_path / "images/a_.jpg")

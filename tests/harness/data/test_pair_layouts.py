@@ -124,6 +124,11 @@ CASES = {
         (("images/train/1.png", "masks/train/1.png"), ("images/val/1.png", "masks/val/1.png")),
         ("train/1", "val/1"),
     ),
+    "by-sequence": Case(
+        "a folder a patient or video",
+        (("images/p1/1.png", "masks/p1/1_mask.png"), ("images/p2/1.png", "masks/p2/1_mask.png")),
+        ("p1/1", "p2/1"),
+    ),
     "split-outside": Case(
         "divided outside",
         (
@@ -160,6 +165,11 @@ def test_what_the_folders_say_of_frames_is_kept(draw: Drawer) -> None:
         draw.pair(draw.root / f"own/images/{part}/a.png", draw.root / f"own/masks/{part}/a.png")
     frames = layouts.list_frames(draw.root / "own").frames
     assert [frame.split for frame in frames] == ["train", "val"]
+
+    for patient in ("p1", "p2"):
+        draw.pair(draw.root / f"by/images/{patient}/a.png", draw.root / f"by/GT/{patient}/a.png")
+    frames = layouts.list_frames(draw.root / "by").frames
+    assert [frame.sequence for frame in frames] == ["p1", "p2"]
 
 
 def test_of_two_formats_one_is_read_and_the_other_named(draw: Drawer) -> None:
@@ -203,6 +213,16 @@ def test_frames_beside_a_sub_folder_of_a_splits_name_are_what_is_meant(draw: Dra
     root = draw.pairs("own")
     draw.pair(root / "images/train/y.jpg", root / "masks/train/y.jpg")
     assert [frame.name for frame in layouts.list_frames(root).frames] == ["x1", "x2"]
+
+
+def test_masks_in_a_folder_for_each_class_are_one_fault(draw: Drawer) -> None:
+    for name in ("a", "b", "c"):
+        draw.frame(draw.root / f"own/images/{name}.png")
+        for class_ in ("shaft", "tip"):
+            draw.mask(draw.root / f"own/masks/{class_}/{name}.png")
+    (fault,) = layouts.list_frames(draw.root / "own").faults
+    assert fault.path == str(draw.root / "own/masks")
+    assert "folders of masks: shaft, tip. If each is of a class, join them" in fault.message
 
 
 def test_a_channel_of_its_own_is_refused(draw: Drawer) -> None:

@@ -25,10 +25,11 @@ def evaluate(
     split: str = "test",
     *,
     tuned: str = "",
+    data: str = "",
 ) -> str:
     """A run whose every frame has ten true pixels, of which some are found."""
     settings = {"tuned": {"split": tuned, "tta": False}} if tuned else {}
-    run = workspace.new_run(model, settings=settings, versions={}).run
+    run = workspace.new_run(model, settings=settings, versions={}, data=data).run
     workspace.finish_run(run)
     folder = workspace.run(run).evaluation(split)
     folder.mkdir(parents=True)
@@ -91,3 +92,11 @@ def test_an_evaluation_whose_files_are_gone_is_named(workspace: Workspace) -> No
     (found,), outdated = standings.find(workspace)
     assert [run.run for run in found.runs] == [kept]
     assert outdated == [f"test: {lost}"]
+
+
+def test_runs_that_were_trained_on_other_frames_are_known(workspace: Workspace) -> None:
+    older = evaluate(workspace, "unet", {"large1": 9}, data="divided otherwise+v")
+    for data in ("", "today+v", "today+w"):  # where it is unknown, nothing is said
+        evaluate(workspace, "fpn", {"large1": 7}, data=data)
+    found, _ = standings.find(workspace)
+    assert standings.other_training(found) == [older]

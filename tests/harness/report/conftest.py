@@ -64,7 +64,7 @@ def content(catalogue: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
         for record in catalogue.to_dict("records"):
             mask = read_labels(masks[model] / f"{record['frame']}.png")
             soft = cv2.blur(mask.astype(np.float32), (5, 5))
-            maps.append(map_row(record, soft, truth_of(record), mask))
+            maps.append(map_row(record, soft, truth_of(record)))
         curves[model] = curves_of(pd.DataFrame(maps))
         calibrations[model] = calibration_of(pd.DataFrame(maps), 1.3)
     history = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.1, 0.4, 0.6], "loss": [0.9, 0.5, 0.3]})

@@ -57,6 +57,12 @@ def test_the_sentence_does_not_claim_what_the_data_cannot_tell():
     assert "cannot tell" in comparison(p_permutation=float("nan")).sentence()
 
 
+def test_the_sentence_says_where_no_difference_could_be_told():
+    few = comparison(p_permutation=0.25, n_clusters=3).sentence()
+    assert few.endswith("With 3 sequences or single frames no p below 0.25 is possible.")
+    assert "possible" not in comparison(p_permutation=0.25, n_clusters=6).sentence()
+
+
 def test_the_sentence_where_nothing_can_be_resampled_or_compared():
     nan = float("nan")
     alone = comparison(low=nan, high=nan, p_permutation=1.0).sentence()
