@@ -169,6 +169,8 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _system_fault(error: OSError) -> str:
+    if error.errno == errno.ENOENT and not error.filename:  # as of getcwd
+        return "the current folder was deleted or replaced; go to one that is there, by 'cd'."
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0, "")
     return f"{where}{error.strerror or error}. {remedy}".strip()
@@ -225,7 +227,12 @@ def _keep_stderr_to_python() -> bool:
         if sys.stderr.fileno() != _STDERR:
             return False
         sys.stderr.flush()
-        own = os.fdopen(os.dup(_STDERR), "w", 1, sys.stderr.encoding, "backslashreplace")
+        own = console.MessageStream(
+            os.fdopen(os.dup(_STDERR), "wb"),
+            sys.stderr.encoding,
+            "backslashreplace",
+            line_buffering=True,
+        )
     except (OSError, ValueError, AttributeError):  # captured, closed or absent
         return False
     with _unnamed_file() as file:

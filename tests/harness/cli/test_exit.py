@@ -312,3 +312,24 @@ def test_a_full_disk_behind_stdout_is_said() -> None:
     assert err.startswith("error:")
     assert "No space left" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_messages_that_nobody_can_read_end_no_command(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "harness", "data", "synth", str(tmp_path / "drawn")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*line, "--frames", "40", "--height", "64"], stderr=full, check=False)
+        refused = subprocess.run([*line, "--frames", "40"], stderr=full, check=False)
+    assert (done.returncode, refused.returncode) == (0, 1)
+    assert (tmp_path / "drawn" / "truth").is_dir()
+
+
+def test_a_current_folder_that_was_deleted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert status(Path.cwd) == 1
+    assert "the current folder was deleted" in capsys.readouterr().err
