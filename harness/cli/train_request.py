@@ -67,7 +67,10 @@ _RECIPE: Final = {
         help="What the network computes in; the presets' auto is bf16 where the device has it.",
     ),
     "compile": click.option(
-        "--compile", is_flag=True, default=None, help="Compile the network first; pays on a GPU in long trainings."
+        "--compile",
+        is_flag=True,
+        default=None,
+        help="Compile the network first; pays on a GPU in long trainings.",
     ),
 }
 

@@ -154,5 +154,5 @@ def test_what_cannot_be_copied_is_said_once(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copy2", fill)
-    with pytest.raises(UserError, match=r"^cannot copy .*/source/. to .*: No space left.*Make room"):
+    with pytest.raises(UserError, match=r"^cannot copy .*/source/. to .*: No space left"):
         copy_folder(tmp_path / "source", tmp_path / "target", leave_out=[])
