@@ -1,6 +1,7 @@
 """How a command ends: the last message and the exit status.
 
-0 done; 1 a fault in the input or the machine; 2 wrong usage; 130 and 143 after Ctrl-C and SIGTERM.
+0 done; 1 a fault in the input or the machine; 2 wrong usage; 129, 130 and 143 after a closed
+terminal, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from typing import IO, Any, Final, NoReturn
 import click
 
 from harness.utils import console
+from harness.utils.signals import stopping
 
 FAULT: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
-TERMINATED: Final = 128 + signal.SIGTERM
 _STDERR: Final = 2
 _OF_ALL_COMMANDS: Final = ("--quiet", "-q", "--json-logs", "--debug")
 
@@ -49,7 +50,7 @@ _command: Final = SimpleNamespace(is_running=False)
 
 
 class Terminated(BaseException):
-    """SIGTERM came; raised wherever the program is, so that it closes what is open."""
+    """SIGTERM or SIGHUP came, its number; raised wherever the program is, to close what is open."""
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -103,8 +104,9 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         if isinstance(error.__context__, EOFError):
             return _fail("an answer was needed, but there is no input to read it from")
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
-    except Terminated:
-        return _fail("stopped by SIGTERM; what was finished stays usable", TERMINATED)
+    except Terminated as error:
+        number = signal.Signals(error.args[0])
+        return _fail(f"stopped by {number.name}; what was finished stays usable", 128 + number)
     except Exception as error:
         return _unexpected(error, arguments)
     return result if isinstance(result, int) else 0
@@ -251,7 +253,7 @@ def _unnamed_file() -> IO[bytes]:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Have SIGINT and SIGTERM raise while the command runs; before and after it they end all.
+    """Have what asks to stop raise while the command runs; before and after it that ends all.
 
     So a second one cannot interrupt the message about the first, which would show a traceback.
     """
@@ -261,12 +263,9 @@ def _signals_raise() -> Iterator[None]:
         # A forked worker ends silently; its parent writes the message.
         if os.getpid() != owner or not _command.is_running:
             os._exit(128 + number)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, stop)
+    before = {number: signal.signal(number, stop) for number in stopping()}
     try:
         yield
     finally:

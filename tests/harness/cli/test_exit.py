@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -129,21 +129,40 @@ def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: stopped by Ctrl-C" in capsys.readouterr().err
 
 
-def test_sigterm_is_143_and_closes_what_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def hangs_up() -> Iterator[None]:
+    """SIGHUP as it is without ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangs_up")
+@pytest.mark.parametrize(("name", "ends"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_sigterm_is_143_and_closes_what_is_open(
+    name: str, ends: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     closed = []
+    number = getattr(signal, name)
 
     def body() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             signal.pause()
         finally:
             closed.append(True)
 
-    before = signal.getsignal(signal.SIGTERM)
-    assert status(body) == 143
+    before = signal.getsignal(number)
+    assert status(body) == ends
     assert closed == [True]
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert "error: stopped by SIGTERM" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+    assert f"error: stopped by {name}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("hangs_up")
+def test_nohup_is_respected() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert status(lambda: signal.raise_signal(signal.SIGHUP)) == 0
 
 
 TWICE = """
