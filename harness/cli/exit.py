@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -173,7 +174,7 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
 def _system_fault(error: OSError) -> str:
     if error.errno == errno.ENOENT and not error.filename:  # as of getcwd
         return "the current folder was deleted or replaced; go to one that is there, by 'cd'."
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0, "")
     return f"{where}{error.strerror or error}. {remedy}".strip()
 
@@ -280,11 +281,16 @@ def _library_messages() -> Iterator[None]:
     def show(message: Warning | str, *_details: Any, **_more: Any) -> None:
         console.warn(str(message))
 
+    def show_thread(ended: threading.ExceptHookArgs) -> None:
+        console.warn(f"{ended.exc_type.__name__}: {ended.exc_value}")
+
     root = logging.getLogger()
     root.addHandler(console.handler)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show
+            threading.excepthook = show_thread
             yield
     finally:
+        threading.excepthook = threading.__excepthook__
         root.removeHandler(console.handler)

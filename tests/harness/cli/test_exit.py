@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -273,6 +274,18 @@ def test_what_a_library_logs_is_a_message(capsys: pytest.CaptureFixture[str]) ->
     assert status(lambda: logging.getLogger("some.package").warning("no cache")) == 0
     assert capsys.readouterr().err == "warning: some.package: no cache\n"
     assert console.handler not in logging.getLogger().handlers
+
+
+def test_a_thread_that_ends_in_an_error_shows_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> None:
+        thread = threading.Thread(target=raiser(OSError(errno.ENOSPC, "No space left")))
+        thread.start()
+        thread.join()
+
+    assert status(body) == 0
+    assert capsys.readouterr().err == "warning: OSError: [Errno 28] No space left\n"
 
 
 DECODE = """
