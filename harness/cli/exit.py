@@ -42,6 +42,7 @@ _REMEDIES: Final = {
     errno.EACCES: "Grant access there, or give another folder.",
     errno.EPERM: "Grant access there, or give another folder.",
     errno.ENOENT: "Check the path.",
+    errno.EAGAIN: "Raise the limits of processes and memory ('ulimit -u', 'ulimit -v').",
     errno.EMFILE: "Raise the limit of open files ('ulimit -n'), or use fewer workers.",
 }
 
@@ -165,6 +166,8 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
     kind = f"{type(error).__name__}: {error}".splitlines()[0]
     if is_out_of_memory(error):
         hint = "The memory was not enough; try a smaller --batch-size or --size."
+    elif "can't start new thread" in kind:
+        hint = f"The system gives no further thread. {_REMEDIES[errno.EAGAIN]}"
     else:
         hint = "This is a fault of the harness, not of your input."
     log = _crash_log(error, arguments)

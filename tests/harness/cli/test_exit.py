@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -259,6 +260,18 @@ def test_too_little_memory_is_said_as_such(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert status(raiser(error)) == 1
     assert "--batch-size" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), BlockingIOError(errno.EAGAIN, "Try again")]
+)
+def test_too_few_threads_or_processes_name_the_limits(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert status(raiser(error)) == 1
+    assert "ulimit -u" in (said := capsys.readouterr().err)
+    assert "fault of the harness" not in said
 
 
 def test_a_warning_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
