@@ -38,6 +38,7 @@ _OF_ALL_COMMANDS: Final = ("--quiet", "-q", "--json-logs", "--debug")
 _REMEDIES: Final = {
     errno.ENOSPC: "Make room on that disk, or give another folder.",
     errno.EDQUOT: "Make room under the quota, or give another folder.",
+    errno.EIO: "The disk or network folder fails; try again, or give another folder.",
     errno.EROFS: "Nothing can be written there; give another folder.",
     errno.EACCES: "Grant access there, or give another folder.",
     errno.EPERM: "Grant access there, or give another folder.",

@@ -200,7 +200,8 @@ class Workspace:
             UserError: If no such run is registered; the nearest identifiers are named.
         """
         with self._register.read() as connection:
-            row = connection.execute("SELECT * FROM runs WHERE run = ?", [run]).fetchone()
+            key = [valid_text(run)]  # a word of the command line may have bytes that are no UTF-8
+            row = connection.execute("SELECT * FROM runs WHERE run = ?", key).fetchone()
         if row is None:
             known = [r.run for r in self.runs()]
             of_model = [name for name in known if name.startswith(f"{run}-")][:3]

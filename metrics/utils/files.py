@@ -266,5 +266,8 @@ def _sync(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            error.filename = str(path)  # which the system does not say
+            raise
         finally:
             os.close(descriptor)

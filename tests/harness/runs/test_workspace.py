@@ -220,3 +220,8 @@ def test_a_run_that_cannot_be_forgotten_stays_whole(
     shutil.rmtree(run.folder)
     assert CliRunner().invoke(cli, line).exit_code == 0
     assert workspace.runs() == []
+
+
+def test_a_name_that_is_no_text_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run"):
+        Workspace(tmp_path).run("\udcff")
