@@ -1,6 +1,7 @@
 """How a command ends: the last message and the exit status.
 
-0 done; 1 a fault in the input or the machine; 2 wrong usage; 130 and 143 after Ctrl-C and SIGTERM.
+0 done; 1 a fault in the input or the machine; 2 wrong usage; 129, 130 and 143 after a closed
+terminal, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -25,21 +27,23 @@ from typing import IO, Any, Final, NoReturn
 import click
 
 from harness.utils import console
+from harness.utils.signals import stopping
 
 FAULT: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
-TERMINATED: Final = 128 + signal.SIGTERM
 _STDERR: Final = 2
 _OF_ALL_COMMANDS: Final = ("--quiet", "-q", "--json-logs", "--debug")
 
 _REMEDIES: Final = {
     errno.ENOSPC: "Make room on that disk, or give another folder.",
     errno.EDQUOT: "Make room under the quota, or give another folder.",
+    errno.EIO: "The disk or network folder fails; try again, or give another folder.",
     errno.EROFS: "Nothing can be written there; give another folder.",
     errno.EACCES: "Grant access there, or give another folder.",
     errno.EPERM: "Grant access there, or give another folder.",
     errno.ENOENT: "Check the path.",
+    errno.EAGAIN: "Raise the limits of processes and memory ('ulimit -u', 'ulimit -v').",
     errno.EMFILE: "Raise the limit of open files ('ulimit -n'), or use fewer workers.",
 }
 
@@ -49,7 +53,7 @@ _command: Final = SimpleNamespace(is_running=False)
 
 
 class Terminated(BaseException):
-    """SIGTERM came; raised wherever the program is, so that it closes what is open."""
+    """SIGTERM or SIGHUP came, its number; raised wherever the program is, to close what is open."""
 
 
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -103,8 +107,9 @@ def _status(command: click.Command, arguments: Sequence[str]) -> int:
         if isinstance(error.__context__, EOFError):
             return _fail("an answer was needed, but there is no input to read it from")
         return _fail("stopped by Ctrl-C; what was finished stays usable", INTERRUPTED)
-    except Terminated:
-        return _fail("stopped by SIGTERM; what was finished stays usable", TERMINATED)
+    except Terminated as error:
+        number = signal.Signals(error.args[0])
+        return _fail(f"stopped by {number.name}; what was finished stays usable", 128 + number)
     except Exception as error:
         return _unexpected(error, arguments)
     return result if isinstance(result, int) else 0
@@ -162,6 +167,8 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
     kind = f"{type(error).__name__}: {error}".splitlines()[0]
     if is_out_of_memory(error):
         hint = "The memory was not enough; try a smaller --batch-size or --size."
+    elif "can't start new thread" in kind:
+        hint = f"The system gives no further thread. {_REMEDIES[errno.EAGAIN]}"
     else:
         hint = "This is a fault of the harness, not of your input."
     log = _crash_log(error, arguments)
@@ -169,7 +176,9 @@ def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _system_fault(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOENT and not error.filename:  # as of getcwd
+        return "the current folder was deleted or replaced; go to one that is there, by 'cd'."
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0, "")
     return f"{where}{error.strerror or error}. {remedy}".strip()
 
@@ -225,7 +234,12 @@ def _keep_stderr_to_python() -> bool:
         if sys.stderr.fileno() != _STDERR:
             return False
         sys.stderr.flush()
-        own = os.fdopen(os.dup(_STDERR), "w", 1, sys.stderr.encoding, "backslashreplace")
+        own = console.MessageStream(
+            os.fdopen(os.dup(_STDERR), "wb"),
+            sys.stderr.encoding,
+            "backslashreplace",
+            line_buffering=True,
+        )
     except (OSError, ValueError, AttributeError):  # captured, closed or absent
         return False
     with _unnamed_file() as file:
@@ -244,7 +258,7 @@ def _unnamed_file() -> IO[bytes]:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Have SIGINT and SIGTERM raise while the command runs; before and after it they end all.
+    """Have what asks to stop raise while the command runs; before and after it that ends all.
 
     So a second one cannot interrupt the message about the first, which would show a traceback.
     """
@@ -254,12 +268,9 @@ def _signals_raise() -> Iterator[None]:
         # A forked worker ends silently; its parent writes the message.
         if os.getpid() != owner or not _command.is_running:
             os._exit(128 + number)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, stop)
+    before = {number: signal.signal(number, stop) for number in stopping()}
     try:
         yield
     finally:
@@ -274,11 +285,16 @@ def _library_messages() -> Iterator[None]:
     def show(message: Warning | str, *_details: Any, **_more: Any) -> None:
         console.warn(str(message))
 
+    def show_thread(ended: threading.ExceptHookArgs) -> None:
+        console.warn(f"{ended.exc_type.__name__}: {ended.exc_value}")
+
     root = logging.getLogger()
     root.addHandler(console.handler)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show
+            threading.excepthook = show_thread
             yield
     finally:
+        threading.excepthook = threading.__excepthook__
         root.removeHandler(console.handler)

@@ -18,6 +18,7 @@ from harness.cli.paths import UserPath
 from harness.utils import console
 from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
+from metrics.utils.files import UnwritableError
 from metrics.utils.names import counted
 
 if TYPE_CHECKING:
@@ -207,9 +208,15 @@ def rm(settings: Settings, runs: tuple[str, ...], yes: bool) -> None:
         for run in found:
             holds.enter_context(lock_run(run))
         for run in found:
-            if strike(workspace, run.run):
-                console.note(f"No {ENSEMBLE} will be made that {run.run} was to be part of.")
-            workspace.remove_run(run.run)
+            try:
+                if strike(workspace, run.run):
+                    console.note(f"No {ENSEMBLE} will be made that {run.run} was to be part of.")
+                workspace.remove_run(run.run)
+            except UnwritableError as error:
+                raise UserError(
+                    f"{error.message} Where the disk is full, delete {run.folder} yourself, and "
+                    "then repeat this command."
+                ) from error
             shutil.rmtree(run.folder, ignore_errors=True)
             console.success(f"removed {run.run}")
             if run.folder.exists():

@@ -151,7 +151,7 @@ def read_file(path: Path) -> dict[str, Any]:
         FaultsError: If it holds unknown settings, values that are no paths or impossible classes,
             all at once.
     """
-    if not path.exists():
+    if not os.path.lexists(path):  # a link to nothing is no missing file
         return {}
     try:
         values = read_toml(path)

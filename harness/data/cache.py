@@ -137,8 +137,8 @@ class FrameCache:
             needed = len(rows) * size * size * 4 / 1e6
             raise UserError(
                 f"{folder}: cannot write the frame cache, which takes {needed:.0f} MB "
-                f"({error.strerror or error}). Make room there, or give another folder with "
-                "--workspace."
+                f"({error.strerror or error}). Make room and rights there, or give another folder "
+                "with --workspace."
             ) from error
         _warn_of_inverted(cache, rows, classes)
         return cache

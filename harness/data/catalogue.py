@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -52,14 +51,18 @@ def catalogue(settings: Settings, *, needs: Sequence[str] = ("train", "test")) -
     """
     require_frames(settings, needs or ("train", "test"), every=bool(needs))
     listings, faults = listings_of_settings(settings, _WITH_TRUTH)
-    parts = []
+    parts: list[pd.DataFrame] = []
+    unread: list[Fault] = []
     for listing in listings.values():
         if listing.remark:
             console.warn(listing.remark)
-        with suppress(FaultsError):
+        try:
             parts.append(read_headers(listing))
-    if faults or len(parts) < len(listings):
-        faults += _every_fault(list(listings.values()), settings.classes)
+        except FaultsError as error:
+            unread += error.faults
+    if faults or unread:
+        # Where all can be read at a second try, as with too few open files, the first one tells.
+        faults += [*_every_fault(list(listings.values()), settings.classes)] or unread
         raise FaultsError(faults, "the frames cannot be used as they are")
     splits = splits_of(settings)
     frames = assign(pd.concat(parts, ignore_index=True), splits)

@@ -25,7 +25,7 @@ import numpy as np
 from harness import __version__
 from harness.export import pins, self_test
 from harness.export.self_test import bundle_templates
-from harness.utils.folders import replace_folder
+from harness.utils.folders import copy_folder, replace_folder
 from metrics.masks.classes import ONE, Classes
 from metrics.masks.read import Protocol
 from metrics.utils.errors import UserError
@@ -119,8 +119,7 @@ _FOLDERS: Final[Mapping[Platform, tuple[str, str]]] = {
 def _write_program(folder: Path, request: Request) -> None:
     for name in ("metrics", "submissions"):
         source = Path(str(resources.files(name)))
-        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-        shutil.copytree(source, folder / name, ignore=ignored)
+        copy_folder(source, folder / name, leave_out=["__pycache__", "*.pyc"])
     shutil.copy(bundle_templates() / "common" / "score.py", folder)
     if request.platform == "evalai":
         for name in ("__init__.py", "main.py"):

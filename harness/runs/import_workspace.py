@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from harness.runs.lock import lock_run
 from harness.runs.workspace import Workspace
-from harness.utils.folders import replace_folder
+from harness.utils.folders import copy_folder, replace_folder
 from metrics.utils.errors import Fault, FaultsError, UserError
 from metrics.utils.files import atomic_path
 from submissions.database import FILE_NAME, Register, insert
@@ -151,8 +151,7 @@ def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with replace_folder(target) as new:
-            hidden = shutil.ignore_patterns(".*")
-            shutil.copytree(source, new, ignore=hidden, dirs_exist_ok=True)
+            copy_folder(source, new, leave_out=[".*"])
     else:
         with atomic_path(target) as temporary:
             shutil.copy2(source, temporary)

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,11 +138,23 @@ class Workspace:
         self.update_run(run, status=status, finished=stamp())
 
     def remove_run(self, run: str) -> None:
-        """Forget a run and its evaluations; the caller deletes its folder."""
-        (self.root / "runs" / run / RUN_JSON).unlink(missing_ok=True)  # or sync would enter it
-        with self._register.write() as connection:
-            connection.execute("DELETE FROM evaluations WHERE run = ?", [run])
-            connection.execute("DELETE FROM runs WHERE run = ?", [run])
+        """Forget a run and its evaluations; the caller deletes its folder.
+
+        Raises:
+            UserError: If the register cannot be written; the run stays as it was.
+        """
+        told = self.root / "runs" / run / RUN_JSON
+        aside = told.with_name(f".{RUN_JSON}")
+        with suppress(FileNotFoundError):
+            told.rename(aside)  # or sync would enter it
+        try:
+            with self._register.write() as connection:
+                connection.execute("DELETE FROM evaluations WHERE run = ?", [run])
+                connection.execute("DELETE FROM runs WHERE run = ?", [run])
+        except BaseException:
+            with suppress(FileNotFoundError):
+                aside.rename(told)
+            raise
 
     def sync_run(self, run: str) -> Run:
         """Bring a run's row up to date with its folder, where whatever trains it writes."""
@@ -187,7 +200,8 @@ class Workspace:
             UserError: If no such run is registered; the nearest identifiers are named.
         """
         with self._register.read() as connection:
-            row = connection.execute("SELECT * FROM runs WHERE run = ?", [run]).fetchone()
+            key = [valid_text(run)]  # a word of the command line may have bytes that are no UTF-8
+            row = connection.execute("SELECT * FROM runs WHERE run = ?", key).fetchone()
         if row is None:
             known = [r.run for r in self.runs()]
             of_model = [name for name in known if name.startswith(f"{run}-")][:3]

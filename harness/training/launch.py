@@ -35,7 +35,7 @@ def side_by_side(
     ``asked`` for a number; else as many as memory holds, by the ``costs``, which are in any order.
 
     Raises:
-        Interrupted: On SIGINT or SIGTERM.
+        Interrupted: On a signal to stop.
         UserError: If some could not be trained to their end.
     """
     if not jobs:
@@ -58,7 +58,7 @@ def on_cluster(workspace: Workspace, jobs: Sequence[Job], cluster: Cluster) -> N
     """Have a cluster train, and wait for it; one that fails does not stop the others.
 
     Raises:
-        Interrupted: On SIGINT or SIGTERM; the jobs go on.
+        Interrupted: On a signal to stop; the jobs go on.
         UserError: If there is no cluster, or some could not be trained to their end.
     """
     if not jobs:

@@ -21,7 +21,7 @@ from harness.runs.run import Run
 from harness.training.history import Callbacks
 from harness.training.job import DeviceSlot, Job, WorkerCallbacks, train_job
 from harness.utils import device as devices
-from harness.utils.signals import StopRequest
+from harness.utils.signals import StopRequest, stopping
 
 _POLL_S: Final = 0.5
 # A process that computed with threads or a GPU cannot be forked. On Linux the workers are forked
@@ -30,7 +30,6 @@ if sys.platform == "linux":
     _PROCESSES: Final = multiprocessing.get_context("forkserver")
 else:
     _PROCESSES = multiprocessing.get_context("spawn")
-_STOPPED_BY: Final = (signal.SIGINT, signal.SIGTERM)
 _IMPORTED: Final = [__name__, "segmentation_models_pytorch", "torch.utils.tensorboard"]
 
 
@@ -53,7 +52,7 @@ def start_server() -> None:
     """Start the process that workers are forked from, which imports torch while this one goes on.
 
     It and its children have one thread in the libraries that count them at their start, so that
-    none of them spins on a core that another trains on. Ctrl-C and SIGTERM, which may come to the
+    none of them spins on a core that another trains on. What asks to stop, and may come to the
     whole process group, are blocked in them until a worker has left the group (see :func:`_work`).
     """
     if sys.platform != "linux":
@@ -62,7 +61,7 @@ def start_server() -> None:
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     resource_tracker.ensure_running()  # which leaves the signals unblocked where it has to start
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPED_BY)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, stopping())
     try:
         forkserver.ensure_running()
     finally:
@@ -78,7 +77,7 @@ def train_all(jobs: Iterator[Job], slots: Sequence[DeviceSlot], callbacks: Worke
     Each job is taken once a slot is free for it.
 
     Returns:
-        int: The signal that ended it early, SIGINT or SIGTERM, once every run has written what it
+        int: The signal that ended it early, such as SIGINT, once every run has written what it
         had; else 0.
     """
     start_server()
@@ -161,7 +160,8 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
     """What a process does: train one run and report to the parent."""
     # What comes to the whole group the parent passes on, once.
     os.setpgrp()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in stopping():
+        signal.signal(number, signal.default_int_handler)
 
     def send(*message: Any) -> None:
         try:
@@ -174,7 +174,7 @@ def _work(job: Job, slot: DeviceSlot, pipe: Connection) -> None:
         epoch=lambda epoch: send("epoch", epoch),
     )
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPED_BY)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stopping())
         fault = train_job(job, slot, callbacks, lambda message: send("warned", message))
     except KeyboardInterrupt:  # before or after what train_job does
         fault = "stopped before its first step"

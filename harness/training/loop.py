@@ -81,7 +81,7 @@ class TrainingLoop:
         """Train to the end.
 
         Raises:
-            Interrupted: On SIGINT or SIGTERM, once everything is written.
+            Interrupted: On a signal to stop, once everything is written.
             UserError: If the loss is no longer a number, or the data or the disk fail.
         """
         try:

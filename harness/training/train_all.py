@@ -53,7 +53,7 @@ def run_all(
     nodes of the ``cluster``; without one, on this machine.
 
     Raises:
-        Interrupted: On SIGINT or SIGTERM.
+        Interrupted: On a signal to stop.
         UserError: If frames cannot be read, are others than those that a run began on, the loss is
             no number, or memory or disk are full.
     """

@@ -134,7 +134,7 @@ def train(
     of a group calls this, the others call :func:`train_worker`.
 
     Raises:
-        Interrupted: On SIGINT or SIGTERM.
+        Interrupted: On a signal to stop.
         UserError: If another process trains the run, the weights cannot be had, batches are too
             small, the loss is no number, or the disk is full.
     """

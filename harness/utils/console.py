@@ -7,13 +7,14 @@ it is a line now and then. rich is imported with the first message.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -77,6 +78,24 @@ handler: Final = MessageHandler()
 _logger: Final = logging.getLogger("harness")
 _logger.addHandler(handler)
 _logger.propagate = False
+
+
+class MessageStream(io.TextIOWrapper):
+    """A stream that loses what cannot be written: no work ends for want of a place for messages.
+
+    A log may lie on a full disk, and a terminal or the reader of a pipe may be gone.
+    """
+
+    def write(self, text: str) -> int:
+        """Write what can be written; what cannot is lost."""
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what can be written."""
+        with suppress(OSError):
+            super().flush()
 
 
 def configure(*, quiet: bool = False, json_logs: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -103,6 +103,26 @@ def lock(stack: ExitStack, path: Path, *, wait: bool) -> bool:
 def _remove(path: Path) -> None:
     with suppress(OSError):  # Windows removes no open file; filelock does it there
         path.unlink()
+
+
+def copy_folder(source: Path, target: Path, *, leave_out: Sequence[str]) -> None:
+    """Copy a folder but for files and folders of some patterns; the target may be there.
+
+    Raises:
+        UserError: A file cannot be read or written.
+    """
+
+    def copy(file: str, to: str) -> None:
+        try:
+            shutil.copy2(file, to)
+        except OSError as error:  # copytree would gather one for each file
+            raise UserError(
+                f"cannot copy {file} to {target.parent}: {error.strerror or error}. Make room and "
+                "rights there, or give another folder."
+            ) from error
+
+    hidden = shutil.ignore_patterns(*leave_out)
+    shutil.copytree(source, target, ignore=hidden, copy_function=copy, dirs_exist_ok=True)
 
 
 def link(source: Path, target: Path) -> None:

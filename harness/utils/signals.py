@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run at a safe point, not in the middle of a step."""
+"""Ctrl-C, SIGTERM and SIGHUP end a run at a safe point, not in the middle of a step."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ import click
 _ONE_REQUEST_S: Final = 3.0
 """Signals so soon after the first are the same request: ``timeout``, for one, sends its signal to
 the process and to its whole group."""
+
+
+def stopping() -> list[int]:
+    """The signals that ask to stop, but for those that are ignored, as under ``nohup``."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    found = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows lacks one
+    return [number for number in found if signal.getsignal(number) != signal.SIG_IGN]
 
 
 class Interrupted(click.ClickException):
@@ -35,7 +42,7 @@ class StoppedWaiting(BaseException):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is active; a second one, seconds later, ends it at once.
+    """Notes what asks to stop while it is active; a second one, seconds later, ends it at once.
 
     Attributes:
         number: The signal that came, or 0.
@@ -49,8 +56,8 @@ class StopRequest:
         self._before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
-        """Install the handlers of both signals."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Install the handlers."""
+        for number in stopping():
             self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -98,8 +105,8 @@ class StopRequest:
 
 @contextmanager
 def default_signals() -> Iterator[None]:
-    """SIGINT and SIGTERM end the process at once, even inside a call that runs no Python."""
-    before = {n: signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGTERM)}
+    """What asks to stop ends the process at once, even inside a call that runs no Python."""
+    before = {n: signal.signal(n, signal.SIG_DFL) for n in stopping()}
     try:
         yield
     finally:

@@ -111,7 +111,10 @@ def write_small(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}. Make room and rights there, or give "
+            "another place."
+        ) from error
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -263,5 +266,8 @@ def _sync(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            error.filename = str(path)  # which the system does not say
+            raise
         finally:
             os.close(descriptor)

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -193,9 +194,10 @@ class PackageWriter:
             if kind is None and self._sealed is None:
                 self.seal().publish()
         finally:
-            self._spool.close()
             self._temporary.unlink(missing_ok=True)
-            self._file.close()
+            for file in (self._spool, self._file):
+                with suppress(OSError):  # what a full disk did not take is tried once more
+                    file.close()
 
     def _refuse_missing(self) -> None:
         message = "its mask was not added"

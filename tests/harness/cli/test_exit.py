@@ -9,9 +9,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -129,21 +131,40 @@ def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: stopped by Ctrl-C" in capsys.readouterr().err
 
 
-def test_sigterm_is_143_and_closes_what_is_open(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def hangs_up() -> Iterator[None]:
+    """SIGHUP as it is without ``nohup``."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangs_up")
+@pytest.mark.parametrize(("name", "ends"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_sigterm_is_143_and_closes_what_is_open(
+    name: str, ends: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     closed = []
+    number = getattr(signal, name)
 
     def body() -> None:
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             signal.pause()
         finally:
             closed.append(True)
 
-    before = signal.getsignal(signal.SIGTERM)
-    assert status(body) == 143
+    before = signal.getsignal(number)
+    assert status(body) == ends
     assert closed == [True]
-    assert signal.getsignal(signal.SIGTERM) is before
-    assert "error: stopped by SIGTERM" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+    assert f"error: stopped by {name}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("hangs_up")
+def test_nohup_is_respected() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert status(lambda: signal.raise_signal(signal.SIGHUP)) == 0
 
 
 TWICE = """
@@ -241,6 +262,18 @@ def test_too_little_memory_is_said_as_such(
     assert "--batch-size" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), BlockingIOError(errno.EAGAIN, "Try again")]
+)
+def test_too_few_threads_or_processes_name_the_limits(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert status(raiser(error)) == 1
+    assert "ulimit -u" in (said := capsys.readouterr().err)
+    assert "fault of the harness" not in said
+
+
 def test_a_warning_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     def body() -> None:
         warnings.simplefilter("always")
@@ -254,6 +287,18 @@ def test_what_a_library_logs_is_a_message(capsys: pytest.CaptureFixture[str]) ->
     assert status(lambda: logging.getLogger("some.package").warning("no cache")) == 0
     assert capsys.readouterr().err == "warning: some.package: no cache\n"
     assert console.handler not in logging.getLogger().handlers
+
+
+def test_a_thread_that_ends_in_an_error_shows_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def body() -> None:
+        thread = threading.Thread(target=raiser(OSError(errno.ENOSPC, "No space left")))
+        thread.start()
+        thread.join()
+
+    assert status(body) == 0
+    assert capsys.readouterr().err == "warning: OSError: [Errno 28] No space left\n"
 
 
 DECODE = """
@@ -312,3 +357,24 @@ def test_a_full_disk_behind_stdout_is_said() -> None:
     assert err.startswith("error:")
     assert "No space left" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_messages_that_nobody_can_read_end_no_command(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "harness", "data", "synth", str(tmp_path / "drawn")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*line, "--frames", "40", "--height", "64"], stderr=full, check=False)
+        refused = subprocess.run([*line, "--frames", "40"], stderr=full, check=False)
+    assert (done.returncode, refused.returncode) == (0, 1)
+    assert (tmp_path / "drawn" / "truth").is_dir()
+
+
+def test_a_current_folder_that_was_deleted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert status(Path.cwd) == 1
+    assert "the current folder was deleted" in capsys.readouterr().err

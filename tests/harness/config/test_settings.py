@@ -134,3 +134,9 @@ def test_a_table_on_one_line_that_takes_no_other_is_written_anew(tmp_path: Path)
     values = {"test": {"a": "x", "b": {"images": "i", "masks": "m"}}}
     assert write_file(tmp_path / "harness.toml", values) == tmp_path / "harness.toml.bak"
     assert settings.read_file(tmp_path / "harness.toml") == values
+
+
+def test_a_link_to_nothing_is_no_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "harness.toml").symlink_to("nowhere.toml")
+    with pytest.raises(UserError, match="No such file"):
+        settings.read_file(tmp_path / "harness.toml")

@@ -7,7 +7,7 @@ import pytest
 
 from harness.config.settings import Settings
 from harness.data import catalogue
-from metrics.utils.errors import FaultsError, UserError
+from metrics.utils.errors import Fault, FaultsError, UserError
 
 if TYPE_CHECKING:
     from tests.harness.conftest import Drawer
@@ -125,3 +125,15 @@ def test_files_in_two_splits_are_warned_of(draw: Drawer, caplog: pytest.LogCaptu
     (draw.root / "linked/masks/a.png").symlink_to(next((train / "masks").glob("a*")))
     catalogue.catalogue(Settings(train=train, val=val, test={"t": draw.root / "linked"}))
     assert f"In two splits, which makes figures too good: {linked}." in caplog.text
+
+
+def test_what_was_unreadable_only_at_first_is_named_all_the_same(
+    draw: Drawer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_listing: object) -> None:
+        raise FaultsError([Fault(path="a.jpg", message="too many open files")])
+
+    settings = evaluation_settings(draw)
+    monkeypatch.setattr("harness.data.catalogue.read_headers", unreadable)
+    with pytest.raises(FaultsError, match=r"a\.jpg: too many open files"):
+        catalogue.catalogue(settings)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import cli
 from harness.runs.run import write_run_json
 from harness.runs.workspace import Workspace
 from metrics.utils.errors import UserError
-from metrics.utils.files import write_json
+from metrics.utils.files import UnwritableError, write_json
+from submissions.database import Register
 
 COLUMNS = {"settings": {"epochs": 2}, "versions": {"python": "3"}, "seed": 7}
 
@@ -194,3 +198,30 @@ def test_a_description_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"run\.json cannot be read"):
         workspace.sync()
+
+
+def test_a_run_that_cannot_be_forgotten_stays_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = Workspace(tmp_path)
+    run = workspace.new_run("unet", **COLUMNS)
+    before = (run.folder / "run.json").read_bytes()
+
+    def fill(_register: Register) -> None:
+        raise UnwritableError("the disk is full")
+
+    monkeypatch.setattr(Register, "write", fill)
+    with pytest.raises(UnwritableError):
+        workspace.remove_run(run.run)
+    assert (run.folder / "run.json").read_bytes() == before
+    line = ["runs", "--workspace", str(tmp_path), "rm", "--yes", run.run]
+    assert f"delete {run.folder} yourself" in CliRunner().invoke(cli, line).stderr
+    monkeypatch.undo()
+    shutil.rmtree(run.folder)
+    assert CliRunner().invoke(cli, line).exit_code == 0
+    assert workspace.runs() == []
+
+
+def test_a_name_that_is_no_text_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run"):
+        Workspace(tmp_path).run("\udcff")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.utils.folders import replace_folder
+from harness.utils.folders import copy_folder, replace_folder
 from metrics.utils.errors import UserError
 
 
@@ -67,7 +69,7 @@ def test_an_interrupted_block_leaves_what_was_there(
 KILLED = """
 import os, sys
 from pathlib import Path
-from harness.utils.folders import replace_folder
+from harness.utils.folders import copy_folder, replace_folder
 with replace_folder(Path(sys.argv[1])) as new:
     (new / "second").write_text("2")
     os.kill(os.getpid(), 9)
@@ -139,3 +141,18 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot write"), replace_folder(tmp_path / "taken" / "a"):
         pass
+
+
+def test_what_cannot_be_copied_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").mkdir()
+    for name in "ab":
+        (tmp_path / "source" / name).write_text(name)
+
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", fill)
+    with pytest.raises(UserError, match=r"^cannot copy .*/source/. to .*: No space left"):
+        copy_folder(tmp_path / "source", tmp_path / "target", leave_out=[])

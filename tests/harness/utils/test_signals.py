@@ -35,6 +35,20 @@ def test_a_later_one_ends_as_it_would_have_without(
         signal.signal(number, before)
 
 
+def test_a_closed_terminal_is_a_request_unless_nohup_ignores_it() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.number == signal.SIGHUP
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with StopRequest() as stop, signals.default_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert stop.number == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_worker_leaves_a_signal_to_its_parent() -> None:
     with StopRequest() as stop, stop.at_once():

@@ -167,3 +167,14 @@ def test_what_a_killed_writer_leaves_is_removed_and_nothing_else(tmp_path: Path,
     stream.close()
     assert remove_stale_partials(tmp_path) == [partial]
     assert list(tmp_path.iterdir()) == [young]
+
+
+def test_a_file_that_the_disk_does_not_take_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"\.a\.json\..*\.partial"):
+        write_json(tmp_path / "a.json", {})

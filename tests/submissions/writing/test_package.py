@@ -221,6 +221,23 @@ def test_a_full_disk_names_the_packages_folder(tmp_path) -> None:
         writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1)
 
 
+def test_a_full_disk_is_still_named_when_the_rest_cannot_be_written_either(tmp_path) -> None:
+    class FullFile(Full):
+        def close(self) -> None:
+            if not self.closed:
+                super().close()
+                self.write(b"what is left")
+
+    writer = PackageWriter(tmp_path / "p.zip")
+    mask = np.eye(9, dtype=bool)
+    writer.add(test_set="EndoCV_DATA1", name="a", mask=mask, latency_ms=1)
+    writer._file.close()
+    writer._file = FullFile()
+    with pytest.raises(UserError, match=f"cannot write in {tmp_path}"), writer:
+        writer.seal()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_sealing_gives_no_final_name_until_it_is_published(tmp_path, masks, sizes) -> None:
     path = tmp_path / "p.zip"
     with PackageWriter(path, expected=sizes) as writer:
