@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 # Before torch and NumPy are imported: the tests run side by side, and each is small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+# A script that runs the tests in its background has them and all that they start ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FRAMES: Final = ("HARNESS_ENDOCV", "HARNESS_HYPERKVASIR", "HARNESS_TEST_FRAMES")
 SETTINGS: Final = {key: value for key, value in os.environ.items() if key.startswith("HARNESS_")}
