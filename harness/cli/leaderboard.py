@@ -13,7 +13,6 @@ from harness.report.tables.choices import FORMATS, SD_MEANINGS
 from harness.utils import console
 from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
-from metrics.utils.names import few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -299,9 +298,5 @@ def _evaluations(settings: Settings, split: str | None, elsewhere: str) -> list[
             f"'{command_line('score')}', measure models: '{command_line('evaluate --split test')}' "
             "(in a new folder 'harness init' comes first), or try everything with 'harness demo'."
         )
-    if others := standings.other_training(found):
-        console.warn(
-            f"trained on other frames than the newest run: {few(others)}. Where frames of the "
-            "split are among them, its figures are too good; 'harness runs rm' removes a run."
-        )
+    standings.warn_of_mixed_training(found)
     return found

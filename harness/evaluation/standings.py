@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.evaluation import tables
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
+from harness.utils import console
 from metrics.averages import SD_OF, Average, average_of, summarise_by
 from metrics.masks.classes import chosen_class, chosen_rows
+from metrics.utils.names import few
 from submissions.leaderboard import rank
 
 if TYPE_CHECKING:
@@ -63,6 +65,15 @@ def other_training(evaluations: Sequence[Evaluated]) -> list[str]:
         known = [run for run in runs if run.training_frames]
         others += [run.run for run in known if run.training_frames != known[0].training_frames]
     return list(dict.fromkeys(others))
+
+
+def warn_of_mixed_training(evaluations: Sequence[Evaluated]) -> None:
+    """Warn of the runs of :func:`other_training`, as from before the frames were divided anew."""
+    if others := other_training(evaluations):
+        console.warn(
+            f"trained on other frames than the newest run: {few(others)}. Where frames of the "
+            "split are among them, its figures are too good; 'harness runs rm' removes a run."
+        )
 
 
 def ranked(

@@ -94,9 +94,15 @@ def test_an_evaluation_whose_files_are_gone_is_named(workspace: Workspace) -> No
     assert outdated == [f"test: {lost}"]
 
 
-def test_runs_that_were_trained_on_other_frames_are_known(workspace: Workspace) -> None:
+def test_runs_that_were_trained_on_other_frames_are_warned_of(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     older = evaluate(workspace, "unet", {"large1": 9}, data="divided otherwise+v")
     for data in ("", "today+v", "today+w"):  # where it is unknown, nothing is said
         evaluate(workspace, "fpn", {"large1": 7}, data=data)
     found, _ = standings.find(workspace)
     assert standings.other_training(found) == [older]
+    standings.warn_of_mixed_training(found)
+    assert f"trained on other frames than the newest run: {older}." in " ".join(
+        capsys.readouterr().err.split()
+    )
