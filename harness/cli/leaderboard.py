@@ -9,7 +9,7 @@ import click
 
 from harness.cli.command import Command
 from harness.cli.options import average_option, format_option, with_settings, without_option
-from harness.report.tables.choices import FORMATS, SD_MEANINGS
+from harness.report.tables.choices import FORMATS, SD_MEANINGS, Format
 from harness.utils import console
 from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from harness.config.settings import Settings
     from harness.evaluation.standings import Evaluated
-    from harness.report.tables.choices import Format
     from harness.report.tables.view import View
     from metrics.averages import Average
     from metrics.masks.read import Protocol
@@ -208,10 +207,9 @@ def _round_views(
 
     workspace = Workspace(settings.workspace)
     views = []
-    best = tables.best_scored(workspace, scores)
+    best = tables.best_scored(workspace, scores).sort_index()
     truths = best[best["current"]].groupby("round")["truth_sha256"].nunique().to_dict()
-    groups = best.sort_index().groupby(["round", "truth_sha256"], sort=False)
-    for (round_name, truth), group in groups:
+    for (round_name, truth), group in best.groupby(["round", "truth_sha256"], sort=False):
         current = best_first(group[group["current"]])
         if current.empty:
             continue

@@ -290,12 +290,8 @@ def _show_detail(
     tables = [score.frames.assign(model=name) for name, score in scores]
     frames = pd.concat(tables, ignore_index=True)
     if kind == "generalisation":
-        view = detail.generalisation_view(
-            frames,
-            "test_set",
-            title=f"Generalisation from test set to test set ({protocol} protocol)",
-            formulas=protocol,
-        )
+        title = f"Generalisation from test set to test set ({protocol} protocol)"
+        view = detail.generalisation_view(frames, "test_set", title=title, formulas=protocol)
     else:
         view = detail.by_test_set(frames, kind)
     view.show(format_, {"protocol": protocol, "truth_sha256": scores[0][1].truth_sha256})

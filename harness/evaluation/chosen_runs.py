@@ -295,7 +295,5 @@ def _warn_without_polyp(table: pd.DataFrame, where: str) -> None:
     """Warn where the truth has no pixel of the class that the figures speak of."""
     rows = chosen_rows(table)
     if not (rows["tp"] + rows["fn"]).sum():
-        console.warn(
-            f"{where} holds no pixel of {chosen_class(table)}; the figures tell nothing about how "
-            "well a model finds one."
-        )
+        without = f"{where} holds no pixel of {chosen_class(table)}"
+        console.warn(f"{without}; the figures tell nothing about how well a model finds one.")
