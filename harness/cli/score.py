@@ -109,7 +109,8 @@ Examples:
 @click.option(
     "--skip-scored",
     is_flag=True,
-    help="Pass over packages that were scored in this round, against this truth, before.",
+    help="Pass over packages that were scored in this round, against this truth and by this "
+    "threshold, before.",
 )
 @average_option("The score over all test sets that comes first")
 @format_option()
@@ -174,8 +175,6 @@ def _refuse_mixed(given: Mapping[str, Any]) -> None:
         others |= {"--round": given["round_name"], "--threshold": threshold}
         if named := [name for name, value in others.items() if value]:
             raise click.UsageError(f"--protocol pranet has one table; leave out {', '.join(named)}")
-    if given["skip_scored"] and threshold:
-        raise click.UsageError("--skip-scored knows no thresholds: leave out --threshold, or it")
     if kind != "scores" and given["average"]:
         raise click.UsageError(f"--table {kind} is of each test set; leave out --average")
     if kind in ("contours", "polyps") and protocol != "strict":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,10 +179,12 @@ class ScoringJob:
         alike = self.ledger.scores(entry.name, protocol=protocol, package_sha256=entry.digest)
         alike = alike[alike["team"] == self._team(shown, entry)]
         folder = self.workspace.score_folder(package, entry.digest, protocol, top=self.out)
-        truth = self._truth(entry.round_).sha256
+        threshold = self.scoring.threshold_in(entry.round_)
+        wanted = self._truth(entry.round_).sha256, threshold
         # Only the newest score's frame table is kept.
-        newest = alike["truth_sha256"].head(1).tolist()
-        return newest == [truth] and (folder / "frames.csv").is_file()
+        newest = alike.head(1)[["truth_sha256", "settings"]].to_numpy().tolist()
+        there = [(truth, json.loads(how or "{}").get("threshold")) for truth, how in newest]
+        return there == [wanted] and (folder / "frames.csv").is_file()
 
     def score(self, package: Path, shown: str) -> tuple[str, PackageScore]:
         """Score one package, write its files and enter it; with the name it is shown under."""

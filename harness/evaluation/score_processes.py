@@ -43,6 +43,11 @@ class Scoring:
         test_sets, layout = (round_.test_sets, round_.layout) if round_ else (None, None)
         return find_truth(self.folder, test_sets, layout, self.protocol, self.classes)
 
+    def threshold_in(self, round_: Round | None) -> float | None:
+        """The probability above which a pixel is polyp in a round; ``None`` for masks."""
+        layout = round_.layout.threshold if round_ else None
+        return layout if self.threshold is None else self.threshold
+
     def score(self, package: Path, round_: Round | None, truth: Truth) -> PackageScore:
         """The score of a package; errors as for ``submissions.scoring.score_package``."""
         return score_package(

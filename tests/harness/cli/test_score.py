@@ -167,6 +167,10 @@ def test_what_was_scored_before_is_passed_over(here: Path, harness: Harness) -> 
     cv2.imwrite(str(here / "truth" / SETS[0] / "f0_mask.png"), disc(1) * np.uint8(255))
     corrected = harness(*line)
     assert "scored before" not in corrected.stderr
+    grey = harness(*line, "--threshold", "0.3")  # another reading of the same masks
+    assert "scored before" not in grey.stderr
+    assert "2 packages were scored before" in harness(*line, "--threshold", "0.3").stderr
+    assert "scored before" not in harness(*line).stderr
 
 
 def in_this_process(tasks: Sequence[score_processes.Task], _jobs: int) -> Iterator[Any]:
