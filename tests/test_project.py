@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -63,6 +64,31 @@ def test_imports_point_one_way(package: str) -> None:
     ]
     assert modules(package)
     assert wrong == []
+
+
+def test_imports_point_down_the_table_of_the_design() -> None:
+    table = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").split("## ")[1]
+    rooms = [
+        room.split("/") for room in re.findall(r"^\| `([\w/]+)(?:\.py)?` \|", table, re.MULTILINE)
+    ]
+    assert {room[1] for room in rooms if len(room) > 1} == {
+        path.stem
+        for path in (ROOT / "harness").iterdir()
+        if not re.match(r"__|py\.typed", path.name)
+    }
+
+    def level(parts: Sequence[str]) -> int:
+        found = (at for at, room in enumerate(rooms) if room == list(parts[: len(room)]))
+        return next(found, len(rooms))
+
+    up = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for package in MAY_IMPORT
+        for path in modules(package)
+        for name in imported(path)
+        if level(name.split(".")) < level(path.relative_to(ROOT).with_suffix("").parts) < len(rooms)
+    ]
+    assert up == []
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)

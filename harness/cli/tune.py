@@ -45,7 +45,7 @@ Examples:
     "--steps",
     callback=names_of,
     metavar="A,B,...",
-    help=f"What is chosen, in this order; by default {','.join(STEPS)}.",
+    help=f"Which of {','.join(STEPS)} are chosen, always in this order; by default all.",
 )
 @click.option(
     "--figure",

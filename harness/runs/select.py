@@ -11,6 +11,7 @@ from harness.runs.run import Run
 from harness.runs.workspace import Workspace
 from harness.utils.command_line import command_line
 from metrics.utils.errors import UserError
+from metrics.utils.names import few
 
 
 def select(
@@ -46,7 +47,8 @@ def select(
     if found := [run for run in workspace.runs() if run.run in missing]:
         raise _no_models(found)
     if missing or not newest:
-        raise _nothing(workspace, missing, newest, variant)
+        others = [one for one in finished if not missing or one.model in missing]
+        raise _nothing(workspace, missing, newest, variant, others)
     if names:
         return [newest[name] for name in dict.fromkeys(names)]
     if default == "best":
@@ -116,13 +118,20 @@ def _no_models(runs: Sequence[Run]) -> UserError:
 
 
 def _nothing(
-    workspace: Workspace, missing: Sequence[str], newest: dict[str, Run], variant: SplitVariant
+    workspace: Workspace,
+    missing: Sequence[str],
+    newest: dict[str, Run],
+    variant: SplitVariant,
+    others: Sequence[Run],
 ) -> UserError:
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""
     there = f" There are: {', '.join(newest)}." if newest else ""
     of_models = "".join(f" --model {name}" for name in missing)
     train = command_line(f"train{of_models}{variant.option}")
+    if others and not variant:
+        of = few([f"{run.run} ({run.variant})" for run in others], 3)
+        there += f" Of other splits, and taken by their names only (--run), are: {of}."
     return UserError(
         f"{what} in {workspace.root}.{there} Train with '{train}', or try everything with "
         "'harness demo'."

@@ -253,9 +253,10 @@ def _columns_of(figures: Sequence[str], table: pd.DataFrame) -> list[str]:
     figures = [figures] if isinstance(figures, str) else figures
     columns = [name for name in with_parts(figures) if name != "score"]
     if unknown := [name for name in columns if name not in table]:
+        measured = ", ".join((*MEASURED, "false_polyps", *frame_metrics()))
         raise UserError(
-            f"no figure {', '.join(unknown)} here; there are {', '.join(FIGURES)}, and where the "
-            f"evaluation measured them {', '.join((*MEASURED, *frame_metrics()))}."
+            f"no figure {', '.join(unknown)} here; there are score, {', '.join(FIGURES)}, and "
+            f"where the evaluation measured them {measured}."
         )
     return columns
 

@@ -74,8 +74,15 @@ def test_runs_of_other_splits_are_taken_only_when_named(
     assert names(select(workspace, default="best")) == [plain]
     assert names(select(workspace, runs=[other])) == [other]
     assert names(select(workspace, variant=SplitVariant(**settings))) == [other]
-    with pytest.raises(UserError, match=f"no finished run of {model}"):
+    with pytest.raises(UserError, match=rf"no finished run of {model} .*--run.*: {other} \("):
         select(workspace, [model])
+
+
+def test_runs_of_other_splits_alone_are_named(workspace: Workspace) -> None:
+    other = enter(workspace, "unet", 0.9, leave_out="C3")
+
+    with pytest.raises(UserError, match=rf"no trained model .*--run.*: {other} \(without C3\)"):
+        select(workspace, default="best")
 
 
 def test_divergentnets_are_taken_before_the_best(workspace: Workspace) -> None:

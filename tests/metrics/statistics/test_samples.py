@@ -88,7 +88,7 @@ def test_a_frame_twice_is_a_fault(table):
 
 
 def test_unknown_figures_and_models_are_told(table):
-    with pytest.raises(UserError, match="no figure hd95_px"):
+    with pytest.raises(UserError, match=r"no figure hd95_px here; .* score, .* false_polyps"):
         collect(two_models(table), figures=["hd95_px"])
     with pytest.raises(UserError, match="no model 'c' here; there are a, b"):
         collect(two_models(table)).position("c")

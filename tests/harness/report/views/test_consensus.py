@@ -14,8 +14,9 @@ def test_each_ranking_has_a_heading_of_its_own() -> None:
         for name in ("left_1", "right_1", "EndoCV_DATA1")
         for n in range(3)
     ]  # fmt: skip
-    found = consensus(samples_by_set(pd.DataFrame(rows), "official", figures=["f1"]))
+    found = consensus(samples_by_set(pd.DataFrame(rows), "official", figures=["f1", "iou"]))
 
     headings = [column.heading for column in consensus_view(found, title="").table().columns]
 
-    assert headings[-3:] == ["F1 DATA1", "F1 left_1", "F1 right_1"]
+    sets = ("DATA1", "left_1", "right_1")
+    assert headings[-6:] == [f"{figure} {name}" for name in sets for figure in ("F1", "IoU")]
