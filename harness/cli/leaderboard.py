@@ -259,7 +259,7 @@ def _show_ranks_of_splits(
     evaluations: Sequence[Evaluated], average: Average | None, format_: Format
 ) -> None:
     """How certain the ranks of evaluated models are, by the paper protocol."""
-    from harness.evaluation import tables
+    from harness.evaluation import standings, tables
     from harness.report.tables.view import show_views
     from harness.report.views.leaderboard import HASH_SHOWN
     from harness.report.views.ranks import rank_view
@@ -267,10 +267,12 @@ def _show_ranks_of_splits(
     from metrics.statistics.samples import collect
 
     views = []
-    for split, frames, runs in evaluations:
+    parts = [(one, *of) for one in evaluations for of in standings.by_class(one).items()]
+    for (split, frames, _), class_, runs in parts:
         newest = {run.contender(split): run for run in reversed(runs)}
-        several = sum(other.split == split for other in evaluations) > 1
-        which = f", data {frames[:HASH_SHOWN]}" if several else ""
+        same = [(other, name) for other, name, _ in parts if other.split == split]
+        which = f", {class_}" if len({name for _, name in same}) > 1 else ""
+        which += f", data {frames[:HASH_SHOWN]}" if len({one.data for one, _ in same}) > 1 else ""
         if len(newest) < 2:
             console.note(f"{split}{which}: only {next(iter(newest))} was evaluated, no comparison.")
             continue
