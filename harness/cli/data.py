@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.data.splits import Splits
     from harness.report.tables.choices import Format
     from harness.report.tables.view import View
+    from metrics.masks.classes import Classes
 
 
 EPILOG = """\b
@@ -78,7 +79,7 @@ def check(
         return console.track(stream, "Looking at frames", total)
 
     report = check_data(listings, splits, classes=settings.classes, workers=cores(), track=track)
-    _show(report, splits.name, settings.classes.chosen, format_)
+    _show(report, splits.name, settings.classes, format_)
     if report.faults:
         context.exit(1)
 
@@ -184,9 +185,9 @@ def cache(settings: Settings, sizes: tuple[int, ...]) -> None:
         console.success(f"{counts} at {size} x {size} in {ready.train.folder.parent}.")
 
 
-def _view(report: DataReport, splits: str, chosen: str) -> View:
+def _view(report: DataReport, splits: str, classes: Classes) -> View:
     """The counts of a check, with the paper's rows marked."""
-    from harness.data.check.summary import PAPER
+    from harness.data.check.summary import PAPER, titles
     from harness.report.tables.columns import Column
     from harness.report.tables.view import View
 
@@ -196,8 +197,7 @@ def _view(report: DataReport, splits: str, chosen: str) -> View:
             Column(key="split", title="Split"),
             Column(key="source", title="Source"),
             Column(key="frames", title="Frames", justify="right"),
-            Column(key="polyp", title=chosen.capitalize(), justify="right"),
-            Column(key="non_polyp", title=f"Non-{chosen}", justify="right"),
+            *(Column(key, title, justify="right") for key, title in titles(classes).items()),
             Column(key="sizes", title="Width x height"),
         ),
         title=f"Frames by split ({splits})",
@@ -206,8 +206,8 @@ def _view(report: DataReport, splits: str, chosen: str) -> View:
     )
 
 
-def _show(report: DataReport, splits: str, chosen: str, format_: Format) -> None:
-    view, metadata = _view(report, splits, chosen), {"splits": splits}
+def _show(report: DataReport, splits: str, classes: Classes, format_: Format) -> None:
+    view, metadata = _view(report, splits, classes), {"splits": splits}
     if format_ == "json":
         values = json.loads(view.render("json", metadata))
         faults = [{"path": fault.path, "message": fault.message} for fault in report.faults]

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  harness leaderboard --round 2
-  harness leaderboard --average frames --format markdown
+  harness leaderboard --round 2 --format markdown
   harness leaderboard --table paper --format latex
-  harness leaderboard --table ranks
+  harness leaderboard --table ranks --average frames
   harness leaderboard --round 2 --table consensus --figure f1 --figure recall
   harness leaderboard --split val --table ranks
   harness leaderboard --round 2 --without "TEAM MODEL" --format svg > leaderboard.svg
@@ -136,8 +135,7 @@ def command(
     scores = leaderboard.averaged(leaderboard.without(scores, without), average or "sets")
     if kind in ("ranks", "consensus"):
         views = _round_views(settings, scores, chosen if kind == "consensus" else None)
-        metadata = {"protocol": protocol, "average": average or "sets", **chosen}
-        show_views(views, format_, metadata)
+        show_views(views, format_, {"protocol": protocol, "average": average or "sets", **chosen})
     else:
         _show_scores(scores, sd, kind, format_, paper=paper)
 
@@ -257,7 +255,7 @@ def _show_ranks_of_splits(
     evaluations: Sequence[Evaluated], average: Average | None, format_: Format
 ) -> None:
     """How certain the ranks of evaluated models are, by the paper protocol."""
-    from harness.evaluation import tables
+    from harness.evaluation import standings, tables
     from harness.report.tables.view import show_views
     from harness.report.views.leaderboard import HASH_SHOWN
     from harness.report.views.ranks import rank_view
@@ -265,10 +263,12 @@ def _show_ranks_of_splits(
     from metrics.statistics.samples import collect
 
     views = []
-    for split, frames, runs in evaluations:
+    parts = [(one, *of) for one in evaluations for of in standings.by_class(one).items()]
+    for (split, frames, _), class_, runs in parts:
         newest = {run.contender(split): run for run in reversed(runs)}
-        several = sum(other.split == split for other in evaluations) > 1
-        which = f", data {frames[:HASH_SHOWN]}" if several else ""
+        same = [(other, name) for other, name, _ in parts if other.split == split]
+        which = f", {class_}" if len({name for _, name in same}) > 1 else ""
+        which += f", data {frames[:HASH_SHOWN]}" if len({one.data for one, _ in same}) > 1 else ""
         if len(newest) < 2:
             console.note(f"{split}{which}: only {next(iter(newest))} was evaluated, no comparison.")
             continue

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from harness.cli.command import Command
 from harness.cli.options import FRAMES, format_option, inference_options, names_of, with_settings
+from harness.evaluation.tuning import OF_ONE_CLASS, STEPS
 from harness.utils import console
 from harness.utils.command_line import command_line
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from harness.report.tables.choices import Format
     from harness.runs.run import Run
     from harness.runs.workspace import Workspace
-
-STEPS: Final = ("members", "threshold", "clean-up", "tta")
 
 EPILOG = """\b
 Examples:
@@ -45,7 +44,8 @@ Examples:
     "--steps",
     callback=names_of,
     metavar="A,B,...",
-    help=f"Which of {','.join(STEPS)} are chosen, always in this order; by default all.",
+    help=f"Which of {','.join(STEPS)} are chosen, always in this order; by default all. Several "
+    f"classes have no {' and no '.join(OF_ONE_CLASS)}.",
 )
 @click.option(
     "--figure",
@@ -108,10 +108,9 @@ def command(
     frames = catalogue(settings, needs=["train"])
     warn_of_other_training([chosen], frames, split, workspace.root / "cache")
     if fusion == "mean":
-        wanted = [name for name in STEPS if name in (steps or STEPS)]
         made = _tuned(
             workspace, chosen, frames, split, format_,
-            inference=inference, steps=wanted, figure=figure, only_certain=only_certain,
+            inference=inference, steps=steps or (), figure=figure, only_certain=only_certain,
         )  # fmt: skip
     else:
         made = _fused(workspace, chosen, frames, split, folds, fusion, inference)
@@ -149,12 +148,14 @@ def _tuned(
     from harness.data.catalogue import of_split
     from harness.evaluation.tuning.tune import tune
     from harness.report.views.tuned import tuned_view
+    from harness.runs.classes import shared_classes
     from harness.runs.seen import refuse_seen
 
     measured = of_split(run.variant.apply(frames), split)
     refuse_seen(run, frames, measured, split)
     made, tried = tune(workspace, run, measured, split, figure=figure, **options)
-    tuned_view(tried, figure, title=f"{run.run}, tuned on {split}").show(format_)
+    title = f"{run.run}, tuned on {split} for {shared_classes([run]).chosen}"
+    tuned_view(tried, figure, title=title).show(format_)
     return made
 
 

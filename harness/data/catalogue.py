@@ -13,7 +13,7 @@ import pandas as pd
 from harness.config.settings import Settings, flag
 from harness.data.check.inspect_frame import inspect_all
 from harness.data.layouts import list_frames, plug_in_kinds, read_headers
-from harness.data.listing import Listing
+from harness.data.listing import Listing, natural
 from harness.data.roles import refuse_without_truth, role_listings, same_names
 from harness.data.splits import OWN, SPLITS, Splits, assign, left_out, load_splits, unmatched
 from harness.utils import console
@@ -214,7 +214,7 @@ def _of_rounds(folder: Path, rounds: Path) -> Listing | None:
     for round_ in load_rounds(rounds).values():
         sets |= test_set_folders(folder, round_.test_sets, round_.layout.prefix)
     listing = Listing(layout="test sets of the rounds", root=folder)
-    for name, path in sorted(sets.items()):
+    for name, path in sorted(sets.items(), key=lambda one: natural(one[0])):
         if path.is_dir():
             images = inner(path, IMAGE_FOLDERS)
             listing.add_single(images, dataset="test-frames", truth="withheld", test_set=name)

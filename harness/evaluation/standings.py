@@ -58,6 +58,14 @@ def find(workspace: Workspace, split: str | None = None) -> tuple[list[Evaluated
     return list(found.values()), outdated
 
 
+def by_class(evaluation: Evaluated) -> dict[str, list[Run]]:
+    """The runs by the class that their figures are of, which cannot be compared with another's."""
+    found: dict[str, list[Run]] = {}
+    for run in evaluation.runs:
+        found.setdefault(chosen_class(tables.load([run], evaluation.split)), []).append(run)
+    return found
+
+
 def other_training(evaluations: Sequence[Evaluated]) -> list[str]:
     """The runs that were trained on other frames than the newest of the same frames of a split."""
     others = []

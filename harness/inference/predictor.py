@@ -246,10 +246,13 @@ class Predictor:
         if not self.uncertainty:
             return replace(whole, members=tuple(members))
         start = time.perf_counter()
-        height, width = forwarded.frame.size
-        of_members = forwarded.probabilities[1:, self.classes.channel - 1]
-        maps = [resize_map(one, height=height, width=width) for one in of_members]
-        found = measure(maps, self.inference.cut)
+        (height, width), channel, how = forwarded.frame.size, self.classes.channel, self.inference
+        of_members = forwarded.probabilities[1:]
+        maps = [resize_map(one[channel - 1], height=height, width=width) for one in of_members]
+        labels = [
+            upsample_and_decide(one, (height, width), how.rounding, how.cut) for one in of_members
+        ]
+        found = measure(maps, [mask_of(one, channel) for one in labels])
         spent = (time.perf_counter() - start) * _MILLISECONDS
         return replace(
             whole,

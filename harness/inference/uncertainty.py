@@ -13,6 +13,7 @@ from harness.runs.network import Loaded
 from harness.utils.command_line import command_line
 from metrics.frame.disagreement import measure_disagreement
 from metrics.masks import maps
+from metrics.masks.read import Mask
 from metrics.utils.errors import UserError
 from models.divergentnets import DivergentNets
 
@@ -26,7 +27,7 @@ class Uncertainty:
 
     Attributes:
         deviation: float32 (H, W) at the frame's own size: the population standard deviation of
-            the members' polyp probabilities, 0 to 0.5.
+            the members' probabilities of the chosen class, 0 to 0.5.
         disagreement: 1 minus the mean IoU over pairs of members' masks, 0 to 1.
         vote_variance: Mean over pixels of the variance of the members' votes, 0 to 0.25.
     """
@@ -51,16 +52,15 @@ def check_ensemble(loaded: Loaded) -> None:
         )
 
 
-def measure(probabilities: Sequence[NDArray[np.float32]], threshold: float) -> Uncertainty:
-    """Measure the disagreement of the members' probability maps.
+def measure(probabilities: Sequence[NDArray[np.float32]], masks: Sequence[Mask]) -> Uncertainty:
+    """Measure the disagreement of the members' maps and masks of the chosen class.
 
-    The maps are float32 (H, W), at the frame's own size; a member's pixel is polyp above the
-    threshold.
+    The maps are float32 (H, W), the masks bool, all at the frame's own size.
 
     Raises:
         UserError: If there are fewer than two.
     """
-    found = measure_disagreement([one > threshold for one in probabilities])
+    found = measure_disagreement(masks)
     return Uncertainty(
         deviation=np.std(np.stack(probabilities), axis=0),
         disagreement=found.disagreement,

@@ -64,7 +64,7 @@ def check(
     found = list(track(inspect_all(files, workers, classes), len(files)))
     frames["height"] = [report.height for report in found]
     frames["width"] = [report.width for report in found]
-    frames["polyp"] = pd.Series([report.polyp for report in found], dtype=object)
+    frames["holds"] = pd.Series([report.holds for report in found], dtype=object)
     known = frames[frames["truth"] != "withheld"]
     # Of the paper's datasets many users have a part alone, so what is missing there is no news.
     lost = unmatched(known, splits) if splits.name != "paper" else ""
@@ -74,12 +74,12 @@ def check(
         *_leaks(frames, found),
     ]
     return DataReport(
-        table=summarise(frames, with_paper=splits.name == "paper" and not own),
+        table=summarise(frames, classes, with_paper=splits.name == "paper" and not own),
         faults=tuple(faults),
         notes=(
             *chain.from_iterable(listing.notes for listing in listings),
             *filter(None, (left_out(known, splits), lost)),
-            *_masks(frames, classes.chosen),
+            *_masks(frames, classes),
             *_oddities(files, found, classes.chosen),
             *_other_files(listings, faults),
         ),
@@ -97,16 +97,18 @@ def _leaks(frames: pd.DataFrame, found: Sequence[FrameReport]) -> list[Fault]:
     ]
 
 
-def _masks(frames: pd.DataFrame, name: str) -> Iterator[str]:
-    """Notes on masks without the chosen class, and on splits that have no other."""
-    count = int(((frames["truth"] == "mask") & (frames["polyp"] == False)).sum())  # noqa: E712
-    if count:
-        yield f"{counted(count, 'mask holds', 'masks hold')} no {name}: such a frame is non-{name}."
-    known = frames[(frames["split"] != "") & frames["polyp"].notna()]
-    for split, polyp in known.groupby("split", sort=False)["polyp"]:
-        if not polyp.any():
-            what = f"No frame of {split} holds a pixel of {name}"
-            yield f"{what}: it can neither train nor measure a model."
+def _masks(frames: pd.DataFrame, classes: Classes) -> Iterator[str]:
+    """Notes on masks without any class, and on splits that lack one."""
+    known = frames[frames["holds"].notna()]
+    if count := sum(not any(holds) for holds in known[known["truth"] == "mask"]["holds"]):
+        names, name = " or ".join(classes.names), classes.chosen
+        what = f"{counted(count, 'mask holds', 'masks hold')} no {names}"
+        yield f"{what}: such a frame is non-{name}." if len(classes) == 1 else f"{what}."
+    for split, holds in known[known["split"] != ""].groupby("split", sort=False)["holds"]:
+        for name, of_class in zip(classes.names, zip(*holds, strict=True), strict=True):
+            if not any(of_class):
+                what = f"No frame of {split} holds a pixel of {name}"
+                yield f"{what}: it can neither train nor measure a model of it."
 
 
 def _oddities(

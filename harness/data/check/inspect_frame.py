@@ -35,8 +35,8 @@ class FrameReport:
     Attributes:
         height: Of the frame, in pixels; 0 where it cannot be read.
         width: Of the frame, in pixels; 0 where it cannot be read.
-        polyp: Whether any pixel of the truth is of the chosen class; ``None`` where the truth is
-            withheld or cannot be read.
+        holds: Whether any pixel of the truth is of each class; ``None`` where the truth is withheld
+            or cannot be read.
         is_turned: Whether the frame has an orientation tag that is not followed.
         has_alpha: Whether the mask has an alpha channel.
         looks_inverted: Whether the chosen class covers nearly all of the mask's border.
@@ -47,7 +47,7 @@ class FrameReport:
 
     height: int = 0
     width: int = 0
-    polyp: bool | None = None
+    holds: tuple[bool, ...] | None = None
     is_turned: bool = False
     has_alpha: bool = False
     looks_inverted: bool = False
@@ -73,7 +73,7 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
         is_turned, image = turned_by_tag(data), decode(data, RGB_AS_STORED, name=str(frame.image))
     except UserError as error:
         faults.append(Fault(path="", message=error.message))
-    polyp: bool | None = False if frame.truth == "empty" else None
+    holds = (False,) * len(classes) if frame.truth == "empty" else None
     has_alpha = inverted = False
     if frame.mask is not None:
         try:
@@ -83,8 +83,8 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
         else:
             has_alpha = found.has_alpha
             if not found.problem:
-                mask = mask_of(found.labels, classes.channel)
-                polyp, inverted = bool(mask.any()), looks_inverted(mask)
+                holds = tuple(bool((found.labels == 1 + at).any()) for at in range(len(classes)))
+                inverted = looks_inverted(mask_of(found.labels, classes.channel))
             size = image.shape[:2] if image.size else found.labels.shape
             problems = (size_problem(found.labels.shape, size), found.problem)
             if any(problems):
@@ -93,7 +93,7 @@ def inspect(frame: FrameFiles, classes: Classes = ONE) -> FrameReport:
     return FrameReport(
         height=image.shape[0],
         width=image.shape[1],
-        polyp=polyp,
+        holds=holds,
         is_turned=is_turned,
         has_alpha=has_alpha,
         looks_inverted=inverted,

@@ -1,4 +1,4 @@
-"""Counts of frames with and without a polyp by split and source, as in the paper's Table 1."""
+"""Counts of frames with and without each class by split and source, as in the paper's Table 1."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from harness.data.splits import SPLITS
-
-COLUMNS: Final = ("split", "source", "frames", "polyp", "non_polyp", "sizes")
+from metrics.masks.classes import ONE, Classes
 
 PAPER_TABLE_1: Final[Mapping[str, tuple[int, int, int]]] = {
     "train": (1764, 1329, 435),
@@ -23,33 +22,46 @@ TOTAL: Final = "all"
 PAPER: Final = "the paper"
 
 
-def summarise(frames: pd.DataFrame, *, with_paper: bool) -> pd.DataFrame:
+def titles(classes: Classes) -> dict[str, str]:
+    """The columns that count frames with each class and, last, with none, and their headings."""
+    if len(classes) == 1:
+        name = classes.chosen
+        return {"polyp": name.capitalize(), "non_polyp": f"Non-{name}"}
+    with_each = {f"with_{name}": name.capitalize() for name in classes.names}
+    return {**with_each, "without": "None of these"}
+
+
+def summarise(frames: pd.DataFrame, classes: Classes = ONE, *, with_paper: bool) -> pd.DataFrame:
     """Count frames per split and source.
 
     Args:
-        frames: A catalogue with a further column ``polyp``: True, False, or None where the truth
-            is withheld or cannot be read.
-        with_paper: Add the paper's counts below each split, for comparison.
+        frames: A catalogue with a further column ``holds``: for each class whether it is there, or
+            None where the truth is withheld or cannot be read.
+        classes: The foreground classes.
+        with_paper: Add the paper's counts of its one class below each split, for comparison.
 
     Returns:
-        DataFrame: Columns ``COLUMNS``: for each split a row per centre, one for the sequences, one
-        for the negative sequences, one per further dataset, then the total.
-        ``polyp`` and ``non_polyp`` are None where all truth is withheld; ``sizes`` is width x
-        height in pixels. Test sets and frames of no split come last, with an empty ``split``.
+        DataFrame: For each split a row per centre, one for the sequences, one for the negative
+        sequences, one per further dataset, then the total. Columns ``split``, ``source``,
+        ``frames``, those of :func:`titles`, which are None where all truth is withheld, and
+        ``sizes``, width x height in pixels. Test sets and frames of no split come last, with an
+        empty ``split``.
     """
-    return pd.DataFrame(list(_rows(frames, with_paper)), columns=list(COLUMNS), dtype=object)
+    rows = list(_rows(frames, classes, with_paper and len(classes) == 1))
+    columns = ["split", "source", "frames", *titles(classes), "sizes"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
 
 
-def _rows(frames: pd.DataFrame, with_paper: bool) -> Iterator[dict[str, Any]]:
+def _rows(frames: pd.DataFrame, classes: Classes, with_paper: bool) -> Iterator[dict[str, Any]]:
     sources = _sources(frames)
     for split in (*SPLITS, ""):
         inside = frames["split"] == split
         for source in dict.fromkeys(sources[inside]):
-            yield _row(split, source, frames[inside & (sources == source)])
+            yield _row(split, source, frames[inside & (sources == source)], classes)
         if split and inside.any():
-            yield _row(split, TOTAL, frames[inside])
+            yield _row(split, TOTAL, frames[inside], classes)
             if with_paper:
-                counts = dict(zip(COLUMNS[2:5], PAPER_TABLE_1[split], strict=True))
+                counts = dict(zip(("frames", *titles(classes)), PAPER_TABLE_1[split], strict=True))
                 yield {"split": split, "source": PAPER, **counts, "sizes": ""}
 
 
@@ -62,9 +74,11 @@ def _sources(frames: pd.DataFrame) -> pd.Series[str]:
     return source.where(frames["centre"] == "", frames["centre"])
 
 
-def _row(split: str, source: str, frames: pd.DataFrame) -> dict[str, Any]:
-    known = frames["polyp"].notna()
-    polyp = int((frames["polyp"] == True).sum())  # noqa: E712 (None is neither)
+def _row(split: str, source: str, frames: pd.DataFrame, classes: Classes) -> dict[str, Any]:
+    known = list(frames["holds"].dropna())
+    names = titles(classes)
+    of_each = map(sum, zip(*known, strict=True))
+    counts = [*of_each, sum(not any(holds) for holds in known)]
     if source.endswith("sequences"):
         count = frames["sequence"].nunique()
         source = f"{count} {source if count > 1 else source[:-1]}"
@@ -72,8 +86,7 @@ def _row(split: str, source: str, frames: pd.DataFrame) -> dict[str, Any]:
         "split": split,
         "source": source,
         "frames": len(frames),
-        "polyp": polyp if known.any() else None,
-        "non_polyp": int(known.sum()) - polyp if known.any() else None,
+        **(dict(zip(names, counts, strict=True)) if known else dict.fromkeys(names)),
         "sizes": _sizes(frames),
     }
 

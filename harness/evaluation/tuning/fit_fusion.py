@@ -25,7 +25,7 @@ class Part:
     """Frames, and the maps of members that were not trained on them.
 
     Attributes:
-        maps: Each member's maps, float32 (N, S, S), in the ensemble's order.
+        maps: Each member's maps, float32 (N, K, S, S), in the ensemble's order.
         truths: The frames' truth.
     """
 
@@ -36,7 +36,7 @@ class Part:
 def fit(
     kind: str, parts: Sequence[Part], *, done: Callable[[], object] = lambda: None
 ) -> nn.Module:
-    """Fit a fusion for one class, by Dice and cross-entropy at the network's size.
+    """Fit a fusion by Dice and cross-entropy at the network's size.
 
     ``kind`` is ``weighted`` or ``network``; the parts have at least one frame. The steps, and so
     the weights, depend on the maps alone: batches are drawn from a fixed seed. ``done`` is called
@@ -45,9 +45,10 @@ def fit(
     frames = [(part, at) for part in parts for at in range(len(part.truths.rows))]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = fusion.create(kind, members=len(parts[0].maps), classes=2)
+        classes = parts[0].truths.classes
+        network = fusion.create(kind, members=len(parts[0].maps), classes=1 + len(classes))
         optimiser = torch.optim.Adam(network.parameters(), lr=_RATES[kind])
-        loss_of = losses.create("dice+ce")
+        loss_of = losses.create("dice+ce", channel=classes.channel)
         for _ in range(STEPS):
             chosen = torch.randperm(len(frames))[:_BATCH].tolist()
             maps, masks = _batch([frames[at] for at in chosen])
@@ -61,8 +62,8 @@ def fit(
 
 
 def _batch(frames: Sequence[tuple[Part, int]]) -> tuple[Tensor, Tensor]:
-    """Maps (N, M, 2, S, S) and masks (N, S, S) of frames."""
-    polyp = torch.from_numpy(np.stack([[one[at] for one in part.maps] for part, at in frames]))
-    size = polyp.shape[-1]
-    masks = np.stack([part.truths.resized(at, size) for part, at in frames])
-    return torch.stack([1 - polyp, polyp], dim=2), torch.from_numpy(masks).long()
+    """Maps (N, M, 1 + K, S, S) and masks (N, S, S) of frames."""
+    maps = torch.from_numpy(np.stack([[one[at] for one in part.maps] for part, at in frames]))
+    size = maps.shape[-1]
+    masks = torch.from_numpy(np.stack([part.truths.resized(at, size) for part, at in frames]))
+    return torch.cat([1 - maps.sum(dim=2, keepdim=True), maps], dim=2), masks.long()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +17,14 @@ from numpy.typing import NDArray
 from harness.data.frames import truth_of
 from harness.evaluation.map_table import COPIED
 from harness.inference.clean_up import CleanUp
-from harness.inference.postprocess import THRESHOLD, resize_map
+from harness.inference.postprocess import upsample_and_decide
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
 from harness.runs.network import Loaded
 from harness.utils import device as devices
 from metrics.frame.pixel_counts import count
-from metrics.masks.class_indices import mask_of
+from metrics.masks.class_indices import Labels, mask_of
+from metrics.masks.classes import Classes
 from metrics.masks.read import Mask
 from metrics.utils.files import unwritable
 from models.divergentnets import DivergentNets
@@ -47,7 +49,7 @@ def predict_maps(
     members: Sequence[str] = (),
     done: Callable[[], object] = lambda: None,
 ) -> dict[str, NDArray[np.float32]]:
-    """Each member's probabilities of the chosen class, in a file that memory is mapped to.
+    """Each member's probabilities of the classes, in a file that memory is mapped to.
 
     Args:
         loaded: The run's network.
@@ -58,7 +60,7 @@ def predict_maps(
         done: Called after each frame of each member.
 
     Returns:
-        dict: Member to its maps, float32 (N, S, S).
+        dict: Member to its maps, float32 (N, K, S, S) of the K foreground classes.
 
     Raises:
         UserError: If a frame cannot be read.
@@ -69,14 +71,14 @@ def predict_maps(
     by_name = dict(zip(member_names(loaded), networks, strict=True))
     wanted = [name for name in by_name if not members or name in members]
     images = [Path(image) for image in frames["image"]]
-    maps = _new_array(file, (len(wanted), len(images), loaded.size, loaded.size))
-    channel = loaded.classes.channel - 1
+    shape = (len(wanted), len(images), len(loaded.classes), loaded.size, loaded.size)
+    maps = _new_array(file, shape)
     for place, name in enumerate(wanted):
         predictor = Predictor(
             by_name[name], size=loaded.size, inference=inference, classes=loaded.classes
         )
         for at, prediction in enumerate(predictor.predict(images)):
-            maps[place, at] = prediction.probabilities[channel]
+            maps[place, at] = prediction.probabilities
             done()
     return dict(zip(wanted, maps, strict=True))
 
@@ -101,17 +103,19 @@ class Truths:
 
     Attributes:
         rows: The frames' rows.
-        masks: Each mask's pixels, eight a byte.
+        masks: Each frame's pixels by class, eight a byte.
         sizes: Height and width of each.
+        classes: The foreground classes.
     """
 
     rows: list[dict[str, Any]]
     masks: list[NDArray[np.uint8]]
     sizes: list[tuple[int, int]]
+    classes: Classes
 
     @classmethod
     def read(cls, frames: pd.DataFrame, loaded: Loaded) -> Truths:
-        """Read the truth of the chosen class.
+        """Read the truth of all classes; the rows are of the chosen one.
 
         Raises:
             UserError: If a mask cannot be read or is of another size than its frame.
@@ -119,29 +123,32 @@ class Truths:
         records = frames.to_dict("records")
         classes, chosen = loaded.classes, loaded.classes.chosen
 
-        def one(row: Mapping[Any, Any]) -> Mask:
-            return mask_of(truth_of(row, classes=classes), classes.channel)
+        def one(row: Mapping[Any, Any]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+            labels = truth_of(row, classes=classes)
+            by_class = [mask_of(labels, 1 + at) for at in range(len(classes))]
+            return np.packbits(by_class), (labels.shape[0], labels.shape[1])
 
         with ThreadPoolExecutor(devices.cores()) as pool:
-            masks = list(pool.map(one, records))
+            read = list(pool.map(one, records))
         return cls(
             rows=[
                 {**{name: row[name] for name in COPIED}, "class": chosen, "chosen_class": chosen}
                 for row in records
             ],
-            masks=[np.packbits(mask) for mask in masks],
-            sizes=[(mask.shape[0], mask.shape[1]) for mask in masks],
+            masks=[masks for masks, _ in read],
+            sizes=[size for _, size in read],
+            classes=classes,
         )
 
-    def mask(self, at: int) -> Mask:
-        """A frame's mask, bool (H, W)."""
-        height, width = self.sizes[at]
-        flat = np.unpackbits(self.masks[at], count=height * width).astype(bool)
-        return flat.reshape(height, width)
+    def by_class(self, at: int) -> Mask:
+        """A frame's masks, bool (K, H, W)."""
+        shape = (len(self.classes), *self.sizes[at])
+        flat = np.unpackbits(self.masks[at], count=math.prod(shape)).astype(bool)
+        return flat.reshape(shape)
 
-    def resized(self, at: int, size: int) -> Mask:
-        """A frame's mask at the network's size."""
-        return resize_map(self.mask(at).astype(np.float32), height=size, width=size) > THRESHOLD
+    def resized(self, at: int, size: int) -> Labels:
+        """A frame's labels at the network's size."""
+        return upsample_and_decide(self.by_class(at).astype(np.float32), (size, size), "full-size")
 
     def measure(
         self,
@@ -152,14 +159,16 @@ class Truths:
     ) -> list[dict[str, Any]]:
         """The frame table's rows of masks that are decided from maps at the network's size.
 
-        ``map_of`` gives the map (S, S) of a frame by its place; masks are above the threshold.
+        ``map_of`` gives the maps (K, S, S) of a frame by its place. Pixels are decided as in
+        prediction; a single class is above the threshold.
         """
+        channel = self.classes.channel
 
         def one(at: int) -> dict[str, Any]:
-            height, width = self.sizes[at]
-            mask = resize_map(map_of(at), height=height, width=width) > threshold
+            labels = upsample_and_decide(map_of(at), self.sizes[at], "full-size", threshold)
+            mask = mask_of(labels, channel)
             mask = clean_up(mask) if clean_up else mask
-            return {**self.rows[at], **count(self.mask(at), mask)._asdict()}
+            return {**self.rows[at], **count(self.by_class(at)[channel - 1], mask)._asdict()}
 
         with ThreadPoolExecutor(devices.cores()) as pool:
             return list(pool.map(one, range(len(self.rows))))

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.fingerprint import data_fingerprint
-from harness.evaluation.tuning.fit_fusion import STEPS, Part, fit
+from harness.evaluation.tuning import OF_ONE_CLASS, STEPS, fit_fusion
+from harness.evaluation.tuning.fit_fusion import Part, fit
 from harness.evaluation.tuning.member_maps import Truths, member_names, predict_maps
 from harness.evaluation.tuning.register import register
 from harness.evaluation.tuning.search import Candidate, Choice, Maps, Search
 from harness.inference.prediction import Inference
 from harness.runs import checkpoints
+from harness.runs.classes import shared_classes
 from harness.runs.network import Loaded, load, with_members
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
@@ -40,8 +42,8 @@ def tune(
 
     The run is finished and was not tuned; ``frames`` are those of the split. ``inference`` is how
     the network predicts, except for test-time augmentation, which is chosen here. ``steps`` are
-    some of ``members``, ``threshold``, ``clean-up`` and ``tta``, in this order. The ``figure`` is
-    to become better; with ``only_certain`` only changes that are certain are taken.
+    some of ``STEPS``; without any, all that the run's classes have. The ``figure`` of the chosen
+    class is to become better; with ``only_certain`` only changes that are certain are taken.
 
     Returns:
         tuple: The new run, and all that was tried.
@@ -52,6 +54,8 @@ def tune(
             full.
     """
     loaded = _load_for(run, steps)
+    several = len(loaded.classes) > 1
+    steps = steps or [name for name in STEPS if not (several and name in OF_ONE_CLASS)]
     search = Search(Truths.read(frames, loaded), figure=figure, only_certain=only_certain)
     # Without the step for it, test-time augmentation stays as the run's recipe has it.
     inference = dataclasses.replace(inference, tta=run.tta and "tta" not in steps)
@@ -85,10 +89,10 @@ def _load_for(run: Run, steps: Sequence[str]) -> Loaded:
     if [*steps] == ["members"] and not run.members:
         raise UserError(f"{run.run} has no members to choose among; take an ensemble")
     loaded = load(run)
-    if len(loaded.classes) > 1 and {"threshold", "clean-up"} & set(steps):
+    if len(loaded.classes) > 1 and (unfit := [name for name in steps if name in OF_ONE_CLASS]):
         raise UserError(
-            f"{run.run} tells {len(loaded.classes)} classes apart, and threshold and clean-up are "
-            "for one; leave them out: --steps members,tta"
+            f"{run.run} tells {len(loaded.classes)} classes apart, of which each pixel gets the "
+            f"most probable; {' and '.join(unfit)} cannot be tuned, only members and tta"
         )
     return loaded
 
@@ -110,22 +114,23 @@ def fuse(
     for test-time augmentation, which is the ensemble's.
 
     Raises:
-        UserError: If the run has one member or several classes, the members of the parts are
-            others or take images of different sizes, or the disk is full.
+        UserError: If the run has one member, the members or classes of the parts are others, they
+            take images of different sizes, or the disk is full.
     """
     names = tuple(run.settings.get("members", ()))
     if len(names) < 2:
         raise UserError(f"{run.run} has no members to fuse; take an ensemble")
     if run.tuned:
         raise UserError(f"{run.run} was tuned before; take {run.tuned['run']}, which it came from")
+    shared_classes(one for one, _ in parts)
     fitted: list[Part] = []
     with tempfile.TemporaryDirectory(dir=_scratch(workspace), prefix="maps-") as folder:
         for number, (one, frames) in enumerate(parts):
             loaded = load(one)
-            if member_names(loaded) != names or len(loaded.classes) > 1:
+            if member_names(loaded) != names:
                 raise UserError(
-                    f"a fusion is for one class and the members {', '.join(names)}; {one.run} has "
-                    f"{len(loaded.classes)} classes and {', '.join(member_names(loaded))}"
+                    f"a fusion is for the members {', '.join(names)}; {one.run} has "
+                    f"{', '.join(member_names(loaded))}"
                 )
             if fitted and loaded.size != (first := fitted[0].maps[0].shape[-1]):
                 raise UserError(
@@ -136,7 +141,7 @@ def fuse(
             how = dataclasses.replace(inference, tta=run.tta)
             maps = _predict(loaded, frames, how, Path(folder) / f"{number}.npy")
             fitted.append(Part(maps=list(maps.values()), truths=Truths.read(frames, loaded)))
-        with console.progress(f"Fitting: {kind}", STEPS) as bar:
+        with console.progress(f"Fitting: {kind}", fit_fusion.STEPS) as bar:
             network = fit(kind, fitted, done=bar.advance)
         file = Path(folder) / "fusion.safetensors"
         checkpoints.save_weights(file, network.state_dict())

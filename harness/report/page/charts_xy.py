@@ -73,9 +73,12 @@ def lines(
     last = max((epoch for _, curve in series for epoch, _ in curve), default=1.0)
     # A little room at the end, where the marks would be cut in half.
     epochs = alt.Scale(domain=[1, max(last, 2) * 1.015], nice=False)
+    # Of few epochs Vega has ticks between them all the same, which would be rounded to others.
+    whole = "datum.value % 1 ? '' : datum.label"
+    ticks = alt.Axis(format="d", tickMinStep=1, grid=False, labelExpr=whole)
     chosen, opacity = legend_choice()
     base = chart(rows).encode(
-        x=alt.X("epoch:Q", scale=epochs, axis=alt.Axis(format="d", tickMinStep=1, grid=False)),
+        x=alt.X("epoch:Q", scale=epochs, axis=ticks),
         y=alt.Y("value:Q", title=axis, scale=alt.Scale(zero=False, nice=True)),
         color=colour(styles),
         opacity=opacity,

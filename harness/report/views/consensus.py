@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from harness.data.listing import natural
 from harness.report.tables.columns import Column
 from harness.report.tables.view import View, titled
 from metrics.endocv import SCORED
@@ -35,12 +36,12 @@ def samples_by_set(
         protocol: How the figures are computed.
         figures: As for ``metrics.statistics.samples.collect``; those of the score by default. They
             come first, and behind them what the score among them is made of.
-        test_sets: All by default.
+        test_sets: All by default, in natural order.
 
     Raises:
         UserError: There is no such figure or test set.
     """
-    there = sorted(table["test_set"].unique())
+    there = sorted(table["test_set"].unique(), key=natural)
     if unknown := [name for name in test_sets if name not in there]:
         raise UserError(f"no test set {', '.join(unknown)} here; there are {', '.join(there)}.")
     chosen = with_parts(figures or SCORED)

@@ -35,13 +35,16 @@ def standings_view(ranking: pd.DataFrame, *, protocol: str, group: str) -> View:
     columns = _columns(frame, group)
     several = several_sets(ranking, group)
     if several:
-        short = frame[several].str[:HASH_SHOWN]
+        # Of a digest, and not of a class's name before it.
+        short = frame[several].str.replace(rf"(\w{{{HASH_SHOWN}}})\w*$", r"\1", regex=True)
         # Ranks and best figures are of one set of frames: the separator follows it, too.
         frame = frame.assign(truth=short, ranked_in=frame[group] + " " + short.fillna(""))
         columns.append(Column("truth", _SETS[several]))
+        of_class = " or of different classes" if short.str.contains(" ").any() else ""
         order = ", those on the newest first" if several == "truth_sha256" else ""
         notes.append(
-            f"Scores on different frames (see {_SETS[several]}) are ranked separately{order}."
+            f"Scores on different frames{of_class} (see {_SETS[several]}) are ranked separately"
+            f"{order}."
         )
     shown = {key for column in columns for key in column.keys}
     return View(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from harness.data.listing import natural
 from harness.report.tables.choices import AVERAGES, Format
 from harness.report.tables.columns import Column
-from harness.report.tables.view import View
+from harness.report.tables.view import View, in_order
 from harness.report.views.by_class import left_out_columns, left_out_note
 from metrics.averages import SD_OF, Average
 from submissions.leaderboard import averaged
@@ -67,6 +68,7 @@ def _rows(figures: pd.DataFrame, average: Average) -> pd.DataFrame:
     other: Average = "frames" if average == "sets" else "sets"
     sd = SD_OF["frames"]
     sets = figures[~overall].assign(average="frames", sd_name=sd, sd=figures[sd])
+    sets = in_order(sets, natural, "test_set")
     rows = [_averaged(figures[overall], one) for one in (average, other)]
     return pd.concat([sets, *rows], ignore_index=True)
 

@@ -74,12 +74,18 @@ def succeeds(*arguments: str) -> str:
     return result.stdout
 
 
-def test_frames_are_counted_by_the_chosen_class(here: Path) -> None:
-    write_file(
-        here / "harness.toml",
-        {"endocv": "data", "classes": {"instrument": INSTRUMENT, "polyp": POLYP}},
-    )
-    assert "Non-instrument" in succeeds("data", "check")
+def test_frames_are_counted_by_each_class(here: Path) -> None:
+    for mask in here.glob("data/data_C1/masks_C1/*"):
+        cv2.imwrite(str(mask), np.uint8(255) * (cv2.imread(str(mask), 0) == POLYP))
+
+    found = json.loads(succeeds("data", "check", "--format", "json"))
+
+    counted = {row["split"]: row for row in found["rows"] if row["source"] == "all"}
+    names = ("frames", "with_polyp", "with_instrument", "without")
+    assert [counted["train"][name] for name in names] == [8, 8, 0, 0]
+    assert [counted["val"][name] for name in names] == [4, 4, 4, 0]
+    (note,) = [note for note in found["notes"] if "instrument" in note]
+    assert note.startswith("No frame of train holds a pixel of instrument")
 
 
 @pytest.mark.slow

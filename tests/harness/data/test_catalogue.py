@@ -41,6 +41,16 @@ def test_test_frames_may_be_those_of_a_test_set(draw: Drawer) -> None:
     assert listings["test_frames"].notes == ["2 test frames are set with masks, too."]
 
 
+def test_test_sets_of_rounds_are_in_natural_order(draw: Drawer) -> None:
+    rounds = draw.root / "rounds.toml"
+    rounds.write_text('[rounds.own]\ndaily_limit = 1\nprefix = "site"\n')
+    for name in ("site10", "site2"):
+        draw.frame(draw.root / f"sets/{name}/a.png")
+    listing = catalogue._of_rounds(draw.root / "sets", rounds)
+    assert listing is not None
+    assert [frame.test_set for frame in listing.frames] == ["site2", "site10"]
+
+
 def test_splits_of_the_settings_replace_the_papers(draw: Drawer, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('[test]\ncentres = ["C6"]\n')

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from harness.cli import cli
 from harness.evaluation import standings
 from harness.evaluation.stored import CURRENT, SUMMARY, TABLE
 from harness.report.views.leaderboard import standings_view
@@ -26,6 +28,7 @@ def evaluate(
     *,
     tuned: str = "",
     data: str = "",
+    class_: str = "polyp",
 ) -> str:
     """A run whose every frame has ten true pixels, of which some are found."""
     settings = {"tuned": {"split": tuned, "tta": False}} if tuned else {}
@@ -34,7 +37,7 @@ def evaluate(
     folder = workspace.run(run).evaluation(split)
     folder.mkdir(parents=True)
     rows = [
-        {"frame": frame, "test_set": frame[:-1] if split == "test" else "", "class": "polyp",
+        {"frame": frame, "test_set": frame[:-1] if split == "test" else "", "class": class_,
          "tp": pixels, "fp": 0, "fn": 10 - pixels, "tn": 0}
         for frame, pixels in found.items()
     ]  # fmt: skip
@@ -83,6 +86,24 @@ def test_the_leaderboard_of_a_split_says_which_average_it_ranks_by(workspace: Wo
     )
     assert "Ranked by the average over sets" in view.caption
     assert "Score (frames)" in [column.heading for column in view.table().columns]
+
+
+def test_runs_of_different_classes_are_not_ranked_together(workspace: Workspace) -> None:
+    for model, found in (("unet", 9), ("fpn", 7)):
+        evaluate(workspace, model, {"large1": found, "small1": 3})
+    evaluate(workspace, "unet", {"large1": 1, "small1": 1}, class_="instrument")
+
+    view = standings_view(
+        standings.ranked(standings.find(workspace)[0]), protocol="paper", group="split"
+    )
+    arguments = ["leaderboard", "--table", "ranks", "--workspace", str(workspace.root)]
+    ranks = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+    assert "of different classes (see Data)" in view.caption
+    assert view.frame["truth"].tolist() == ["instrument d", "polyp d", "polyp d"]
+    assert "Ranks on the test split, polyp, by" in ranks.stdout
+    assert "0.735" in ranks.stdout  # as above, of polyp
+    assert "test, instrument: only unet was evaluated" in ranks.stderr
 
 
 def test_an_evaluation_whose_files_are_gone_is_named(workspace: Workspace) -> None:

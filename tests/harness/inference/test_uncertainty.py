@@ -14,6 +14,7 @@ from harness.inference.engine import Engine
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
 from harness.inference.uncertainty import Uncertainty, measure, write_map
+from metrics.masks.classes import Classes
 from metrics.utils.errors import UserError
 from models.divergentnets import DivergentNets
 
@@ -73,6 +74,30 @@ def test_a_prediction_says_where_they_disagree(ensemble: DivergentNets, frame: P
     assert deviation[:, 12] == pytest.approx(np.std([sure, sure, 1 - less]), abs=1e-6)
 
 
+class Half(nn.Module):
+    """Logits of three classes of which none reaches one half, the last most probable on a side."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.columns = columns
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = torch.zeros(len(images), 3, *images.shape[2:])
+        logits[:, 2, :, : self.columns] = 0.5
+        return logits
+
+
+def test_of_several_classes_members_disagree_where_their_masks_do(frame: Path) -> None:
+    classes = Classes.from_table({"instrument": 128, "polyp": 255}).choosing("polyp")
+    ensemble = DivergentNets({"a": Half(16), "b": Half(8)})
+    (told,) = Predictor(
+        ensemble, size=32, inference=Inference(device=CPU), uncertainty=True, classes=classes
+    ).predict([frame])
+    assert told.uncertainty is not None
+    assert told.uncertainty.disagreement == pytest.approx(0.5)
+    assert told.uncertainty.vote_variance == pytest.approx(8 / 32 / 4)
+
+
 def test_with_test_time_augmentation_each_member_is_averaged(frame: Path) -> None:
     ensemble = DivergentNets({"a": Left(32), "b": Left(0)})
     (told,) = Predictor(
@@ -85,7 +110,7 @@ def test_with_test_time_augmentation_each_member_is_averaged(frame: Path) -> Non
 
 def test_the_map_is_grey_from_agreement_to_the_largest_deviation(tmp_path: Path) -> None:
     maps = [np.array([[0, 1, 0.5]], np.float32), np.array([[0, 0, 0.5]], np.float32)]
-    found = measure(maps, 0.5)
+    found = measure(maps, [one > 0.5 for one in maps])
     assert found.deviation.dtype == np.float32
     write_map(tmp_path / "maps/a.png", found)
     pixels = cv2.imread(str(tmp_path / "maps/a.png"), cv2.IMREAD_UNCHANGED)

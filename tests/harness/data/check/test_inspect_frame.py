@@ -40,29 +40,31 @@ def test_a_shape_in_the_alpha_channel_is_a_fault_and_an_opaque_one_is_none(
     Image.merge("LA", (grey, white)).save(tmp_path / "opaque.png")
     cut, opaque = (inspect(frame_of(image, tmp_path / f"{n}.png")) for n in ("cut", "opaque"))
     assert "alpha channel that is not opaque" in cut.faults[0].message
-    assert cut.polyp is None
-    assert (opaque.faults, opaque.polyp, opaque.has_alpha) == ((), True, True)
+    assert cut.holds is None
+    assert (opaque.faults, opaque.holds, opaque.has_alpha) == ((), (True,), True)
 
 
 def test_a_sound_frame(draw: Drawer, tmp_path: Path) -> None:
     image, mask = draw.frame(tmp_path / "a.png"), draw.mask(tmp_path / "m.png")
     found = inspect(frame_of(image, mask))
-    assert (found.height, found.width, found.polyp, found.faults) == (40, 56, True, ())
+    assert (found.height, found.width, found.holds, found.faults) == (40, 56, (True,), ())
     assert found.thumbnail.shape == (64, 64)
 
 
-@pytest.mark.parametrize(("fill", "polyp"), [(255, True), (0, False), (128, None), (127, None)])
+@pytest.mark.parametrize(
+    ("fill", "holds"), [(255, (True,)), (0, (False,)), (128, None), (127, None)]
+)
 def test_a_polyp_is_any_white_pixel_of_a_mask_without_a_problem(
-    draw: Drawer, tmp_path: Path, fill: int, polyp: bool | None
+    draw: Drawer, tmp_path: Path, fill: int, holds: tuple[bool] | None
 ) -> None:
     image, mask = draw.frame(tmp_path / "a.png"), draw.mask(tmp_path / "m.png", fill=fill)
     found = inspect(frame_of(image, mask))
-    assert found.polyp is polyp
-    assert bool(found.faults) is (polyp is None)
+    assert found.holds == holds
+    assert bool(found.faults) is (holds is None)
 
 
 def test_a_frame_without_a_mask_has_no_polyp(draw: Drawer, tmp_path: Path) -> None:
-    assert inspect(frame_of(draw.frame(tmp_path / "a.png"), None)).polyp is False
+    assert inspect(frame_of(draw.frame(tmp_path / "a.png"), None)).holds == (False,)
 
 
 def test_the_digest_is_of_the_pixels_not_of_the_file(draw: Drawer, tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_both_files_of_a_frame_are_looked_at(draw: Drawer, tmp_path: Path) -> No
         (True, True),
         (False, True),
     ]
-    assert (found.digest, found.polyp, found.height) == ("", None, 0)
+    assert (found.digest, found.holds, found.height) == ("", None, 0)
 
 
 def test_the_odd_tiffs_are_read_in_colour(draw: Drawer, tmp_path: Path) -> None:

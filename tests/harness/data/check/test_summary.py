@@ -3,6 +3,7 @@ from __future__ import annotations
 import pandas as pd
 
 from harness.data.check import summary
+from metrics.masks.classes import Classes
 
 
 def frames() -> pd.DataFrame:
@@ -16,9 +17,9 @@ def frames() -> pd.DataFrame:
         ("val", "", "seq6_neg", "", "empty", False, 30, 40),
         ("", "", "", "EndoCV_DATA1", "withheld", None, 30, 40),
     ]
-    names = ["split", "centre", "sequence", "test_set", "truth", "polyp", "height", "width"]
+    names = ["split", "centre", "sequence", "test_set", "truth", "holds", "height", "width"]
     table = pd.DataFrame(rows, columns=names).assign(dataset="endocv2021")
-    return table.astype({"polyp": object})
+    return table.assign(holds=[None if one is None else (one,) for one in table["holds"]])
 
 
 def test_counts_by_split_and_source() -> None:
@@ -45,3 +46,20 @@ def test_the_papers_counts_stand_below_each_split() -> None:
 def test_unreadable_frames_have_no_size() -> None:
     table = summary.summarise(frames().assign(height=0, width=0), with_paper=False)
     assert set(table["sizes"]) == {""}
+
+
+def test_several_classes_are_counted_each() -> None:
+    classes = Classes.from_table({"polyp": 255, "instrument": 128})
+    two = [(True, True), (False, False), (False, True), None, (False, True), (False, False), None]
+
+    table = summary.summarise(frames().assign(holds=two), classes, with_paper=True)
+
+    assert table.columns[3:6].tolist() == ["with_polyp", "with_instrument", "without"]
+    assert table.iloc[:, 1:6].values.tolist() == [
+        ["C1", 2, 1, 1, 1],
+        ["all", 2, 1, 1, 1],
+        ["2 sequences", 3, 0, 2, 0],
+        ["1 negative sequence", 1, 0, 0, 1],
+        ["all", 4, 0, 2, 1],
+        ["EndoCV_DATA1", 1, None, None, None],
+    ]

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.evaluation.tuning.member_maps import Truths
+from metrics.masks.classes import ONE
 
 FRAMES, SIDE = 6, 32
 
@@ -31,7 +32,7 @@ def truths(masks: NDArray[np.bool_]) -> Truths:
         for at in range(FRAMES)
     ]  # fmt: skip
     packed = [np.packbits(mask) for mask in masks]
-    return Truths(rows=rows, masks=packed, sizes=[(SIDE, SIDE)] * FRAMES)
+    return Truths(rows=rows, masks=packed, sizes=[(SIDE, SIDE)] * FRAMES, classes=ONE)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def maps_of(masks: NDArray[np.bool_]) -> Callable[..., dict[str, NDArray[np.floa
 
     def made(**values: tuple[float, float]) -> dict[str, NDArray[np.float32]]:
         return {
-            name: np.where(masks, inside, outside).astype(np.float32)
+            name: np.where(masks, inside, outside).astype(np.float32)[:, None]
             for name, (inside, outside) in values.items()
         }
 

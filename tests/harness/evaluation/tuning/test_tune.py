@@ -12,16 +12,19 @@ import pandas as pd
 import pytest
 import torch
 
+from harness.config.training import TrainConfig
 from harness.evaluation.tuning import tune as module
 from harness.evaluation.tuning.member_maps import Truths, _new_array
 from harness.inference.prediction import Inference
 from harness.runs.network import Loaded
 from harness.runs.run import Run
 from harness.runs.workspace import Workspace
-from metrics.masks.classes import ONE
+from metrics.masks.classes import ONE, Classes
 from metrics.utils.errors import UserError
 from metrics.utils.files import UnwritableError
 from models.divergentnets import DivergentNets
+
+TWO = Classes.from_table({"polyp": 255, "instrument": 128})
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_without_its_largest_member_an_ensemble_is_tuned_on_smaller_images(
 def test_a_fusion_is_fitted_to_maps_that_are_predicted_as_its_run_predicts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truths: Truths, maps_of: Callable[..., Any]
 ) -> None:
-    recipes = {name: {"tta": True} for name in ("fpn", "unet")}
+    recipes = {name: TrainConfig(model=name, tta=True).to_dict() for name in ("fpn", "unet")}
     run = Run(
         run="divergentnets-1", model="divergentnets", status="finished", folder=tmp_path,
         settings={"members": recipes}, members=dict.fromkeys(recipes, "a run"), row={},
@@ -131,10 +134,11 @@ def test_a_fusion_is_fitted_to_maps_that_are_predicted_as_its_run_predicts(
 def test_folds_of_different_sizes_cannot_be_fused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truths: Truths, maps_of: Callable[..., Any]
 ) -> None:
+    recipes = {name: TrainConfig(model=name).to_dict() for name in ("fpn", "unet")}
     large, small = (
         Run(
             run=f"divergentnets-{size}", model="divergentnets", status="finished", folder=tmp_path,
-            settings={"members": {"fpn": {}, "unet": {}}}, members={"fpn": "a"}, row={},
+            settings={"members": recipes}, members={"fpn": "a"}, row={},
         )
         for size in (64, 32)
     )  # fmt: skip
@@ -163,6 +167,48 @@ def test_maps_take_their_room_on_the_disk_at_once(
     assert taken.st_blocks * 512 >= taken.st_size > maps.nbytes
     with no_room(10_000), pytest.raises(UnwritableError, match="cannot write in"):
         _new_array(tmp_path / "more.npy", (2, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("classes", "tried"),
+    [
+        (ONE, {"members", "threshold", "clean-up", "test-time augmentation"}),
+        (TWO, {"members", "test-time augmentation"}),
+    ],
+)
+def test_what_the_classes_have_is_tuned_by_default(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    truths: Truths,
+    maps_of: Callable[..., Any],
+    classes: Classes,
+    tried: set[str],
+) -> None:
+    run = Run(
+        run="divergentnets-1", model="divergentnets", status="finished", folder=tmp_path,
+        settings={}, members=dict.fromkeys(("fpn", "unet"), "a run"), row={},
+    )  # fmt: skip
+    network = DivergentNets({name: torch.nn.Conv2d(3, 2, 1) for name in run.members})
+    loaded = Loaded(run=run, network=network, size=32, classes=classes)
+    maps = maps_of(fpn=(0.9, 0.1), unet=(0.2, 0.1))
+    monkeypatch.setattr(module, "load", lambda _run: loaded)
+    monkeypatch.setattr(module.Truths, "read", lambda *_: truths)
+    monkeypatch.setattr(module, "_predict", lambda *_: maps)
+    monkeypatch.setattr(module, "with_members", lambda loaded, _names: loaded)
+    monkeypatch.setattr(module, "data_fingerprint", lambda *_: "frames")
+    monkeypatch.setattr(module, "register", lambda _workspace, _run, choice, **_: choice)
+
+    def tune(*steps: str) -> Any:
+        return module.tune(
+            Workspace(tmp_path), run, pd.DataFrame(), "val",
+            inference=Inference(device=torch.device("cpu")), steps=steps, figure="f1",
+            only_certain=False,
+        )  # fmt: skip
+
+    assert {one.step for one in tune()[1]} == tried
+    if len(classes) > 1:
+        with pytest.raises(UserError, match=r"2 classes apart.* threshold cannot be tuned"):
+            tune("threshold", "tta")
 
 
 def test_members_of_a_single_network_are_not_tuned(tmp_path: Path) -> None:

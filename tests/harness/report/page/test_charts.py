@@ -137,6 +137,14 @@ def test_few_figures(make: Callable[[], Spec]) -> None:
     assert "<svg" in drawn(make())
 
 
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_few_epochs_have_one_label_each(epochs: int) -> None:
+    curve = [(float(epoch), 0.5 + epoch / 10) for epoch in range(1, 1 + epochs)]
+    svg = drawn(charts_xy.lines([(A, curve)], title="F1 by epoch", axis="F1"))
+    labels = re.findall(r">(\d)</text>", svg)
+    assert labels == [str(epoch) for epoch in range(1, 1 + epochs)]
+
+
 def test_plots_are_as_wide_as_their_place() -> None:
     spec = charts_xy.lines([(A, [(1.0, 0.5)])], title="F1 by epoch", axis="F1")
     assert spec["width"] == "container"

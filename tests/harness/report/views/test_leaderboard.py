@@ -31,6 +31,12 @@ def test_teams_are_shown_where_there_are_any() -> None:
     assert "Team" in titles(frame.assign(team="us"))
 
 
+def test_a_digest_is_shortened_and_a_class_before_it_is_not() -> None:
+    frame = ranking(f"instrument {'a' * 64}", f"polyp {'b' * 64}", rounds=("1", "1"))
+    view = standings_view(frame, protocol="official", group="round")
+    assert view.frame["truth"].tolist() == ["instrument aaaaaaaa", "polyp bbbbbbbb"]
+
+
 def test_further_columns_are_for_programs() -> None:
     view = standings_view(ranking("a" * 64, rounds=("1",)), protocol="official", group="round")
     assert "truth_sha256" in view.data_only_columns

@@ -63,8 +63,10 @@ def test_table_four_has_the_difference_under_each_model_that_the_paper_has() -> 
     assert scores[:3] == pytest.approx([0.5, 0.925, 0.5 - 0.925])
     assert scores[4:7] == pytest.approx([0.9, 0.823, 0.9 - 0.823])
     assert view.frame.loc[2, "sd"] == pytest.approx(0.2 - 0.152)
+    assert view.title == "Table 4: official results"
 
 
-def test_table_four_without_the_paper() -> None:
-    view = official_view(rank(pd.DataFrame([scored("1", "triunet", 0.5)])))
+def test_rounds_that_the_paper_has_not_are_no_table_of_it() -> None:
+    view = official_view(with_paper(rank(pd.DataFrame([scored("cells", "triunet", 0.5)]))))
     assert view.frame["kind"].tolist() == ["ours"]
+    assert view.title == "Results by round"
