@@ -187,15 +187,8 @@ def _crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
     """Write what is needed to find the fault; ``None`` where even that cannot be written."""
     from harness.utils.versions import versions
 
-    lines = [
-        f"arguments: {list(arguments)}",
-        f"folder: {Path.cwd()}",
-        *(f"{name}: {version}" for name, version in versions().items()),
-        "",
-        "".join(traceback.format_exception(error)),
-    ]
     with (
-        suppress(OSError),
+        suppress(OSError, MemoryError),
         tempfile.NamedTemporaryFile(
             "w",
             prefix="harness-crash-",
@@ -205,6 +198,13 @@ def _crash_log(error: Exception, arguments: Sequence[str]) -> Path | None:
             errors="backslashreplace",
         ) as file,
     ):
+        lines = [
+            f"arguments: {list(arguments)}",
+            f"folder: {Path.cwd()}",
+            *(f"{name}: {version}" for name, version in versions().items()),
+            "",
+            "".join(traceback.format_exception(error)),
+        ]
         file.write("\n".join(lines))
         return Path(file.name)
     return None

@@ -28,6 +28,7 @@ from harness.config.training import TrainConfig
 from harness.data.augment import create
 from harness.data.augment.warp import Pair
 from harness.data.cache import FrameCache
+from harness.utils.sockets import keep_paths_short
 
 Batch = tuple[Tensor, Tensor]
 
@@ -177,16 +178,25 @@ class BatchLoader:
     ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
         """The batches of an epoch from step ``start`` on; both are counted from 0.
 
-        Yields:
-            tuple: Images (N, 3, S, S) uint8 in channels-last memory and masks (N, S, S) uint8, of
-            this process's share, and the ids of the whole batch.
+        The workers are started before this returns, not in the wait for the first batch, which a
+        signal may end: as a process forks, what a handler raises is lost, with a message.
+
+        Returns:
+            Iterator: Images (N, 3, S, S) uint8 in channels-last memory and masks (N, S, S) uint8,
+            of this process's share, and the ids of the whole batch.
         """
         wanted = self._batches(epoch)[start:]
         self._keys[:] = [
             [Key(int(index), epoch, size) for index in batch[self.rank :: self.world_size]]
             for batch, size in zip(wanted, self._sizes(epoch)[start:], strict=True)
         ]
-        for batch, (images, masks) in zip(wanted, self._loader, strict=True):
+        return self._named(wanted, iter(self._loader))
+
+    def _named(
+        self, wanted: Sequence[NDArray[np.int64]], loaded: Iterator[tuple[Tensor, Tensor]]
+    ) -> Iterator[tuple[Tensor, Tensor, Sequence[str]]]:
+        """Batches with the ids of their frames."""
+        for batch, (images, masks) in zip(wanted, loaded, strict=True):
             yield images, masks, [self.frames.frames[index] for index in batch]
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -212,6 +222,8 @@ class BatchLoader:
     def _open(self, *, pin: bool) -> DataLoader[Any]:
         dataset = AugmentedFrames(self.frames, self.config.augmentation, seed=self.config.seed)
         workers = self.config.workers or 0
+        if workers:
+            keep_paths_short()
         if pin and workers:
             threading.excepthook = _thread_failed
         return DataLoader(

@@ -19,7 +19,7 @@ def lock_run(run: Run) -> Iterator[None]:
     """Lock a run for this process, to the end of the block or of the process.
 
     The operating system drops the lock however the process ends. Where the file system has no
-    locks, or the file cannot be opened, the block runs without one.
+    locks, the file cannot be opened or the folder is gone, the block runs without one.
 
     Raises:
         UserError: If another process holds the lock.
@@ -29,6 +29,7 @@ def lock_run(run: Run) -> Iterator[None]:
     path = run.folder / LOCK
     lock = FileLock(path, fallback_to_soft=False)
     try:
+        run.folder.stat()  # filelock would make it anew
         lock.acquire(blocking=False)
         path.write_text(f"{os.getpid()}\n")
     except Timeout as error:
@@ -36,7 +37,7 @@ def lock_run(run: Run) -> Iterator[None]:
             f"{run.run} is being trained by another process{_holder(run)}; wait for its end, or "
             "stop it with Ctrl-C first"
         ) from error
-    except OSError:  # no locks, no rights, or no room for the number
+    except OSError:  # no folder, no locks, no rights, or no room for the number
         pass
     try:
         yield

@@ -127,6 +127,11 @@ def _nothing(
     what = f"no finished run of {', '.join(missing)}" if missing else "no trained model"
     what += f" ({variant})" if variant else ""
     there = f" There are: {', '.join(newest)}." if newest else ""
+    if not set(missing) <= set(models.names()):
+        return UserError(
+            f"{what} in {workspace.root}.{there} '{command_line('models')}' lists what can be "
+            "trained."
+        )
     of_models = "".join(f" --model {name}" for name in missing)
     train = command_line(f"train{of_models}{variant.option}")
     if others and not variant:

@@ -212,8 +212,15 @@ class Workspace:
         return self._run(row)
 
     def enter_evaluation(self, **columns: Any) -> None:
-        """Register an evaluation; one of the same run, split and protocol is replaced."""
+        """Register an evaluation; one of the same run, split and protocol is replaced.
+
+        Raises:
+            UserError: If the run was removed meanwhile, or the register cannot be written.
+        """
         with self._register.write() as connection:
+            runs = connection.execute("SELECT 1 FROM runs WHERE run = ?", [columns["run"]])
+            if runs.fetchone() is None:
+                raise UserError(f"{columns['run']} was removed meanwhile; nothing was entered")
             insert(connection, "evaluations", {"created": stamp(), **columns}, replace=True)
 
     def described(self, run: str) -> Run:

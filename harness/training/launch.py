@@ -42,9 +42,7 @@ def side_by_side(
         return
     count = min(len(jobs), at_once if asked else networks_that_fit(at_once, costs))
     waiting = (job for job in jobs if job.run.folder.is_dir())  # 'runs rm' may have removed it
-    with console.progress(
-        f"Training {counted(len(jobs), 'network')}, {count} at once, percent"
-    ) as bar:
+    with console.progress(f"Training {counted(len(jobs), 'network')}, {count} at once") as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         slots = local_jobs.device_slots(setup.device, count, at_once)
         number = local_jobs.train_all(waiting, slots, _entering(workspace, shown.callbacks()))
@@ -63,7 +61,7 @@ def on_cluster(workspace: Workspace, jobs: Sequence[Job], cluster: Cluster) -> N
     """
     if not jobs:
         return
-    with console.progress(f"Training {counted(len(jobs), 'network')} on SLURM, percent") as bar:
+    with console.progress(f"Training {counted(len(jobs), 'network')} on SLURM") as bar:
         shown = reporter.SideBySide(bar, workspace, jobs)
         told = _entering(workspace, shown.callbacks())
         number = slurm_jobs.train_all(jobs, cluster, workspace.root / "slurm", told)

@@ -22,6 +22,7 @@ from harness.training.history import Callbacks
 from harness.training.job import DeviceSlot, Job, WorkerCallbacks, train_job
 from harness.utils import device as devices
 from harness.utils.signals import StopRequest, stopping
+from harness.utils.sockets import keep_paths_short
 
 _POLL_S: Final = 0.5
 # A process that computed with threads or a GPU cannot be forked. On Linux the workers are forked
@@ -57,6 +58,7 @@ def start_server() -> None:
     """
     if sys.platform != "linux":
         return
+    keep_paths_short()
     forkserver.set_forkserver_preload(_IMPORTED)
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -67,6 +67,7 @@ class SideBySide:
     def __init__(self, bar: Bar, workspace: Workspace, jobs: Sequence[Job]) -> None:
         self.faults: dict[str, str] = {}
         self._bar, self._workspace = bar, workspace
+        bar.percent = True
         self._jobs = {job.run.run: job for job in jobs}
         self._share = dict.fromkeys(self._jobs, 0.0)
         self._under_way: set[str] = set()

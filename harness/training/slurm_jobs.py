@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from harness.runs.run import Run
 from harness.runs.workspace import now
 from harness.training.history import HISTORY, Epoch, read_history
 from harness.training.job import Job, WorkerCallbacks
-from harness.training.slurm_node import PROGRESS, SlurmTraining
+from harness.training.slurm_node import PROGRESS, SlurmTraining, squeue
 from harness.utils import console
 from harness.utils.signals import StoppedWaiting, StopRequest
 from metrics.utils.errors import UserError
@@ -156,9 +155,8 @@ def queued() -> set[str] | None:
 
     ``squeue`` is asked, not ``sacct`` as by submitit: many clusters keep no accounts.
     """
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return set(answer.stdout.split()) if answer.returncode == 0 else None
+    answer = squeue("--me", "--noheader", "--array", "--format=%i")
+    return None if answer is None else set(answer.split())
 
 
 @dataclass

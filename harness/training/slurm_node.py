@@ -29,6 +29,9 @@ PROGRESS: Final = "progress.json"
 _EVERY_S: Final = 5.0
 """Seconds between two writings of it."""
 
+ANSWER_S: Final = 20.0
+"""How long SLURM may take to answer; a controller that is down keeps ``squeue`` for minutes."""
+
 _WARNED: Final = signal.SIGUSR2  # by which submitit has SLURM announce the end of the time limit
 
 
@@ -115,9 +118,19 @@ def _is_preempted() -> bool:
     no longer said to be running.
     """
     number = os.environ.get("SLURM_JOB_ID", "")
-    command = ["squeue", "--noheader", f"--jobs={number}", "--format=%T"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() == "RUNNING"
+    return (squeue("--noheader", f"--jobs={number}", "--format=%T") or "").strip() == "RUNNING"
+
+
+def squeue(*options: str) -> str | None:
+    """What ``squeue`` says; ``None`` where it fails, or SLURM does not answer it in time."""
+    command = ["squeue", *options]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=ANSWER_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout if answer.returncode == 0 else None
 
 
 @dataclass

@@ -252,25 +252,27 @@ def occasional_lines(
 
 @contextmanager
 def _live_bar(description: str, total: int | None) -> Iterator[Bar]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
     console = stderr()
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}", markup=False),
         TextColumn("{task.fields[left]}", markup=False),
         TextColumn("{task.fields[detail]}", markup=False),
         console=console,
         redirect_stdout=sys.stdout.isatty(),  # a piped result must not end up on the terminal
         transient=True,
     ) as bars:
-        task = bars.add_task(escape(description), total=total, left="", detail="")
+        task = bars.add_task(escape(description), total=total, count="", left="", detail="")
 
         def draw(bar: Bar) -> None:
             total, left = bar.total, bar.time_left
-            bars.update(task, completed=bar.done, total=total, left=left, detail=bar.detail)
+            bars.update(
+                task, completed=bar.done, total=total, count=bar.count, left=left, detail=bar.detail
+            )
 
         _state.live = console
         try:

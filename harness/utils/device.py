@@ -37,7 +37,7 @@ CUDA_SWITCHES: Final = threading.RLock()
 # CUDA, MPS and NCCL say 'out of memory'; cuBLAS and cuDNN give a status; torch says the rest of
 # a CPU. All but torch's own class for GPUs come as a plain RuntimeError.
 _OUT_OF_MEMORY: Final = re.compile(
-    r"out of memory|can't allocate memory|not enough memory"
+    r"out of memory|can't allocate memory|not enough memory|failed to map segment"
     r"|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_\w*ALLOC\w*_FAILED",
     re.IGNORECASE,
 )
@@ -109,7 +109,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")  # not imported for a command that did not need it
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+    kinds = (RuntimeError, ImportError)  # a library that finds no room is not imported
+    return isinstance(error, kinds) and bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def is_perhaps_out_of_memory(error: BaseException) -> bool:

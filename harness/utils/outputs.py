@@ -137,7 +137,8 @@ class Outputs:
         Raises:
             UnwritableError: If the folder cannot be written.
         """
-        self._enter({name: _sha256(self.folder / name) for name in names})
+        with self._alone():
+            self._enter({name: _sha256(self.folder / name) for name in names})
 
     def _publish(self, staging: Path, last: str) -> None:
         paths = {
@@ -147,20 +148,22 @@ class Outputs:
         }
         # The last stands at the end: it is removed first, and comes when all others are there.
         names = sorted(paths, key=lambda name: (name == last, name))
+        digests = {name: _sha256(path) for name, path in paths.items()}
         try:
-            # Where this is killed, the next command may replace both the earlier files and the new.
-            self._enter(
-                {
-                    name: f"{_sha256(path)} {_sha256(self.folder / name)}".rstrip()
-                    for name, path in paths.items()
-                }
-            )
-            for name in reversed(names):
-                (self.folder / name).unlink(missing_ok=True)
-            for name in names:
-                target = self.folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                paths[name].replace(target)
+            with self._alone():  # or two commands at once would leave files of both
+                # Where this is killed, the next command may replace the earlier files and the new.
+                self._enter(
+                    {
+                        name: f"{digest} {_sha256(self.folder / name)}".rstrip()
+                        for name, digest in digests.items()
+                    }
+                )
+                for name in reversed(names):
+                    (self.folder / name).unlink(missing_ok=True)
+                for name in names:
+                    target = self.folder / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    paths[name].replace(target)
             self._published |= paths.keys()
         except OSError as error:
             raise unwritable(self.folder, error) from error
@@ -170,10 +173,14 @@ class Outputs:
         return {name: str(value) for name, value in read_mapping(self.folder / MANIFEST).items()}
 
     def _enter(self, entries: dict[str, str]) -> None:
-        path = self.folder / MANIFEST
+        write_json(self.folder / MANIFEST, self._written() | entries)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other commands from putting their files there, where the file system has locks."""
         with ExitStack() as stack:
-            lock(stack, path, wait=True)  # another command may write other files there
-            write_json(path, self._written() | entries)
+            lock(stack, self.folder / MANIFEST, wait=True)
+            yield
 
 
 def _remove_empty(folder: Path) -> None:

@@ -25,6 +25,7 @@ class Bar:
         clock: Seconds that only grow.
         done: Steps done.
         detail: Figures beside the bar, such as 'loss 0.231'.
+        percent: Whether the steps are percent of the work.
         even: Whether steps take about as long as each other, so that their pace tells the rest.
     """
 
@@ -34,6 +35,7 @@ class Bar:
     clock: Callable[[], float] = time.monotonic
     done: float = 0
     detail: str = ""
+    percent: bool = False
     even: bool = True
     _samples: deque[tuple[float, float]] = field(
         default_factory=lambda: deque(maxlen=_KEPT_SAMPLES)
@@ -96,10 +98,16 @@ class Bar:
 
     def __str__(self) -> str:
         """The state on one line."""
-        done = int(self.done)
-        count = str(done) if self.total is None else f"{done} of {self.total}"
-        parts = [count, self.time_left, self.detail]
+        parts = [self.count, self.time_left, self.detail]
         return f"{self.description}: {', '.join(part for part in parts if part)}"
+
+    @property
+    def count(self) -> str:
+        """The steps done, such as '3 of 20', '3' or '15%'."""
+        done = int(self.done)
+        if self.percent:
+            return f"{done}%"
+        return str(done) if self.total is None else f"{done} of {self.total}"
 
     @property
     def time_left(self) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 COLOURS: Final = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#888888", "#F0E442",
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#888888", "#9922EE",
 )  # fmt: skip
-"""The palette of Okabe and Ito, safe for the colour-blind, with a grey in place of its black."""
+"""The palette of Okabe and Ito, safe for the colour-blind, with a grey in place of its black and a
+violet in place of its yellow, which is not seen on white paper."""
 
 HIGHLIGHT: Final = "#D55E00"
 """The palette's vermilion, kept for the ensemble."""

@@ -249,6 +249,7 @@ def test_debug_shows_the_traceback_instead(capsys: pytest.CaptureFixture[str]) -
         MemoryError("no more"),
         torch.OutOfMemoryError("Tried to allocate 2.00 GiB"),
         RuntimeError("CUDNN_STATUS_ALLOC_FAILED"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ],
 )
 def test_too_little_memory_is_said_as_such(
@@ -259,6 +260,15 @@ def test_too_little_memory_is_said_as_such(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert status(raiser(error)) == 1
+    assert "--batch-size" in capsys.readouterr().err
+
+
+def test_a_log_that_there_is_no_memory_for_is_done_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("harness.utils.versions.versions", raiser(MemoryError()))
+    assert status(raiser(MemoryError("no more"))) == 1
     assert "--batch-size" in capsys.readouterr().err
 
 

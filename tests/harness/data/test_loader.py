@@ -81,6 +81,15 @@ def test_batches_are_bytes_in_channels_last_memory(cache: FrameCache) -> None:
     assert sorted(seen) == sorted(cache.frames)
 
 
+def test_workers_are_started_before_a_batch_is_waited_for(cache: FrameCache) -> None:
+    """A signal that ends the wait would be lost where it comes as a process forks."""
+    feed = loader.BatchLoader(config(workers=1), cache, cache)
+    before = set(multiprocessing.active_children())
+    epoch = feed.train(0)
+    assert len(set(multiprocessing.active_children()) - before) == 1
+    assert len(list(epoch)) == feed.steps
+
+
 def test_ids_name_the_frames(cache: FrameCache) -> None:
     feed = loader.BatchLoader(config(augmentation="none"), cache, cache)
     for images, masks, ids in feed.train(3):

@@ -249,6 +249,15 @@ def test_colours_follow_the_reader_and_paper_is_white(opened: Any) -> None:
     assert opened.execute_script(look) == light
 
 
+def test_heads_of_tables_are_text_on_paper_which_the_next_page_repeats(opened: Any) -> None:
+    """Of a head that it repeats on the next page, Chromium paints no button."""
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = opened.execute_script(
+        "return [...document.querySelectorAll('th button')].map(b => getComputedStyle(b).display)"
+    )
+    assert set(shown) == {"contents"}
+
+
 def test_without_scripts_the_tables_are_there(driver: Any, page_file: Path) -> None:
     driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     driver.get(page_file.as_uri())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,10 @@ def test_the_lock_file_holds_the_process_number(run: Run) -> None:
     match = rf"\(process {os.getpid()}\)"
     with lock_run(run), pytest.raises(UserError, match=match), lock_run(run):
         pytest.fail("two hold it")
+
+
+def test_a_folder_that_was_deleted_is_not_made_again(run: Run) -> None:
+    shutil.rmtree(run.folder)
+    with lock_run(run):
+        pass
+    assert not run.folder.exists()

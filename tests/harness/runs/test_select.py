@@ -132,6 +132,14 @@ def test_a_model_without_a_run_is_named_with_those_that_have_one(workspace: Work
         select(workspace, ["unet", "fpn"])
 
 
+def test_a_model_that_nobody_knows_is_not_advised_to_be_trained(workspace: Workspace) -> None:
+    enter(workspace, "unet")
+
+    with pytest.raises(UserError, match=r"nope.* There are: unet. 'harness models'") as caught:
+        select(workspace, ["nope"])
+    assert "harness train" not in caught.value.message
+
+
 def test_a_run_in_place_of_a_model_is_told_where_it_can_be_named(workspace: Workspace) -> None:
     run = enter(workspace, "unet")
 

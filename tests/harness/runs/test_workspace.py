@@ -78,8 +78,9 @@ def test_a_run_is_finished_once_its_files_are_there(tmp_path: Path) -> None:
 
 def test_an_evaluation_replaces_the_one_before(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
+    run = workspace.new_run("unet", **COLUMNS).run
     row = {
-        "run": "r",
+        "run": run,
         "model": "unet",
         "split": "val",
         "protocol": "official",
@@ -93,6 +94,11 @@ def test_an_evaluation_replaces_the_one_before(tmp_path: Path) -> None:
 
     assert list(workspace.evaluations("val")["score"]) == [0.2]
     assert len(workspace.evaluations()) == 2
+
+    workspace.remove_run(run)  # while an evaluation of it is at work
+    with pytest.raises(UserError, match=f"{run} was removed meanwhile"):
+        workspace.enter_evaluation(**row, score=0.4)
+    assert workspace.evaluations().empty
 
 
 def test_an_unknown_run_names_the_nearest(tmp_path: Path) -> None:

@@ -153,6 +153,17 @@ def test_a_job_that_is_stopped_is_requeued_in_its_time_of_grace_alone(
     assert node == ["requeued"] * requeued
 
 
+def test_a_cluster_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\nexec sleep 60\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(slurm_node, "ANSWER_S", 0.2)
+    assert slurm_jobs.queued() is None
+
+
 class FakeExecutor:
     """Takes jobs as SLURM does, and does what a test says with each."""
 

@@ -131,7 +131,7 @@ def test_a_terminal_gets_a_bar_and_notes_above_it(monkeypatch: pytest.MonkeyPatc
             inner.advance()
     drawn = screen.getvalue()
     assert "Reading frames" in drawn
-    assert "2/4" in drawn
+    assert "2 of 4" in drawn
     assert "loss [0.25]" in drawn
     assert "between" in drawn
     assert console.stderr() is terminal

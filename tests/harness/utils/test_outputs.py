@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -138,3 +139,22 @@ def test_commands_that_write_at_once_all_enter_their_files(tmp_path: Path) -> No
 
     Outputs(tmp_path).check(names, overwrite=False)
     assert sorted(path.name for path in tmp_path.iterdir()) == [MANIFEST, *names]
+
+
+def test_two_commands_that_end_at_once_leave_the_files_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Thread(target=write, args=(tmp_path, "2"))
+    replace = Path.replace
+
+    def replace_and_let_the_other_try(path: Path, target: Path) -> Path:
+        found = replace(path, target)
+        if target.name == "a" and not other.ident:
+            other.start()
+            other.join(0.5)
+        return found
+
+    monkeypatch.setattr(Path, "replace", replace_and_let_the_other_try)
+    write(tmp_path, "1")
+    other.join()
+    assert contents(tmp_path) == {"a": "2", "b": "2", "c": "2"}

@@ -125,3 +125,9 @@ def test_steps_of_a_resumed_network_that_joins_say_nothing_of_the_pace() -> None
     for _ in range(10):
         work.step(2.0)
     assert work.bar.seconds_left == pytest.approx((2000 - 920) * 2.0)
+
+
+def test_percent_are_said_as_such() -> None:
+    bar = Bar("Training 2 networks", 100, percent=True)
+    bar.update(11.6, detail="unet 40%")
+    assert str(bar) == "Training 2 networks: 11%, unet 40%"
