@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,6 +27,7 @@ OUTPUT_SLUG: Final = "polyp-segmentation"
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REQUIREMENTS: Final = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "simpleitk")
 _SCRIPTS: Final = ("do_test_run.sh", "do_save.sh")
+_NEWEST_PYTHON: Final = (3, 13)  # of those that the project names
 _DRAWN_HEIGHT: Final = 128  # pixels
 
 
@@ -63,6 +65,7 @@ def export_container(
             "title": loaded.run.model,
             "run": loaded.run.run,
             "version": __version__,
+            "python": python_of_image(sys.version_info),
             "size": str(loaded.size),
             "values": ", ".join(
                 f"{at} on {name}" for at, name in enumerate(loaded.classes.names, 1)
@@ -73,6 +76,17 @@ def export_container(
         _write_files(made, words)
         _write_case(made / "test" / "input", input_slug)
     return difference
+
+
+def python_of_image(running: Sequence[Any]) -> str:
+    """The Python of the container, by the version that is running: the packages are pinned to it.
+
+    Example:
+        >>> python_of_image((3, 12, 1))
+        '3.12'
+    """
+    major, minor = min(tuple(running[:2]), _NEWEST_PYTHON)
+    return f"{major}.{minor}"
 
 
 def _write_files(folder: Path, words: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -105,6 +106,7 @@ class CudaRecorder:
         # Recording needs a stream of its own, and what is set up beforehand belongs to a stream.
         self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool: Any = None
+        self._graphs: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def take(self, step: Step, images: Tensor, masks: Tensor) -> Tensor:
         """Take a step as it comes, on the stream of the recordings."""
@@ -118,13 +120,15 @@ class CudaRecorder:
         inputs = [torch.empty_like(given, device=self._device) for given in (images, masks)]
         gc.collect()  # so that no older graph is destroyed in the middle of the recording
         graph = torch.cuda.CUDAGraph()
+        # torch refuses the memory of recordings that are all gone where something in it is held.
+        pool = self._pool if self._graphs else None
         try:
             with (
                 devices.CUDA_SWITCHES,
                 self._on_own_stream(),  # also where the recording fails and does not leave it
                 # The thread that pins batches goes on allocating, which this mode allows.
                 torch.cuda.graph(
-                    graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+                    graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"
                 ),
             ):
                 result = step(*inputs)
@@ -134,6 +138,7 @@ class CudaRecorder:
             raise
         # Recordings take turns and leave nothing behind but their results, so they share memory.
         self._pool = graph.pool()
+        self._graphs.add(graph)
 
         def replay(*batch: Tensor) -> Tensor:
             for place, given in zip(inputs, batch, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,10 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.gpu.report import ROOT
-from tests.gpu.scale import DRY, SCALE
+from tests.gpu.scale import DRY, SCALE, elapsed
 
 HARNESS: Final = ("-m", "harness")
 TORCHRUN: Final = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1")
@@ -27,6 +28,7 @@ class Command:
         folder: Its current folder, made when missing.
         arguments: What follows the launcher.
         launcher: What follows the name of Python.
+        answered: Whether it reads what :meth:`answer` sends; else its input is empty.
         variables: Of its environment, beside those of this process.
     """
 
@@ -35,6 +37,7 @@ class Command:
         folder: Path,
         *arguments: str | Path,
         launcher: Sequence[str | Path] = HARNESS,
+        answered: bool = False,
         **variables: str,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,6 +46,7 @@ class Command:
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, *launcher, *arguments],
+                stdin=subprocess.PIPE if answered else subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 cwd=folder,
@@ -60,6 +64,28 @@ class Command:
         """What it has written so far, its messages last."""
         return "".join(file.read_text(errors="replace") for file in self._files)
 
+    def line(self, number: int, seconds: float = SCALE.patience_s) -> dict[str, Any]:
+        """Wait for a line of its JSON, counted from 1."""
+        last = time.monotonic() + seconds
+        while True:
+            ended = self.process.poll() is not None
+            whole = self.printed.read_text(errors="replace").split("\n")[:-1]
+            lines = [line for line in whole if line.startswith("{")]
+            if len(lines) >= number:
+                found: dict[str, Any] = json.loads(lines[number - 1])
+                return found
+            assert not ended, f"ended before:\n{self.said[-2000:]}"
+            if time.monotonic() > last or elapsed() > SCALE.end_s:
+                self.kill()
+                raise AssertionError(f"line {number} did not come:\n{self.said[-2000:]}")
+            time.sleep(_POLL_S)
+
+    def answer(self) -> None:
+        """Send an empty line to it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
     def signal_at(self, text: str, number: int) -> None:
         """Send a signal once the command says something, while others are waited for."""
 
@@ -73,9 +99,10 @@ class Command:
         threading.Thread(target=watch, daemon=True).start()
 
     def end(self, seconds: float = SCALE.patience_s) -> int:
-        """Wait for its end; its exit status."""
+        """Wait for its end, but not beyond that of all checks; its exit status."""
+        seconds = max(1.0, min(seconds, SCALE.end_s - elapsed()))
         try:
-            return self.process.wait(max(1.0, seconds))
+            return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"not done after {seconds:.0f} s:\n{self.said[-2000:]}") from None
@@ -88,6 +115,8 @@ class Command:
 
     def kill(self) -> None:
         """End it and what it started, at once."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

@@ -6,9 +6,9 @@
 
 The parts share eight minutes on one H100:
 
-right (``test_networks.py``, ``test_recording.py``, ``test_commands.py``)
-    Results on the GPU agree with those of the CPU, recorded work with the same as it comes; runs
-    that are stopped go on.
+right (``test_networks.py``, ``test_recording.py``, ``test_compiled.py``, ``test_commands.py``)
+    Results on the GPU agree with those of the CPU, recorded and compiled work with the same as it
+    comes; runs that are stopped go on.
 fast (``test_prediction_speed.py``, ``test_training_speed.py``)
     Training and prediction with the paper's encoder. Speeds are recorded beside what is asked of
     them, and fail no check.
@@ -16,7 +16,8 @@ whole (``test_recipe.py``)
     The paper's recipe, for as many epochs as fit into its share of the time.
 
 What no run on a GPU has told yet comes first (``FIRST``), whatever its part; what comes too late is
-skipped.
+skipped. A check that hangs is ended, where Python can end it; else all end together, with the
+stacks of their threads in ``stacks.txt`` beside ``gpu.json``.
 
 Every figure goes into ``gpu.json`` in the current folder, written anew after each check. Variables:
 
@@ -30,7 +31,9 @@ Every figure goes into ``gpu.json`` in the current folder, written anew after ea
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +48,7 @@ from harness.data.synthetic.dataset import write_dataset
 from harness.runs.workspace import Workspace
 from harness.training.train_run import TrainingFrames, prepare
 from harness.utils import device as devices
+from tests.gpu.commands import Command
 from tests.gpu.report import PARTS, Report
 from tests.gpu.scale import DRY, SCALE
 
@@ -59,12 +63,15 @@ REPORT: Final = Report(Path(OUT or ".").resolve()) if READY else None
 FIRST: Final = (
     "test_sigterm",
     "test_two_networks",
+    "test_a_network_that_cannot_be_recorded",
     "test_recording.py",
+    "test_replayed_graphs",
+    "test_compiled.py",
     "test_networks.py::test_probabilities[triunet",
     "test_networks.py::test_five_steps[triunet",
     f"test_networks.py::test_five_steps[unet-{SCALE.encoder}",
     "test_prediction_speed.py",
-    "test_training_speed.py::test_training",
+    "test_training_speed.py",
     "test_recipe.py",
 )
 """Parts of the checks' names, in the order in which they run; the others follow."""
@@ -112,6 +119,36 @@ def in_time(request: pytest.FixtureRequest, report: Report) -> None:
     if report.elapsed > limit:
         reason = f"no check of the part '{part}' begins after {limit:g} s"
         pytest.skip(f"{report.elapsed:.0f} s have passed; {reason}")
+
+
+@pytest.fixture(autouse=True)
+def ended(in_time: None, request: pytest.FixtureRequest, report: Report) -> Iterator[None]:
+    """A check that hangs is ended."""
+    is_whole = PARTS[request.node.path.stem] == "whole"
+    left = max(1.0, SCALE.end_s - report.elapsed)
+    seconds = left if is_whole else min(left, SCALE.check_s)
+
+    def end(*_: object) -> None:
+        raise TimeoutError(f"not done after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    with (report.file.parent / "stacks.txt").open("w") as stacks:
+        # Where the main thread is in a library that never comes back, no signal is answered.
+        faulthandler.dump_traceback_later(left + 5, exit=True, file=stacks)
+        yield
+        faulthandler.cancel_dump_traceback_later()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Compiles networks in the background."""
+    folder = tmp_path_factory.mktemp("compiled")
+    command = Command(folder, launcher=(HERE / "compiled.py",), answered=True)
+    yield command
+    command.kill()
 
 
 @pytest.fixture

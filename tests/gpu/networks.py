@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 import models
-from harness.runs.network import Normalised, Softmax
+from harness.config.training import TrainConfig
+from harness.runs.network import Normalised, Softmax, build, normalisation
+from harness.training.trainer import Trainer
 from models.divergentnets import DivergentNets
+
+ROUNDING = 5
+"""A deep network amplifies rounding. Where one rounding of its weights moves its own result by more
+than a limit, a device or a kernel that rounds elsewhere may be so many times as far away."""
 
 _LOOKS = 4
 
@@ -47,3 +55,44 @@ def _balanced(name: str, encoder: str, size: int) -> nn.Module:
     assert last.bias is not None
     last.bias[1] -= (logits[:, 1] - logits[:, 0]).median()
     return wrapped
+
+
+def moved_by_a_rounding(network: nn.Module) -> nn.Module:
+    """A copy whose weights are up to one float32 rounding larger or smaller."""
+    moved = copy.deepcopy(network)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in moved.parameters():
+            way = torch.rand(weights.shape, generator=generator) * 2 - 1
+            weights.mul_(1 + torch.finfo(torch.float32).eps * way)
+    return moved
+
+
+def trainer_of(
+    config: TrainConfig,
+    device: torch.device,
+    steps: int,
+    *,
+    moved: bool = False,
+    graphs: bool = True,
+) -> Trainer:
+    """A trainer of a network whose first weights are the same at each call, or nearly so."""
+    torch.manual_seed(config.seed)
+    network = build(config)
+    if moved:
+        network = moved_by_a_rounding(network)
+    return Trainer(
+        config,
+        network,
+        device=device,
+        normalisation=normalisation(config),
+        steps=steps,
+        graphs=graphs,
+    )
+
+
+def drop_nothing(trainer: Trainer) -> None:
+    """Devices, and compiled networks on a GPU, draw other numbers from the same seed."""
+    for module in trainer.network.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +15,14 @@ import torch
 
 from harness.utils.versions import versions
 from metrics.utils.files import atomic_path
-from tests.gpu.scale import DRY
+from tests.gpu.scale import DRY, elapsed
 
 ROOT: Final = Path(__file__).parents[2]
 PARTS: Final = {
     "test_networks": "right",
     "test_recording": "right",
     "test_commands": "right",
+    "test_compiled": "right",
     "test_prediction_speed": "fast",
     "test_training_speed": "fast",
     "test_recipe": "whole",
@@ -40,7 +40,6 @@ class Report:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._started = time.monotonic()
         self.file = folder / "gpu.json"
         self.content: dict[str, Any] = {
             "started": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -56,7 +55,7 @@ class Report:
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
-        return time.monotonic() - self._started
+        return elapsed()
 
     def check(self, item: pytest.Item) -> dict[str, Any]:
         """What is recorded of a check."""

@@ -69,10 +69,11 @@ def empty(tmp_path_factory: pytest.TempPathFactory, datasets: Datasets) -> Itera
 
 
 @pytest.fixture(scope="module")
-def first_runs(empty: Runs) -> Runs:
-    """Those of the checks that come first."""
+def first_runs(empty: Runs, compiled: Command) -> Runs:
+    """Those of the checks that come first; ``compiled`` begins beside them."""
     empty.train("stopped", *LONG).signal_at(epoch(1), signal.SIGTERM)
     empty.train("two", "--model", "unet", "--model", "fpn", "--jobs", "2", *SHORT)
+    empty.start("unrecordable", launcher=(HERE / "unrecordable.py",))
     return empty
 
 
@@ -85,7 +86,6 @@ def runs(empty: Runs) -> Runs:
     empty.train("torchrun", "--model", "unet", *SHORT, NCCL_DEBUG="INFO",
                 launcher=(*TORCHRUN, "-m", "harness"))  # fmt: skip
     empty.train("memory", *TOO_MUCH, launcher=(HERE / "little_memory.py",))
-    empty.start("unrecordable", launcher=(HERE / "unrecordable.py",))
     empty.start("doctor", "doctor", "--format", "json")
     if NCCL:
         empty.start("nccl", launcher=NCCL, NCCL_DEBUG="INFO")
@@ -185,8 +185,8 @@ def test_a_team_through_nccl(figures: dict[str, Any], runs: Runs) -> None:
     assert figures["gathered"] == [[1.0, 1.0]]
 
 
-def test_a_network_that_cannot_be_recorded(figures: dict[str, Any], runs: Runs) -> None:
-    command = runs.commands["unrecordable"]
+def test_a_network_that_cannot_be_recorded(figures: dict[str, Any], first_runs: Runs) -> None:
+    command = first_runs.commands["unrecordable"]
     command.succeed()
 
     (line,) = [line for line in command.said.splitlines() if line.startswith("{")]

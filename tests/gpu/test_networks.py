@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable
 from itertools import count, islice
 from pathlib import Path
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.config.recipe import resolve
-from harness.config.training import TrainConfig
 from harness.data.catalogue import catalogue, of_split
 from harness.data.loader import BatchLoader
 from harness.inference.engine import Engine
@@ -24,11 +22,17 @@ from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
 from harness.runs.network import Normalised, Softmax, build, normalisation
 from harness.training.train_run import TrainingFrames
-from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from models import PAPER_NETWORKS
 from tests.gpu.conftest import Datasets
-from tests.gpu.networks import pictures, predicting
+from tests.gpu.networks import (
+    ROUNDING,
+    drop_nothing,
+    moved_by_a_rounding,
+    pictures,
+    predicting,
+    trainer_of,
+)
 from tests.gpu.scale import DRY, SCALE
 
 pytestmark = pytest.mark.gpu
@@ -39,9 +43,6 @@ SMALL = [
 ]
 PAPER = [("unet", SCALE.encoder, SCALE.size)]
 PROBABILITY, LOSS = 1e-4, 1e-3
-# A deep network amplifies rounding. Where one rounding of its weights moves the CPU's own result by
-# more than these limits, a GPU, which rounds at every sum, may be so many times as far away.
-ROUNDING = 5
 STEPS = 5
 COMPARED = 24  # frames whose masks are compared
 
@@ -77,17 +78,6 @@ def test_probabilities(
     assert not (differing & ~ties).any()
 
 
-def moved_by_a_rounding(network: nn.Module) -> nn.Module:
-    """A copy whose weights are up to one float32 rounding larger or smaller."""
-    moved = copy.deepcopy(network)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weights in moved.parameters():
-            way = torch.rand(weights.shape, generator=generator) * 2 - 1
-            weights.mul_(1 + torch.finfo(torch.float32).eps * way)
-    return moved
-
-
 @pytest.mark.skipif(DRY, reason="a CPU has no CUDA graphs")
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 def test_replayed_graphs(figures: dict[str, Any], name: str) -> None:
@@ -101,6 +91,7 @@ def test_replayed_graphs(figures: dict[str, Any], name: str) -> None:
             apart.append((made(images) - eager(made, images)).abs().max().item())
 
     figures["max_difference"] = {f"{n} x {s} x {s}": v for (n, s), v in shapes.items()}
+    assert len(made._graphs) == len(shapes)
     assert max(map(max, shapes.values())) <= 1e-6
 
 
@@ -109,8 +100,7 @@ def eager(made: Engine, images: Tensor) -> Tensor:
     missing = max(0, made.batch_size - len(images))
     filled = functional.pad(images, (0, 0) * 3 + (0, missing))
     filled = filled.contiguous(memory_format=torch.channels_last)
-    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    with torch.inference_mode(), exact:
+    with torch.inference_mode(), devices.exact_float32(made.device):
         total = sum(member(filled).float() for member in made.members)
     return (total / len(made.members))[: len(images)]
 
@@ -174,23 +164,6 @@ def trained(
     return Softmax(Normalised(network, normalisation(config))).eval()
 
 
-def trainer_of(
-    config: TrainConfig, device: torch.device, steps: int, *, moved: bool = False
-) -> Trainer:
-    torch.manual_seed(config.seed)
-    network = build(config)
-    if moved:
-        network = moved_by_a_rounding(network)
-    return Trainer(config, network, device=device, normalisation=normalisation(config), steps=steps)
-
-
-def drop_nothing(trainer: Trainer) -> None:
-    """Devices, and compiled networks on a GPU, draw other numbers from the same seed."""
-    for module in trainer.network.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-
-
 @pytest.mark.parametrize(("name", "encoder", "size"), SMALL[:-1] + PAPER)
 def test_five_steps(
     device: torch.device,
@@ -227,26 +200,3 @@ def test_five_steps(
         "weights_moved_by_a_rounding": by_rounding,
     }
     assert apart <= max(LOSS, ROUNDING * by_rounding)
-
-
-def test_compiled_steps(
-    device: torch.device, figures: dict[str, Any], frames: TrainingFrames
-) -> None:
-    """A compiled network learns what the plain one does, and its steps are recorded as well."""
-    config = resolve(
-        "fpn", "paper", encoder=SCALE.small_encoder, encoder_weights="none",
-        size=SCALE.small_size, precision="fp32",
-    )  # fmt: skip
-    images = torch.from_numpy(frames.train.images[:8].copy()).permute(0, 3, 1, 2)
-    masks = torch.from_numpy(frames.train.masks[:8].copy())
-    losses = {}
-    for compiled in (False, True):
-        trainer = trainer_of(dataclasses.replace(config, compile=compiled), device, STEPS)
-        drop_nothing(trainer)
-        losses["compiled" if compiled else "plain"] = [
-            trainer.step(images, masks, epoch=0, index=0, passed=0).item() for _ in range(STEPS)
-        ]
-    figures["losses"] = losses
-    pairs = zip(losses["plain"], losses["compiled"], strict=True)
-    figures["max_difference"] = max(abs(a - b) for a, b in pairs)
-    assert figures["max_difference"] <= LOSS

@@ -10,7 +10,6 @@ the paper's augmentations.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 import time
 from collections.abc import Callable
@@ -31,13 +30,13 @@ from harness.utils import device as devices
 from models import PAPER_NETWORKS
 from tests.gpu.report import Report, asked
 from tests.gpu.scale import SCALE
+from tests.gpu.timing import BATCH, images_a_second, wait
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.filterwarnings("error:.*could not be recorded as a CUDA graph"),
 ]
 
-BATCH: Final = 8
 TIMES: Final = 4.0
 SHARE_OF_PEAK: Final = 0.15
 WAITING: Final = 0.05
@@ -58,26 +57,6 @@ def peak_flops(report: Report) -> float | None:
     """What the card can do in bf16; ``None`` for one that is not in the table."""
     name = report.content["machine"]["card"] or ""
     return next((1e12 * peak for part, peak in PEAK_TFLOPS.items() if part in name), None)
-
-
-def wait() -> None:
-    """Until the GPU has done what it was given."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def images_a_second(step: Callable[[], object]) -> float:
-    """Of a step on one batch, once it is warm."""
-    for _ in range(SCALE.warm_up):
-        step()
-    wait()
-    steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SCALE.measured_s:
-        for _ in range(5):
-            step()
-        wait()
-        steps += 5
-    return steps * BATCH / (time.perf_counter() - start)
 
 
 def authors_step(
@@ -163,11 +142,15 @@ def test_training(
 
     theirs = images_a_second(authors_step(authors, *batch, config.learning_rate))
     del authors
+    figures |= {"gflop_an_image": flops / 1e9, "authors_images_per_second": theirs}
+    report.write()
     trainer = Trainer(
         config, network, device=device, normalisation=normalisation(config), steps=100_000
     )
     pin = device.type == "cuda"
     ours, waiting = our_loop(trainer, BatchLoader(config, frames.train, frames.val, pin=pin))
+    figures |= {"images_per_second": ours, "waiting_for_data": asked(waiting, at_most=WAITING)}
+    report.write()
     images, masks = (one.pin_memory() if pin else one for one in (images, masks))
     stepping = images_a_second(lambda: trainer.step(images, masks, epoch=0, index=0, passed=0))
 
@@ -178,12 +161,8 @@ def test_training(
         "batch_size": BATCH,
         "precision": devices.precision("auto", device),
         "workers": config.workers,
-        "gflop_an_image": flops / 1e9,
-        "images_per_second": ours,
         "images_per_second_without_loading": stepping,
-        "authors_images_per_second": theirs,
         "times_faster": asked(ours / theirs, at_least=TIMES),
-        "waiting_for_data": asked(waiting, at_most=WAITING),
         "share_of_peak": ours * flops / peak if peak else None,
         "authors_share_of_peak": theirs * flops / peak if peak else None,
     }
@@ -207,19 +186,3 @@ def test_training_all(figures: dict[str, Any], report: Report) -> None:
         "share_of_peak": asked(share, at_least=SHARE_OF_PEAK) if share else None,
     }
     assert set(MEASURED) == set(PAPER_NETWORKS)
-
-
-def test_compiled_training(device: torch.device, figures: dict[str, Any]) -> None:
-    """Steps of a compiled network on one batch; nothing is loaded."""
-    config = dataclasses.replace(recipe("unet", device), compile=True)
-    trainer = Trainer(
-        config, build(config), device=device, normalisation=normalisation(config), steps=100_000
-    )
-    images = torch.randint(0, 256, (BATCH, 3, SCALE.size, SCALE.size), dtype=torch.uint8)
-    masks = (images[:, 0] > 127).to(torch.uint8)
-    start = time.perf_counter()
-    trainer.step(images, masks, epoch=0, index=0, passed=0)
-    wait()
-    figures["first_step_s"] = time.perf_counter() - start
-    speed = images_a_second(lambda: trainer.step(images, masks, epoch=0, index=0, passed=0))
-    figures["images_per_second_without_loading"] = speed

@@ -27,6 +27,7 @@ from harness.cli import cli
 from harness.data.frames import read_image, resize_image
 from harness.export import onnx
 from harness.export.container import inference
+from harness.export.grand_challenge import python_of_image
 from harness.inference.postprocess import resize_map, upsample_and_decide
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
@@ -346,6 +347,9 @@ def test_the_container_is_what_the_platform_asks_for(container: Path, tmp_path: 
     recipe = (container / "Dockerfile").read_text()
     lines = recipe.splitlines()
     assert lines[0].startswith("FROM --platform=linux/amd64 ")
+    python = python_of_image(sys.version_info)
+    assert lines[0].endswith(f"/python:{python}-slim")  # the one that the packages are pinned for
+    assert f"in a Python {python} " in (container / "README.md").read_text()
     assert lines.index("USER user") < lines.index('ENTRYPOINT ["python", "inference.py"]')
     assert "ENV OUTPUT_SLUG=polyp-mask" in lines
     assert "model" not in recipe
@@ -367,6 +371,16 @@ def test_the_container_is_what_the_platform_asks_for(container: Path, tmp_path: 
         assert f"{packages.get(name, name.lower())}==" in pinned
     assert not any("{{" in path.read_text() for path in container.glob("*.*"))
     assert infer(container, container / "test" / "input", tmp_path / "out").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [((3, 11, 7), "3.11"), ((3, 12), "3.12"), ((3, 13, 0), "3.13"), ((3, 14, 1), "3.13")],
+)
+def test_the_containers_python_is_the_one_that_exports(
+    running: tuple[int, ...], expected: str
+) -> None:
+    assert python_of_image(running) == expected
 
 
 def test_the_scripts_run_docker_without_a_network_and_save_both_files(

@@ -262,6 +262,20 @@ def test_steps_are_recorded_on_a_stream_of_their_own(monkeypatch: pytest.MonkeyP
     assert got.item() == 0.5
 
 
+def test_recordings_that_are_gone_leave_no_memory_to_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cuda = FakeCuda(monkeypatch)
+    recorder = CudaRecorder(CPU)
+    held = [recorder.record(step, images(8), masks(8))]
+    held.clear()
+    cuda.events.clear()
+
+    recorder.record(step, images(8), masks(8))
+
+    assert (None, "own", "thread_local") in cuda.events
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_after_a_recording_that_cuda_ended_steps_draw_and_none_is_replayed(
     monkeypatch: pytest.MonkeyPatch, full: bool
