@@ -173,7 +173,7 @@ def _of_split(
     average: Average | None,
 ) -> PageContent:
     from harness.data.catalogue import catalogue, is_paper_split, require_frames
-    from harness.report.page import script
+    from harness.report.page import from_split
     from harness.runs.select import select, variant_of_all
     from harness.runs.workspace import Workspace
 
@@ -181,9 +181,6 @@ def _of_split(
     require_frames(settings, [split])
     workspace = Workspace(settings.workspace)
     runs = select(workspace, names, chosen)
-    script.vega()  # beside what follows, imports included
-    from harness.report.page import from_split
-
     variant = variant_of_all(runs)
     every = variant.apply(catalogue(settings, needs=["train" if variant.leave_out else split]))
     content = from_split.gather(workspace, runs, every, split, average)
@@ -221,9 +218,6 @@ def _scores_of_round(
 def _of_round(
     settings: Settings, round_: Round, scores: pd.DataFrame, truth: Path | None, *, team_pages: bool
 ) -> PageContent:
-    from harness.report.page import script
-
-    script.vega()  # beside what follows, imports included
     from harness.report.page import from_round
 
     console.note(f"Gathering the results in round {round_.name} ...")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.data.listing import natural
 from harness.report.page import (
-    script,
     section_centres,
     section_consensus,
     section_curves,
@@ -48,6 +47,14 @@ def render(content: PageContent) -> str:
     return environment.get_template("report.html").render(**_context(content))
 
 
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, so that the page needs no network."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed")
+
+
 def _context(content: PageContent) -> dict[str, Any]:
     models = content.models
     rows = {row["frame"]: row for row in _frame_rows(content)}
@@ -73,7 +80,7 @@ def _context(content: PageContent) -> dict[str, Any]:
             content.team_pages,
             {title_of(model): href for model, href in content.team_pages.items()},
         ),
-        "vega": script.vega().result(),
+        "vega": _vega(),
     }
 
 
