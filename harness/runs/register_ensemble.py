@@ -15,7 +15,6 @@ from harness.runs.network import member_weights
 from harness.runs.run import Run
 from harness.runs.select import newest_by_model
 from harness.runs.workspace import Workspace
-from harness.utils.command_line import command_line
 from harness.utils.folders import link
 from harness.utils.versions import versions
 from metrics.utils.errors import Fault, FaultsError, UserError
@@ -72,7 +71,8 @@ def members_for(
     missing = [name for name, run in found.items() if run is None]
     if missing:
         wanted = " ".join(f"--model {name}" for name in missing if name in models.names())
-        train = f" Train models with: {command_line(f'train {wanted}')}" if wanted else ""
+        # Not a whole command, which would lack the preset that was asked for.
+        train = f" Train them first, or in the same command: {wanted}" if wanted else ""
         raise UserError(
             f"{ENSEMBLE} needs a finished run of each member; there is none of "
             f"{', '.join(missing)}.{train}"

@@ -52,7 +52,7 @@ def test_only_models_can_be_trained_to_be_members(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "workspace")
     removed = "fpn-20260726-101500"
     for names, advice in (
-        (["unet", removed], r"train --model unet$"),
+        (["unet", removed], r"in the same command: --model unet$"),
         ([removed], f"{removed}\\.$"),
     ):
         with pytest.raises(UserError, match=f"none of .*{advice}"):
