@@ -31,7 +31,7 @@ def shared_classes(runs: Iterable[Run]) -> Classes:
             for classes, name in found.items()
         )
         raise UserError(
-            f"these runs have different classes ({named}); take runs of one [classes] table and "
+            f"these runs have different classes ({named}); name runs of one [classes] table and "
             "--loss-class"
         )
     return next(iter(found))
