@@ -262,13 +262,13 @@ def _show_ranks_of_splits(
     from metrics.averages import average_of
     from metrics.statistics.samples import collect
 
-    views = []
-    parts = [(one, *of) for one in evaluations for of in standings.by_class(one).items()]
-    for (split, frames, _), class_, runs in parts:
+    views, parts = [], standings.by_class(evaluations)
+    for class_, (split, data, runs) in parts:
         newest = {run.contender(split): run for run in reversed(runs)}
-        same = [(other, name) for other, name, _ in parts if other.split == split]
-        which = f", {class_}" if len({name for _, name in same}) > 1 else ""
-        which += f", data {frames[:HASH_SHOWN]}" if len({one.data for one, _ in same}) > 1 else ""
+        beside = [(name, other.data) for name, other in parts if other.split == split]
+        classes, frames = map(set, zip(*beside, strict=True))
+        which = f", {class_}" if len(classes) > 1 else ""
+        which += f", data {data[:HASH_SHOWN]}" if len(frames) > 1 else ""
         if len(newest) < 2:
             console.note(f"{split}{which}: only {next(iter(newest))} was evaluated, no comparison.")
             continue

@@ -58,12 +58,13 @@ def find(workspace: Workspace, split: str | None = None) -> tuple[list[Evaluated
     return list(found.values()), outdated
 
 
-def by_class(evaluation: Evaluated) -> dict[str, list[Run]]:
-    """The runs by the class that their figures are of, which cannot be compared with another's."""
-    found: dict[str, list[Run]] = {}
-    for run in evaluation.runs:
-        found.setdefault(chosen_class(tables.load([run], evaluation.split)), []).append(run)
-    return found
+def by_class(evaluations: Sequence[Evaluated]) -> list[tuple[str, Evaluated]]:
+    """Each evaluation once for each class that figures of its runs are of, with the runs of it."""
+    return [
+        (name, one._replace(runs=[run for run in one.runs if run.chosen_class == name]))
+        for one in evaluations
+        for name in dict.fromkeys(run.chosen_class for run in one.runs)
+    ]
 
 
 def other_training(evaluations: Sequence[Evaluated]) -> list[str]:

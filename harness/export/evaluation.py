@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -46,7 +45,7 @@ COLUMNS: Final = {
 }  # fmt: skip
 """Columns of a leaderboard, with their headings; each test set's score follows."""
 
-IMAGE: Final = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+IMAGE: Final = f"python:{pins.python_of_image()}-slim"
 """The image that Codabench runs the program in, by default."""
 
 _DAYS: Final = 365
@@ -205,7 +204,7 @@ def _words(request: Request, truth: Truth, digest: str) -> dict[str, Any]:
         "frames": request.frames is not None,
         "wheels": request.wheels is not None,
         "image": request.image,
-        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "python": pins.python_of_image(),
         "start": f"{today:%Y-%m-%d %H:%M:%S}",
         "end": f"{today + timedelta(days=_DAYS):%Y-%m-%d %H:%M:%S}",
     }

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from harness import __version__
 from harness.data.synthetic.endoscope import LOOKS, photograph
 from harness.data.synthetic.scene import Scene, draw_texture
 from harness.export.onnx import Difference, export_onnx, require
-from harness.export.pins import pinned
+from harness.export.pins import pinned, python_of_image
 from harness.runs.network import Loaded
 from harness.utils.folders import replace_folder
 from metrics.utils.errors import UserError
@@ -27,7 +26,6 @@ OUTPUT_SLUG: Final = "polyp-segmentation"
 _SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _REQUIREMENTS: Final = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "simpleitk")
 _SCRIPTS: Final = ("do_test_run.sh", "do_save.sh")
-_NEWEST_PYTHON: Final = (3, 13)  # of those that the project names
 _DRAWN_HEIGHT: Final = 128  # pixels
 
 
@@ -65,7 +63,7 @@ def export_container(
             "title": loaded.run.model,
             "run": loaded.run.run,
             "version": __version__,
-            "python": python_of_image(sys.version_info),
+            "python": python_of_image(),
             "size": str(loaded.size),
             "values": ", ".join(
                 f"{at} on {name}" for at, name in enumerate(loaded.classes.names, 1)
@@ -76,17 +74,6 @@ def export_container(
         _write_files(made, words)
         _write_case(made / "test" / "input", input_slug)
     return difference
-
-
-def python_of_image(running: Sequence[Any]) -> str:
-    """The Python of the container, by the version that is running: the packages are pinned to it.
-
-    Example:
-        >>> python_of_image((3, 12, 1))
-        '3.12'
-    """
-    major, minor = min(tuple(running[:2]), _NEWEST_PYTHON)
-    return f"{major}.{minor}"
 
 
 def _write_files(folder: Path, words: Mapping[str, str]) -> None:

@@ -1,17 +1,32 @@
-"""The versions of packages that are installed here, for a list that pip reads."""
+"""The versions of Python and packages that are here, for images and lists that pip reads."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from typing import Any, Final
 
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from metrics.utils.errors import Fault, FaultsError
+
+_NEWEST_PYTHON: Final = (3, 13)  # of those that the project names
+
+
+def python_of_image(running: Sequence[Any] = sys.version_info) -> str:
+    """The Python of an image in which packages of these versions are installed: the one that runs.
+
+    Example:
+        >>> python_of_image((3, 12, 1))
+        '3.12'
+    """
+    major, minor = min(tuple(running[:2]), _NEWEST_PYTHON)
+    return f"{major}.{minor}"
 
 
 def pinned(names: Iterable[str]) -> list[str]:

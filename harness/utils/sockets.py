@@ -14,10 +14,10 @@ _LONGEST: Final = 70
 
 
 def keep_paths_short() -> None:
-    """Where the temporary folder has a long path, have the sockets of this process lie in /tmp.
+    """Where the temporary folder has a long path, put the sockets of this process into /tmp.
 
-    Its children take over where. Only sockets do so: what else is temporary stays where TMPDIR has
-    it. Python does the same from 3.14 on.
+    Its child processes do likewise. Other temporary files stay where TMPDIR says. Python itself
+    does so from 3.14 on.
     """
     before = tempfile.tempdir
     if sys.platform == "win32" or len(os.fsencode(tempfile.gettempdir())) <= _LONGEST:

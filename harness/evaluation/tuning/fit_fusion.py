@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from harness.evaluation.tuning.member_maps import Truths
 from models import fusion, losses
 
-STEPS: Final = 300
+OPTIMISER_STEPS: Final = 300
 _BATCH: Final = 8
 _RATES: Final = {"weighted": 0.05, "network": 0.003}
 _SMALLEST: Final = 1e-6
@@ -49,7 +49,7 @@ def fit(
         network = fusion.create(kind, members=len(parts[0].maps), classes=1 + len(classes))
         optimiser = torch.optim.Adam(network.parameters(), lr=_RATES[kind])
         loss_of = losses.create("dice+ce", channel=classes.channel)
-        for _ in range(STEPS):
+        for _ in range(OPTIMISER_STEPS):
             chosen = torch.randperm(len(frames))[:_BATCH].tolist()
             maps, masks = _batch([frames[at] for at in chosen])
             # Losses take logits: the softmax of the logarithms is the probabilities again.

@@ -141,7 +141,7 @@ def fuse(
             how = dataclasses.replace(inference, tta=run.tta)
             maps = _predict(loaded, frames, how, Path(folder) / f"{number}.npy")
             fitted.append(Part(maps=list(maps.values()), truths=Truths.read(frames, loaded)))
-        with console.progress(f"Fitting: {kind}", fit_fusion.STEPS) as bar:
+        with console.progress(f"Fitting: {kind}", fit_fusion.OPTIMISER_STEPS) as bar:
             network = fit(kind, fitted, done=bar.advance)
         file = Path(folder) / "fusion.safetensors"
         checkpoints.save_weights(file, network.state_dict())

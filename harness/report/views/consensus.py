@@ -94,4 +94,4 @@ def _short(task: str) -> str:
     """A heading such as 'F1 DATA1' of the ranking 'f1 EndoCV_DATA1'."""
     figure, _, test_set = task.partition(" ")
     title = figure.upper() if len(figure) < 4 else figure.capitalize()
-    return f"{title.replace('IOU', 'IoU')} {test_set.removeprefix('EndoCV_')}"
+    return f"{'IoU' if figure == 'iou' else title} {test_set.removeprefix('EndoCV_')}"

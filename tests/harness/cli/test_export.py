@@ -27,7 +27,7 @@ from harness.cli import cli
 from harness.data.frames import read_image, resize_image
 from harness.export import onnx
 from harness.export.container import inference
-from harness.export.grand_challenge import python_of_image
+from harness.export.pins import python_of_image
 from harness.inference.postprocess import resize_map, upsample_and_decide
 from harness.inference.prediction import Inference
 from harness.inference.predictor import Predictor
@@ -347,7 +347,7 @@ def test_the_container_is_what_the_platform_asks_for(container: Path, tmp_path: 
     recipe = (container / "Dockerfile").read_text()
     lines = recipe.splitlines()
     assert lines[0].startswith("FROM --platform=linux/amd64 ")
-    python = python_of_image(sys.version_info)
+    python = python_of_image()
     assert lines[0].endswith(f"/python:{python}-slim")  # the one that the packages are pinned for
     assert f"in a Python {python} " in (container / "README.md").read_text()
     assert lines.index("USER user") < lines.index('ENTRYPOINT ["python", "inference.py"]')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -31,7 +32,8 @@ def evaluate(
     class_: str = "polyp",
 ) -> str:
     """A run whose every frame has ten true pixels, of which some are found."""
-    settings = {"tuned": {"split": tuned, "tta": False}} if tuned else {}
+    settings: dict[str, Any] = {"classes": {"chosen": class_}}
+    settings |= {"tuned": {"split": tuned, "tta": False}} if tuned else {}
     run = workspace.new_run(model, settings=settings, versions={}, data=data).run
     workspace.finish_run(run)
     folder = workspace.run(run).evaluation(split)

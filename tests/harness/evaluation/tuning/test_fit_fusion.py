@@ -36,7 +36,7 @@ def test_a_fusion_learns_whom_to_trust_and_does_so_alike_each_time(
     maps_of: Callable[..., dict[str, NDArray[np.float32]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fit_fusion, "STEPS", 60)
+    monkeypatch.setattr(fit_fusion, "OPTIMISER_STEPS", 60)
     maps = maps_of(wrong=(0.0, 1.0), right=(0.8, 0.1))
     part = Part(maps=[maps["wrong"], maps["right"]], truths=truths)
 
@@ -55,7 +55,7 @@ def test_a_fusion_learns_whom_to_trust_and_does_so_alike_each_time(
 def test_a_fusion_of_several_classes_learns_from_all_of_them(
     kind: str, masks: NDArray[np.bool_], truths: Truths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit_fusion, "STEPS", 60)
+    monkeypatch.setattr(fit_fusion, "OPTIMISER_STEPS", 60)
     classes = Classes.from_table({"polyp": 255, "instrument": 128})
     drawn = np.stack([masks, np.roll(masks, 8, axis=1) & ~masks], axis=1)  # (N, 2, S, S)
     several = replace(truths, masks=[np.packbits(one) for one in drawn], classes=classes)
