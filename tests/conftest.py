@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,12 @@ import pytest
 # Before torch and NumPy are imported: the tests run side by side, and each is small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+# The tests write and remove many small files, each made durable, for which a disk takes
+# milliseconds and memory none. At most 1 GiB is used at a time.
+_MEMORY: Final = Path("/dev/shm")
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= 4 << 30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 # A script that runs the tests in its background has them and all that they start ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
