@@ -27,13 +27,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.inference.simplify_network import TOLERANCE, fused
 from harness.inference.turns import current_device
 from harness.utils import console
 from harness.utils import device as devices
 from harness.utils.device import Precision
 from models.divergentnets import DivergentNets
 from models.fusion import mean_of_members
+from models.simplify_network import fused, refusal
 
 _TRIAL: Final = 64  # side, in pixels, of the image that a rewritten network is compared on
 _WARM_UPS: Final = 2
@@ -252,10 +252,7 @@ def _prepared(
     """A member rewritten for prediction, on its device and in its precision."""
 
     def refused(difference: float) -> None:
-        console.warn(
-            f"{name} runs as it was trained, which is slower: rewritten for prediction, its output "
-            f"differs by {difference:.1e} of the largest value, more than {TOLERANCE:.0e}."
-        )
+        console.warn(refusal(name, difference))
 
     member = member.to(device).eval()
     example = torch.rand(1, 3, _TRIAL, _TRIAL, generator=torch.Generator().manual_seed(0)) * 255

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -16,22 +17,36 @@ from harness.runs.network import load
 from harness.runs.select import select
 from harness.runs.workspace import Workspace
 from harness.training.queue import Step, variant_of
+from harness.utils import console
+from harness.utils import device as devices
 from metrics.utils.errors import UserError
+from models.simplify_network import fused, refusal
+
+_CPU: Final = torch.device("cpu")
 
 
 class Teacher:
     """Gives the probabilities that a network is to learn, for the very images that it sees.
 
     So they are of the same augmented images, and depend on nothing but these: an interrupted
-    training goes on bit for bit.
+    training goes on bit for bit. The network runs rewritten for prediction, where that changes no
+    more than rounding.
 
     Args:
         network: Images (N, 3, S, S) on the scale 0 to 255 in, probabilities (N, C, S, S) out.
         size: Its S.
+        device: Where it is, and the images will be.
     """
 
-    def __init__(self, network: nn.Module, size: int) -> None:
-        self.network = network.eval().to(memory_format=torch.channels_last)
+    def __init__(self, network: nn.Module, size: int, device: torch.device = _CPU) -> None:
+        example = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255
+
+        def refused(difference: float) -> None:
+            console.warn(refusal("the teacher", difference))
+
+        with devices.exact_float32(device):
+            made = fused(network.to(device).eval(), example.to(device), refused=refused)
+        self.network = made.to(memory_format=torch.channels_last)
         self.size = size
 
     @torch.no_grad()
@@ -114,4 +129,4 @@ def load_teacher(workspace: Workspace, config: TrainConfig, device: torch.device
             "start it anew"
         )
     loaded = load(run)
-    return Teacher(loaded.network.to(device), loaded.size)
+    return Teacher(loaded.network, loaded.size, device)

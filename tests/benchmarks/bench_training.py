@@ -22,13 +22,16 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
+import models
 from harness.config.recipe import resolve
-from harness.runs.network import build, normalisation
+from harness.runs.network import Normalised, build, normalisation
 from harness.training import graphed_step
+from harness.training.teacher import Teacher
 from harness.training.trainer import Trainer
 from harness.utils import device as devices
 from harness.utils.device import keep_memory
 from models import PAPER_NETWORKS
+from models.divergentnets import DivergentNets
 
 BATCH = 8
 ROUNDS = 4
@@ -143,3 +146,35 @@ def test_a_training_step(
         "times_faster": theirs / fastest(),
         "times_less_processor_time": min(processor["theirs"]) / min(processor["ours"]),
     }
+
+
+def test_a_teacher_of_five_members(benchmark: Any, seconds: Callable[..., float]) -> None:
+    """What it says of a batch, against the same network as it was trained."""
+    device = devices.choose("auto")
+    configs = [
+        resolve(name, "quick", encoder_weights="none")
+        for name in models.get("divergentnets").members
+    ]
+    members = {config.model: Normalised(build(config), normalisation(config)) for config in configs}
+    size = configs[0].size
+    network = DivergentNets(members, dict.fromkeys(members, size)).to(device).eval()
+    network = network.to(memory_format=torch.channels_last)
+    images = batch(size)[0].to(device)
+    taken = images.float().contiguous(memory_format=torch.channels_last)
+    teacher = Teacher(network, size, device)
+    plain: list[float] = []
+    ours: list[float] = []
+
+    def wait(work: Callable[[], Tensor]) -> None:
+        work()
+        if CUDA:
+            torch.cuda.synchronize()
+
+    @torch.no_grad()
+    def both() -> None:
+        with devices.exact_float32(device):
+            plain.append(seconds(lambda: wait(lambda: network(taken))))
+            ours.append(seconds(lambda: wait(lambda: teacher(images))))
+
+    benchmark.pedantic(both, rounds=ROUNDS, warmup_rounds=1)
+    benchmark.extra_info["times_faster"] = min(plain) / min(ours)

@@ -100,6 +100,8 @@ def test_the_teacher_computes_in_the_precision_of_the_training() -> None:
             return super().forward(images).bfloat16()
 
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    teacher = Teacher(Listening(), 32)
+    heard.clear()
     for precision in ("fp32", "bf16"):
         trainer = Trainer(
             student(loss="dice+ce", precision=precision),
@@ -107,12 +109,50 @@ def test_the_teacher_computes_in_the_precision_of_the_training() -> None:
             device=CPU,
             normalisation=((0.5,) * 3, (0.25,) * 3),
             steps=1,
-            teacher=(teacher := Teacher(Listening(), 32)),
+            teacher=teacher,
         )
         trainer.step(images, images[:, 0], epoch=0, index=0, passed=0)
 
     assert heard == [False, True]
     assert teacher(images).dtype == torch.float32
+
+
+def test_the_teacher_is_rewritten_for_prediction_and_says_the_same() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.Softmax(dim=1))
+    network[0].weight.data /= 255
+    network[1].running_mean += torch.tensor([0.5, -0.5])
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+
+    teacher = Teacher(network, 32)
+
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in teacher.network.modules())
+    with torch.no_grad():
+        assert torch.allclose(teacher(images), network(images.float()), atol=1e-5)
+
+
+def test_a_teacher_that_cannot_be_rewritten_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    class Twice(nn.Module):
+        """Uses the output of its convolution beside the norm's, which nothing tells beforehand."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)
+            self.norm.running_mean += torch.tensor([1.0, -1.0])
+
+        def forward(self, images: Tensor) -> Tensor:
+            found = self.conv(images / 255)
+            return (self.norm(found) + found).softmax(dim=1)
+
+    torch.manual_seed(0)
+    network = Twice()
+    images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
+
+    teacher = Teacher(network, 32)
+
+    assert "the teacher runs as it was trained, which is slower" in capsys.readouterr().err
+    with torch.no_grad():
+        assert torch.equal(teacher(images), network(images.float()))
 
 
 def test_a_model_stands_for_its_newest_run_of_the_same_splits(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from harness.inference.simplify_network import TOLERANCE, UpsampledConvolution, fused
+from models.simplify_network import TOLERANCE, UpsampledConvolution, fused
 
 ENCODER = "tu-test_resnet"
 

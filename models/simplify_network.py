@@ -68,6 +68,14 @@ def fused(
     return _copy(network)
 
 
+def refusal(name: str, difference: float) -> str:
+    """What to say where nothing of a network was rewritten."""
+    return (
+        f"{name} runs as it was trained, which is slower: rewritten for prediction, its output "
+        f"differs by {difference:.1e} of the largest value, more than {TOLERANCE:.0e}."
+    )
+
+
 def _copy(network: nn.Module) -> nn.Module:
     """A copy of the modules that shares the tensors."""
     tensors = [*network.parameters(), *network.buffers()]
