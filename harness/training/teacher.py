@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +21,6 @@ from harness.utils import device as devices
 from metrics.utils.errors import UserError
 from models.simplify_network import fused, refusal
 
-_CPU: Final = torch.device("cpu")
-
 
 class Teacher:
     """Gives the probabilities that a network is to learn, for the very images that it sees.
@@ -38,7 +35,7 @@ class Teacher:
         device: Where it is, and the images will be.
     """
 
-    def __init__(self, network: nn.Module, size: int, device: torch.device = _CPU) -> None:
+    def __init__(self, network: nn.Module, size: int, device: torch.device) -> None:
         example = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255
 
         def refused(difference: float) -> None:

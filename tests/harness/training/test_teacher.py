@@ -57,7 +57,7 @@ def test_a_teacher_of_another_size_is_asked_at_its_own() -> None:
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
     images[..., :16] = 255
 
-    taught = Teacher(Bright(), 64)(images)
+    taught = Teacher(Bright(), 64, CPU)(images)
 
     assert taught.shape == (2, 2, 32, 32)
     assert (taught[:, 1, :, :14] > 0.9).all()
@@ -65,7 +65,7 @@ def test_a_teacher_of_another_size_is_asked_at_its_own() -> None:
 
 
 def test_a_network_learns_what_the_teacher_says_and_not_only_the_masks() -> None:
-    teacher = Teacher(Bright(), 32)
+    teacher = Teacher(Bright(), 32, CPU)
     before = {key: t.clone() for key, t in teacher.network.state_dict().items()}
     torch.manual_seed(0)
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
@@ -100,7 +100,7 @@ def test_the_teacher_computes_in_the_precision_of_the_training() -> None:
             return super().forward(images).bfloat16()
 
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
-    teacher = Teacher(Listening(), 32)
+    teacher = Teacher(Listening(), 32, CPU)
     heard.clear()
     for precision in ("fp32", "bf16"):
         trainer = Trainer(
@@ -124,7 +124,7 @@ def test_the_teacher_is_rewritten_for_prediction_and_says_the_same() -> None:
     network[1].running_mean += torch.tensor([0.5, -0.5])
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
 
-    teacher = Teacher(network, 32)
+    teacher = Teacher(network, 32, CPU)
 
     assert not any(isinstance(module, nn.BatchNorm2d) for module in teacher.network.modules())
     with torch.no_grad():
@@ -148,7 +148,7 @@ def test_a_teacher_that_cannot_be_rewritten_says_so(capsys: pytest.CaptureFixtur
     network = Twice()
     images = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
 
-    teacher = Teacher(network, 32)
+    teacher = Teacher(network, 32, CPU)
 
     assert "the teacher runs as it was trained, which is slower" in capsys.readouterr().err
     with torch.no_grad():
